@@ -1,0 +1,2 @@
+//! bestof
+fn main() {}
