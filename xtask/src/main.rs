@@ -1,2 +1,68 @@
-//! xtask
-fn main() {}
+//! `cargo xtask …`: work on the repository, and every user verb.
+//!
+//! `test`, `tidy`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
+//! handed to the `bestof` binary, built in release with the features that its `--device` asks for.
+
+mod bench;
+mod process;
+mod test;
+mod tidy;
+mod user_verb;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Work on the repository:
+  cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
+  cargo xtask tidy                             the repository's own rules: arrows, sizes, docs, paths
+  cargo xtask bench [FILTER]                   criterion benches
+  cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
+
+Everything else is a verb of `bestof`, built in release first:
+  cargo xtask quickstart
+  cargo xtask help                             the list of verbs
+  cargo xtask VERB --help                      one verb, with an example
+
+Options before the verb:
+  --features F      extra features of the `bestof` crate (wgpu, vulkan, cuda); `--device` and
+                    BESTOF_DEVICE already bring theirs
+";
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let mut features = Vec::new();
+    while args.first().is_some_and(|a| a == "--features") {
+        if args.len() < 2 {
+            return usage("--features needs a value, such as `wgpu`");
+        }
+        features.extend(args[1].split([',', ' ']).map(str::to_owned));
+        args.drain(..2);
+    }
+    let Some(verb) = args.first().cloned() else {
+        return usage("a verb is missing");
+    };
+    let rest = &args[1..];
+    let done = match verb.as_str() {
+        "test" => test::run(rest),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(rest),
+        "check-cuda" => test::check_cuda(),
+        "-h" | "--help" => {
+            process::print(HELP);
+            return ExitCode::SUCCESS;
+        }
+        _ => return user_verb::run(&features, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    process::complain(&format!("error: {problem}\n\n{HELP}"));
+    ExitCode::from(2)
+}

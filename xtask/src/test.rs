@@ -1,0 +1,54 @@
+//! Everything CI checks, in the order of what fails fastest.
+
+use anyhow::{Result, bail};
+
+use crate::{process, tidy};
+
+/// `test [--real-models] [--quick]`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let mut real_models = false;
+    let mut quick = false;
+    for arg in args {
+        match arg.as_str() {
+            "--real-models" => real_models = true,
+            "--quick" => quick = true,
+            other => bail!("unknown flag `{other}`; known: --real-models, --quick"),
+        }
+    }
+    process::step("format", process::cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    if !quick {
+        let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
+        let mut command = process::cargo();
+        process::step("lints", command.args(clippy).args(["--", "--deny", "warnings"]))?;
+    }
+    let mut command = process::cargo();
+    process::step("tests", command.args(["test", "--release", "--workspace", "--all-targets"]))?;
+    let mut command = process::cargo();
+    process::step("doctests", command.args(["test", "--release", "--workspace", "--doc"]))?;
+    if real_models {
+        on_real_models()?;
+    }
+    Ok(())
+}
+
+/// Type-checks the `cuda` feature: its build script wants CUDA's LLVM to link, and leaves that
+/// out where documentation is built.
+pub(crate) fn check_cuda() -> Result<()> {
+    let mut command = process::cargo();
+    command.args(["check", "--release", "--package", "bestof", "--features", "cuda"]);
+    process::step("cuda type-check", command.env("DOCS_RS", "1"))
+}
+
+fn on_real_models() -> Result<()> {
+    for name in ["smollm2-135m-instruct", "gemma3-270m", "minilm-l6-v2"] {
+        let mut command = process::cargo();
+        command.args(["run", "--release", "--quiet", "--package", "bestof", "--"]);
+        process::step(&format!("fetch {name}"), command.args(["fetch", name]))?;
+    }
+    let mut command = process::cargo();
+    command.args(["test", "--release", "--workspace", "--features", "real-models"]);
+    command.args(["--test", "real_models"]);
+    command.env("BESTOF_REAL_MODELS", process::root().join("models"));
+    process::step("real models", &mut command)
+}

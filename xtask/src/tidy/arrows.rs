@@ -1,0 +1,118 @@
+//! Which crate may use which: the arrows of `docs/ARCHITECTURE.md`, and no others.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::process;
+
+/// Each crate with the workspace crates it may depend on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("bestof-estimators", &[]),
+    ("bestof-losses", &[]),
+    ("bestof-positional", &[]),
+    ("bestof-tasks", &[]),
+    ("bestof-checkpoints", &[]),
+    ("bestof-report", &[]),
+    ("bestof-models", &["bestof-positional", "bestof-checkpoints"]),
+    (
+        "bestof-trainer",
+        &[
+            "bestof-models",
+            "bestof-checkpoints",
+            "bestof-positional",
+            "bestof-tasks",
+            "bestof-losses",
+            "bestof-estimators",
+            "bestof-report",
+        ],
+    ),
+    (
+        "bestof",
+        &[
+            "bestof-trainer",
+            "bestof-models",
+            "bestof-checkpoints",
+            "bestof-report",
+            "bestof-tasks",
+            "bestof-estimators",
+            "bestof-losses",
+            "bestof-positional",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// Crates that must build without a tensor library; `losses` has it as an option.
+const NO_BURN: &[&str] = &[
+    "bestof-estimators",
+    "bestof-losses",
+    "bestof-positional",
+    "bestof-tasks",
+    "bestof-checkpoints",
+    "bestof-report",
+    "xtask",
+];
+
+/// One line for each dependency that no arrow allows.
+pub(crate) fn check() -> Result<Vec<String>> {
+    let output = process::cargo()
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()
+        .context("could not start cargo metadata")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    Ok(findings(packages))
+}
+
+fn findings(packages: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        if name == "bestof-benches" {
+            continue;
+        }
+        let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == name) else {
+            found.push(format!(
+                "{name}: a crate without arrows; add it to xtask/src/tidy/arrows.rs"
+            ));
+            continue;
+        };
+        let dependencies = package["dependencies"].as_array().map_or(&[][..], Vec::as_slice);
+        for dependency in dependencies {
+            let to = dependency["name"].as_str().unwrap_or_default();
+            let normal = dependency["kind"].is_null();
+            let optional = dependency["optional"].as_bool().unwrap_or_default();
+            if normal && to.starts_with("bestof") && !allowed.contains(&to) {
+                found.push(format!("{name} -> {to}: no such arrow"));
+            }
+            if normal && !optional && to == "burn" && NO_BURN.contains(&name) {
+                found.push(format!("{name} -> burn: this crate stays free of tensors"));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::findings;
+
+    #[test]
+    fn a_wrong_arrow_and_a_stray_tensor_library_are_found() {
+        let dependency = |name: &str| json!({"name": name, "kind": null, "optional": false});
+        let packages = [
+            json!({"name": "bestof-models", "dependencies": [dependency("bestof-trainer")]}),
+            json!({"name": "bestof-tasks", "dependencies": [dependency("burn")]}),
+            json!({"name": "bestof-trainer", "dependencies": [dependency("bestof-models")]}),
+            json!({"name": "bestof-odd", "dependencies": []}),
+        ];
+        let found = findings(&packages);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("bestof-models -> bestof-trainer"));
+        assert!(found[1].contains("bestof-tasks -> burn"));
+        assert!(found[2].contains("bestof-odd"));
+    }
+}

@@ -1,0 +1,92 @@
+//! A user's verb: `bestof` is built in release, with the features its device needs, and run.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::process;
+
+/// Builds `bestof` and runs it with `args`; its exit code is ours.
+pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
+    let mut features = features.to_vec();
+    features.extend(device_feature(args, std::env::var("BESTOF_DEVICE").ok().as_deref()));
+    match build(&features).and_then(|binary| {
+        Command::new(&binary)
+            .args(args)
+            .env("BESTOF_INVOKED_AS", "cargo xtask")
+            .status()
+            .with_context(|| format!("could not start {}", binary.display()))
+    }) {
+        // A process ended by a signal has no code; 1 says "failed" as the contract has it.
+        Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
+        Err(error) => {
+            process::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The cargo feature behind `--device NAME[:n]`, or behind `BESTOF_DEVICE`; none for the CPU.
+fn device_feature(args: &[String], from_env: Option<&str>) -> Option<String> {
+    let flag = args.iter().enumerate().find_map(|(i, arg)| {
+        arg.strip_prefix("--device=")
+            .map(str::to_owned)
+            .or_else(|| (arg == "--device").then(|| args.get(i + 1).cloned()).flatten())
+    });
+    let device = flag.or_else(|| from_env.map(str::to_owned))?;
+    let kind = device.split(':').next().unwrap_or_default();
+    matches!(kind, "wgpu" | "vulkan" | "cuda").then(|| kind.to_owned())
+}
+
+fn build(features: &[String]) -> Result<PathBuf> {
+    let mut command = process::cargo();
+    command.args(["build", "--release", "--package", "bestof", "--bin", "bestof"]);
+    if !features.is_empty() {
+        command.arg("--features").arg(features.join(","));
+    }
+    // Cargo says itself where the binary went: the target folder may be anywhere.
+    command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
+    if std::env::var_os("CARGO_TERM_QUIET").is_none() && !needs_build_output() {
+        command.arg("--quiet");
+    }
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("could not start cargo to build `bestof`")?;
+    if !output.status.success() {
+        bail!("building `bestof` failed; the compiler's messages are above");
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|m| m.get("executable").and_then(Value::as_str).map(PathBuf::from))
+        .next_back()
+        .context("cargo named no executable for `bestof`")
+}
+
+/// A first build takes minutes and must show that it is alive; later ones stay silent.
+fn needs_build_output() -> bool {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| process::root().join("target"), PathBuf::from);
+    !target.join("release").join(format!("bestof{}", std::env::consts::EXE_SUFFIX)).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::device_feature;
+
+    fn args(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_device_brings_its_feature() {
+        assert_eq!(device_feature(&args("sft --device cuda:1"), None), Some("cuda".into()));
+        assert_eq!(device_feature(&args("sft --device=wgpu"), None), Some("wgpu".into()));
+        assert_eq!(device_feature(&args("sft --device cpu"), Some("cuda")), None);
+        assert_eq!(device_feature(&args("sft"), Some("vulkan")), Some("vulkan".into()));
+        assert_eq!(device_feature(&args("sft --device"), None), None);
+    }
+}
