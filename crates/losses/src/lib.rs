@@ -1,1 +1,17 @@
-//! (in progress)
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "burn")]
+mod attach;
+mod error;
+mod logistic;
+mod name;
+pub mod preference;
+
+#[cfg(feature = "burn")]
+pub use attach::{Attached, PairConstants, attach};
+pub use error::LossError;
+pub use name::{LossName, LossParameters};
+pub use preference::{
+    Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,
+    PreferenceTerms, RobustDpo, Simpo, terms_of_batch,
+};

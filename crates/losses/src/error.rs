@@ -1,0 +1,128 @@
+//! What can be wrong with a loss's name, its parameters or the numbers it is given.
+
+use crate::LossName;
+
+/// Why a loss could not be built or evaluated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LossError {
+    /// No loss has this name.
+    #[error("no preference loss is called `{found}`{}; the losses are {}", did_you_mean(*nearest), names())]
+    UnknownLoss {
+        /// The name that was asked for.
+        found: String,
+        /// The known name closest to it, if one is close.
+        nearest: Option<LossName>,
+    },
+    /// `beta` is not a positive finite number.
+    #[error("{loss}: beta must be a finite number above 0, got {found}")]
+    Beta {
+        /// The loss that was being built.
+        loss: LossName,
+        /// The value that was given.
+        found: f64,
+    },
+    /// `lambda` is negative or not finite.
+    #[error("{loss}: lambda must be a finite number of at least 0, got {found}")]
+    Lambda {
+        /// The loss that was being built.
+        loss: LossName,
+        /// The value that was given.
+        found: f64,
+    },
+    /// `gamma` is negative or not finite.
+    #[error("{loss}: gamma must be a finite number of at least 0, got {found}")]
+    Gamma {
+        /// The loss that was being built.
+        loss: LossName,
+        /// The value that was given.
+        found: f64,
+    },
+    /// `label_smoothing` lies outside the range in which the loss prefers the chosen answer.
+    #[error(
+        "{loss}: label_smoothing must be at least 0 and below 0.5, got {found}; it is the share of labels that are wrong"
+    )]
+    LabelSmoothing {
+        /// The loss that was being built.
+        loss: LossName,
+        /// The value that was given.
+        found: f64,
+    },
+    /// `kto_z0` is not finite.
+    #[error("{loss}: kto_z0 must be a finite number, got {found}")]
+    ReferencePoint {
+        /// The loss that was being built.
+        loss: LossName,
+        /// The value that was given.
+        found: f64,
+    },
+    /// A log-probability is NaN or infinite.
+    #[error(
+        "{field} is {found}; a log-probability must be finite (an empty completion or an overflow upstream gives such a value)"
+    )]
+    NotFinite {
+        /// Which of the four log-probabilities.
+        field: &'static str,
+        /// Its value.
+        found: f64,
+    },
+    /// A loss that averages over tokens was given no token count.
+    #[error(
+        "{loss} averages over the tokens of each completion, but {field} is 0; give the number of completion tokens"
+    )]
+    ZeroLength {
+        /// The loss that averages.
+        loss: &'static str,
+        /// Which of the two lengths.
+        field: &'static str,
+    },
+    /// The rejected completion has probability 1, so that its odds are infinite.
+    #[error(
+        "orpo: the rejected completion has log-probability {found}, that is probability 1; its odds are infinite"
+    )]
+    InfiniteOdds {
+        /// The average log-probability of the rejected completion.
+        found: f64,
+    },
+    /// The inputs are finite, but the loss or a gradient is not.
+    #[error(
+        "{loss}: the loss or its gradient overflows for these log-probabilities (chosen {chosen}, rejected {rejected})"
+    )]
+    Overflow {
+        /// The loss that overflowed.
+        loss: &'static str,
+        /// The policy's log-probability of the chosen completion.
+        chosen: f64,
+        /// The policy's log-probability of the rejected completion.
+        rejected: f64,
+    },
+    /// One pair of a batch cannot be evaluated.
+    #[error("pair {index} of the batch: {source}")]
+    InPair {
+        /// Position in the batch, from 0.
+        index: usize,
+        /// What is wrong with that pair.
+        source: Box<LossError>,
+    },
+    /// Lists that should have one entry a pair differ in length.
+    #[error("{found} entries of {what} for {expected} pairs")]
+    BatchSize {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many pairs there are.
+        expected: usize,
+    },
+    /// A batch without pairs has no mean.
+    #[error("the batch holds no pair, so it has no mean loss")]
+    EmptyBatch,
+}
+
+fn did_you_mean(nearest: Option<LossName>) -> String {
+    nearest.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+fn names() -> String {
+    LossName::ALL.map(LossName::as_str).join(", ")
+}

@@ -1,0 +1,115 @@
+//! The tensor form: values of the formula, gradients of the formula, for every loss.
+
+use bestof_losses::{
+    Dpop, LossError, LossName, LossParameters, PairConstants, PairLogps, PreferenceLoss, attach,
+    terms_of_batch,
+};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+fn pairs() -> Vec<PairLogps> {
+    // At the kink, above the reference, below it, far below it.
+    [(-20.0, -25.0), (-18.5, -27.0), (-20.25, -24.0), (-28.0, -60.0)]
+        .map(|(chosen, rejected)| PairLogps {
+            chosen,
+            rejected,
+            ref_chosen: -20.0,
+            ref_rejected: -25.0,
+            chosen_len: 10,
+            rejected_len: 12,
+        })
+        .to_vec()
+}
+
+fn constants() -> Vec<PairConstants> {
+    pairs()
+        .iter()
+        .map(|pair| PairConstants {
+            ref_chosen: pair.ref_chosen,
+            ref_rejected: pair.ref_rejected,
+            chosen_len: pair.chosen_len,
+            rejected_len: pair.rejected_len,
+        })
+        .collect()
+}
+
+fn tensor(values: Vec<f64>, dtype: DType, device: &Device) -> Tensor<1> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), (device, dtype))
+}
+
+fn numbers(tensor: Tensor<1>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+#[test]
+fn value_and_gradient_are_those_of_the_formula() {
+    let device = Device::flex().autodiff();
+    for (dtype, tolerance) in [(DType::F64, 1e-14), (DType::F32, 1e-6)] {
+        for name in LossName::ALL {
+            let loss = name.build(&LossParameters::of(name)).unwrap();
+            let expected = terms_of_batch(loss.as_ref(), &pairs()).unwrap();
+            let logps = |field: fn(&PairLogps) -> f64| {
+                tensor(pairs().iter().map(field).collect(), dtype, &device).require_grad()
+            };
+            let (chosen, rejected) = (logps(|pair| pair.chosen), logps(|pair| pair.rejected));
+            let attached =
+                attach(loss.as_ref(), chosen.clone(), rejected.clone(), &constants()).unwrap();
+            assert_eq!(attached.terms, expected);
+            let mean = expected.iter().map(|terms| terms.loss).sum::<f64>() / 4.0;
+            let value = numbers(attached.loss.clone().detach())[0];
+            assert!((value - mean).abs() <= tolerance * mean.abs().max(1.0), "{name}: {value}");
+            let gradients = attached.loss.backward();
+            for (tensor, wanted) in [
+                (&chosen, expected.iter().map(|t| t.grad_chosen / 4.0).collect::<Vec<_>>()),
+                (&rejected, expected.iter().map(|t| t.grad_rejected / 4.0).collect()),
+            ] {
+                let found = numbers(tensor.grad(&gradients).unwrap());
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    let allowed = tolerance * wanted.abs().max(1.0);
+                    assert!((found - wanted).abs() <= allowed, "{name}: {found} {wanted}");
+                }
+            }
+        }
+    }
+}
+
+/// The graph above the log-probabilities is differentiated too: here they are affine in `x`.
+#[test]
+fn the_chain_rule_goes_on_above() {
+    let device = Device::flex().autodiff();
+    let loss = Dpop::new(0.3, 50.0).unwrap();
+    let x = tensor(vec![0.5, -0.75], DType::F64, &device).require_grad();
+    let chosen = x.clone() * 2.0 - 20.0;
+    let rejected = x.clone() * -3.0 - 25.0;
+    let constants =
+        [PairConstants { ref_chosen: -20.0, ref_rejected: -25.0, ..Default::default() }; 2];
+    let gradients = attach(&loss, chosen, rejected, &constants).unwrap().loss.backward();
+    let found = numbers(x.grad(&gradients).unwrap());
+    for (x, found) in [0.5, -0.75].into_iter().zip(found) {
+        let terms = loss
+            .terms(&PairLogps {
+                chosen: 2.0 * x - 20.0,
+                rejected: -3.0 * x - 25.0,
+                ref_chosen: -20.0,
+                ref_rejected: -25.0,
+                ..PairLogps::default()
+            })
+            .unwrap();
+        let wanted = f64::midpoint(2.0 * terms.grad_chosen, -3.0 * terms.grad_rejected);
+        assert!((found - wanted).abs() < 1e-12, "{found} {wanted}");
+    }
+}
+
+#[test]
+fn wrong_sizes_and_values_are_refused() {
+    let device = Device::flex().autodiff();
+    let loss = Dpop::new(0.3, 50.0).unwrap();
+    let of = |values: &[f64]| tensor(values.to_vec(), DType::F64, &device);
+    let one = [PairConstants::default()];
+    let refused = |chosen: &[f64], rejected: &[f64]| {
+        attach(&loss, of(chosen), of(rejected), &one).unwrap_err()
+    };
+    assert!(matches!(refused(&[-1.0, -2.0], &[-1.0, -2.0]), LossError::BatchSize { found: 1, .. }));
+    assert!(matches!(refused(&[-1.0], &[-1.0, -2.0]), LossError::BatchSize { found: 2, .. }));
+    assert!(matches!(refused(&[-1.0], &[f64::NAN]), LossError::InPair { index: 0, .. }));
+}
