@@ -1,0 +1,89 @@
+//! The shape of a decoder: what tells the families apart, as data.
+
+use serde_json::Value;
+
+use crate::error::ModelError;
+
+/// The activation of the gated feed-forward block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+}
+
+/// What is particular to one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerConfig {
+    /// How many tokens attention looks at, the current one included; `None` is all.
+    pub window: Option<usize>,
+    /// Which of [`DecoderConfig::ropes`] turns this layer's queries and keys.
+    pub rope: usize,
+}
+
+/// The shape of a decoder. Comes from a Hugging Face `config.json` through
+/// [`DecoderConfig::from_hf`].
+#[derive(Debug, Clone)]
+pub struct DecoderConfig {
+    /// The `model_type` it was read from.
+    pub model_type: &'static str,
+    /// The number of tokens.
+    pub vocab_size: usize,
+    /// The width of the residual stream.
+    pub hidden_size: usize,
+    /// The width inside the feed-forward block.
+    pub intermediate_size: usize,
+    /// The number of query heads.
+    pub num_heads: usize,
+    /// The number of key and value heads.
+    pub num_kv_heads: usize,
+    /// The width of a head.
+    pub head_dim: usize,
+    /// The longest sequence the model was made for.
+    pub max_positions: usize,
+    /// Added to the mean square before the root.
+    pub rms_norm_eps: f64,
+    /// Added to the norms' weights: 1 in Gemma, 0 elsewhere.
+    pub norm_offset: f64,
+    /// Whether the outputs of attention and feed-forward are normalised too (Gemma).
+    pub sandwich_norms: bool,
+    /// Whether queries and keys are normalised by head (Gemma 3).
+    pub qk_norms: bool,
+    /// The feed-forward activation.
+    pub activation: Activation,
+    /// Whether the query, key and value projections have a bias.
+    pub qkv_bias: bool,
+    /// Whether the output projection of attention has a bias.
+    pub output_bias: bool,
+    /// Whether the feed-forward projections have a bias.
+    pub mlp_bias: bool,
+    /// Multiplies attention scores: `head_dim^-1/2` unless the family says otherwise.
+    pub attention_scale: f64,
+    /// Attention scores become `c tanh(score / c)`.
+    pub attention_softcap: Option<f64>,
+    /// Logits become `c tanh(logit / c)`.
+    pub final_softcap: Option<f64>,
+    /// Multiplies the embeddings: `sqrt(hidden_size)` in Gemma.
+    pub embedding_scale: Option<f64>,
+    /// Whether the vocabulary projection is the embedding matrix.
+    pub tied_embeddings: bool,
+    /// The layers, from the embeddings up.
+    pub layers: Vec<LayerConfig>,
+}
+
+impl DecoderConfig {
+    /// The configuration in a Hugging Face `config.json`.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModelType`], [`ModelError::MissingField`] or
+    /// [`ModelError::InvalidField`].
+    pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
+        crate::family::read(config)
+    }
+
+    /// The number of query heads that share a key head.
+    pub fn group_size(&self) -> usize {
+        self.num_heads / self.num_kv_heads
+    }
+}

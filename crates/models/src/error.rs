@@ -1,0 +1,132 @@
+//! What can go wrong between a checkpoint folder and its numbers.
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// `config.json` names a model type that no family here reads.
+    #[error("model_type `{found}` is not known; known are {}", known.join(", "))]
+    UnknownModelType {
+        /// The value in the file.
+        found: String,
+        /// The values that are read.
+        known: Vec<&'static str>,
+    },
+    /// `config.json` lacks a field that has no default.
+    #[error("config.json of a `{model_type}` model lacks `{field}`; add it")]
+    MissingField {
+        /// The model type.
+        model_type: String,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field of `config.json` has a value that makes no model.
+    #[error("config.json: `{field}` is {found}, expected {expected}")]
+    InvalidField {
+        /// The field.
+        field: String,
+        /// The value in the file.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The checkpoint lacks a tensor the configuration calls for.
+    #[error("the checkpoint has no tensor `{name}`; config.json calls for it with shape {shape:?}")]
+    MissingTensor {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// The shape it should have.
+        shape: Vec<usize>,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("tensor `{name}` has shape {found:?}, config.json calls for {expected:?}")]
+    ShapeMismatch {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// The shape in the checkpoint.
+        found: Vec<usize>,
+        /// The shape by the configuration.
+        expected: Vec<usize>,
+    },
+    /// A token id lies outside the vocabulary.
+    #[error("token {token} is outside the vocabulary of {vocab_size} (tree {tree}, node {node})")]
+    TokenOutOfRange {
+        /// The token id.
+        token: u32,
+        /// The number of known tokens.
+        vocab_size: usize,
+        /// The tree, or the request, that holds it.
+        tree: usize,
+        /// Its place there.
+        node: usize,
+    },
+    /// A forest's wanted node is a root, or no node at all.
+    #[error("wanted node {node} of tree {tree} has no ancestor to be predicted from")]
+    WantedRoot {
+        /// The tree.
+        tree: usize,
+        /// The node.
+        node: usize,
+    },
+    /// A prompt has no token to continue from.
+    #[error("request {request} has an empty prompt; give it at least one token, such as BOS")]
+    EmptyPrompt {
+        /// The request's index.
+        request: usize,
+    },
+    /// A sampling setting is out of range.
+    #[error("sampling setting `{setting}` is {found}, expected {expected}")]
+    InvalidSampling {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The backward pass got another number of weights than there are wanted nodes.
+    #[error("{found} weights for {expected} wanted log-probabilities; give one each")]
+    WeightCount {
+        /// The number given.
+        found: usize,
+        /// The number of wanted nodes.
+        expected: usize,
+    },
+    /// The model lies on a device without automatic differentiation.
+    #[error("gradients need a model on an autodiff device; load it on `device.autodiff()`")]
+    NotTrainable,
+    /// No parameter has this name.
+    #[error("no parameter is called `{name}`{}", suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]
+    UnknownParameter {
+        /// The name given.
+        name: String,
+        /// The nearest name there is.
+        suggestion: Option<String>,
+    },
+    /// A LoRA target fits no linear layer.
+    #[error("LoRA target `{target}` fits no linear layer; known are all-linear, {}", known.join(", "))]
+    UnknownTarget {
+        /// The target given.
+        target: String,
+        /// The suffixes that exist.
+        known: Vec<String>,
+    },
+    /// A LoRA setting is out of range.
+    #[error("LoRA setting `{setting}` is {found}, expected {expected}")]
+    InvalidLora {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Adapters are attached already, or there are none.
+    #[error("{found}; {mend}")]
+    Adapters {
+        /// The state the model is in.
+        found: &'static str,
+        /// What to do first.
+        mend: &'static str,
+    },
+}

@@ -1,0 +1,141 @@
+//! What to generate, how tokens are drawn, and what comes back.
+
+use crate::error::ModelError;
+
+/// A prompt and how many continuations of it are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The prompt's tokens; at least one.
+    pub prompt: Vec<u32>,
+    /// The number of continuations.
+    pub samples: usize,
+    /// Seed of this request's samples.
+    pub seed: u64,
+}
+
+/// How tokens are drawn and when to stop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SamplingConfig {
+    /// Divides the logits; 0 takes the likeliest token.
+    pub temperature: f64,
+    /// Keep the `k` likeliest tokens.
+    pub top_k: Option<usize>,
+    /// Keep the likeliest tokens whose probabilities first reach this sum.
+    pub top_p: Option<f64>,
+    /// Keep tokens at least this many times as likely as the likeliest.
+    pub min_p: Option<f64>,
+    /// The longest continuation.
+    pub max_new_tokens: usize,
+    /// Any of these tokens ends a continuation (and is its last token).
+    pub eos_token_ids: Vec<u32>,
+    /// Any of these token sequences ends a continuation (and is its end).
+    pub stop_sequences: Vec<Vec<u32>>,
+    /// Whether attached LoRA adapters take part.
+    pub adapters: bool,
+    /// The number of sequences stepped together; the others wait.
+    pub max_batch: usize,
+    /// The number of prompt tokens computed at once.
+    pub prefill_chunk: usize,
+}
+
+impl Default for SamplingConfig {
+    /// Temperature 1, nothing cut off, 256 new tokens, no end token.
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            max_new_tokens: 256,
+            eos_token_ids: Vec::new(),
+            stop_sequences: Vec::new(),
+            adapters: true,
+            max_batch: 64,
+            prefill_chunk: 512,
+        }
+    }
+}
+
+impl SamplingConfig {
+    /// The likeliest token each time.
+    pub fn greedy(max_new_tokens: usize) -> Self {
+        Self { temperature: 0.0, max_new_tokens, ..Self::default() }
+    }
+
+    /// Checks that every setting is in range.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidSampling`] names the setting.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let check = |setting, ok: bool, found: f64, expected| {
+            if ok { Ok(()) } else { Err(ModelError::InvalidSampling { setting, found, expected }) }
+        };
+        let t = self.temperature;
+        check("temperature", t.is_finite() && t >= 0.0, t, "a finite number, at least 0")?;
+        check("top_k", self.top_k != Some(0), 0.0, "at least 1")?;
+        let p = self.top_p.unwrap_or(1.0);
+        check("top_p", p > 0.0 && p <= 1.0, p, "above 0, at most 1")?;
+        let p = self.min_p.unwrap_or(0.0);
+        check("min_p", (0.0..=1.0).contains(&p), p, "between 0 and 1")?;
+        check("max_batch", self.max_batch > 0, 0.0, "at least 1")?;
+        check("prefill_chunk", self.prefill_chunk > 0, 0.0, "at least 1")
+    }
+}
+
+/// A token just sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewToken {
+    /// The request's index.
+    pub request: usize,
+    /// The sample's number within the request.
+    pub sample: usize,
+    /// The token.
+    pub token: u32,
+    /// Its log-probability under the model.
+    pub logprob: f32,
+}
+
+/// Why a continuation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FinishReason {
+    /// An end token was sampled.
+    Eos,
+    /// A stop sequence was completed.
+    Stop,
+    /// The longest length asked for was reached.
+    Length,
+    /// The model's longest sequence was reached.
+    Context,
+    /// The listener broke off.
+    Interrupted,
+}
+
+impl FinishReason {
+    /// The lower-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eos => "eos",
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Context => "context",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A continuation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// The request's index.
+    pub request: usize,
+    /// The sample's number within the request.
+    pub sample: usize,
+    /// The new tokens, an end token included.
+    pub ids: Vec<u32>,
+    /// The log-probability of each under the model (temperature 1, nothing cut off).
+    pub logprobs: Vec<f32>,
+    /// The log-probability of each under the distribution it was drawn from; 0 when greedy.
+    pub sampling_logprobs: Vec<f32>,
+    /// Why it ended.
+    pub finish: FinishReason,
+}
