@@ -1,1 +1,24 @@
-//! (in progress)
+#![doc = include_str!("../README.md")]
+
+mod chat_template;
+mod error;
+mod folder;
+mod generation_config;
+pub mod gguf;
+mod json;
+mod storage;
+mod stored;
+mod template_functions;
+mod tokenizer;
+mod weights;
+mod writer;
+
+pub use chat_template::{ChatTemplate, Message};
+pub use error::CheckpointError;
+pub use folder::ModelFolder;
+pub use generation_config::GenerationConfig;
+pub use storage::StagedDir;
+pub use stored::StoredType;
+pub use tokenizer::{SpecialTokens, Tokenizer};
+pub use weights::{TensorInfo, Weights};
+pub use writer::WeightsWriter;

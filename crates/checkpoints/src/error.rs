@@ -1,0 +1,242 @@
+//! What can go wrong with a model folder, and how to mend it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::stored::StoredType;
+
+/// Why a model folder, or a file of one, could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `rename`, …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The place for a new folder is taken.
+    #[error("{} exists already; remove it or choose another place", path.display())]
+    OutputExists {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The folder holds no weights at all.
+    #[error("{} holds no weights; expected model.safetensors or model.safetensors.index.json", dir.display())]
+    NoWeights {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder holds Python pickles only, which are not read.
+    #[error(
+        "{} holds only the pickle {file}, which is not read because unpickling runs code; convert it with \
+         transformers: model.save_pretrained(OUT, safe_serialization=True)",
+        dir.display()
+    )]
+    OnlyPickledWeights {
+        /// The folder.
+        dir: PathBuf,
+        /// The pickle found.
+        file: String,
+    },
+    /// The header of a safetensors file is not valid.
+    #[error("{} is not a valid safetensors file: {source}; fetch or save it again", path.display())]
+    BadHeader {
+        /// The file.
+        path: PathBuf,
+        /// What the header parser says.
+        source: safetensors::SafeTensorError,
+    },
+    /// A file is shorter or longer than its header says.
+    #[error("{} is damaged: {found} bytes where its header asks for {expected}; fetch or save it again", path.display())]
+    WrongFileLength {
+        /// The file.
+        path: PathBuf,
+        /// Bytes in the file.
+        found: u64,
+        /// Bytes the header asks for.
+        expected: u64,
+    },
+    /// The index names a file that is not there.
+    #[error("{} names the shard {shard}, which is missing; fetch the folder again", index.display())]
+    MissingShard {
+        /// The index file.
+        index: PathBuf,
+        /// The shard's file name.
+        shard: String,
+    },
+    /// A shard's name in the index would leave the folder.
+    #[error("{} names the shard {shard:?}; a shard must be a plain file name beside the index", index.display())]
+    BadShardName {
+        /// The index file.
+        index: PathBuf,
+        /// The name found.
+        shard: String,
+    },
+    /// The index promises a tensor that the named shard does not hold.
+    #[error("{} says that {tensor} is in {shard}, which does not hold it; fetch the folder again", index.display())]
+    NotInShard {
+        /// The index file.
+        index: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The shard's file name.
+        shard: String,
+    },
+    /// Two files hold a tensor of the same name.
+    #[error("tensor {tensor} is in both {} and {}; remove one of the files", first.display(), second.display())]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+        /// The file read first.
+        first: PathBuf,
+        /// The file read second.
+        second: PathBuf,
+    },
+    /// A tensor that was asked for is not there.
+    #[error("{} has no tensor {tensor}{}", path.display(), nearest.as_ref().map(|n| format!("; the nearest name is {n}")).unwrap_or_default())]
+    MissingTensor {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tensor asked for.
+        tensor: String,
+        /// The most similar name there is.
+        nearest: Option<String>,
+    },
+    /// A tensor's shape is not the one the configuration implies.
+    #[error("{}: tensor {tensor} has shape {found:?}, expected {expected:?}; do config.json and the weights belong together?", path.display())]
+    WrongShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape asked for.
+        expected: Vec<usize>,
+    },
+    /// A tensor's element type cannot be turned into what was asked for.
+    #[error("{}: tensor {tensor} is stored as {found}, which cannot be read as {wanted}", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Type in the file.
+        found: StoredType,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// A type that weights are not written in.
+    #[error("weights are written as F32, F16 or BF16, not {found}")]
+    UnwritableType {
+        /// The type asked for.
+        found: StoredType,
+    },
+    /// Values were given for a tensor whose turn it is not, or too many or too few of them.
+    #[error(
+        "writing weights: expected {expected_values} more values of {expected}, got {found_values} of {found}"
+    )]
+    OutOfOrder {
+        /// The tensor whose turn it is, empty after the last.
+        expected: String,
+        /// How many of its values are missing.
+        expected_values: usize,
+        /// The tensor given.
+        found: String,
+        /// How many values were given.
+        found_values: usize,
+    },
+    /// A JSON file is not valid.
+    #[error("{}: line {}, column {}: {source}", path.display(), source.line(), source.column())]
+    BadJson {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A JSON field has a value of the wrong kind.
+    #[error("{}: {field} is {found}, expected {expected}", path.display())]
+    BadField {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// What it is, as JSON.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The folder has no `config.json`.
+    #[error("{} has no config.json, so it is not a model folder; for a .gguf file run `bestof convert` first", dir.display())]
+    NoConfig {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder has no `tokenizer.json`.
+    #[error(
+        "{} has no tokenizer.json{}", dir.display(),
+        if *sentencepiece { "; a tokenizer.model alone is not read, save the folder once with transformers: \
+         AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)" } else { "" }
+    )]
+    NoTokenizer {
+        /// The folder.
+        dir: PathBuf,
+        /// Whether a SentencePiece file lies there instead.
+        sentencepiece: bool,
+    },
+    /// `tokenizer.json` cannot be used.
+    #[error("{}: {source}", path.display())]
+    BadTokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What the tokenizer library says.
+        source: tokenizers::Error,
+    },
+    /// The tokenizer knows ids that the model has no embedding for.
+    #[error(
+        "the tokenizer has the token {token:?} with id {id}, the model only {vocab_size} embeddings; they do not belong together"
+    )]
+    TokenBeyondVocabulary {
+        /// The largest id's token.
+        token: String,
+        /// The largest id.
+        id: u32,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
+    /// The chat template does not parse or does not run.
+    #[error("chat template{}: {source}", line.map(|l| format!(", line {l}")).unwrap_or_default())]
+    Template {
+        /// Line in the template.
+        line: Option<usize>,
+        /// What the template engine says.
+        source: minijinja::Error,
+    },
+    /// The chat template itself refused the messages (`raise_exception`).
+    #[error("the chat template refuses these messages: {message}")]
+    TemplateRefused {
+        /// The template's own words.
+        message: String,
+    },
+    /// A GGUF file is wrong.
+    #[error("{}: {source}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::gguf::GgufError,
+    },
+}
+
+impl CheckpointError {
+    /// Wraps an operating system error, to be used in `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,157 @@
+//! A model folder as a whole: configuration, tokenizer, chat template, weights.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::chat_template::ChatTemplate;
+use crate::error::CheckpointError;
+use crate::generation_config::GenerationConfig;
+use crate::json;
+use crate::storage;
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Weights, hash_file, hex};
+
+/// What tokenising and rendering depend on.
+const TOKENIZER_FILES: [&str; 10] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "merges.txt",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+];
+/// What belongs to a model besides its weights and its tokenizer.
+const CONFIG_FILES: [&str; 2] = ["config.json", "generation_config.json"];
+
+/// A model folder in the Hugging Face layout.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    /// The folder.
+    pub dir: PathBuf,
+    /// `config.json`, unread.
+    pub config: Value,
+    /// `generation_config.json`, with the token ids of `config.json` where it names none.
+    pub generation: GenerationConfig,
+    /// The tokenizer, if the folder has one.
+    pub tokenizer: Option<Tokenizer>,
+    /// The chat template, if the folder has one.
+    pub chat_template: Option<ChatTemplate>,
+}
+
+impl ModelFolder {
+    /// The folder's configuration, tokenizer and chat template; the weights are opened by
+    /// [`ModelFolder::weights`].
+    ///
+    /// # Errors
+    /// No `config.json`, or a file that does not parse.
+    pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        let path = dir.join("config.json");
+        if !path.is_file() {
+            return Err(CheckpointError::NoConfig { dir: dir.to_path_buf() });
+        }
+        let config = json::read(&path)?;
+        if !config.is_object() {
+            return Err(json::bad_field(&path, "the file", &config, "an object"));
+        }
+        let tokenizer = match Tokenizer::from_dir(dir) {
+            Err(CheckpointError::NoTokenizer { sentencepiece: false, .. }) => None,
+            other => Some(other?),
+        };
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            config,
+            generation: GenerationConfig::from_dir(dir)?,
+            tokenizer,
+            chat_template: ChatTemplate::from_dir(dir)?,
+        })
+    }
+
+    /// The weights, headers only.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub fn weights(&self) -> Result<Weights, CheckpointError> {
+        Weights::open(&self.dir)
+    }
+
+    /// The folder's tokenizer.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoTokenizer`] if it has none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, CheckpointError> {
+        self.tokenizer.as_ref().ok_or_else(|| CheckpointError::NoTokenizer {
+            dir: self.dir.clone(),
+            sentencepiece: false,
+        })
+    }
+
+    /// `model_type` of the configuration, such as `llama`.
+    pub fn model_type(&self) -> Option<&str> {
+        self.config["model_type"].as_str()
+    }
+
+    /// Copies everything but the weights into `out`, which is created, and returns the copies.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn copy_companions(&self, out: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+        fs::create_dir_all(out).map_err(CheckpointError::io("create", out))?;
+        let mut copies = Vec::new();
+        for name in CONFIG_FILES.iter().chain(&TOKENIZER_FILES) {
+            let path = self.dir.join(name);
+            if path.is_file() {
+                let contents = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+                let copy = out.join(name);
+                storage::write_file(&copy, &contents)?;
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// SHA-256 over names and contents of configuration, tokenizer files and weights, as hex.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn files_hash(&self) -> Result<String, CheckpointError> {
+        let mut hash = Sha256::new();
+        self.hash_files(CONFIG_FILES.iter().chain(&TOKENIZER_FILES), &mut hash)?;
+        hash.update(self.weights()?.content_hash()?);
+        Ok(hex(&hash.finalize()))
+    }
+
+    /// SHA-256 over names and contents of the tokenizer's files, chat template included, as hex.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn tokenizer_hash(&self) -> Result<String, CheckpointError> {
+        let mut hash = Sha256::new();
+        self.hash_files(TOKENIZER_FILES.iter(), &mut hash)?;
+        Ok(hex(&hash.finalize()))
+    }
+
+    fn hash_files<'a>(
+        &self,
+        names: impl Iterator<Item = &'a &'a str>,
+        hash: &mut Sha256,
+    ) -> Result<(), CheckpointError> {
+        for name in names {
+            let path = self.dir.join(name);
+            if path.is_file() {
+                let mut contents = Sha256::new();
+                hash_file(&path, &mut contents)?;
+                hash.update(name);
+                hash.update([0]);
+                hash.update(contents.finalize());
+            }
+        }
+        Ok(())
+    }
+}

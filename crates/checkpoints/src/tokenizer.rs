@@ -1,0 +1,209 @@
+//! Text to token ids and back, as the model's own `tokenizer.json` says.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::CheckpointError;
+use crate::generation_config::GenerationConfig;
+use crate::json;
+
+/// A model's tokenizer, with the ids of its special tokens.
+///
+/// Truncation and padding that a `tokenizer.json` may ask for are switched off: what is encoded is
+/// always the whole text.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+    max_id: u32,
+}
+
+/// The texts of a tokenizer's special tokens, where it names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpecialTokens {
+    /// Beginning of a sequence.
+    pub bos: Option<String>,
+    /// End of a sequence.
+    pub eos: Option<String>,
+    /// Padding.
+    pub pad: Option<String>,
+    /// Stands for what the vocabulary cannot express.
+    pub unk: Option<String>,
+}
+
+impl SpecialTokens {
+    /// The special tokens named in `tokenizer_config.json`, else in `special_tokens_map.json`.
+    ///
+    /// # Errors
+    /// A file is not JSON, or a token in it is neither a text nor an object with a `content`.
+    pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
+        let mut tokens = Self::default();
+        for file in ["tokenizer_config.json", "special_tokens_map.json"] {
+            let path = dir.join(file);
+            let value = json::read_if_there(&path)?;
+            let fields = json::Fields { path: &path, value: &value };
+            for (field, slot) in [
+                ("bos_token", &mut tokens.bos),
+                ("eos_token", &mut tokens.eos),
+                ("pad_token", &mut tokens.pad),
+                ("unk_token", &mut tokens.unk),
+            ] {
+                if slot.is_none() {
+                    *slot = fields.get(field, "a text, or an object with a content", token_text)?;
+                }
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+fn token_text(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned)
+}
+
+impl Tokenizer {
+    /// The tokenizer of a model folder: `tokenizer.json`, with special tokens from
+    /// `tokenizer_config.json`, `special_tokens_map.json`, or the ids in `generation_config.json`
+    /// and `config.json`, in this order.
+    ///
+    /// # Errors
+    /// No `tokenizer.json`, or a file that does not parse.
+    pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
+        let path = dir.join("tokenizer.json");
+        if !path.is_file() {
+            let sentencepiece = dir.join("tokenizer.model").is_file();
+            return Err(CheckpointError::NoTokenizer { dir: dir.to_path_buf(), sentencepiece });
+        }
+        let bytes = std::fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+        let bad = |source| CheckpointError::BadTokenizer { path: path.clone(), source };
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(bad)?;
+
+        let mut special = SpecialTokens::from_dir(dir)?;
+        let ids = GenerationConfig::from_dir(dir)?;
+        let text = |id: Option<u32>| id.and_then(|id| inner.id_to_token(id));
+        special.bos = special.bos.or_else(|| text(ids.bos_token_id));
+        special.eos = special.eos.or_else(|| text(ids.eos_token_ids.first().copied()));
+        special.pad = special.pad.or_else(|| text(ids.pad_token_id));
+        let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, special, max_id })
+    }
+
+    /// The token ids of a text. With `add_special` the tokenizer adds what its post-processor says,
+    /// a BOS for example; leave it off for text that a chat template has rendered, which already
+    /// holds those tokens.
+    ///
+    /// # Errors
+    /// The tokenizer cannot express the text (no unknown token).
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, CheckpointError> {
+        let encoding =
+            self.inner.encode_fast(text, add_special).map_err(|source| self.bad(source))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Token ids with, for each, the bytes `start..end` of the text it stands for.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_offsets(
+        &self,
+        text: &str,
+        add_special: bool,
+    ) -> Result<(Vec<u32>, Vec<(usize, usize)>), CheckpointError> {
+        let encoding = self.inner.encode(text, add_special).map_err(|source| self.bad(source))?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
+    /// Ids and segment numbers of two texts together, as a sentence-pair model reads them.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_pair(
+        &self,
+        first: &str,
+        second: &str,
+    ) -> Result<(Vec<u32>, Vec<u32>), CheckpointError> {
+        let encoding =
+            self.inner.encode_fast((first, second), true).map_err(|source| self.bad(source))?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec()))
+    }
+
+    /// The text of token ids, special tokens left out if asked for; ids without a token are skipped.
+    ///
+    /// # Errors
+    /// The tokenizer's decoder fails.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, CheckpointError> {
+        self.inner.decode(ids, skip_special).map_err(|source| self.bad(source))
+    }
+
+    /// The vocabulary entry of each id, as it is stored (`Ġthe`, `▁the`, `<0x0A>`, …); `<?ID>` for
+    /// an id without an entry.
+    pub fn pieces(&self, ids: &[u32]) -> Vec<String> {
+        ids.iter()
+            .map(|&id| self.inner.id_to_token(id).unwrap_or_else(|| format!("<?{id}>")))
+            .collect()
+    }
+
+    /// The id of a vocabulary entry.
+    pub fn id_of(&self, piece: &str) -> Option<u32> {
+        self.inner.token_to_id(piece)
+    }
+
+    /// Whether an id is a special token, which `decode` can leave out.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.inner.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.max_id as usize + 1
+    }
+
+    /// Checks that every id has a row in an embedding of `rows` rows.
+    ///
+    /// # Errors
+    /// [`CheckpointError::TokenBeyondVocabulary`].
+    pub fn check_fits(&self, rows: usize) -> Result<(), CheckpointError> {
+        if self.vocab_size() <= rows {
+            return Ok(());
+        }
+        let token = self.inner.id_to_token(self.max_id).unwrap_or_default();
+        Err(CheckpointError::TokenBeyondVocabulary { token, id: self.max_id, vocab_size: rows })
+    }
+
+    /// The special tokens' texts.
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special
+    }
+
+    /// Id of the token that begins a sequence.
+    pub fn bos_id(&self) -> Option<u32> {
+        self.id_of_special(self.special.bos.as_deref())
+    }
+
+    /// Id of the token that ends a sequence.
+    pub fn eos_id(&self) -> Option<u32> {
+        self.id_of_special(self.special.eos.as_deref())
+    }
+
+    /// Id of the padding token.
+    pub fn pad_id(&self) -> Option<u32> {
+        self.id_of_special(self.special.pad.as_deref())
+    }
+
+    /// Id of the unknown token.
+    pub fn unk_id(&self) -> Option<u32> {
+        self.id_of_special(self.special.unk.as_deref())
+    }
+
+    fn id_of_special(&self, text: Option<&str>) -> Option<u32> {
+        text.and_then(|text| self.inner.token_to_id(text))
+    }
+
+    fn bad(&self, source: tokenizers::Error) -> CheckpointError {
+        CheckpointError::BadTokenizer { path: "tokenizer.json".into(), source }
+    }
+}

@@ -1,0 +1,394 @@
+//! Reading weights: one safetensors file, or the shards of an index, tensor by tensor.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::Metadata;
+use sha2::{Digest, Sha256};
+
+use crate::error::CheckpointError;
+use crate::json;
+use crate::stored::StoredType;
+
+/// File name of weights in one piece.
+pub(crate) const SINGLE: &str = "model.safetensors";
+/// File name of the list that says which shard holds which tensor.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// Longest header that is read, the limit of the reference implementation.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// Bytes converted at a time, so that reading needs hardly more memory than the result.
+const CHUNK_BYTES: usize = 1 << 22;
+
+/// Name, element type and shape of a stored tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Name, such as `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Element type in the file.
+    pub dtype: StoredType,
+    /// Shape, outermost dimension first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The weights of a model folder, or of a single safetensors file, opened for reading.
+///
+/// Opening reads the headers only. A tensor is read when it is asked for, by seeking in its file.
+///
+/// ```
+/// use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
+///
+/// let dir = tempfile::tempdir()?;
+/// let info = TensorInfo { name: "w".into(), dtype: StoredType::BF16, shape: vec![2, 2] };
+/// let mut writer = WeightsWriter::create(dir.path(), vec![info], None)?;
+/// writer.push("w", &[1.0, -2.0, 0.5, 0.0])?;
+/// writer.finish()?;
+///
+/// let weights = Weights::open(dir.path())?;
+/// assert_eq!(weights.read_f32("w", &[2, 2])?, [1.0, -2.0, 0.5, 0.0]);
+/// assert!(weights.read_f32("w", &[4]).unwrap_err().to_string().contains("expected [4]"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Weights {
+    root: PathBuf,
+    files: Vec<PathBuf>,
+    infos: Vec<TensorInfo>,
+    places: Vec<Place>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    file: usize,
+    start: u64,
+    bytes: usize,
+}
+
+impl Weights {
+    /// The weights of a folder (`model.safetensors`, else the shards of
+    /// `model.safetensors.index.json`) or of a single `.safetensors` file.
+    ///
+    /// # Errors
+    /// No weights, pickles only, a damaged header, a file of the wrong length, a missing shard, a
+    /// tensor that is in two files or not where the index says.
+    pub fn open(dir_or_file: &Path) -> Result<Self, CheckpointError> {
+        let mut weights = Self {
+            root: dir_or_file.to_path_buf(),
+            files: Vec::new(),
+            infos: Vec::new(),
+            places: Vec::new(),
+            metadata: BTreeMap::new(),
+        };
+        let kind =
+            std::fs::metadata(dir_or_file).map_err(CheckpointError::io("read", dir_or_file))?;
+        if !kind.is_dir() {
+            weights.add_file(dir_or_file.to_path_buf())?;
+        } else if dir_or_file.join(SINGLE).is_file() {
+            weights.add_file(dir_or_file.join(SINGLE))?;
+        } else if dir_or_file.join(INDEX).is_file() {
+            weights.add_shards(&dir_or_file.join(INDEX))?;
+        } else {
+            return Err(no_weights(dir_or_file));
+        }
+        weights.sort_by_name()?;
+        Ok(weights)
+    }
+
+    /// Name, type and shape of every tensor, sorted by name.
+    pub fn infos(&self) -> &[TensorInfo] {
+        &self.infos
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// Name, type and shape of one tensor.
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.position(name).map(|i| &self.infos[i])
+    }
+
+    /// The free-form strings of the files' headers, such as `format` → `pt`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The file or folder that was opened.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// The values of a float tensor, row by row, after checking its shape.
+    ///
+    /// # Errors
+    /// No such tensor, another shape, not floats, or the file changed since it was opened.
+    pub fn read_f32(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+    ) -> Result<Vec<f32>, CheckpointError> {
+        let at = self.find(name)?;
+        let info = &self.infos[at];
+        if info.shape != expected_shape {
+            return Err(CheckpointError::WrongShape {
+                path: self.file_of(at).to_path_buf(),
+                tensor: name.to_owned(),
+                found: info.shape.clone(),
+                expected: expected_shape.to_vec(),
+            });
+        }
+        self.read_as(at, "floats", StoredType::extend_f32)
+    }
+
+    /// Shape and values of a float tensor whose shape is not known beforehand.
+    ///
+    /// # Errors
+    /// As [`Weights::read_f32`].
+    pub fn read_f32_any(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), CheckpointError> {
+        let at = self.find(name)?;
+        Ok((self.infos[at].shape.clone(), self.read_as(at, "floats", StoredType::extend_f32)?))
+    }
+
+    /// Shape and values of an integer or boolean tensor.
+    ///
+    /// # Errors
+    /// No such tensor, not integers, or the file changed since it was opened.
+    pub fn read_i64(&self, name: &str) -> Result<(Vec<usize>, Vec<i64>), CheckpointError> {
+        let at = self.find(name)?;
+        Ok((self.infos[at].shape.clone(), self.read_as(at, "integers", StoredType::extend_i64)?))
+    }
+
+    /// SHA-256 over the contents of the weight files, in the order of their names, as hex.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn content_hash(&self) -> Result<String, CheckpointError> {
+        let mut hash = Sha256::new();
+        for path in &self.files {
+            hash_file(path, &mut hash)?;
+        }
+        Ok(hex(&hash.finalize()))
+    }
+
+    fn add_file(&mut self, path: PathBuf) -> Result<Vec<String>, CheckpointError> {
+        let (metadata, data_start) = read_header(&path)?;
+        let file = self.files.len();
+        let mut names = Vec::with_capacity(self.infos.len());
+        for (name, info) in metadata.tensors() {
+            let (start, end) = info.data_offsets;
+            self.places.push(Place { file, start: data_start + start as u64, bytes: end - start });
+            self.infos.push(TensorInfo {
+                name: name.clone(),
+                dtype: info.dtype.into(),
+                shape: info.shape.clone(),
+            });
+            names.push(name);
+        }
+        self.metadata.extend(metadata.metadata().clone().unwrap_or_default());
+        self.files.push(path);
+        Ok(names)
+    }
+
+    fn add_shards(&mut self, index: &Path) -> Result<(), CheckpointError> {
+        let dir = index.parent().unwrap_or(Path::new(""));
+        let promised = shard_of_each_tensor(index)?;
+        let mut shards: Vec<&str> = promised.values().map(String::as_str).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let mut found: HashMap<String, String> = HashMap::new();
+        for shard in shards {
+            let path = dir.join(shard);
+            if !path.is_file() {
+                let shard = shard.to_owned();
+                return Err(CheckpointError::MissingShard { index: index.to_path_buf(), shard });
+            }
+            for tensor in self.add_file(path.clone())? {
+                if let Some(first) = found.insert(tensor.clone(), shard.to_owned()) {
+                    return Err(CheckpointError::DuplicateTensor {
+                        tensor,
+                        first: dir.join(first),
+                        second: path,
+                    });
+                }
+            }
+        }
+        match promised.iter().find(|(tensor, shard)| found.get(*tensor) != Some(*shard)) {
+            None => Ok(()),
+            Some((tensor, shard)) => Err(CheckpointError::NotInShard {
+                index: index.to_path_buf(),
+                tensor: tensor.clone(),
+                shard: shard.clone(),
+            }),
+        }
+    }
+
+    fn sort_by_name(&mut self) -> Result<(), CheckpointError> {
+        let mut both: Vec<_> = self.infos.drain(..).zip(self.places.drain(..)).collect();
+        both.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        (self.infos, self.places) = both.into_iter().unzip();
+        Ok(())
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.infos.binary_search_by(|info| info.name.as_str().cmp(name)).ok()
+    }
+
+    fn find(&self, name: &str) -> Result<usize, CheckpointError> {
+        self.position(name).ok_or_else(|| CheckpointError::MissingTensor {
+            path: self.root.clone(),
+            tensor: name.to_owned(),
+            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str())),
+        })
+    }
+
+    fn file_of(&self, at: usize) -> &Path {
+        &self.files[self.places[at].file]
+    }
+
+    fn read_as<T>(
+        &self,
+        at: usize,
+        wanted: &'static str,
+        extend: fn(StoredType, &[u8], &mut Vec<T>) -> Option<()>,
+    ) -> Result<Vec<T>, CheckpointError> {
+        let (info, place, path) = (&self.infos[at], self.places[at], self.file_of(at));
+        let wrong_type = || CheckpointError::WrongType {
+            path: path.to_path_buf(),
+            tensor: info.name.clone(),
+            found: info.dtype,
+            wanted,
+        };
+        extend(info.dtype, &[], &mut Vec::new()).ok_or_else(wrong_type)?;
+        let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
+        file.seek(SeekFrom::Start(place.start)).map_err(CheckpointError::io("read", path))?;
+        let mut values = Vec::with_capacity(info.len());
+        let mut chunk = vec![0; place.bytes.min(CHUNK_BYTES)];
+        let mut left = place.bytes;
+        while left > 0 {
+            let now = &mut chunk[..left.min(CHUNK_BYTES)];
+            file.read_exact(now).map_err(CheckpointError::io("read", path))?;
+            extend(info.dtype, now, &mut values).ok_or_else(wrong_type)?;
+            left -= now.len();
+        }
+        Ok(values)
+    }
+}
+
+/// The header of a safetensors file and the position where its data starts.
+fn read_header(path: &Path) -> Result<(Metadata, u64), CheckpointError> {
+    let bad = |source| CheckpointError::BadHeader { path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
+    let length = file.metadata().map_err(CheckpointError::io("read", path))?.len();
+    let mut size = [0; 8];
+    if length < 8 {
+        return Err(bad(SafeTensorError::HeaderTooSmall));
+    }
+    file.read_exact(&mut size).map_err(CheckpointError::io("read", path))?;
+    let size = u64::from_le_bytes(size);
+    if size > MAX_HEADER_BYTES {
+        return Err(bad(SafeTensorError::HeaderTooLarge));
+    }
+    if size > length - 8 {
+        let path = path.to_path_buf();
+        return Err(CheckpointError::WrongFileLength { path, found: length, expected: size + 8 });
+    }
+    let mut header = vec![0; size as usize];
+    file.read_exact(&mut header).map_err(CheckpointError::io("read", path))?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|e| bad(SafeTensorError::InvalidHeaderDeserialization(e)))?;
+    let expected = (8 + size).saturating_add(metadata.data_len() as u64);
+    if expected != length {
+        return Err(CheckpointError::WrongFileLength {
+            path: path.to_path_buf(),
+            found: length,
+            expected,
+        });
+    }
+    Ok((metadata, 8 + size))
+}
+
+/// `weight_map` of an index file.
+fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
+    let value = json::read(index)?;
+    let bad = |field: &str, value: &serde_json::Value, expected| {
+        json::bad_field(index, &format!("weight_map{field}"), value, expected)
+    };
+    let map = &value["weight_map"];
+    let map = map.as_object().ok_or_else(|| bad("", map, "an object: tensor name to file name"))?;
+    map.iter()
+        .map(|(tensor, shard)| {
+            let name =
+                shard.as_str().ok_or_else(|| bad(&format!(".{tensor}"), shard, "a file name"))?;
+            let plain = Path::new(name).file_name() == Some(name.as_ref());
+            if !plain {
+                let shard = name.to_owned();
+                return Err(CheckpointError::BadShardName { index: index.to_path_buf(), shard });
+            }
+            Ok((tensor.clone(), name.to_owned()))
+        })
+        .collect()
+}
+
+fn no_weights(dir: &Path) -> CheckpointError {
+    let dir = dir.to_path_buf();
+    for pickle in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
+        if dir.join(pickle).is_file() {
+            return CheckpointError::OnlyPickledWeights { dir, file: pickle.to_owned() };
+        }
+    }
+    CheckpointError::NoWeights { dir }
+}
+
+/// The name most like `wanted`, judged by the words between its dots.
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let words: Vec<&str> = wanted.split('.').collect();
+    let shared = |name: &str| {
+        let (from_start, from_end) = (
+            name.split('.').zip(&words).take_while(|(a, b)| a == *b).count(),
+            name.rsplit('.').zip(words.iter().rev()).take_while(|(a, b)| a == *b).count(),
+        );
+        from_start + from_end
+    };
+    let best = names.map(|name| (shared(name), name)).max_by_key(|(score, _)| *score)?;
+    (best.0 * 2 >= words.len()).then(|| best.1.to_owned())
+}
+
+/// Feeds a file to a hash in pieces.
+pub(crate) fn hash_file(path: &Path, hash: &mut Sha256) -> Result<(), CheckpointError> {
+    let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => hash.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(CheckpointError::io("read", path)(e)),
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
