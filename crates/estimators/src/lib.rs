@@ -1,1 +1,29 @@
-//! (in progress)
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod baseline;
+mod error;
+mod estimator;
+mod interval;
+mod k_schedule;
+mod max_at_k;
+mod numerics;
+mod pass_at_k;
+mod pkpo;
+mod transform;
+mod workspace;
+
+pub use baseline::{GroupMean, Grpo, MaxAtN, Reinforce, Rloo, Spread};
+pub use error::EstimatorError;
+pub use estimator::{Estimate, Estimator, estimate};
+pub use interval::{Interval, mean_pass_at_k, mean_proportion, mean_with_interval};
+pub use k_schedule::{KSchedule, Schedule, UntilStall, UntilThreshold};
+pub use max_at_k::{max_at_k, max_at_k_with};
+pub use pass_at_k::{pass_at_k, pass_at_k_variance};
+pub use pkpo::{Binary, Loo, LooMinusOne, Plain};
+pub use transform::{MAX_REWARD, RewardTransform, Target};
+pub use workspace::Workspace;

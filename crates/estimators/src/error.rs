@@ -1,0 +1,199 @@
+//! What can be wrong with rewards, counts, k and buffers.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+/// Everything these estimators refuse, with the values that made them refuse.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EstimatorError {
+    /// `k` is zero: the best of no samples is not defined.
+    ZeroK,
+    /// The estimator needs a larger `k` (leave-one-out-minus-one takes a maximum over `k - 1`).
+    KTooSmall {
+        /// The estimator's name.
+        estimator: &'static str,
+        /// The `k` that was asked for.
+        k: usize,
+        /// The smallest `k` that is defined.
+        min: usize,
+    },
+    /// `k` exceeds the number of samples; no unbiased estimate exists then.
+    KExceedsSamples {
+        /// The `k` that was asked for.
+        k: usize,
+        /// Samples at hand.
+        n: usize,
+    },
+    /// More correct samples than samples.
+    CorrectExceedsSamples {
+        /// Correct samples.
+        c: usize,
+        /// Samples at hand.
+        n: usize,
+    },
+    /// The group is too small for the estimator's baseline.
+    TooFewSamples {
+        /// The estimator's name.
+        estimator: &'static str,
+        /// Samples it needs.
+        needed: usize,
+        /// Samples at hand.
+        n: usize,
+    },
+    /// A reward is NaN or infinite.
+    NonFiniteReward {
+        /// Its position.
+        index: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// A reward's magnitude exceeds [`MAX_REWARD`](crate::MAX_REWARD), where differences overflow.
+    RewardTooLarge {
+        /// Its position.
+        index: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// A reward of the binary estimator is neither 0 nor 1.
+    NotBinary {
+        /// Its position.
+        index: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// The buffer for the weights has another length than the rewards.
+    WrongBufferLength {
+        /// The number of rewards.
+        expected: usize,
+        /// The length of the buffer.
+        found: usize,
+    },
+    /// Offsets of a batch do not start at 0, or fall.
+    BadOffset {
+        /// Position within the offsets.
+        index: usize,
+        /// What was found.
+        found: usize,
+        /// The least that would do; position 0 must be exactly 0.
+        expected_at_least: usize,
+    },
+    /// Offsets of a batch do not end at the number of rewards.
+    OffsetsEnd {
+        /// The number of rewards.
+        expected: usize,
+        /// The last offset, 0 if there is none.
+        found: usize,
+    },
+    /// One group of a batch was refused.
+    InGroup {
+        /// Which group, counted from 0.
+        group: usize,
+        /// Why; positions within count from the start of the group.
+        source: Box<EstimatorError>,
+    },
+    /// The epsilon of a normalisation is negative, NaN or infinite.
+    BadEpsilon {
+        /// What was found.
+        value: f64,
+    },
+    /// No value was given to average.
+    NoValues,
+    /// A value that must be a proportion lies outside `[0, 1]`.
+    NotAProportion {
+        /// Its position.
+        index: usize,
+        /// What was found.
+        value: f64,
+    },
+    /// No estimator has this name.
+    UnknownEstimator(
+        /// The name that was given.
+        String,
+    ),
+}
+
+impl fmt::Display for EstimatorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroK => write!(f, "k is 0: choose k from 1 to the number of samples"),
+            Self::KTooSmall { estimator, k, min } => {
+                write!(
+                    f,
+                    "`{estimator}` needs k of at least {min}, found {k}: raise k, or use `rloo` for k = 1"
+                )
+            }
+            Self::KExceedsSamples { k, n } => {
+                write!(f, "k = {k} exceeds the {n} samples: draw at least {k} samples or lower k")
+            }
+            Self::CorrectExceedsSamples { c, n } => {
+                write!(f, "{c} correct out of {n} samples: the counts are swapped or wrong")
+            }
+            Self::TooFewSamples { estimator, needed, n } => {
+                write!(
+                    f,
+                    "`{estimator}` needs at least {needed} samples a group, found {n}: draw more samples or lower k"
+                )
+            }
+            Self::NonFiniteReward { index, value } => {
+                write!(f, "reward {index} is {value}: every reward must be a finite number")
+            }
+            Self::RewardTooLarge { index, value } => {
+                write!(
+                    f,
+                    "reward {index} is {value:e}: scale rewards to magnitudes below {:e}",
+                    crate::MAX_REWARD
+                )
+            }
+            Self::NotBinary { index, value } => {
+                write!(
+                    f,
+                    "reward {index} is {value}: `binary` takes 0 and 1 only, use `plain` for other rewards"
+                )
+            }
+            Self::WrongBufferLength { expected, found } => {
+                write!(f, "the buffer for weights holds {found}, but there are {expected} rewards")
+            }
+            Self::BadOffset { index: 0, found, .. } => {
+                write!(f, "offset 0 is {found}: offsets must start at 0")
+            }
+            Self::BadOffset { index, found, expected_at_least } => {
+                write!(
+                    f,
+                    "offset {index} is {found}: offsets must not fall, expected at least {expected_at_least}"
+                )
+            }
+            Self::OffsetsEnd { expected, found } => {
+                write!(
+                    f,
+                    "offsets end at {found}, but there are {expected} rewards: the last offset must equal that"
+                )
+            }
+            Self::InGroup { group, source } => write!(f, "group {group}: {source}"),
+            Self::BadEpsilon { value } => {
+                write!(f, "epsilon is {value}: choose a finite number that is not negative")
+            }
+            Self::NoValues => write!(f, "nothing to average: give at least one value"),
+            Self::NotAProportion { index, value } => {
+                write!(f, "value {index} is {value}: a proportion lies between 0 and 1")
+            }
+            Self::UnknownEstimator(name) => {
+                write!(f, "no estimator is called `{name}`; there are:")?;
+                for (i, estimator) in crate::Estimator::ALL.iter().enumerate() {
+                    write!(f, "{} {estimator}", if i == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl core::error::Error for EstimatorError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::InGroup { source, .. } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Scratch memory of the transformations: the ranking of a group and the weights of its ranks.
+
+use alloc::vec::Vec;
+
+use crate::numerics::Product;
+
+/// Scratch memory that every transformation works in; grows to the largest group it has seen.
+///
+/// It also remembers the subset weights of the last pair `(n, k)`, so that a batch of groups of
+/// one size computes them once. A workspace carries no result from one call to the next.
+///
+/// ```
+/// use bestof_estimators::{LooMinusOne, RewardTransform, Workspace};
+///
+/// let mut workspace = Workspace::with_capacity(16);
+/// let transform = LooMinusOne::new(4)?;
+/// let mut weights = [0.0; 16];
+/// for step in 0..3 {
+///     let rewards: [f64; 16] = core::array::from_fn(|i| ((i * 7 + step) % 5) as f64);
+///     transform.transform_into(&rewards, &mut weights, &mut workspace)?;
+/// }
+/// assert_eq!(workspace.capacity(), 16); // nothing was allocated after set-up
+/// # Ok::<(), bestof_estimators::EstimatorError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    ranked: Vec<Ranked>,
+    subsets: SubsetWeights,
+}
+
+/// A reward with its place in the caller's order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ranked {
+    key: u64,
+    pub(crate) index: usize,
+}
+
+impl Ranked {
+    #[inline]
+    pub(crate) fn reward(self) -> f64 {
+        reward_of(self.key)
+    }
+}
+
+/// Integers in the order of the rewards: one comparison each, where floats need several.
+/// Adding 0.0 makes the two zeros one.
+#[inline]
+fn key_of(reward: f64) -> u64 {
+    let bits = (reward + 0.0).to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+}
+
+#[inline]
+fn reward_of(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+}
+
+impl Workspace {
+    /// An empty workspace; the first call allocates.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A workspace that allocates nothing more for groups of up to `samples` rewards.
+    pub fn with_capacity(samples: usize) -> Self {
+        Self {
+            ranked: Vec::with_capacity(samples),
+            subsets: SubsetWeights { d: Vec::with_capacity(samples), ..SubsetWeights::default() },
+        }
+    }
+
+    /// The largest group that fits without another allocation.
+    pub fn capacity(&self) -> usize {
+        self.ranked.capacity().min(self.subsets.d.capacity())
+    }
+
+    /// Rewards in ascending order, and the weight of each rank.
+    pub(crate) fn rank(&mut self, rewards: &[f64], k: usize) -> (&[Ranked], &[f64]) {
+        self.ranked.clear();
+        self.ranked
+            .extend(rewards.iter().enumerate().map(|(index, &g)| Ranked { key: key_of(g), index }));
+        self.ranked.sort_unstable_by_key(|r| r.key);
+        self.subsets.set(rewards.len(), k);
+        (&self.ranked, &self.subsets.d)
+    }
+}
+
+/// Share of the `k`-subsets of `n` ranks whose largest rank is `i`.
+///
+/// ```text
+/// d_i = C(i-1, k-1) / C(n, k),  i = 1..n;   d_n = k/n,  d_{i-1} = d_i (i-k)/(i-1)
+/// ```
+///
+/// The walk from `n` down needs no binomial. It may underflow where `d_i < 2.3e-308`; those
+/// weights become 0.
+#[derive(Clone, Debug, Default)]
+struct SubsetWeights {
+    n: usize,
+    k: usize,
+    d: Vec<f64>,
+}
+
+impl SubsetWeights {
+    fn set(&mut self, n: usize, k: usize) {
+        if (self.n, self.k) == (n, k) {
+            return;
+        }
+        (self.n, self.k) = (n, k);
+        self.d.clear();
+        self.d.resize(n, 0.0);
+        let mut share = Product::ratio(k, n);
+        for i in (k..=n).rev() {
+            let value = share.value();
+            if value < f64::MIN_POSITIVE {
+                break;
+            }
+            self.d[i - 1] = value;
+            if i > k {
+                share = share.times(i - k, i - 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_bigint::BigUint;
+    use num_traits::ToPrimitive;
+
+    /// Compares with the same walk in fixed point, 2,048 bits behind the point.
+    fn largest_relative_error(n: usize, k: usize, off_by: usize) -> f64 {
+        const BITS: i32 = 2048;
+        let mut table = SubsetWeights::default();
+        table.set(n, k);
+        let mut exact = (BigUint::from(k) << BITS) / n;
+        let mut worst = 0.0_f64;
+        for i in (k..=n).rev() {
+            let bits = exact.bits() as i32;
+            if bits + 1000 < BITS {
+                break;
+            }
+            // 64 leading bits are rounded once; the power of two goes on in two exact halves.
+            let exponent = bits - 64 - BITS;
+            let leading = (&exact >> (bits - 64)).to_f64().unwrap();
+            let value =
+                leading * 2.0_f64.powi(exponent / 2) * 2.0_f64.powi(exponent - exponent / 2);
+            worst = worst.max((table.d[i - 1] / value - 1.0).abs());
+            exact = exact * (i - k) / (i - 1 + off_by).max(1);
+        }
+        worst
+    }
+
+    #[test]
+    fn walk_agrees_with_2048_bit_arithmetic_up_to_a_million_samples() {
+        for (n, k) in [
+            (7, 1),
+            (16, 8),
+            (1000, 500),
+            (1_000, 999),
+            (100_000, 2),
+            (1_000_000, 3),
+            (1_000_000, 64),
+            (1_000_000, 500_000),
+            (1_000_000, 999_999),
+        ] {
+            let worst = largest_relative_error(n, k, 0);
+            assert!(worst < 5e-16, "n {n} k {k}: {worst:e}");
+        }
+        assert!(largest_relative_error(1000, 500, 1) > 1e-4, "an off-by-one must be seen");
+    }
+
+    #[test]
+    fn weights_are_shares() {
+        for (n, k) in [(1, 1), (5, 5), (5, 1), (12, 4), (4096, 2048), (1_000_000, 10)] {
+            let mut table = SubsetWeights::default();
+            table.set(n, k);
+            let total: f64 = table.d.iter().sum();
+            assert!((total - 1.0).abs() < 1e-12);
+            assert!(table.d[..k - 1].iter().all(|&d| d == 0.0));
+        }
+    }
+
+    #[test]
+    fn keys_order_rewards_and_return_them() {
+        let ordered = [-1e300, -1.0, -1e-320, 0.0, 1e-320, 0.5, 1e300];
+        for pair in ordered.windows(2) {
+            assert!(key_of(pair[0]) < key_of(pair[1]));
+        }
+        for g in ordered {
+            assert_eq!(reward_of(key_of(g)).to_bits(), g.to_bits());
+        }
+        assert_eq!(key_of(-0.0), key_of(0.0));
+    }
+}
