@@ -1,0 +1,150 @@
+//! Chosen answers that lost probability: since when, by how much, and which pairs.
+
+use super::curves::reference_of;
+use super::{Runs, tables};
+use crate::block::{Cell, Histogram, Table, Text};
+use crate::curve::smoothed;
+use crate::facts::DisplacedPair;
+use crate::html::shortened;
+use crate::number::{format_number, format_percent};
+use crate::page::Section;
+use crate::run_folder::RunFolder;
+
+const CHOSEN: &str = "logps/chosen";
+/// Fewer rows under the reference may be noise.
+const FEWEST_ROWS: usize = 3;
+const MOST_PAIRS: usize = 20;
+const LONGEST_TEXT: usize = 160;
+const LONGEST_HOVER: usize = 1000;
+
+/// Warnings, the worst pairs and the edit distances of the data.
+pub(super) fn section(runs: &Runs<'_>) -> Section {
+    let mut section = Section::new("Displaced pairs");
+    for (name, run) in runs.iter() {
+        if let Some(warning) = warning(run) {
+            section.push(Text::warning(runs.labelled(name, &warning)));
+        }
+    }
+    for (name, run) in runs.iter() {
+        if !run.facts.displaced.is_empty() {
+            section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.facts.displaced));
+        }
+    }
+    let mut drawn = Vec::new();
+    for (tint, (name, run)) in runs.iter().enumerate() {
+        let counts = &run.facts.edit_distances;
+        if counts.is_empty() || drawn.contains(&counts) {
+            continue;
+        }
+        let title = runs.labelled(name, "Edit distance between chosen and rejected");
+        let counts_by_size = counts.iter().map(|(&size, &count)| (size, count));
+        section.push(Histogram::new(title, "tokens", counts_by_size).tint(tint));
+        drawn.push(counts);
+    }
+    section
+}
+
+fn warning(run: &RunFolder) -> Option<String> {
+    let (since, nats) = below_reference(run)?;
+    let mut text = format!(
+        "Since step {}, the chosen answers are less likely than under the reference model, by {} nats at the end",
+        format_number(since),
+        format_number(nats)
+    );
+    if let Some(share) = tables::settled(run, "displacement") {
+        text.push_str(&format!(" and in {} of the pairs", format_percent(share)));
+    }
+    text.push_str(
+        ". The margin can grow all the same, as long as the rejected answers fall faster; \
+         the DPOP loss charges for exactly this.",
+    );
+    Some(text)
+}
+
+/// Since which step the chosen answers have stayed below the reference until the end, and how far
+/// below they ended.
+fn below_reference(run: &RunFolder) -> Option<(f64, f64)> {
+    let reference = reference_of(run, CHOSEN);
+    let mut changes = Vec::new();
+    let mut next = reference.iter().peekable();
+    for (step, logp) in run.curve(CHOSEN) {
+        while next.next_if(|(at, _)| *at < step).is_some() {}
+        if let Some((_, reference)) = next.peek().filter(|(at, _)| *at == step) {
+            changes.push((step, logp - reference));
+        }
+    }
+    let smooth = smoothed(&changes, 0.8);
+    let below = smooth.iter().rev().take_while(|(_, change)| *change < 0.0).count();
+    if below < FEWEST_ROWS {
+        return None;
+    }
+    let since = smooth[smooth.len() - below].0;
+    smooth.last().map(|(_, change)| (since, -change))
+}
+
+fn worst_pairs(caption: &str, pairs: &[DisplacedPair]) -> Table {
+    let columns =
+        ["row", "prompt", "chosen", "rejected", "edit distance", "first differs at", "nats"];
+    let mut table = Table::new(caption, columns);
+    for pair in pairs.iter().take(MOST_PAIRS) {
+        let first = pair.first_differing_token;
+        table.push([
+            Cell::figures(pair.row.to_string()),
+            text(&pair.prompt),
+            text(&pair.chosen),
+            text(&pair.rejected),
+            Cell::number(pair.edit_distance as f64),
+            first.map_or_else(Cell::missing, |token| Cell::figures(format!("token {token}"))),
+            Cell::number(pair.chosen_logp_change),
+        ]);
+    }
+    table
+}
+
+fn text(full: &str) -> Cell {
+    match shortened(full, LONGEST_TEXT) {
+        (all, 0) => Cell::text(all),
+        (start, _) => Cell::text(format!("{start}…")).hover(shortened(full, LONGEST_HOVER).0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric_row::MetricRow;
+
+    fn run(changes: &[f64]) -> RunFolder {
+        let rows = changes.iter().zip(1..).map(|(change, step)| {
+            let row = MetricRow::new(step).with("ref_logps/chosen", -30.0);
+            row.with(CHOSEN, -30.0 + change)
+        });
+        RunFolder {
+            dir: "run".into(),
+            name: "run".into(),
+            config: None,
+            rows: rows.collect(),
+            samples: Vec::new(),
+            facts: crate::RunFacts::default(),
+            results: std::collections::BTreeMap::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn falling_below_the_reference_is_told_with_its_step() {
+        let (since, nats) = below_reference(&run(&[1.0, 1.0, -9.0, -9.0, -9.0])).unwrap();
+        assert_eq!(since, 3.0);
+        assert!(nats > 0.0 && nats < 9.0);
+        assert_eq!(below_reference(&run(&[-1.0, -1.0, 9.0, 9.0])), None);
+        assert_eq!(below_reference(&run(&[1.0, 1.0, 1.0, -9.0])), None);
+        assert_eq!(below_reference(&run(&[])), None);
+    }
+
+    #[test]
+    fn the_reference_is_found_from_the_difference_too() {
+        let row = MetricRow::new(1).with(CHOSEN, -31.0).with("logps/chosen_vs_ref", -1.0);
+        let mut run = run(&[]);
+        run.rows.push(row);
+        assert_eq!(reference_of(&run, CHOSEN), [(1.0, -30.0)]);
+    }
+}
