@@ -10,7 +10,8 @@ use bestof_estimators::{
 use oracle::gap;
 use proptest::prelude::*;
 
-const TOLERANCE: f64 = 4e-15;
+/// What is left is the rounding of the enumeration, which adds up to 924 terms plainly.
+const TOLERANCE: f64 = 2e-14;
 
 /// Groups with ties, negatives, zeros of both signs and constant stretches, and a k for each.
 fn group() -> impl Strategy<Value = (Vec<f64>, usize)> {
@@ -34,14 +35,9 @@ fn binary_group() -> impl Strategy<Value = (Vec<f64>, usize)> {
 
 /// Those of the three transformations that are defined for `n` and `k`.
 fn defined(n: usize, k: usize) -> Vec<Box<dyn RewardTransform>> {
-    let mut all: Vec<Box<dyn RewardTransform>> = vec![Box::new(Plain::new(k).unwrap())];
-    if k < n {
-        all.push(Box::new(Loo::new(k).unwrap()));
-    }
-    if k > 1 {
-        all.push(Box::new(LooMinusOne::new(k).unwrap()));
-    }
-    all
+    let all = [Estimator::Plain, Estimator::Loo, Estimator::LooMinusOne];
+    let built = all.iter().filter_map(|estimator| estimator.build(k).ok());
+    built.filter(|transform| transform.min_samples() <= n).collect()
 }
 
 fn by_definition(name: &str, rewards: &[f64], k: usize) -> Vec<f64> {

@@ -63,7 +63,7 @@ impl Policy {
     }
 
     /// Derivative of [`value`](Self::value) by each logit, by the chain rule on the distribution
-    /// function: dF(x)/dlogit_a = p_a (1[g_a <= x] - F(x)).
+    /// function, `dF(x)/dlogit_a = p_a (1[g_a <= x] - F(x))`.
     fn gradient(&self, k: usize) -> Vec<f64> {
         let mut levels = self.rewards.clone();
         levels.sort_by(f64::total_cmp);
@@ -85,7 +85,7 @@ impl Policy {
             .collect()
     }
 
-    /// E[sum_i w_i dlog p(a_i)/dlogits] for weights that are a function of the rewards.
+    /// `E[sum_i w_i dlog p(a_i)/dlogits]` for weights that are a function of the rewards.
     fn expected_gradient(&self, n: usize, weigh: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
         let mut total = vec![0.0; self.chances.len()];
         self.for_each_batch(n, |probability, batch| {
@@ -100,7 +100,9 @@ impl Policy {
     }
 
     fn expected(&self, n: usize, transform: &dyn RewardTransform) -> Vec<f64> {
-        self.expected_gradient(n, |rewards| transform.transform(rewards).unwrap())
+        self.expected_gradient(n, |rewards| {
+            transform.transform(rewards).expect("rewards it is defined for")
+        })
     }
 }
 

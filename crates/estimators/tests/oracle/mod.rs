@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 /// All subsets of `0..n` with `k` members, as bit masks.
-pub fn subsets(n: usize, k: usize) -> Vec<u32> {
+pub(crate) fn subsets(n: usize, k: usize) -> Vec<u32> {
     (0..1_u32 << n).filter(|mask| mask.count_ones() as usize == k).collect()
 }
 
@@ -13,7 +13,7 @@ fn max_of(rewards: &[f64], mask: u32) -> f64 {
 }
 
 /// Mean over all k-subsets of their largest reward.
-pub fn max_at_k(rewards: &[f64], k: usize) -> f64 {
+pub(crate) fn max_at_k(rewards: &[f64], k: usize) -> f64 {
     let all = subsets(rewards.len(), k);
     all.iter().map(|&mask| max_of(rewards, mask)).sum::<f64>() / all.len() as f64
 }
@@ -27,13 +27,13 @@ fn credit(rewards: &[f64], i: usize, k: usize, among: u32) -> f64 {
 }
 
 /// Equation 19.
-pub fn plain(rewards: &[f64], k: usize) -> Vec<f64> {
+pub(crate) fn plain(rewards: &[f64], k: usize) -> Vec<f64> {
     let everyone = (1 << rewards.len()) - 1;
     (0..rewards.len()).map(|i| credit(rewards, i, k, everyone)).collect()
 }
 
 /// Equation 29.
-pub fn loo(rewards: &[f64], k: usize) -> Vec<f64> {
+pub(crate) fn loo(rewards: &[f64], k: usize) -> Vec<f64> {
     let n = rewards.len();
     let everyone: u32 = (1 << n) - 1;
     (0..n)
@@ -47,7 +47,7 @@ pub fn loo(rewards: &[f64], k: usize) -> Vec<f64> {
 }
 
 /// Equation 33.
-pub fn loo_minus_one(rewards: &[f64], k: usize) -> Vec<f64> {
+pub(crate) fn loo_minus_one(rewards: &[f64], k: usize) -> Vec<f64> {
     let all = subsets(rewards.len(), k);
     (0..rewards.len())
         .map(|i| {
@@ -60,7 +60,7 @@ pub fn loo_minus_one(rewards: &[f64], k: usize) -> Vec<f64> {
 }
 
 /// Largest distance, relative to the larger of 1 and the largest expected magnitude.
-pub fn gap(found: &[f64], expected: &[f64]) -> f64 {
+pub(crate) fn gap(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1.0_f64, |m, x| m.max(x.abs()));
     found.iter().zip(expected).fold(0.0, |worst: f64, (a, b)| {
@@ -69,10 +69,10 @@ pub fn gap(found: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// splitmix64: enough of a generator for tests, the same on every machine.
-pub struct Rng(pub u64);
+pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -81,12 +81,12 @@ impl Rng {
     }
 
     /// Uniform in (0, 1).
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
     /// Standard normal, by Box and Muller.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
         radius * (core::f64::consts::TAU * self.uniform()).cos()
     }
