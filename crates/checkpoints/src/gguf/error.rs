@@ -7,7 +7,183 @@ pub enum GgufError {
     /// The file does not start as a GGUF file does.
     #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"")]
     WrongMagic {
-        /// The first four bytes.
+        /// The first bytes.
         found: [u8; 4],
+    },
+    /// A version of the format that is not read.
+    #[error("GGUF version {found} is not read (2 and 3 are); {}", if *big_endian { "the file is big-endian" } else { "convert the model again with a current llama.cpp" })]
+    UnknownVersion {
+        /// The version.
+        found: u32,
+        /// Whether the bytes make sense in the other order.
+        big_endian: bool,
+    },
+    /// The file ends before what its header announces.
+    #[error(
+        "truncated: {what} needs {needed} bytes at position {at}, the file has {length}; fetch it again"
+    )]
+    Truncated {
+        /// What was being read.
+        what: String,
+        /// Where.
+        at: u64,
+        /// How many bytes it needs.
+        needed: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// A type number that the format does not define for metadata.
+    #[error("metadata {key} has the unknown type {found}")]
+    UnknownValueType {
+        /// The key.
+        key: String,
+        /// The type number.
+        found: u32,
+    },
+    /// Arrays of arrays, which no model uses.
+    #[error("metadata {key} is an array of arrays, which is not read")]
+    NestedArray {
+        /// The key.
+        key: String,
+    },
+    /// A list of texts that are not UTF-8.
+    #[error("metadata {key}[{index}] is not valid UTF-8")]
+    NotUtf8 {
+        /// The key.
+        key: String,
+        /// Place in the list.
+        index: usize,
+    },
+    /// A metadata key twice.
+    #[error("metadata {key} is there twice")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
+    /// A metadata key that the conversion needs is not there.
+    #[error(
+        "metadata {key} is missing; the file was not written by llama.cpp's converter or lost its metadata"
+    )]
+    MissingKey {
+        /// The key.
+        key: String,
+    },
+    /// A metadata value of the wrong kind or out of range.
+    #[error("metadata {key} is {found}, expected {expected}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A tensor name twice.
+    #[error("tensor {tensor} is there twice")]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor of a type that is not read.
+    #[error("tensor {tensor} has the type {found}, which is not read; known are {known}")]
+    UnknownTensorType {
+        /// The tensor.
+        tensor: String,
+        /// The type's number.
+        found: u32,
+        /// The types that are read.
+        known: String,
+    },
+    /// A tensor shape that cannot be.
+    #[error("tensor {tensor} has the impossible shape {shape:?}: {reason}")]
+    BadShape {
+        /// The tensor.
+        tensor: String,
+        /// Its shape, innermost dimension first as in the file.
+        shape: Vec<u64>,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A tensor's place in the file is not a multiple of the alignment.
+    #[error(
+        "tensor {tensor} starts at {offset}, which is not a multiple of the alignment {alignment}"
+    )]
+    Misaligned {
+        /// The tensor.
+        tensor: String,
+        /// Its offset.
+        offset: u64,
+        /// The file's alignment.
+        alignment: u64,
+    },
+    /// A model family that is not converted.
+    #[error("the architecture {found} is not known; known are {known}")]
+    UnknownArchitecture {
+        /// `general.architecture`.
+        found: String,
+        /// The known ones.
+        known: String,
+    },
+    /// A variant of a known family that is not converted.
+    #[error("{what} is not supported: {detail}")]
+    Unsupported {
+        /// The variant.
+        what: &'static str,
+        /// The value that says so.
+        detail: String,
+    },
+    /// A tensor that the architecture needs is not there.
+    #[error(
+        "tensor {tensor} is missing; the file is incomplete (a split GGUF has to be merged first)"
+    )]
+    MissingTensor {
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor that the architecture does not know.
+    #[error(
+        "tensor {tensor} does not belong to the architecture {architecture}; dropping it would change the model"
+    )]
+    ExtraTensor {
+        /// The tensor.
+        tensor: String,
+        /// The architecture.
+        architecture: String,
+    },
+    /// A tensor's shape is not the one the metadata implies.
+    #[error("tensor {tensor} has shape {found:?}, the metadata asks for {expected:?}")]
+    WrongShape {
+        /// The tensor.
+        tensor: String,
+        /// Shape in the file, outermost dimension first.
+        found: Vec<usize>,
+        /// Shape by the metadata.
+        expected: Vec<usize>,
+    },
+    /// A tokenizer that cannot be rebuilt.
+    #[error("the tokenizer {what} {found:?} is not known; known are {known}")]
+    UnknownTokenizer {
+        /// Which part: `model` or `pre-tokenizer`.
+        what: &'static str,
+        /// Its name in the file.
+        found: String,
+        /// The known ones.
+        known: String,
+    },
+    /// A merge rule that does not name two tokens of the vocabulary.
+    #[error("tokenizer.ggml.merges[{index}] is {merge:?}, not two tokens of the vocabulary")]
+    BadMerge {
+        /// Place in the list.
+        index: usize,
+        /// The rule.
+        merge: String,
+    },
+    /// The block decoder refused a tensor.
+    #[error("tensor {tensor} cannot be decoded: {source}")]
+    Undecodable {
+        /// The tensor.
+        tensor: String,
+        /// What the decoder says.
+        source: candle_core::Error,
     },
 }

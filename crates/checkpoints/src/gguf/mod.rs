@@ -1,5 +1,18 @@
-//! GGUF files: what they hold, and their conversion to a Hugging Face folder.
+//! GGUF files, converted to folders in the Hugging Face layout.
 
+mod architecture;
+mod blocks;
+mod config;
+mod convert;
 mod error;
+mod file;
+mod merges;
+mod metadata;
+mod pre_tokenizer;
+mod reader;
+mod rope;
+mod tokenizer;
+mod vocabulary;
 
+pub use convert::{ConvertOptions, Converted, Progress, convert};
 pub use error::GgufError;

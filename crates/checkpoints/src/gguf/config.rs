@@ -1,0 +1,244 @@
+//! `config.json` and `generation_config.json` from GGUF metadata.
+
+use serde_json::{Map, Value, json};
+
+use super::architecture::{Family, Sizes};
+use super::error::GgufError;
+use super::file::GgufFile;
+use super::metadata::{Metadata, bad_value, required};
+use super::rope::{Rope, StoredFactors, shortest};
+use super::vocabulary::Vocabulary;
+use crate::stored::StoredType;
+
+/// Gemma 3's base for layers with a window, and how many layers share one without: its GGUF files
+/// need not say.
+const GEMMA3_LOCAL_THETA: f64 = 10_000.0;
+const GEMMA3_PATTERN: usize = 6;
+/// Models of these depths scale queries by the width a head would have without `key_length`.
+const GEMMA2_27B_LAYERS: usize = 46;
+const GEMMA3_27B_LAYERS: usize = 62;
+
+/// What a configuration is made from.
+pub(super) struct Source<'a> {
+    pub(super) file: &'a GgufFile,
+    pub(super) family: Family,
+    pub(super) architecture: &'static str,
+    pub(super) sizes: Sizes,
+    pub(super) factors: StoredFactors,
+    pub(super) vocabulary: &'a Vocabulary,
+    pub(super) dtype: StoredType,
+}
+
+/// `generation_config.json`.
+pub(super) fn generation_config(vocabulary: &Vocabulary) -> Value {
+    let eos: Vec<u32> = match (vocabulary.eos, vocabulary.eot) {
+        (Some(eos), Some(eot)) if eos != eot => vec![eos, eot],
+        (eos, eot) => eos.or(eot).into_iter().collect(),
+    };
+    let eos = match eos.as_slice() {
+        [] => Value::Null,
+        [one] => json!(one),
+        more => json!(more),
+    };
+    let mut config = Map::new();
+    for (field, value) in [
+        ("bos_token_id", json!(vocabulary.bos)),
+        ("eos_token_id", eos),
+        ("pad_token_id", json!(vocabulary.pad)),
+    ] {
+        if !value.is_null() {
+            config.insert(field.into(), value);
+        }
+    }
+    config.into()
+}
+
+impl Source<'_> {
+    /// `config.json`, with rotary settings in the spelling of transformers 4 and that of 5.
+    pub(super) fn config(&self) -> Result<Value, GgufError> {
+        let sizes = &self.sizes;
+        let default_theta = if self.family == Family::Gemma3 { 1_000_000.0 } else { 10_000.0 };
+        let rope = Rope::read(
+            &self.file.metadata,
+            self.architecture,
+            sizes.head_dim,
+            default_theta,
+            &self.factors,
+        )?;
+        let epsilon_key = self.key("attention.layer_norm_rms_epsilon");
+        let epsilon = required(self.metadata().number(&epsilon_key)?, &epsilon_key)?;
+        let dtype = self.dtype.torch_name();
+        let mut config = fields(json!({
+            "attention_dropout": 0.0,
+            "bos_token_id": self.vocabulary.bos,
+            "dtype": dtype,
+            "eos_token_id": self.vocabulary.eos,
+            "hidden_size": sizes.hidden,
+            "initializer_range": 0.02,
+            "intermediate_size": sizes.feed_forward,
+            "max_position_embeddings": self.context_length()?,
+            "num_attention_heads": sizes.heads,
+            "num_hidden_layers": sizes.layers,
+            "num_key_value_heads": sizes.key_value_heads,
+            "pad_token_id": self.vocabulary.pad,
+            "rms_norm_eps": shortest(epsilon),
+            "rope_parameters": rope.parameters(),
+            "rope_scaling": rope.scaling(),
+            "rope_theta": rope.theta,
+            "tie_word_embeddings": self.file.tensor("output.weight").is_none(),
+            "torch_dtype": dtype,
+            "use_cache": true,
+            "vocab_size": sizes.vocabulary,
+        }));
+        config.extend(match self.family {
+            Family::Llama => self.llama(),
+            Family::Mistral => self.mistral()?,
+            Family::Qwen2 => self.qwen2()?,
+            Family::Gemma2 => self.gemma2()?,
+            Family::Gemma3 => self.gemma3(&rope)?,
+        });
+        Ok(config.into())
+    }
+
+    /// Longest text the model was made for.
+    pub(super) fn context_length(&self) -> Result<usize, GgufError> {
+        let key = self.key("context_length");
+        required(self.metadata().count(&key)?, &key)
+    }
+
+    fn llama(&self) -> Map<String, Value> {
+        fields(json!({
+            "architectures": ["LlamaForCausalLM"],
+            "attention_bias": self.family.has_attention_bias(self.file),
+            "head_dim": self.sizes.head_dim,
+            "hidden_act": "silu",
+            "mlp_bias": self.family.has_mlp_bias(self.file),
+            "model_type": "llama",
+            "pretraining_tp": 1,
+        }))
+    }
+
+    fn mistral(&self) -> Result<Map<String, Value>, GgufError> {
+        let window = self
+            .metadata()
+            .count(&self.key("attention.sliding_window"))?
+            .filter(|window| *window > 0);
+        Ok(fields(json!({
+            "architectures": ["MistralForCausalLM"],
+            "head_dim": self.sizes.head_dim,
+            "hidden_act": "silu",
+            "model_type": "mistral",
+            "sliding_window": window,
+        })))
+    }
+
+    fn qwen2(&self) -> Result<Map<String, Value>, GgufError> {
+        let (hidden, heads, head_dim) = (self.sizes.hidden, self.sizes.heads, self.sizes.head_dim);
+        if heads * head_dim != hidden {
+            return Err(bad_value(
+                &self.key("attention.key_length"),
+                head_dim,
+                &format!("{hidden} (embedding_length) / {heads} (head_count)"),
+            ));
+        }
+        Ok(fields(json!({
+            "architectures": ["Qwen2ForCausalLM"],
+            "hidden_act": "silu",
+            "layer_types": vec!["full_attention"; self.sizes.layers],
+            "max_window_layers": self.sizes.layers,
+            "model_type": "qwen2",
+            "sliding_window": null,
+            "use_sliding_window": false,
+        })))
+    }
+
+    fn gemma2(&self) -> Result<Map<String, Value>, GgufError> {
+        let cap = |name: &str, default: f64| -> Result<f64, GgufError> {
+            Ok(self.metadata().number(&self.key(name))?.map_or(default, shortest))
+        };
+        let mut config = self.gemma("Gemma2ForCausalLM", "gemma2", GEMMA2_27B_LAYERS)?;
+        config.extend(fields(json!({
+            "attn_logit_softcapping": cap("attn_logit_softcapping", 50.0)?,
+            "final_logit_softcapping": cap("final_logit_softcapping", 30.0)?,
+            "layer_types": self.layer_types(2),
+            "sliding_window": self.metadata().count(&self.key("attention.sliding_window"))?.unwrap_or(4096),
+        })));
+        Ok(config)
+    }
+
+    fn gemma3(&self, rope: &Rope) -> Result<Map<String, Value>, GgufError> {
+        let window_key = self.key("attention.sliding_window");
+        let pattern_key = self.key("attention.sliding_window_pattern");
+        let pattern = self.metadata().count(&pattern_key)?.unwrap_or(GEMMA3_PATTERN);
+        if pattern == 0 {
+            return Err(bad_value(&pattern_key, 0, "at least 1"));
+        }
+        let local = self
+            .metadata()
+            .number(&self.key("rope.freq_base_swa"))?
+            .map_or(GEMMA3_LOCAL_THETA, shortest);
+        let final_cap = self.metadata().number(&self.key("final_logit_softcapping"))?.map(shortest);
+        let mut config = self.gemma("Gemma3ForCausalLM", "gemma3_text", GEMMA3_27B_LAYERS)?;
+        config.extend(fields(json!({
+            "_sliding_window_pattern": pattern,
+            "attn_logit_softcapping": null,
+            "final_logit_softcapping": final_cap,
+            "layer_types": self.layer_types(pattern),
+            "rope_local_base_freq": local,
+            "rope_parameters": {
+                "full_attention": rope.parameters(),
+                "sliding_attention": { "rope_type": "default", "rope_theta": local },
+            },
+            "sliding_window": required(self.metadata().count(&window_key)?, &window_key)?,
+            "sliding_window_pattern": pattern,
+            "use_bidirectional_attention": false,
+        })));
+        Ok(config)
+    }
+
+    fn gemma(
+        &self,
+        class: &str,
+        model_type: &str,
+        deepest: usize,
+    ) -> Result<Map<String, Value>, GgufError> {
+        let stored =
+            self.metadata().number(&self.key("attention.scale"))?.filter(|scale| *scale > 0.0);
+        let scalar = match stored {
+            Some(scale) => json!((1.0 / (scale * scale)).round()),
+            None if self.sizes.layers == deepest => json!(self.sizes.hidden / self.sizes.heads),
+            None => json!(self.sizes.head_dim),
+        };
+        Ok(fields(json!({
+            "architectures": [class],
+            "attention_bias": false,
+            "head_dim": self.sizes.head_dim,
+            "hidden_act": "gelu_pytorch_tanh",
+            "hidden_activation": "gelu_pytorch_tanh",
+            "model_type": model_type,
+            "query_pre_attn_scalar": scalar,
+        })))
+    }
+
+    /// Every `pattern`-th layer sees everything, the others a window.
+    fn layer_types(&self, pattern: usize) -> Vec<&'static str> {
+        (1..=self.sizes.layers)
+            .map(|n| if n.is_multiple_of(pattern) { "full_attention" } else { "sliding_attention" })
+            .collect()
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.file.metadata
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.architecture)
+    }
+}
+
+fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The header of a GGUF file: metadata and where each tensor lies.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::blocks::Packing;
+use super::error::GgufError;
+use super::metadata::{Metadata, bad_value};
+use super::reader::Reader;
+use crate::error::CheckpointError;
+
+const MAX_DIMENSIONS: u32 = 4;
+const DEFAULT_ALIGNMENT: usize = 32;
+
+/// An opened GGUF file.
+#[derive(Debug)]
+pub(super) struct GgufFile {
+    pub(super) reader: Reader,
+    pub(super) metadata: Metadata,
+    pub(super) tensors: Vec<TensorEntry>,
+}
+
+/// A tensor of a GGUF file.
+#[derive(Debug, Clone)]
+pub(super) struct TensorEntry {
+    pub(super) name: String,
+    pub(super) packing: Packing,
+    /// Outermost dimension first, the reverse of the file's order.
+    pub(super) shape: Vec<usize>,
+    /// Position in the file.
+    pub(super) start: u64,
+}
+
+impl TensorEntry {
+    /// Number of values in a row, the innermost dimension.
+    pub(super) fn row_values(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_values() / self.packing.block_values() * self.packing.block_bytes()
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.shape.iter().rev().skip(1).product()
+    }
+}
+
+impl GgufFile {
+    pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let mut reader = Reader::open(path)?;
+        let magic: [u8; 4] = reader.array("the first four bytes")?;
+        if &magic != b"GGUF" {
+            return Err(reader.bad(GgufError::WrongMagic { found: magic }));
+        }
+        let version = reader.u32("the version")?;
+        if !(2..=3).contains(&version) {
+            let big_endian = (2..=3).contains(&version.swap_bytes());
+            return Err(reader.bad(GgufError::UnknownVersion { found: version, big_endian }));
+        }
+        let tensor_count = reader.u64("the number of tensors")?;
+        let metadata_count = reader.u64("the number of metadata entries")?;
+        let metadata = Metadata::read(&mut reader, metadata_count)?;
+        let alignment = alignment(&metadata).map_err(|e| reader.bad(e))?;
+        // The shortest entry: an empty name (8 bytes), dimensions (4), type (4), offset (8).
+        reader.expect(tensor_count.saturating_mul(24), || format!("{tensor_count} tensors"))?;
+        let mut tensors = Vec::new();
+        let mut names = HashSet::new();
+        for _ in 0..tensor_count {
+            let tensor = read_entry(&mut reader, alignment)?;
+            if !names.insert(tensor.name.clone()) {
+                return Err(reader.bad(GgufError::DuplicateTensor { tensor: tensor.name }));
+            }
+            tensors.push(tensor);
+        }
+        let data_start = reader.position().next_multiple_of(alignment);
+        for tensor in &mut tensors {
+            place(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
+        }
+        Ok(Self { reader, metadata, tensors })
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Option<&TensorEntry> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    /// The values of `rows` rows of a tensor from row `first` on.
+    pub(super) fn read_rows(
+        &mut self,
+        tensor: &TensorEntry,
+        first: usize,
+        rows: usize,
+        bytes: &mut Vec<u8>,
+        values: &mut Vec<f32>,
+    ) -> Result<(), CheckpointError> {
+        let row_bytes = tensor.row_bytes();
+        bytes.resize(rows * row_bytes, 0);
+        self.reader.seek(tensor.start + (first * row_bytes) as u64)?;
+        self.reader.fill(bytes, &tensor.name)?;
+        tensor.packing.unpack(bytes, values).map_err(|source| {
+            self.reader.bad(GgufError::Undecodable { tensor: tensor.name.clone(), source })
+        })
+    }
+}
+
+fn alignment(metadata: &Metadata) -> Result<u64, GgufError> {
+    let key = "general.alignment";
+    let alignment = metadata.count(key)?.unwrap_or(DEFAULT_ALIGNMENT);
+    if !alignment.is_power_of_two() {
+        return Err(bad_value(key, alignment, "a power of two"));
+    }
+    Ok(alignment as u64)
+}
+
+/// A tensor's entry; its `start` is still relative to the start of the data.
+fn read_entry(reader: &mut Reader, alignment: u64) -> Result<TensorEntry, CheckpointError> {
+    let name = String::from_utf8_lossy(&reader.bytes("a tensor name")?).into_owned();
+    let dimensions = reader.u32(&name)?;
+    if dimensions > MAX_DIMENSIONS {
+        let reason = "more than 4 dimensions";
+        return Err(reader.bad(GgufError::BadShape { tensor: name, shape: Vec::new(), reason }));
+    }
+    let sizes = (0..dimensions).map(|_| reader.u64(&name)).collect::<Result<Vec<u64>, _>>()?;
+    let number = reader.u32(&name)?;
+    let start = reader.u64(&name)?;
+    let Some(packing) = Packing::from_number(number) else {
+        let known = Packing::known();
+        return Err(reader.bad(GgufError::UnknownTensorType {
+            tensor: name,
+            found: number,
+            known,
+        }));
+    };
+    if !start.is_multiple_of(alignment) {
+        return Err(reader.bad(GgufError::Misaligned { tensor: name, offset: start, alignment }));
+    }
+    match shape(&sizes, packing) {
+        Ok(shape) => Ok(TensorEntry { name, packing, shape, start }),
+        Err(reason) => Err(reader.bad(GgufError::BadShape { tensor: name, shape: sizes, reason })),
+    }
+}
+
+fn shape(sizes: &[u64], packing: Packing) -> Result<Vec<usize>, &'static str> {
+    let bytes = packing.block_bytes() as u64;
+    let product = sizes.iter().try_fold(bytes, |product, size| product.checked_mul(*size));
+    match product {
+        None | Some(0) => return Err("a dimension is zero or too large"),
+        Some(_) => {}
+    }
+    let row = sizes.first().copied().unwrap_or(1);
+    if !row.is_multiple_of(packing.block_values() as u64) {
+        return Err("a row is not a whole number of blocks");
+    }
+    Ok(sizes.iter().rev().map(|&size| size as usize).collect())
+}
+
+fn place(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
+    let needed = (tensor.rows() * tensor.row_bytes()) as u64;
+    let end = data_start.checked_add(tensor.start).and_then(|start| start.checked_add(needed));
+    match end {
+        Some(end) if end <= length => {
+            tensor.start += data_start;
+            Ok(())
+        }
+        _ => Err(GgufError::Truncated {
+            what: format!("tensor {}", tensor.name),
+            at: data_start.saturating_add(tensor.start),
+            needed,
+            length,
+        }),
+    }
+}

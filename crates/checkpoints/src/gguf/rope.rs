@@ -1,0 +1,218 @@
+//! Rotary position settings: from GGUF metadata to both spellings of `config.json`.
+
+use serde_json::{Map, Value, json};
+
+use super::error::GgufError;
+use super::metadata::{Metadata, bad_value, required};
+
+/// What a file says about its rotary positions.
+#[derive(Debug)]
+pub(super) struct Rope {
+    pub(super) theta: f64,
+    pub(super) scaling: Option<Map<String, Value>>,
+}
+
+/// Divisors of the frequencies that some files store as tensors.
+#[derive(Debug, Default)]
+pub(super) struct StoredFactors {
+    /// `rope_freqs.weight`: for every length.
+    pub(super) all: Option<Vec<f32>>,
+    /// `rope_factors_short.weight`: up to the original length.
+    pub(super) short: Option<Vec<f32>>,
+    /// `rope_factors_long.weight`: beyond it.
+    pub(super) long: Option<Vec<f32>>,
+}
+
+/// Llama 3.1 and later were extended from this length, which their GGUF files do not say.
+const LLAMA3_ORIGINAL_LENGTH: usize = 8192;
+const LLAMA3_LOW: f64 = 1.0;
+const LLAMA3_HIGH: f64 = 4.0;
+
+impl Rope {
+    pub(super) fn read(
+        metadata: &Metadata,
+        architecture: &str,
+        head_dim: usize,
+        default_theta: f64,
+        factors: &StoredFactors,
+    ) -> Result<Self, GgufError> {
+        let key = |name: &str| format!("{architecture}.rope.{name}");
+        let theta = metadata.number(&key("freq_base"))?.map_or(default_theta, shortest);
+        if theta <= 0.0 {
+            return Err(bad_value(&key("freq_base"), theta, "more than zero"));
+        }
+        if let Some(rotated) = metadata.count(&key("dimension_count"))?
+            && rotated != head_dim
+        {
+            let detail = format!("{rotated} of {head_dim} dimensions of a head are rotated");
+            return Err(GgufError::Unsupported { what: "partial rotation", detail });
+        }
+        let stored = stored_scaling(metadata, &key, theta, head_dim, factors)?;
+        let scaling = match stored {
+            Some(scaling) => Some(scaling),
+            None => named_scaling(metadata, &key)?,
+        };
+        Ok(Self { theta, scaling })
+    }
+
+    /// `rope_parameters`, the newer spelling: base and scaling together.
+    pub(super) fn parameters(&self) -> Value {
+        let mut parameters =
+            self.scaling.clone().unwrap_or_else(|| object(json!({ "rope_type": "default" })));
+        parameters.insert("rope_theta".into(), self.theta.into());
+        parameters.into()
+    }
+
+    /// `rope_scaling`, the older spelling.
+    pub(super) fn scaling(&self) -> Value {
+        self.scaling.clone().map_or(Value::Null, Value::from)
+    }
+}
+
+/// The shortest decimal that is the same `f32`: metadata holds `1e-5` as `9.99999975e-6`.
+pub(super) fn shortest(number: f64) -> f64 {
+    (number as f32).to_string().parse().unwrap_or(number)
+}
+
+fn named_scaling(
+    metadata: &Metadata,
+    key: &impl Fn(&str) -> String,
+) -> Result<Option<Map<String, Value>>, GgufError> {
+    let old_linear = metadata.number(&key("scale_linear"))?.filter(|factor| *factor != 1.0);
+    let kind = metadata.text(&key("scaling.type"))?.unwrap_or(if old_linear.is_some() {
+        "linear"
+    } else {
+        "none"
+    });
+    let factor_key = key("scaling.factor");
+    let factor = || -> Result<f64, GgufError> {
+        let factor = required(metadata.number(&factor_key)?.or(old_linear), &factor_key)?;
+        if factor > 0.0 {
+            Ok(shortest(factor))
+        } else {
+            Err(bad_value(&factor_key, factor, "more than zero"))
+        }
+    };
+    match kind {
+        "none" => Ok(None),
+        "linear" => Ok(Some(object(json!({ "rope_type": "linear", "factor": factor()? })))),
+        "yarn" => {
+            let mut scaling = object(json!({ "rope_type": "yarn", "factor": factor()? }));
+            for (name, field) in [
+                ("scaling.yarn_beta_fast", "beta_fast"),
+                ("scaling.yarn_beta_slow", "beta_slow"),
+                ("scaling.attn_factor", "attention_factor"),
+            ] {
+                if let Some(number) = metadata.number(&key(name))? {
+                    scaling.insert(field.into(), shortest(number).into());
+                }
+            }
+            if let Some(length) = metadata.count(&key("scaling.original_context_length"))? {
+                scaling.insert("original_max_position_embeddings".into(), length.into());
+            }
+            Ok(Some(scaling))
+        }
+        other => Err(bad_value(&key("scaling.type"), format!("{other:?}"), "none, linear or yarn")),
+    }
+}
+
+/// Scaling by the stored divisors: Llama 3's rule where it gives just these, else every divisor.
+fn stored_scaling(
+    metadata: &Metadata,
+    key: &impl Fn(&str) -> String,
+    theta: f64,
+    head_dim: usize,
+    factors: &StoredFactors,
+) -> Result<Option<Map<String, Value>>, GgufError> {
+    let original = metadata.count(&key("scaling.original_context_length"))?;
+    for (factors, tensor) in [
+        (&factors.all, "rope_freqs.weight"),
+        (&factors.short, "rope_factors_short.weight"),
+        (&factors.long, "rope_factors_long.weight"),
+    ] {
+        if let Some(list) = factors
+            && list.len() != head_dim / 2
+        {
+            let (found, expected) = (vec![list.len()], vec![head_dim / 2]);
+            return Err(GgufError::WrongShape { tensor: tensor.to_owned(), found, expected });
+        }
+    }
+    if let Some(all) = &factors.all {
+        let length = original.unwrap_or(LLAMA3_ORIGINAL_LENGTH);
+        return Ok(Some(
+            llama3(all, theta, length).unwrap_or_else(|| longrope(all, all, original, Some(1.0))),
+        ));
+    }
+    match (&factors.short, &factors.long) {
+        (Some(short), Some(long)) => {
+            let attention = metadata.number(&key("scaling.attn_factor"))?;
+            Ok(Some(longrope(short, long, original, attention.map(shortest))))
+        }
+        (None, None) => Ok(None),
+        (short, _) => {
+            let missing = if short.is_some() {
+                "rope_factors_long.weight"
+            } else {
+                "rope_factors_short.weight"
+            };
+            Err(GgufError::MissingTensor { tensor: missing.to_owned() })
+        }
+    }
+}
+
+/// Llama 3's scaling, if it divides the frequencies by just these factors.
+///
+/// ```text
+/// factor_i = 1                                     if wavelength_i < original / high
+///          = f                                     if wavelength_i > original / low
+///          = 1 / ((1 - s) / f + s)                 otherwise
+/// s        = (original / wavelength_i - low) / (high - low)
+/// ```
+fn llama3(factors: &[f32], theta: f64, original: usize) -> Option<Map<String, Value>> {
+    let largest = f64::from(*factors.last()?);
+    let same = factors.iter().enumerate().all(|(i, &found)| {
+        let wavelength = 2.0 * std::f64::consts::PI * theta.powf(i as f64 / factors.len() as f64);
+        let turns = original as f64 / wavelength;
+        let smooth = ((turns - LLAMA3_LOW) / (LLAMA3_HIGH - LLAMA3_LOW)).clamp(0.0, 1.0);
+        let expected = 1.0 / ((1.0 - smooth) / largest + smooth);
+        (f64::from(found) / expected - 1.0).abs() < 1e-4
+    });
+    same.then(|| {
+        object(json!({
+            "rope_type": "llama3",
+            "factor": shortest(largest),
+            "low_freq_factor": LLAMA3_LOW,
+            "high_freq_factor": LLAMA3_HIGH,
+            "original_max_position_embeddings": original,
+        }))
+    })
+}
+
+fn longrope(
+    short: &[f32],
+    long: &[f32],
+    original: Option<usize>,
+    attention: Option<f64>,
+) -> Map<String, Value> {
+    let list =
+        |factors: &[f32]| factors.iter().map(|&f| shortest(f64::from(f))).collect::<Vec<_>>();
+    let mut scaling = object(json!({
+        "rope_type": "longrope",
+        "short_factor": list(short),
+        "long_factor": list(long),
+    }));
+    if let Some(length) = original {
+        scaling.insert("original_max_position_embeddings".into(), length.into());
+    }
+    if let Some(attention) = attention {
+        scaling.insert("attention_factor".into(), attention.into());
+    }
+    scaling
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,170 @@
+//! The vocabulary of a GGUF file: tokens, their kinds, scores and special roles.
+
+use std::collections::HashMap;
+
+use super::error::GgufError;
+use super::metadata::{Metadata, bad_value, required};
+
+/// SentencePiece's visible space.
+pub(super) const SPACE: &str = "\u{2581}";
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// Ordinary text.
+    Normal,
+    /// Stands for what cannot be expressed.
+    Unknown,
+    /// Never the result of text, such as an end of sequence.
+    Control,
+    /// Text that is always a token of its own.
+    UserDefined,
+    /// In the table for no use.
+    Unused,
+    /// One byte.
+    Byte,
+}
+
+/// Tokens of a file, with what is needed to rebuild its tokenizer.
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    /// `gpt2` or `llama`.
+    pub(super) model: String,
+    /// Name of the way text is cut before merging.
+    pub(super) pre: String,
+    pub(super) tokens: Vec<String>,
+    pub(super) kinds: Vec<TokenKind>,
+    /// One a token for `llama`, else empty.
+    pub(super) scores: Vec<f32>,
+    pub(super) bos: Option<u32>,
+    pub(super) eos: Option<u32>,
+    /// End of a turn, where it is another token than `eos`.
+    pub(super) eot: Option<u32>,
+    pub(super) unk: Option<u32>,
+    pub(super) pad: Option<u32>,
+    pub(super) add_bos: bool,
+    pub(super) add_eos: bool,
+    pub(super) add_space_prefix: bool,
+    pub(super) chat_template: Option<String>,
+}
+
+impl Vocabulary {
+    /// The vocabulary in the metadata.
+    pub(super) fn read(metadata: &Metadata) -> Result<Self, GgufError> {
+        let key = |name: &str| format!("tokenizer.ggml.{name}");
+        let model = required(metadata.text(&key("model"))?, &key("model"))?.to_owned();
+        if !matches!(model.as_str(), "gpt2" | "llama") {
+            let known = "gpt2, llama".to_owned();
+            return Err(GgufError::UnknownTokenizer { what: "model", found: model, known });
+        }
+        let pre = metadata.text(&key("pre"))?.unwrap_or("default").to_owned();
+        let mut tokens = required(metadata.texts(&key("tokens"))?, &key("tokens"))?.to_vec();
+        let kinds = kinds(metadata, &key("token_type"), tokens.len())?;
+        if model == "llama" {
+            show_spaces(&mut tokens, &kinds);
+        }
+        let scores = metadata.floats(&key("scores"))?.unwrap_or_default().to_vec();
+        if model == "llama" && scores.len() != tokens.len() {
+            let expected = format!("a list of {} numbers, one a token", tokens.len());
+            return Err(bad_value(
+                &key("scores"),
+                format!("a list of {}", scores.len()),
+                &expected,
+            ));
+        }
+        let id = |name: &str| -> Result<Option<u32>, GgufError> {
+            let id = metadata.token_id(&key(name))?;
+            match id {
+                Some(id) if id as usize >= tokens.len() => Err(bad_value(
+                    &key(name),
+                    id,
+                    &format!("less than the {} tokens there are", tokens.len()),
+                )),
+                id => Ok(id),
+            }
+        };
+        let (sentencepiece, llama3) = (model == "llama", is_llama3(&pre));
+        Ok(Self {
+            bos: id("bos_token_id")?,
+            eos: id("eos_token_id")?,
+            eot: id("eot_token_id")?,
+            unk: id("unknown_token_id")?,
+            pad: id("padding_token_id")?,
+            add_bos: metadata.flag(&key("add_bos_token"))?.unwrap_or(sentencepiece || llama3),
+            add_eos: metadata.flag(&key("add_eos_token"))?.unwrap_or(false),
+            add_space_prefix: metadata.flag(&key("add_space_prefix"))?.unwrap_or(sentencepiece),
+            chat_template: metadata.text("tokenizer.chat_template")?.map(str::to_owned),
+            model,
+            pre,
+            tokens,
+            kinds,
+            scores,
+        })
+    }
+
+    /// The text of a token.
+    pub(super) fn text(&self, id: Option<u32>) -> Option<&str> {
+        id.map(|id| self.tokens[id as usize].as_str())
+    }
+
+    /// The id of each text; of equal texts the first counts.
+    pub(super) fn ids(&self) -> HashMap<&str, u32> {
+        let mut ids = HashMap::with_capacity(self.tokens.len());
+        for (id, token) in self.tokens.iter().enumerate() {
+            ids.entry(token.as_str()).or_insert(id as u32);
+        }
+        ids
+    }
+
+    /// Ids and kinds of the tokens that are never split: control and user-defined ones.
+    pub(super) fn added(&self) -> impl Iterator<Item = (u32, &str, TokenKind)> {
+        self.tokens.iter().zip(&self.kinds).enumerate().filter_map(|(id, (token, kind))| {
+            let added =
+                matches!(kind, TokenKind::Control | TokenKind::UserDefined | TokenKind::Unknown);
+            added.then_some((id as u32, token.as_str(), *kind))
+        })
+    }
+
+    /// Whether decoding may leave a token out.
+    pub(super) fn is_special(&self, id: u32, kind: TokenKind) -> bool {
+        let role = [self.bos, self.eos, self.eot, self.unk, self.pad].contains(&Some(id));
+        role || matches!(kind, TokenKind::Control | TokenKind::Unknown)
+    }
+}
+
+/// Undoes what llama.cpp's converter does to user-defined tokens: spaces are visible again, as in
+/// the text that merging sees.
+fn show_spaces(tokens: &mut [String], kinds: &[TokenKind]) {
+    for (token, kind) in tokens.iter_mut().zip(kinds) {
+        if *kind == TokenKind::UserDefined && token.contains(' ') {
+            *token = token.replace(' ', SPACE);
+        }
+    }
+}
+
+/// Whether text is cut as by Llama 3, which takes whole words from the vocabulary before merging.
+pub(super) fn is_llama3(pre: &str) -> bool {
+    matches!(pre, "llama-bpe" | "llama3" | "llama-v3")
+}
+
+fn kinds(metadata: &Metadata, key: &str, tokens: usize) -> Result<Vec<TokenKind>, GgufError> {
+    let Some(numbers) = metadata.integers(key)? else { return Ok(vec![TokenKind::Normal; tokens]) };
+    if numbers.len() != tokens {
+        let expected = format!("a list of {tokens} numbers, one a token");
+        return Err(bad_value(key, format!("a list of {}", numbers.len()), &expected));
+    }
+    numbers
+        .iter()
+        .map(|number| match number {
+            0 | 1 => Ok(TokenKind::Normal),
+            2 => Ok(TokenKind::Unknown),
+            3 => Ok(TokenKind::Control),
+            4 => Ok(TokenKind::UserDefined),
+            5 => Ok(TokenKind::Unused),
+            6 => Ok(TokenKind::Byte),
+            other => {
+                Err(bad_value(key, format!("a list with the kind {other}"), "kinds from 1 to 6"))
+            }
+        })
+        .collect()
+}
