@@ -1,0 +1,265 @@
+//! What can be wrong with a basis, a config or a call, with the values at fault and the way out.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+/// Why a RoPE setting was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RopeError {
+    /// The head dimension is zero, odd or beyond any model.
+    #[error(
+        "head dimension {head_dim} cannot be rotated: RoPE turns pairs, so it must be even, \
+         at least 2 and at most {max}; check `head_dim` (or hidden_size / num_attention_heads)"
+    )]
+    HeadDim {
+        /// The dimension given.
+        head_dim: usize,
+        /// The largest one accepted.
+        max: usize,
+    },
+    /// A partial rotary factor outside (0, 1].
+    #[error(
+        "partial_rotary_factor {value} must lie in (0, 1]: the share of each head that rotates; \
+         leave it out to rotate the whole head"
+    )]
+    PartialRotaryFactor {
+        /// The factor given.
+        value: f64,
+    },
+    /// The partial rotary factor leaves no pair to rotate.
+    #[error(
+        "partial_rotary_factor {value} of head dimension {head_dim} leaves nothing to rotate; \
+         at least one dimension is needed, so use {least} or more"
+    )]
+    NothingRotates {
+        /// The head dimension.
+        head_dim: usize,
+        /// The factor given.
+        value: f64,
+        /// The smallest factor that rotates something.
+        least: f64,
+    },
+    /// The base is not a finite number above 1.
+    #[error(
+        "rope_theta {theta} must be a finite number above 1 (10000 in LLaMA 1 and 2, 500000 in \
+         LLaMA 3): frequencies are its powers"
+    )]
+    Theta {
+        /// The base given.
+        theta: f64,
+    },
+    /// A scaling factor below 1.
+    #[error(
+        "`factor` {factor} of rope type `{rope_type}` must be a finite number of at least 1: \
+         it says how many times longer the context gets, so give 4 to go from 2048 to 8192"
+    )]
+    Factor {
+        /// The rule.
+        rope_type: &'static str,
+        /// The factor given.
+        factor: f64,
+    },
+    /// Another parameter is outside its range.
+    #[error("`{key}` {value} of rope type `{rope_type}` must be {expected}")]
+    OutOfRange {
+        /// The rule.
+        rope_type: &'static str,
+        /// The parameter.
+        key: &'static str,
+        /// The value given.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// A rule that needs two pairs was given one.
+    #[error(
+        "rope type `{rope_type}` needs more than one pair, since its exponent is d/(d-2), and \
+         only {rotary_dim} dimensions rotate; use `linear`, or rotate more of the head"
+    )]
+    OnePair {
+        /// The rule.
+        rope_type: &'static str,
+        /// How many dimensions rotate.
+        rotary_dim: usize,
+    },
+    /// A list of factors does not have one entry a pair.
+    #[error(
+        "`{key}` has {found} entries, but {rotary_dim} rotating dimensions make {expected} pairs; give {expected}"
+    )]
+    ListLength {
+        /// The list.
+        key: &'static str,
+        /// Its length.
+        found: usize,
+        /// The number of pairs.
+        expected: usize,
+        /// How many dimensions rotate.
+        rotary_dim: usize,
+    },
+    /// A list holds a factor that is not a finite number above 0.
+    #[error(
+        "`{key}[{index}]` is {value}: each entry divides a frequency and must be finite and above 0; \
+         for a pair that should stand still use a large number such as 1e30"
+    )]
+    ListValue {
+        /// The list.
+        key: &'static str,
+        /// Position in it.
+        index: usize,
+        /// The value there.
+        value: f64,
+    },
+    /// Two bounds are the wrong way round.
+    #[error(
+        "rope type `{rope_type}` needs `{low}` ({low_value}) {relation} `{high}` ({high_value}); swap them?"
+    )]
+    Order {
+        /// The rule.
+        rope_type: &'static str,
+        /// The bound that should be lower.
+        low: &'static str,
+        /// Its value.
+        low_value: f64,
+        /// "below" or "at most".
+        relation: &'static str,
+        /// The bound that should be higher.
+        high: &'static str,
+        /// Its value.
+        high_value: f64,
+    },
+    /// The truncation thresholds leave no pair at its own frequency.
+    #[error(
+        "the thresholds of `{rope_type}` truncate every pair: the highest frequency is {highest}, \
+         and only frequencies of at least b = {b} are kept; lower `b` (a longer `truncate_length`) \
+         or `factor`"
+    )]
+    TruncatesEverything {
+        /// The rule.
+        rope_type: &'static str,
+        /// The upper threshold.
+        b: f64,
+        /// The highest frequency before truncation.
+        highest: f64,
+    },
+    /// A required parameter is missing.
+    #[error("rope type `{rope_type}` needs `{key}`, which is missing; add it")]
+    MissingKey {
+        /// The rule.
+        rope_type: &'static str,
+        /// The parameter, spelled as in a config.
+        key: &'static str,
+    },
+    /// The length of pre-training is nowhere to be found.
+    #[error(
+        "rope type `{rope_type}` needs the length the model was trained at: give \
+         `original_max_position_embeddings`, or `max_position_embeddings` to fall back on"
+    )]
+    MissingOriginalLength {
+        /// The rule.
+        rope_type: &'static str,
+    },
+    /// A parameter was given that the rule would not read.
+    #[error("rope type `{rope_type}` does not use `{key}`; drop it (it takes: {accepted})")]
+    UnusedParameter {
+        /// The rule.
+        rope_type: &'static str,
+        /// The parameter that would have been ignored.
+        key: &'static str,
+        /// What the rule takes.
+        accepted: String,
+    },
+    /// No rule of that name.
+    #[error("unknown rope type `{found}`; known are {known}")]
+    UnknownRopeType {
+        /// The name given.
+        found: String,
+        /// The known names.
+        known: String,
+    },
+    /// A config field is missing.
+    #[error("the config has no `{key}`; {mend}")]
+    MissingField {
+        /// The field.
+        key: &'static str,
+        /// What to add.
+        mend: &'static str,
+    },
+    /// A config field holds the wrong kind of value.
+    #[error("`{key}` in the config is {found}, but {expected} is expected")]
+    WrongType {
+        /// The field.
+        key: String,
+        /// What is there, shortened.
+        found: String,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// Something is wrong with the settings of one kind of layer.
+    #[error("in the RoPE settings of `{layer_type}` layers: {source}")]
+    InLayer {
+        /// The kind of layer.
+        layer_type: String,
+        /// What is wrong.
+        source: Box<RopeError>,
+    },
+    /// The model's basis is scaled already and the caller did not say what to do about it.
+    #[error(
+        "the model already uses rope type `{current}`; applying `{requested}` too would scale twice. \
+         Say whether to replace the present scaling or to compose with it"
+    )]
+    AlreadyScaled {
+        /// The scaling in place.
+        current: &'static str,
+        /// The scaling asked for.
+        requested: &'static str,
+    },
+    /// The rule changes the base or depends on length, so it can't act on a finished table.
+    #[error(
+        "`{requested}` cannot be composed with `{current}`: only linear, power and truncated act on \
+         frequencies that are already there; replace the present scaling instead"
+    )]
+    CannotCompose {
+        /// The scaling in place.
+        current: &'static str,
+        /// The scaling asked for.
+        requested: &'static str,
+    },
+    /// The target format has no way to say this.
+    #[error("rope type `{rope_type}` cannot be expressed in {target}: {reason}")]
+    NotExpressible {
+        /// The rule.
+        rope_type: &'static str,
+        /// The format.
+        target: &'static str,
+        /// Why not, and what to do instead.
+        reason: &'static str,
+    },
+    /// The frequencies are not the ones a checkpoint was made with.
+    #[error(
+        "the RoPE frequencies hash to {found}, but the checkpoint was made with {expected}; \
+         use the RoPE settings saved beside the checkpoint, or change the basis on purpose"
+    )]
+    FrequencyMismatch {
+        /// The hash on record.
+        expected: String,
+        /// The hash of the present settings.
+        found: String,
+    },
+    /// A head vector or a list of scales has the wrong length.
+    #[error("a slice of {found} values was given where {expected} are needed")]
+    SliceLength {
+        /// Its length.
+        found: usize,
+        /// The least it must have.
+        expected: usize,
+    },
+    /// A draw is not in [0, 1).
+    #[error("uniforms[{index}] is {value}; draws must lie in [0, 1)")]
+    Uniform {
+        /// Position of the draw.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
+}
