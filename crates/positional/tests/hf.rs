@@ -246,6 +246,13 @@ fn yarn_truncate_stands_beside_nested_maps() {
         assert_eq!(config["rope_parameters"].get("truncate").is_some(), !truncate);
         assert_eq!(read(&config).unwrap().layers, layers);
     }
+    // Within a map it has no effect in transformers, so it has none here, and is reported.
+    let inner = json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4, "truncate": false,
+                       "original_max_position_embeddings": 32});
+    let nested = json!({"full_attention": inner, "sliding_attention": inner});
+    let found = read(&llama(&json!({"rope_parameters": nested}))).unwrap();
+    assert_eq!(found.layers, kinds(true, true));
+    assert_eq!(found.unrecognised, ["full_attention.truncate", "sliding_attention.truncate"]);
     let error = kinds(true, false).write(&mut llama(&json!({})), Spelling::RopeParameters);
     assert!(matches!(error, Err(RopeError::NotExpressible { .. })));
 }

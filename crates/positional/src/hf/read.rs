@@ -205,10 +205,14 @@ impl Model {
         }
         let method: Method = name.parse()?;
         let params = self.params(method, map, place)?;
+        let beside = place.layer_type.is_some() && !place.inside_composition;
+        let overruled = beside && flag(map, "truncate")? != Some(place.truncate.unwrap_or(true));
         let read = |key: &str| {
-            let ignored = method == Method::Dynamic
-                && !place.inside_composition
-                && key == "original_max_position_embeddings";
+            let ignored = match (method, key) {
+                (Method::Dynamic, "original_max_position_embeddings") => !place.inside_composition,
+                (Method::Yarn, "truncate") => overruled,
+                _ => false,
+            };
             COMMON_KEYS.contains(&key) || method.parameters().contains(&key) && !ignored
         };
         let passed_over =
