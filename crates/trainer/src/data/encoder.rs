@@ -1,0 +1,359 @@
+//! Texts and conversations to token ids, by the boundary rule.
+
+use bestof_checkpoints::{ChatTemplate, Message, Tokenizer};
+use bestof_tasks::rows::{ChatMessage, Content, RowProblem};
+
+use super::rows::as_messages;
+use super::{
+    Boundary, DataError, DropReason, EncodeOptions, EncodedCompletion, EncodedPair, Refusal,
+    SupervisedRow, Truncation,
+};
+
+/// Turns rows into token ids by the [boundary rule](super).
+#[derive(Debug, Clone)]
+pub struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    template: Option<&'a ChatTemplate>,
+    options: EncodeOptions,
+    /// What the tokenizer's post-processor puts before every text.
+    leading: Vec<u32>,
+    /// Whether a text begins with a space that it does not have.
+    prepends_space: bool,
+    end_of_text: Option<u32>,
+}
+
+/// One side of a boundary as text, and whether a template wrote it.
+struct Rendered {
+    text: String,
+    chat: bool,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder for a model's tokenizer and, where it has one, chat template.
+    ///
+    /// # Errors
+    /// [`DataError::NoEndOfText`] if one is to be appended and the tokenizer has none,
+    /// [`DataError::Probe`] if the tokenizer cannot encode a single letter.
+    pub fn new(
+        tokenizer: &'a Tokenizer,
+        template: Option<&'a ChatTemplate>,
+        options: EncodeOptions,
+    ) -> Result<Self, DataError> {
+        let end_of_text = if options.append_end_of_text {
+            Some(tokenizer.eos_id().ok_or(DataError::NoEndOfText)?)
+        } else {
+            None
+        };
+        let plain = tokenizer.encode("a", false).map_err(DataError::probe)?;
+        let framed = tokenizer.encode("a", true).map_err(DataError::probe)?;
+        let start = framed.windows(plain.len().max(1)).position(|window| window == plain);
+        let leading = framed[..start.unwrap_or(0)].to_vec();
+        let prepends_space =
+            tokenizer.pieces(&plain).first().is_some_and(|piece| piece.starts_with('▁'));
+        Ok(Self { tokenizer, template, options, leading, prepends_space, end_of_text })
+    }
+
+    /// The tokens the tokenizer puts before every text, most often one or none.
+    pub fn leading_ids(&self) -> &[u32] {
+        &self.leading
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        self.tokenizer
+    }
+
+    /// The options.
+    pub fn options(&self) -> &EncodeOptions {
+        &self.options
+    }
+
+    /// The ids of a prompt, ready for generation; a conversation gets its generation prompt.
+    ///
+    /// # Errors
+    /// [`Refusal::Dropped`] if it is empty or does not leave room for one token.
+    pub fn encode_prompt(&self, prompt: &Content) -> Result<Vec<u32>, Refusal> {
+        let prompt = self.prompt(prompt, prompt.is_chat())?;
+        let ids = self.prompt_ids(&prompt)?;
+        if self.options.max_length.is_some_and(|longest| ids.len() >= longest) {
+            return Err(DropReason::PromptTooLong.into());
+        }
+        self.check_vocabulary(&[&ids])?;
+        Ok(ids)
+    }
+
+    /// A pair in token ids.
+    ///
+    /// # Errors
+    /// [`Refusal::Dropped`] with the reason, [`Refusal::Bad`] if the chat template cannot render
+    /// the row, [`Refusal::NoChatTemplate`] if there is none.
+    pub fn encode_pair(
+        &self,
+        prompt: &Content,
+        chosen: &Content,
+        rejected: &Content,
+    ) -> Result<EncodedPair, Refusal> {
+        let chat = prompt.is_chat() || chosen.is_chat() || rejected.is_chat();
+        let rendered = self.prompt(prompt, chat)?;
+        let mut prompt_ids = self.prompt_ids(&rendered)?;
+        let (mut chosen_ids, chosen_boundary) =
+            self.completion(prompt, &rendered, &prompt_ids, ("chosen", chosen))?;
+        let (mut rejected_ids, rejected_boundary) =
+            self.completion(prompt, &rendered, &prompt_ids, ("rejected", rejected))?;
+        if chosen_ids == rejected_ids && !self.options.keep_identical {
+            return Err(DropReason::Identical.into());
+        }
+        let truncated = self.fit(&mut prompt_ids, &mut [&mut chosen_ids, &mut rejected_ids])?;
+        if chosen_ids == rejected_ids && !self.options.keep_identical {
+            return Err(DropReason::IdenticalAfterTruncation.into());
+        }
+        self.check_vocabulary(&[&prompt_ids, &chosen_ids, &rejected_ids])?;
+        Ok(EncodedPair {
+            prompt_ids,
+            chosen_ids,
+            rejected_ids,
+            chosen_boundary,
+            rejected_boundary,
+            truncated,
+        })
+    }
+
+    /// A prompt with its completion in token ids.
+    ///
+    /// # Errors
+    /// As [`encode_pair`](Self::encode_pair).
+    pub fn encode_completion(
+        &self,
+        prompt: &Content,
+        completion: &Content,
+    ) -> Result<EncodedCompletion, Refusal> {
+        let rendered = self.prompt(prompt, prompt.is_chat() || completion.is_chat())?;
+        let mut prompt_ids = self.prompt_ids(&rendered)?;
+        let (mut completion_ids, boundary) =
+            self.completion(prompt, &rendered, &prompt_ids, ("completion", completion))?;
+        let truncated = self.fit(&mut prompt_ids, &mut [&mut completion_ids])?;
+        self.check_vocabulary(&[&prompt_ids, &completion_ids])?;
+        Ok(EncodedCompletion { prompt_ids, completion_ids, boundary, truncated })
+    }
+
+    /// A running text or whole conversation: all of it is trained on but what comes first, which
+    /// nothing predicts.
+    ///
+    /// # Errors
+    /// As [`encode_pair`](Self::encode_pair).
+    pub fn encode_text(&self, text: &Content) -> Result<EncodedCompletion, Refusal> {
+        let rendered = match text {
+            Content::Text(text) => Rendered { text: text.clone(), chat: false },
+            Content::Messages(messages) => {
+                Rendered { text: self.render("text", messages, false)?, chat: true }
+            }
+        };
+        let mut ids = self.whole(&rendered.text, rendered.chat)?;
+        if !rendered.chat {
+            self.end(&mut ids);
+        }
+        let leading = if ids.starts_with(&self.leading) { self.leading.len() } else { 0 };
+        let longest = self.options.max_length.unwrap_or(usize::MAX);
+        let surplus = ids.len().saturating_sub(longest);
+        if surplus > 0 && self.options.truncation == Truncation::KeepEnd {
+            // A text has no prompt that could be cut: what is kept is the text's own end.
+            ids.drain(leading..(leading + surplus).min(ids.len()));
+        }
+        let mut completion_ids = ids.split_off(leading.max(1).min(ids.len()));
+        if completion_ids.is_empty() {
+            return Err(DropReason::EmptyCompletion.into());
+        }
+        self.fit(&mut ids, &mut [&mut completion_ids])?;
+        let truncated = surplus > 0;
+        self.check_vocabulary(&[&ids, &completion_ids])?;
+        let boundary = Boundary::Joint;
+        Ok(EncodedCompletion { prompt_ids: ids, completion_ids, boundary, truncated })
+    }
+
+    /// A row for supervised training in token ids.
+    ///
+    /// # Errors
+    /// As [`encode_pair`](Self::encode_pair).
+    pub fn encode_supervised(&self, row: &SupervisedRow) -> Result<EncodedCompletion, Refusal> {
+        match row {
+            SupervisedRow::Completion(row) => self.encode_completion(&row.prompt, &row.completion),
+            SupervisedRow::Text(row) => self.encode_text(&row.text),
+        }
+    }
+
+    fn prompt(&self, prompt: &Content, chat: bool) -> Result<Rendered, Refusal> {
+        let text = match prompt {
+            Content::Text(text) if !chat => text.clone(),
+            _ => self.render("prompt", &as_messages(prompt, "user"), true)?,
+        };
+        Ok(Rendered { text, chat })
+    }
+
+    fn prompt_ids(&self, prompt: &Rendered) -> Result<Vec<u32>, Refusal> {
+        let ids = self.whole(&prompt.text, prompt.chat)?;
+        if ids.is_empty() { Err(DropReason::EmptyPrompt.into()) } else { Ok(ids) }
+    }
+
+    /// The ids of one completion after its prompt, and which branch of the rule gave them.
+    fn completion(
+        &self,
+        prompt: &Content,
+        rendered: &Rendered,
+        prompt_ids: &[u32],
+        (field, completion): (&str, &Content),
+    ) -> Result<(Vec<u32>, Boundary), Refusal> {
+        if completion.is_empty() {
+            return Err(DropReason::EmptyCompletion.into());
+        }
+        let conversation;
+        let text = match completion {
+            Content::Text(text) if !rendered.chat => text.as_str(),
+            _ => {
+                conversation = self.conversation(field, prompt, completion)?;
+                after_prompt(field, &rendered.text, &conversation)?
+            }
+        };
+        let whole = self.whole(&format!("{}{text}", rendered.text), rendered.chat)?;
+        let (mut ids, boundary) = match whole.strip_prefix(prompt_ids) {
+            Some(rest) => (rest.to_vec(), Boundary::Joint),
+            None => (self.alone(text)?, Boundary::Separate),
+        };
+        if ids.is_empty() {
+            return Err(DropReason::EmptyCompletion.into());
+        }
+        if !rendered.chat {
+            self.end(&mut ids);
+        }
+        Ok((ids, boundary))
+    }
+
+    fn conversation(
+        &self,
+        field: &str,
+        prompt: &Content,
+        completion: &Content,
+    ) -> Result<String, Refusal> {
+        let mut messages = as_messages(prompt, "user");
+        messages.extend(as_messages(completion, "assistant"));
+        self.render(field, &messages, false)
+    }
+
+    fn render(
+        &self,
+        field: &str,
+        messages: &[ChatMessage],
+        generation_prompt: bool,
+    ) -> Result<String, Refusal> {
+        let template = self.template.ok_or(Refusal::NoChatTemplate)?;
+        let messages: Vec<Message> = messages
+            .iter()
+            .map(|message| Message::new(message.role.as_str(), message.content.as_str()))
+            .collect();
+        template.render(&messages, generation_prompt).map_err(|error| {
+            Refusal::Bad(RowProblem::Inconsistent {
+                field: field.to_owned(),
+                found: format!("messages that the chat template refuses ({error})"),
+                expected: "a conversation that the model's template renders".to_owned(),
+            })
+        })
+    }
+
+    /// The ids of a text from its beginning; never with the leading tokens twice.
+    fn whole(&self, text: &str, chat: bool) -> Result<Vec<u32>, Refusal> {
+        let ids = self.tokenizer.encode(text, false).map_err(Refusal::Tokenizer)?;
+        if chat || ids.starts_with(&self.leading) {
+            return Ok(ids);
+        }
+        Ok([self.leading.as_slice(), &ids].concat())
+    }
+
+    /// The ids of a text that stands in the middle of another.
+    fn alone(&self, text: &str) -> Result<Vec<u32>, Refusal> {
+        let encode = |text: &str| self.tokenizer.encode(text, false).map_err(Refusal::Tokenizer);
+        if self.prepends_space {
+            // Behind a line break the tokenizer does not add the space it puts before a text.
+            let (anchor, anchored) = (encode("\n")?, encode(&format!("\n{text}"))?);
+            if let Some(ids) = anchored.strip_prefix(anchor.as_slice()) {
+                return Ok(ids.to_vec());
+            }
+        }
+        encode(text)
+    }
+
+    fn end(&self, ids: &mut Vec<u32>) {
+        if let Some(end) = self.end_of_text
+            && ids.last() != Some(&end)
+        {
+            ids.push(end);
+        }
+    }
+
+    /// Brings a row within the maximum length; `true` if something was cut.
+    fn fit(
+        &self,
+        prompt: &mut Vec<u32>,
+        completions: &mut [&mut Vec<u32>],
+    ) -> Result<bool, DropReason> {
+        let Some(longest) = self.options.max_length else { return Ok(false) };
+        let completion = completions.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let surplus = (prompt.len() + completion).saturating_sub(longest);
+        if surplus == 0 {
+            return Ok(false);
+        }
+        let cuts_prompt = self.options.truncation == Truncation::KeepEnd;
+        if prompt.len() >= longest && !cuts_prompt {
+            return Err(DropReason::PromptTooLong);
+        }
+        match self.options.truncation {
+            Truncation::Drop => Err(DropReason::TooLong),
+            Truncation::KeepStart => {
+                for ids in completions.iter_mut() {
+                    ids.truncate(longest - prompt.len());
+                }
+                Ok(true)
+            }
+            Truncation::KeepEnd => {
+                let kept = if prompt.starts_with(&self.leading) { self.leading.len() } else { 0 };
+                // Something must stay in front of the first trained token.
+                if prompt.len() - surplus.min(prompt.len()) < kept.max(1) {
+                    return Err(DropReason::CompletionTooLong);
+                }
+                prompt.drain(kept..kept + surplus);
+                Ok(true)
+            }
+        }
+    }
+
+    fn check_vocabulary(&self, parts: &[&[u32]]) -> Result<(), DropReason> {
+        let size = self.options.vocab_size.unwrap_or(usize::MAX);
+        if parts.iter().any(|ids| ids.iter().any(|&id| id as usize >= size)) {
+            return Err(DropReason::BeyondVocabulary);
+        }
+        Ok(())
+    }
+}
+
+/// What the template wrote after the prompt.
+fn after_prompt<'t>(field: &str, prompt: &str, whole: &'t str) -> Result<&'t str, Refusal> {
+    whole.strip_prefix(prompt).ok_or_else(|| {
+        let shared: usize = prompt
+            .chars()
+            .zip(whole.chars())
+            .take_while(|(a, b)| a == b)
+            .map(|(a, _)| a.len_utf8())
+            .sum();
+        let start = |text: &str| text[shared..].chars().take(24).collect::<String>();
+        Refusal::Bad(RowProblem::Inconsistent {
+            field: field.to_owned(),
+            found: format!(
+                "a conversation in which the template writes {:?} where the prompt alone has {:?}",
+                start(whole),
+                start(prompt)
+            ),
+            expected:
+                "a rendering that begins with the rendered prompt and its generation prompt; \
+                       use a template that does not rewrite earlier turns, or plain text"
+                    .to_owned(),
+        })
+    })
+}
