@@ -86,11 +86,12 @@ fn preference_run(dir: &Path, drift: f64, lambda: f64, seed: u64) -> Result<(), 
 }
 
 fn facts(drift: f64) -> RunFacts {
-    let mut facts = RunFacts::default();
-    facts.data =
-        [("model", "SmolLM2-135M-Instruct"), ("pairs", "1,024"), ("mean tokens, chosen", "87.4")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+    let data =
+        [("model", "SmolLM2-135M-Instruct"), ("pairs", "1,024"), ("mean tokens, chosen", "87.4")];
+    let mut facts = RunFacts {
+        data: data.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..RunFacts::default()
+    };
     facts.findings.push(Finding::new(
         "Chosen answers stay as likely as before training",
         format!("{drift:+.1} nats against the reference at the end"),
@@ -114,11 +115,7 @@ fn facts(drift: f64) -> RunFacts {
     facts
 }
 
-fn blocks() -> Report {
-    let pass =
-        |p: f64| (1..=16).map(|k| (f64::from(k), 1.0 - (1.0 - p).powi(k))).collect::<Vec<_>>();
-    let band =
-        |p: f64| pass(p).into_iter().map(|(k, v)| (k, v - 0.06, (v + 0.05).min(1.0))).collect();
+fn heat_map() -> HeatMap {
     let lengths = ["2k", "4k", "8k", "16k", "32k"];
     let mut heat = HeatMap::new("LongChat lines: accuracy", "context length", lengths)
         .row_label("depth")
@@ -130,6 +127,14 @@ fn blocks() -> Report {
         });
         heat = heat.row(format!("{} %", depth * 25), row);
     }
+    heat
+}
+
+fn blocks() -> Report {
+    let pass =
+        |p: f64| (1..=16).map(|k| (f64::from(k), 1.0 - (1.0 - p).powi(k))).collect::<Vec<_>>();
+    let band =
+        |p: f64| pass(p).into_iter().map(|(k, v)| (k, v - 0.06, (v + 0.05).min(1.0))).collect();
     let perplexity = |slope: f64| {
         (0..6).map(|i| (1024.0 * 2_f64.powi(i), 8.0 + slope * 2_f64.powi(i))).collect()
     };
@@ -174,7 +179,7 @@ fn blocks() -> Report {
                         .reference("before", 8.0),
                 ),
         )
-        .section(Section::new("Long context").block(heat))
+        .section(Section::new("Long context").block(heat_map()))
         .section(
             Section::new("Data")
                 .block(

@@ -1,5 +1,7 @@
 //! The box of a plot: its size on the page, its axes, grid and labels.
 
+use std::fmt::Write as _;
+
 use crate::axis::Axis;
 use crate::html::{Html, esc};
 
@@ -29,7 +31,7 @@ impl Frame {
         self.left
     }
 
-    pub(crate) fn right(&self) -> f64 {
+    pub(crate) fn right() -> f64 {
         WIDTH - RIGHT
     }
 
@@ -43,7 +45,7 @@ impl Frame {
 
     /// Horizontal place of `x`.
     pub(crate) fn at_x(&self, x: f64) -> Option<f64> {
-        self.x.place(x).map(|share| self.left + share * (self.right() - self.left))
+        self.x.place(x).map(|share| self.left + share * (Self::right() - self.left))
     }
 
     /// Vertical place of `y`, held within the page when it lies far outside the axis.
@@ -58,7 +60,7 @@ impl Frame {
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n<g class=\"grid\">",
             esc(title)
         ));
-        let (left, right, bottom) = (self.left, self.right(), Self::bottom());
+        let (left, right, bottom) = (self.left, Self::right(), Self::bottom());
         for y in self.y.ticks.iter().filter_map(|(value, _)| self.at_y(*value)) {
             out.put(format_args!("<path d=\"M{left:.1} {y:.1}H{right:.1}\"/>"));
         }
@@ -89,7 +91,8 @@ impl Frame {
         let mut path = String::new();
         for (x, y) in points.iter().filter_map(|&(x, y)| Some((self.at_x(x)?, self.at_y(y)?))) {
             path.push(if path.is_empty() { 'M' } else { ' ' });
-            path.push_str(&format!("{x:.1} {y:.1}"));
+            // Writing to a string cannot fail.
+            let _ = write!(path, "{x:.1} {y:.1}");
         }
         (!path.is_empty()).then_some(path)
     }

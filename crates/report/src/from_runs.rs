@@ -51,8 +51,9 @@ impl<'a> Runs<'a> {
                 Some(parent) if twice => format!("{}/{}", parent.to_string_lossy(), folder.name),
                 _ => folder.name.clone(),
             };
+            let numbered = (2..=folders.len()).map(|i| format!("{name} ({i})"));
             let unique = std::iter::once(name.clone())
-                .chain((2..).map(|i| format!("{name} ({i})")))
+                .chain(numbered)
                 .find(|candidate| !names.contains(candidate));
             names.push(unique.unwrap_or(name));
         }

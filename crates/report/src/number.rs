@@ -47,11 +47,11 @@ pub(crate) fn tick_label(value: f64, step: f64, largest: f64) -> String {
         return "0".into();
     }
     let size = value.abs();
-    if size < 1e-3 || size >= 1e9 {
+    if !(1e-3..1e9).contains(&size) {
         return scientific(value);
     }
     for (unit, suffix) in [(1e6, "M"), (1e3, "k")] {
-        if largest >= unit * 10.0 && step >= unit * 1e-3 {
+        if largest >= unit * 10.0 && step >= unit * 1e-2 {
             return format!("{}{suffix}", decimals_for(value / unit, step / unit));
         }
     }

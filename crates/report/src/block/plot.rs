@@ -1,7 +1,8 @@
 //! Curves over an axis, with raw values, smoothing, bands, references and readings on hover.
 
+use super::series::{Series, nearest};
 use crate::axis::{Axis, AxisWish, Scale};
-use crate::curve::{smoothed, thinned};
+use crate::curve::thinned;
 use crate::frame::{Frame, tint};
 use crate::html::{Html, esc};
 use crate::number::{format_number, format_percent};
@@ -14,88 +15,6 @@ const MOST_DOTS: usize = 40;
 const MOST_NAMED: usize = 8;
 /// Columns that answer to the pointer.
 const READINGS: usize = 48;
-
-/// One curve of a [`Plot`].
-#[derive(Debug, Clone)]
-pub struct Series {
-    label: String,
-    points: Vec<(f64, f64)>,
-    band: Vec<(f64, f64, f64)>,
-    tint: Option<usize>,
-    dashed: bool,
-    marked: bool,
-    smoothing: Option<f64>,
-    unlisted: bool,
-}
-
-impl Series {
-    /// A plain curve through `points`, which are in the order of x.
-    pub fn new(label: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            label: label.into(),
-            points,
-            band: Vec::new(),
-            tint: None,
-            dashed: false,
-            marked: false,
-            smoothing: None,
-            unlisted: false,
-        }
-    }
-
-    /// The curve in colour `index` of the palette instead of the next free one.
-    #[must_use]
-    pub fn tint(mut self, index: usize) -> Self {
-        self.tint = Some(index);
-        self
-    }
-
-    /// The curve dashed, as references are.
-    #[must_use]
-    pub fn dashed(mut self) -> Self {
-        self.dashed = true;
-        self
-    }
-
-    /// The curve with a mark on each point, as evaluations have.
-    #[must_use]
-    pub fn marked(mut self) -> Self {
-        self.marked = true;
-        self
-    }
-
-    /// The curve as a thick moving average (weight in `[0, 1)` on the past) over thin raw values.
-    #[must_use]
-    pub fn smoothed(mut self, weight: f64) -> Self {
-        self.smoothing = Some(weight);
-        self
-    }
-
-    /// The curve without an entry of its own in the legend.
-    #[must_use]
-    pub fn unlisted(mut self) -> Self {
-        self.unlisted = true;
-        self
-    }
-
-    /// The curve with a band of `(x, low, high)` around it, such as a confidence interval.
-    #[must_use]
-    pub fn band(mut self, band: Vec<(f64, f64, f64)>) -> Self {
-        self.band = band;
-        self
-    }
-
-    fn main_line(&self) -> Vec<(f64, f64)> {
-        match self.smoothing {
-            Some(weight) => smoothed(&self.points, weight),
-            None => self.points.clone(),
-        }
-    }
-
-    fn broken_at(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.points.iter().copied().filter(|(_, y)| !y.is_finite())
-    }
-}
 
 /// Curves over a common axis.
 ///
@@ -247,7 +166,7 @@ impl Plot {
         frame.open(&self.title, &self.x_label, out);
         for (label, y) in &self.references {
             if let Some(y) = frame.at_y(*y) {
-                let (left, right) = (frame.left(), frame.right());
+                let (left, right) = (frame.left(), Frame::right());
                 out.put(format_args!(
                     "<path class=\"reference\" d=\"M{left:.1} {y:.1}H{right:.1}\"><title>{}</title></path>\n",
                     esc(label)
@@ -262,6 +181,7 @@ impl Plot {
             self.render_line(index, line, &frame, out);
         }
         self.render_readings(&lines, &frame, out);
+        self.render_broken(&frame, out);
         out.put(format_args!("</svg></figure>\n"));
     }
 
@@ -333,8 +253,69 @@ impl Plot {
                 }
             }
         }
-        for (x, y) in series.broken_at().take(MOST_DOTS) {
-            if let Some(at) = frame.at_x(x) {
+    }
+
+    /// Invisible columns that on hover show a guide, the points within and their values.
+    fn render_readings(&self, lines: &[Vec<(f64, f64)>], frame: &Frame, out: &mut Html) {
+        let longest = lines.iter().max_by_key(|line| line.len());
+        let Some(xs) = longest else { return };
+        let columns = xs.len().min(READINGS);
+        let stops: Vec<f64> = (0..columns)
+            .map(|i| xs[(i * (xs.len() - 1)).checked_div(columns - 1).unwrap_or(0)].0)
+            .collect();
+        out.put(format_args!("<g class=\"readings\">\n"));
+        for (i, &stop) in stops.iter().enumerate() {
+            let halfway = |other: usize| stops.get(other).map(|x| f64::midpoint(*x, stop));
+            let from = i.checked_sub(1).and_then(halfway);
+            let to = halfway(i + 1);
+            let within = |(x, _): &(f64, f64)| {
+                from.is_none_or(|from| *x >= from) && to.is_none_or(|to| *x <= to)
+            };
+            let points = lines.iter().map(|line| nearest(line, stop).filter(within));
+            self.render_reading(stop, (from, to), &points.collect::<Vec<_>>(), frame, out);
+        }
+        out.put(format_args!("</g>\n"));
+    }
+
+    fn render_reading(
+        &self,
+        stop: f64,
+        (from, to): (Option<f64>, Option<f64>),
+        points: &[Option<(f64, f64)>],
+        frame: &Frame,
+        out: &mut Html,
+    ) {
+        let Some(at) = frame.at_x(stop) else { return };
+        let start = from.and_then(|x| frame.at_x(x)).unwrap_or(frame.left());
+        let end = to.and_then(|x| frame.at_x(x)).unwrap_or(Frame::right());
+        let (top, height) = (Frame::top(), Frame::bottom() - Frame::top());
+        out.put(format_args!("<g><title>{} {}", esc(&self.x_label), format_number(stop)));
+        for (series, point) in self.series.iter().zip(points) {
+            if let Some((_, y)) = point {
+                out.put(format_args!("\n{}: {}", esc(&series.label), self.reading(*y)));
+            }
+        }
+        out.put(format_args!(
+            "</title><rect x=\"{start:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{height}\"/>\
+             <path d=\"M{at:.1} {top}v{height}\"/>",
+            (end - start).max(0.0),
+        ));
+        for (index, point) in points.iter().enumerate() {
+            if let Some((x, y)) = point.and_then(|(x, y)| Some((frame.at_x(x)?, frame.at_y(y)?))) {
+                let colour = self.tint_of(index);
+                out.put(format_args!(
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" class=\"{colour}\"/>"
+                ));
+            }
+        }
+        out.put(format_args!("</g>\n"));
+    }
+
+    /// Crosses where a value was not finite, above everything that answers to the pointer.
+    fn render_broken(&self, frame: &Frame, out: &mut Html) {
+        for series in &self.series {
+            for (x, y) in series.broken_at().take(MOST_DOTS) {
+                let Some(at) = frame.at_x(x) else { continue };
                 out.put(format_args!(
                     "<path class=\"broken\" d=\"M{:.1} {:.1}l8 8m0 -8l-8 8\"><title>{}: {} at {} {x}</title></path>\n",
                     at - 4.0,
@@ -346,60 +327,6 @@ impl Plot {
             }
         }
     }
-
-    /// Invisible columns that show a guide, the points nearest to it and their values on hover.
-    fn render_readings(&self, lines: &[Vec<(f64, f64)>], frame: &Frame, out: &mut Html) {
-        let longest = lines.iter().max_by_key(|line| line.len());
-        let Some(xs) = longest else { return };
-        let columns = xs.len().min(READINGS);
-        let stops: Vec<f64> = (0..columns)
-            .map(|i| xs[(i * (xs.len() - 1)).checked_div(columns - 1).unwrap_or(0)].0)
-            .collect();
-        out.put(format_args!("<g class=\"readings\">\n"));
-        for (i, &stop) in stops.iter().enumerate() {
-            let Some(at) = frame.at_x(stop) else { continue };
-            let place = |i: usize| stops.get(i).and_then(|&x| frame.at_x(x));
-            let start =
-                i.checked_sub(1).and_then(place).map_or(frame.left(), |x| f64::midpoint(x, at));
-            let end = place(i + 1).map_or(frame.right(), |x| f64::midpoint(at, x));
-            let (top, height) = (Frame::top(), Frame::bottom() - Frame::top());
-            out.put(format_args!("<g><title>{} {}", esc(&self.x_label), format_number(stop)));
-            let nearest: Vec<_> = lines.iter().map(|line| nearest(line, stop)).collect();
-            for (series, point) in self.series.iter().zip(&nearest) {
-                if let Some((_, y)) = point {
-                    out.put(format_args!("\n{}: {}", esc(&series.label), self.reading(*y)));
-                }
-            }
-            out.put(format_args!(
-                "</title><rect x=\"{start:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{height}\"/>\
-                 <path d=\"M{at:.1} {top}v{height}\"/>",
-                (end - start).max(0.0),
-            ));
-            for (index, point) in nearest.iter().enumerate() {
-                if let Some((x, y)) =
-                    point.and_then(|(x, y)| Some((frame.at_x(x)?, frame.at_y(y)?)))
-                {
-                    let colour = self.tint_of(index);
-                    out.put(format_args!(
-                        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" class=\"{colour}\"/>"
-                    ));
-                }
-            }
-            out.put(format_args!("</g>\n"));
-        }
-        out.put(format_args!("</g>"));
-    }
-}
-
-/// The point of `line` with the x nearest to `x`.
-fn nearest(line: &[(f64, f64)], x: f64) -> Option<(f64, f64)> {
-    let after = line.partition_point(|point| point.0 < x);
-    let candidates = [after.checked_sub(1), Some(after)];
-    candidates
-        .into_iter()
-        .flatten()
-        .filter_map(|i| line.get(i).copied())
-        .min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs()))
 }
 
 #[cfg(test)]
@@ -438,20 +365,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_ended_early_is_not_read_beyond_its_end() {
+        let long = Series::new("long", (1..=40).map(|i| (f64::from(i), 1.0)).collect());
+        let short = Series::new("short", (1..=10).map(|i| (f64::from(i), 2.0)).collect());
+        let text = svg(&Plot::new("Loss").series(long).series(short));
+        assert!(text.contains("<title>step 10\nlong: 1\nshort: 2</title>"));
+        assert!(text.contains("<title>step 11\nlong: 1</title>"));
+    }
+
+    #[test]
     fn extreme_values_do_not_break_the_drawing() {
         let points = vec![(0.0, f64::MAX), (1.0, f64::MIN), (2.0, 0.0)];
         let text = svg(&Plot::new("x").series(Series::new("x", points)));
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         let log = Plot::new("x").y_scale(Scale::Log).series(Series::new("x", vec![(0.0, -1.0)]));
         assert!(svg(&log).contains("<svg"));
-    }
-
-    #[test]
-    fn the_nearest_point_is_found_on_both_sides() {
-        let line = [(0.0, 1.0), (10.0, 2.0)];
-        assert_eq!(nearest(&line, 4.0), Some((0.0, 1.0)));
-        assert_eq!(nearest(&line, 6.0), Some((10.0, 2.0)));
-        assert_eq!(nearest(&line, 99.0), Some((10.0, 2.0)));
-        assert_eq!(nearest(&[], 1.0), None);
     }
 }

@@ -30,35 +30,35 @@ pub(super) fn section(runs: &Runs<'_>) -> Section {
             section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.facts.displaced));
         }
     }
-    let mut drawn = Vec::new();
+    let mut data: Vec<(usize, &str, _)> = Vec::new();
     for (tint, (name, run)) in runs.iter().enumerate() {
         let counts = &run.facts.edit_distances;
-        if counts.is_empty() || drawn.contains(&counts) {
-            continue;
+        if !counts.is_empty() && data.iter().all(|(.., known)| *known != counts) {
+            data.push((tint, name, counts));
         }
-        let title = runs.labelled(name, "Edit distance between chosen and rejected");
-        let counts_by_size = counts.iter().map(|(&size, &count)| (size, count));
-        section.push(Histogram::new(title, "tokens", counts_by_size).tint(tint));
-        drawn.push(counts);
+    }
+    for (tint, name, counts) in &data {
+        // Runs on the same data share one histogram, which then is no run's own.
+        let caption = "Edit distance between chosen and rejected";
+        let title = if data.len() > 1 { runs.labelled(name, caption) } else { caption.to_owned() };
+        let counts = counts.iter().map(|(&size, &count)| (size, count));
+        section.push(Histogram::new(title, "tokens", counts).tint(*tint));
     }
     section
 }
 
 fn warning(run: &RunFolder) -> Option<String> {
     let (since, nats) = below_reference(run)?;
-    let mut text = format!(
-        "Since step {}, the chosen answers are less likely than under the reference model, by {} nats at the end",
+    let share = tables::settled(run, "displacement")
+        .map(|share| format!(" and in {} of the pairs", format_percent(share)));
+    Some(format!(
+        "Since step {}, the chosen answers are less likely than under the reference model, by {} \
+         nats at the end{}. The margin can grow all the same, as long as the rejected answers fall \
+         faster; the DPOP loss charges for exactly this.",
         format_number(since),
-        format_number(nats)
-    );
-    if let Some(share) = tables::settled(run, "displacement") {
-        text.push_str(&format!(" and in {} of the pairs", format_percent(share)));
-    }
-    text.push_str(
-        ". The margin can grow all the same, as long as the rejected answers fall faster; \
-         the DPOP loss charges for exactly this.",
-    );
-    Some(text)
+        format_number(nats),
+        share.unwrap_or_default()
+    ))
 }
 
 /// Since which step the chosen answers have stayed below the reference until the end, and how far
