@@ -1,0 +1,250 @@
+//! Arithmetic word problems with worked steps, from a seed.
+//!
+//! A story begins with one of many situations (shopping, travel, ages, tanks, ratios ...) and goes
+//! on with turns that use the number it has reached, until it has the wanted number of steps.
+//! Solutions are written like GSM8K's (arXiv 2110.14168): a sentence a step, the calculation
+//! annotated as `<<4*3=12>>`, and `#### N` at the end.
+
+mod continuations;
+mod openings;
+mod story;
+mod vocabulary;
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+pub use story::Step;
+
+use crate::draw::{Draw, stable_hash};
+use story::{Kind, Quantity, Story};
+
+/// Most steps a problem can have.
+pub const MAX_STEPS: usize = 6;
+
+/// Stories begun for one problem before its place in the sequence is given up.
+const ATTEMPTS: u64 = 400;
+
+/// One problem in this many belongs to the held-out part.
+const HELD_OUT_ONE_IN: u64 = 8;
+
+/// How large the numbers of a problem are.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum NumberSize {
+    /// Mostly one and two digits.
+    Small,
+    /// Two and three digits.
+    #[default]
+    Medium,
+    /// Up to four digits, and results beyond.
+    Large,
+}
+
+/// Which of the two parts of all problems is drawn from.
+///
+/// A problem's part is decided by a hash of its situation and its numbers, so no seed can bring a
+/// held-out problem into the training part, not even with other names in it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Seven of eight problems.
+    #[default]
+    Train,
+    /// One of eight.
+    HeldOut,
+}
+
+/// What problems are drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArithmeticConfig {
+    /// Seed; equal seeds give equal problems for ever.
+    pub seed: u64,
+    /// Numbers of steps, each equally frequent; within `1..=6`.
+    pub steps: RangeInclusive<usize>,
+    /// How large the numbers are.
+    pub size: NumberSize,
+    /// Training or held-out problems.
+    pub split: Split,
+}
+
+impl Default for ArithmeticConfig {
+    fn default() -> Self {
+        Self { seed: 0, steps: 2..=4, size: NumberSize::Medium, split: Split::Train }
+    }
+}
+
+/// Why problems cannot be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArithmeticError {
+    /// A range of steps that is empty or leaves `1..=6`.
+    #[error("steps {low}..={high} are not a range within 1..={MAX_STEPS}")]
+    Steps {
+        /// Its lower end.
+        low: usize,
+        /// Its upper end.
+        high: usize,
+    },
+    /// More problems than could be found without repeating one.
+    #[error(
+        "only {found} different problems found, {wanted} wanted; allow more steps or larger numbers"
+    )]
+    TooFew {
+        /// How many there are.
+        found: usize,
+        /// How many were asked for.
+        wanted: usize,
+    },
+}
+
+/// A word problem and its worked solution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The situation's name, such as `shopping`.
+    pub situation: &'static str,
+    /// The problem as a text.
+    pub question: String,
+    /// The steps of the solution.
+    pub steps: Vec<Step>,
+    /// The answer.
+    pub answer: i64,
+}
+
+impl Problem {
+    /// The solution as GSM8K writes it, with `<<4*3=12>>` annotations and `#### 12` at the end.
+    pub fn annotated_solution(&self) -> String {
+        let mut text = String::new();
+        for step in &self.steps {
+            text.push_str(&step.sentence);
+            text.push('\n');
+        }
+        text + &format!("#### {}", self.answer)
+    }
+
+    /// The situation and the calculations: equal for problems that differ in wording only.
+    pub fn skeleton(&self) -> String {
+        let mut text = self.situation.to_owned();
+        for step in &self.steps {
+            text.push('|');
+            text.push_str(&step.expression);
+        }
+        text
+    }
+
+    /// The part this problem belongs to.
+    pub fn split(&self) -> Split {
+        if stable_hash(&self.skeleton()).is_multiple_of(HELD_OUT_ONE_IN) {
+            Split::HeldOut
+        } else {
+            Split::Train
+        }
+    }
+}
+
+/// Names of all situations.
+pub fn situations() -> Vec<&'static str> {
+    openings::ALL.iter().flat_map(|group| group.iter()).map(|opening| opening.name).collect()
+}
+
+/// Endless sequence of problems; `problem(i)` depends on the settings and `i` alone.
+#[derive(Debug, Clone)]
+pub struct ArithmeticProblems {
+    config: ArithmeticConfig,
+}
+
+impl ArithmeticProblems {
+    /// The problems `config` describes.
+    pub fn new(config: ArithmeticConfig) -> Result<Self, ArithmeticError> {
+        let (low, high) = (*config.steps.start(), *config.steps.end());
+        if low == 0 || low > high || high > MAX_STEPS {
+            return Err(ArithmeticError::Steps { low, high });
+        }
+        Ok(Self { config })
+    }
+
+    /// Problem number `index`; `None` in the rare case that no story came out right.
+    pub fn problem(&self, index: u64) -> Option<Problem> {
+        let mut chooser = Draw::new(self.config.seed, index.wrapping_mul(2));
+        let (low, high) = (*self.config.steps.start(), *self.config.steps.end());
+        let steps = low + chooser.index(high - low + 1);
+        // A separate stream for stories, so that wording cannot shift the numbers of steps.
+        let mut source = Draw::new(self.config.seed, index.wrapping_mul(2) | 1);
+        (0..ATTEMPTS)
+            .filter_map(|_| {
+                let seed = source.between(0, i64::MAX) as u64;
+                tell(Draw::new(seed, 0), steps, self.config.size)
+            })
+            .find(|problem| problem.split() == self.config.split)
+    }
+
+    /// The first `count` problems, no two with the same text.
+    ///
+    /// ```
+    /// use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems};
+    ///
+    /// let problems = ArithmeticProblems::new(ArithmeticConfig::default())?.take_distinct(3)?;
+    /// assert!(problems[0].annotated_solution().ends_with(&format!("#### {}", problems[0].answer)));
+    /// # Ok::<(), bestof_tasks::arithmetic::ArithmeticError>(())
+    /// ```
+    pub fn take_distinct(&self, count: usize) -> Result<Vec<Problem>, ArithmeticError> {
+        let mut seen = HashSet::new();
+        let limit = (count as u64).saturating_mul(20).saturating_add(200);
+        let problems: Vec<Problem> = (0..limit)
+            .filter_map(|index| self.problem(index))
+            .filter(|problem| seen.insert(problem.question.clone()))
+            .take(count)
+            .collect();
+        if problems.len() < count {
+            return Err(ArithmeticError::TooFew { found: problems.len(), wanted: count });
+        }
+        Ok(problems)
+    }
+}
+
+/// One story with exactly `steps` steps, or `None` when this attempt ends before.
+fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
+    let mut story = Story::new(draw, size);
+    let (situation, mut quantity) = open(&mut story, steps)?;
+    let mut told = Vec::new();
+    while story.len() < steps {
+        quantity = go_on(&mut story, quantity, steps, &mut told)?;
+    }
+    if story.len() != steps {
+        return None;
+    }
+    let (question, steps) = story.finish();
+    let answer = steps.last()?.value;
+    Some(Problem { situation, question, steps, answer })
+}
+
+fn open(story: &mut Story, steps: usize) -> Option<(&'static str, Quantity)> {
+    let group = story.pick(&openings::ALL);
+    let opening = story.pick(group);
+    let lengths: Vec<usize> = opening.steps.iter().copied().filter(|n| *n <= steps).collect();
+    let length = *story.draw.choose(&lengths)?;
+    let quantity = (opening.tell)(story, length);
+    Some((opening.name, quantity))
+}
+
+fn go_on(
+    story: &mut Story,
+    quantity: Quantity,
+    steps: usize,
+    told: &mut Vec<&'static str>,
+) -> Option<Quantity> {
+    if quantity.kind == Kind::End {
+        return None;
+    }
+    let fitting: Vec<_> = continuations::ALL
+        .iter()
+        .filter(|turn| turn.fits(quantity.kind) && story.len() + turn.steps <= steps)
+        .filter(|turn| !told.contains(&turn.name))
+        .collect();
+    let turn = story.draw.choose(&fitting)?;
+    told.push(turn.name);
+    (turn.tell)(story, quantity)
+}

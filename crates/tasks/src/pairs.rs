@@ -1,0 +1,190 @@
+//! Preference pairs in the manner of DPOP (arXiv 2402.13228, section 5).
+//!
+//! Two kinds: worked solutions against the same solutions with one intermediate result corrupted
+//! (the paper's `MetaMath` set: a small edit distance), and right against wrong options of
+//! multiple-choice questions (its ARC and HellaSwag sets: a large one).
+
+mod choice;
+mod corrupted;
+mod prompt;
+
+pub use choice::choice_pairs;
+pub use corrupted::{WorkedItem, corrupted_pairs};
+pub use prompt::{Form, PromptStyle, Shot};
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::distance::EditDistance;
+use crate::rows::{Content, PreferenceRow};
+use crate::worked::Annotations;
+
+/// How pairs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PairOptions {
+    /// Seed of the corruptions and of the worked examples; a row's pair depends on it and on the
+    /// row's place in the file alone.
+    pub seed: u64,
+    /// Worked examples in front of every question, taken from other rows.
+    pub shots: usize,
+    /// Plain text or chat messages.
+    pub form: Form,
+    /// What happens to calculator annotations.
+    pub annotations: Annotations,
+}
+
+/// A preference pair and how it came about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PreferencePair {
+    /// What is asked, worked examples included.
+    pub prompt: Content,
+    /// The right completion.
+    pub chosen: Content,
+    /// The wrong completion.
+    pub rejected: Content,
+    /// The row the pair was built from.
+    pub id: String,
+    /// How far chosen and rejected are from each other, prompt excluded.
+    #[serde(flatten)]
+    pub distance: EditDistance,
+    /// What was changed.
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+impl PreferencePair {
+    /// The pair as a row of a data file, its origin among the extra fields.
+    pub fn to_row(&self) -> PreferenceRow {
+        let mut extra = match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        extra.retain(|name, _| !matches!(name.as_str(), "prompt" | "chosen" | "rejected"));
+        PreferenceRow {
+            prompt: self.prompt.clone(),
+            chosen: self.chosen.clone(),
+            rejected: self.rejected.clone(),
+            extra,
+        }
+    }
+}
+
+/// What makes the rejected completion wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Change {
+    /// One intermediate result was replaced.
+    Result {
+        /// Which of the solution's results, counted from 1.
+        corrupted_step: usize,
+        /// How many results the solution has.
+        steps: usize,
+        /// The result as it was.
+        before: String,
+        /// The result as it is now.
+        after: String,
+    },
+    /// A wrong option took the right one's place.
+    Option {
+        /// Index of the wrong option.
+        wrong_option: usize,
+        /// Index of the right option.
+        right_option: usize,
+    },
+}
+
+/// Why a row gave no pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// No final answer was found.
+    #[error("no final answer")]
+    NoFinalAnswer,
+    /// No calculation result was found.
+    #[error("no calculation")]
+    NoCalculation,
+    /// The only results are the final answer.
+    #[error("no intermediate result")]
+    NoIntermediateResult,
+    /// The results are no plain numbers.
+    #[error("no result that can be corrupted")]
+    NotCorruptible,
+    /// A wrong option has the right one's text.
+    #[error("a wrong option equals the right one")]
+    EqualOptions,
+    /// Only one option.
+    #[error("no wrong option")]
+    NoWrongOption,
+    /// A text whose edit distance would take too long.
+    #[error("longer than {} characters", MAX_CHARACTERS)]
+    TooLong,
+    /// No text.
+    #[error("empty text")]
+    EmptyText,
+}
+
+/// Longest completion that is compared, in bytes.
+pub(crate) const MAX_CHARACTERS: usize = 20_000;
+
+/// Why no pairs at all can be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairError {
+    /// Fewer rows than worked examples need.
+    #[error("{shots} worked examples need at least {} rows, found {rows}; ask for fewer", shots + 1)]
+    TooFewRows {
+        /// Worked examples asked for.
+        shots: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+}
+
+/// The pairs of a data set, and the rows that gave none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PairSet {
+    /// The pairs, in the rows' order.
+    pub pairs: Vec<PreferencePair>,
+    /// Rows (or options) without a pair, and why.
+    pub unusable: Vec<(String, Unusable)>,
+    /// How many rows there were.
+    pub rows: usize,
+}
+
+impl PairSet {
+    /// Mean edit distance of the pairs; `None` without pairs.
+    pub fn mean_distance(&self) -> Option<EditDistance> {
+        let count = self.pairs.len() as f64;
+        let mean = |part: fn(&EditDistance) -> f64| {
+            self.pairs.iter().map(|pair| part(&pair.distance)).sum::<f64>() / count
+        };
+        (!self.pairs.is_empty())
+            .then(|| EditDistance { words: mean(|d| d.words), characters: mean(|d| d.characters) })
+    }
+
+    /// How many rows were unusable for each reason.
+    pub fn unusable_by_reason(&self) -> BTreeMap<Unusable, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, reason) in &self.unusable {
+            *counts.entry(*reason).or_insert(0) += 1;
+        }
+        counts
+    }
+}
+
+impl fmt::Display for PairSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pairs from {} rows", self.pairs.len(), self.rows)?;
+        if let Some(mean) = self.mean_distance() {
+            let (words, characters) = (100.0 * mean.words, 100.0 * mean.characters);
+            write!(f, "; mean edit distance {words:.2}% of words, {characters:.2}% of characters")?;
+        }
+        for (reason, count) in self.unusable_by_reason() {
+            write!(f, "\n  {count} without a pair: {reason}")?;
+        }
+        Ok(())
+    }
+}

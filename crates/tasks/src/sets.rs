@@ -1,0 +1,154 @@
+//! Lines of published data sets, in the shapes they are published in.
+
+use serde_json::Value;
+
+use crate::rows::{Fields, Row, RowProblem};
+
+/// A line of GSM8K (arXiv 2110.14168), or of anything in its shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gsm8kRow {
+    /// The word problem.
+    pub question: String,
+    /// The worked solution with `<<48/2=24>>` annotations and `#### N`.
+    pub answer: String,
+}
+
+impl Row for Gsm8kRow {
+    const SHAPE: &'static str = r#"{"question", "answer"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        Ok(Self { question: fields.text("question")?, answer: fields.text("answer")? })
+    }
+}
+
+/// A line of `MetaMathQA` (arXiv 2309.12284).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetaMathRow {
+    /// The problem.
+    pub query: String,
+    /// The worked solution, which ends with "The answer is: N".
+    pub response: String,
+}
+
+impl Row for MetaMathRow {
+    const SHAPE: &'static str = r#"{"query", "response"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        Ok(Self { query: fields.text("query")?, response: fields.text("response")? })
+    }
+}
+
+/// A multiple-choice question: a stem, its options and which one is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoiceItem {
+    /// The item's name in its set, if it has one.
+    pub id: Option<String>,
+    /// The question, or the text to continue.
+    pub stem: String,
+    /// The options.
+    pub options: Vec<String>,
+    /// Index of the right option.
+    pub right: usize,
+}
+
+/// A line of ARC (arXiv 1803.05457), as published or as flattened on the Hugging Face hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArcRow(pub ChoiceItem);
+
+impl Row for ArcRow {
+    const SHAPE: &'static str = r#"{"question", "choices", "answerKey"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        const QUESTION: &str = r#"text, or an object {"stem", "choices"}"#;
+        let id = fields.take_optional("id").and_then(|id| id.as_str().map(str::to_owned));
+        let (stem, labelled) = match fields.take("question", QUESTION)? {
+            Value::String(stem) => (stem, labelled_options(&mut fields)?),
+            Value::Object(inner) => {
+                let mut inner = Fields::new(inner);
+                let within = |problem: RowProblem| problem.inside("question");
+                let stem = inner.text("stem").map_err(within)?;
+                (stem, labelled_options(&mut inner).map_err(within)?)
+            }
+            other => return Err(crate::rows::wrong_type("question", &other, QUESTION)),
+        };
+        let key = fields.text_or_number("answerKey")?;
+        let right = labelled.iter().position(|(label, _)| *label == key);
+        let labels =
+            || labelled.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(", ");
+        let right = right.ok_or_else(|| RowProblem::Inconsistent {
+            field: "answerKey".to_owned(),
+            found: format!("{key:?}"),
+            expected: format!("one of the labels {}", labels()),
+        })?;
+        let options = labelled.into_iter().map(|(_, text)| text).collect();
+        Ok(Self(ChoiceItem { id, stem, options, right }))
+    }
+}
+
+/// `choices` as a list of `{"text", "label"}`, or as `{"text": [...], "label": [...]}`.
+fn labelled_options(fields: &mut Fields) -> Result<Vec<(String, String)>, RowProblem> {
+    const EXPECTED: &str = r#"a list of {"text", "label"}, or {"text": [...], "label": [...]}"#;
+    match fields.take("choices", EXPECTED)? {
+        Value::Array(items) => items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let path = format!("choices[{index}]");
+                let Value::Object(item) = item else {
+                    return Err(crate::rows::wrong_type(&path, &item, r#"{"text", "label"}"#));
+                };
+                let mut item = Fields::new(item);
+                let label = item.text("label").map_err(|problem| problem.inside(&path))?;
+                let text = item.text("text").map_err(|problem| problem.inside(&path))?;
+                Ok((label, text))
+            })
+            .collect(),
+        Value::Object(columns) => {
+            let mut columns = Fields::new(columns);
+            let within = |problem: RowProblem| problem.inside("choices");
+            let texts = columns.texts("text").map_err(within)?;
+            let labels = columns.texts("label").map_err(within)?;
+            if texts.len() != labels.len() {
+                return Err(RowProblem::Inconsistent {
+                    field: "choices.label".to_owned(),
+                    found: format!("{} labels", labels.len()),
+                    expected: format!("one for each of the {} texts", texts.len()),
+                });
+            }
+            Ok(labels.into_iter().zip(texts).collect())
+        }
+        other => Err(crate::rows::wrong_type("choices", &other, EXPECTED)),
+    }
+}
+
+/// A line of HellaSwag (arXiv 1905.07830).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HellaSwagRow(pub ChoiceItem);
+
+impl Row for HellaSwagRow {
+    const SHAPE: &'static str = r#"{"ctx", "endings", "label"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        let id = fields.take_optional("ind").map(|id| id.to_string());
+        let stem = without_markers(&fields.text("ctx")?);
+        let endings = fields.texts("endings")?;
+        let label = fields.text_or_number("label")?;
+        let right = label.trim().parse().ok().filter(|right: &usize| *right < endings.len());
+        let right = right.ok_or_else(|| RowProblem::Inconsistent {
+            field: "label".to_owned(),
+            found: format!("{label:?}"),
+            expected: format!("the index of one of the {} endings", endings.len()),
+        })?;
+        let options = endings.iter().map(|ending| without_markers(ending)).collect();
+        Ok(Self(ChoiceItem { id, stem, options, right }))
+    }
+}
+
+/// The text without the markup that HellaSwag's how-to articles carry.
+fn without_markers(text: &str) -> String {
+    let mut text = text.replace(" [title]", ". ");
+    for marker in ["[header]", "[title]", "[step]", "[substeps]"] {
+        text = text.replace(marker, " ");
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
