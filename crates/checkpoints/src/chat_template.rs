@@ -15,7 +15,7 @@ use crate::{json, template_functions};
 
 /// Instructions a template may execute: far beyond any conversation, and the end of a template
 /// that would never come back.
-const FUEL: u64 = 50_000_000;
+const FUEL: u64 = 10_000_000;
 const NAME: &str = "chat_template";
 
 /// One message of a conversation.

@@ -12,6 +12,8 @@ mod template_functions;
 mod tokenizer;
 mod weights;
 mod writer;
+#[cfg(test)]
+mod writer_faults;
 
 pub use chat_template::{ChatTemplate, Message};
 pub use error::CheckpointError;

@@ -142,6 +142,9 @@ impl StagedDir {
     /// A folder cannot be synced or renamed.
     pub fn commit(mut self) -> Result<(), CheckpointError> {
         Disk.sync_dir(&self.beside).map_err(CheckpointError::io("sync", &self.beside))?;
+        if self.target.is_dir() {
+            fs::remove_dir(&self.target).map_err(CheckpointError::io("replace", &self.target))?;
+        }
         Disk.rename(&self.beside, &self.target)
             .map_err(CheckpointError::io("rename", &self.target))?;
         self.committed = true;

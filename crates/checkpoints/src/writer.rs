@@ -20,7 +20,8 @@ const CHUNK_VALUES: usize = 1 << 20;
 /// come tensor by tensor, whole or in pieces, in the order of [`WeightsWriter::infos`]. At no time
 /// does more than one piece lie in memory. The files get their names only in
 /// [`WeightsWriter::finish`], after they are on the disk: whatever stops the writing before that
-/// leaves older weights in the folder as they were.
+/// leaves older weights in the folder as they were. One file is replaced in one step; to replace
+/// several at once, write them into a [`StagedDir`](crate::StagedDir).
 ///
 /// ```
 /// use bestof_checkpoints::{StoredType, TensorInfo, WeightsWriter};
@@ -299,7 +300,7 @@ fn assign_shards(infos: &[TensorInfo], limit: u64) -> Vec<usize> {
         .iter()
         .map(|info| {
             let bytes = byte_len(info) as u64;
-            if filled > 0 && filled.saturating_add(bytes) > limit {
+            if bytes > 0 && filled > 0 && filled.saturating_add(bytes) > limit {
                 (shard, filled) = (shard + 1, 0);
             }
             filled += bytes;

@@ -86,7 +86,6 @@ impl Source<'_> {
             "rope_scaling": rope.scaling(),
             "rope_theta": rope.theta,
             "tie_word_embeddings": self.file.tensor("output.weight").is_none(),
-            "torch_dtype": dtype,
             "use_cache": true,
             "vocab_size": sizes.vocabulary,
         }));
