@@ -1,1 +1,30 @@
-//! (in progress)
+#![doc = include_str!("../README.md")]
+
+pub mod checkpoint;
+pub mod communicator;
+pub mod config;
+pub mod data;
+pub mod displacement;
+mod error;
+pub mod evaluate;
+pub mod export;
+pub mod file_layer;
+mod forward;
+pub mod metric;
+pub mod model_files;
+pub mod optimizer;
+pub mod peft;
+pub mod preference;
+pub mod progress;
+pub mod reference;
+pub mod rows;
+pub mod run;
+pub mod schedule;
+pub mod score;
+pub mod sft;
+pub mod state;
+mod tensor_file;
+#[cfg(test)]
+mod toy;
+
+pub use error::TrainError;

@@ -1,0 +1,291 @@
+//! Writing, finding and deleting checkpoint folders.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Damage, Damaged, Found, MANIFEST, Manifest, ManifestFile, WholeCheckpoint};
+use crate::error::TrainError;
+use crate::file_layer::{Disk, FileLayer, SyncedFile};
+
+/// Longest manifest that is read.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// The checkpoint folders of one run.
+#[derive(Debug, Clone)]
+pub struct CheckpointStore {
+    root: PathBuf,
+    layer: Arc<dyn FileLayer>,
+    limit: Option<usize>,
+}
+
+impl CheckpointStore {
+    /// The checkpoints under `root`, of which at most `limit` are kept.
+    pub fn new(root: impl Into<PathBuf>, limit: Option<usize>) -> Self {
+        Self::with_layer(root, limit, Arc::new(Disk))
+    }
+
+    /// The same over another file layer.
+    pub fn with_layer(
+        root: impl Into<PathBuf>,
+        limit: Option<usize>,
+        layer: Arc<dyn FileLayer>,
+    ) -> Self {
+        Self { root: root.into(), layer, limit }
+    }
+
+    /// Folder of the checkpoint of a step.
+    pub fn folder(&self, step: u64) -> PathBuf {
+        self.root.join(format!("step-{step:06}"))
+    }
+
+    /// Writes a checkpoint: `write` adds its files, the manifest comes last, then the folder gets its name.
+    ///
+    /// Nothing is written if the checkpoint of this step is there and whole. Older checkpoints beyond the
+    /// limit are deleted only after the new one is whole.
+    ///
+    /// # Errors
+    /// [`TrainError::SaveFailed`]; earlier checkpoints are untouched then.
+    pub fn save(
+        &self,
+        step: u64,
+        write: impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()>,
+    ) -> Result<PathBuf, TrainError> {
+        let path = self.folder(step);
+        if path.exists() && verify(&path).is_ok() {
+            return Ok(path);
+        }
+        let partial = self.root.join(format!("step-{step:06}.partial"));
+        let saved = self.write_folder(step, &partial, &path, write);
+        if let Err(source) = saved {
+            // On a full disk the unfinished folder is what takes the space; if it cannot go, it is ignored.
+            let _ = self.layer.remove_dir_all(&partial);
+            return Err(TrainError::SaveFailed { step, path, source });
+        }
+        if let Err(error) = self.prune() {
+            tracing::warn!(%error, "old checkpoints could not be deleted");
+        }
+        Ok(path)
+    }
+
+    fn write_folder(
+        &self,
+        step: u64,
+        partial: &Path,
+        path: &Path,
+        write: impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for leftover in [partial, path] {
+            if leftover.exists() {
+                self.layer.remove_dir_all(leftover)?;
+            }
+        }
+        self.layer.create_dir_all(partial)?;
+        let mut writer =
+            CheckpointWriter { folder: partial, layer: self.layer.as_ref(), files: Vec::new() };
+        write(&mut writer)?;
+        let manifest = Manifest { version: 1, step, files: std::mem::take(&mut writer.files) };
+        let text = serde_json::to_vec_pretty(&manifest)?;
+        writer.file(MANIFEST, |out| out.write_all(&text))?;
+        self.layer.sync_dir(partial)?;
+        self.layer.rename(partial, path)?;
+        self.layer.sync_dir(&self.root)
+    }
+
+    /// Deletes the oldest whole checkpoints beyond the limit.
+    fn prune(&self) -> io::Result<()> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        let mut steps: Vec<u64> =
+            self.folders()?.into_iter().filter(|f| !f.partial).map(|f| f.step).collect();
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        for step in steps.into_iter().skip(limit.max(1)) {
+            self.layer.remove_dir_all(&self.folder(step))?;
+        }
+        Ok(())
+    }
+
+    /// The newest whole checkpoint, found by reading and hashing every file, and the damaged ones passed over.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] if the folder of checkpoints cannot be listed.
+    pub fn newest_whole(&self) -> Result<Found, TrainError> {
+        let mut found = Found::default();
+        if !self.root.exists() {
+            return Ok(found);
+        }
+        let mut folders =
+            self.folders().map_err(TrainError::io("cannot list", self.root.clone()))?;
+        folders.sort_unstable_by_key(|folder| std::cmp::Reverse((folder.step, folder.partial)));
+        for folder in folders {
+            if folder.partial {
+                found.damaged.push(Damaged { path: folder.path, reason: Damage::Unfinished });
+                continue;
+            }
+            match verify(&folder.path) {
+                Ok(manifest) if manifest.step == folder.step => {
+                    found.newest = Some(WholeCheckpoint { path: folder.path, step: manifest.step });
+                    break;
+                }
+                Ok(manifest) => found.damaged.push(Damaged {
+                    path: folder.path,
+                    reason: Damage::Manifest(format!("it is of step {}", manifest.step)),
+                }),
+                Err(reason) => found.damaged.push(Damaged { path: folder.path, reason }),
+            }
+        }
+        Ok(found)
+    }
+
+    fn folders(&self) -> io::Result<Vec<Folder>> {
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().and_then(|name| name.strip_prefix("step-")) else {
+                continue;
+            };
+            let (digits, partial) =
+                name.strip_suffix(".partial").map_or((name, false), |digits| (digits, true));
+            if let Ok(step) = digits.parse() {
+                folders.push(Folder { path: entry.path(), step, partial });
+            }
+        }
+        Ok(folders)
+    }
+}
+
+struct Folder {
+    path: PathBuf,
+    step: u64,
+    partial: bool,
+}
+
+/// Takes the files of one checkpoint, hashing what goes through.
+#[derive(Debug)]
+pub struct CheckpointWriter<'a> {
+    folder: &'a Path,
+    layer: &'a dyn FileLayer,
+    files: Vec<ManifestFile>,
+}
+
+impl CheckpointWriter<'_> {
+    /// Adds a file whose contents `write` produces.
+    ///
+    /// # Errors
+    /// What the system, or `write`, says.
+    pub fn file(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let file = self.layer.create(&self.folder.join(name))?;
+        let mut out = BufWriter::with_capacity(1 << 20, Hashing::new(file));
+        write(&mut out)?;
+        let mut hashing = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        hashing.inner.sync()?;
+        self.files.push(ManifestFile {
+            name: name.to_owned(),
+            bytes: hashing.bytes,
+            sha256: hex(&hashing.hash.finalize()),
+        });
+        Ok(())
+    }
+
+    /// Adds a file that serialises as JSON.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn json(&mut self, name: &str, value: &impl serde::Serialize) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(value)?;
+        self.file(name, |out| out.write_all(&text))
+    }
+}
+
+struct Hashing {
+    inner: Box<dyn SyncedFile>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Hashing {
+    fn new(inner: Box<dyn SyncedFile>) -> Self {
+        Self { inner, hash: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.hash.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Hexadecimal text of a hash.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The manifest of a folder whose every file is as it says.
+fn verify(folder: &Path) -> Result<Manifest, Damage> {
+    let manifest = read_manifest(&folder.join(MANIFEST))?;
+    for file in &manifest.files {
+        verify_file(folder, file)?;
+    }
+    Ok(manifest)
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, Damage> {
+    let unreadable = |error: io::Error| Damage::Manifest(error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    let mut text = Vec::new();
+    file.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).map_err(unreadable)?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| Damage::Manifest(error.to_string()))?;
+    if manifest.version == 1 {
+        Ok(manifest)
+    } else {
+        Err(Damage::Manifest(format!("version {} is not known here", manifest.version)))
+    }
+}
+
+fn verify_file(folder: &Path, file: &ManifestFile) -> Result<(), Damage> {
+    let unreadable = |error: io::Error| Damage::Unreadable {
+        name: file.name.clone(),
+        reason: error.to_string(),
+    };
+    if Path::new(&file.name).components().count() != 1 || file.name.starts_with('.') {
+        return Err(Damage::Manifest(format!("`{}` is no plain file name", file.name)));
+    }
+    let mut input = File::open(folder.join(&file.name)).map_err(unreadable)?;
+    let found = input.metadata().map_err(unreadable)?.len();
+    if found != file.bytes {
+        return Err(Damage::Length { name: file.name.clone(), found, expected: file.bytes });
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = input.read(&mut buffer).map_err(unreadable)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&buffer[..read]);
+    }
+    if hex(&hash.finalize()) == file.sha256 {
+        Ok(())
+    } else {
+        Err(Damage::Contents { name: file.name.clone() })
+    }
+}

@@ -1,0 +1,208 @@
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::error::TrainError;
+use crate::file_layer::{Disk, FileLayer, SyncedFile};
+
+/// What happens at the chosen operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    /// That operation and all later writes fail, deletions work: a full disk.
+    FullDisk,
+    /// That operation and everything after it fail: the power went.
+    PowerCut,
+}
+
+#[derive(Debug)]
+struct Faulty {
+    fault: Fault,
+    left: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    fn new(fault: Fault, operations: usize) -> Self {
+        Self { fault, left: Arc::new(AtomicUsize::new(operations)) }
+    }
+}
+
+/// Counts one operation; an error once there are none left.
+fn spend(left: &AtomicUsize) -> io::Result<()> {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+        .map(|_| ())
+        .map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "no space left on device"))
+}
+
+struct FaultyFile {
+    inner: Box<dyn SyncedFile>,
+    left: Arc<AtomicUsize>,
+}
+
+impl Write for FaultyFile {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if let Err(error) = spend(&self.left) {
+            // Half of it reaches the disk.
+            self.inner.write_all(&buffer[..buffer.len() / 2])?;
+            return Err(error);
+        }
+        // Small pieces, so that a file takes several operations.
+        self.inner.write(&buffer[..buffer.len().min(7)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl SyncedFile for FaultyFile {
+    fn sync(&mut self) -> io::Result<()> {
+        spend(&self.left)?;
+        self.inner.sync()
+    }
+}
+
+impl FileLayer for Faulty {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        spend(&self.left)?;
+        Disk.create_dir_all(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn SyncedFile>> {
+        spend(&self.left)?;
+        let inner = Disk.create(path)?;
+        Ok(Box::new(FaultyFile { inner, left: self.left.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        spend(&self.left)?;
+        Disk.rename(from, to)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        spend(&self.left)?;
+        Disk.sync_dir(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        if self.fault == Fault::PowerCut {
+            spend(&self.left)?;
+        }
+        Disk.remove_dir_all(path)
+    }
+}
+
+fn contents(step: u64) -> impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()> {
+    move |writer| {
+        writer.file("weights.bin", |out| out.write_all(&[step as u8; 40]))?;
+        writer.json("state.json", &serde_json::json!({ "step": step }))
+    }
+}
+
+fn plain(root: &Path) -> CheckpointStore {
+    CheckpointStore::new(root, None)
+}
+
+fn newest(root: &Path) -> Option<u64> {
+    plain(root).newest_whole().unwrap().newest.map(|found| found.step)
+}
+
+#[test]
+fn a_save_cut_at_any_operation_leaves_a_whole_checkpoint_behind() {
+    for fault in [Fault::FullDisk, Fault::PowerCut] {
+        let mut survived = 0;
+        for operations in 0.. {
+            let dir = tempfile::tempdir().unwrap();
+            plain(dir.path()).save(1, contents(1)).unwrap();
+            let layer = Arc::new(Faulty::new(fault, operations));
+            let cut = CheckpointStore::with_layer(dir.path(), Some(1), layer);
+            let outcome = cut.save(2, contents(2));
+            let step = newest(dir.path());
+            match outcome {
+                Ok(_) => {
+                    assert_eq!(step, Some(2), "{fault:?} after {operations}");
+                    break;
+                }
+                Err(TrainError::SaveFailed { step: 2, source, .. }) => {
+                    assert!(source.to_string().contains("no space left"), "{source}");
+                    // The rename may have happened just before the cut.
+                    assert!(matches!(step, Some(1 | 2)), "{fault:?} after {operations}: {step:?}");
+                }
+                Err(other) => panic!("{other}"),
+            }
+            // The next save works whatever was left behind.
+            plain(dir.path()).save(2, contents(2)).unwrap();
+            assert_eq!(newest(dir.path()), Some(2));
+            survived += 1;
+        }
+        assert!(survived > 20, "only {survived} cuts were tried");
+    }
+}
+
+#[test]
+fn a_full_disk_frees_the_unfinished_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let layer = Arc::new(Faulty::new(Fault::FullDisk, 6));
+    let store = CheckpointStore::with_layer(dir.path(), None, layer);
+    store.save(3, contents(3)).unwrap_err();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn damaged_checkpoints_are_named_and_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    for step in 1..=6 {
+        plain(dir.path()).save(step, contents(step)).unwrap();
+    }
+    let file = |step: u64, name: &str| plain(dir.path()).folder(step).join(name);
+    let mut flipped = std::fs::read(file(6, "weights.bin")).unwrap();
+    flipped[17] ^= 1;
+    std::fs::write(file(6, "weights.bin"), flipped).unwrap();
+    std::fs::write(file(5, "state.json"), "{").unwrap();
+    std::fs::remove_file(file(4, "weights.bin")).unwrap();
+    std::fs::write(file(3, "manifest.json"), "not json").unwrap();
+    std::fs::create_dir(dir.path().join("step-000009.partial")).unwrap();
+    std::fs::create_dir(dir.path().join("something else")).unwrap();
+
+    let found = plain(dir.path()).newest_whole().unwrap();
+    assert_eq!(found.newest.unwrap().step, 2);
+    let reasons: Vec<_> = found.damaged.iter().map(|damaged| damaged.reason.to_string()).collect();
+    assert_eq!(reasons.len(), 5);
+    assert_eq!(reasons[0], "the save never finished");
+    assert!(reasons[1].contains("contents"), "{reasons:?}");
+    assert!(reasons[2].contains("bytes"), "{reasons:?}");
+    assert!(reasons[3].starts_with("`weights.bin`"), "{reasons:?}");
+    assert!(reasons[4].starts_with("manifest.json"), "{reasons:?}");
+}
+
+#[test]
+fn a_manifest_cannot_point_outside_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = plain(dir.path());
+    let path = store.save(1, contents(1)).unwrap();
+    let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap();
+    std::fs::write(path.join(MANIFEST), text.replace("weights.bin", "../../etc/passwd")).unwrap();
+    assert!(matches!(store.newest_whole().unwrap().damaged[0].reason, Damage::Manifest(_)));
+}
+
+#[test]
+fn only_the_newest_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = CheckpointStore::new(dir.path(), Some(2));
+    for step in [1, 5, 10] {
+        store.save(step, contents(step)).unwrap();
+    }
+    assert!(!store.folder(1).exists());
+    assert!(store.folder(5).exists() && store.folder(10).exists());
+}
+
+#[test]
+fn a_damaged_checkpoint_of_the_same_step_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = plain(dir.path());
+    let path = store.save(1, contents(1)).unwrap();
+    std::fs::write(path.join("weights.bin"), "x").unwrap();
+    store.save(1, contents(1)).unwrap();
+    assert_eq!(newest(dir.path()), Some(1));
+}

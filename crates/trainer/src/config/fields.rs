@@ -1,0 +1,148 @@
+//! Which keys exist: asked of the section types themselves, so that no second list can go stale.
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::UnknownKey;
+use super::sections::{
+    DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
+    TrainSection,
+};
+
+/// Every section with the keys it knows.
+fn sections() -> [(&'static str, &'static [&'static str]); 7] {
+    [
+        ("model", fields_of::<ModelSection>()),
+        ("data", fields_of::<DataSection>()),
+        ("output", fields_of::<OutputSection>()),
+        ("train", fields_of::<TrainSection>()),
+        ("lora", fields_of::<LoraSection>()),
+        ("loss", fields_of::<LossSection>()),
+        ("displacement", fields_of::<DisplacementSection>()),
+    ]
+}
+
+/// Every key of `table` that no section knows, with the nearest that one does.
+pub(super) fn unknown_keys(table: &toml::Table) -> Vec<UnknownKey> {
+    let sections = sections();
+    let mut unknown = Vec::new();
+    for (name, value) in table {
+        let Some((_, known)) = sections.iter().find(|(section, _)| section == name) else {
+            unknown.push(UnknownKey {
+                found: name.clone(),
+                nearest: nearest_section_or_key(name, &sections),
+            });
+            continue;
+        };
+        for key in value.as_table().into_iter().flat_map(toml::Table::keys) {
+            if !known.contains(&key.as_str()) {
+                unknown.push(UnknownKey {
+                    found: format!("{name}.{key}"),
+                    nearest: nearest_key(name, key, known, &sections),
+                });
+            }
+        }
+    }
+    unknown
+}
+
+/// A top-level name may be a misspelt section, or a key written outside its section.
+fn nearest_section_or_key(
+    name: &str,
+    sections: &[(&'static str, &'static [&'static str])],
+) -> Option<String> {
+    exact_elsewhere(name, sections).or_else(|| {
+        nearest(name, sections.iter().map(|(section, _)| *section)).map(ToOwned::to_owned)
+    })
+}
+
+/// The same key in another section wins over a similar one in this section.
+fn nearest_key(
+    section: &str,
+    key: &str,
+    known: &'static [&'static str],
+    sections: &[(&'static str, &'static [&'static str])],
+) -> Option<String> {
+    exact_elsewhere(key, sections)
+        .or_else(|| nearest(key, known.iter().copied()).map(|k| format!("{section}.{k}")))
+}
+
+fn exact_elsewhere(
+    key: &str,
+    sections: &[(&'static str, &'static [&'static str])],
+) -> Option<String> {
+    sections
+        .iter()
+        .find(|(_, keys)| keys.contains(&key))
+        .map(|(section, _)| format!("{section}.{key}"))
+}
+
+/// The most similar of `known`, if it is similar at all (Jaro-Winkler above 0.7).
+pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(found, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The field names that the derived `Deserialize` of a struct asks for.
+fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    let mut fields: &'static [&'static str] = &[];
+    let _ = T::deserialize(FieldRecorder { fields: &mut fields });
+    fields
+}
+
+/// Records the field list and then refuses to give a value.
+struct FieldRecorder<'a> {
+    fields: &'a mut &'static [&'static str],
+}
+
+impl<'de> Deserializer<'de> for FieldRecorder<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("only the field names are wanted"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.fields = fields;
+        self.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_know_their_fields() {
+        for (name, fields) in sections() {
+            assert!(!fields.is_empty(), "{name}");
+        }
+        assert!(fields_of::<TrainSection>().contains(&"gradient_accumulation_steps"));
+    }
+
+    #[test]
+    fn a_key_outside_its_section_is_recognised() {
+        let table: toml::Table = "learning_rate = 1.0\n[lora]\nseed = 3".parse().unwrap();
+        let unknown = unknown_keys(&table);
+        assert_eq!(unknown[0].nearest.as_deref(), Some("train.learning_rate"));
+        assert_eq!(unknown[1].nearest.as_deref(), Some("train.seed"));
+    }
+
+    #[test]
+    fn something_far_from_all_gets_no_suggestion() {
+        assert_eq!(nearest("zzz", ["path", "device"].into_iter()), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! The sections of a configuration: every key with its meaning and default.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Truncation;
+
+/// `[model]`: which model, on which device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// Model folder in the Hugging Face layout. Required.
+    pub path: PathBuf,
+    /// Device name, as `cpu` or `cuda:0`. Default `cpu`.
+    #[serde(default = "cpu")]
+    pub device: String,
+    /// Number format of the computation; only `float32` today. Default `float32`.
+    #[serde(default = "float32")]
+    pub dtype: String,
+}
+
+fn cpu() -> String {
+    "cpu".to_owned()
+}
+
+fn float32() -> String {
+    "float32".to_owned()
+}
+
+/// `[data]`: which rows, and how they become tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// JSON lines to train on. Required.
+    pub train: PathBuf,
+    /// JSON lines held out for evaluation. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval: Option<PathBuf>,
+    /// Share of the training rows held out when `eval` is absent, in `[0, 1)`. Default 0.
+    #[serde(default)]
+    pub eval_fraction: f64,
+    /// Longest prompt with answer, in tokens. Default 1024.
+    #[serde(default = "max_length")]
+    pub max_length: usize,
+    /// What happens to longer rows: `drop` leaves them out, `keep_end` cuts the prompt at its start,
+    /// `keep_start` the completions at their end. Default `drop`.
+    #[serde(default)]
+    pub truncation_mode: Truncation,
+    /// Count and list bad rows instead of stopping at them. Default false.
+    #[serde(default)]
+    pub skip_bad_rows: bool,
+    /// A new order every epoch; false keeps the order of the file. Default true.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
+}
+
+fn max_length() -> usize {
+    1024
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[output]`: where the run folder is and how the final weights are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSection {
+    /// The run folder, made if absent. Required.
+    pub dir: PathBuf,
+    /// Number format of `final/`: `auto` keeps that of the model, or `float32`, `float16`, `bfloat16`. Default `auto`.
+    #[serde(default = "auto")]
+    pub dtype: String,
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+/// How the learning rate moves after warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerType {
+    /// Stays, without warm-up.
+    Constant,
+    /// Stays after warm-up.
+    ConstantWithWarmup,
+    /// Falls on a straight line to zero.
+    #[default]
+    Linear,
+    /// Falls along half a cosine to zero.
+    Cosine,
+}
+
+/// `[train]`: optimiser, schedule, and how often things happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSection {
+    /// Highest learning rate. Default 5e-5 (that of `transformers` and of the DPOP paper).
+    pub learning_rate: f64,
+    /// Passes over the training rows. Default 3.
+    pub num_train_epochs: f64,
+    /// Optimiser steps; -1 lets `num_train_epochs` decide. Default -1.
+    pub max_steps: i64,
+    /// Rows per micro-batch. Default 8.
+    pub per_device_train_batch_size: usize,
+    /// Rows per batch of an evaluation. Default 8.
+    pub per_device_eval_batch_size: usize,
+    /// Micro-batches per optimiser step. Default 1.
+    pub gradient_accumulation_steps: usize,
+    /// Schedule of the learning rate. Default `linear`.
+    pub lr_scheduler_type: SchedulerType,
+    /// Share of the steps that warm up, used when `warmup_steps` is 0. Default 0.
+    pub warmup_ratio: f64,
+    /// Steps that warm up. Default 0.
+    pub warmup_steps: u64,
+    /// Decoupled weight decay, not applied to norms and biases. Default 0.
+    pub weight_decay: f64,
+    /// Decay of the gradient's mean. Default 0.9.
+    pub adam_beta1: f64,
+    /// Decay of the gradient's square. Default 0.999.
+    pub adam_beta2: f64,
+    /// Added to the denominator. Default 1e-8.
+    pub adam_epsilon: f64,
+    /// Gradients are scaled down to this global norm; 0 leaves them alone. Default 1.
+    pub max_grad_norm: f64,
+    /// Steps between lines of `metrics.jsonl`. Default 1.
+    pub logging_steps: u64,
+    /// Steps between evaluations; 0 evaluates at the end only. Default 0.
+    pub eval_steps: u64,
+    /// Evaluate before the first step too. Default false.
+    pub eval_on_start: bool,
+    /// Steps between checkpoints; 0 writes one at the end only. Default 100.
+    pub save_steps: u64,
+    /// How many checkpoints are kept. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_total_limit: Option<usize>,
+    /// Seed of the row order and of dropout. Default 42.
+    pub seed: u64,
+    /// Recompute activations in the backward pass to save memory. Default false.
+    pub gradient_checkpointing: bool,
+    /// Most tokens in one forward pass; a micro-batch with more is split, with the same result. Default 4096.
+    pub max_tokens_per_forward: usize,
+}
+
+impl Default for TrainSection {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            num_train_epochs: 3.0,
+            max_steps: -1,
+            per_device_train_batch_size: 8,
+            per_device_eval_batch_size: 8,
+            gradient_accumulation_steps: 1,
+            lr_scheduler_type: SchedulerType::default(),
+            warmup_ratio: 0.0,
+            warmup_steps: 0,
+            weight_decay: 0.0,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            logging_steps: 1,
+            eval_steps: 0,
+            eval_on_start: false,
+            save_steps: 100,
+            save_total_limit: None,
+            seed: 42,
+            gradient_checkpointing: false,
+            max_tokens_per_forward: 4096,
+        }
+    }
+}
+
+/// `[lora]`: low-rank adapters (Hu et al. 2021, arXiv:2106.09685); absent means full fine-tuning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraSection {
+    /// Rank. Default 16.
+    pub r: usize,
+    /// The update is scaled by `alpha / r`. Default 32.
+    pub alpha: f64,
+    /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
+    pub dropout: f64,
+    /// Which linear layers get one, by the last part of their name. Default: attention and MLP projections.
+    pub target_modules: Vec<String>,
+}
+
+impl Default for LoraSection {
+    fn default() -> Self {
+        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+        Self {
+            r: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            target_modules: targets.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// `[loss]`: which preference loss, with its hyper-parameters; an absent one takes the loss's own default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossSection {
+    /// `dpo`, `dpop`, `ipo`, `ipo-avg`, `hinge`, `cdpo`, `robust`, `simpo`, `orpo` or `kto-pair`. Default `dpo`.
+    #[serde(default = "dpo")]
+    pub name: String,
+    /// Strength of the pull towards the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// DPOP: weight of the penalty on chosen answers that became less likely; ORPO: weight of the odds ratio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// `SimPO`: the margin aimed at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// cDPO, robust DPO: the share of labels taken to be flipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
+    /// KTO: the reference point, a constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kto_z0: Option<f64>,
+}
+
+fn dpo() -> String {
+    "dpo".to_owned()
+}
+
+/// `[displacement]`: when falling chosen answers are reported, whatever the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DisplacementSection {
+    /// Nats by which the mean chosen log-probability must lie below the reference. Default 1.
+    pub threshold: f64,
+    /// Evaluations in a row that must show it. Default 2.
+    pub patience: usize,
+    /// The run returns an error, after saving, once it was reported. Default false.
+    pub fail: bool,
+    /// How many of the worst pairs are named. Default 5.
+    pub worst: usize,
+}
+
+impl Default for DisplacementSection {
+    fn default() -> Self {
+        Self { threshold: 1.0, patience: 2, fail: false, worst: 5 }
+    }
+}

@@ -1,0 +1,280 @@
+//! Ranges of the values, all checked at once.
+
+use super::{ConfigError, RunConfig, ValueProblem};
+
+/// What a configuration is for; some sections belong to one kind only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// `sft`.
+    Supervised,
+    /// `prefer`.
+    Preference,
+}
+
+/// Collects problems; one call a key.
+#[derive(Default)]
+struct Problems(Vec<ValueProblem>);
+
+impl Problems {
+    fn need(
+        &mut self,
+        holds: bool,
+        key: &'static str,
+        found: impl std::fmt::Display,
+        expected: &'static str,
+    ) {
+        if !holds {
+            self.0.push(ValueProblem { key, found: found.to_string(), expected });
+        }
+    }
+
+    fn positive(&mut self, key: &'static str, found: usize) {
+        self.need(found > 0, key, found, "at least 1");
+    }
+
+    fn finish(self) -> Result<(), ConfigError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
+    }
+}
+
+impl RunConfig {
+    /// Checks every range and names all values outside theirs.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        self.check_places(&mut problems);
+        self.check_optimizer(&mut problems);
+        self.check_loop(&mut problems);
+        self.check_optional_sections(&mut problems);
+        problems.finish()
+    }
+
+    /// Checks that the sections belong to this kind of run, so that none is ignored silently.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate_kind(&self, kind: RunKind) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        if kind == RunKind::Supervised {
+            let only = "absent: only preference runs have it";
+            problems.need(self.loss.is_none(), "loss", "present", only);
+            problems.need(self.displacement.is_none(), "displacement", "present", only);
+        }
+        problems.finish()
+    }
+
+    fn check_places(&self, problems: &mut Problems) {
+        let path = &self.model.path;
+        problems.need(!path.as_os_str().is_empty(), "model.path", "empty", "a model folder");
+        problems.need(
+            self.model.dtype == "float32",
+            "model.dtype",
+            &self.model.dtype,
+            "float32, the only format runs are computed in",
+        );
+        problems.need(
+            !self.output.dir.as_os_str().is_empty(),
+            "output.dir",
+            "empty",
+            "a folder for the run",
+        );
+        problems.need(
+            ["auto", "float32", "float16", "bfloat16"].contains(&self.output.dtype.as_str()),
+            "output.dtype",
+            &self.output.dtype,
+            "auto, float32, float16 or bfloat16",
+        );
+        problems.need(
+            (0.0..1.0).contains(&self.data.eval_fraction),
+            "data.eval_fraction",
+            self.data.eval_fraction,
+            "a share in [0, 1)",
+        );
+        problems.need(
+            self.data.eval.is_none() || self.data.eval_fraction == 0.0,
+            "data.eval_fraction",
+            self.data.eval_fraction,
+            "0 when `data.eval` names a file",
+        );
+        problems.need(
+            self.data.max_length >= 2,
+            "data.max_length",
+            self.data.max_length,
+            "at least 2 tokens",
+        );
+    }
+
+    fn check_optimizer(&self, problems: &mut Problems) {
+        let train = &self.train;
+        let finite_above = |x: f64, low: f64| x.is_finite() && x >= low;
+        problems.need(
+            finite_above(train.learning_rate, 0.0),
+            "train.learning_rate",
+            train.learning_rate,
+            "a finite number, at least 0",
+        );
+        problems.need(
+            finite_above(train.weight_decay, 0.0),
+            "train.weight_decay",
+            train.weight_decay,
+            "a finite number, at least 0",
+        );
+        for (key, beta) in
+            [("train.adam_beta1", train.adam_beta1), ("train.adam_beta2", train.adam_beta2)]
+        {
+            problems.need((0.0..1.0).contains(&beta), key, beta, "a number in [0, 1)");
+        }
+        problems.need(
+            train.adam_epsilon.is_finite() && train.adam_epsilon > 0.0,
+            "train.adam_epsilon",
+            train.adam_epsilon,
+            "a finite number above 0",
+        );
+        problems.need(
+            finite_above(train.max_grad_norm, 0.0),
+            "train.max_grad_norm",
+            train.max_grad_norm,
+            "a finite number, at least 0 (0 switches clipping off)",
+        );
+        problems.need(
+            (0.0..=1.0).contains(&train.warmup_ratio),
+            "train.warmup_ratio",
+            train.warmup_ratio,
+            "a share in [0, 1]",
+        );
+    }
+
+    fn check_loop(&self, problems: &mut Problems) {
+        let train = &self.train;
+        problems.need(
+            train.num_train_epochs.is_finite() && train.num_train_epochs > 0.0,
+            "train.num_train_epochs",
+            train.num_train_epochs,
+            "a finite number above 0",
+        );
+        problems.need(
+            train.max_steps == -1 || train.max_steps > 0,
+            "train.max_steps",
+            train.max_steps,
+            "a number of steps above 0, or -1",
+        );
+        problems.positive("train.per_device_train_batch_size", train.per_device_train_batch_size);
+        problems.positive("train.per_device_eval_batch_size", train.per_device_eval_batch_size);
+        problems.positive("train.gradient_accumulation_steps", train.gradient_accumulation_steps);
+        problems.positive("train.max_tokens_per_forward", train.max_tokens_per_forward);
+        problems.need(
+            train.logging_steps > 0,
+            "train.logging_steps",
+            train.logging_steps,
+            "at least 1",
+        );
+        problems.need(
+            train.save_total_limit != Some(0),
+            "train.save_total_limit",
+            0,
+            "at least 1, or absent to keep all",
+        );
+        problems.need(
+            i64::try_from(train.seed).is_ok(),
+            "train.seed",
+            train.seed,
+            "below 2^63, the largest integer TOML can hold",
+        );
+    }
+
+    fn check_optional_sections(&self, problems: &mut Problems) {
+        if let Some(lora) = &self.lora {
+            problems.positive("lora.r", lora.r);
+            problems.need(
+                lora.alpha.is_finite() && lora.alpha > 0.0,
+                "lora.alpha",
+                lora.alpha,
+                "a finite number above 0",
+            );
+            problems.need(
+                (0.0..1.0).contains(&lora.dropout),
+                "lora.dropout",
+                lora.dropout,
+                "a share in [0, 1)",
+            );
+            problems.need(
+                !lora.target_modules.is_empty(),
+                "lora.target_modules",
+                "empty",
+                "at least one layer name, as `q_proj`",
+            );
+        }
+        if let Some(displacement) = &self.displacement {
+            problems.need(
+                displacement.threshold.is_finite() && displacement.threshold >= 0.0,
+                "displacement.threshold",
+                displacement.threshold,
+                "a number of nats, at least 0",
+            );
+            problems.positive("displacement.patience", displacement.patience);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(overrides: &[&str]) -> Result<RunConfig, ConfigError> {
+        let text = "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir='o'\n";
+        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+        RunConfig::from_toml(text, &overrides)
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_under_its_name() {
+        let cases = [
+            ("model.path=\"\"", "model.path"),
+            ("model.dtype=int4", "model.dtype"),
+            ("output.dtype=int4", "output.dtype"),
+            ("data.eval_fraction=1.0", "data.eval_fraction"),
+            ("data.max_length=1", "data.max_length"),
+            ("train.learning_rate=-1", "train.learning_rate"),
+            ("train.learning_rate=nan", "train.learning_rate"),
+            ("train.weight_decay=inf", "train.weight_decay"),
+            ("train.adam_beta2=1.0", "train.adam_beta2"),
+            ("train.adam_epsilon=0", "train.adam_epsilon"),
+            ("train.max_grad_norm=-0.1", "train.max_grad_norm"),
+            ("train.warmup_ratio=1.5", "train.warmup_ratio"),
+            ("train.num_train_epochs=0", "train.num_train_epochs"),
+            ("train.max_steps=0", "train.max_steps"),
+            ("train.per_device_train_batch_size=0", "train.per_device_train_batch_size"),
+            ("train.logging_steps=0", "train.logging_steps"),
+            ("train.save_total_limit=0", "train.save_total_limit"),
+            ("lora.r=0", "lora.r"),
+            ("lora.dropout=1.0", "lora.dropout"),
+            ("lora.target_modules=[]", "lora.target_modules"),
+            ("displacement.patience=0", "displacement.patience"),
+        ];
+        for (override_text, key) in cases {
+            match read(&[override_text]).unwrap_err() {
+                ConfigError::Values { problems } => assert_eq!(problems[0].key, key),
+                other => panic!("{override_text}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let Err(ConfigError::Values { problems }) =
+            read(&["lora.r=0", "train.max_steps=0", "train.adam_beta1=2"])
+        else {
+            panic!()
+        };
+        assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn a_supervised_run_has_no_preference_loss() {
+        let config = read(&["loss.name=dpo"]).unwrap();
+        assert!(config.validate_kind(RunKind::Supervised).is_err());
+        assert!(config.validate_kind(RunKind::Preference).is_ok());
+    }
+}

@@ -1,0 +1,166 @@
+//! What can go wrong in a run.
+
+use std::path::PathBuf;
+
+use bestof_checkpoints::CheckpointError;
+use bestof_estimators::EstimatorError;
+use bestof_losses::LossError;
+use bestof_models::ModelError;
+use bestof_report::ReportError;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::displacement::DisplacementWarning;
+
+/// Why a run, an evaluation or a file of theirs failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The training or evaluation rows could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model could not be built or run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The preference loss could not be built or evaluated.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// An interval could not be computed.
+    #[error(transparent)]
+    Estimate(#[from] EstimatorError),
+    /// A model or tokenizer file could not be read or written.
+    #[error(transparent)]
+    Files(#[from] CheckpointError),
+    /// Metrics or the report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file of the run folder could not be read or written.
+    #[error("{action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried, as `cannot write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint could not be written; the earlier ones are untouched.
+    #[error(
+        "the checkpoint of step {step} could not be written to {}: {source}; earlier checkpoints are whole, so free some space and resume",
+        .path.display()
+    )]
+    SaveFailed {
+        /// Optimiser steps done.
+        step: u64,
+        /// The folder it would have been.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint that hashes as whole holds something this program cannot use.
+    #[error("the checkpoint {} does not fit this run: {reason}", .path.display())]
+    Unusable {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The run folder already holds a run and resuming was not asked for.
+    #[error("{} already holds a run; resume it, or choose another `output.dir`", .path.display())]
+    FolderInUse {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The rows changed between the start of the run and its resumption.
+    #[error(
+        "the training or evaluation rows are not those the run was started with (fingerprint {found}, expected {expected}); put the old files back, or start a new run"
+    )]
+    DataChanged {
+        /// Fingerprint now.
+        found: String,
+        /// Fingerprint in the checkpoint.
+        expected: String,
+    },
+    /// There is nothing to train on or to evaluate.
+    #[error("{what} has no rows left after encoding; see the drop reasons of `inspect`")]
+    NoRows {
+        /// Which set.
+        what: &'static str,
+    },
+    /// The loss is NaN or infinite.
+    #[error(
+        "the loss of step {step} is {loss} (rows {}); the model of the step before is in the last checkpoint. Look at these rows, lower the learning rate, or clip gradients",
+        .rows.join(", ")
+    )]
+    LossNotFinite {
+        /// The step that was being made, counted from 1.
+        step: u64,
+        /// The value.
+        loss: f64,
+        /// The rows that caused it, as `file:line`.
+        rows: Vec<String>,
+    },
+    /// A gradient is NaN or infinite although the loss is not.
+    #[error("the gradient of `{parameter}` is not finite")]
+    GradientNotFinite {
+        /// The first such parameter.
+        parameter: String,
+    },
+    /// A step has gradients that are not finite.
+    #[error(
+        "step {step}: the gradient of `{parameter}` is not finite (rows {}); the model of the step before is in the last checkpoint",
+        .rows.join(", ")
+    )]
+    StepGradientNotFinite {
+        /// The step that was being made, counted from 1.
+        step: u64,
+        /// The first such parameter.
+        parameter: String,
+        /// The rows of the step, as `file:line`.
+        rows: Vec<String>,
+    },
+    /// Before the first step, the policy does not equal the reference.
+    #[error(
+        "before the first step the policy gives row {row} a log-probability {gap:e} nats away from the reference; the reference was computed with another model or other settings. Delete {} and run again",
+        .cache.display()
+    )]
+    ReferenceMismatch {
+        /// The worst row, as `file:line`.
+        row: String,
+        /// Distance in nats.
+        gap: f64,
+        /// The cached reference.
+        cache: PathBuf,
+    },
+    /// Chosen answers kept losing probability and the configuration asked to fail on that.
+    #[error("{0}")]
+    Displaced(Box<DisplacementWarning>),
+    /// Ranks could not exchange values.
+    #[error("ranks could not exchange values: {reason}")]
+    Communication {
+        /// What the engine said.
+        reason: String,
+    },
+    /// Asked to stop from outside; the run was saved and can be resumed.
+    #[error("stopped after step {step}, saved in {}; resume to go on", .path.display())]
+    Stopped {
+        /// Steps done.
+        step: u64,
+        /// The checkpoint.
+        path: PathBuf,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,162 @@
+//! Under which names trained weights are stored in a checkpoint, and reading them back.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use bestof_checkpoints::Weights;
+use bestof_models::{ParameterInfo, Trainable};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::checkpoint::CheckpointWriter;
+use crate::error::TrainError;
+use crate::optimizer::{AdamW, OptimizerState};
+use crate::tensor_file::{self, Entry};
+
+const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+
+/// The files that hold a run's trained weights.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelFiles {
+    /// Every weight, under its own name, in `model.safetensors`.
+    Full {
+        /// Contents of `config.json`, so that the checkpoint loads as a model.
+        config: serde_json::Value,
+    },
+    /// Adapters only, under PEFT's names, in `adapter_model.safetensors`.
+    Adapter {
+        /// Contents of `adapter_config.json`.
+        config: serde_json::Value,
+    },
+}
+
+impl ModelFiles {
+    fn weights_file(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "model.safetensors",
+            Self::Adapter { .. } => crate::peft::WEIGHTS_FILE,
+        }
+    }
+
+    fn stored_name(&self, parameter: &str) -> String {
+        match self {
+            Self::Full { .. } => parameter.to_owned(),
+            Self::Adapter { .. } => crate::peft::stored_name(parameter),
+        }
+    }
+
+    /// Adds weights and configuration to a checkpoint.
+    pub(crate) fn save<M: Trainable>(
+        &self,
+        model: &M,
+        writer: &mut CheckpointWriter<'_>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Full { config } => writer.json("config.json", config)?,
+            Self::Adapter { config } => writer.json(crate::peft::CONFIG_FILE, config)?,
+        }
+        let parameters = model.trainable_parameters();
+        let entries: Vec<Entry> = parameters
+            .iter()
+            .map(|info| Entry { name: self.stored_name(&info.name), shape: info.shape.clone() })
+            .collect();
+        writer.file(self.weights_file(), |out| {
+            let mut failed = None;
+            let written = tensor_file::write(out, &[], &entries, |index| {
+                let values = model.parameter(&parameters[index].name);
+                Cow::Owned(values.map(values_of).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    Vec::new()
+                }))
+            });
+            failed.map_or(written, |error| Err(io::Error::other(error.to_string())))
+        })
+    }
+
+    /// Puts the weights of a checkpoint folder into the model.
+    pub(crate) fn restore<M: Trainable>(
+        &self,
+        model: &mut M,
+        folder: &Path,
+    ) -> Result<(), TrainError> {
+        let weights = Weights::open(&folder.join(self.weights_file()))?;
+        let mut values = BTreeMap::new();
+        for ParameterInfo { name, shape } in model.trainable_parameters() {
+            let stored = weights.read_f32(&self.stored_name(&name), &shape)?;
+            values.insert(name, stored);
+        }
+        model.update_parameters(&mut |name, old| match values.remove(name) {
+            Some(values) => {
+                let len = values.len();
+                Tensor::from_data(TensorData::new(values, [len]), &old.device())
+            }
+            None => old,
+        });
+        Ok(())
+    }
+}
+
+/// The values of a flat tensor.
+pub(crate) fn values_of(tensor: Tensor<1>) -> Vec<f32> {
+    let data = tensor.into_data();
+    match data.try_into_vec_as::<f32>() {
+        Ok(values) => values,
+        Err(error) => unreachable!("a float tensor converts to f32: {error}"),
+    }
+}
+
+/// Adds the optimiser's state to a checkpoint.
+pub(crate) fn save_optimizer(
+    optimizer: &AdamW,
+    writer: &mut CheckpointWriter<'_>,
+) -> io::Result<()> {
+    let states: Vec<OptimizerState<'_>> = optimizer.state().collect();
+    let entries: Vec<Entry> = states
+        .iter()
+        .flat_map(|state| {
+            let shape = vec![state.mean.len()];
+            ["exp_avg", "exp_avg_sq"]
+                .map(|kind| Entry { name: format!("{}.{kind}", state.name), shape: shape.clone() })
+        })
+        .collect();
+    let notes = [("step", optimizer.step_count().to_string())];
+    writer.file(OPTIMIZER_FILE, |out| {
+        tensor_file::write(out, &notes, &entries, |index| {
+            let state = &states[index / 2];
+            Cow::Borrowed(if index % 2 == 0 { &state.mean } else { &state.square })
+        })
+    })
+}
+
+/// Reads the optimiser's state back for the model's parameters.
+pub(crate) fn restore_optimizer<M: Trainable>(
+    optimizer: &mut AdamW,
+    step: u64,
+    model: &M,
+    folder: &Path,
+) -> Result<(), TrainError> {
+    let weights = Weights::open(&folder.join(OPTIMIZER_FILE))?;
+    let mut states = Vec::new();
+    let mut device = None;
+    for info in model.trainable_parameters() {
+        if device.is_none() {
+            device = Some(model.parameter(&info.name)?.device());
+        }
+        let read = |kind: &str| {
+            let name = format!("{}.{kind}", info.name);
+            if weights.contains(&name) {
+                weights.read_f32(&name, &[info.len()]).map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        if let (Some(mean), Some(square)) = (read("exp_avg")?, read("exp_avg_sq")?) {
+            states.push((info.name.clone(), mean, square));
+        }
+    }
+    if let Some(device) = device {
+        optimizer.restore(step, states, &device);
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Encoded rows with the places they come from.
+
+use bestof_tasks::draw::Draw;
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::hex;
+use crate::data::{EncodedCompletion, EncodedPair, Loaded};
+
+/// Stream of the draw that holds rows out; epochs take the small numbers.
+const HOLD_OUT_STREAM: u64 = u64::MAX;
+
+/// Encoded rows and the name of each, as `file:line`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowSet<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where each comes from.
+    pub names: Vec<String>,
+}
+
+impl<T> From<Loaded<T>> for RowSet<T> {
+    fn from(loaded: Loaded<T>) -> Self {
+        let file = loaded.report.file.display().to_string();
+        let names = loaded.lines.iter().map(|line| format!("{file}:{line}")).collect();
+        Self { items: loaded.items, names }
+    }
+}
+
+impl<T> RowSet<T> {
+    /// A set without rows.
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), names: Vec::new() }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Splits off a share of the rows, drawn by `seed`; both parts keep the order of the file.
+    ///
+    /// At least one row stays on each side if there are two and the share is above 0.
+    pub fn hold_out(self, share: f64, seed: u64) -> (Self, Self) {
+        if share <= 0.0 || self.len() < 2 {
+            return (self, Self::empty());
+        }
+        let count = ((share * self.len() as f64).round() as usize).clamp(1, self.len() - 1);
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        Draw::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
+        let mut held = vec![false; self.len()];
+        for &row in &order[..count] {
+            held[row] = true;
+        }
+        let (mut kept, mut out) = (Self::empty(), Self::empty());
+        for ((item, name), held) in self.items.into_iter().zip(self.names).zip(held) {
+            let side = if held { &mut out } else { &mut kept };
+            side.items.push(item);
+            side.names.push(name);
+        }
+        (kept, out)
+    }
+}
+
+/// A row that can be hashed by the tokens it trains on.
+pub trait TokenRow {
+    /// The lists of tokens the row is made of, in a fixed order.
+    fn token_lists(&self) -> Vec<&[u32]>;
+}
+
+impl TokenRow for EncodedPair {
+    fn token_lists(&self) -> Vec<&[u32]> {
+        vec![&self.prompt_ids, &self.chosen_ids, &self.rejected_ids]
+    }
+}
+
+impl TokenRow for EncodedCompletion {
+    fn token_lists(&self) -> Vec<&[u32]> {
+        vec![&self.prompt_ids, &self.completion_ids]
+    }
+}
+
+/// SHA-256 over the tokens of all rows, lengths included: equal only for equal rows in equal order.
+pub fn fingerprint<'a, T: TokenRow + 'a>(sets: impl IntoIterator<Item = &'a [T]>) -> String {
+    let mut hash = Sha256::new();
+    for set in sets {
+        hash.update((set.len() as u64).to_le_bytes());
+        for list in set.iter().flat_map(TokenRow::token_lists) {
+            hash.update((list.len() as u64).to_le_bytes());
+            for id in list {
+                hash.update(id.to_le_bytes());
+            }
+        }
+    }
+    hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Boundary;
+
+    fn row(prompt: &[u32], completion: &[u32]) -> EncodedCompletion {
+        EncodedCompletion {
+            prompt_ids: prompt.to_vec(),
+            completion_ids: completion.to_vec(),
+            boundary: Boundary::Joint,
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn holding_out_divides_the_rows() {
+        let set = RowSet {
+            items: (0..20).collect(),
+            names: (0..20).map(|line| format!("f:{line}")).collect(),
+        };
+        let (kept, held) = set.clone().hold_out(0.25, 3);
+        assert_eq!((kept.len(), held.len()), (15, 5));
+        let mut all: Vec<u32> = kept.items.iter().chain(&held.items).copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..20).collect::<Vec<_>>());
+        assert!(held.items.is_sorted() && kept.items.is_sorted());
+        assert_eq!(set.clone().hold_out(0.25, 3).1, held, "the seed decides");
+        assert_ne!(set.clone().hold_out(0.25, 4).1, held);
+        assert!(set.hold_out(0.0, 3).1.is_empty());
+    }
+
+    #[test]
+    fn a_moved_boundary_changes_the_fingerprint() {
+        let one = [row(&[1, 2], &[3])];
+        let other = [row(&[1], &[2, 3])];
+        assert_ne!(fingerprint([&one[..]]), fingerprint([&other[..]]));
+        assert_ne!(fingerprint([&one[..], &[]]), fingerprint([&[], &one[..]]));
+        assert_eq!(fingerprint([&one[..]]), fingerprint([&one.clone()[..]]));
+    }
+}

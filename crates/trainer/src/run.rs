@@ -1,0 +1,157 @@
+//! The training loop, written once for every kind of run.
+
+mod folder;
+mod summary;
+mod trainer;
+
+use bestof_models::{CausalLm, Gradients, Trainable};
+use serde_json::Value;
+
+pub use summary::TrainSummary;
+pub use trainer::{TrainOptions, train};
+
+use crate::displacement::DisplacementWarning;
+use crate::error::TrainError;
+use crate::metric::MetricSums;
+use crate::model_files::ModelFiles;
+use crate::progress::Progress;
+
+/// What one micro-batch gave.
+#[derive(Debug, Default)]
+pub struct Accumulated {
+    /// Gradients of the micro-batch's share of the step's loss.
+    pub gradients: Gradients,
+    /// Metrics; `loss` must be among them.
+    pub metrics: MetricSums,
+    /// Tokens of the rows, prompts included.
+    pub tokens: u64,
+}
+
+/// What the loop says about the step a micro-batch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepContext {
+    /// Optimiser steps done before this one.
+    pub step: u64,
+    /// What the loss of the whole step is divided by: [`TrainingRun::loss_weight`] of all its rows.
+    pub loss_weight: f64,
+    /// Seed of this micro-batch's dropout masks.
+    pub dropout_seed: u64,
+}
+
+/// What an evaluation gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluation {
+    /// Names without the prefix `eval_`, and values.
+    pub metrics: Vec<(String, f64)>,
+    /// Set if chosen answers keep losing probability.
+    pub warning: Option<DisplacementWarning>,
+}
+
+/// What is particular to one kind of run; the loop does the rest.
+///
+/// A step sums the gradients of its micro-batches. Each divides by the weight of the *whole* step
+/// ([`StepContext::loss_weight`]), so the way rows are cut into micro-batches, or spread over ranks, changes
+/// no result beyond rounding.
+pub trait TrainingRun {
+    /// The model being trained.
+    type Model: CausalLm + Trainable;
+
+    /// The model being trained.
+    fn model(&self) -> &Self::Model;
+
+    /// The model being trained, for the optimiser.
+    fn model_mut(&mut self) -> &mut Self::Model;
+
+    /// Under which names the trained weights are stored.
+    fn model_files(&self) -> &ModelFiles;
+
+    /// Number of training rows.
+    fn row_count(&self) -> usize;
+
+    /// Where a row comes from, as `file:line`.
+    fn row_name(&self, row: usize) -> String;
+
+    /// SHA-256 of the encoded rows, training and evaluation: a resumed run must have the same.
+    fn fingerprint(&self) -> String;
+
+    /// What the loss of these rows is divided by, as the number of completion tokens, or of pairs.
+    fn loss_weight(&self, rows: &[usize]) -> f64;
+
+    /// Names of all metrics that [`TrainingRun::accumulate`] may give.
+    fn metric_names(&self) -> Vec<&'static str>;
+
+    /// Gradients and metrics of one micro-batch.
+    ///
+    /// # Errors
+    /// [`TrainError::LossNotFinite`] naming the rows, or what the model says.
+    fn accumulate(
+        &mut self,
+        rows: &[usize],
+        context: &StepContext,
+    ) -> Result<Accumulated, TrainError>;
+
+    /// Whether there is anything to evaluate on.
+    fn can_evaluate(&self) -> bool;
+
+    /// Metrics on the held-out rows after `step` steps.
+    ///
+    /// # Errors
+    /// What the model says.
+    fn evaluate(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluation, TrainError>;
+
+    /// What this kind of run wants kept in a checkpoint.
+    fn save_state(&self) -> Value {
+        Value::Null
+    }
+
+    /// Puts back what [`TrainingRun::save_state`] gave.
+    ///
+    /// # Errors
+    /// A sentence saying what does not fit.
+    fn restore_state(&mut self, state: &Value) -> Result<(), String> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// An error to end with once everything is saved, as displacement that was to be treated as failure.
+    fn failure(&self) -> Option<TrainError> {
+        None
+    }
+}
+
+/// Seed of the dropout masks of one micro-batch: a mix of the run's seed, the step and the micro-batch's number.
+pub(crate) fn dropout_seed(seed: u64, step: u64, micro_batch: u64) -> u64 {
+    // SplitMix64 (Steele, Lea & Flood 2014), one round for each part.
+    [step, micro_batch].into_iter().fold(split_mix(seed), |mixed, part| split_mix(mixed ^ part))
+}
+
+fn split_mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod loop_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_seeds_differ_by_every_part() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..4 {
+            for step in 0..10 {
+                for micro_batch in 0..4 {
+                    assert!(seen.insert(dropout_seed(seed, step, micro_batch)));
+                }
+            }
+        }
+    }
+}

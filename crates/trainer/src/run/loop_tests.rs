@@ -1,0 +1,424 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+
+use bestof_report::RunFolder as Report;
+use proptest::prelude::*;
+
+use super::*;
+use crate::checkpoint::CheckpointStore;
+use crate::communicator::Communicator;
+use crate::config::{ConfigError, RunConfig};
+use crate::data::EncodedCompletion;
+use crate::file_layer::{Disk, FileLayer, SyncedFile};
+use crate::progress::Silent;
+use crate::rows::RowSet;
+use crate::sft::{ForwardSettings, SupervisedRun};
+use crate::toy::{POISON, Toy, completions};
+
+fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
+    let text = format!(
+        "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir={:?}\n[train]\n\
+         per_device_train_batch_size=2\ngradient_accumulation_steps=2\nlearning_rate=0.05\n\
+         lr_scheduler_type='cosine'\nwarmup_steps=2\nweight_decay=0.1\nnum_train_epochs=2\n\
+         logging_steps=2\neval_steps=3\nsave_steps=4\nmax_grad_norm=0.3\n",
+        dir.display()
+    );
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    RunConfig::from_toml(&text, &overrides).unwrap()
+}
+
+fn sft(rows: RowSet<EncodedCompletion>, config: &RunConfig) -> SupervisedRun<Toy> {
+    let files = ModelFiles::Full { config: serde_json::json!({"model_type": "toy"}) };
+    let settings = ForwardSettings::from_config(config);
+    SupervisedRun::new(Toy::new(), files, rows, completions(5), settings)
+}
+
+fn resume() -> TrainOptions<'static> {
+    TrainOptions { resume: true, ..TrainOptions::default() }
+}
+
+/// Asks to stop after certain steps.
+struct StopAfter(Vec<u64>, u64);
+
+impl Progress for StopAfter {
+    fn step(&mut self, progress: &crate::progress::StepProgress) {
+        self.1 = progress.step;
+    }
+    fn wants_stop(&mut self) -> bool {
+        self.0.contains(&self.1)
+    }
+}
+
+/// Everything a run leaves that is not measured by the clock.
+fn remains(dir: &Path) -> (Vec<(String, Vec<u8>)>, Vec<Vec<(String, f64)>>) {
+    let store = CheckpointStore::new(dir.join("checkpoints"), None);
+    let newest = store.newest_whole().unwrap().newest.unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(&newest.path)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, std::fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    (files, metrics(dir))
+}
+
+fn metrics(dir: &Path) -> Vec<Vec<(String, f64)>> {
+    Report::open(dir)
+        .unwrap()
+        .rows
+        .iter()
+        .map(|row| {
+            let timing = bestof_report::TIMING_METRICS;
+            let kept = row.iter().filter(|(name, _)| !timing.contains(name));
+            let step = ("step".to_owned(), row.step() as f64);
+            std::iter::once(step).chain(kept.map(|(n, v)| (n.to_owned(), v))).collect()
+        })
+        .collect()
+}
+
+fn straight(dir: &Path, rows: usize) {
+    let config = config(dir, &[]);
+    let mut run = sft(completions(rows), &config);
+    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+}
+
+#[test]
+fn a_run_stopped_at_every_boundary_ends_as_one_never_stopped() {
+    let whole = tempfile::tempdir().unwrap();
+    straight(whole.path(), 23);
+    let expected = remains(whole.path());
+    assert_eq!(expected.1.last().unwrap()[0].1, 12.0, "two epochs of six steps");
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut stops = 0;
+    loop {
+        // Everything is made anew, as a new process would.
+        let config = config(dir.path(), &[]);
+        let mut run = sft(completions(23), &config);
+        match train(&mut run, &config, &resume(), &mut StopAfter((1..=12).collect(), 0)) {
+            Ok(_) => break,
+            Err(TrainError::Stopped { .. }) => stops += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(stops, 11);
+    assert_eq!(remains(dir.path()), expected);
+}
+
+/// Lets a number of operations pass and fails all later ones, as a machine that lost power.
+#[derive(Debug)]
+struct PowerCut(Arc<AtomicUsize>);
+
+impl PowerCut {
+    fn spend(&self) -> std::io::Result<()> {
+        spend(&self.0)
+    }
+}
+
+fn spend(left: &AtomicUsize) -> std::io::Result<()> {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+        .map(|_| ())
+        .map_err(|_| std::io::Error::other("the power went"))
+}
+
+struct CutFile(Box<dyn SyncedFile>, Arc<AtomicUsize>);
+
+impl std::io::Write for CutFile {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        spend(&self.1)?;
+        self.0.write(&buffer[..buffer.len().min(700)])
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl SyncedFile for CutFile {
+    fn sync(&mut self) -> std::io::Result<()> {
+        spend(&self.1)?;
+        self.0.sync()
+    }
+}
+
+impl FileLayer for PowerCut {
+    fn create_dir_all(&self, path: &Path) -> std::io::Result<()> {
+        self.spend().and_then(|()| Disk.create_dir_all(path))
+    }
+    fn create(&self, path: &Path) -> std::io::Result<Box<dyn SyncedFile>> {
+        self.spend()?;
+        Ok(Box::new(CutFile(Disk.create(path)?, self.0.clone())))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.spend().and_then(|()| Disk.rename(from, to))
+    }
+    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.spend().and_then(|()| Disk.sync_dir(path))
+    }
+    fn remove_dir_all(&self, path: &Path) -> std::io::Result<()> {
+        self.spend().and_then(|()| Disk.remove_dir_all(path))
+    }
+}
+
+#[test]
+fn power_lost_at_any_write_changes_no_number() {
+    let whole = tempfile::tempdir().unwrap();
+    straight(whole.path(), 9);
+    let expected = remains(whole.path());
+    let mut cuts = 0;
+    for operations in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path(), &[]);
+        let mut run = sft(completions(9), &config);
+        let layer = Arc::new(PowerCut(Arc::new(AtomicUsize::new(operations))));
+        let options = TrainOptions { resume: true, file_layer: layer, ..TrainOptions::default() };
+        let outcome = train(&mut run, &config, &options, &mut Silent);
+        let finished = outcome.is_ok();
+        let mut again = sft(completions(9), &config);
+        train(&mut again, &config, &resume(), &mut Silent).unwrap();
+        assert_eq!(remains(dir.path()), expected, "cut after {operations} operations");
+        if finished {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 30, "only {cuts} cuts were tried");
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_its_row_and_keeps_the_last_good_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &["data.shuffle=false"]);
+    let mut rows = completions(23);
+    rows.items[14].completion_ids = vec![POISON];
+    let mut run = sft(rows, &config);
+    let error = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    let TrainError::LossNotFinite { step, rows, .. } = &error else { panic!("{error}") };
+    assert_eq!((*step, rows.as_slice()), (4, &["toy.jsonl:15".to_owned()][..]));
+    let store = CheckpointStore::new(dir.path().join("checkpoints"), None);
+    assert_eq!(store.newest_whole().unwrap().newest.unwrap().step, 3, "the state before step 4");
+    assert!(metrics(dir.path()).iter().flatten().all(|(_, value)| value.is_finite()));
+}
+
+#[test]
+fn a_folder_is_not_trained_over_and_not_resumed_with_other_settings_or_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    straight(dir.path(), 9);
+    let attempt = |overrides: &[&str], rows: usize, options: &TrainOptions<'_>| {
+        let config = config(dir.path(), overrides);
+        let mut run = sft(completions(rows), &config);
+        train(&mut run, &config, options, &mut Silent)
+    };
+    let fresh = attempt(&[], 9, &TrainOptions::default()).unwrap_err();
+    assert!(matches!(fresh, TrainError::FolderInUse { .. }));
+    let changed = attempt(&["train.seed=7", "train.adam_beta2=0.9"], 9, &resume()).unwrap_err();
+    let TrainError::Config(ConfigError::ChangedOnResume { differences }) = changed else {
+        panic!()
+    };
+    let keys: Vec<_> = differences.iter().map(|d| d.key.as_str()).collect();
+    assert_eq!(keys, ["train.adam_beta2", "train.seed"]);
+    assert!(matches!(attempt(&[], 10, &resume()).unwrap_err(), TrainError::DataChanged { .. }));
+    assert_eq!(attempt(&[], 9, &resume()).unwrap().global_step, 6, "already done");
+}
+
+#[test]
+fn damaged_checkpoints_are_reported_and_made_up_for() {
+    let (whole, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    straight(whole.path(), 23);
+    straight(dir.path(), 23);
+    let store = CheckpointStore::new(dir.path().join("checkpoints"), None);
+    for step in [12, 8] {
+        std::fs::write(store.folder(step).join("optimizer.safetensors"), "torn").unwrap();
+    }
+    let config = config(dir.path(), &[]);
+    let mut run = sft(completions(23), &config);
+    let summary = train(&mut run, &config, &resume(), &mut Silent).unwrap();
+    assert_eq!(summary.damaged_checkpoints.len(), 2);
+    assert!(summary.damaged_checkpoints[0].contains("step-000012 passed over"));
+    assert_eq!(remains(dir.path()), remains(whole.path()));
+}
+
+#[test]
+fn metrics_have_their_names_and_the_loss_falls() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(
+        dir.path(),
+        &["train.num_train_epochs=15", "train.eval_on_start=true", "train.save_total_limit=2"],
+    );
+    let mut run = sft(completions(23), &config);
+    let summary = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    let report = Report::open(dir.path()).unwrap();
+    let names = report.metric_names();
+    for name in ["loss", "grad_norm", "learning_rate", "epoch", "num_tokens", "tokens_per_second"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert!(names.contains(&"eval_loss") && names.contains(&"eval_perplexity"));
+    let loss = report.curve("loss");
+    assert!(loss.last().unwrap().1 < 0.75 * loss[0].1, "{loss:?}");
+    assert_eq!(report.curve("epoch").last().unwrap().1, 15.0);
+    assert_eq!(std::fs::read_dir(dir.path().join("checkpoints")).unwrap().count(), 2);
+    assert_eq!(summary.best.unwrap().metric, "eval_loss");
+    let tokens: usize = completions(23).items.iter().map(|row| row.sequence().len()).sum();
+    assert_eq!(summary.num_tokens, 15 * tokens as u64);
+}
+
+#[test]
+fn the_first_steps_by_hand() {
+    // One row, one step of plain AdamW without warm-up: the loss is that of the untrained model.
+    let dir = tempfile::tempdir().unwrap();
+    let overrides = ["train.max_steps=1", "train.warmup_steps=0", "train.logging_steps=1"];
+    let config = config(dir.path(), &overrides);
+    let rows = completions(2);
+    let toy = Toy::new();
+    let mut expected = 0.0;
+    let mut tokens = 0.0;
+    for row in &rows.items {
+        let sequence = row.sequence();
+        for at in row.completion_start()..sequence.len() {
+            let logps = toy_logps(&toy, sequence[at - 1]);
+            expected -= logps[sequence[at] as usize];
+            tokens += 1.0;
+        }
+    }
+    let mut run = sft(rows, &config);
+    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    let report = Report::open(dir.path()).unwrap();
+    assert!((report.curve("loss")[0].1 - expected / tokens).abs() < 1e-6);
+    assert_eq!(report.curve("learning_rate")[0].1, 0.05);
+}
+
+/// `log_softmax` of the toy's own table, from its parameters.
+fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
+    let table: Vec<f32> = crate::model_files::values_of(toy.parameter("table.weight").unwrap());
+    let row: Vec<f64> = table[previous as usize * crate::toy::VOCAB..][..crate::toy::VOCAB]
+        .iter()
+        .map(|x| f64::from(*x))
+        .collect();
+    let log_sum = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+    row.iter().map(|x| x - log_sum).collect()
+}
+
+fn weights_of(run: &SupervisedRun<Toy>) -> Vec<f32> {
+    crate::model_files::values_of(run.model().parameter("table.weight").unwrap())
+}
+
+fn weights_after(overrides: &[&str]) -> Vec<f32> {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), overrides);
+    let mut run = sft(completions(23), &config);
+    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    weights_of(&run)
+}
+
+fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
+    let worst = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance, "{worst}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn how_a_step_is_cut_changes_rounding_only(
+        (batch, accumulation) in prop::sample::select(vec![(1, 4), (2, 2), (4, 1)]),
+        budget in 4usize..40,
+    ) {
+        let cut = weights_after(&[
+            &format!("train.per_device_train_batch_size={batch}"),
+            &format!("train.gradient_accumulation_steps={accumulation}"),
+            &format!("train.max_tokens_per_forward={budget}"),
+        ]);
+        assert_close(&cut, &weights_after(&[]), 2e-4);
+    }
+}
+
+/// Ranks as threads that meet at a barrier.
+#[derive(Debug, Clone)]
+struct Threads {
+    rank: usize,
+    size: usize,
+    barrier: Arc<Barrier>,
+    shared: Arc<Mutex<Vec<Vec<f64>>>>,
+}
+
+impl Threads {
+    fn exchange(&self, values: &[f64]) -> Vec<Vec<f64>> {
+        self.shared.lock().unwrap()[self.rank] = values.to_vec();
+        self.barrier.wait();
+        let all = self.shared.lock().unwrap().clone();
+        self.barrier.wait();
+        all
+    }
+}
+
+impl Communicator for Threads {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+    fn size(&self) -> usize {
+        self.size
+    }
+    fn all_reduce_f32(&self, values: &mut [f32]) -> Result<(), TrainError> {
+        let mine: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
+        let all = self.exchange(&mine);
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = all.iter().map(|rank| rank[i]).sum::<f64>() as f32;
+        }
+        Ok(())
+    }
+    fn all_reduce_f64(&self, values: &mut [f64]) -> Result<(), TrainError> {
+        let all = self.exchange(values);
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = all.iter().map(|rank| rank[i]).sum();
+        }
+        Ok(())
+    }
+    fn broadcast_f32(&self, root: usize, values: &mut [f32]) -> Result<(), TrainError> {
+        let mine: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
+        let all = self.exchange(&mine);
+        for (value, root) in values.iter_mut().zip(&all[root]) {
+            *value = *root as f32;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn two_ranks_give_the_numbers_of_one_with_the_same_global_batch() {
+    let alone = tempfile::tempdir().unwrap();
+    let one = {
+        let config = config(alone.path(), &[]);
+        let mut run = sft(completions(23), &config);
+        train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+        weights_of(&run)
+    };
+    let together = tempfile::tempdir().unwrap();
+    let barrier = Arc::new(Barrier::new(2));
+    let shared = Arc::new(Mutex::new(vec![Vec::new(); 2]));
+    let weights: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let ranks: Vec<_> = (0..2)
+            .map(|rank| {
+                let (barrier, shared) = (barrier.clone(), shared.clone());
+                let dir = together.path();
+                scope.spawn(move || {
+                    let ranks = Threads { rank, size: 2, barrier, shared };
+                    let config = config(dir, &["train.gradient_accumulation_steps=1"]);
+                    let mut run = sft(completions(23), &config);
+                    let options = TrainOptions { communicator: &ranks, ..TrainOptions::default() };
+                    train(&mut run, &config, &options, &mut Silent).unwrap();
+                    weights_of(&run)
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    });
+    assert_eq!(weights[0], weights[1], "all ranks hold the same bits");
+    assert_close(&weights[0], &one, 2e-4);
+    let (one, two) = (metrics(alone.path()), metrics(together.path()));
+    assert_eq!(one.len(), two.len());
+    for ((name, a), (_, b)) in one.iter().flatten().zip(two.iter().flatten()) {
+        assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{name}: {a} against {b}");
+    }
+}

@@ -1,0 +1,463 @@
+//! One step after another, with everything that happens in between.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bestof_models::{Gradients, Trainable};
+use bestof_report::MetricRow;
+use burn::tensor::{Tensor, TensorData};
+
+use super::folder::RunFolder;
+use super::summary::TrainSummary;
+use super::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
+use crate::checkpoint::WholeCheckpoint;
+use crate::communicator::{Communicator, SingleRank};
+use crate::config::RunConfig;
+use crate::data::DataOrder;
+use crate::error::TrainError;
+use crate::file_layer::{Disk, FileLayer};
+use crate::metric::MetricSums;
+use crate::model_files::{restore_optimizer, save_optimizer, values_of};
+use crate::optimizer::{AdamW, clip_factor, gradient_norm};
+use crate::progress::{Progress, StepProgress};
+use crate::schedule::Schedule;
+use crate::state::{Best, RunState, VERSION};
+
+const STATE_FILE: &str = "state.json";
+
+/// What a run can be given besides its configuration.
+#[derive(Debug, Clone)]
+pub struct TrainOptions<'a> {
+    /// Go on from the newest whole checkpoint, if there is one.
+    pub resume: bool,
+    /// The ranks that train together.
+    pub communicator: &'a dyn Communicator,
+    /// What checkpoints are written through.
+    pub file_layer: Arc<dyn FileLayer>,
+}
+
+impl Default for TrainOptions<'_> {
+    /// A new run, one rank, the real disk.
+    fn default() -> Self {
+        Self { resume: false, communicator: &SingleRank, file_layer: Arc::new(Disk) }
+    }
+}
+
+/// Trains to the end, or goes on from the newest whole checkpoint.
+///
+/// A run stopped at any instant and resumed gives the numbers of a run never stopped, bit for bit.
+///
+/// # Errors
+/// A folder in use, changed settings or rows, a loss or gradient that is not finite, a checkpoint that
+/// cannot be written, or what the model says. Whatever the error, the last whole checkpoint stays.
+pub fn train<R: TrainingRun>(
+    run: &mut R,
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<TrainSummary, TrainError> {
+    if run.row_count() == 0 {
+        return Err(TrainError::NoRows { what: "the training set" });
+    }
+    let writes = options.communicator.rank() == 0;
+    let folder = RunFolder::prepare(config, options.resume, writes, &options.file_layer, progress)?;
+    let mut trainer = Trainer::new(run, config, options.communicator, folder, progress);
+    match trainer.folder.resume_from.take() {
+        Some(checkpoint) => trainer.restore(&checkpoint)?,
+        None => trainer.share_initial_weights()?,
+    }
+    trainer.run_to_end()
+}
+
+struct Trainer<'a, R: TrainingRun> {
+    run: &'a mut R,
+    config: &'a RunConfig,
+    communicator: &'a dyn Communicator,
+    folder: RunFolder,
+    progress: &'a mut dyn Progress,
+    optimizer: AdamW,
+    schedule: Schedule,
+    order: DataOrder,
+    global_batch: usize,
+    state: RunState,
+    pace: Pace,
+    last_train: Vec<(String, f64)>,
+    last_eval: Vec<(String, f64)>,
+}
+
+/// What is measured by the clock, and therefore not saved.
+struct Pace {
+    started: Instant,
+    first_step: u64,
+    window_started: Instant,
+    window_tokens: u64,
+}
+
+/// What a step leaves for the metrics.
+struct StepFacts {
+    loss: f64,
+    grad_norm: f64,
+    learning_rate: f64,
+}
+
+impl<'a, R: TrainingRun> Trainer<'a, R> {
+    fn new(
+        run: &'a mut R,
+        config: &'a RunConfig,
+        communicator: &'a dyn Communicator,
+        folder: RunFolder,
+        progress: &'a mut dyn Progress,
+    ) -> Self {
+        let train = &config.train;
+        let global_batch = train.per_device_train_batch_size
+            * train.gradient_accumulation_steps
+            * communicator.size();
+        let rows = run.row_count();
+        let order = if config.data.shuffle {
+            DataOrder::shuffled(rows, train.seed)
+        } else {
+            DataOrder::sequential(rows)
+        };
+        let total_steps = u64::try_from(train.max_steps).unwrap_or_else(|_| {
+            (train.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
+        });
+        let state = RunState {
+            version: VERSION,
+            step: 0,
+            epoch: 0.0,
+            order: order.state(),
+            seed: train.seed,
+            total_steps,
+            optimizer_step: 0,
+            num_tokens: 0,
+            pending: MetricSums::default(),
+            best: None,
+            fingerprint: run.fingerprint(),
+            extra: serde_json::Value::Null,
+        };
+        let now = Instant::now();
+        Self {
+            optimizer: AdamW::new(train.into()),
+            schedule: Schedule::from_config(train, total_steps),
+            pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
+            last_train: Vec::new(),
+            last_eval: Vec::new(),
+            run,
+            config,
+            communicator,
+            folder,
+            progress,
+            order,
+            global_batch,
+            state,
+        }
+    }
+
+    fn run_to_end(mut self) -> Result<TrainSummary, TrainError> {
+        let train = &self.config.train;
+        let total = self.state.total_steps;
+        if self.state.step == 0 && train.eval_on_start {
+            self.evaluate()?;
+        }
+        while self.state.step < total {
+            let facts = self.guarded_step()?;
+            let step = self.state.step;
+            let last = step == total;
+            self.report_progress(&facts);
+            if last || step.is_multiple_of(train.logging_steps) {
+                self.log(&facts)?;
+            }
+            if last || (train.eval_steps > 0 && step.is_multiple_of(train.eval_steps)) {
+                self.evaluate()?;
+            }
+            let failure = self.run.failure();
+            let stop = !last && self.progress.wants_stop();
+            let due = train.save_steps > 0 && step.is_multiple_of(train.save_steps);
+            if last || due || stop || failure.is_some() {
+                let path = self.save()?;
+                if let Some(failure) = failure {
+                    return Err(failure);
+                }
+                if stop {
+                    return Err(TrainError::Stopped { step, path });
+                }
+            }
+        }
+        Ok(self.summary())
+    }
+
+    /// One step; if it cannot be made, the state before it is saved.
+    fn guarded_step(&mut self) -> Result<StepFacts, TrainError> {
+        match self.one_step() {
+            Ok(facts) => Ok(facts),
+            Err(error) => {
+                if let Err(unsaved) = self.save() {
+                    self.progress
+                        .notice(&format!("the last good state could not be saved: {unsaved}"));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn one_step(&mut self) -> Result<StepFacts, TrainError> {
+        let rows = self.next_batch();
+        let outcome = self.accumulate_step(&rows);
+        let mut sum = self.agree_on(outcome)?;
+        let names = self.run.metric_names();
+        sum.metrics.all_reduce(&names, self.communicator)?;
+        let loss = sum.metrics.mean("loss").unwrap_or(f64::NAN);
+        let step = self.state.step + 1;
+        if !loss.is_finite() {
+            return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(&rows) });
+        }
+        self.reduce_gradients(&mut sum.gradients)?;
+        let grad_norm = gradient_norm(&sum.gradients).map_err(|error| match error {
+            TrainError::GradientNotFinite { parameter } => {
+                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(&rows) }
+            }
+            other => other,
+        })?;
+        let learning_rate = self.schedule.learning_rate(self.state.step);
+        let factor = clip_factor(grad_norm, self.config.train.max_grad_norm);
+        self.optimizer.step(self.run.model_mut(), sum.gradients, learning_rate, factor);
+        self.advance(sum.tokens, &sum.metrics)?;
+        Ok(StepFacts { loss, grad_norm, learning_rate })
+    }
+
+    /// The next rows, fewer at the end of an epoch.
+    fn next_batch(&mut self) -> Vec<usize> {
+        let state = self.order.state();
+        let left = state.rows - state.position;
+        let left = if left == 0 { state.rows } else { left };
+        self.order.next_rows(self.global_batch.min(left))
+    }
+
+    /// The micro-batches of this rank: every `size`-th of the step's.
+    fn accumulate_step(&mut self, rows: &[usize]) -> Result<Accumulated, TrainError> {
+        let loss_weight = self.run.loss_weight(rows);
+        let mut sum = Accumulated::default();
+        let micro_batches = rows.chunks(self.config.train.per_device_train_batch_size).enumerate();
+        for (number, micro_batch) in micro_batches {
+            if number % self.communicator.size() != self.communicator.rank() {
+                continue;
+            }
+            let context = StepContext {
+                step: self.state.step,
+                loss_weight,
+                dropout_seed: dropout_seed(self.state.seed, self.state.step, number as u64),
+            };
+            let part = self.run.accumulate(micro_batch, &context)?;
+            sum.gradients.accumulate(part.gradients);
+            sum.metrics.merge(&part.metrics);
+            sum.tokens += part.tokens;
+        }
+        Ok(sum)
+    }
+
+    /// Lets all ranks stop when one of them cannot go on.
+    fn agree_on(
+        &self,
+        outcome: Result<Accumulated, TrainError>,
+    ) -> Result<Accumulated, TrainError> {
+        if self.communicator.size() == 1 {
+            return outcome;
+        }
+        let mut failed = [f64::from(u8::from(outcome.is_err()))];
+        self.communicator.all_reduce_f64(&mut failed)?;
+        if outcome.is_ok() && failed[0] > 0.0 {
+            return Err(TrainError::Communication { reason: "another rank stopped".to_owned() });
+        }
+        outcome
+    }
+
+    fn reduce_gradients(&self, gradients: &mut Gradients) -> Result<(), TrainError> {
+        if self.communicator.size() == 1 {
+            return Ok(());
+        }
+        let model = self.run.model();
+        let mut reduced = Gradients::new();
+        for info in model.trainable_parameters() {
+            let device = model.parameter(&info.name)?.device();
+            let mut values =
+                gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], values_of);
+            self.communicator.all_reduce_f32(&mut values)?;
+            let data = TensorData::new(values, [info.len()]);
+            reduced.add_to(info.name, Tensor::from_data(data, &device.inner()));
+        }
+        *gradients = reduced;
+        Ok(())
+    }
+
+    fn share_initial_weights(&mut self) -> Result<(), TrainError> {
+        if self.communicator.size() == 1 {
+            return Ok(());
+        }
+        let communicator = self.communicator;
+        let mut outcome = Ok(());
+        self.run.model_mut().update_parameters(&mut |_, parameter| {
+            let device = parameter.device();
+            let mut values = values_of(parameter);
+            if outcome.is_ok() {
+                outcome = communicator.broadcast_f32(0, &mut values);
+            }
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), &device)
+        });
+        outcome
+    }
+
+    fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
+        let mut counted = [tokens as f64];
+        self.communicator.all_reduce_f64(&mut counted)?;
+        let state = &mut self.state;
+        state.step += 1;
+        state.optimizer_step = self.optimizer.step_count();
+        state.num_tokens += counted[0] as u64;
+        state.pending.merge(metrics);
+        state.epoch = self.order.epochs();
+        state.order = self.order.state();
+        self.pace.window_tokens += counted[0] as u64;
+        Ok(())
+    }
+
+    fn names_of(&self, rows: &[usize]) -> Vec<String> {
+        rows.iter().map(|&row| self.run.row_name(row)).collect()
+    }
+
+    fn report_progress(&mut self, facts: &StepFacts) {
+        let done = (self.state.step - self.pace.first_step) as f64;
+        let left = (self.state.total_steps - self.state.step) as f64;
+        let elapsed = self.pace.started.elapsed().as_secs_f64();
+        let window = self.pace.window_started.elapsed().as_secs_f64();
+        self.progress.step(&StepProgress {
+            step: self.state.step,
+            total_steps: self.state.total_steps,
+            epoch: self.state.epoch,
+            loss: facts.loss,
+            tokens_per_second: self.pace.window_tokens as f64 / window.max(1e-9),
+            time_left: Duration::try_from_secs_f64(elapsed / done.max(1.0) * left)
+                .unwrap_or(Duration::MAX),
+        });
+    }
+
+    /// Writes the line of this step and starts a new window.
+    fn log(&mut self, facts: &StepFacts) -> Result<(), TrainError> {
+        let state = &mut self.state;
+        let mut row = MetricRow::new(state.step);
+        row.push("loss", state.pending.mean("loss").unwrap_or(f64::NAN));
+        row.push("grad_norm", facts.grad_norm);
+        row.push("learning_rate", facts.learning_rate);
+        row.push("epoch", state.epoch);
+        for (name, value) in state.pending.means() {
+            row.push(name, value);
+        }
+        row.push("num_tokens", state.num_tokens as f64);
+        state.pending.clear();
+        self.last_train = row.iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let seconds = self.pace.window_started.elapsed().as_secs_f64();
+        row.push("tokens_per_second", self.pace.window_tokens as f64 / seconds.max(1e-9));
+        self.pace.window_started = Instant::now();
+        self.pace.window_tokens = 0;
+        self.write_row(&row)
+    }
+
+    fn write_row(&mut self, row: &MetricRow) -> Result<(), TrainError> {
+        if let Some(metrics) = &mut self.folder.metrics {
+            metrics.write(row)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        if !self.run.can_evaluate() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let step = self.state.step;
+        let Evaluation { metrics, warning } = self.run.evaluate(step, self.progress)?;
+        let mut row = MetricRow::new(step);
+        row.push("epoch", self.state.epoch);
+        row.push_eval(metrics.iter().map(|(name, value)| (name.as_str(), *value)));
+        self.write_row(&row)?;
+        self.progress.evaluated(step, &metrics);
+        if let Some(warning) = &warning {
+            tracing::warn!("{warning}");
+            self.progress.displaced(warning);
+        }
+        if let Some((_, value)) = metrics.iter().find(|(name, _)| name == "loss")
+            && self.state.best.as_ref().is_none_or(|best| *value < best.value)
+        {
+            self.state.best = Some(Best { metric: "eval_loss".to_owned(), value: *value, step });
+        }
+        self.last_eval = metrics;
+        // Evaluations take time that training steps should not be charged for.
+        self.pace.window_started += started.elapsed();
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<PathBuf, TrainError> {
+        let step = self.state.step;
+        let Some(metrics) = &mut self.folder.metrics else {
+            return Ok(self.folder.store.folder(step));
+        };
+        metrics.sync()?;
+        self.state.extra = self.run.save_state();
+        let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
+        let path = self.folder.store.save(step, |writer| {
+            run.model_files().save(run.model(), writer)?;
+            save_optimizer(optimizer, writer)?;
+            writer.json(STATE_FILE, state)
+        })?;
+        self.progress.saved(step);
+        Ok(path)
+    }
+
+    fn restore(&mut self, checkpoint: &WholeCheckpoint) -> Result<(), TrainError> {
+        let unusable =
+            |reason: String| TrainError::Unusable { path: checkpoint.path.clone(), reason };
+        let path = checkpoint.path.join(STATE_FILE);
+        let text = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
+        let state: RunState =
+            serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+        if state.version != VERSION {
+            return Err(unusable(format!("state version {} is not known here", state.version)));
+        }
+        if state.fingerprint != self.state.fingerprint {
+            return Err(TrainError::DataChanged {
+                found: self.state.fingerprint.clone(),
+                expected: state.fingerprint,
+            });
+        }
+        if (state.total_steps, state.seed) != (self.state.total_steps, self.state.seed) {
+            return Err(unusable(format!(
+                "it is of a run of {} steps with seed {}, this one has {} and {}",
+                state.total_steps, state.seed, self.state.total_steps, self.state.seed
+            )));
+        }
+        let files = self.run.model_files().clone();
+        files.restore(self.run.model_mut(), &checkpoint.path)?;
+        let model = self.run.model();
+        restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
+        self.run.restore_state(&state.extra).map_err(unusable)?;
+        self.order = DataOrder::restored(state.order, state.order.rows, state.order.seed)?;
+        self.pace.first_step = state.step;
+        self.state = state;
+        tracing::info!(step = self.state.step, "resumed");
+        Ok(())
+    }
+
+    fn summary(self) -> TrainSummary {
+        TrainSummary {
+            global_step: self.state.step,
+            epoch: self.state.epoch,
+            num_tokens: self.state.num_tokens,
+            train: self.last_train,
+            eval: self.last_eval,
+            best: self.state.best,
+            train_runtime: self.pace.started.elapsed().as_secs_f64(),
+            damaged_checkpoints: self.folder.damaged,
+        }
+    }
+}

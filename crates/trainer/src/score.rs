@@ -1,0 +1,128 @@
+//! Log-probabilities of rows, a batch at a time: what evaluations and reference caches are made of.
+
+use bestof_models::{CausalLm, ForwardOptions};
+
+use crate::data::{EncodedCompletion, EncodedPair};
+use crate::error::TrainError;
+use crate::forward::{PackedForest, RowSequence, pack};
+use crate::progress::Progress;
+
+/// Summed log-probabilities of a pair's answers, given the prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairScore {
+    /// Of the chosen answer.
+    pub chosen: f64,
+    /// Of the rejected answer.
+    pub rejected: f64,
+    /// Tokens of the chosen answer.
+    pub chosen_len: usize,
+    /// Tokens of the rejected answer.
+    pub rejected_len: usize,
+}
+
+/// How many rows go through the model together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreSettings {
+    /// Rows per batch.
+    pub batch: usize,
+    /// Most tokens in one forward pass.
+    pub max_tokens: usize,
+}
+
+impl Default for ScoreSettings {
+    /// Eight rows, 4096 tokens.
+    fn default() -> Self {
+        Self { batch: 8, max_tokens: 4096 }
+    }
+}
+
+/// The two sequences of a pair; as a tree they share prompt and common start.
+pub(crate) fn pair_sequences(pair: &EncodedPair) -> Vec<RowSequence> {
+    let completion_start = pair.completion_start();
+    [pair.chosen_sequence(), pair.rejected_sequence()]
+        .map(|tokens| RowSequence { tokens, completion_start })
+        .to_vec()
+}
+
+/// The scores of the pairs of one forest, by row.
+pub(crate) fn pair_scores(part: &PackedForest, logprobs: &[f32]) -> Vec<(usize, PairScore)> {
+    part.rows
+        .iter()
+        .map(|(row, spans)| {
+            let score = PairScore {
+                chosen: spans[0].sum(logprobs),
+                rejected: spans[1].sum(logprobs),
+                chosen_len: spans[0].len(),
+                rejected_len: spans[1].len(),
+            };
+            (*row, score)
+        })
+        .collect()
+}
+
+/// Scores of all pairs, in their order.
+///
+/// # Errors
+/// What the model says.
+pub fn score_pairs<M: CausalLm + ?Sized>(
+    model: &M,
+    pairs: &[EncodedPair],
+    options: &ForwardOptions,
+    settings: ScoreSettings,
+    what: &str,
+    progress: &mut dyn Progress,
+) -> Result<Vec<PairScore>, TrainError> {
+    let rows: Vec<usize> = (0..pairs.len()).collect();
+    let mut scores = Vec::with_capacity(pairs.len());
+    for batch in rows.chunks(settings.batch.max(1)) {
+        for part in pack(batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
+            let logprobs = model.logprobs(&part.forest, options)?;
+            scores.extend(pair_scores(&part, &logprobs).into_iter().map(|(_, score)| score));
+        }
+        progress.rows(what, scores.len(), pairs.len());
+    }
+    Ok(scores)
+}
+
+/// Log-probability of every completion token of every row, in their order.
+///
+/// # Errors
+/// What the model says.
+pub fn score_completions<M: CausalLm + ?Sized>(
+    model: &M,
+    rows: &[EncodedCompletion],
+    options: &ForwardOptions,
+    settings: ScoreSettings,
+    what: &str,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let sequences = |row: usize| {
+        let item: &EncodedCompletion = &rows[row];
+        vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
+    };
+    score_sequences(model, rows.len(), sequences, options, settings, what, progress)
+}
+
+/// Log-probability of every wanted token of rows of one sequence each.
+pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
+    model: &M,
+    count: usize,
+    sequences: impl Fn(usize) -> Vec<RowSequence>,
+    options: &ForwardOptions,
+    settings: ScoreSettings,
+    what: &str,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let rows: Vec<usize> = (0..count).collect();
+    let mut scores = Vec::with_capacity(count);
+    for batch in rows.chunks(settings.batch.max(1)) {
+        for part in pack(batch, settings.max_tokens, &sequences) {
+            let logprobs = model.logprobs(&part.forest, options)?;
+            for (_, spans) in &part.rows {
+                scores.push(spans[0].wanted.iter().map(|&i| logprobs[i]).collect());
+            }
+        }
+        progress.rows(what, scores.len(), count);
+    }
+    Ok(scores)
+}

@@ -1,0 +1,193 @@
+//! Supervised runs: completions given prompts, or plain text.
+
+use bestof_models::{CausalLm, ForwardOptions, Trainable};
+
+use crate::data::EncodedCompletion;
+use crate::error::TrainError;
+use crate::forward::{PackedForest, RowSequence, pack};
+use crate::metric::MetricSums;
+use crate::model_files::ModelFiles;
+use crate::progress::Progress;
+use crate::rows::{RowSet, fingerprint};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun};
+
+/// How rows go through the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForwardSettings {
+    /// Most tokens in one forward pass.
+    pub max_tokens: usize,
+    /// Rows per batch of an evaluation.
+    pub eval_batch: usize,
+    /// Whether the backward pass computes each layer again instead of keeping what is inside.
+    pub checkpoint_layers: bool,
+    /// Whether dropout is on in training.
+    pub dropout: bool,
+}
+
+impl ForwardSettings {
+    /// The settings of a configuration.
+    pub fn from_config(config: &crate::config::RunConfig) -> Self {
+        Self {
+            max_tokens: config.train.max_tokens_per_forward,
+            eval_batch: config.train.per_device_eval_batch_size,
+            checkpoint_layers: config.train.gradient_checkpointing,
+            dropout: config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0),
+        }
+    }
+
+    /// Options of a training pass.
+    pub(crate) fn training(&self, dropout_seed: u64) -> ForwardOptions {
+        ForwardOptions {
+            dropout_seed: self.dropout.then_some(dropout_seed),
+            checkpoint_layers: self.checkpoint_layers,
+            ..ForwardOptions::default()
+        }
+    }
+}
+
+/// A supervised run.
+///
+/// ```text
+/// loss = - Σ log p(token | prompt, earlier tokens) / number of completion tokens
+/// ```
+/// over all completion tokens of the *global* batch: long completions weigh more than short ones, and
+/// neither gradient accumulation nor the number of ranks changes it. Prompts are not learned.
+#[derive(Debug)]
+pub struct SupervisedRun<M> {
+    model: M,
+    files: ModelFiles,
+    train: RowSet<EncodedCompletion>,
+    eval: RowSet<EncodedCompletion>,
+    settings: ForwardSettings,
+}
+
+impl<M: CausalLm + Trainable> SupervisedRun<M> {
+    /// A run over `train`, evaluated on `eval` (which may be empty).
+    pub fn new(
+        model: M,
+        files: ModelFiles,
+        train: RowSet<EncodedCompletion>,
+        eval: RowSet<EncodedCompletion>,
+        settings: ForwardSettings,
+    ) -> Self {
+        Self { model, files, train, eval, settings }
+    }
+
+    /// The trained model.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    fn pack(&self, set: &RowSet<EncodedCompletion>, rows: &[usize]) -> Vec<PackedForest> {
+        pack(rows, self.settings.max_tokens, |row| {
+            let item = &set.items[row];
+            vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
+        })
+    }
+}
+
+/// Adds loss and token count of a forest's rows; names the rows whose loss is not finite.
+fn add_losses(
+    part: &PackedForest,
+    logprobs: &[f32],
+    names: &[String],
+    metrics: &mut MetricSums,
+) -> Result<(), (f64, Vec<String>)> {
+    let mut bad = Vec::new();
+    let mut worst = 0.0;
+    for (row, spans) in &part.rows {
+        let (sum, tokens) = (spans[0].sum(logprobs), spans[0].len() as f64);
+        if sum.is_finite() {
+            metrics.add("loss", -sum, tokens);
+        } else {
+            worst = -sum;
+            bad.push(names[*row].clone());
+        }
+    }
+    if bad.is_empty() { Ok(()) } else { Err((worst, bad)) }
+}
+
+impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
+    type Model = M;
+
+    fn model(&self) -> &M {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+
+    fn model_files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    fn row_count(&self) -> usize {
+        self.train.len()
+    }
+
+    fn row_name(&self, row: usize) -> String {
+        self.train.names[row].clone()
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint([self.train.items.as_slice(), self.eval.items.as_slice()])
+    }
+
+    fn loss_weight(&self, rows: &[usize]) -> f64 {
+        rows.iter().map(|&row| self.train.items[row].completion_ids.len()).sum::<usize>() as f64
+    }
+
+    fn metric_names(&self) -> Vec<&'static str> {
+        vec!["loss"]
+    }
+
+    fn accumulate(
+        &mut self,
+        rows: &[usize],
+        context: &StepContext,
+    ) -> Result<Accumulated, TrainError> {
+        let mut sum = Accumulated::default();
+        let options = self.settings.training(context.dropout_seed);
+        for part in self.pack(&self.train, rows) {
+            let pass = self.model.forward(&part.forest, &options)?;
+            add_losses(&part, pass.logprobs(), &self.train.names, &mut sum.metrics).map_err(
+                |(loss, rows)| TrainError::LossNotFinite { step: context.step + 1, loss, rows },
+            )?;
+            let weight = -1.0 / context.loss_weight;
+            let mut weights = vec![0.0; pass.logprobs().len()];
+            for (_, spans) in &part.rows {
+                spans[0].add_weight(weight as f32, &mut weights);
+            }
+            sum.gradients.accumulate(pass.backward(&weights)?);
+        }
+        sum.tokens = rows.iter().map(|&row| self.train.items[row].sequence().len() as u64).sum();
+        Ok(sum)
+    }
+
+    fn can_evaluate(&self) -> bool {
+        !self.eval.is_empty()
+    }
+
+    fn evaluate(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluation, TrainError> {
+        let mut metrics = MetricSums::default();
+        let rows: Vec<usize> = (0..self.eval.len()).collect();
+        let mut done = 0;
+        for batch in rows.chunks(self.settings.eval_batch) {
+            for part in self.pack(&self.eval, batch) {
+                let logprobs = self.model.logprobs(&part.forest, &ForwardOptions::default())?;
+                add_losses(&part, &logprobs, &self.eval.names, &mut metrics)
+                    .map_err(|(loss, rows)| TrainError::LossNotFinite { step, loss, rows })?;
+            }
+            done += batch.len();
+            progress.rows("evaluation", done, rows.len());
+        }
+        let loss = metrics.mean("loss").unwrap_or(f64::NAN);
+        let metrics = vec![("loss".to_owned(), loss), ("perplexity".to_owned(), loss.exp())];
+        Ok(Evaluation { metrics, warning: None })
+    }
+}
