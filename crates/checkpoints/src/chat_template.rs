@@ -49,7 +49,7 @@ impl Message {
 /// {%- if add_generation_prompt %}<assistant>{% endif %}";
 /// let template = ChatTemplate::new(source, &SpecialTokens::default())?;
 /// let messages = [Message::new("user", " Hello ")];
-/// assert_eq!(template.render(&messages, true)?, "<user>Hello</s><assistant>");
+/// assert_eq!(template.render(&messages, true)?, "<user>Hello</s>\n<assistant>");
 /// # Ok::<(), bestof_checkpoints::CheckpointError>(())
 /// ```
 #[derive(Debug, Clone)]

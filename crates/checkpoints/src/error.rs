@@ -229,7 +229,7 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: crate::gguf::GgufError,
+        source: Box<crate::gguf::GgufError>,
     },
 }
 

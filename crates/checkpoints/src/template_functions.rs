@@ -21,7 +21,6 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-#[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
 pub(crate) fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Refused(message)))
 }

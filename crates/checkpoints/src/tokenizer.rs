@@ -1,6 +1,7 @@
 //! Text to token ids and back, as the model's own `tokenizer.json` says.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ use crate::json;
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    path: PathBuf,
     special: SpecialTokens,
     max_id: u32,
 }
@@ -89,7 +91,7 @@ impl Tokenizer {
         special.eos = special.eos.or_else(|| text(ids.eos_token_ids.first().copied()));
         special.pad = special.pad.or_else(|| text(ids.pad_token_id));
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
-        Ok(Self { inner, special, max_id })
+        Ok(Self { inner, path, special, max_id })
     }
 
     /// The token ids of a text. With `add_special` the tokenizer adds what its post-processor says,
@@ -104,7 +106,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Token ids with, for each, the bytes `start..end` of the text it stands for.
+    /// Token ids, each with the bytes of the text it stands for.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -112,9 +114,10 @@ impl Tokenizer {
         &self,
         text: &str,
         add_special: bool,
-    ) -> Result<(Vec<u32>, Vec<(usize, usize)>), CheckpointError> {
+    ) -> Result<Vec<(u32, Range<usize>)>, CheckpointError> {
         let encoding = self.inner.encode(text, add_special).map_err(|source| self.bad(source))?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+        let ranges = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
     /// Ids and segment numbers of two texts together, as a sentence-pair model reads them.
@@ -204,6 +207,6 @@ impl Tokenizer {
     }
 
     fn bad(&self, source: tokenizers::Error) -> CheckpointError {
-        CheckpointError::BadTokenizer { path: "tokenizer.json".into(), source }
+        CheckpointError::BadTokenizer { path: self.path.clone(), source }
     }
 }

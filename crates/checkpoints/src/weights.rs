@@ -106,7 +106,7 @@ impl Weights {
         } else {
             return Err(no_weights(dir_or_file));
         }
-        weights.sort_by_name()?;
+        weights.sort_by_name();
         Ok(weights)
     }
 
@@ -239,11 +239,10 @@ impl Weights {
         }
     }
 
-    fn sort_by_name(&mut self) -> Result<(), CheckpointError> {
+    fn sort_by_name(&mut self) {
         let mut both: Vec<_> = self.infos.drain(..).zip(self.places.drain(..)).collect();
         both.sort_by(|a, b| a.0.name.cmp(&b.0.name));
         (self.infos, self.places) = both.into_iter().unzip();
-        Ok(())
     }
 
     fn position(&self, name: &str) -> Option<usize> {

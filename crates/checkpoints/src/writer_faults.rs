@@ -120,8 +120,9 @@ fn a_disk_that_fills_up_between_shards_leaves_no_new_shard() {
     write(&Disk, dir.path(), 1.0, None).unwrap();
     let other = tempfile::tempdir().unwrap();
     write(&Disk, other.path(), 2.0, Some(256)).unwrap();
-    let sizes = fs::read_dir(other.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
-    for bytes in 0..sizes.sum::<u64>() as usize {
+    let sizes =
+        fs::read_dir(other.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    for bytes in (0..sizes.sum::<u64>() as usize).step_by(5) {
         write(&Failing::new(bytes, 99), dir.path(), 2.0, Some(256)).unwrap_err();
         assert_eq!(value(dir.path()), 1.0, "after {bytes} bytes");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside");

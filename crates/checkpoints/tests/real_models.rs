@@ -2,11 +2,11 @@
 //!
 //! Compiled with the feature `real-models` only, and then failing, not passing over, when the
 //! folder named by `BESTOF_REAL_MODELS` or a model in it is missing.
-#![cfg(feature = "real-models")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::path::PathBuf;
 
-use bestof_checkpoints::{Message, ModelFolder};
+use bestof_checkpoints::{Message, ModelFolder, TensorInfo};
 use serde_json::Value;
 
 const SMOLLM2: (&str, &str) =
@@ -28,7 +28,6 @@ fn ids(value: &Value) -> Vec<u32> {
 fn check_tokenizer(model: (&str, &str)) {
     let (folder, expected) = open(model);
     let tokenizer = folder.tokenizer().unwrap();
-    // Only rendered chats hold their special tokens already.
     for prompt in expected["prompts"].as_array().unwrap() {
         let (name, text) = (&prompt["name"], prompt["text"].as_str().unwrap());
         let found = tokenizer.encode(text, true).unwrap();
@@ -99,7 +98,7 @@ fn weights_have_the_shapes_of_the_configuration() {
         let weights = folder.weights().unwrap();
         let size = |field: &str| folder.config[field].as_u64().unwrap() as usize;
         let (hidden, kv) = (size("hidden_size"), size("num_key_value_heads") * size("head_dim"));
-        assert_eq!(weights.infos().iter().map(|info| info.len()).sum::<usize>(), parameters);
+        assert_eq!(weights.infos().iter().map(TensorInfo::len).sum::<usize>(), parameters);
         assert_eq!(weights.infos().len(), tensors);
         let k = weights.read_f32("model.layers.0.self_attn.k_proj.weight", &[kv, hidden]).unwrap();
         assert!(k.iter().all(|value| value.is_finite()));

@@ -195,7 +195,7 @@ impl Sizes {
         let count = |name: &str| -> Result<usize, GgufError> {
             let key = format!("{architecture}.{name}");
             match required(metadata.count(&key)?, &key)? {
-                0 => Err(bad_value(&key, 0, "at least 1")),
+                0 => Err(bad_value(&key, "0", "at least 1")),
                 count => Ok(count),
             }
         };
@@ -205,7 +205,7 @@ impl Sizes {
         if key_value_heads == 0 || !heads.is_multiple_of(key_value_heads) {
             return Err(bad_value(
                 &kv_key,
-                key_value_heads,
+                key_value_heads.to_string(),
                 &format!("a divisor of the {heads} heads"),
             ));
         }
@@ -213,7 +213,7 @@ impl Sizes {
         let head_key = format!("{architecture}.attention.key_length");
         let head_dim = metadata.count(&head_key)?.unwrap_or(hidden / heads);
         if head_dim == 0 || !head_dim.is_multiple_of(2) {
-            return Err(bad_value(&head_key, head_dim, "an even number, at least 2"));
+            return Err(bad_value(&head_key, head_dim.to_string(), "an even number, at least 2"));
         }
         let embedding = "token_embd.weight";
         let embedding = file

@@ -136,7 +136,7 @@ impl Source<'_> {
         if heads * head_dim != hidden {
             return Err(bad_value(
                 &self.key("attention.key_length"),
-                head_dim,
+                head_dim.to_string(),
                 &format!("{hidden} (embedding_length) / {heads} (head_count)"),
             ));
         }
@@ -170,7 +170,7 @@ impl Source<'_> {
         let pattern_key = self.key("attention.sliding_window_pattern");
         let pattern = self.metadata().count(&pattern_key)?.unwrap_or(GEMMA3_PATTERN);
         if pattern == 0 {
-            return Err(bad_value(&pattern_key, 0, "at least 1"));
+            return Err(bad_value(&pattern_key, "0", "at least 1"));
         }
         let local = self
             .metadata()

@@ -85,7 +85,7 @@ pub fn convert(
     if options.dtype.torch_name().is_none() {
         return Err(CheckpointError::UnwritableType { found: options.dtype });
     }
-    let bad = |source| CheckpointError::Gguf { path: input.to_path_buf(), source };
+    let bad = |source| bad_file(input, source);
     let (family, architecture) = Family::of(&file.metadata).map_err(bad)?;
     let sizes = Sizes::read(&file, architecture).map_err(bad)?;
     let plan = plan(&file, family, architecture, sizes).map_err(bad)?;
@@ -114,6 +114,10 @@ pub fn convert(
         tensors: plan.len(),
         source_types: count_types(&file),
     })
+}
+
+fn bad_file(path: &Path, source: GgufError) -> CheckpointError {
+    CheckpointError::Gguf { path: path.to_path_buf(), source: Box::new(source) }
 }
 
 /// A tensor of the file and what becomes of it.
@@ -215,7 +219,7 @@ fn write_companions(
     dir: &Path,
     input: &Path,
 ) -> Result<String, CheckpointError> {
-    let bad = |source| CheckpointError::Gguf { path: input.to_path_buf(), source };
+    let bad = |source| bad_file(input, source);
     let vocabulary = source.vocabulary;
     let config = source.config().map_err(bad)?;
     let context = source.context_length().map_err(bad)?;

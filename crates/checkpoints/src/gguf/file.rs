@@ -107,7 +107,7 @@ fn alignment(metadata: &Metadata) -> Result<u64, GgufError> {
     let key = "general.alignment";
     let alignment = metadata.count(key)?.unwrap_or(DEFAULT_ALIGNMENT);
     if !alignment.is_power_of_two() {
-        return Err(bad_value(key, alignment, "a power of two"));
+        return Err(bad_value(key, alignment.to_string(), "a power of two"));
     }
     Ok(alignment as u64)
 }

@@ -125,12 +125,8 @@ impl Metadata {
 }
 
 /// The error for a value of the wrong kind or out of range.
-pub(super) fn bad_value(key: &str, found: impl ToString, expected: &str) -> GgufError {
-    GgufError::BadValue {
-        key: key.to_owned(),
-        found: found.to_string(),
-        expected: expected.to_owned(),
-    }
+pub(super) fn bad_value(key: &str, found: impl Into<String>, expected: &str) -> GgufError {
+    GgufError::BadValue { key: key.to_owned(), found: found.into(), expected: expected.to_owned() }
 }
 
 /// Turns an absent value into the error that names its key.

@@ -1,6 +1,8 @@
 //! GGUF files, converted to folders in the Hugging Face layout.
 
 mod architecture;
+#[cfg(test)]
+mod block_formulas;
 mod blocks;
 mod config;
 mod convert;

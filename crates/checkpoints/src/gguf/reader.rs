@@ -34,7 +34,7 @@ impl Reader {
 
     /// Wraps an error of this file.
     pub(super) fn bad(&self, source: GgufError) -> CheckpointError {
-        CheckpointError::Gguf { path: self.path.clone(), source }
+        CheckpointError::Gguf { path: self.path.clone(), source: Box::new(source) }
     }
 
     /// Checks that `needed` bytes are left.

@@ -39,7 +39,7 @@ impl Rope {
         let key = |name: &str| format!("{architecture}.rope.{name}");
         let theta = metadata.number(&key("freq_base"))?.map_or(default_theta, shortest);
         if theta <= 0.0 {
-            return Err(bad_value(&key("freq_base"), theta, "more than zero"));
+            return Err(bad_value(&key("freq_base"), theta.to_string(), "more than zero"));
         }
         if let Some(rotated) = metadata.count(&key("dimension_count"))?
             && rotated != head_dim
@@ -90,7 +90,7 @@ fn named_scaling(
         if factor > 0.0 {
             Ok(shortest(factor))
         } else {
-            Err(bad_value(&factor_key, factor, "more than zero"))
+            Err(bad_value(&factor_key, factor.to_string(), "more than zero"))
         }
     };
     match kind {

@@ -77,7 +77,7 @@ impl Vocabulary {
             match id {
                 Some(id) if id as usize >= tokens.len() => Err(bad_value(
                     &key(name),
-                    id,
+                    id.to_string(),
                     &format!("less than the {} tokens there are", tokens.len()),
                 )),
                 id => Ok(id),
