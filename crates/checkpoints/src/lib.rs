@@ -6,6 +6,7 @@ mod folder;
 mod generation_config;
 pub mod gguf;
 mod json;
+mod rewrite;
 mod storage;
 mod stored;
 mod template_functions;

@@ -301,7 +301,7 @@ fn the_written_type_and_the_shards_are_chosen_by_the_caller() {
     let mut seen = Vec::new();
     let out = dir.path().join("out");
     let converted = convert(&builder.write(dir.path()), &out, &options, &mut |p| {
-        seen.push((p.values_done, p.values_total))
+        seen.push((p.values_done, p.values_total));
     })
     .unwrap();
     let folder = ModelFolder::open(&out).unwrap();
@@ -397,10 +397,37 @@ fn stored_rotary_divisors_become_llama3_scaling_or_the_divisors_themselves() {
     assert_eq!(
         folder.config["rope_scaling"],
         json!({
-            "rope_type": "longrope", "short_factor": [1.0, 1.5, 2.5, 3.0], "long_factor": [1.0, 1.5, 2.5, 3.0],
-            "attention_factor": 1.0,
+            "rope_type": "longrope", "factor": 1.0, "attention_factor": 1.0,
+            "short_factor": [1.0, 1.5, 2.5, 3.0], "long_factor": [1.0, 1.5, 2.5, 3.0],
+            "original_max_position_embeddings": 256,
         })
     );
+}
+
+#[test]
+fn divisors_for_short_and_long_texts_are_longrope() {
+    let mut builder = model("llama");
+    builder.set("llama.rope.scaling.original_context_length", Meta::U32(64));
+    builder.set("llama.rope.scaling.attn_factor", Meta::F32(1.19));
+    builder.tensor("rope_factors_short.weight", &[4], Stored::F32, &[1.0, 1.0, 1.1, 1.2]);
+    let short_only = builder.clone();
+    builder.tensor("rope_factors_long.weight", &[4], Stored::F32, &[1.0, 2.0, 3.0, 4.0]);
+    let (_dir, folder, _) = converted(&builder);
+    assert_eq!(
+        folder.config["rope_scaling"],
+        json!({
+            "rope_type": "longrope", "factor": 4.0, "attention_factor": 1.19,
+            "short_factor": [1.0, 1.0, 1.1, 1.2], "long_factor": [1.0, 2.0, 3.0, 4.0],
+            "original_max_position_embeddings": 64,
+        })
+    );
+    let dir = tempdir().unwrap();
+    let error = convert_to(&short_only, dir.path(), ConvertOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("rope_factors_long.weight is missing"), "{error}");
+    let mut builder = model("llama");
+    builder.tensor("rope_freqs.weight", &[4], Stored::F32, &[1.0; 4]);
+    let (_dir, folder, _) = converted(&builder);
+    assert_eq!(folder.config["rope_scaling"], Value::Null);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::architecture::{Family, Sizes};
 use super::error::GgufError;
 use super::file::GgufFile;
 use super::metadata::{Metadata, bad_value, required};
-use super::rope::{Rope, StoredFactors, shortest};
+use super::rope::{Given, Rope, StoredFactors, shortest};
 use super::vocabulary::Vocabulary;
 use crate::stored::StoredType;
 
@@ -58,13 +58,10 @@ impl Source<'_> {
     pub(super) fn config(&self) -> Result<Value, GgufError> {
         let sizes = &self.sizes;
         let default_theta = if self.family == Family::Gemma3 { 1_000_000.0 } else { 10_000.0 };
-        let rope = Rope::read(
-            &self.file.metadata,
-            self.architecture,
-            sizes.head_dim,
-            default_theta,
-            &self.factors,
-        )?;
+        let context = self.context_length()?;
+        let given =
+            Given { head_dim: sizes.head_dim, context, default_theta, factors: &self.factors };
+        let rope = Rope::read(&self.file.metadata, self.architecture, &given)?;
         let epsilon_key = self.key("attention.layer_norm_rms_epsilon");
         let epsilon = required(self.metadata().number(&epsilon_key)?, &epsilon_key)?;
         let dtype = self.dtype.torch_name();
@@ -76,7 +73,7 @@ impl Source<'_> {
             "hidden_size": sizes.hidden,
             "initializer_range": 0.02,
             "intermediate_size": sizes.feed_forward,
-            "max_position_embeddings": self.context_length()?,
+            "max_position_embeddings": context,
             "num_attention_heads": sizes.heads,
             "num_hidden_layers": sizes.layers,
             "num_key_value_heads": sizes.key_value_heads,
@@ -102,7 +99,10 @@ impl Source<'_> {
     /// Longest text the model was made for.
     pub(super) fn context_length(&self) -> Result<usize, GgufError> {
         let key = self.key("context_length");
-        required(self.metadata().count(&key)?, &key)
+        match required(self.metadata().count(&key)?, &key)? {
+            0 => Err(bad_value(&key, "0", "at least 1")),
+            context => Ok(context),
+        }
     }
 
     fn llama(&self) -> Map<String, Value> {

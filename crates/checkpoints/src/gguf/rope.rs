@@ -23,6 +23,19 @@ pub(super) struct StoredFactors {
     pub(super) long: Option<Vec<f32>>,
 }
 
+/// What the rotary settings depend on besides their own metadata.
+#[derive(Debug)]
+pub(super) struct Given<'a> {
+    /// Dimension of a head.
+    pub(super) head_dim: usize,
+    /// Longest text.
+    pub(super) context: usize,
+    /// Base where the metadata names none.
+    pub(super) default_theta: f64,
+    /// Divisors stored as tensors.
+    pub(super) factors: &'a StoredFactors,
+}
+
 /// Llama 3.1 and later were extended from this length, which their GGUF files do not say.
 const LLAMA3_ORIGINAL_LENGTH: usize = 8192;
 const LLAMA3_LOW: f64 = 1.0;
@@ -32,22 +45,21 @@ impl Rope {
     pub(super) fn read(
         metadata: &Metadata,
         architecture: &str,
-        head_dim: usize,
-        default_theta: f64,
-        factors: &StoredFactors,
+        given: &Given<'_>,
     ) -> Result<Self, GgufError> {
         let key = |name: &str| format!("{architecture}.rope.{name}");
-        let theta = metadata.number(&key("freq_base"))?.map_or(default_theta, shortest);
+        let theta = metadata.number(&key("freq_base"))?.map_or(given.default_theta, shortest);
         if theta <= 0.0 {
             return Err(bad_value(&key("freq_base"), theta.to_string(), "more than zero"));
         }
         if let Some(rotated) = metadata.count(&key("dimension_count"))?
-            && rotated != head_dim
+            && rotated != given.head_dim
         {
-            let detail = format!("{rotated} of {head_dim} dimensions of a head are rotated");
+            let detail =
+                format!("{rotated} of {} dimensions of a head are rotated", given.head_dim);
             return Err(GgufError::Unsupported { what: "partial rotation", detail });
         }
-        let stored = stored_scaling(metadata, &key, theta, head_dim, factors)?;
+        let stored = stored_scaling(metadata, &key, theta, given)?;
         let scaling = match stored {
             Some(scaling) => Some(scaling),
             None => named_scaling(metadata, &key)?,
@@ -121,32 +133,39 @@ fn stored_scaling(
     metadata: &Metadata,
     key: &impl Fn(&str) -> String,
     theta: f64,
-    head_dim: usize,
-    factors: &StoredFactors,
+    given: &Given<'_>,
 ) -> Result<Option<Map<String, Value>>, GgufError> {
-    let original = metadata.count(&key("scaling.original_context_length"))?;
+    let (factors, half) = (given.factors, given.head_dim / 2);
+    let original =
+        metadata.count(&key("scaling.original_context_length"))?.filter(|length| *length > 0);
     for (factors, tensor) in [
         (&factors.all, "rope_freqs.weight"),
         (&factors.short, "rope_factors_short.weight"),
         (&factors.long, "rope_factors_long.weight"),
     ] {
         if let Some(list) = factors
-            && list.len() != head_dim / 2
+            && list.len() != half
         {
-            let (found, expected) = (vec![list.len()], vec![head_dim / 2]);
+            let (found, expected) = (vec![list.len()], vec![half]);
             return Err(GgufError::WrongShape { tensor: tensor.to_owned(), found, expected });
         }
     }
     if let Some(all) = &factors.all {
-        let length = original.unwrap_or(LLAMA3_ORIGINAL_LENGTH);
+        if all.iter().all(|divisor| *divisor == 1.0) {
+            return Ok(None);
+        }
+        let llama3 = llama3(all, theta, original.unwrap_or(LLAMA3_ORIGINAL_LENGTH));
+        // The same divisors for every length, whatever length counts as the original one.
         return Ok(Some(
-            llama3(all, theta, length).unwrap_or_else(|| longrope(all, all, original, Some(1.0))),
+            llama3.unwrap_or_else(|| longrope(all, all, given.context, 1.0, Some(1.0))),
         ));
     }
     match (&factors.short, &factors.long) {
         (Some(short), Some(long)) => {
-            let attention = metadata.number(&key("scaling.attn_factor"))?;
-            Ok(Some(longrope(short, long, original, attention.map(shortest))))
+            let attention = metadata.number(&key("scaling.attn_factor"))?.map(shortest);
+            let original = original.unwrap_or(given.context);
+            let factor = given.context as f64 / original as f64;
+            Ok(Some(longrope(short, long, original, factor, attention)))
         }
         (None, None) => Ok(None),
         (short, _) => {
@@ -191,19 +210,19 @@ fn llama3(factors: &[f32], theta: f64, original: usize) -> Option<Map<String, Va
 fn longrope(
     short: &[f32],
     long: &[f32],
-    original: Option<usize>,
+    original: usize,
+    factor: f64,
     attention: Option<f64>,
 ) -> Map<String, Value> {
     let list =
         |factors: &[f32]| factors.iter().map(|&f| shortest(f64::from(f))).collect::<Vec<_>>();
     let mut scaling = object(json!({
         "rope_type": "longrope",
+        "factor": factor,
         "short_factor": list(short),
         "long_factor": list(long),
+        "original_max_position_embeddings": original,
     }));
-    if let Some(length) = original {
-        scaling.insert("original_max_position_embeddings".into(), length.into());
-    }
     if let Some(attention) = attention {
         scaling.insert("attention_factor".into(), attention.into());
     }
