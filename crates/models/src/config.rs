@@ -1,5 +1,6 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
+use bestof_positional::Rope;
 use serde_json::Value;
 
 use crate::error::ModelError;
@@ -18,8 +19,8 @@ pub enum Activation {
 pub struct LayerConfig {
     /// How many tokens attention looks at, the current one included; `None` is all.
     pub window: Option<usize>,
-    /// Which of [`DecoderConfig::ropes`] turns this layer's queries and keys.
-    pub rope: usize,
+    /// Which of [`DecoderConfig::ropes`] turns this layer's queries and keys; `None` is none.
+    pub rope: Option<usize>,
 }
 
 /// The shape of a decoder. Comes from a Hugging Face `config.json` through
@@ -70,14 +71,15 @@ pub struct DecoderConfig {
     pub tied_embeddings: bool,
     /// The layers, from the embeddings up.
     pub layers: Vec<LayerConfig>,
+    /// The rotary bases the layers refer to.
+    pub ropes: Vec<Rope>,
 }
 
 impl DecoderConfig {
     /// The configuration in a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// [`ModelError::UnknownModelType`], [`ModelError::MissingField`] or
-    /// [`ModelError::InvalidField`].
+    /// [`ModelError::UnknownModelType`], [`ModelError::InvalidField`] or [`ModelError::Rope`].
     pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
         crate::family::read(config)
     }
@@ -85,5 +87,32 @@ impl DecoderConfig {
     /// The number of query heads that share a key head.
     pub fn group_size(&self) -> usize {
         self.num_heads / self.num_kv_heads
+    }
+
+    /// The windows that layers have, each once.
+    pub fn windows(&self) -> Vec<Option<usize>> {
+        let mut windows: Vec<_> = self.layers.iter().map(|layer| layer.window).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
+    /// Checks that the sizes fit each other.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidField`] names the field.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let refuse = |field: &str, found: usize, expected: String| {
+            let (field, found) = (field.to_owned(), found.to_string());
+            Err(ModelError::InvalidField { field, found, expected })
+        };
+        if self.num_kv_heads == 0 || !self.num_heads.is_multiple_of(self.num_kv_heads) {
+            let expected = format!("a divisor of num_attention_heads, {}", self.num_heads);
+            return refuse("num_key_value_heads", self.num_kv_heads, expected);
+        }
+        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
+            return refuse("head_dim", self.head_dim, "an even number".to_owned());
+        }
+        Ok(())
     }
 }

@@ -12,14 +12,6 @@ pub enum ModelError {
         /// The values that are read.
         known: Vec<&'static str>,
     },
-    /// `config.json` lacks a field that has no default.
-    #[error("config.json of a `{model_type}` model lacks `{field}`; add it")]
-    MissingField {
-        /// The model type.
-        model_type: String,
-        /// The field.
-        field: &'static str,
-    },
     /// A field of `config.json` has a value that makes no model.
     #[error("config.json: `{field}` is {found}, expected {expected}")]
     InvalidField {
@@ -30,6 +22,12 @@ pub enum ModelError {
         /// What it should be.
         expected: String,
     },
+    /// The RoPE settings of `config.json` make no basis.
+    #[error("config.json: {0}")]
+    Rope(#[from] bestof_positional::RopeError),
+    /// Reading or writing a checkpoint failed.
+    #[error(transparent)]
+    Checkpoint(#[from] bestof_checkpoints::CheckpointError),
     /// The checkpoint lacks a tensor the configuration calls for.
     #[error("the checkpoint has no tensor `{name}`; config.json calls for it with shape {shape:?}")]
     MissingTensor {
@@ -120,6 +118,24 @@ pub enum ModelError {
         found: f64,
         /// What it should be.
         expected: &'static str,
+    },
+    /// A field of `adapter_config.json` says what is not read here.
+    #[error("adapter_config.json: {field} is {found}, expected {expected}")]
+    AdapterField {
+        /// The field.
+        field: String,
+        /// Its value.
+        found: String,
+        /// What is read.
+        expected: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// Adapters are attached already, or there are none.
     #[error("{found}; {mend}")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// The gradients of a model's trainable parameters, by parameter name.
 ///
@@ -76,6 +76,13 @@ impl Gradients {
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
+}
+
+/// A flat tensor with these values, without automatic differentiation: what
+/// [`crate::Trainable::update_parameters`] takes back.
+pub fn tensor_from(values: &[f32], device: &Device) -> Tensor<1> {
+    let data = TensorData::new(values.to_vec(), [values.len()]);
+    Tensor::from_data(data, &device.clone().without_autodiff())
 }
 
 impl IntoIterator for Gradients {

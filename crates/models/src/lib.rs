@@ -1,20 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod block;
 mod causal_lm;
 mod config;
+mod decoder;
 mod device;
+mod draw;
 mod error;
 mod family;
 mod forest;
+mod generate;
 mod gradients;
+mod kv_cache;
+mod mask;
+mod plan;
+mod random;
+mod rotary;
 mod sampling;
+mod vocabulary;
 
-pub use causal_lm::{BackwardFn, CausalLm, ForwardOptions, ForwardPass, ParameterInfo, Trainable};
-pub use config::{Activation, DecoderConfig, LayerConfig};
 /// The device that a model lies on, as `burn` has it.
 pub use burn::tensor::Device;
+pub use causal_lm::{BackwardFn, CausalLm, ForwardOptions, ForwardPass, ParameterInfo, Trainable};
+pub use config::{Activation, DecoderConfig, LayerConfig};
+pub use decoder::{Decoder, LoraConfig};
 pub use device::{DeviceError, open_device};
 pub use error::ModelError;
+pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TokenForest, TokenTree, Wanted};
-pub use gradients::Gradients;
+pub use gradients::{Gradients, tensor_from};
 pub use sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};

@@ -1,0 +1,19 @@
+//! The parts decoders are made of.
+
+pub(crate) mod attention;
+pub(crate) mod layer;
+pub(crate) mod mlp;
+pub(crate) mod norm;
+pub(crate) mod projection;
+
+use crate::causal_lm::ForwardOptions;
+use crate::config::DecoderConfig;
+
+/// What every part of a forward pass needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) config: &'a DecoderConfig,
+    pub(crate) options: ForwardOptions,
+    /// The layer, so that each draws dropout masks of its own.
+    pub(crate) layer: usize,
+}

@@ -1,0 +1,100 @@
+//! Grouped-query attention: projections to heads, and a block of queries against its keys.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, activation::softmax};
+
+use super::Pass;
+use super::norm::RmsNorm;
+use super::projection::Projection;
+use crate::rotary::Rotation;
+
+/// Queries, keys and values by head, rotated; queries are scaled already.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    /// `[rows, heads, head_dim]`
+    pub(crate) q: Tensor<3>,
+    /// `[rows, kv_heads, head_dim]`
+    pub(crate) k: Tensor<3>,
+    /// `[rows, kv_heads, head_dim]`
+    pub(crate) v: Tensor<3>,
+}
+
+/// The projections of attention, and Gemma 3's norms of queries and keys.
+#[derive(Module, Debug)]
+pub(crate) struct Attention {
+    pub(crate) q_proj: Projection,
+    pub(crate) k_proj: Projection,
+    pub(crate) v_proj: Projection,
+    pub(crate) o_proj: Projection,
+    pub(crate) q_norm: Option<RmsNorm>,
+    pub(crate) k_norm: Option<RmsNorm>,
+}
+
+impl Attention {
+    /// Queries, keys and values of the rows `x`, `[rows, width]`.
+    pub(crate) fn heads(
+        &self,
+        x: Tensor<2>,
+        rotation: Option<&Rotation>,
+        pass: &Pass<'_>,
+    ) -> Heads {
+        let config = pass.config;
+        let [rows, _] = x.dims();
+        let split = |y: Tensor<2>, heads: usize| y.reshape([rows * heads, config.head_dim]);
+        let norm = |norm: &Option<RmsNorm>, y: Tensor<2>| match norm {
+            Some(norm) => norm.forward(y, config.rms_norm_eps, config.norm_offset),
+            None => y,
+        };
+        let q = split(self.q_proj.forward(x.clone(), pass, 0), config.num_heads);
+        let k = split(self.k_proj.forward(x.clone(), pass, 1), config.num_kv_heads);
+        let v = split(self.v_proj.forward(x, pass, 2), config.num_kv_heads);
+        let (q, k) = (norm(&self.q_norm, q), norm(&self.k_norm, k));
+        let whole = |y: Tensor<2>, heads: usize| y.reshape([rows, heads, config.head_dim]);
+        let v = whole(v, config.num_kv_heads);
+        match rotation {
+            Some(rotation) => Heads {
+                q: rotation.turn_queries(q, config.num_heads),
+                k: rotation.turn_keys(k, config.num_kv_heads),
+                v,
+            },
+            None => Heads {
+                q: whole(q.mul_scalar(config.attention_scale), config.num_heads),
+                k: whole(k, config.num_kv_heads),
+                v,
+            },
+        }
+    }
+}
+
+/// What a block of queries takes from its keys.
+///
+/// ```text
+/// softmax(cap(q k^T) + mask) v,   cap(s) = c tanh(s / c)
+/// ```
+///
+/// # Shapes
+/// - `q`: `[kv_heads, group, rows, head_dim]`, scaled
+/// - `k`, `v`: `[kv_heads, 1, keys, head_dim]`
+/// - `mask`: `[rows, keys]`, added to the scores
+/// - returns `[kv_heads, group, rows, head_dim]`
+pub(crate) fn attend(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: Option<Tensor<2>>,
+    softcap: Option<f64>,
+) -> Tensor<4> {
+    let mut scores = soft_cap(q.matmul(k.transpose()), softcap);
+    if let Some(mask) = mask {
+        scores = scores.add(mask.unsqueeze());
+    }
+    softmax(scores, 3).matmul(v)
+}
+
+/// `c tanh(x / c)`.
+pub(crate) fn soft_cap<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
+    match cap {
+        Some(cap) => x.div_scalar(cap).tanh().mul_scalar(cap),
+        None => x,
+    }
+}

@@ -1,0 +1,219 @@
+//! Drawing one token from logits.
+
+use crate::sampling::SamplingConfig;
+
+/// A drawn token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Draw {
+    pub(crate) token: u32,
+    /// Its log-probability under the softmax of the logits.
+    pub(crate) logprob: f32,
+    /// Its log-probability under the distribution it was drawn from.
+    pub(crate) sampling_logprob: f32,
+}
+
+/// The token that `uniform`, in [0, 1), falls on.
+///
+/// Cuts are applied in the order of transformers: temperature, top-k, top-p, min-p. Among equal
+/// logits the smaller token id counts as the likelier.
+pub(crate) fn draw(logits: &[f32], config: &SamplingConfig, uniform: f64) -> Draw {
+    let best = likeliest(logits);
+    let max = logits.get(best).copied().unwrap_or(0.0);
+    let log_sum = log_sum_exp(logits, max, 1.0);
+    let logprob = |token: usize| logits[token] - max - log_sum as f32;
+    if config.temperature == 0.0 {
+        let logprob = logprob(best);
+        return Draw { token: best as u32, logprob, sampling_logprob: 0.0 };
+    }
+    let scale = config.temperature.recip();
+    let kept = kept_tokens(logits, config, max, scale);
+    let weight = |token: usize| (f64::from(logits[token] - max) * scale).exp();
+    let total: f64 = match &kept {
+        Some(kept) => kept.iter().map(|&token| weight(token as usize)).sum(),
+        None => log_sum_exp(logits, max, scale).exp(),
+    };
+    let token = match &kept {
+        Some(kept) => pick(kept.iter().map(|&t| t as usize), weight, uniform * total),
+        None => pick(0..logits.len(), weight, uniform * total),
+    };
+    let token = token.unwrap_or(best);
+    let sampling_logprob = (f64::from(logits[token] - max) * scale - total.ln()) as f32;
+    Draw { token: token as u32, logprob: logprob(token), sampling_logprob }
+}
+
+/// The first of the largest logits.
+fn likeliest(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = token;
+        }
+    }
+    best
+}
+
+/// `ln sum_v exp((l_v - max) scale)`.
+fn log_sum_exp(logits: &[f32], max: f32, scale: f64) -> f64 {
+    let scale = scale as f32;
+    // Partial sums in f32 are short enough to lose nothing that matters.
+    let sum: f64 = logits
+        .chunks(256)
+        .map(|chunk| f64::from(chunk.iter().map(|l| ((l - max) * scale).exp()).sum::<f32>()))
+        .sum();
+    sum.ln()
+}
+
+/// The first token at which the running sum of weights passes `point`; the last one with a weight
+/// if rounding keeps it from getting there.
+fn pick(
+    tokens: impl Iterator<Item = usize>,
+    weight: impl Fn(usize) -> f64,
+    point: f64,
+) -> Option<usize> {
+    let mut sum = 0.0;
+    let mut last = None;
+    for token in tokens {
+        let weight = weight(token);
+        if weight > 0.0 {
+            sum += weight;
+            last = Some(token);
+            if sum > point {
+                break;
+            }
+        }
+    }
+    last
+}
+
+/// The tokens that the cuts leave, likeliest first; `None` if nothing is cut.
+fn kept_tokens(logits: &[f32], config: &SamplingConfig, max: f32, scale: f64) -> Option<Vec<u32>> {
+    let top_k = config.top_k.filter(|&k| k < logits.len());
+    let top_p = config.top_p.filter(|&p| p < 1.0);
+    let min_p = config.min_p.filter(|&p| p > 0.0);
+    if top_k.is_none() && top_p.is_none() && min_p.is_none() {
+        return None;
+    }
+    let by_logit =
+        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let mut kept: Vec<u32> = (0..logits.len() as u32).collect();
+    if let Some(k) = top_k {
+        kept.select_nth_unstable_by(k - 1, by_logit);
+        kept.truncate(k);
+    }
+    let exponent = |token: u32| f64::from(logits[token as usize] - max) * scale;
+    if let Some(p) = top_p {
+        // Tokens this far below the likeliest hold less than 1e-9 of the mass together.
+        let floor = -((logits.len() as f64).ln() + 21.0);
+        let total: f64 = kept.iter().map(|&token| exponent(token).exp()).sum();
+        kept.retain(|&token| exponent(token) > floor);
+        kept.sort_unstable_by(by_logit);
+        let mut sum = 0.0;
+        let count = kept
+            .iter()
+            .position(|&token| {
+                sum += exponent(token).exp();
+                sum >= p * total
+            })
+            .map_or(kept.len(), |at| at + 1);
+        kept.truncate(count);
+    }
+    if let Some(p) = min_p {
+        let floor = p.ln();
+        kept.retain(|&token| exponent(token) >= floor);
+    }
+    if top_p.is_none() {
+        kept.sort_unstable_by(by_logit);
+    }
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits of the probabilities 0.4, 0.3, 0.2, 0.1, in the order 2, 0, 3, 1.
+    fn hand() -> Vec<f32> {
+        [0.3_f32, 0.1, 0.4, 0.2].iter().map(|p| p.ln() + 5.0).collect()
+    }
+
+    fn kept(config: &SamplingConfig) -> Vec<u32> {
+        let logits = hand();
+        kept_tokens(&logits, config, logits[2], config.temperature.recip())
+            .unwrap_or_else(|| vec![2, 0, 3, 1])
+    }
+
+    #[test]
+    fn top_k_keeps_the_likeliest() {
+        let with = |k| SamplingConfig { top_k: Some(k), ..SamplingConfig::default() };
+        assert_eq!(kept(&with(1)), [2]);
+        assert_eq!(kept(&with(3)), [2, 0, 3]);
+        assert_eq!(kept(&with(9)), [2, 0, 3, 1]);
+    }
+
+    #[test]
+    fn top_p_keeps_what_first_reaches_the_sum() {
+        let with = |p| SamplingConfig { top_p: Some(p), ..SamplingConfig::default() };
+        assert_eq!(kept(&with(0.05)), [2]);
+        assert_eq!(kept(&with(0.41)), [2, 0]);
+        assert_eq!(kept(&with(0.69)), [2, 0]);
+        assert_eq!(kept(&with(0.71)), [2, 0, 3]);
+        assert_eq!(kept(&with(1.0)), [2, 0, 3, 1]);
+    }
+
+    #[test]
+    fn top_p_counts_within_top_k() {
+        // Of 0.4 and 0.3 the first holds 0.571.
+        let with = |p| SamplingConfig { top_k: Some(2), top_p: Some(p), ..Default::default() };
+        assert_eq!(kept(&with(0.57)), [2]);
+        assert_eq!(kept(&with(0.58)), [2, 0]);
+    }
+
+    #[test]
+    fn min_p_is_relative_to_the_likeliest() {
+        let with = |p| SamplingConfig { min_p: Some(p), ..SamplingConfig::default() };
+        assert_eq!(kept(&with(0.76)), [2]);
+        assert_eq!(kept(&with(0.74)), [2, 0]);
+        assert_eq!(kept(&with(0.26)), [2, 0, 3]);
+        assert_eq!(kept(&with(0.2)), [2, 0, 3, 1]);
+    }
+
+    #[test]
+    fn temperature_comes_before_the_cuts() {
+        // At temperature 1/2 the probabilities are 16, 9, 4, 1 of 30.
+        let config = SamplingConfig { temperature: 0.5, top_p: Some(0.8), ..Default::default() };
+        assert_eq!(kept(&config), [2, 0]);
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        let logits = hand();
+        let config = SamplingConfig::default();
+        let count = 1000;
+        let mut seen = [0; 4];
+        for i in 0..count {
+            let drawn = draw(&logits, &config, (f64::from(i) + 0.5) / f64::from(count));
+            seen[drawn.token as usize] += 1;
+            assert!((drawn.logprob - drawn.sampling_logprob).abs() < 1e-6);
+        }
+        assert_eq!(seen, [300, 100, 400, 200]);
+    }
+
+    #[test]
+    fn log_probabilities_are_those_of_both_distributions() {
+        let logits = hand();
+        let config = SamplingConfig { temperature: 0.5, top_k: Some(2), ..Default::default() };
+        let drawn = draw(&logits, &config, 0.99);
+        assert_eq!(drawn.token, 0);
+        assert!((drawn.logprob - 0.3_f32.ln()).abs() < 1e-6);
+        assert!((drawn.sampling_logprob - (9.0_f32 / 25.0).ln()).abs() < 1e-6);
+        let greedy = draw(&logits, &SamplingConfig::greedy(1), 0.99);
+        assert_eq!((greedy.token, greedy.sampling_logprob), (2, 0.0));
+    }
+
+    #[test]
+    fn ties_go_to_the_smaller_id() {
+        assert_eq!(draw(&[1.0, 3.0, 3.0], &SamplingConfig::greedy(1), 0.0).token, 1);
+        let config = SamplingConfig { top_k: Some(1), ..SamplingConfig::default() };
+        assert_eq!(draw(&[1.0, 3.0, 3.0], &config, 0.999).token, 1);
+    }
+}

@@ -1,0 +1,178 @@
+//! Keys and values of what was computed before: a prompt's, shared by its samples, and each
+//! sample's own.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, activation::softmax};
+
+use crate::block::attention::{Heads, attend, soft_cap};
+use crate::config::DecoderConfig;
+use crate::mask::{CausalMasks, first_key};
+
+/// Keys and values of one layer, with room to grow in `ROWS`, the dimension of positions.
+#[derive(Debug, Clone)]
+struct Pair<const D: usize> {
+    k: Tensor<D>,
+    v: Tensor<D>,
+}
+
+/// The keys and values of a prompt in one layer, `[kv_heads, positions, head_dim]`.
+#[derive(Debug)]
+pub(crate) struct PromptLayer {
+    pair: Pair<3>,
+    filled: usize,
+}
+
+impl PromptLayer {
+    /// Room for `positions`.
+    pub(crate) fn new(config: &DecoderConfig, positions: usize, like: &Tensor<2>) -> Self {
+        let shape = [config.num_kv_heads, positions, config.head_dim];
+        let zeros = || Tensor::zeros(shape, (&like.device(), like.dtype()));
+        Self { pair: Pair { k: zeros(), v: zeros() }, filled: 0 }
+    }
+
+    /// Adds the next rows and returns what they take from all rows up to themselves,
+    /// `[rows, heads * head_dim]`.
+    pub(crate) fn extend(
+        &mut self,
+        heads: Heads,
+        masks: &CausalMasks,
+        config: &DecoderConfig,
+    ) -> Tensor<2> {
+        let (groups, kv, dim) = (config.group_size(), config.num_kv_heads, config.head_dim);
+        let [rows, ..] = heads.q.dims();
+        let span = self.filled..self.filled + rows;
+        self.filled = span.end;
+        append(&mut self.pair.k, heads.k.swap_dims(0, 1), &span);
+        append(&mut self.pair.v, heads.v.swap_dims(0, 1), &span);
+        let q = heads.q.reshape([rows, kv, groups, dim]).permute([1, 2, 0, 3]);
+        let parts: Vec<Tensor<2>> = masks
+            .blocks(span.clone())
+            .into_iter()
+            .map(|block| {
+                let own = block.rows.start - span.start..block.rows.end - span.start;
+                let taken = own.len();
+                let keys = |x: &Tensor<3>| {
+                    x.clone().slice_dim(1, block.keys.clone()).unsqueeze_dim::<4>(1)
+                };
+                let part = attend(
+                    q.clone().slice_dim(2, own),
+                    keys(&self.pair.k),
+                    keys(&self.pair.v),
+                    block.mask,
+                    config.attention_softcap,
+                );
+                part.permute([2, 0, 1, 3]).reshape([taken, kv * groups * dim])
+            })
+            .collect();
+        Tensor::cat(parts, 0)
+    }
+}
+
+/// Writes `rows` into their place; in place as long as nobody else holds the cache.
+fn append<const D: usize>(cache: &mut Tensor<D>, rows: Tensor<D>, span: &Range<usize>) {
+    let mut ranges: [Range<usize>; D] = cache.dims().map(|size| 0..size);
+    ranges[D - 2] = span.clone();
+    cache.inplace(|cache| cache.slice_assign(ranges, rows));
+}
+
+/// The keys and values of the sequences being decoded, in one layer,
+/// `[sequences, kv_heads, steps, head_dim]`.
+#[derive(Debug)]
+pub(crate) struct SuffixLayer {
+    pair: Pair<4>,
+}
+
+/// Steps there is room for at first.
+const FIRST_STEPS: usize = 32;
+
+/// Sequences that continue the same prompt: a range of the batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) members: Range<usize>,
+    pub(crate) prompt: usize,
+}
+
+impl SuffixLayer {
+    /// Room for the first steps of `sequences`.
+    pub(crate) fn new(config: &DecoderConfig, sequences: usize, like: &Tensor<2>) -> Self {
+        let shape = [sequences, config.num_kv_heads, FIRST_STEPS, config.head_dim];
+        let zeros = || Tensor::zeros(shape, (&like.device(), like.dtype()));
+        Self { pair: Pair { k: zeros(), v: zeros() } }
+    }
+
+    /// Keeps the sequences at these places of the batch only.
+    pub(crate) fn keep(&mut self, places: &Tensor<1, burn::tensor::Int>) {
+        self.pair.k.inplace(|k| k.select(0, places.clone()));
+        self.pair.v.inplace(|v| v.select(0, places.clone()));
+    }
+
+    /// Adds the keys and values of step `step` and returns what each sequence takes from its
+    /// prompt and its own steps, `[sequences, heads * head_dim]`.
+    pub(crate) fn step(
+        &mut self,
+        heads: Heads,
+        step: usize,
+        groups: &[Group],
+        prompts: &[PromptLayer],
+        window: Option<usize>,
+        config: &DecoderConfig,
+    ) -> Tensor<2> {
+        let (group, kv, dim) = (config.group_size(), config.num_kv_heads, config.head_dim);
+        let [sequences, ..] = heads.q.dims();
+        self.make_room(step);
+        append(&mut self.pair.k, heads.k.unsqueeze_dim(2), &(step..step + 1));
+        append(&mut self.pair.v, heads.v.unsqueeze_dim(2), &(step..step + 1));
+        let own = first_key(step, window)..step + 1;
+        let k = self.pair.k.clone().slice_dim(2, own.clone());
+        let v = self.pair.v.clone().slice_dim(2, own.clone());
+        let q = heads.q.reshape([sequences, kv, group, dim]);
+        let own_scores = q.clone().matmul(k.transpose());
+
+        let mut prompt_parts = Vec::with_capacity(groups.len());
+        let mut own_probabilities = Vec::with_capacity(groups.len());
+        for Group { members, prompt } in groups {
+            let count = members.len();
+            let prompt = &prompts[*prompt];
+            let seen = first_key(prompt.filled + step, window).min(prompt.filled)..prompt.filled;
+            // Sequence, kv head, group, entry -> kv head, sequence and group, entry: all samples
+            // of a prompt meet its keys in one product.
+            let fold = |x: Tensor<4>, width: usize| -> Tensor<3> {
+                x.slice_dim(0, members.clone()).swap_dims(0, 1).reshape([kv, count * group, width])
+            };
+            let unfold = |x: Tensor<3>, width: usize| -> Tensor<4> {
+                x.reshape([kv, count, group, width]).swap_dims(0, 1)
+            };
+            let keys = prompt.pair.k.clone().slice_dim(1, seen.clone());
+            let values = prompt.pair.v.clone().slice_dim(1, seen.clone());
+            let scores = Tensor::cat(
+                vec![
+                    fold(q.clone(), dim).matmul(keys.transpose()),
+                    fold(own_scores.clone(), own.len()),
+                ],
+                2,
+            );
+            let probabilities = softmax(soft_cap(scores, config.attention_softcap), 2);
+            let split = seen.len();
+            let of_prompt = probabilities.clone().slice_dim(2, 0..split);
+            prompt_parts.push(unfold(of_prompt.matmul(values), dim));
+            let of_own = probabilities.slice_dim(2, split..split + own.len());
+            own_probabilities.push(unfold(of_own, own.len()));
+        }
+        let prompt_part = Tensor::cat(prompt_parts, 0);
+        let own_part = Tensor::cat(own_probabilities, 0).matmul(v);
+        prompt_part.add(own_part).reshape([sequences, kv * group * dim])
+    }
+
+    fn make_room(&mut self, step: usize) {
+        let [sequences, kv, room, dim] = self.pair.k.dims();
+        if step < room {
+            return;
+        }
+        let more = [sequences, kv, room, dim];
+        for x in [&mut self.pair.k, &mut self.pair.v] {
+            let zeros = Tensor::zeros(more, (&x.device(), x.dtype()));
+            x.inplace(|x| Tensor::cat(vec![x, zeros], 2));
+        }
+    }
+}

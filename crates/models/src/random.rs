@@ -1,0 +1,64 @@
+//! Random numbers that depend on their seed and on nothing else.
+
+/// A stream of random numbers: SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable
+/// pseudorandom number generators").
+///
+/// Own code, so that a seed gives the same samples whatever version of anything is installed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random {
+    state: u64,
+}
+
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Random {
+    /// The stream that belongs to a sequence of numbers, such as seed and sample.
+    pub(crate) fn keyed(keys: &[u64]) -> Self {
+        let mut stream = Self { state: GOLDEN };
+        for &key in keys {
+            stream.state = stream.next_u64() ^ key;
+        }
+        stream
+    }
+
+    /// The next 64 bits.
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(GOLDEN);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// The next number in [0, 1).
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_give_streams_of_their_own() {
+        let first = |keys: &[u64]| Random::keyed(keys).next_u64();
+        assert_eq!(first(&[1, 2]), first(&[1, 2]));
+        assert_ne!(first(&[1, 2]), first(&[2, 1]));
+        assert_ne!(first(&[1]), first(&[1, 0]));
+        assert_ne!(first(&[0, 1]), first(&[0, 2]));
+    }
+
+    #[test]
+    fn uniform_numbers_have_the_moments_of_the_uniform_distribution() {
+        let mut random = Random::keyed(&[7]);
+        let n = 100_000;
+        let values: Vec<f64> = (0..n).map(|_| random.uniform()).collect();
+        let mean = values.iter().sum::<f64>() / f64::from(n);
+        let square = values.iter().map(|v| v * v).sum::<f64>() / f64::from(n);
+        // Five standard errors: 5 * sqrt(1/12 / n) and 5 * sqrt(4/45 / n).
+        assert!((mean - 0.5).abs() < 0.0046, "{mean}");
+        assert!((square - 1.0 / 3.0).abs() < 0.0048, "{square}");
+        assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
+    }
+}

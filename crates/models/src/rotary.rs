@@ -1,0 +1,192 @@
+//! Rotary positions as tensors: tables of cosines and sines, and the turning of heads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bestof_positional::{Rope, RopeTable, RotaryLayout};
+use burn::tensor::Tensor;
+
+use crate::block::projection::host_tensor;
+
+/// The rotation of the rows of a pass: `x C + (x P) S`, where `P` exchanges the two entries of
+/// each pair and negates one. One product and two multiplications, whatever the layout.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotation {
+    /// `[rows, 1, head_dim]`, the attention scale in it
+    q_cos: Tensor<3>,
+    q_sin: Tensor<3>,
+    k_cos: Tensor<3>,
+    k_sin: Tensor<3>,
+    /// `[head_dim, head_dim]`
+    exchange: Tensor<2>,
+}
+
+impl Rotation {
+    /// The queries `[rows * heads, head_dim]` turned and scaled, `[rows, heads, head_dim]`.
+    pub(crate) fn turn_queries(&self, x: Tensor<2>, heads: usize) -> Tensor<3> {
+        self.turn(x, heads, &self.q_cos, &self.q_sin)
+    }
+
+    /// The keys `[rows * heads, head_dim]` turned, `[rows, heads, head_dim]`.
+    pub(crate) fn turn_keys(&self, x: Tensor<2>, heads: usize) -> Tensor<3> {
+        self.turn(x, heads, &self.k_cos, &self.k_sin)
+    }
+
+    fn turn(&self, x: Tensor<2>, heads: usize, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
+        let [rows, _, head_dim] = cos.dims();
+        let shape = [rows, heads, head_dim];
+        let exchanged = x.clone().matmul(self.exchange.clone()).reshape(shape);
+        x.reshape(shape).mul(cos.clone()).add(exchanged.mul(sin.clone()))
+    }
+}
+
+/// The positions that were seen so far, for one table.
+#[derive(Debug)]
+struct CachedRows {
+    rope: usize,
+    key: usize,
+    table: RopeTable,
+    /// `[positions, pairs]`
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+/// The rotary bases of a model, with their tables kept between passes.
+#[derive(Debug)]
+pub(crate) struct Rotary {
+    ropes: Vec<Rope>,
+    layout: RotaryLayout,
+    head_dim: usize,
+    scale: f64,
+    cache: Mutex<Vec<Arc<CachedRows>>>,
+}
+
+/// Tables kept: a basis that depends on the length makes a new one for every length.
+const KEPT: usize = 8;
+
+impl Rotary {
+    /// Tables for heads of `head_dim`, whose scores are multiplied by `scale`.
+    pub(crate) fn new(ropes: Vec<Rope>, layout: RotaryLayout, head_dim: usize, scale: f64) -> Self {
+        Self { ropes, layout, head_dim, scale, cache: Mutex::new(Vec::new()) }
+    }
+
+    /// The rotations, one a basis, of rows that stand at a position in a sequence of a length:
+    /// `(position, length)` each. Like transformers, a basis that depends on the length takes
+    /// that of the sequence as it is now.
+    pub(crate) fn rotations(&self, rows: &[(usize, usize)], like: &Tensor<2>) -> Vec<Rotation> {
+        (0..self.ropes.len()).map(|rope| self.rotation(rope, rows, like)).collect()
+    }
+
+    fn rotation(&self, index: usize, rows: &[(usize, usize)], like: &Tensor<2>) -> Rotation {
+        let rope = &self.ropes[index];
+        let dim = self.head_dim;
+        let pairs = rope.shape().pairs();
+        let mut cos = vec![1.0; rows.len() * dim];
+        let mut sin = vec![0.0; rows.len() * dim];
+        let mut current: Option<(usize, Arc<CachedRows>)> = None;
+        for (row, &(position, length)) in rows.iter().enumerate() {
+            let cached = match &current {
+                Some((of, cached)) if *of == length => cached,
+                _ => {
+                    let cached = self.rows_of(index, length);
+                    &current.insert((length, cached)).1
+                }
+            };
+            let from = position * pairs;
+            for pair in 0..pairs {
+                let (first, second) = self.layout.pair(pair, pairs);
+                let (c, s) = (cached.cos[from + pair], cached.sin[from + pair]);
+                cos[row * dim + first] = c;
+                cos[row * dim + second] = c;
+                sin[row * dim + first] = s;
+                sin[row * dim + second] = s;
+            }
+        }
+        let shape = [rows.len(), 1, dim];
+        let scaled = |x: &[f32], factors: &dyn Fn(usize) -> f64| -> Vec<f32> {
+            x.iter().enumerate().map(|(i, x)| (f64::from(*x) * factors(i)) as f32).collect()
+        };
+        let query = self.amplitudes(rope, rows, true);
+        let key = self.amplitudes(rope, rows, false);
+        let by =
+            |amplitudes: &Option<Vec<f64>>, i: usize| amplitudes.as_ref().map_or(1.0, |a| a[i]);
+        let q = |i: usize| self.scale * by(&query, i);
+        let k = |i: usize| by(&key, i);
+        Rotation {
+            q_cos: host_tensor(scaled(&cos, &q), shape, like),
+            q_sin: host_tensor(scaled(&sin, &q), shape, like),
+            k_cos: host_tensor(scaled(&cos, &k), shape, like),
+            k_sin: host_tensor(scaled(&sin, &k), shape, like),
+            exchange: host_tensor(self.exchange(pairs), [dim, dim], like),
+        }
+    }
+
+    /// What each entry of each row is multiplied by, for a basis whose amplitudes decay.
+    fn amplitudes(&self, rope: &Rope, rows: &[(usize, usize)], query: bool) -> Option<Vec<f64>> {
+        let decay = rope.basis().decay()?;
+        let pairs = rope.shape().pairs();
+        let mut factors = vec![1.0; rows.len() * self.head_dim];
+        for (row, factors) in rows.iter().zip(factors.chunks_mut(self.head_dim)) {
+            let position = row.0 as f64;
+            let scales = if query {
+                decay.query_scale(rope.shape(), position)
+            } else {
+                decay.key_scale(rope.shape(), position)
+            };
+            for (pair, scale) in scales.into_iter().enumerate() {
+                let (first, second) = self.layout.pair(pair, pairs);
+                factors[first] = scale;
+                factors[second] = scale;
+            }
+        }
+        Some(factors)
+    }
+
+    /// `P` of `x C + (x P) S`: entry `second` goes to `first` with a minus, `first` to `second`.
+    fn exchange(&self, pairs: usize) -> Vec<f32> {
+        let mut exchange = vec![0.0; self.head_dim * self.head_dim];
+        for pair in 0..pairs {
+            let (first, second) = self.layout.pair(pair, pairs);
+            exchange[second * self.head_dim + first] = -1.0;
+            exchange[first * self.head_dim + second] = 1.0;
+        }
+        exchange
+    }
+
+    /// Cosines and sines of at least the first `length` positions of sequences of that length.
+    fn rows_of(&self, rope: usize, length: usize) -> Arc<CachedRows> {
+        let basis = &self.ropes[rope];
+        let key = basis.length_key(length);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = cache.iter().position(|rows| rows.rope == rope && rows.key == key);
+        let pairs = basis.shape().pairs();
+        let mut rows = match found.map(|at| cache.remove(at)) {
+            Some(rows) => rows,
+            None => Arc::new(CachedRows {
+                rope,
+                key,
+                table: basis.table(length),
+                cos: Vec::new(),
+                sin: Vec::new(),
+            }),
+        };
+        let have = rows.cos.len() / pairs;
+        if have < length {
+            // Room for what follows, so that decoding does not come here at every token.
+            let positions = (have..length.next_power_of_two().max(64)).map(|p| p as f64);
+            let (cos, sin) = rows.table.cos_sin(positions);
+            let grown = CachedRows {
+                rope,
+                key,
+                table: rows.table.clone(),
+                cos: rows.cos.iter().copied().chain(cos).collect(),
+                sin: rows.sin.iter().copied().chain(sin).collect(),
+            };
+            rows = Arc::new(grown);
+        }
+        if cache.len() >= KEPT {
+            cache.remove(0);
+        }
+        cache.push(Arc::clone(&rows));
+        rows
+    }
+}

@@ -1,0 +1,253 @@
+//! From hidden states to log-probabilities of single tokens and back, some rows at a time.
+//!
+//! The projection onto the vocabulary is the widest tensor of a language model. Here it exists for
+//! a few rows only, in the forward as in the backward pass.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, IndexingUpdateOp, Tensor};
+
+use crate::block::attention::soft_cap;
+use crate::block::projection::host_tensor;
+use crate::plan::indices;
+
+/// Values of one chunk of logits: 64 rows of a vocabulary of 49,152 words.
+const CHUNK_VALUES: usize = 64 * 49_152;
+
+/// The projection onto the vocabulary: logits are `cap(h W^T)`.
+#[derive(Debug, Clone)]
+pub(crate) struct Vocabulary {
+    /// `[vocab, width]`, without automatic differentiation
+    pub(crate) weight: Tensor<2>,
+    pub(crate) softcap: Option<f64>,
+}
+
+/// What the forward pass finds out about each row and target.
+#[derive(Debug, Default)]
+pub(crate) struct Scores {
+    /// The log-probability of each target.
+    pub(crate) logprobs: Vec<f32>,
+    /// The entropy of each target's row, if asked for.
+    pub(crate) entropies: Vec<f32>,
+    /// For the backward pass, per chunk of rows: `sum_v p_v c'_v W_v`, `[rows, width]`.
+    means: Vec<Tensor<2>>,
+    /// The slope of the soft cap at each target's logit; empty without one.
+    slopes: Vec<f32>,
+}
+
+/// What to compute besides log-probabilities.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extras {
+    pub(crate) entropies: bool,
+    /// Whether a backward pass follows.
+    pub(crate) backward: bool,
+}
+
+impl Vocabulary {
+    fn rows_at_once(&self) -> usize {
+        (CHUNK_VALUES / self.weight.dims()[0]).clamp(16, 1024)
+    }
+
+    fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let size = self.rows_at_once();
+        (0..rows).step_by(size).map(move |from| from..(from + size).min(rows))
+    }
+
+    /// The logits of the rows of `hidden`, `[rows, vocab]`.
+    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        soft_cap(hidden.matmul(self.weight.clone().transpose()), self.softcap)
+    }
+
+    /// The slope of the soft cap at capped logits `y`: `1 - (y / c)^2`.
+    fn slope(&self, y: Tensor<2>) -> Option<Tensor<2>> {
+        self.softcap.map(|cap| y.div_scalar(cap).square().neg().add_scalar(1.0))
+    }
+
+    /// Log-probabilities of the targets `(row, token)` under the rows of `hidden`.
+    pub(crate) fn score(
+        &self,
+        hidden: &Tensor<2>,
+        targets: &[(usize, u32)],
+        extras: Extras,
+    ) -> Scores {
+        let rows = hidden.dims()[0];
+        let order = by_row(targets);
+        let mut scores = Scores { logprobs: vec![0.0; targets.len()], ..Scores::default() };
+        if extras.entropies {
+            scores.entropies = vec![0.0; targets.len()];
+        }
+        if extras.backward && self.softcap.is_some() {
+            scores.slopes = vec![0.0; targets.len()];
+        }
+        for chunk in self.chunks(rows) {
+            let logits = self.logits(hidden.clone().slice_dim(0, chunk.clone()));
+            let here = targets_in(&order, targets, &chunk);
+            let picked = pick(&logits, targets, here, chunk.start);
+            let max = logits.clone().max_dim(1);
+            let slope = if extras.backward { self.slope(logits.clone()) } else { None };
+            let centred = logits.sub(max.clone());
+            let exps = centred.clone().exp();
+            let sums = exps.clone().sum_dim(1);
+            let log_sums = floats(sums.clone().log());
+            let max = floats(max);
+            if extras.entropies {
+                // H = log sum - sum_v p_v (l_v - max)
+                let mean = floats(exps.clone().mul(centred).sum_dim(1).div(sums.clone()));
+                for &at in here {
+                    let row = targets[at].0 - chunk.start;
+                    scores.entropies[at] = log_sums[row] - mean[row];
+                }
+            }
+            for (&at, logit) in here.iter().zip(&picked) {
+                let row = targets[at].0 - chunk.start;
+                scores.logprobs[at] = logit - max[row] - log_sums[row];
+                if let (Some(cap), true) = (self.softcap, extras.backward) {
+                    scores.slopes[at] = 1.0 - (logit / cap as f32).powi(2);
+                }
+            }
+            if extras.backward {
+                let weighted = match slope {
+                    Some(slope) => exps.mul(slope),
+                    None => exps,
+                };
+                scores.means.push(weighted.matmul(self.weight.clone()).div(sums));
+            }
+        }
+        scores
+    }
+
+    /// `d sum_i w_i logp_i / d hidden`, `[rows, width]`:
+    ///
+    /// ```text
+    /// dh_r = sum_{i in r} w_i (c'_{y_i} W_{y_i} - sum_v p_v c'_v W_v)
+    /// ```
+    ///
+    /// The second term is linear in the weights, so that its vectors come from the forward pass
+    /// and the projection is not repeated here.
+    pub(crate) fn hidden_gradient(
+        &self,
+        scores: &Scores,
+        targets: &[(usize, u32)],
+        weights: &[f32],
+        rows: usize,
+    ) -> Tensor<2> {
+        let mut totals = vec![0.0; rows];
+        for (&(row, _), weight) in targets.iter().zip(weights) {
+            totals[row] += weight;
+        }
+        let means = Tensor::cat(scores.means.clone(), 0);
+        let totals: Tensor<2> = host_tensor(totals, [rows, 1], &self.weight);
+        let pulled = means.mul(totals.neg());
+
+        let device = self.weight.device();
+        let tokens: Vec<u32> = targets.iter().map(|t| t.1).collect();
+        let places: Vec<u32> = targets.iter().map(|t| t.0 as u32).collect();
+        let words = self.weight.clone().select(0, indices(&tokens, &device));
+        let factors = self.target_factors(scores, weights);
+        pulled.select_assign(
+            0,
+            indices(&places, &device),
+            words.mul(factors),
+            IndexingUpdateOp::Add,
+        )
+    }
+
+    /// `w_i c'_{y_i}`, `[targets, 1]`.
+    fn target_factors(&self, scores: &Scores, weights: &[f32]) -> Tensor<2> {
+        let factors: Vec<f32> = if scores.slopes.is_empty() {
+            weights.to_vec()
+        } else {
+            weights.iter().zip(&scores.slopes).map(|(w, s)| w * s).collect()
+        };
+        let count = factors.len();
+        host_tensor(factors, [count, 1], &self.weight)
+    }
+
+    /// `d sum_i w_i logp_i / d W`, `[vocab, width]`:
+    ///
+    /// ```text
+    /// dW_v = sum_i w_i c'_v (1[v = y_i] - p_v) h_i
+    /// ```
+    pub(crate) fn weight_gradient(
+        &self,
+        hidden: &Tensor<2>,
+        scores: &Scores,
+        targets: &[(usize, u32)],
+        weights: &[f32],
+    ) -> Tensor<2> {
+        let rows = hidden.dims()[0];
+        let mut totals = vec![0.0_f32; rows];
+        for (&(row, _), weight) in targets.iter().zip(weights) {
+            totals[row] -= weight;
+        }
+        let mut gradient: Option<Tensor<2>> = None;
+        for chunk in self.chunks(rows) {
+            let h = hidden.clone().slice_dim(0, chunk.clone());
+            let logits = self.logits(h.clone());
+            let slope = self.slope(logits.clone());
+            let max = logits.clone().max_dim(1);
+            let exps = logits.sub(max).exp();
+            let sums = exps.clone().sum_dim(1);
+            let exps = match slope {
+                Some(slope) => exps.mul(slope),
+                None => exps,
+            };
+            let totals: Tensor<2> =
+                host_tensor(totals[chunk.clone()].to_vec(), [chunk.len(), 1], &self.weight);
+            // The factors of a row go to the narrow side of the product.
+            let part = exps.transpose().matmul(h.mul(totals.div(sums)));
+            gradient = Some(match gradient {
+                Some(sum) => sum.add(part),
+                None => part,
+            });
+        }
+        let gradient = gradient.unwrap_or_else(|| self.weight.zeros_like());
+        let device = self.weight.device();
+        let tokens: Vec<u32> = targets.iter().map(|t| t.1).collect();
+        let places: Vec<u32> = targets.iter().map(|t| t.0 as u32).collect();
+        let states = hidden.clone().select(0, indices(&places, &device));
+        let factors = self.target_factors(scores, weights);
+        gradient.select_assign(
+            0,
+            indices(&tokens, &device),
+            states.mul(factors),
+            IndexingUpdateOp::Add,
+        )
+    }
+}
+
+/// The targets' indices, sorted by row.
+fn by_row(targets: &[(usize, u32)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..targets.len()).collect();
+    order.sort_by_key(|&at| targets[at].0);
+    order
+}
+
+/// Those of the sorted targets whose rows lie in `chunk`.
+fn targets_in<'a>(
+    order: &'a [usize],
+    targets: &[(usize, u32)],
+    chunk: &Range<usize>,
+) -> &'a [usize] {
+    let from = order.partition_point(|&at| targets[at].0 < chunk.start);
+    let to = order.partition_point(|&at| targets[at].0 < chunk.end);
+    &order[from..to]
+}
+
+/// The logits of some targets, whose rows start at `first`.
+fn pick(logits: &Tensor<2>, targets: &[(usize, u32)], which: &[usize], first: usize) -> Vec<f32> {
+    if which.is_empty() {
+        return Vec::new();
+    }
+    let [rows, vocab] = logits.dims();
+    let places: Vec<u32> =
+        which.iter().map(|&at| ((targets[at].0 - first) * vocab) as u32 + targets[at].1).collect();
+    let flat: Tensor<1> = logits.clone().reshape([rows * vocab]);
+    floats(flat.select(0, indices(&places, &logits.device())))
+}
+
+/// The values of a tensor, in its order.
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let tensor = if tensor.dtype() == DType::F32 { tensor } else { tensor.cast(DType::F32) };
+    tensor.into_data().iter::<f32>().collect()
+}

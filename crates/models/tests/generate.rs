@@ -1,0 +1,149 @@
+//! Sampling with a cache against the forward pass, and what a seed promises.
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use bestof_models::{
+    CausalLm, Decoder, FinishReason, ForestBuilder, ForwardOptions, Generation, Request,
+    SamplingConfig, Sequence,
+};
+use common::{close, trainable, with_lora};
+
+fn sample(model: &Decoder, requests: &[Request], config: &SamplingConfig) -> Vec<Generation> {
+    model.generate(requests, config, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn requests() -> Vec<Request> {
+    vec![
+        Request { prompt: vec![5, 6, 7], samples: 3, seed: 1 },
+        Request { prompt: vec![9; 11], samples: 1, seed: 2 },
+        Request { prompt: vec![100, 2], samples: 2, seed: 3 },
+    ]
+}
+
+fn config(max_new_tokens: usize) -> SamplingConfig {
+    SamplingConfig { max_new_tokens, prefill_chunk: 4, ..SamplingConfig::default() }
+}
+
+#[test]
+fn decoding_with_a_cache_equals_the_forward_pass() {
+    // 40 steps: more than the cache has room for at first, and than any window.
+    for name in ["gemma2", "gemma3", "mistral-window", "llama-yarn4", "llama-bias-headdim16"] {
+        let model = trainable(name);
+        for generation in sample(&model, &requests(), &config(40)) {
+            let prompt = &requests()[generation.request].prompt;
+            let tokens: Vec<u32> = prompt.iter().chain(&generation.ids).copied().collect();
+            let mut builder = ForestBuilder::new();
+            let sequence = Sequence { tokens: &tokens, completion_start: prompt.len() };
+            builder.add_group(&[sequence]);
+            let forest = builder.finish();
+            let logprobs = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
+            assert!(close(&logprobs, &generation.logprobs, 1e-4), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_tokens_whatever_the_batch() {
+    let model = trainable("gemma3");
+    let together = sample(&model, &requests(), &config(12));
+    assert_eq!(together.len(), 6);
+    assert_ne!(together[0].ids, together[1].ids);
+    let one_by_one = SamplingConfig { max_batch: 1, ..config(12) };
+    let ids = |generations: &[Generation]| -> Vec<Vec<u32>> {
+        generations.iter().map(|g| g.ids.clone()).collect()
+    };
+    assert_eq!(ids(&together), ids(&sample(&model, &requests(), &one_by_one)));
+    let alone = sample(&model, &requests()[2..], &config(12));
+    assert_eq!(ids(&together[4..]), ids(&alone));
+}
+
+#[test]
+fn samples_end_for_the_reason_they_name() {
+    let model = trainable("llama-tied-theta100k");
+    let free = sample(&model, &requests(), &config(9));
+    assert!(free.iter().all(|g| g.finish == FinishReason::Length && g.ids.len() == 9));
+
+    // What was sampled freely ends at the same token once that is an end token.
+    let eos = free[0].ids[4];
+    let ended =
+        sample(&model, &requests(), &SamplingConfig { eos_token_ids: vec![127, eos], ..config(9) });
+    for (free, ended) in free.iter().zip(&ended) {
+        let end = free.ids.iter().position(|&id| id == eos || id == 127);
+        let expected = &free.ids[..end.map_or(9, |end| end + 1)];
+        assert_eq!(ended.ids, expected);
+        assert_eq!(ended.finish == FinishReason::Eos, end.is_some());
+    }
+
+    let stop = free[3].ids[2..4].to_vec();
+    let stopped = sample(
+        &model,
+        &requests(),
+        &SamplingConfig { stop_sequences: vec![vec![], stop.clone()], ..config(9) },
+    );
+    assert_eq!(stopped[3].finish, FinishReason::Stop);
+    assert!(stopped[3].ids.ends_with(&stop) && stopped[3].ids.len() <= 4);
+
+    let long = Request { prompt: vec![7; 60], samples: 1, seed: 0 };
+    let context = sample(&model, &[long], &config(9));
+    assert_eq!((context[0].finish, context[0].ids.len()), (FinishReason::Context, 4));
+    let none = sample(&model, &requests(), &config(0));
+    assert!(none.iter().all(|g| g.ids.is_empty() && g.finish == FinishReason::Length));
+}
+
+#[test]
+fn the_listener_hears_every_token_and_can_break_off() {
+    let model = trainable("llama-tied-theta100k");
+    let mut heard = vec![Vec::new(); 3];
+    let generations = model
+        .generate(&requests()[..1], &config(6), &mut |token| {
+            heard[token.sample].push(token.token);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    for (heard, generation) in heard.iter().zip(&generations) {
+        assert_eq!(heard, &generation.ids);
+    }
+    let mut count = 0;
+    let broken = model
+        .generate(&requests(), &config(6), &mut |_| {
+            count += 1;
+            if count == 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!(broken.len(), 6);
+    assert!(broken.iter().all(|g| g.finish == FinishReason::Interrupted && g.ids.len() == 2));
+}
+
+#[test]
+fn adapters_take_part_unless_switched_off() {
+    let model = with_lora("llama-gqa-untied", 0.0);
+    let base = trainable("llama-gqa-untied");
+    let ids = |model: &Decoder, adapters| -> Vec<Vec<u32>> {
+        sample(model, &requests(), &SamplingConfig { adapters, ..config(8) })
+            .into_iter()
+            .map(|g| g.ids)
+            .collect()
+    };
+    assert_eq!(ids(&base, true), ids(&model, false));
+    assert_ne!(ids(&base, true), ids(&model, true));
+}
+
+#[test]
+fn bad_requests_are_refused() {
+    let model = trainable("llama-tied-theta100k");
+    let run = |request: Request, config: &SamplingConfig| {
+        model
+            .generate(&[request], config, &mut |_| ControlFlow::Continue(()))
+            .unwrap_err()
+            .to_string()
+    };
+    let good = Request { prompt: vec![1], samples: 1, seed: 0 };
+    let empty = Request { prompt: vec![], ..good.clone() };
+    assert!(run(empty, &config(1)).contains("empty prompt"));
+    let outside = Request { prompt: vec![1, 128], ..good.clone() };
+    assert!(run(outside, &config(1)).contains("token 128"));
+    let cold = SamplingConfig { temperature: -1.0, ..config(1) };
+    assert!(run(good, &cold).contains("temperature"));
+}

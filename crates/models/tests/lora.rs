@@ -1,0 +1,98 @@
+//! Adapters: nothing at first, the same when merged, and through PEFT's files.
+
+mod common;
+
+use bestof_checkpoints::{StoredType, Weights};
+use bestof_models::{CausalLm, Decoder, ForwardOptions, LoraConfig, TokenForest, Trainable};
+use common::{close, trainable, with_lora};
+
+fn text() -> TokenForest {
+    TokenForest::text(&[3, 14, 15, 92, 65, 35, 89, 79, 32])
+}
+
+fn logprobs(model: &Decoder) -> Vec<f32> {
+    model.logprobs(&text(), &ForwardOptions::default()).unwrap()
+}
+
+fn reference(model: &Decoder) -> Vec<f32> {
+    model.logprobs(&text(), &ForwardOptions::reference()).unwrap()
+}
+
+#[test]
+fn fresh_adapters_change_nothing() {
+    let base = trainable("gemma3");
+    let mut model = base.clone();
+    model.attach_lora(LoraConfig::default()).unwrap();
+    assert_eq!(logprobs(&base), logprobs(&model));
+    assert_eq!(logprobs(&base), reference(&model));
+}
+
+#[test]
+fn without_adapters_the_model_is_its_reference() {
+    let base = trainable("llama-gqa-untied");
+    let model = with_lora("llama-gqa-untied", 0.0);
+    assert!(!close(&logprobs(&base), &logprobs(&model), 1e-3));
+    assert_eq!(logprobs(&base), reference(&model));
+}
+
+#[test]
+fn only_adapters_are_trained() {
+    let mut model = trainable("llama-gqa-untied");
+    let all = model.trainable_parameters().len();
+    assert_eq!(all, 2 * 9 + 3);
+    let targets = vec!["q_proj".to_owned(), "down_proj".to_owned()];
+    model.attach_lora(LoraConfig { targets, r: 4, ..LoraConfig::default() }).unwrap();
+    let names: Vec<String> =
+        model.trainable_parameters().into_iter().map(|info| info.name).collect();
+    assert_eq!(names.len(), 2 * 2 * 2);
+    assert!(names.contains(&"model.layers.1.mlp.down_proj.lora_B.weight".to_owned()));
+    let pass = model.forward(&text(), &ForwardOptions::default()).unwrap();
+    let gradients = pass.backward(&[1.0; 8]).unwrap();
+    let with_gradient: Vec<&str> = gradients.iter().map(|(name, _)| name).collect();
+    assert!(with_gradient.iter().all(|name| name.contains(".lora_")));
+    assert!(model.attach_lora(LoraConfig::default()).is_err());
+    model.detach_lora();
+    assert_eq!(model.trainable_parameters().len(), all);
+}
+
+#[test]
+fn merged_adapters_compute_the_same() {
+    let mut model = with_lora("gemma2", 0.0);
+    let (adapted, base) = (logprobs(&model), reference(&model));
+    model.merge_lora().unwrap();
+    assert!(close(&adapted, &logprobs(&model), 1e-5));
+    let refused = model.logprobs(&text(), &ForwardOptions::reference()).unwrap_err().to_string();
+    assert!(refused.contains("unmerge"), "{refused}");
+    assert!(model.merge_lora().is_err());
+    assert!(model.forward(&text(), &ForwardOptions::default()).is_err());
+    model.unmerge_lora().unwrap();
+    assert!(close(&adapted, &logprobs(&model), 1e-5));
+    assert!(close(&base, &reference(&model), 1e-5));
+    assert!(model.unmerge_lora().is_err());
+}
+
+#[test]
+fn saving_merges_and_adapters_go_through_files() {
+    let model = with_lora("llama-tied-theta100k", 0.0);
+    let dir = tempfile::tempdir().unwrap();
+    model.save(dir.path(), StoredType::F32, None).unwrap();
+    let saved = Weights::open(dir.path()).unwrap();
+    let reloaded =
+        Decoder::load(model.config().clone(), &saved, &bestof_models::Device::flex()).unwrap();
+    assert!(close(&logprobs(&model), &logprobs(&reloaded), 1e-5));
+
+    let dir = tempfile::tempdir().unwrap();
+    model.save_adapter(dir.path(), "base", StoredType::F32).unwrap();
+    let stored = Weights::open(&dir.path().join("adapter_model.safetensors")).unwrap();
+    let name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+    assert_eq!(stored.info(name).unwrap().shape, [3, 32]);
+    let mut fresh = trainable("llama-tied-theta100k");
+    fresh.load_adapter(dir.path()).unwrap();
+    assert_eq!(logprobs(&model), logprobs(&fresh));
+    assert_eq!(fresh.lora().unwrap().r, 3);
+
+    let mut other = trainable("llama-bias-headdim16");
+    let error = other.load_adapter(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("lora_B") && error.contains("shape"), "{error}");
+    assert!(other.lora().is_none(), "a failed load leaves the model as it was");
+}

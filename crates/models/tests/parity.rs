@@ -1,0 +1,114 @@
+//! Logits, log-probabilities and greedy continuations against transformers 5.23, on tiny
+//! checkpoints with random weights (two to seven layers a family and RoPE rule).
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_models::{
+    CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
+};
+
+/// Both sides compute in f32, in another order: a few units in the sixth digit of logits near 1.
+const TOLERANCE: f32 = 1e-4;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(name)
+}
+
+fn decoder(name: &str) -> Decoder {
+    let folder = ModelFolder::open(&folder(name)).unwrap();
+    Decoder::open(&folder, &Device::flex()).unwrap()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn check(name: &str) {
+    let model = decoder(name);
+    let expected = Weights::open(&folder(name).join("expected.safetensors")).unwrap();
+    let (shape, ids) = expected.read_i64("input_ids").unwrap();
+    let rows: Vec<Vec<u32>> =
+        ids.chunks(shape[1]).map(|row| row.iter().map(|&id| id as u32).collect()).collect();
+
+    let mut logits = Vec::new();
+    let mut logprobs = Vec::new();
+    for row in &rows {
+        let forest = TokenForest::text(row);
+        logits.extend(model.logits(&forest, &ForwardOptions::default()).unwrap());
+        logprobs.extend(model.logprobs(&forest, &ForwardOptions::default()).unwrap());
+    }
+    let (_, expected_logits) = expected.read_f32_any("logits").unwrap();
+    let difference = largest_difference(&logits, &expected_logits);
+    println!("{name}: logits {difference:e}");
+    assert!(difference < TOLERANCE, "{name}: logits differ by {difference}");
+    let (_, expected_logprobs) = expected.read_f32_any("token_logprobs").unwrap();
+    let difference = largest_difference(&logprobs, &expected_logprobs);
+    println!("{name}: token_logprobs {difference:e}");
+    assert!(difference < TOLERANCE, "{name}: token_logprobs differ by {difference}");
+
+    let (shape, greedy) = expected.read_i64("greedy").unwrap();
+    let request = Request { prompt: rows[0][..8].to_vec(), samples: 1, seed: 0 };
+    let config = SamplingConfig { prefill_chunk: 3, ..SamplingConfig::greedy(shape[1] - 8) };
+    let generated =
+        model.generate(&[request], &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    let ids: Vec<i64> = generated[0].ids.iter().map(|&id| i64::from(id)).collect();
+    // The expected row starts with the prompt.
+    assert_eq!(ids, greedy[8..], "{name}: greedy");
+}
+
+macro_rules! parity {
+    ($($test:ident: $folder:literal),* $(,)?) => {
+        $(#[test] fn $test() { check($folder); })*
+    };
+}
+
+parity! {
+    gemma2: "gemma2",
+    gemma3: "gemma3",
+    llama_bias_headdim16: "llama-bias-headdim16",
+    llama_dynamic4: "llama-dynamic4",
+    llama_gqa_untied: "llama-gqa-untied",
+    llama_linear4: "llama-linear4",
+    llama_llama3: "llama-llama3",
+    llama_longrope: "llama-longrope",
+    llama_tied_theta100k: "llama-tied-theta100k",
+    llama_yarn4: "llama-yarn4",
+    mistral_window: "mistral-window",
+    qwen2: "qwen2",
+}
+
+#[test]
+fn saving_gives_every_tensor_back() {
+    for name in ["gemma3", "llama-bias-headdim16", "llama-tied-theta100k"] {
+        let dir = tempfile::tempdir().unwrap();
+        decoder(name).save(dir.path(), StoredType::F32, None).unwrap();
+        let (before, after) =
+            (Weights::open(&folder(name)).unwrap(), Weights::open(dir.path()).unwrap());
+        assert_eq!(before.infos(), after.infos());
+        for info in before.infos() {
+            let a = before.read_f32(&info.name, &info.shape).unwrap();
+            assert_eq!(a, after.read_f32(&info.name, &info.shape).unwrap(), "{}", info.name);
+        }
+    }
+}
+
+#[test]
+fn checkpoints_that_do_not_fit_are_refused_by_name() {
+    let folder = ModelFolder::open(&folder("llama-gqa-untied")).unwrap();
+    let weights = folder.weights().unwrap();
+    let load = |field: &str, value: serde_json::Value| {
+        let mut json = folder.config.clone();
+        json[field] = value;
+        let config = DecoderConfig::from_hf(&json).unwrap();
+        Decoder::load(config, &weights, &Device::flex()).unwrap_err().to_string()
+    };
+    let wide = load("vocab_size", 256.into());
+    assert!(wide.contains("model.embed_tokens.weight") && wide.contains("[256, 32]"), "{wide}");
+    let deep = load("num_hidden_layers", 3.into());
+    assert!(deep.contains("model.layers.2.self_attn.q_proj.weight"), "{deep}");
+    let biased = load("attention_bias", true.into());
+    assert!(biased.contains("model.layers.0.self_attn.q_proj.bias"), "{biased}");
+}
