@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::CheckpointError;
+use crate::storage::write_file;
 
 /// The JSON value in a file.
 pub(crate) fn read(path: &Path) -> Result<Value, CheckpointError> {
@@ -16,6 +18,14 @@ pub(crate) fn read(path: &Path) -> Result<Value, CheckpointError> {
 /// The JSON value in a file, or null where there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Value, CheckpointError> {
     if path.is_file() { read(path) } else { Ok(Value::Null) }
+}
+
+/// Writes a value with indentation, whole or not at all.
+pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), CheckpointError> {
+    let bad = |source| CheckpointError::BadJson { path: path.to_path_buf(), source };
+    let mut text = serde_json::to_vec_pretty(value).map_err(bad)?;
+    text.push(b'\n');
+    write_file(path, &text)
 }
 
 /// The error for a field of the wrong kind.

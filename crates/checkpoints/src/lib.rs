@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod chat_template;
+mod conversion;
 mod error;
 mod folder;
 mod generation_config;

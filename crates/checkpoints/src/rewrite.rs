@@ -1,89 +1,98 @@
-//! A model folder written again: in another number format, in one file or in shards.
+//! A model folder written again: in another number format, in other shards.
 
-use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::gguf::{ConvertOptions, Converted, Progress};
-use crate::{CheckpointError, ModelFolder, StagedDir, StoredType, TensorInfo, WeightsWriter};
+use crate::conversion::{ConvertOptions, Converted, Progress, count};
+use crate::error::CheckpointError;
+use crate::folder::ModelFolder;
+use crate::json;
+use crate::storage::StagedDir;
+use crate::weights::{TensorInfo, Weights};
+use crate::writer::WeightsWriter;
 
 impl ModelFolder {
-    /// Writes the model into the new folder `out`, its weights rounded to `options.dtype`; the
-    /// companions come along and `config.json` names the new format.
+    /// Writes the whole folder to `out`, floats in the type of `options`; other tensors, such as
+    /// position numbers, stay as they are. One tensor at a time is in memory.
     ///
-    /// The folder appears whole at the end or not at all, and one tensor is in memory at a time.
+    /// The folder appears whole at the end or not at all.
     ///
     /// # Errors
-    /// Weights that cannot be read, a type that cannot be written, or `out` exists and is not an
-    /// empty folder.
+    /// `out` exists and is not an empty folder, `options.dtype` is not a type for weights, or a file
+    /// cannot be read or written.
     pub fn rewrite(
         &self,
         out: &Path,
         options: &ConvertOptions,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Converted, CheckpointError> {
-        let Some(dtype_name) = options.dtype.torch_name() else {
-            return Err(CheckpointError::UnwritableType { found: options.dtype });
-        };
+        let dtype_name = options
+            .dtype
+            .torch_name()
+            .ok_or(CheckpointError::UnwritableType { found: options.dtype })?;
         let weights = self.weights()?;
         let staged = StagedDir::new(out)?;
         self.copy_companions(staged.path())?;
-        name_type(staged.path(), dtype_name)?;
-        let infos: Vec<TensorInfo> = weights
-            .infos()
-            .iter()
-            .map(|info| TensorInfo { dtype: options.dtype, ..info.clone() })
-            .collect();
-        let values_total: u64 = infos.iter().map(|info| info.len() as u64).sum();
-        let mut writer =
-            WeightsWriter::create(staged.path(), infos.clone(), options.max_shard_bytes)?;
-        // The writer may have its own order, by shards.
-        let order: Vec<TensorInfo> = writer.infos().to_vec();
-        let mut values_done = 0;
-        for info in &order {
-            let values = weights.read_f32(&info.name, &info.shape)?;
-            writer.push(&info.name, &values)?;
-            values_done += values.len() as u64;
-            progress(Progress { tensor: &info.name, values_done, values_total });
+        let mut config = self.config.clone();
+        // In the spelling that the folder uses; transformers 5 says `dtype`, older ones `torch_dtype`.
+        for field in ["dtype", "torch_dtype"] {
+            let alone = field == "dtype" && config["torch_dtype"].is_null();
+            if alone || !config[field].is_null() {
+                config[field] = dtype_name.into();
+            }
         }
-        writer.finish()?;
+        json::write(&staged.path().join("config.json"), &config)?;
+        copy_weights(&weights, staged.path(), options, progress)?;
         staged.commit()?;
+        let mut source_types = Vec::new();
+        for info in weights.infos() {
+            count(&mut source_types, info.dtype.to_string());
+        }
         Ok(Converted {
             dir: out.to_path_buf(),
             model_type: self.model_type().unwrap_or_default().to_owned(),
-            parameters: values_total,
-            tensors: order.len(),
-            source_types: count_types(weights.infos()),
+            parameters: values(weights.infos()),
+            tensors: weights.infos().len(),
+            source_types,
         })
     }
 }
 
-/// Makes `config.json` say how the weights are stored, under the spelling it already uses.
-fn name_type(dir: &Path, name: &str) -> Result<(), CheckpointError> {
-    let path = dir.join("config.json");
-    let text = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
-    let Ok(Value::Object(mut config)) = serde_json::from_slice(&text) else { return Ok(()) };
-    let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-    config.insert(key.to_owned(), name.into());
-    let text = format!("{:#}\n", Value::Object(config));
-    fs::write(&path, text).map_err(CheckpointError::io("write", &path))
+fn copy_weights(
+    weights: &Weights,
+    dir: &Path,
+    options: &ConvertOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), CheckpointError> {
+    let target = |info: &TensorInfo| TensorInfo {
+        dtype: if info.dtype.is_float() { options.dtype } else { info.dtype },
+        ..info.clone()
+    };
+    let infos: Vec<TensorInfo> = weights.infos().iter().map(target).collect();
+    let (mut values_done, values_total) = (0, values(&infos));
+    let mut writer = WeightsWriter::create(dir, infos, options.max_shard_bytes)?;
+    for info in weights.infos() {
+        if info.dtype.is_float() {
+            writer.push(&info.name, &weights.read_f32(&info.name, &info.shape)?)?;
+        } else {
+            writer.push_bytes(&info.name, &weights.read_bytes(&info.name)?)?;
+        }
+        values_done += info.len() as u64;
+        progress(Progress { tensor: &info.name, values_done, values_total });
+    }
+    writer.finish()?;
+    Ok(())
 }
 
-fn count_types(infos: &[TensorInfo]) -> Vec<(String, usize)> {
-    let mut counts: Vec<(StoredType, usize)> = Vec::new();
-    for info in infos {
-        match counts.iter_mut().find(|(dtype, _)| *dtype == info.dtype) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((info.dtype, 1)),
-        }
-    }
-    counts.into_iter().map(|(dtype, count)| (dtype.to_string(), count)).collect()
+fn values(infos: &[TensorInfo]) -> u64 {
+    infos.iter().map(|info| info.len() as u64).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::stored::StoredType;
 
     #[test]
     fn halves_and_shards_keep_names_and_values() {

@@ -41,6 +41,11 @@ impl StoredType {
         }
     }
 
+    /// Whether values of this type are read as `f32`.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
     /// The name in `config.json`'s `dtype`, for types that weights are written in.
     pub fn torch_name(self) -> Option<&'static str> {
         match self {

@@ -1,5 +1,6 @@
 //! Text to token ids and back, as the model's own `tokenizer.json` says.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
     special: SpecialTokens,
+    special_ids: HashSet<u32>,
     max_id: u32,
 }
 
@@ -91,7 +93,10 @@ impl Tokenizer {
         special.eos = special.eos.or_else(|| text(ids.eos_token_ids.first().copied()));
         special.pad = special.pad.or_else(|| text(ids.pad_token_id));
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
-        Ok(Self { inner, path, special, max_id })
+        let added = inner.get_added_tokens_decoder();
+        let special_ids =
+            added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
+        Ok(Self { inner, path, special, special_ids, max_id })
     }
 
     /// The token ids of a text. With `add_special` the tokenizer adds what its post-processor says,
@@ -157,7 +162,7 @@ impl Tokenizer {
 
     /// Whether an id is a special token, which `decode` can leave out.
     pub fn is_special(&self, id: u32) -> bool {
-        self.inner.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+        self.special_ids.contains(&id)
     }
 
     /// One more than the largest id.

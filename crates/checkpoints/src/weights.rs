@@ -175,6 +175,17 @@ impl Weights {
         Ok((self.infos[at].shape.clone(), self.read_as(at, "integers", StoredType::extend_i64)?))
     }
 
+    /// The bytes of a tensor of any type, as they lie in the file.
+    ///
+    /// # Errors
+    /// No such tensor, or the file changed since it was opened.
+    pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        self.read_as(self.find(name)?, "bytes", |_, bytes, out| {
+            out.extend_from_slice(bytes);
+            Some(())
+        })
+    }
+
     /// SHA-256 over the contents of the weight files, in the order of their names, as hex.
     ///
     /// # Errors
@@ -277,7 +288,7 @@ impl Weights {
         extend(info.dtype, &[], &mut Vec::new()).ok_or_else(wrong_type)?;
         let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
         file.seek(SeekFrom::Start(place.start)).map_err(CheckpointError::io("read", path))?;
-        let mut values = Vec::with_capacity(info.len());
+        let mut values = Vec::with_capacity(info.len().min(place.bytes));
         let mut chunk = vec![0; place.bytes.min(CHUNK_BYTES)];
         let mut left = place.bytes;
         while left > 0 {

@@ -73,8 +73,7 @@ impl WeightsWriter<'static> {
     /// gets a file of its own).
     ///
     /// # Errors
-    /// A type that weights are not written in, two tensors of one name, or a folder or file that
-    /// cannot be created.
+    /// Two tensors of one name, or a folder or file that cannot be created.
     pub fn create(
         dir: &Path,
         infos: Vec<TensorInfo>,
@@ -109,9 +108,6 @@ impl<'s> WeightsWriter<'s> {
     ) -> Result<Self, CheckpointError> {
         let mut seen = HashSet::new();
         for info in &infos {
-            if info.dtype.torch_name().is_none() {
-                return Err(CheckpointError::UnwritableType { found: info.dtype });
-            }
             if !seen.insert(&info.name) {
                 let path = dir.join(file_name);
                 return Err(CheckpointError::DuplicateTensor {
@@ -148,19 +144,13 @@ impl<'s> WeightsWriter<'s> {
     /// Adds the next values of the tensor whose turn it is.
     ///
     /// # Errors
-    /// Another tensor's turn, more values than its shape has, or a write that fails.
+    /// Another tensor's turn, more values than its shape has, a tensor that is not `F32`, `F16` or
+    /// `BF16`, or a write that fails.
     pub fn push(&mut self, name: &str, values: &[f32]) -> Result<(), CheckpointError> {
         if values.is_empty() {
             return Ok(());
         }
-        let missing = self.missing_values();
-        let (expected, dtype) = match self.infos.get(self.tensor) {
-            Some(info) => (info.name.as_str(), info.dtype),
-            None => ("", StoredType::F32),
-        };
-        if expected != name || values.len() > missing {
-            return Err(self.out_of_order(name, values.len()));
-        }
+        let dtype = self.turn(name, values.len())?;
         for piece in values.chunks(CHUNK_VALUES) {
             self.bytes.clear();
             dtype
@@ -170,8 +160,40 @@ impl<'s> WeightsWriter<'s> {
                 file.write(&self.bytes)?;
             }
         }
-        self.values += values.len();
-        if values.len() == missing {
+        self.advance(values.len())
+    }
+
+    /// Adds a whole tensor of any type as it lies in a file.
+    ///
+    /// # Errors
+    /// Another tensor's turn, a length that its shape and type do not have, or a write that fails.
+    pub fn push_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let bits = self.infos.get(self.tensor).map_or(8, |info| info.dtype.bits());
+        let values = bytes.len() * 8 / bits;
+        self.turn(name, values)?;
+        if values != self.missing_values() {
+            return Err(self.out_of_order(name, values));
+        }
+        if let Some(file) = &mut self.current {
+            file.write(bytes)?;
+        }
+        self.advance(values)
+    }
+
+    /// The type of the tensor whose turn it is, which has to be `name` and lack `count` values.
+    fn turn(&self, name: &str, count: usize) -> Result<StoredType, CheckpointError> {
+        match self.infos.get(self.tensor) {
+            Some(info) if info.name == name && count <= self.missing_values() => Ok(info.dtype),
+            _ => Err(self.out_of_order(name, count)),
+        }
+    }
+
+    fn advance(&mut self, count: usize) -> Result<(), CheckpointError> {
+        self.values += count;
+        if self.missing_values() == 0 {
             self.next_tensor()?;
             self.skip_empty()?;
         }
@@ -290,7 +312,7 @@ impl<'s> WeightsWriter<'s> {
 }
 
 fn byte_len(info: &TensorInfo) -> usize {
-    info.len() * info.dtype.bits() / 8
+    (info.len() * info.dtype.bits()).div_ceil(8)
 }
 
 /// The file of each tensor: filled in order, closed before growing beyond `limit`.

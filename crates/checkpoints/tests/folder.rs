@@ -4,7 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use bestof_checkpoints::{CheckpointError, GenerationConfig, ModelFolder, Tokenizer};
+use bestof_checkpoints::gguf::ConvertOptions;
+use bestof_checkpoints::{
+    CheckpointError, GenerationConfig, ModelFolder, StoredType, TensorInfo, Tokenizer,
+    WeightsWriter,
+};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
@@ -225,4 +229,45 @@ fn hashes_follow_the_files() {
     fs::write(dir.path().join("model.safetensors"), weights(2)).unwrap();
     assert_ne!(folder.files_hash().unwrap(), whole);
     assert_eq!(whole.len(), 64);
+}
+
+#[test]
+fn a_folder_is_written_again_in_another_format() {
+    let dir = bert();
+    write(dir.path(), "config.json", r#"{"model_type": "bert", "torch_dtype": "float32"}"#);
+    let info = |name: &str, dtype| TensorInfo { name: name.into(), dtype, shape: vec![2] };
+    let infos = vec![info("weight", StoredType::F32), info("position_ids", StoredType::I64)];
+    let mut writer = WeightsWriter::create(dir.path(), infos, None).unwrap();
+    writer.push("weight", &[1.5, -2.0]).unwrap();
+    writer
+        .push_bytes("position_ids", &[0_i64.to_le_bytes(), 1_i64.to_le_bytes()].concat())
+        .unwrap();
+    writer.finish().unwrap();
+
+    let options = ConvertOptions { dtype: StoredType::BF16, max_shard_bytes: Some(4) };
+    let folder = ModelFolder::open(dir.path()).unwrap();
+    let (out, mut seen) = (dir.path().join("out"), Vec::new());
+    let done = folder
+        .rewrite(&out, &options, &mut |step| seen.push((step.values_done, step.values_total)))
+        .unwrap();
+    assert_eq!((done.parameters, done.tensors, done.model_type.as_str()), (4, 2, "bert"));
+    assert_eq!(done.source_types, [("I64".to_owned(), 1), ("F32".to_owned(), 1)]);
+    assert_eq!(seen, [(2, 4), (4, 4)]);
+
+    let copy = ModelFolder::open(&out).unwrap();
+    assert_eq!(copy.config, json!({ "model_type": "bert", "torch_dtype": "bfloat16" }));
+    let weights = copy.weights().unwrap();
+    assert_eq!(weights.info("weight").unwrap().dtype, StoredType::BF16);
+    assert_eq!(weights.read_f32("weight", &[2]).unwrap(), [1.5, -2.0]);
+    assert_eq!(weights.read_i64("position_ids").unwrap().1, [0, 1]);
+    assert_eq!(copy.tokenizer().unwrap().encode("good", false).unwrap(), [4]);
+    assert!(matches!(
+        folder.rewrite(&out, &options, &mut |_| {}),
+        Err(CheckpointError::OutputExists { .. })
+    ));
+    let integers = ConvertOptions { dtype: StoredType::U8, ..options };
+    assert!(matches!(
+        folder.rewrite(&dir.path().join("other"), &integers, &mut |_| {}),
+        Err(CheckpointError::UnwritableType { .. })
+    ));
 }

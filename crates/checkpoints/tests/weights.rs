@@ -358,11 +358,19 @@ fn values_have_to_come_in_order_and_all_of_them() {
         WeightsWriter::create(dir.path(), twice, None),
         Err(CheckpointError::DuplicateTensor { .. })
     ));
-    let integers = vec![info("a", StoredType::I64, &[1])];
+    let integers = vec![info("a", StoredType::I64, &[2])];
+    let mut writer = WeightsWriter::create(dir.path(), integers, None).unwrap();
     assert!(matches!(
-        WeightsWriter::create(dir.path(), integers, None),
+        writer.push("a", &[1.0]),
         Err(CheckpointError::UnwritableType { found: StoredType::I64 })
     ));
+    assert!(writer.push_bytes("a", &[0; 8]).is_err(), "half of it");
+    assert!(writer.push_bytes("b", &[0; 16]).is_err(), "another");
+    writer.push_bytes("a", &[1; 16]).unwrap();
+    writer.finish().unwrap();
+    let weights = Weights::open(dir.path()).unwrap();
+    assert_eq!(weights.read_i64("a").unwrap().1, [0x0101_0101_0101_0101; 2]);
+    assert_eq!(weights.read_bytes("a").unwrap(), [1; 16]);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! GGUF to a Hugging Face folder, a few rows of a tensor at a time.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::architecture::{Change, Family, Sizes, TensorRule};
@@ -13,57 +12,15 @@ use super::file::{GgufFile, TensorEntry};
 use super::rope::StoredFactors;
 use super::tokenizer::{tokenizer_config, tokenizer_file};
 use super::vocabulary::Vocabulary;
+use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
-use crate::storage::{StagedDir, write_file};
-use crate::stored::StoredType;
+use crate::json;
+use crate::storage::StagedDir;
 use crate::weights::TensorInfo;
 use crate::writer::WeightsWriter;
 
 /// Values unpacked at a time.
 const CHUNK_VALUES: usize = 1 << 20;
-
-/// How to write the converted model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvertOptions {
-    /// Type of the written weights: `F32`, `F16` or `BF16`.
-    pub dtype: StoredType,
-    /// Largest file of weights; `None` for a single file.
-    pub max_shard_bytes: Option<u64>,
-}
-
-impl Default for ConvertOptions {
-    fn default() -> Self {
-        Self { dtype: StoredType::F32, max_shard_bytes: None }
-    }
-}
-
-/// How far a conversion has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress<'a> {
-    /// The tensor just written, by its new name.
-    pub tensor: &'a str,
-    /// Values written so far.
-    pub values_done: u64,
-    /// Values of the whole model.
-    pub values_total: u64,
-}
-
-/// What a conversion wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Converted {
-    /// The new model folder.
-    pub dir: PathBuf,
-    /// `model_type` of its configuration.
-    pub model_type: String,
-    /// Number of parameters.
-    pub parameters: u64,
-    /// Number of tensors.
-    pub tensors: usize,
-    /// For each type in the GGUF file, how many tensors have it.
-    pub source_types: Vec<(String, usize)>,
-}
 
 /// Converts a GGUF file to a model folder in the Hugging Face layout: configuration, weights,
 /// tokenizer, chat template and generation settings.
@@ -226,11 +183,11 @@ fn write_companions(
     let merges = source.file.metadata.texts("tokenizer.ggml.merges").map_err(bad)?;
     let tokenizer = tokenizer_file(vocabulary, merges).map_err(bad)?;
     let tokenizer_config = tokenizer_config(vocabulary, context);
-    write_json(&dir.join("config.json"), &config)?;
-    write_json(&dir.join("generation_config.json"), &generation_config(vocabulary))?;
-    write_json(&dir.join("tokenizer.json"), &tokenizer)?;
-    write_json(&dir.join("tokenizer_config.json"), &tokenizer_config)?;
-    write_json(&dir.join("special_tokens_map.json"), &special_tokens_map(&tokenizer_config))?;
+    json::write(&dir.join("config.json"), &config)?;
+    json::write(&dir.join("generation_config.json"), &generation_config(vocabulary))?;
+    json::write(&dir.join("tokenizer.json"), &tokenizer)?;
+    json::write(&dir.join("tokenizer_config.json"), &tokenizer_config)?;
+    json::write(&dir.join("special_tokens_map.json"), &special_tokens_map(&tokenizer_config))?;
     Ok(config["model_type"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -241,13 +198,6 @@ fn special_tokens_map(tokenizer_config: &Value) -> Value {
         .map(|name| ((*name).to_owned(), tokenizer_config[*name].clone()))
         .collect::<Map<_, _>>()
         .into()
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CheckpointError> {
-    let bad = |source| CheckpointError::BadJson { path: path.to_path_buf(), source };
-    let mut text = serde_json::to_vec_pretty(value).map_err(bad)?;
-    text.push(b'\n');
-    write_file(path, &text)
 }
 
 fn write_weights(
@@ -317,13 +267,9 @@ fn unpair(rows: &[f32], width: usize, head_dim: usize, out: &mut Vec<f32>) {
 }
 
 fn count_types(file: &GgufFile) -> Vec<(String, usize)> {
-    let mut counts: Vec<(String, usize)> = Vec::new();
+    let mut counts = Vec::new();
     for tensor in &file.tensors {
-        let name = tensor.packing.name();
-        match counts.iter_mut().find(|(known, _)| known == name) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((name.to_owned(), 1)),
-        }
+        count(&mut counts, tensor.packing.name().to_owned());
     }
     counts
 }

@@ -16,5 +16,7 @@ mod rope;
 mod tokenizer;
 mod vocabulary;
 
-pub use convert::{ConvertOptions, Converted, Progress, convert};
+pub use convert::convert;
 pub use error::GgufError;
+
+pub use crate::conversion::{ConvertOptions, Converted, Progress};
