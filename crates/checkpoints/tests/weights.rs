@@ -304,6 +304,16 @@ fn a_torn_set_of_shards_is_found() {
     );
 
     let dir = sharded();
+    let swapped = text.replace("\"a\": \"model-00002", "\"a\": \"model-00001");
+    assert_ne!(swapped, text);
+    fs::write(dir.path().join(index), swapped).unwrap();
+    let error = Weights::open(dir.path()).unwrap_err();
+    assert!(
+        matches!(&error, CheckpointError::NotInShard { tensor, shard, .. } if tensor == "a" && shard == first),
+        "{error}"
+    );
+
+    let dir = sharded();
     fs::write(dir.path().join(index), text.replace(second, "../elsewhere.safetensors")).unwrap();
     assert!(matches!(Weights::open(dir.path()), Err(CheckpointError::BadShardName { .. })));
 
