@@ -15,7 +15,8 @@ use std::ops::RangeInclusive;
 
 pub use story::Step;
 
-use crate::draw::{Draw, stable_hash};
+pub use crate::draw::Split;
+use crate::draw::{Draw, split_of};
 use story::{Kind, Quantity, Story};
 
 /// Most steps a problem can have.
@@ -23,9 +24,6 @@ pub const MAX_STEPS: usize = 6;
 
 /// Stories begun for one problem before its place in the sequence is given up.
 const ATTEMPTS: u64 = 400;
-
-/// One problem in this many belongs to the held-out part.
-const HELD_OUT_ONE_IN: u64 = 8;
 
 /// How large the numbers of a problem are.
 #[derive(
@@ -40,22 +38,6 @@ pub enum NumberSize {
     Medium,
     /// Up to four digits, and results beyond.
     Large,
-}
-
-/// Which of the two parts of all problems is drawn from.
-///
-/// A problem's part is decided by a hash of its situation and its numbers, so no seed can bring a
-/// held-out problem into the training part, not even with other names in it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// Seven of eight problems.
-    #[default]
-    Train,
-    /// One of eight.
-    HeldOut,
 }
 
 /// What problems are drawn.
@@ -137,11 +119,7 @@ impl Problem {
 
     /// The part this problem belongs to.
     pub fn split(&self) -> Split {
-        if stable_hash(&self.skeleton()).is_multiple_of(HELD_OUT_ONE_IN) {
-            Split::HeldOut
-        } else {
-            Split::Train
-        }
+        split_of(&self.skeleton())
     }
 }
 

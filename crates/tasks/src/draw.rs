@@ -81,6 +81,31 @@ pub fn stable_hash(text: &str) -> u64 {
     hash ^ (hash >> 33)
 }
 
+/// One key in this many belongs to the held-out part.
+const HELD_OUT_ONE_IN: u64 = 8;
+
+/// Which of the two parts of all problems is drawn from.
+///
+/// A problem's part is decided by a hash of what makes it (its situation and numbers, its grid),
+/// so no seed can bring a held-out problem into the training part, not even with other names in
+/// it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Seven of eight problems.
+    #[default]
+    Train,
+    /// One of eight.
+    HeldOut,
+}
+
+/// The part the problem with this key belongs to.
+pub fn split_of(key: &str) -> Split {
+    if stable_hash(key).is_multiple_of(HELD_OUT_ONE_IN) { Split::HeldOut } else { Split::Train }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,8 @@ use crate::rational::Rational;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Marker {
+    /// Between `<answer>` and `</answer>`.
+    Tags,
     /// After `####`, as in GSM8K.
     Hashes,
     /// Inside `\boxed{...}`, as in MATH.
@@ -29,10 +31,11 @@ pub struct FoundNumber {
     pub marker: Marker,
 }
 
-/// The final number of a worked text: after the last `####`, else in the last `\boxed{}`, else
-/// after the last "answer is" or "A:", else the last number at all.
+/// The final number of a worked text: the first one in the part [`answer_range`] finds, else the
+/// last number at all.
 ///
-/// A marker that is followed by no number yields `None` rather than a guess.
+/// A marker that is followed by no number, and a last number beyond 128 bits, yield `None` rather
+/// than a guess.
 ///
 /// ```
 /// let text = "48 / 2 = 24 in May.\n48 + 24 = 72 in all.\n#### 72";
@@ -46,14 +49,20 @@ pub fn final_number(text: &str) -> Option<FoundNumber> {
             found.range = found.range.start + range.start..found.range.end + range.start;
             Some(FoundNumber { marker, ..found })
         }
-        None => numbers(text).pop(),
+        None => found(text, number_ranges(text).pop()?),
     }
 }
 
-/// The part of the text a marker declares to be the answer, and which marker it was.
+/// The part of the text a marker declares to be the answer, and which marker it was: inside the
+/// last `<answer>` tags, else after the last `####`, else in the last `\boxed{}`, else after the
+/// last "answer is", "Answer:" or "A:".
 ///
-/// The part reaches to the end of the line, of the box, or of the sentence.
+/// The part reaches to the closing tag or brace, to the end of the line, or after a phrase to the
+/// end of the sentence.
 pub fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
+    if let Some(range) = tagged(text) {
+        return Some((range, Marker::Tags));
+    }
     if let Some(at) = text.rfind("####") {
         let start = at + 4;
         return Some((start..line_end(text, start), Marker::Hashes));
@@ -62,7 +71,24 @@ pub fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
         return Some((range, Marker::Boxed));
     }
     let start = phrase_end(text)?;
-    Some((start..line_end(text, start), Marker::Phrase))
+    let line = &text[start..line_end(text, start)];
+    let length = line.find(". ").unwrap_or(line.len());
+    Some((start..start + length, Marker::Phrase))
+}
+
+/// The answer part of a text without the white space around it, or all of the text without a
+/// marker.
+pub fn answer_text(text: &str) -> (&str, Option<Marker>) {
+    match answer_range(text) {
+        Some((range, marker)) => (text[range].trim(), Some(marker)),
+        None => (text.trim(), None),
+    }
+}
+
+fn tagged(text: &str) -> Option<Range<usize>> {
+    let end = text.rfind("</answer>")?;
+    let start = text[..end].rfind("<answer>")? + "<answer>".len();
+    Some(start..end)
 }
 
 /// The start of the marker that declares the answer: what comes before it is the working.
@@ -78,14 +104,22 @@ fn line_end(text: &str, start: usize) -> usize {
     text[start..].find('\n').map_or(text.len(), |length| start + length)
 }
 
-/// The inside of the last `\boxed{...}` or `\fbox{...}` whose braces are balanced.
+/// The inside of the last `\boxed{...}` or `\fbox{...}` whose braces are balanced, in one pass.
 fn boxed(text: &str) -> Option<Range<usize>> {
-    let starts = ["\\boxed{", "\\fbox{"]
-        .iter()
-        .flat_map(|mark| text.match_indices(mark).map(|(at, _)| at + mark.len()));
-    starts
-        .filter_map(|start| Some(start..start + balanced(&text[start..])?))
-        .max_by_key(|r| r.start)
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    let mut last: Option<Range<usize>> = None;
+    for (at, symbol) in text.char_indices() {
+        if symbol == '{' {
+            let is_box = text[..at].ends_with("\\boxed") || text[..at].ends_with("\\fbox");
+            open.push((at + 1, is_box));
+        } else if symbol == '}'
+            && let Some((start, true)) = open.pop()
+            && last.as_ref().is_none_or(|last| last.start < start)
+        {
+            last = Some(start..at);
+        }
+    }
+    last
 }
 
 /// Length of `text` up to the brace that closes the one before it.
@@ -111,32 +145,41 @@ fn phrase_end(text: &str) -> Option<usize> {
 }
 
 fn first_number(text: &str) -> Option<FoundNumber> {
-    numbers(text).into_iter().next()
+    number_ranges(text).into_iter().next().and_then(|range| found(text, range))
 }
 
 /// Every number in `text`, in order: digits with thousands separators, a decimal point and a sign
 /// that no operand stands before. Numbers beyond 128 bits are left out.
 pub fn numbers(text: &str) -> Vec<FoundNumber> {
+    number_ranges(text).into_iter().filter_map(|range| found(text, range)).collect()
+}
+
+fn found(text: &str, range: Range<usize>) -> Option<FoundNumber> {
+    let digits = text[range.clone()].trim_start_matches(['-', '−', '$']);
+    let plain: String = digits.chars().filter(|c| *c != ',').collect();
+    let value = Rational::from_decimal(&plain)?;
+    let negative = text[range.clone()].starts_with(['-', '−']);
+    let value = if negative { value.negated() } else { value };
+    Some(FoundNumber { value, range, marker: Marker::LastNumber })
+}
+
+/// Where the numbers of `text` stand, signs included.
+pub(crate) fn number_ranges(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
-    let mut found = Vec::new();
+    let mut ranges = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let starts_number = bytes[at].is_ascii_digit()
             || (bytes[at] == b'.' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit));
-        if !starts_number {
+        if starts_number {
+            let end = number_end(text, at);
+            ranges.push(sign_start(text, at)..end);
+            at = end;
+        } else {
             at += 1;
-            continue;
         }
-        let end = number_end(text, at);
-        let start = sign_start(text, at);
-        let plain: String = text[at..end].chars().filter(|c| *c != ',').collect();
-        if let Some(value) = Rational::from_decimal(&plain) {
-            let value = if start < at { value.negated() } else { value };
-            found.push(FoundNumber { value, range: start..end, marker: Marker::LastNumber });
-        }
-        at = end;
     }
-    found
+    ranges
 }
 
 /// End of the digits, separators and decimals that begin at `start`.
@@ -196,6 +239,8 @@ mod tests {
             ("pi is 3.14.", "3.14", Marker::LastNumber),
             ("1,2,3", "3", Marker::LastNumber),
             ("12,345,678 people", "12345678", Marker::LastNumber),
+            ("<answer>6</answer> #### 7", "6", Marker::Tags),
+            ("The answer is 5. There are 6 more.", "5", Marker::Phrase),
         ] {
             let found = final_number(text).unwrap();
             assert_eq!(
@@ -204,7 +249,8 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "none", "#### unknown\n", "3 apples. The answer is five"] {
+        let huge = format!("12 and {}", "9".repeat(50));
+        for text in ["", "none", &huge, "#### unknown\n", "3 apples. The answer is five"] {
             assert_eq!(final_number(text), None, "{text}");
         }
     }

@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+pub mod algebra;
 pub mod arithmetic;
 pub mod corrupt;
 pub mod distance;
 pub mod draw;
 pub mod expression;
 pub mod extract;
+pub mod grid;
 pub mod pairs;
+pub mod puzzles;
 pub mod rational;
 pub mod rows;
 pub mod sets;
+pub mod verify;
 pub mod worked;

@@ -1,8 +1,9 @@
 //! Lines of published data sets, in the shapes they are published in.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::rows::{Fields, Row, RowProblem};
+use crate::extract::{Marker, answer_text, final_number};
+use crate::rows::{AnswerRow, Fields, Row, RowProblem};
 
 /// A line of GSM8K (arXiv 2110.14168), or of anything in its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,62 @@ impl Row for Gsm8kRow {
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
         Ok(Self { question: fields.text("question")?, answer: fields.text("answer")? })
+    }
+}
+
+impl Gsm8kRow {
+    /// The question with its final number as the answer; `None` if there is no number.
+    pub fn to_answer(&self) -> Option<AnswerRow> {
+        let answer = final_number(&self.answer)?.value.to_string();
+        Some(AnswerRow { prompt: self.question.as_str().into(), answer, extra: Map::new() })
+    }
+}
+
+/// A line of MATH (arXiv 2103.03874).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MathRow {
+    /// The problem, in LaTeX.
+    pub problem: String,
+    /// The solution, its answer in `\boxed{}`.
+    pub solution: String,
+}
+
+impl Row for MathRow {
+    const SHAPE: &'static str = r#"{"problem", "solution"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        Ok(Self { problem: fields.text("problem")?, solution: fields.text("solution")? })
+    }
+}
+
+impl MathRow {
+    /// The problem with what is in the solution's last box as the answer; `None` without a box.
+    pub fn to_answer(&self) -> Option<AnswerRow> {
+        let (answer, marker) = answer_text(&self.solution);
+        (marker == Some(Marker::Boxed)).then(|| AnswerRow {
+            prompt: self.problem.as_str().into(),
+            answer: answer.to_owned(),
+            extra: Map::new(),
+        })
+    }
+}
+
+/// A line of the reasoning-gym generators: a question, its answer and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GymRow(pub AnswerRow);
+
+impl Row for GymRow {
+    const SHAPE: &'static str = r#"{"question", "answer", "metadata"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        let prompt = fields.text("question")?.into();
+        let answer = fields.text_or_number("answer")?;
+        let extra = match fields.take_optional("metadata") {
+            Some(Value::Object(metadata)) => metadata,
+            Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
+            None => Map::new(),
+        };
+        Ok(Self(AnswerRow { prompt, answer, extra }))
     }
 }
 

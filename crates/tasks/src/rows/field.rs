@@ -5,6 +5,10 @@ use serde_json::{Map, Value};
 use super::problem::RowProblem;
 use super::{ChatMessage, Content};
 
+/// Longest field name that is quoted, in characters, and how many are.
+const MAX_NAME: usize = 60;
+const MAX_NAMES: usize = 40;
+
 /// What a text field may hold, in words.
 const CONTENT: &str = "text or a list of chat messages";
 
@@ -19,8 +23,11 @@ pub struct Fields {
 impl Fields {
     /// The fields of a JSON object.
     pub fn new(values: Map<String, Value>) -> Self {
-        let mut present: Vec<String> = values.keys().cloned().collect();
+        // Names are quoted in messages, where a runaway one would drown the rest.
+        let short = |name: &String| name.chars().take(MAX_NAME).collect();
+        let mut present: Vec<String> = values.keys().map(short).collect();
         present.sort_unstable();
+        present.truncate(MAX_NAMES);
         Self { values, present }
     }
 

@@ -1,0 +1,128 @@
+//! Grids of colours, paid by the cell.
+
+use crate::extract::answer_range;
+use crate::grid::Grid;
+
+use super::{Verdict, Verifier, VerifierError};
+
+/// What a grid that is not wholly right is paid.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum GridReward {
+    /// The share of cells that are right, nothing for another shape.
+    #[default]
+    Cells,
+    /// Nothing.
+    WholeGrid,
+}
+
+/// Pays for a grid by the share of its cells that are right.
+///
+/// The grid is the last one in the marked answer part or, without a marker, in the completion.
+#[derive(Debug, Clone)]
+pub struct GridVerifier {
+    expected: Grid,
+    reward: GridReward,
+}
+
+impl GridVerifier {
+    /// Verifier for the grid `expected`.
+    pub fn new(expected: Grid, reward: GridReward) -> Self {
+        Self { expected, reward }
+    }
+
+    /// Verifier for the grid written in `answer`.
+    ///
+    /// ```
+    /// use bestof_tasks::verify::{GridReward, GridVerifier, Verifier};
+    ///
+    /// let verifier = GridVerifier::from_text("1 2\n3 4", GridReward::Cells)?;
+    /// assert_eq!(verifier.verify("[[1, 2], [3, 0]]").reward, 0.75);
+    /// # Ok::<(), bestof_tasks::verify::VerifierError>(())
+    /// ```
+    pub fn from_text(answer: &str, reward: GridReward) -> Result<Self, VerifierError> {
+        match Grid::parse(answer) {
+            Ok(expected) => Ok(Self { expected, reward }),
+            Err(_) => Err(VerifierError::Answer {
+                found: answer.chars().take(80).collect(),
+                expected: "a grid of digits",
+            }),
+        }
+    }
+}
+
+impl Verifier for GridVerifier {
+    fn verify(&self, completion: &str) -> Verdict {
+        // A grid takes lines, so a marker that ends with its line has the grid below it.
+        let part = match answer_range(completion) {
+            Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
+                &completion[range]
+            }
+            Some((range, _)) => &completion[range.start..],
+            None => completion,
+        };
+        let grid = match Grid::parse(part) {
+            Ok(grid) => grid,
+            Err(error) => return Verdict::cannot_tell(error.to_string()),
+        };
+        let Some(share) = self.expected.agreement(&grid) else {
+            return Verdict::wrong(format!(
+                "{} by {} cells instead of {} by {}",
+                grid.height(),
+                grid.width(),
+                self.expected.height(),
+                self.expected.width()
+            ));
+        };
+        let reason = format!("{:.1} % of the cells are right", 100.0 * share);
+        match self.reward {
+            GridReward::Cells => Verdict::partial(share, reason),
+            GridReward::WholeGrid if share < 1.0 => Verdict::wrong(reason),
+            GridReward::WholeGrid => Verdict::right(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome::{CannotTell, Partial, Right, Wrong};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hard_cases() {
+        let verifier = GridVerifier::from_text("1 2\n3 4", GridReward::Cells).unwrap();
+        for (completion, outcome, reward) in [
+            ("1 2\n3 4", Right, 1.0),
+            ("The rule is a mirror.\n[[1,2],[3,4]]", Right, 1.0),
+            ("<answer>\n1 2\n3 4\n</answer>", Right, 1.0),
+            ("The answer is:\n1 2\n3 4", Right, 1.0),
+            ("#### \n12\n34", Right, 1.0),
+            ("1 2\n3 0", Partial, 0.75),
+            ("0 0\n0 0", Wrong, 0.0),
+            ("1 2 3 4", Wrong, 0.0),
+            ("1 2\n3 4\n5 6", Wrong, 0.0),
+            ("1 2\n3", CannotTell, 0.0),
+            ("one two", CannotTell, 0.0),
+            ("", CannotTell, 0.0),
+        ] {
+            let verdict = verifier.verify(completion);
+            assert_eq!((verdict.outcome, verdict.reward), (outcome, reward), "{completion:?}");
+        }
+        let whole = GridVerifier::from_text("1 2\n3 4", GridReward::WholeGrid).unwrap();
+        assert_eq!(whole.verify("1 2\n3 0").reward, 0.0);
+        assert_eq!(whole.verify("1 2\n3 4").reward, 1.0);
+        let line = GridVerifier::from_text("4 4 0 4", GridReward::Cells).unwrap();
+        assert_eq!(line.verify("4 4 0 0").reward, 0.75);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC{0,40}|[0-4\\[\\], \\n#]{0,40}") {
+            let verifier = GridVerifier::from_text("1 2\n3 4", GridReward::Cells).unwrap();
+            prop_assert!((0.0..=1.0).contains(&verifier.verify(&text).reward));
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Numbers as people and models write them: fractions, percentages, units, LaTeX.
+
+use crate::extract::number_end;
+use crate::rational::Rational;
+
+/// A number with what is written around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Quantity {
+    pub(super) value: Rational,
+    pub(super) percent: bool,
+    /// The unit, if it is one of the known ones.
+    pub(super) unit: Option<Unit>,
+}
+
+/// A known unit: what it measures, and how much of the base unit it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unit {
+    dimension: &'static str,
+    /// Numerator and denominator of the factor to the base unit.
+    factor: (i64, i64),
+}
+
+/// Known units: names, dimension, factor to the dimension's base unit.
+const UNITS: &[(&[&str], &str, (i64, i64))] = &[
+    (&["mm", "millimeter", "millimetre"], "length", (1, 1000)),
+    (&["cm", "centimeter", "centimetre"], "length", (1, 100)),
+    (&["m", "meter", "metre"], "length", (1, 1)),
+    (&["km", "kilometer", "kilometre"], "length", (1000, 1)),
+    (&["inch", "inche"], "length", (254, 10_000)),
+    (&["ft", "foot", "feet"], "length", (3048, 10_000)),
+    (&["yard"], "length", (9144, 10_000)),
+    (&["mile"], "length", (1_609_344, 1000)),
+    (&["mg", "milligram"], "mass", (1, 1_000_000)),
+    (&["g", "gram"], "mass", (1, 1000)),
+    (&["kg", "kilogram"], "mass", (1, 1)),
+    (&["pound", "lb"], "mass", (45_359_237, 100_000_000)),
+    (&["second", "sec"], "time", (1, 1)),
+    (&["minute", "min"], "time", (60, 1)),
+    (&["hour", "hr", "h"], "time", (3600, 1)),
+    (&["day"], "time", (86_400, 1)),
+    (&["week"], "time", (604_800, 1)),
+    (&["ml", "milliliter", "millilitre"], "volume", (1, 1000)),
+    (&["l", "liter", "litre"], "volume", (1, 1)),
+    (&["cent"], "money", (1, 100)),
+    (&["dollar"], "money", (1, 1)),
+];
+
+impl Quantity {
+    /// Whether both stand for the same amount: equal numbers in the same or in no stated unit, or
+    /// equal amounts in units of one dimension. A percentage equals both its number and its share.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        if let (Some(left), Some(right)) = (self.unit, other.unit) {
+            let scaled = |quantity: &Self, unit: Unit| {
+                quantity.value.times(Rational::new(unit.factor.0.into(), unit.factor.1.into())?)
+            };
+            return left.dimension == right.dimension
+                && scaled(self, left).is_some()
+                && scaled(self, left) == scaled(other, right);
+        }
+        let share = |quantity: &Self| quantity.value.over(Rational::from(100));
+        self.value == other.value
+            || (self.percent && !other.percent && share(self) == Some(other.value))
+            || (other.percent && !self.percent && share(other) == Some(self.value))
+    }
+}
+
+/// The text in plain characters: LaTeX fractions as `(a)/(b)`, no spacing commands, ASCII signs.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain =
+        text.replace('−', "-").replace("{,}", ",").replace("\\$", "$").replace("\\%", "%");
+    for spacing in ["\\,", "\\!", "\\;", "\\:", "\\ ", "~", "\\left", "\\right", "**", "`"] {
+        plain = plain.replace(spacing, if spacing == "\\!" { "" } else { " " });
+    }
+    for fraction in ["\\dfrac", "\\tfrac"] {
+        plain = plain.replace(fraction, "\\frac");
+    }
+    for words in ["\\text{", "\\mathrm{", "\\mbox{", "\\textbf{", "\\mathbf{"] {
+        plain = plain.replace(words, " {");
+    }
+    plain = plain.replace("\\times", "*").replace("\\cdot", "*").replace('×', "*");
+    simple_fractions(&plain)
+}
+
+/// `\frac{1}{2}` and `\frac12` as `1/2`, where both parts are plain numbers.
+fn simple_fractions(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\\frac") {
+        let (before, after) = (&rest[..at], &rest[at + 5..]);
+        result.push_str(before);
+        let parts = fraction_part(after).and_then(|(top, after)| {
+            let (bottom, after) = fraction_part(after)?;
+            Some((top, bottom, after))
+        });
+        let Some((top, bottom, after)) = parts else {
+            result.push_str("\\frac");
+            rest = after;
+            continue;
+        };
+        // "2\frac{1}{2}" is a mixed number.
+        if before.ends_with(|c: char| c.is_ascii_digit()) {
+            result.push(' ');
+        }
+        result.extend([top.as_str(), "/", bottom.as_str()]);
+        rest = after;
+    }
+    result + rest
+}
+
+fn fraction_part(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start();
+    if let Some(inside) = text.strip_prefix('{') {
+        let (part, rest) = inside.split_once('}')?;
+        let part = part.trim().to_owned();
+        return part.chars().all(|c| c.is_ascii_digit()).then_some((part, rest));
+    }
+    let digit = text.chars().next().filter(char::is_ascii_digit)?;
+    Some((digit.to_string(), &text[1..]))
+}
+
+/// Every quantity of a text in [`plain`] characters, in order, each in its longest form:
+/// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`. `None` stands for a number
+/// beyond 128 bits.
+pub(super) fn quantities(text: &str) -> Vec<Option<Quantity>> {
+    let bytes = text.as_bytes();
+    let mut all = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let starts_number = bytes[at].is_ascii_digit()
+            || (bytes[at] == b'.' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit));
+        if !starts_number {
+            at += 1;
+            continue;
+        }
+        let negative = is_negative(&text[..at]);
+        let dollars = text[..at].trim_end().ends_with('$');
+        let (value, end) = number(text, at);
+        let (percent, unit, end) = suffix(text, end);
+        let unit = unit.or(dollars.then_some(Unit { dimension: "money", factor: (1, 1) }));
+        all.push(value.map(|value| Quantity {
+            value: if negative { value.negated() } else { value },
+            percent,
+            unit,
+        }));
+        at = end;
+    }
+    all
+}
+
+/// Whether the text before a number ends in a sign that no operand stands before.
+fn is_negative(before: &str) -> bool {
+    let before = before.trim_end_matches(['$', '(', '{']);
+    let Some(rest) = before.strip_suffix('-') else { return false };
+    let joined = rest.chars().next_back().is_some_and(char::is_alphanumeric);
+    let operand = rest.trim_end().chars().next_back();
+    !joined && !operand.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'))
+}
+
+/// The number that begins at `start`, in its longest form, and where it ends.
+fn number(text: &str, start: usize) -> (Option<Rational>, usize) {
+    let (value, end) = digits(text, start);
+    let Some(value) = value else { return (None, end) };
+    // 3/4
+    if let Some((denominator, end)) = after(text, end, "/")
+        && let Some(value) = value.over(denominator)
+    {
+        return (Some(value), end);
+    }
+    // 2 1/2
+    if value.is_integer() && text[end..].starts_with(' ') {
+        let (numerator, slash) =
+            digits(text, end + text[end..].len() - text[end..].trim_start().len());
+        if let (Some(numerator), Some((denominator, end))) = (numerator, after(text, slash, "/"))
+            && let Some(sum) = numerator.over(denominator).and_then(|part| value.plus(part))
+        {
+            return (Some(sum), end);
+        }
+    }
+    // 1.5e3 and 3 * 10^5
+    for mark in ["e", "E"] {
+        if let Some((exponent, end)) = exponent(text, end, mark) {
+            return (powers_of_ten(value, exponent), end);
+        }
+    }
+    for mark in ["* 10^", "*10^", "* 10 ^"] {
+        if let Some((exponent, end)) = exponent(text, end, mark) {
+            return (powers_of_ten(value, exponent), end);
+        }
+    }
+    (Some(value), end)
+}
+
+fn powers_of_ten(value: Rational, exponent: i64) -> Option<Rational> {
+    value.times(Rational::from(10).power(exponent)?)
+}
+
+/// Plain digits at `start`; the end equals `start` when there are none.
+fn digits(text: &str, start: usize) -> (Option<Rational>, usize) {
+    if !text[start..].starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return (None, start);
+    }
+    let end = number_end(text, start);
+    let plain: String = text[start..end].chars().filter(|c| *c != ',').collect();
+    (Rational::from_decimal(&plain), end)
+}
+
+/// The digits after `mark`, which follows at `at`, spaces aside.
+fn after(text: &str, at: usize, mark: &str) -> Option<(Rational, usize)> {
+    let rest = text[at..].trim_start_matches(' ').strip_prefix(mark)?.trim_start_matches(' ');
+    let (value, end) = digits(text, text.len() - rest.len());
+    Some((value?, end))
+}
+
+fn exponent(text: &str, at: usize, mark: &str) -> Option<(i64, usize)> {
+    let rest = text[at..].trim_start_matches(' ').strip_prefix(mark)?.trim_start_matches('{');
+    let (negative, rest) = match rest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, rest.strip_prefix('+').unwrap_or(rest)),
+    };
+    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let magnitude: i64 = rest[..length].parse().ok()?;
+    let end = text.len() - rest.len() + length;
+    Some((
+        if negative { -magnitude } else { magnitude },
+        end + usize::from(rest[length..].starts_with('}')),
+    ))
+}
+
+/// A percent sign or a known unit after a number, and where they end.
+fn suffix(text: &str, end: usize) -> (bool, Option<Unit>, usize) {
+    let rest = text[end..].trim_start_matches([' ', '{', '-']);
+    if rest.starts_with('%') {
+        return (true, None, text.len() - rest.len() + 1);
+    }
+    let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+    let word = rest[..length].to_lowercase();
+    if matches!(word.as_str(), "percent" | "per") {
+        return (word == "percent", None, text.len() - rest.len() + length);
+    }
+    let singular = word.strip_suffix('s').filter(|stem| !stem.is_empty()).unwrap_or(&word);
+    let unit = UNITS
+        .iter()
+        .find(|(names, _, _)| names.contains(&singular) || names.contains(&word.as_str()))
+        .map(|(_, dimension, factor)| Unit { dimension, factor: *factor });
+    // Squares and cubes of a unit are other units, and their exponents no numbers.
+    let behind = &rest[length..];
+    if length > 0 && behind.starts_with(['^', '²', '³']) {
+        let exponent =
+            behind.len() - behind.trim_start_matches(['^', '{', '²', '³', '2', '3', '}']).len();
+        return (false, None, text.len() - behind.len() + exponent);
+    }
+    let unit = unit.filter(|_| !behind.starts_with('/'));
+    (false, unit, end)
+}

@@ -1,0 +1,93 @@
+//! Long and hostile completions are judged in time that grows with their length only.
+
+use std::time::{Duration, Instant};
+
+use bestof_tasks::extract::{final_number, numbers};
+use bestof_tasks::verify::{
+    ChoiceVerifier, CountdownReward, CountdownVerifier, GridReward, GridVerifier, MathVerifier,
+    NumberVerifier, TextMatch, TextVerifier, Verifier,
+};
+use bestof_tasks::worked::{Annotations, WorkedSolution};
+
+/// About a million bytes each: a quadratic step would take minutes.
+fn hostile_texts() -> Vec<String> {
+    let pieces = [
+        "\\boxed{",
+        "\\boxed{}",
+        "\\boxed{1}",
+        "{",
+        "}",
+        "\\frac{",
+        "\\frac{1}{2}",
+        "\\text{",
+        "\\text{a}",
+        "[[",
+        "[[1],",
+        "[",
+        "1",
+        "1,",
+        "1,000,",
+        "-",
+        "-1",
+        "1/",
+        "1 1/",
+        "1e",
+        "1 * 10^",
+        "1 cm^2",
+        "(A)",
+        "A, ",
+        "A or ",
+        "#### ",
+        "####\n",
+        "<answer>",
+        "<answer></answer>",
+        "</answer>",
+        "answer is ",
+        "A: ",
+        "1 2\n",
+        "(",
+        "^",
+        "2^",
+        "|",
+        "$",
+        " ",
+        "\n",
+        "<<",
+        "<<1=1>>1",
+        ">>",
+        "= ",
+        "=1",
+        "x",
+        "\\sqrt",
+        ". ",
+        "é",
+        "−",
+    ];
+    let repeated = pieces.iter().map(|piece| piece.repeat(1_000_000 / piece.len()));
+    let boxed =
+        pieces.iter().map(|piece| format!("\\boxed{{{}}}", piece.repeat(1_000_000 / piece.len())));
+    repeated.chain(boxed).collect()
+}
+
+#[test]
+fn no_completion_takes_long() {
+    let verifiers: Vec<Box<dyn Verifier>> = vec![
+        Box::new(NumberVerifier::new("5").unwrap()),
+        Box::new(MathVerifier::new("\\frac{x}{2}").unwrap()),
+        Box::new(ChoiceVerifier::new("B").unwrap()),
+        Box::new(TextVerifier::new("five", TextMatch::Normalised)),
+        Box::new(GridVerifier::from_text("5 5", GridReward::Cells).unwrap()),
+        Box::new(CountdownVerifier::new(&[2, 3], 5, CountdownReward::Nearness)),
+    ];
+    for text in hostile_texts() {
+        let name: String = text.chars().take(20).collect();
+        let start = Instant::now();
+        for verifier in &verifiers {
+            assert_ne!(verifier.verify(&text).reward, 1.0, "{name:?} {verifier:?}");
+        }
+        let _ = (final_number(&text), numbers(&text));
+        let _ = WorkedSolution::parse(&text, Annotations::Keep);
+        // Under a second everywhere; the bound leaves room for a busy machine.
+        assert!(start.elapsed() < Duration::from_secs(20), "{name:?} took {:?}", start.elapsed());
+    }
+}
