@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
 use bestof_losses::LossError;
-use bestof_models::ModelError;
+use bestof_models::{DeviceError, ModelError};
 use bestof_report::ReportError;
 use thiserror::Error;
 
@@ -23,6 +23,9 @@ pub enum TrainError {
     /// The training or evaluation rows could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The device is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] ModelError),

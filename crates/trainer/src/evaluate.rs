@@ -221,6 +221,40 @@ mod tests {
     }
 
     #[test]
+    fn windows_change_nothing_for_a_model_that_sees_one_token_back() {
+        let toy = crate::toy::Toy::new();
+        let texts: Vec<Vec<u32>> =
+            [30u32, 7, 1, 12].map(|n| (0..n).map(|i| i * i % 14).collect()).to_vec();
+        let measure = |length, stride| {
+            let windows = Windows { length, stride };
+            let settings = ScoreSettings { batch: 3, max_tokens: 20 };
+            perplexity_of_texts(&toy, &texts, windows, settings, &mut crate::progress::Silent)
+                .unwrap()
+        };
+        let whole = measure(64, 64);
+        assert_eq!(whole.n, 29 + 6 + 11);
+        assert!(whole.low < whole.value && whole.value < whole.high);
+        for (length, stride) in [(8, 4), (5, 1), (3, 2)] {
+            let cut = measure(length, stride);
+            assert_eq!(cut.n, whole.n);
+            assert!((cut.value - whole.value).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_completion_is_scored_given_its_prompt() {
+        let toy = crate::toy::Toy::new();
+        let rows = crate::toy::completions(9).items;
+        let settings = ScoreSettings::default();
+        let silent = &mut crate::progress::Silent;
+        let found = perplexity_of_completions(&toy, &rows, settings, silent).unwrap();
+        assert_eq!(found.n, rows.iter().map(|row| row.completion_ids.len()).sum::<usize>());
+        assert!(found.value > 1.0 && found.value < 100.0);
+        let none = perplexity_of_completions(&toy, &[], settings, silent);
+        assert!(matches!(none, Err(TrainError::NoRows { .. })));
+    }
+
+    #[test]
     fn preferences_by_hand() {
         let score =
             |chosen, rejected| PairScore { chosen, rejected, chosen_len: 2, rejected_len: 4 };

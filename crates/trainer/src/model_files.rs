@@ -64,11 +64,13 @@ impl ModelFiles {
         writer.file(self.weights_file(), |out| {
             let mut failed = None;
             let written = tensor_file::write(out, &[], &entries, |index| {
-                let values = model.parameter(&parameters[index].name);
-                Cow::Owned(values.map(values_of).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    Vec::new()
-                }))
+                Cow::Owned(match model.parameter(&parameters[index].name) {
+                    Ok(tensor) => values_of(tensor),
+                    Err(error) => {
+                        failed = Some(error);
+                        Vec::new()
+                    }
+                })
             });
             failed.map_or(written, |error| Err(io::Error::other(error.to_string())))
         })

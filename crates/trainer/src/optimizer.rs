@@ -1,4 +1,4 @@
-//! AdamW with its state by parameter name, so that a checkpoint can hold and restore it exactly.
+//! `AdamW` with its state by parameter name, so that a checkpoint can hold and restore it exactly.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl From<&TrainSection> for AdamWConfig {
     }
 }
 
-/// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2), with the bias corrections of PyTorch.
+/// `AdamW` (Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2), with the bias corrections of `torch.optim.AdamW`.
 ///
 /// For each parameter `p` with gradient `g`, at its step `t` counted from 1:
 /// ```text
@@ -61,7 +61,13 @@ pub struct AdamW {
 #[derive(Debug, Clone)]
 enum Moments {
     Host { mean: Vec<f32>, square: Vec<f32> },
-    Device { mean: Tensor<1>, square: Tensor<1> },
+    Device(Box<DeviceMoments>),
+}
+
+#[derive(Debug, Clone)]
+struct DeviceMoments {
+    mean: Tensor<1>,
+    square: Tensor<1>,
 }
 
 impl Moments {
@@ -69,10 +75,8 @@ impl Moments {
         if is_host(device) {
             Self::Host { mean: vec![0.0; len], square: vec![0.0; len] }
         } else {
-            Self::Device {
-                mean: Tensor::zeros([len], device),
-                square: Tensor::zeros([len], device),
-            }
+            let zeros = || Tensor::zeros([len], device);
+            Self::Device(Box::new(DeviceMoments { mean: zeros(), square: zeros() }))
         }
     }
 
@@ -84,7 +88,7 @@ impl Moments {
                 let len = values.len();
                 Tensor::from_data(TensorData::new(values, [len]), device)
             };
-            Self::Device { mean: upload(mean), square: upload(square) }
+            Self::Device(Box::new(DeviceMoments { mean: upload(mean), square: upload(square) }))
         }
     }
 }
@@ -175,10 +179,10 @@ impl AdamW {
                 mean: Cow::Borrowed(mean.as_slice()),
                 square: Cow::Borrowed(square.as_slice()),
             },
-            Moments::Device { mean, square } => OptimizerState {
+            Moments::Device(moments) => OptimizerState {
                 name,
-                mean: Cow::Owned(download(mean)),
-                square: Cow::Owned(download(square)),
+                mean: Cow::Owned(download(&moments.mean)),
+                square: Cow::Owned(download(&moments.square)),
             },
         })
     }
@@ -230,7 +234,7 @@ fn apply(
             update.run(p, g, mean, square);
             Tensor::from_data(values, device)
         }
-        Moments::Device { mean, square } => update.run_on_device(parameter, gradient, mean, square),
+        Moments::Device(moments) => update.run_on_device(parameter, gradient, moments),
     }
 }
 
@@ -253,24 +257,18 @@ impl Update {
     }
 
     /// The same formula as tensor operations.
-    fn run_on_device(
-        self,
-        p: Tensor<1>,
-        g: Tensor<1>,
-        mean: &mut Tensor<1>,
-        square: &mut Tensor<1>,
-    ) -> Tensor<1> {
+    fn run_on_device(self, p: Tensor<1>, g: Tensor<1>, moments: &mut DeviceMoments) -> Tensor<1> {
         let g = g * self.gradient_scale;
-        let m = mean.clone() * self.beta1 + g.clone() * self.one_minus_beta1;
-        let v = square.clone() * self.beta2 + (g.clone() * g) * self.one_minus_beta2;
-        *mean = m.clone();
-        *square = v.clone();
+        let m = moments.mean.clone() * self.beta1 + g.clone() * self.one_minus_beta1;
+        let v = moments.square.clone() * self.beta2 + (g.clone() * g) * self.one_minus_beta2;
+        moments.mean = m.clone();
+        moments.square = v.clone();
         let denominator = v.sqrt() / self.root_correction + self.epsilon;
         p * self.keep - (m / denominator) * self.step_size
     }
 }
 
-/// What global-norm clipping multiplies all gradients by: `min(1, max / (norm + 1e-6))`, as PyTorch's
+/// What global-norm clipping multiplies all gradients by: `min(1, max / (norm + 1e-6))`, as torch's
 /// `clip_grad_norm_`. A `max_norm` of 0 switches clipping off.
 ///
 /// ```
@@ -291,16 +289,15 @@ pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
 pub fn gradient_norm(gradients: &Gradients) -> Result<f64, TrainError> {
     let mut total = 0.0;
     for (name, gradient) in gradients.iter() {
-        let square = gradient.clone().dot(gradient.clone()).into_scalar::<f64>();
+        let mut square = gradient.clone().dot(gradient.clone()).into_scalar::<f64>();
         if !square.is_finite() {
-            let norm = gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum::<f64>();
-            if !norm.is_finite() {
-                return Err(TrainError::GradientNotFinite { parameter: name.to_owned() });
-            }
-            total += norm;
-        } else {
-            total += square;
+            // Squares beyond f32 are no reason to stop.
+            square = gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum();
         }
+        if !square.is_finite() {
+            return Err(TrainError::GradientNotFinite { parameter: name.to_owned() });
+        }
+        total += square;
     }
     Ok(total.sqrt())
 }

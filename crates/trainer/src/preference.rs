@@ -118,18 +118,6 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
         self.parts.model
     }
 
-    /// The pair's log-probabilities under policy and reference, as the loss wants them.
-    fn logps(&self, score: &PairScore, reference: &PairScore) -> PairLogps {
-        PairLogps {
-            chosen: score.chosen,
-            rejected: score.rejected,
-            ref_chosen: reference.chosen,
-            ref_rejected: reference.rejected,
-            chosen_len: score.chosen_len,
-            rejected_len: score.rejected_len,
-        }
-    }
-
     /// The loss of every pair of a forest; names the pairs that have none.
     fn terms(
         &self,
@@ -141,7 +129,7 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
         let mut terms = Vec::with_capacity(scores.len());
         let mut bad = Vec::new();
         for ((row, score), reference) in scores.iter().zip(references) {
-            match self.parts.loss.terms(&self.logps(score, reference)) {
+            match self.parts.loss.terms(&logps(score, reference)) {
                 Ok(found) => terms.push(found),
                 Err(error) => bad.push(format!("{} ({error})", names[*row])),
             }
@@ -215,7 +203,7 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
         }
         let clean_terms = self.terms(&clean, &references, names, context.step + 1)?;
         for (((_, score), reference), terms) in clean.iter().zip(&references).zip(&clean_terms) {
-            self.observe(&self.logps(score, reference), terms, &mut sum.metrics);
+            self.observe(&logps(score, reference), terms, &mut sum.metrics);
         }
         sum.gradients.accumulate(pass.backward(&weights)?);
         Ok(())
@@ -258,6 +246,18 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
             .collect();
         let piece = |id: u32| (self.parts.decode)(&[id]);
         self.parts.detector.observe(step, &changes, &piece)
+    }
+}
+
+/// The pair's log-probabilities under policy and reference, as the loss wants them.
+fn logps(score: &PairScore, reference: &PairScore) -> PairLogps {
+    PairLogps {
+        chosen: score.chosen,
+        rejected: score.rejected,
+        ref_chosen: reference.chosen,
+        ref_rejected: reference.rejected,
+        chosen_len: score.chosen_len,
+        rejected_len: score.rejected_len,
     }
 }
 
@@ -353,7 +353,7 @@ impl<M: CausalLm + Trainable> TrainingRun for PreferenceRun<M> {
         let mut metrics = MetricSums::default();
         for ((score, reference), terms) in scores.iter().zip(&self.eval_reference).zip(&terms) {
             metrics.observe("loss", terms.loss);
-            self.observe(&self.logps(score, reference), terms, &mut metrics);
+            self.observe(&logps(score, reference), terms, &mut metrics);
         }
         self.last_eval = scores;
         let warning = self.watch(step);

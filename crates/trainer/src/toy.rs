@@ -231,7 +231,7 @@ pub(crate) fn completions(count: usize) -> RowSet<EncodedCompletion> {
     let items: Vec<_> = (0..count as u32)
         .map(|i| EncodedCompletion {
             prompt_ids: vec![i % 7, (i * 3 + 1) % 9],
-            completion_ids: (0..1 + i % 4).map(|t| (i * 5 + t * t + 2) % 14).collect(),
+            completion_ids: (0..=i % 4).map(|t| (i * 5 + t * t + 2) % 14).collect(),
             boundary: Boundary::Joint,
             truncated: false,
         })

@@ -65,7 +65,7 @@ impl CheckpointStore {
             let _ = self.layer.remove_dir_all(&partial);
             return Err(TrainError::SaveFailed { step, path, source });
         }
-        if let Err(error) = self.prune() {
+        if let Err(error) = self.prune(step) {
             tracing::warn!(%error, "old checkpoints could not be deleted");
         }
         Ok(path)
@@ -95,13 +95,17 @@ impl CheckpointStore {
         self.layer.sync_dir(&self.root)
     }
 
-    /// Deletes the oldest whole checkpoints beyond the limit.
-    fn prune(&self) -> io::Result<()> {
+    /// Deletes the oldest checkpoints beyond the limit, counted back from the one just written.
+    ///
+    /// A later step than that can only be a damaged one that the run was not resumed from: it goes too.
+    fn prune(&self, written: u64) -> io::Result<()> {
         let Some(limit) = self.limit else { return Ok(()) };
         let mut steps: Vec<u64> =
             self.folders()?.into_iter().filter(|f| !f.partial).map(|f| f.step).collect();
-        steps.sort_unstable_by(|a, b| b.cmp(a));
-        for step in steps.into_iter().skip(limit.max(1)) {
+        steps.sort_unstable_by_key(|step| std::cmp::Reverse(*step));
+        let (later, earlier): (Vec<u64>, Vec<u64>) =
+            steps.into_iter().partition(|step| *step > written);
+        for step in earlier.into_iter().skip(limit.max(1)).chain(later) {
             self.layer.remove_dir_all(&self.folder(step))?;
         }
         Ok(())

@@ -206,3 +206,14 @@ fn a_damaged_checkpoint_of_the_same_step_is_replaced() {
     store.save(1, contents(1)).unwrap();
     assert_eq!(newest(dir.path()), Some(1));
 }
+
+#[test]
+fn a_damaged_later_checkpoint_does_not_push_out_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = CheckpointStore::new(dir.path(), Some(1));
+    store.save(12, contents(12)).unwrap();
+    std::fs::write(store.folder(12).join("weights.bin"), "torn").unwrap();
+    store.save(10, contents(10)).unwrap();
+    assert_eq!(newest(dir.path()), Some(10));
+    assert!(!store.folder(12).exists());
+}

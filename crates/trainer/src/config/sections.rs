@@ -47,6 +47,9 @@ pub struct DataSection {
     /// `keep_start` the completions at their end. Default `drop`.
     #[serde(default)]
     pub truncation_mode: Truncation,
+    /// End plain completions with the tokenizer's end-of-text token, so that the model learns to stop. Default true.
+    #[serde(default = "yes")]
+    pub append_end_of_text: bool,
     /// Count and list bad rows instead of stopping at them. Default false.
     #[serde(default)]
     pub skip_bad_rows: bool,
@@ -221,6 +224,20 @@ pub struct LossSection {
     /// KTO: the reference point, a constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kto_z0: Option<f64>,
+}
+
+impl Default for LossSection {
+    /// DPO with its defaults.
+    fn default() -> Self {
+        Self {
+            name: dpo(),
+            beta: None,
+            lambda: None,
+            gamma: None,
+            label_smoothing: None,
+            kto_z0: None,
+        }
+    }
 }
 
 fn dpo() -> String {

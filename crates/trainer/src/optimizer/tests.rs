@@ -120,8 +120,8 @@ fn the_device_formula_equals_the_host_loop() {
     let (mut p, g, mut m) = (wave(0.1), wave(0.7), wave(0.3));
     let mut v: Vec<f32> = wave(0.2).iter().map(|x| x * x).collect();
     let upload = |x: &[f32]| Tensor::<1>::from_floats(x, &device);
-    let (mut mean, mut square) = (upload(&m), upload(&v));
-    let on_device = update.run_on_device(upload(&p), upload(&g), &mut mean, &mut square);
+    let mut moments = DeviceMoments { mean: upload(&m), square: upload(&v) };
+    let on_device = update.run_on_device(upload(&p), upload(&g), &mut moments);
     update.run(&mut p, &g, &mut m, &mut v);
     let same = |tensor: &Tensor<1>, host: &[f32]| {
         for (x, y) in download(tensor).iter().zip(host) {
@@ -129,8 +129,8 @@ fn the_device_formula_equals_the_host_loop() {
         }
     };
     same(&on_device, &p);
-    same(&mean, &m);
-    same(&square, &v);
+    same(&moments.mean, &m);
+    same(&moments.square, &v);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct PairTexts {
 
 impl<M: CausalLm + Trainable> PreferenceRun<M> {
     /// The pairs of the last evaluation whose chosen answer lost most against the reference, worst first.
-    /// Rows are counted within the evaluation set.
+    /// Rows are those of the evaluation file, counted from 0.
     pub fn displaced_pairs(&self, count: usize) -> Vec<DisplacedPair> {
         let items = &self.parts.eval.items;
         let rows: Vec<String> = (0..items.len()).map(|row| row.to_string()).collect();
@@ -47,8 +47,9 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
             .filter_map(|pair| {
                 let row: usize = pair.row.parse().ok()?;
                 let texts = self.texts(&items[row]);
+                let line = self.parts.eval.names[row].rsplit(':').next()?.parse::<u64>().ok()?;
                 Some(DisplacedPair {
-                    row: row as u64,
+                    row: line.saturating_sub(1),
                     prompt: texts.prompt,
                     chosen: texts.chosen,
                     rejected: texts.rejected,

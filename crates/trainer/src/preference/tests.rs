@@ -113,7 +113,7 @@ fn mean_loss(model: &Toy, run: &PreferenceRun<Toy>) -> f64 {
     let losses = scores
         .iter()
         .zip(&run.train_reference)
-        .map(|(score, reference)| run.parts.loss.terms(&run.logps(score, reference)).unwrap().loss);
+        .map(|(score, reference)| run.parts.loss.terms(&logps(score, reference)).unwrap().loss);
     losses.sum::<f64>() / items.len() as f64
 }
 

@@ -75,12 +75,11 @@ impl RunFolder {
             write_whole(layer, recorded, config.to_toml().as_bytes())
                 .map_err(TrainError::io("cannot write", recorded))?;
         }
-        self.metrics = Some(match &self.resume_from {
-            Some(checkpoint) => MetricsWriter::resume(dir, checkpoint.step)?,
-            None => {
-                clear_metrics(dir)?;
-                MetricsWriter::create(dir)?
-            }
+        self.metrics = Some(if let Some(checkpoint) = &self.resume_from {
+            MetricsWriter::resume(dir, checkpoint.step)?
+        } else {
+            clear_metrics(dir)?;
+            MetricsWriter::create(dir)?
         });
         Ok(())
     }

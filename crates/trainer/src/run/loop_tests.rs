@@ -50,8 +50,11 @@ impl Progress for StopAfter {
     }
 }
 
+/// Names and values of each row of metrics.
+type Rows = Vec<Vec<(String, f64)>>;
+
 /// Everything a run leaves that is not measured by the clock.
-fn remains(dir: &Path) -> (Vec<(String, Vec<u8>)>, Vec<Vec<(String, f64)>>) {
+fn remains(dir: &Path) -> (Vec<(String, Vec<u8>)>, Rows) {
     let store = CheckpointStore::new(dir.join("checkpoints"), None);
     let newest = store.newest_whole().unwrap().newest.unwrap();
     let mut files: Vec<_> = std::fs::read_dir(&newest.path)
@@ -66,7 +69,7 @@ fn remains(dir: &Path) -> (Vec<(String, Vec<u8>)>, Vec<Vec<(String, f64)>>) {
     (files, metrics(dir))
 }
 
-fn metrics(dir: &Path) -> Vec<Vec<(String, f64)>> {
+fn metrics(dir: &Path) -> Rows {
     Report::open(dir)
         .unwrap()
         .rows

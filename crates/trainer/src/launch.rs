@@ -1,0 +1,220 @@
+//! Whole runs from a configuration: model and rows in, run folder with model and report out.
+
+use std::path::{Path, PathBuf};
+
+use bestof_checkpoints::{ModelFolder, Tokenizer};
+use bestof_models::{CausalLm, Decoder, LoraConfig, open_device};
+use bestof_report::{Report, RunFacts, RunFolder};
+use bestof_tasks::rows::{OnBadRow, ReadOptions};
+
+use crate::config::{RunConfig, RunKind};
+use crate::data::{DataReport, EncodeOptions, Encoder, Loaded, load_pairs, load_supervised};
+use crate::displacement::DisplacementDetector;
+use crate::error::TrainError;
+use crate::export::{export, write_results};
+use crate::model_files::ModelFiles;
+use crate::peft::adapter_config;
+use crate::preference::{PreferenceParts, PreferenceRun};
+use crate::progress::Progress;
+use crate::reference::ReferenceCache;
+use crate::rows::RowSet;
+use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
+use crate::sft::{ForwardSettings, SupervisedRun};
+
+/// Name of the report in a run's folder.
+pub const REPORT_FILE: &str = "report.html";
+/// Name of the folder, beside the run's, that keeps reference log-probabilities for later runs.
+pub const REFERENCE_FOLDER: &str = "reference-logps";
+/// How many displaced pairs a report shows.
+const SHOWN_PAIRS: usize = 10;
+
+/// What a finished run left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// Its numbers.
+    pub summary: TrainSummary,
+    /// The trained model.
+    pub model: PathBuf,
+    /// The report.
+    pub report: PathBuf,
+    /// What became of the lines of the training and evaluation files.
+    pub data: Vec<DataReport>,
+}
+
+/// A supervised run (`sft`) from start, or from its newest whole checkpoint, to its report.
+///
+/// # Errors
+/// Every variant of [`TrainError`] that names something wrong with model, rows, settings or disk.
+pub fn supervised(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
+    config.validate_kind(RunKind::Supervised)?;
+    let base = Base::open(config)?;
+    let rows = base.load(config, load_supervised, "rows")?;
+    let settings = ForwardSettings::from_config(config);
+    let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
+    let summary = train(&mut run, config, options, progress)?;
+    let facts = RunFacts { data: rows.facts, ..RunFacts::default() };
+    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+}
+
+/// A preference run (`prefer`) from start, or from its newest whole checkpoint, to its report.
+///
+/// # Errors
+/// Every variant of [`TrainError`] that names something wrong with model, rows, settings or disk.
+pub fn preference(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
+    config.validate_kind(RunKind::Preference)?;
+    let loss = config.loss.clone().unwrap_or_default().build()?;
+    let base = Base::open(config)?;
+    let rows = base.load(config, load_pairs, "pairs")?;
+    let tokenizer = base.tokenizer()?.clone();
+    let decode = move |ids: &[u32]| tokenizer.decode(ids, false).unwrap_or_default();
+    let cache = ReferenceCache::new(reference_folder(config), base.folder.files_hash()?);
+    let parts = PreferenceParts {
+        model: base.model,
+        files: base.files,
+        loss,
+        train: rows.train,
+        eval: rows.eval,
+        settings: ForwardSettings::from_config(config),
+        detector: DisplacementDetector::new(config.displacement.clone().unwrap_or_default()),
+        decode: Box::new(decode),
+    };
+    let mut run = PreferenceRun::new(parts, &cache, progress)?;
+    let outcome = train(&mut run, config, options, progress);
+    let facts = RunFacts {
+        data: rows.facts,
+        displaced: run.displaced_pairs(SHOWN_PAIRS),
+        edit_distances: run.edit_distances(),
+        ..RunFacts::default()
+    };
+    let summary = match outcome {
+        Ok(summary) => summary,
+        Err(error) => {
+            // A run that fails because of displacement is the one whose report is wanted most.
+            if matches!(error, TrainError::Displaced(_)) {
+                write_report(&config.output.dir, &facts)?;
+            }
+            return Err(error);
+        }
+    };
+    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+}
+
+fn reference_folder(config: &RunConfig) -> PathBuf {
+    config.output.dir.with_file_name(REFERENCE_FOLDER)
+}
+
+/// The model folder, and the model as training starts from it.
+struct Base {
+    folder: ModelFolder,
+    model: Decoder,
+    files: ModelFiles,
+}
+
+/// Rows of a run.
+struct RunRows<T> {
+    train: RowSet<T>,
+    eval: RowSet<T>,
+    reports: Vec<DataReport>,
+    facts: Vec<(String, String)>,
+}
+
+type Load<T> = fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, crate::data::DataError>;
+
+impl Base {
+    fn open(config: &RunConfig) -> Result<Self, TrainError> {
+        let folder = ModelFolder::open(&config.model.path)?;
+        let device = open_device(&config.model.device)?.autodiff();
+        let mut model = Decoder::open(&folder, &device)?;
+        let files = match &config.lora {
+            Some(lora) => {
+                model.attach_lora(LoraConfig {
+                    r: lora.r,
+                    alpha: lora.alpha,
+                    dropout: lora.dropout,
+                    targets: lora.target_modules.clone(),
+                    seed: config.train.seed,
+                })?;
+                ModelFiles::Adapter { config: adapter_config(lora, &folder.dir) }
+            }
+            None => ModelFiles::Full { config: folder.config.clone() },
+        };
+        Ok(Self { folder, model, files })
+    }
+
+    fn tokenizer(&self) -> Result<&Tokenizer, TrainError> {
+        Ok(self.folder.tokenizer()?)
+    }
+
+    fn load<T>(
+        &self,
+        config: &RunConfig,
+        load: Load<T>,
+        unit: &str,
+    ) -> Result<RunRows<T>, TrainError> {
+        let options = EncodeOptions {
+            max_length: Some(config.data.max_length.min(self.model.max_positions())),
+            truncation: config.data.truncation_mode,
+            vocab_size: Some(self.model.vocab_size()),
+            append_end_of_text: config.data.append_end_of_text,
+            ..EncodeOptions::training()
+        };
+        let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;
+        let on_bad_row = if config.data.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
+        let read = ReadOptions { on_bad_row, ..ReadOptions::default() };
+        let loaded = load(&config.data.train, &encoder, &read)?;
+        let mut reports = vec![loaded.report.clone()];
+        let all = RowSet::from(loaded);
+        let (train, eval) = match &config.data.eval {
+            Some(path) => {
+                let loaded = load(path, &encoder, &read)?;
+                reports.push(loaded.report.clone());
+                (all, RowSet::from(loaded))
+            }
+            None => all.hold_out(config.data.eval_fraction, config.train.seed),
+        };
+        let mut facts = vec![
+            ("model".to_owned(), self.folder.dir.display().to_string()),
+            (format!("training {unit}"), train.len().to_string()),
+            (format!("held-out {unit}"), eval.len().to_string()),
+        ];
+        for report in &reports {
+            facts.push((report.file.display().to_string(), report.to_string()));
+        }
+        Ok(RunRows { train, eval, reports, facts })
+    }
+}
+
+/// Writes model, results, facts and report; other ranks than the first write nothing.
+fn finish(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    base: &ModelFolder,
+    model: &Decoder,
+    facts: &RunFacts,
+    summary: TrainSummary,
+    data: Vec<DataReport>,
+) -> Result<Finished, TrainError> {
+    let dir = &config.output.dir;
+    let (mut exported, mut report) = (dir.join(crate::export::FINAL), dir.join(REPORT_FILE));
+    if options.communicator.rank() == 0 {
+        exported = export(model, base, dir, &config.output.dtype)?;
+        write_results(&summary, dir)?;
+        report = write_report(dir, facts)?;
+    }
+    Ok(Finished { summary, model: exported, report, data })
+}
+
+fn write_report(dir: &Path, facts: &RunFacts) -> Result<PathBuf, TrainError> {
+    facts.write(dir)?;
+    let path = dir.join(REPORT_FILE);
+    Report::from_runs(&[RunFolder::open(dir)?]).write(&path)?;
+    Ok(path)
+}

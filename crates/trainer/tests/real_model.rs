@@ -1,0 +1,108 @@
+//! Four DPO steps on SmolLM2-135M-Instruct against the same steps in PyTorch.
+//!
+//! Compiled with the feature `real-models` only, and then failing, not passing over, when the
+//! folder named by `BESTOF_REAL_MODELS` or the model in it is missing.
+#![cfg(feature = "real-models")]
+
+use std::path::PathBuf;
+
+use bestof_checkpoints::ModelFolder;
+use bestof_losses::{LossName, LossParameters};
+use bestof_models::{Decoder, Device, Trainable};
+use bestof_report::RunFolder;
+use bestof_trainer::config::RunConfig;
+use bestof_trainer::data::{Boundary, EncodedPair};
+use bestof_trainer::displacement::DisplacementDetector;
+use bestof_trainer::model_files::ModelFiles;
+use bestof_trainer::preference::{PreferenceParts, PreferenceRun};
+use bestof_trainer::progress::Silent;
+use bestof_trainer::reference::ReferenceCache;
+use bestof_trainer::rows::RowSet;
+use bestof_trainer::run::{StepContext, TrainOptions, TrainingRun, train};
+use bestof_trainer::sft::ForwardSettings;
+use serde_json::Value;
+
+fn pairs(folder: &ModelFolder, recorded: &Value) -> RowSet<EncodedPair> {
+    let tokenizer = folder.tokenizer().unwrap();
+    let encode = |value: &Value| tokenizer.encode(value.as_str().unwrap(), false).unwrap();
+    let items: Vec<EncodedPair> = recorded["pairs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| EncodedPair {
+            prompt_ids: encode(&pair[0]),
+            chosen_ids: encode(&pair[1]),
+            rejected_ids: encode(&pair[2]),
+            chosen_boundary: Boundary::Joint,
+            rejected_boundary: Boundary::Joint,
+            truncated: false,
+        })
+        .collect();
+    let names = (1..=items.len()).map(|line| format!("recorded:{line}")).collect();
+    RowSet { items, names }
+}
+
+#[test]
+fn four_dpo_steps_follow_pytorch() {
+    let root = std::env::var_os("BESTOF_REAL_MODELS")
+        .expect("BESTOF_REAL_MODELS names the folder that holds the converted models");
+    let folder = ModelFolder::open(&PathBuf::from(root).join("smollm2-135m-instruct")).unwrap();
+    let recorded: Value =
+        serde_json::from_str(include_str!("fixtures/smollm2-dpo-steps.json")).unwrap();
+    let recorded = &recorded["dpo_steps"];
+    let dir = tempfile::tempdir().unwrap();
+    // Plain AdamW without decay or clipping; the learning rate stays.
+    let text = format!(
+        "[model]\npath='m'\n[data]\ntrain='t'\nshuffle=false\n[output]\ndir={:?}\n[train]\n\
+         learning_rate=1e-5\nlr_scheduler_type='constant'\nmax_steps=4\nmax_grad_norm=0\nsave_steps=0\n",
+        dir.path().join("run")
+    );
+    let config = RunConfig::from_toml(&text, &[]).unwrap();
+    let model = Decoder::open(&folder, &Device::flex().autodiff()).unwrap();
+    let parts = PreferenceParts {
+        model,
+        files: ModelFiles::Full { config: folder.config.clone() },
+        loss: LossName::Dpo.build(&LossParameters::of(LossName::Dpo)).unwrap(),
+        train: pairs(&folder, recorded),
+        eval: RowSet::empty(),
+        settings: ForwardSettings::from_config(&config),
+        detector: DisplacementDetector::new(Default::default()),
+        decode: Box::new(|_| String::new()),
+    };
+    let cache = ReferenceCache::new(dir.path().join("reference"), "recorded");
+    let mut run = PreferenceRun::new(parts, &cache, &mut Silent).unwrap();
+
+    let context = StepContext { step: 0, loss_weight: 2.0, dropout_seed: 0 };
+    let gradients = run.accumulate(&[0, 1], &context).unwrap().gradients;
+    for (name, norm) in recorded["trace"][0]["param_grad_norms"].as_object().unwrap() {
+        let gradient = gradients.get(name).unwrap_or_else(|| panic!("no gradient of {name}"));
+        let found: f64 =
+            gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let norm = norm.as_f64().unwrap();
+        assert!((found / norm - 1.0).abs() < 1e-3, "{name}: {found} against {norm}");
+    }
+    assert_eq!(gradients.len(), run.model().trainable_parameters().len());
+
+    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    let report = RunFolder::open(&config.output.dir).unwrap();
+    let (losses, norms) = (report.curve("loss"), report.curve("grad_norm"));
+    let mean = |value: &Value| {
+        let values: Vec<f64> = value.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    for (step, expected) in recorded["trace"].as_array().unwrap().iter().enumerate() {
+        let close = |found: f64, expected: f64, what: &str| {
+            println!("step {step} {what}: {found} against {expected}");
+            assert!(
+                (found - expected).abs() < 2e-3 * expected.abs().max(0.5),
+                "step {step} {what}"
+            );
+        };
+        close(losses[step].1, expected["loss"].as_f64().unwrap(), "loss");
+        close(norms[step].1, expected["grad_norm"].as_f64().unwrap(), "grad_norm");
+        let chosen = report.curve("rewards/chosen")[step].1;
+        close(chosen, mean(&expected["reward_chosen"]), "rewards/chosen");
+        let rejected = report.curve("rewards/rejected")[step].1;
+        close(rejected, mean(&expected["reward_rejected"]), "rewards/rejected");
+    }
+}

@@ -1,0 +1,192 @@
+//! Whole runs on a tiny LLaMA: what a run folder holds, and that it holds the same however it came about.
+
+mod support;
+
+use std::path::Path;
+
+use bestof_checkpoints::{ModelFolder, Weights};
+use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, TokenForest};
+use bestof_report::RunFolder;
+use bestof_trainer::TrainError;
+use bestof_trainer::config::RunConfig;
+use bestof_trainer::launch::{Finished, preference, supervised};
+use bestof_trainer::progress::{Progress, Silent, StepProgress};
+use bestof_trainer::run::TrainOptions;
+
+fn open(dir: &Path) -> Decoder {
+    Decoder::open(&ModelFolder::open(dir).unwrap(), &Device::flex().autodiff()).unwrap()
+}
+
+fn logprobs(model: &Decoder) -> Vec<f32> {
+    let text: Vec<u32> = (0..40).map(|i| 2 + i * 17 % 44).collect();
+    model.logprobs(&TokenForest::text(&text), &ForwardOptions::default()).unwrap()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn straight(config: &RunConfig, prefer: bool) -> Finished {
+    let launch = if prefer { preference } else { supervised };
+    launch(config, &TrainOptions::default(), &mut Silent).unwrap()
+}
+
+/// Steps that a watcher asks to stop at.
+struct Stop(u64);
+
+impl Progress for Stop {
+    fn step(&mut self, progress: &StepProgress) {
+        self.0 = progress.step;
+    }
+
+    fn wants_stop(&mut self) -> bool {
+        true
+    }
+}
+
+/// Stops after every single step and starts again with everything made anew.
+fn interrupted(config: &RunConfig, prefer: bool) -> Finished {
+    let launch = if prefer { preference } else { supervised };
+    let options = TrainOptions { resume: true, ..TrainOptions::default() };
+    let mut stops = 0;
+    loop {
+        match launch(config, &options, &mut Stop(0)) {
+            Ok(finished) => {
+                assert_eq!(stops, 5);
+                return finished;
+            }
+            Err(TrainError::Stopped { .. }) => stops += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn assert_same_numbers(a: &Path, b: &Path) {
+    let (left, right) = (RunFolder::open(a).unwrap(), RunFolder::open(b).unwrap());
+    assert_eq!(left.metric_names(), right.metric_names());
+    for name in left.metric_names() {
+        if !bestof_report::TIMING_METRICS.contains(&name) {
+            assert_eq!(left.curve(name), right.curve(name), "{name}");
+        }
+    }
+    let last = "checkpoints/step-000006";
+    for entry in std::fs::read_dir(a.join(last)).unwrap() {
+        let name = entry.unwrap().file_name();
+        let read = |dir: &Path| std::fs::read(dir.join(last).join(&name)).unwrap();
+        assert!(read(a) == read(b), "{} differs", name.display());
+    }
+    let read = |dir: &Path| std::fs::read(dir.join("final/model.safetensors")).unwrap();
+    assert!(read(a) == read(b), "final weights differ");
+}
+
+#[test]
+fn a_supervised_run_leaves_a_model_and_a_report() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    for tied in [true, false] {
+        let base = support::tiny_model(&root.join("model"), tied);
+        let rows = support::completions(&root.join("rows.jsonl"), 30);
+        let name = format!("tied-{tied}");
+        let config = support::config(root, &name, &rows, &["train.max_steps=20"]);
+        let finished = straight(&config, false);
+        let dir = &config.output.dir;
+        for file in
+            ["config.toml", "metrics.jsonl", "report.html", "train_results.json", "facts.json"]
+        {
+            assert!(dir.join(file).is_file(), "{file}");
+        }
+        let run = RunFolder::open(dir).unwrap();
+        let loss = run.curve("loss");
+        assert!(loss.last().unwrap().1 < loss[0].1 - 0.3, "{loss:?}");
+        assert_eq!(run.curve("eval_perplexity").len(), 7);
+        // The exported model, and the last checkpoint as a model folder, are the trained one.
+        let (trained, checkpoint) = (open(&finished.model), dir.join("checkpoints/step-000020"));
+        assert_eq!(logprobs(&trained), logprobs(&open(&checkpoint)));
+        assert!(largest_difference(&logprobs(&trained), &logprobs(&open(&base))) > 1e-3);
+        let companions = ModelFolder::open(&finished.model).unwrap();
+        assert_eq!(companions.tokenizer().unwrap().encode("7+1", false).unwrap().len(), 3);
+        let names = |dir: &Path| -> Vec<String> {
+            Weights::open(dir).unwrap().infos().iter().map(|info| info.name.clone()).collect()
+        };
+        assert_eq!(names(&finished.model), names(&base));
+    }
+}
+
+#[test]
+fn adapters_are_exported_merged_and_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let base = support::tiny_model(&root.join("model"), true);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 30);
+    let lora = ["lora.r=4", "lora.dropout=0.2", "loss.name=dpop", "train.learning_rate=2e-2"];
+    let config = support::config(root, "lora", &rows, &lora);
+    let finished = straight(&config, true);
+    let dir = &config.output.dir;
+
+    let merged = logprobs(&open(&finished.model));
+    for adapter in [dir.join("adapter"), dir.join("checkpoints/step-000006")] {
+        let mut model = open(&base);
+        let before = logprobs(&model);
+        model.load_adapter(&adapter).unwrap();
+        let attached = logprobs(&model);
+        let (moved, apart) =
+            (largest_difference(&attached, &before), largest_difference(&attached, &merged));
+        assert!(moved > 100.0 * apart && moved > 1e-3, "moved {moved}, apart {apart}");
+        assert!(largest_difference(&attached, &merged) < 1e-5, "{}", adapter.display());
+    }
+    let names: Vec<String> = Weights::open(&dir.join("adapter/adapter_model.safetensors"))
+        .unwrap()
+        .infos()
+        .iter()
+        .map(|info| info.name.clone())
+        .collect();
+    assert_eq!(names.len(), 2 * 2 * 7);
+    assert!(names[0].starts_with("base_model.model.model.layers.0."), "{}", names[0]);
+
+    let run = RunFolder::open(dir).unwrap();
+    let first = &run.rows[0];
+    for name in ["rewards/margins", "rewards/chosen", "displacement", "dpop/penalty"] {
+        assert_eq!(first.get(name), Some(0.0), "{name}");
+    }
+    assert_eq!(first.get("reference_gap"), Some(0.0), "the reference is the same computation");
+    assert!(run.last("rewards/margins").unwrap() != 0.0);
+    assert!(!run.facts.edit_distances.is_empty());
+}
+
+#[test]
+fn interrupting_after_every_step_changes_no_bit() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), false);
+    let pairs = support::pairs(&root.join("pairs.jsonl"), 30);
+    let completions = support::completions(&root.join("rows.jsonl"), 30);
+    let cases: [(&str, bool, &[&str]); 3] = [
+        ("sft", false, &["train.gradient_checkpointing=true"]),
+        ("dpo", true, &["train.weight_decay=0.1"]),
+        ("dpop", true, &["loss.name=dpop", "lora.r=2", "lora.dropout=0.3"]),
+    ];
+    for (name, prefer, overrides) in cases {
+        let rows = if prefer { &pairs } else { &completions };
+        let one = support::config(root, &format!("{name}-straight"), rows, overrides);
+        let other = support::config(root, &format!("{name}-stopped"), rows, overrides);
+        straight(&one, prefer);
+        interrupted(&other, prefer);
+        assert_same_numbers(&one.output.dir, &other.output.dir);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), false);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 30);
+    let run = |threads: usize| {
+        let config = support::config(root, &format!("threads-{threads}"), &rows, &[]);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| straight(&config, true));
+        config.output.dir
+    };
+    assert_same_numbers(&run(1), &run(3));
+}
