@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bert;
 mod block;
 mod causal_lm;
 mod config;
@@ -13,6 +14,7 @@ mod generate;
 mod gradients;
 mod kv_cache;
 mod mask;
+pub mod parity;
 mod plan;
 mod random;
 mod rotary;

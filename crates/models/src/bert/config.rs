@@ -1,0 +1,365 @@
+//! The shape of a BERT encoder, read from and written as a Hugging Face `config.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::ModelError;
+use crate::family::fields::{Fields, invalid};
+
+/// The activation between the two linear layers of a block, and in the masked-language head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BertActivation {
+    /// `x Phi(x)` with the normal distribution's own `Phi`, by the error function.
+    Gelu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+impl BertActivation {
+    fn read(name: &str) -> Option<Self> {
+        match name {
+            "gelu" => Some(Self::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" => Some(Self::GeluTanh),
+            "relu" => Some(Self::Relu),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_pytorch_tanh",
+            Self::Relu => "relu",
+        }
+    }
+}
+
+/// The shape of a BERT encoder and of its heads.
+///
+/// ```
+/// use bestof_models::bert::BertConfig;
+///
+/// let json = serde_json::json!({"model_type": "bert", "num_hidden_layers": 6});
+/// let config = BertConfig::from_hf(&json)?;
+/// assert_eq!((config.num_layers, config.hidden_size), (6, 768));
+///
+/// let relative = serde_json::json!({"model_type": "bert", "position_embedding_type": "relative_key"});
+/// assert!(BertConfig::from_hf(&relative).unwrap_err().to_string().contains("absolute"));
+/// # Ok::<(), bestof_models::ModelError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct BertConfig {
+    /// The number of tokens.
+    pub vocab_size: usize,
+    /// The width of the hidden states.
+    pub hidden_size: usize,
+    /// The number of layers.
+    pub num_layers: usize,
+    /// The number of attention heads.
+    pub num_heads: usize,
+    /// The width inside the feed-forward block.
+    pub intermediate_size: usize,
+    /// The longest row.
+    pub max_positions: usize,
+    /// The number of token types ("segments").
+    pub type_vocab_size: usize,
+    /// The activation.
+    pub activation: BertActivation,
+    /// The share of hidden values dropped in training.
+    pub hidden_dropout: f64,
+    /// The share of attention weights dropped in training.
+    pub attention_dropout: f64,
+    /// The share of values dropped before the classifier; `None` is `hidden_dropout`.
+    pub classifier_dropout: Option<f64>,
+    /// Added to the variance before the root.
+    pub layer_norm_eps: f64,
+    /// The standard deviation of weights that are drawn, not loaded.
+    pub initializer_range: f64,
+    /// The token that fills rows up.
+    pub pad_token_id: u32,
+    /// Whether the masked-language head projects by the word embeddings.
+    pub tied_embeddings: bool,
+    /// The classes of sequence classification, by number.
+    pub labels: Vec<String>,
+    /// The fields as they were read, so that those unknown here are written again.
+    pub source: Map<String, Value>,
+}
+
+impl Default for BertConfig {
+    /// The shape of `bert-base-uncased`, with two labels: what transformers assumes of fields left
+    /// out.
+    fn default() -> Self {
+        Self {
+            vocab_size: 30_522,
+            hidden_size: 768,
+            num_layers: 12,
+            num_heads: 12,
+            intermediate_size: 3072,
+            max_positions: 512,
+            type_vocab_size: 2,
+            activation: BertActivation::Gelu,
+            hidden_dropout: 0.1,
+            attention_dropout: 0.1,
+            classifier_dropout: None,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            pad_token_id: 0,
+            tied_embeddings: true,
+            labels: default_labels(2),
+            source: Map::new(),
+        }
+    }
+}
+
+const MODEL_TYPE: &str = "bert";
+
+/// More layers than any model has; a file that asks for more would only ask for memory.
+const MAX_LAYERS: usize = 4096;
+
+impl BertConfig {
+    /// The configuration in a Hugging Face `config.json`.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModelType`] for another model, [`ModelError::InvalidField`] for a value
+    /// that makes no model, or one that is not built here: relative positions, decoders, other
+    /// activations.
+    pub fn from_hf(json: &Value) -> Result<Self, ModelError> {
+        let found = json.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        if found != MODEL_TYPE {
+            let (found, known) = (found.to_owned(), vec![MODEL_TYPE]);
+            return Err(ModelError::UnknownModelType { found, known });
+        }
+        let fields = Fields { json, model_type: MODEL_TYPE };
+        refuse_other_kinds(&fields)?;
+        let usual = Self::default();
+        let config = Self {
+            vocab_size: fields.size_or("vocab_size", usual.vocab_size)?,
+            hidden_size: fields.size_or("hidden_size", usual.hidden_size)?,
+            num_layers: fields.size_or("num_hidden_layers", usual.num_layers)?,
+            num_heads: fields.size_or("num_attention_heads", usual.num_heads)?,
+            intermediate_size: fields.size_or("intermediate_size", usual.intermediate_size)?,
+            max_positions: fields.size_or("max_position_embeddings", usual.max_positions)?,
+            type_vocab_size: fields.size_or("type_vocab_size", usual.type_vocab_size)?,
+            activation: activation(&fields)?.unwrap_or(usual.activation),
+            hidden_dropout: probability(&fields, "hidden_dropout_prob")?
+                .unwrap_or(usual.hidden_dropout),
+            attention_dropout: probability(&fields, "attention_probs_dropout_prob")?
+                .unwrap_or(usual.attention_dropout),
+            classifier_dropout: probability(&fields, "classifier_dropout")?,
+            layer_norm_eps: fields.number_or("layer_norm_eps", usual.layer_norm_eps)?,
+            initializer_range: fields.number_or("initializer_range", usual.initializer_range)?,
+            pad_token_id: pad_token(&fields)?.unwrap_or(usual.pad_token_id),
+            tied_embeddings: fields.flag_or("tie_word_embeddings", usual.tied_embeddings)?,
+            labels: labels(&fields)?,
+            source: json.as_object().cloned().unwrap_or_default(),
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks that the sizes fit each other.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidField`] names the field.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        if self.num_heads == 0 || !self.hidden_size.is_multiple_of(self.num_heads) {
+            let expected = format!("a divisor of hidden_size, {}", self.hidden_size);
+            return Err(invalid("num_attention_heads", &self.num_heads.into(), &expected));
+        }
+        if self.num_layers > MAX_LAYERS {
+            return Err(invalid("num_hidden_layers", &self.num_layers.into(), "at most 4096"));
+        }
+        Ok(())
+    }
+
+    /// The width of an attention head.
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_heads
+    }
+
+    /// The `config.json` of a model of this shape, for the class `architecture` of transformers,
+    /// such as `BertForSequenceClassification`.
+    ///
+    /// Fields of the file this was read from that mean nothing here are kept.
+    pub fn to_hf(&self, architecture: &str) -> Value {
+        let mut json = self.source.clone();
+        let fields = json!({
+            "model_type": MODEL_TYPE,
+            "architectures": [architecture],
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "num_hidden_layers": self.num_layers,
+            "num_attention_heads": self.num_heads,
+            "intermediate_size": self.intermediate_size,
+            "max_position_embeddings": self.max_positions,
+            "type_vocab_size": self.type_vocab_size,
+            "hidden_dropout_prob": self.hidden_dropout,
+            "attention_probs_dropout_prob": self.attention_dropout,
+            "classifier_dropout": self.classifier_dropout,
+            "layer_norm_eps": self.layer_norm_eps,
+            "initializer_range": self.initializer_range,
+            "pad_token_id": self.pad_token_id,
+            "tie_word_embeddings": self.tied_embeddings,
+        });
+        json.extend(fields.as_object().cloned().unwrap_or_default());
+        let kept = json.get("hidden_act").and_then(Value::as_str).and_then(BertActivation::read);
+        if kept != Some(self.activation) {
+            json.insert("hidden_act".into(), self.activation.name().into());
+        }
+        json.remove("num_labels");
+        if json.contains_key("id2label") || self.labels != default_labels(2) {
+            let by_id = self.labels.iter().enumerate();
+            let id2label: Map<_, _> =
+                by_id.clone().map(|(id, label)| (id.to_string(), label.clone().into())).collect();
+            let label2id: Map<_, _> = by_id.map(|(id, label)| (label.clone(), id.into())).collect();
+            json.insert("id2label".into(), id2label.into());
+            json.insert("label2id".into(), label2id.into());
+        }
+        json.into()
+    }
+}
+
+fn refuse_other_kinds(fields: &Fields<'_>) -> Result<(), ModelError> {
+    if let Some(positions) = fields.get("position_embedding_type")
+        && positions != "absolute"
+    {
+        return Err(invalid("position_embedding_type", positions, "\"absolute\""));
+    }
+    for field in ["is_decoder", "add_cross_attention"] {
+        if fields.flag_or(field, false)? {
+            let expected = "false: BERT is read as an encoder only";
+            return Err(invalid(field, &true.into(), expected));
+        }
+    }
+    Ok(())
+}
+
+fn activation(fields: &Fields<'_>) -> Result<Option<BertActivation>, ModelError> {
+    let Some(value) = fields.get("hidden_act") else { return Ok(None) };
+    let found = value.as_str().and_then(BertActivation::read);
+    let expected = "gelu, gelu_new, gelu_pytorch_tanh or relu";
+    found.map(Some).ok_or_else(|| invalid("hidden_act", value, expected))
+}
+
+fn probability(fields: &Fields<'_>, field: &str) -> Result<Option<f64>, ModelError> {
+    let Some(value) = fields.get(field) else { return Ok(None) };
+    let found = value.as_f64().filter(|p| (0.0..1.0).contains(p));
+    found.map(Some).ok_or_else(|| invalid(field, value, "a number from 0 to below 1"))
+}
+
+fn pad_token(fields: &Fields<'_>) -> Result<Option<u32>, ModelError> {
+    let Some(value) = fields.get("pad_token_id") else { return Ok(None) };
+    let found = value.as_u64().and_then(|id| u32::try_from(id).ok());
+    found.map(Some).ok_or_else(|| invalid("pad_token_id", value, "a token id"))
+}
+
+fn default_labels(count: usize) -> Vec<String> {
+    (0..count).map(|label| format!("LABEL_{label}")).collect()
+}
+
+/// `id2label`, or as many `LABEL_n` as `num_labels` says.
+fn labels(fields: &Fields<'_>) -> Result<Vec<String>, ModelError> {
+    let Some(value) = fields.get("id2label") else {
+        let count = fields.size_or("num_labels", 2)?;
+        if count > MAX_LABELS {
+            return Err(invalid("num_labels", &count.into(), "at most 1048576"));
+        }
+        return Ok(default_labels(count));
+    };
+    let wrong = || invalid("id2label", value, "an object from 0, 1, 2, … to names");
+    let by_id: BTreeMap<usize, &str> = value
+        .as_object()
+        .ok_or_else(wrong)?
+        .iter()
+        .map(|(id, label)| Some((id.parse().ok()?, label.as_str()?)))
+        .collect::<Option<_>>()
+        .ok_or_else(wrong)?;
+    if by_id.is_empty() || by_id.keys().enumerate().any(|(at, &id)| at != id) {
+        return Err(wrong());
+    }
+    Ok(by_id.into_values().map(str::to_owned).collect())
+}
+
+/// More classes than anyone tells apart; more would only ask for memory.
+const MAX_LABELS: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &Value) -> Result<BertConfig, ModelError> {
+        let mut json = json!({"model_type": "bert"});
+        if let (Some(json), Some(more)) = (json.as_object_mut(), more.as_object()) {
+            json.extend(more.clone());
+        }
+        BertConfig::from_hf(&json)
+    }
+
+    #[test]
+    fn fields_left_out_have_transformers_values() {
+        let config = read(&json!({})).unwrap();
+        assert_eq!(BertConfig { source: Map::new(), ..config }, BertConfig::default());
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_by_field() {
+        for (field, value) in [
+            ("position_embedding_type", json!("relative_key")),
+            ("is_decoder", json!(true)),
+            ("add_cross_attention", json!(true)),
+            ("hidden_act", json!("silu")),
+            ("hidden_act", json!(7)),
+            ("hidden_dropout_prob", json!(1.0)),
+            ("attention_probs_dropout_prob", json!("none")),
+            ("num_attention_heads", json!(7)),
+            ("num_hidden_layers", json!(1_000_000)),
+            ("pad_token_id", json!(-1)),
+            ("id2label", json!({"1": "x"})),
+            ("id2label", json!([])),
+            ("num_labels", json!(1 << 30)),
+            ("vocab_size", json!(0)),
+        ] {
+            let error = read(&json!({ field: value })).unwrap_err().to_string();
+            assert!(error.contains(field), "{field}: {error}");
+        }
+        let error = BertConfig::from_hf(&json!({"model_type": "roberta"})).unwrap_err();
+        assert!(error.to_string().contains("`roberta`"), "{error}");
+    }
+
+    #[test]
+    fn labels_are_sorted_by_number() {
+        let ids: Map<_, _> =
+            (0..12).map(|id| (id.to_string(), format!("class {id}").into())).collect();
+        let config = read(&json!({ "id2label": ids })).unwrap();
+        assert_eq!(config.labels[2], "class 2");
+        assert_eq!(config.labels[11], "class 11");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut config = read(&json!({
+            "hidden_act": "gelu_new", "classifier_dropout": 0.0, "num_labels": 3, "transformers_version": "4.8.2",
+        }))
+        .unwrap();
+        assert_eq!(config.labels.len(), 3);
+        config.labels = vec!["bad".into(), "fair".into(), "good".into()];
+        let written = config.to_hf("BertForSequenceClassification");
+        assert_eq!(written["hidden_act"], "gelu_new");
+        assert_eq!(written["transformers_version"], "4.8.2");
+        assert_eq!(written["label2id"]["good"], 2);
+        assert!(written.get("num_labels").is_none());
+        let again = BertConfig::from_hf(&written).unwrap();
+        let source = config.source.clone();
+        assert_eq!(BertConfig { source, ..again }, config);
+    }
+
+    #[test]
+    fn a_changed_activation_is_written() {
+        let mut config = read(&json!({"hidden_act": "relu"})).unwrap();
+        config.activation = BertActivation::GeluTanh;
+        assert_eq!(config.to_hf("BertModel")["hidden_act"], "gelu_pytorch_tanh");
+    }
+}

@@ -1,0 +1,184 @@
+//! Where parameters come from: a checkpoint, a random draw, or the one where the other lacks them.
+
+use std::collections::BTreeSet;
+use std::f64::consts::TAU;
+
+use bestof_checkpoints::Weights;
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::ModelError;
+use crate::random::Random;
+
+/// What a parameter is filled with when it is not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Normal with mean 0 and the configuration's standard deviation.
+    Normal,
+    /// Zeros, as biases start.
+    Zeros,
+    /// Ones, as the weights of norms start.
+    Ones,
+}
+
+/// Which parameters were not in the checkpoint, and which of its tensors were not used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that were drawn at random: train them before use.
+    pub fresh: Vec<String>,
+    /// Tensors that the model has no place for, such as another head's.
+    pub unused: Vec<String>,
+}
+
+/// How parameters that are not loaded are drawn. Each depends on seed and name only.
+#[derive(Debug, Clone, Copy)]
+struct Draw {
+    seed: u64,
+    deviation: f64,
+}
+
+/// Makes parameters by their checkpoint names, one tensor in memory at a time.
+#[derive(Debug)]
+pub struct Loader<'w> {
+    weights: Option<&'w Weights>,
+    draw: Option<Draw>,
+    device: Device,
+    used: BTreeSet<String>,
+    fresh: Vec<String>,
+}
+
+impl<'w> Loader<'w> {
+    /// A loader that reads every parameter from `weights`.
+    pub fn reading(weights: &'w Weights, device: &Device) -> Self {
+        let device = device.clone();
+        Self {
+            weights: Some(weights),
+            draw: None,
+            device,
+            used: BTreeSet::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// A loader that draws every parameter: weights are normal with this standard deviation.
+    pub fn drawing(seed: u64, deviation: f64, device: &Device) -> Self {
+        let draw = Some(Draw { seed, deviation });
+        let device = device.clone();
+        Self { weights: None, draw, device, used: BTreeSet::new(), fresh: Vec::new() }
+    }
+
+    /// From here on, parameters that the checkpoint lacks are drawn.
+    pub fn draw_missing(&mut self, seed: u64, deviation: f64) {
+        self.draw = Some(Draw { seed, deviation });
+    }
+
+    /// Whether the checkpoint has this tensor. Where nothing is read, everything is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.weights.is_none_or(|weights| stored_name(weights, name).is_some())
+    }
+
+    /// Marks a tensor that is read elsewhere or not needed, so that it is not reported as unused.
+    pub fn mark_used(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+    }
+
+    /// The parameter called `name`.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensor`], [`ModelError::ShapeMismatch`], or a tensor that cannot be
+    /// read.
+    pub fn parameter<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        fill: Fill,
+    ) -> Result<Param<Tensor<D>>, ModelError> {
+        let stored = self.weights.and_then(|weights| Some((weights, stored_name(weights, name)?)));
+        let values = match (stored, self.draw) {
+            (Some((weights, stored)), _) => {
+                let found = weights.info(&stored).map_or(&[][..], |info| &info.shape);
+                if found != shape {
+                    let (found, expected) = (found.to_vec(), shape.to_vec());
+                    return Err(ModelError::ShapeMismatch { name: stored, found, expected });
+                }
+                let values = weights.read_f32(&stored, &shape)?;
+                self.used.insert(stored);
+                values
+            }
+            (None, Some(draw)) => {
+                self.fresh.push(name.to_owned());
+                draw.values(name, shape.iter().product(), fill)
+            }
+            (None, None) => {
+                let (name, shape) = (name.to_owned(), shape.to_vec());
+                return Err(ModelError::MissingTensor { name, shape });
+            }
+        };
+        let tensor = Tensor::from_data(TensorData::new(values, shape), &self.device);
+        Ok(Param::from_tensor(tensor))
+    }
+
+    /// What was drawn, and what of the checkpoint was not asked for.
+    pub fn finish(self) -> LoadReport {
+        let Some(weights) = self.weights else { return LoadReport::default() };
+        let names = weights.infos().iter().map(|info| &info.name);
+        let unused = names.filter(|name| !self.used.contains(*name)).cloned().collect();
+        LoadReport { fresh: self.fresh, unused }
+    }
+}
+
+impl Draw {
+    fn values(self, name: &str, count: usize, fill: Fill) -> Vec<f32> {
+        match fill {
+            Fill::Zeros => vec![0.0; count],
+            Fill::Ones => vec![1.0; count],
+            Fill::Normal => {
+                let mut keys = vec![self.seed];
+                keys.extend(name.bytes().map(u64::from));
+                let mut random = Random::keyed(&keys);
+                (0..count).map(|_| (self.deviation * normal(&mut random)) as f32).collect()
+            }
+        }
+    }
+}
+
+/// A number from the standard normal distribution (Box & Muller 1958).
+fn normal(random: &mut Random) -> f64 {
+    let radius = (-2.0 * (1.0 - random.uniform()).ln()).sqrt();
+    radius * (TAU * random.uniform()).cos()
+}
+
+/// The name under which a checkpoint stores a parameter: its own, or for norms the one that
+/// checkpoints converted from TensorFlow have.
+fn stored_name(weights: &Weights, name: &str) -> Option<String> {
+    if weights.contains(name) {
+        return Some(name.to_owned());
+    }
+    let norm = name.strip_suffix("LayerNorm.weight").map(|stem| format!("{stem}LayerNorm.gamma"));
+    let old = norm.or_else(|| {
+        name.strip_suffix("LayerNorm.bias").map(|stem| format!("{stem}LayerNorm.beta"))
+    })?;
+    weights.contains(&old).then_some(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_weights_depend_on_seed_and_name_and_have_the_deviation() {
+        let draw =
+            |seed, name: &str| Draw { seed, deviation: 0.5 }.values(name, 20_000, Fill::Normal);
+        let values = draw(1, "a.weight");
+        assert_eq!(values, draw(1, "a.weight"));
+        assert_ne!(values, draw(2, "a.weight"));
+        assert_ne!(values, draw(1, "b.weight"));
+        let moment = |power| {
+            values.iter().map(|v| f64::from(*v).powi(power)).sum::<f64>() / values.len() as f64
+        };
+        // Five standard errors of the mean, the variance and the fourth moment, 3 sigma^4.
+        assert!(moment(1).abs() < 5.0 * 0.5 / 20_000_f64.sqrt(), "{}", moment(1));
+        assert!((moment(2) - 0.25).abs() < 5.0 * 0.25 * (2.0 / 20_000_f64).sqrt(), "{}", moment(2));
+        assert!((moment(4) - 0.1875).abs() < 5.0 * 0.0625 * (96.0 / 20_000_f64).sqrt());
+    }
+}
