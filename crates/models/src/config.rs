@@ -26,6 +26,7 @@ pub struct LayerConfig {
 /// The shape of a decoder. Comes from a Hugging Face `config.json` through
 /// [`DecoderConfig::from_hf`].
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "families differ in independent yes and no")]
 pub struct DecoderConfig {
     /// The `model_type` it was read from.
     pub model_type: &'static str,

@@ -179,12 +179,11 @@ impl Sampler<'_> {
             sequence.sampling_logprobs.push(sampling_logprob);
             let (request, sample) = (sequence.request, sequence.sample);
             let heard = (self.on_token)(NewToken { request, sample, token, logprob });
-            match self.end(&sequence) {
-                Some(reason) => done.push(sequence.finish(reason)),
-                None => {
-                    rest.push(sequence);
-                    places.push(place as u32);
-                }
+            if let Some(reason) = self.end(&sequence) {
+                done.push(sequence.finish(reason));
+            } else {
+                rest.push(sequence);
+                places.push(place as u32);
             }
             self.stopped |= heard.is_break();
         }

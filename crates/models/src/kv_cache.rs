@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 
-use crate::block::attention::{Heads, attend, soft_cap};
+use crate::block::attention::{Heads, attend, soft_cap, softmax};
 use crate::config::DecoderConfig;
 use crate::mask::{CausalMasks, first_key};
 
@@ -152,7 +152,7 @@ impl SuffixLayer {
                 ],
                 2,
             );
-            let probabilities = softmax(soft_cap(scores, config.attention_softcap), 2);
+            let probabilities = softmax(soft_cap(scores, config.attention_softcap));
             let split = seen.len();
             let of_prompt = probabilities.clone().slice_dim(2, 0..split);
             prompt_parts.push(unfold(of_prompt.matmul(values), dim));

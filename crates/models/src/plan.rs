@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::block::attention::{Heads, attend};
 use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
-use crate::forest::TokenForest;
+use crate::forest::{TokenForest, TokenTree};
 use crate::mask::{Block, CausalMasks, tree_blocks};
 use crate::rotary::{Rotary, Rotation};
 
@@ -147,12 +147,12 @@ fn plan_trees(
     config: &DecoderConfig,
     like: &Tensor<2>,
 ) -> Vec<TreePlan> {
-    let longest_path = forest.trees().iter().filter(|t| t.is_path()).map(|t| t.len()).max();
+    let longest_path = forest.trees().iter().filter(|t| t.is_path()).map(TokenTree::len).max();
     let windows = config.windows();
     let causal: HashMap<_, _> = longest_path
         .map(|length| windows.iter().map(|&w| (w, CausalMasks::new(length, w, like))).collect())
         .unwrap_or_default();
-    let plan = |tree: &crate::forest::TokenTree, window: Option<usize>| match causal.get(&window) {
+    let plan = |tree: &TokenTree, window: Option<usize>| match causal.get(&window) {
         Some(masks) if tree.is_path() => masks.blocks(0..tree.len()),
         _ => tree_blocks(tree, window, like),
     };

@@ -1,6 +1,6 @@
 //! Random numbers that depend on their seed and on nothing else.
 
-/// A stream of random numbers: SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable
+/// A stream of random numbers: `SplitMix64` (Steele, Lea & Flood 2014, "Fast splittable
 /// pseudorandom number generators").
 ///
 /// Own code, so that a seed gives the same samples whatever version of anything is installed.

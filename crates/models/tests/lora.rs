@@ -25,6 +25,8 @@ fn fresh_adapters_change_nothing() {
     model.attach_lora(LoraConfig::default()).unwrap();
     assert_eq!(logprobs(&base), logprobs(&model));
     assert_eq!(logprobs(&base), reference(&model));
+    let pass = model.forward(&text(), &ForwardOptions::default()).unwrap();
+    assert_eq!(pass.logprobs(), reference(&model), "with a graph and without, to the last bit");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Grouped-query attention: projections to heads, and a block of queries against its keys.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 
 use super::Pass;
 use super::norm::RmsNorm;
@@ -88,7 +88,18 @@ pub(crate) fn attend(
     if let Some(mask) = mask {
         scores = scores.add(mask.unsqueeze());
     }
-    softmax(scores, 3).matmul(v)
+    softmax(scores).matmul(v)
+}
+
+/// Softmax over the last dimension.
+///
+/// Written out, because burn takes another path with automatic differentiation than without, and
+/// the log-probabilities of a policy and its reference must agree to the last bit before training.
+pub(crate) fn softmax<const D: usize>(scores: Tensor<D>) -> Tensor<D> {
+    let max = scores.clone().detach().max_dim(D - 1);
+    let exps = scores.sub(max).exp();
+    let sums = exps.clone().sum_dim(D - 1);
+    exps.div(sums)
 }
 
 /// `c tanh(x / c)`.

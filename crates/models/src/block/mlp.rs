@@ -11,6 +11,7 @@ use crate::config::Activation;
 ///
 /// Source: Shazeer 2020, arXiv:2002.05202, equation 6.
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "the names are parts of tensor names")]
 pub(crate) struct Mlp {
     pub(crate) gate_proj: Projection,
     pub(crate) up_proj: Projection,

@@ -73,7 +73,7 @@ impl Decoder {
             let stored = format!("{PREFIX}{}", names.in_checkpoint(name));
             let read = shapes
                 .get(name)
-                .ok_or_else(|| NO_ADAPTERS)
+                .ok_or(NO_ADAPTERS)
                 .and_then(|shape| read_tensor(&weights, &stored, shape));
             match read {
                 Ok(values) => burn::tensor::Tensor::from_data(values.as_slice(), &device),
@@ -83,13 +83,11 @@ impl Decoder {
                 }
             }
         });
-        match failed {
-            Some(error) => Err(error),
-            None => {
-                *self = fresh;
-                Ok(())
-            }
+        if let Some(error) = failed {
+            return Err(error);
         }
+        *self = fresh;
+        Ok(())
     }
 
     fn adapter_parameters(&self) -> Vec<(String, Vec<usize>)> {

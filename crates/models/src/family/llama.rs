@@ -1,4 +1,4 @@
-//! LLaMA 1 to 3, and what shares its code: SmolLM2, TinyLlama, Vicuna, Yi.
+//! LLaMA 1 to 3, and what shares its code: SmolLM2, Vicuna, Yi.
 
 use super::Common;
 use super::fields::Fields;
