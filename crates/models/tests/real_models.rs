@@ -3,6 +3,7 @@
 //! Compiled with the feature `real-models` only, and then failing, not passing over, when the
 //! folder named by `BESTOF_REAL_MODELS` or a model in it is missing.
 #![cfg(feature = "real-models")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::path::PathBuf;
 

@@ -37,14 +37,14 @@ impl Pass<'_> {
 
 /// What a token, its place and its type mean, added and normalised.
 #[derive(Module, Debug)]
-pub struct Embeddings {
+pub(crate) struct Input {
     pub(crate) word_embeddings: Table,
     pub(crate) position_embeddings: Table,
     pub(crate) token_type_embeddings: Table,
     pub(crate) LayerNorm: Norm,
 }
 
-impl Embeddings {
+impl Input {
     fn load(loader: &mut Loader<'_>, at: &str, config: &BertConfig) -> Result<Self, ModelError> {
         let width = config.hidden_size;
         let mut table = |name, rows| Table::load(loader, &format!("{at}{name}"), [rows, width]);
@@ -74,7 +74,7 @@ impl Embeddings {
 
 /// The projections to queries, keys and values.
 #[derive(Module, Debug)]
-pub struct SelfAttention {
+pub(crate) struct SelfAttention {
     pub(crate) query: Dense,
     pub(crate) key: Dense,
     pub(crate) value: Dense,
@@ -114,7 +114,7 @@ impl SelfAttention {
 
 /// A linear layer whose output is added to the residual stream and normalised.
 #[derive(Module, Debug)]
-pub struct AddNorm {
+pub(crate) struct AddNorm {
     pub(crate) dense: Dense,
     pub(crate) LayerNorm: Norm,
 }
@@ -139,20 +139,20 @@ impl AddNorm {
 
 /// Attention and what follows it.
 #[derive(Module, Debug)]
-pub struct Attention {
+pub(crate) struct Attention {
     pub(crate) self_: SelfAttention,
     pub(crate) output: AddNorm,
 }
 
 /// The first half of the feed-forward block, or the pooler: one linear layer.
 #[derive(Module, Debug)]
-pub struct Intermediate {
+pub(crate) struct Intermediate {
     pub(crate) dense: Dense,
 }
 
 /// An encoder layer.
 #[derive(Module, Debug)]
-pub struct Layer {
+pub(crate) struct Layer {
     pub(crate) attention: Attention,
     pub(crate) intermediate: Intermediate,
     pub(crate) output: AddNorm,
@@ -189,7 +189,7 @@ impl Layer {
 
 /// The layers, from the embeddings up.
 #[derive(Module, Debug)]
-pub struct Layers {
+pub(crate) struct Layers {
     pub(crate) layer: Vec<Layer>,
 }
 
@@ -211,7 +211,7 @@ pub struct BertOutput {
 /// transformers would.
 #[derive(Module, Debug)]
 pub struct Bert {
-    pub(crate) embeddings: Embeddings,
+    pub(crate) embeddings: Input,
     pub(crate) encoder: Layers,
     pub(crate) pooler: Option<Intermediate>,
     #[module(skip)]
@@ -231,13 +231,14 @@ impl Bert {
         let nested = loader.has(&format!("{within}{WORDS}"));
         let at = if nested { within } else { "" };
         let layer = |number| format!("{at}encoder.layer.{number}.");
-        let embeddings = Embeddings::load(loader, &format!("{at}embeddings."), config)?;
+        let embeddings = Input::load(loader, &format!("{at}embeddings."), config)?;
         let layers = (0..config.num_layers)
             .map(|number| Layer::load(loader, &layer(number), config))
             .collect::<Result<_, _>>()?;
-        let pooler = match loader.has(&format!("{at}pooler.dense.weight")) {
-            true => Some(Self::load_pooler(loader, at, config)?),
-            false => None,
+        let pooler = if loader.has(&format!("{at}pooler.dense.weight")) {
+            Some(Self::load_pooler(loader, at, config)?)
+        } else {
+            None
         };
         // Older checkpoints hold these buffers, which only count.
         loader.mark_used(&format!("{at}embeddings.position_ids"));

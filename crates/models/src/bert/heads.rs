@@ -145,14 +145,14 @@ impl BertForSequenceClassification {
 
 /// What comes between the hidden states and the words.
 #[derive(Module, Debug)]
-pub struct Transform {
+pub(crate) struct Transform {
     pub(crate) dense: Dense,
     pub(crate) LayerNorm: Norm,
 }
 
 /// The masked-language head's parameters.
 #[derive(Module, Debug)]
-pub struct Predictions {
+pub(crate) struct Predictions {
     pub(crate) transform: Transform,
     /// Words, if they are not the encoder's.
     pub(crate) decoder: Option<Table>,
@@ -161,7 +161,7 @@ pub struct Predictions {
 
 /// The heads of BERT's own training.
 #[derive(Module, Debug)]
-pub struct TrainingHeads {
+pub(crate) struct TrainingHeads {
     pub(crate) predictions: Predictions,
 }
 
@@ -194,9 +194,10 @@ impl BertForMaskedLm {
             LayerNorm: Norm::load(&mut loader, &format!("{at}.transform.LayerNorm"), width)?,
         };
         let bias = loader.parameter(&format!("{at}.bias"), [words], Fill::Zeros)?;
-        let decoder = match config.tied_embeddings {
-            true => None,
-            false => Some(Table::load(&mut loader, &format!("{at}.decoder"), [words, width])?),
+        let decoder = if config.tied_embeddings {
+            None
+        } else {
+            Some(Table::load(&mut loader, &format!("{at}.decoder"), [words, width])?)
         };
         // Copies of the tied embeddings and of the bias, in older checkpoints.
         loader.mark_used(&format!("{at}.decoder.weight"));

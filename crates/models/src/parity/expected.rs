@@ -76,21 +76,8 @@ impl Expected {
             return Ok(None);
         }
         let (shape, values) = self.file.read_i64(key)?;
-        self.check_shape(key, &shape, &[self.rows, self.length])?;
+        check_shape(key, &shape, &[self.rows, self.length])?;
         Ok(Some(values))
-    }
-
-    fn check_shape(
-        &self,
-        key: &str,
-        found: &[usize],
-        expected: &[usize],
-    ) -> Result<(), ParityError> {
-        if found == expected {
-            return Ok(());
-        }
-        let (found, expected) = (found.to_vec(), expected.to_vec());
-        Err(ParityError::Shape { key: key.to_owned(), found, expected })
     }
 
     /// The names of the outputs in the file.
@@ -128,7 +115,7 @@ impl Expected {
     /// The tokens of `greedy`.
     pub(super) fn greedy(&self) -> Result<Vec<u32>, ParityError> {
         let (shape, tokens) = self.file.read_i64("greedy")?;
-        self.check_shape("greedy", &shape, &[1, tokens.len()])?;
+        check_shape("greedy", &shape, &[1, tokens.len()])?;
         natural("greedy", &tokens, "a token id")
     }
 
@@ -148,7 +135,7 @@ impl Expected {
         differences: &mut BTreeMap<String, f64>,
     ) -> Result<(), ParityError> {
         let (expected_shape, expected) = self.file.read_f32_any(key)?;
-        self.check_shape(key, &expected_shape, shape)?;
+        check_shape(key, &expected_shape, shape)?;
         let width = shape.iter().product::<usize>().checked_div(seen.len()).unwrap_or(0).max(1);
         let mut largest = 0.0_f64;
         let vectors = found.chunks(width).zip(expected.chunks(width)).zip(seen);
@@ -163,6 +150,15 @@ impl Expected {
     }
 }
 
+fn check_shape(key: &str, found: &[usize], expected: &[usize]) -> Result<(), ParityError> {
+    if found == expected {
+        return Ok(());
+    }
+    let (found, expected) = (found.to_vec(), expected.to_vec());
+    Err(ParityError::Shape { key: key.to_owned(), found, expected })
+}
+
+/// The values as numbers from 0.
 fn natural(
     key: &'static str,
     values: &[i64],
