@@ -23,7 +23,17 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         process::step("lints", command.args(clippy).args(["--", "--deny", "warnings"]))?;
     }
     let mut command = process::cargo();
-    process::step("tests", command.args(["test", "--release", "--workspace", "--all-targets"]))?;
+    process::step(
+        "tests",
+        command.args([
+            "test",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "bestof-losses/flex",
+        ]),
+    )?;
     let mut command = process::cargo();
     process::step("doctests", command.args(["test", "--release", "--workspace", "--doc"]))?;
     if real_models {

@@ -1,2 +1,43 @@
-//! bestof
-fn main() {}
+//! `bestof`: one file a verb. A verb parses, calls a crate and prints; no maths lives here.
+
+mod console;
+mod device;
+mod fetch;
+mod input;
+mod model;
+mod progress;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::verbs::Verb;
+
+/// Post-train language models: preference optimisation without forgetting, best-of-k, longer
+/// context.
+#[derive(Debug, Parser)]
+#[command(name = "bestof", version, arg_required_else_help = true)]
+struct Cli {
+    /// Say more: `-v` for steps, `-vv` for details. `RUST_LOG` sets it finely.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// No progress bars and no hints.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    console::init(cli.verbose, cli.quiet);
+    match cli.verb.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::error(&error);
+            let usage = error.chain().any(|cause| cause.is::<console::Usage>());
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Generation with the KV cache: 32 new tokens after a prompt of 44.
+#![allow(missing_docs, reason = "criterion's macros make undocumented items")]
+
+use std::ops::ControlFlow;
+
+use bestof_benches::{smollm2, tokens};
+use bestof_models::{CausalLm, Device, Request, SamplingConfig};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const NEW_TOKENS: usize = 32;
+
+fn decoding(c: &mut Criterion) {
+    let model = smollm2(&Device::flex()).expect("the shape makes a model");
+    let config = SamplingConfig { max_new_tokens: NEW_TOKENS, ..SamplingConfig::default() };
+    let mut group = c.benchmark_group("decoding");
+    group.sample_size(10);
+    for samples in [1, 8, 16] {
+        let request = Request { prompt: tokens(44, 3), samples, seed: 1 };
+        group.throughput(Throughput::Elements((samples * NEW_TOKENS) as u64));
+        group.bench_function(format!("batch {samples}"), |b| {
+            b.iter(|| {
+                model
+                    .generate(std::slice::from_ref(&request), &config, &mut |_| {
+                        ControlFlow::Continue(())
+                    })
+                    .expect("the prompt is not empty")
+            });
+        });
+    }
+}
+
+criterion_group!(benches, decoding);
+criterion_main!(benches);

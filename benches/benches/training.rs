@@ -1,0 +1,67 @@
+//! A training step on one preference pair: forward, loss, backward, AdamW.
+//!
+//! `pair of 100 + 100` is the work of the peers' bench, answers that share nothing;
+//! `low edit distance` has the same lengths, and answers that part after 60 tokens.
+#![allow(missing_docs, reason = "criterion's macros make undocumented items")]
+
+use bestof_benches::{pair, smollm2};
+use bestof_losses::{Dpop, PairLogps, PreferenceLoss};
+use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, LoraConfig, TokenForest};
+use bestof_trainer::config::TrainSection;
+use bestof_trainer::optimizer::AdamW;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// One step; the reference is taken to be the first log-probabilities plus a little.
+fn step(
+    model: &mut Decoder,
+    optimizer: &mut AdamW,
+    forest: &TokenForest,
+    loss: &dyn PreferenceLoss,
+) {
+    let pass = model.forward(forest, &ForwardOptions::default()).expect("tokens are in range");
+    let sum: f64 = pass.logprobs().iter().map(|p| f64::from(*p)).sum();
+    let half = sum / 2.0;
+    let terms = loss
+        .terms(&PairLogps {
+            chosen: half,
+            rejected: half,
+            ref_chosen: half + 0.1,
+            ref_rejected: half - 0.1,
+            chosen_len: 1,
+            rejected_len: 1,
+        })
+        .expect("log-probabilities are finite");
+    let count = pass.logprobs().len();
+    let weights: Vec<f32> = (0..count)
+        .map(|i| if i < count / 2 { terms.grad_chosen } else { terms.grad_rejected } as f32)
+        .collect();
+    let gradients = pass.backward(&weights).expect("one weight a token");
+    optimizer.step(model, gradients, 1e-6, 1.0);
+}
+
+fn training(c: &mut Criterion) {
+    let device = Device::flex().autodiff();
+    let loss = Dpop::new(0.3, 50.0).expect("the paper's values");
+    let mut group = c.benchmark_group("training step");
+    group.sample_size(10);
+    let forests = [
+        ("pair of 200 + 60", pair(200, 0, 60)),
+        ("pair of 100 + 100", pair(100, 0, 100)),
+        ("pair of 100 + 100, low edit distance", pair(100, 60, 40)),
+    ];
+    for kind in ["LoRA", "full"] {
+        let mut model = smollm2(&device).expect("the shape makes a model");
+        if kind == "LoRA" {
+            model.attach_lora(LoraConfig::default()).expect("the layers have these names");
+        }
+        let mut optimizer = AdamW::new((&TrainSection::default()).into());
+        for (name, forest) in &forests {
+            group.bench_function(format!("{kind}, {name}"), |b| {
+                b.iter(|| step(&mut model, &mut optimizer, forest, &loss));
+            });
+        }
+    }
+}
+
+criterion_group!(benches, training);
+criterion_main!(benches);

@@ -1,0 +1,125 @@
+//! The only place that prints: results to stdout, everything else to stderr.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// A command line that cannot be meant: ends with exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Sets up logging to stderr.
+pub(crate) fn init(verbose: u8, quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+    let default = match verbose {
+        0 => "warn",
+        1 => "bestof=info,warn",
+        _ => "bestof=debug,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+/// Writes one JSON document as a line to stdout.
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    line(&serde_json::to_string(value)?)
+}
+
+/// Writes a line to stdout. A reader that has gone away ends the program quietly.
+pub(crate) fn line(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}
+
+/// Writes a piece of a line to stdout at once.
+pub(crate) fn part(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Writes a remark to stderr, unless `--quiet`.
+pub(crate) fn note(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        to_stderr(text);
+    }
+}
+
+/// Writes an error with its causes to stderr.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut text = format!("error: {error}");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        // Many messages already end in the words of their cause.
+        let cause = cause.to_string();
+        if !last.contains(&cause) {
+            text.push_str(&format!("\n  because: {cause}"));
+        }
+        last = cause;
+    }
+    to_stderr(&text);
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that prints to stderr")]
+fn to_stderr(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A bar that is hidden under `--quiet` and where stderr is no terminal.
+pub(crate) fn bar(total: u64, template: &str) -> ProgressBar {
+    if QUIET.load(Ordering::Relaxed) {
+        return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+    }
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
+        .with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
+}
+
+/// A bar over bytes.
+#[derive(Debug)]
+pub(crate) struct Bytes(ProgressBar);
+
+impl Bytes {
+    /// A bar named `what`.
+    pub(crate) fn new(what: &str) -> Self {
+        let template = format!("{what:>9} {{wide_bar}} {{bytes}} of {{total_bytes}} {{eta}}");
+        let bar = bar(0, &template);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    /// Shows `done` of `total`.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}

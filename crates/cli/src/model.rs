@@ -1,0 +1,95 @@
+//! Opening what a verb works on: the model's folder, its tokenizer, its weights.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bestof_checkpoints::{ChatTemplate, ModelFolder, Tokenizer};
+use bestof_models::{CausalLm, Decoder};
+use bestof_trainer::data::{EncodeOptions, Encoder};
+
+use crate::device::DeviceArg;
+
+/// Which model, on which device.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ModelArg {
+    /// The model's folder, in the Hugging Face layout
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// A PEFT adapter's folder, put on top of the model
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+/// A model with what turns text into its tokens.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) folder: ModelFolder,
+    pub(crate) decoder: Decoder,
+}
+
+impl ModelArg {
+    /// Opens the model for scoring and generation.
+    pub(crate) fn open(&self) -> Result<Opened> {
+        open(&self.model, self.adapter.as_deref(), &self.device)
+    }
+}
+
+/// Opens a model for scoring and generation.
+pub(crate) fn open(model: &Path, adapter: Option<&Path>, device: &DeviceArg) -> Result<Opened> {
+    let device = device.open()?;
+    let folder = ModelFolder::open(model)?;
+    folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
+    let mut decoder = Decoder::open(&folder, &device)
+        .with_context(|| format!("could not load the model in {}", model.display()))?;
+    if let Some(adapter) = adapter {
+        decoder
+            .load_adapter(adapter)
+            .with_context(|| format!("could not load the adapter in {}", adapter.display()))?;
+        decoder.merge_lora()?;
+    }
+    Ok(Opened { folder, decoder })
+}
+
+/// The chat template of a folder, or what to do without one.
+pub(crate) fn template_of(folder: &ModelFolder) -> Result<&ChatTemplate> {
+    folder.chat_template.as_ref().with_context(|| {
+        format!(
+            "{} has no chat template (chat_template.jinja, or `chat_template` in tokenizer_config.json); \
+             add one, or leave out --chat",
+            folder.dir.display()
+        )
+    })
+}
+
+/// Rows of the embedding matrix by config.json; what is missing there is found when loading.
+fn vocabulary_rows(folder: &ModelFolder) -> usize {
+    let text = &folder.config["text_config"]["vocab_size"];
+    text.as_u64()
+        .or_else(|| folder.config["vocab_size"].as_u64())
+        .map_or(usize::MAX, |rows| rows as usize)
+}
+
+impl Opened {
+    /// The tokenizer.
+    pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
+        Ok(self.folder.tokenizer()?)
+    }
+
+    /// The chat template, if the folder has one.
+    pub(crate) fn template(&self) -> Option<&ChatTemplate> {
+        self.folder.chat_template.as_ref()
+    }
+
+    /// What encodes rows for this model; `max_length` is bounded by the model's context.
+    pub(crate) fn encoder(&self, options: EncodeOptions) -> Result<Encoder<'_>> {
+        let longest = self.decoder.max_positions();
+        let options = EncodeOptions {
+            vocab_size: Some(self.decoder.vocab_size()),
+            max_length: Some(options.max_length.map_or(longest, |length| length.min(longest))),
+            ..options
+        };
+        Ok(Encoder::new(self.tokenizer()?, self.template(), options)?)
+    }
+}

@@ -1,0 +1,64 @@
+//! The verbs, one file each.
+
+mod convert;
+mod estimate;
+mod evaluate;
+mod fetch;
+mod generate;
+mod inspect;
+mod loss;
+mod pairs;
+mod parity;
+mod quickstart;
+mod report;
+mod rope;
+mod score;
+mod tokenize;
+mod train;
+
+use anyhow::Result;
+
+/// Every verb of the program.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    Quickstart(quickstart::Quickstart),
+    Fetch(fetch::Fetch),
+    Convert(convert::Convert),
+    Tokenize(tokenize::Tokenize),
+    Loss(loss::Loss),
+    Estimate(estimate::Estimate),
+    Rope(rope::Rope),
+    Pairs(pairs::Pairs),
+    Inspect(inspect::Inspect),
+    Score(score::Score),
+    Generate(generate::Generate),
+    Sft(train::Sft),
+    Prefer(train::Prefer),
+    Evaluate(evaluate::Evaluate),
+    Parity(parity::Parity),
+    Report(report::ReportVerb),
+}
+
+impl Verb {
+    /// Does what the verb says.
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Self::Quickstart(verb) => verb.run(),
+            Self::Fetch(verb) => verb.run(),
+            Self::Convert(verb) => verb.run(),
+            Self::Tokenize(verb) => verb.run(),
+            Self::Loss(verb) => verb.run(),
+            Self::Estimate(verb) => verb.run(),
+            Self::Rope(verb) => verb.run(),
+            Self::Pairs(verb) => verb.run(),
+            Self::Inspect(verb) => verb.run(),
+            Self::Score(verb) => verb.run(),
+            Self::Generate(verb) => verb.run(),
+            Self::Sft(verb) => verb.run(),
+            Self::Prefer(verb) => verb.run(),
+            Self::Evaluate(verb) => verb.run(),
+            Self::Parity(verb) => verb.run(),
+            Self::Report(verb) => verb.run(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `inspect`: the data doctor, before any training.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bestof_checkpoints::ModelFolder;
+use bestof_tasks::rows::{OnBadRow, ReadOptions};
+use bestof_trainer::data::{Colour, EncodeOptions, Encoder, Truncation, inspect};
+
+use crate::console;
+
+/// Look at training data as the model will see it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask inspect --model models/smollm2-135m-instruct --data pairs.jsonl"
+)]
+pub(crate) struct Inspect {
+    /// The model's folder; its weights are not read
+    #[arg(long)]
+    model: PathBuf,
+    /// JSON lines
+    #[arg(long)]
+    data: PathBuf,
+    /// Longest row, in tokens, as `data.max_length` of a run
+    #[arg(long, default_value_t = 1024)]
+    max_length: usize,
+    /// What happens to longer ones: drop, keep_start or keep_end
+    #[arg(long, default_value = "drop", value_parser = truncation)]
+    truncation_mode: Truncation,
+    /// Rows shown token by token
+    #[arg(long, default_value_t = 2)]
+    examples: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn truncation(text: &str) -> Result<Truncation, String> {
+    match text {
+        "drop" => Ok(Truncation::Drop),
+        "keep_start" => Ok(Truncation::KeepStart),
+        "keep_end" => Ok(Truncation::KeepEnd),
+        _ => Err("known are drop, keep_start and keep_end".to_owned()),
+    }
+}
+
+impl Inspect {
+    pub(crate) fn run(self) -> Result<()> {
+        let folder = ModelFolder::open(&self.model)?;
+        let options = EncodeOptions {
+            max_length: Some(self.max_length),
+            truncation: self.truncation_mode,
+            vocab_size: folder.config["vocab_size"].as_u64().map(|rows| rows as usize),
+            ..EncodeOptions::training()
+        };
+        let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;
+        let read = ReadOptions { on_bad_row: OnBadRow::Skip, ..ReadOptions::default() };
+        let found = inspect(&self.data, &encoder, &read, self.examples)?;
+        if self.json {
+            return console::json(&found);
+        }
+        let colour = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            Colour::Ansi
+        } else {
+            Colour::Plain
+        };
+        console::line(&found.to_string())?;
+        console::line(&found.render_examples(colour))
+    }
+}

@@ -1,0 +1,220 @@
+//! `pairs build`: preference pairs in the manner of DPOP.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
+use bestof_tasks::pairs::{
+    Form, PairOptions, PairSet, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
+};
+use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
+use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
+use bestof_tasks::worked::Annotations;
+use serde_json::json;
+
+use crate::console::{self, Usage};
+
+/// Build preference pairs whose only difference is what makes the answer wrong
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pairs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Build(Build),
+}
+
+/// Build pairs and write them as JSON lines
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask pairs build --task arithmetic --count 300 --out pairs.jsonl\n  \
+    cargo xtask pairs build --task gsm8k --from train.jsonl --shots 2 --out pairs.jsonl"
+)]
+struct Build {
+    /// Where the questions come from
+    #[arg(long, value_enum)]
+    task: Task,
+    /// The file to read: GSM8K's, MetaMathQA's, ARC's or HellaSwag's JSON lines
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+    /// How many problems (arithmetic), or how many rows to read at most
+    #[arg(long)]
+    count: Option<usize>,
+    /// Seed of the problems, the corruptions and the worked examples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Worked examples in front of each question
+    #[arg(long, default_value_t = 0)]
+    shots: usize,
+    /// Steps of a solution, as `3` or `2-4` (arithmetic)
+    #[arg(long, default_value = "2-4", value_parser = steps)]
+    steps: (usize, usize),
+    /// How large the numbers are: small, medium or large (arithmetic)
+    #[arg(long, default_value = "medium", value_parser = size)]
+    size: NumberSize,
+    /// Problems of the held-out part, which no seed brings into the training part (arithmetic)
+    #[arg(long)]
+    held_out: bool,
+    /// Chat messages instead of plain text
+    #[arg(long)]
+    chat: bool,
+    /// Keep GSM8K's `<<48/2=24>>` annotations
+    #[arg(long)]
+    keep_annotations: bool,
+    /// Leave out lines that are no rows, and list them, instead of failing
+    #[arg(long)]
+    skip_bad_rows: bool,
+    /// Print one JSON object about what was built
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Task {
+    /// Generated word problems with worked steps
+    Arithmetic,
+    /// `{"question", "answer"}` with GSM8K's worked answers
+    Gsm8k,
+    /// `{"query", "response"}` of MetaMathQA
+    Metamath,
+    /// ARC's or HellaSwag's rows: the right option against each wrong one
+    MultipleChoice,
+}
+
+fn steps(text: &str) -> Result<(usize, usize), String> {
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    match (low.trim().parse(), high.trim().parse()) {
+        (Ok(low), Ok(high)) => Ok((low, high)),
+        _ => Err("write `3` or `2-4`".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<NumberSize, String> {
+    match text {
+        "small" => Ok(NumberSize::Small),
+        "medium" => Ok(NumberSize::Medium),
+        "large" => Ok(NumberSize::Large),
+        _ => Err("known are small, medium and large".to_owned()),
+    }
+}
+
+impl Pairs {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.action {
+            Action::Build(build) => build.run(),
+        }
+    }
+}
+
+impl Build {
+    fn run(self) -> Result<()> {
+        let set = self.build()?;
+        if set.pairs.is_empty() {
+            bail!("no pair could be built: {set}");
+        }
+        let rows: Vec<_> =
+            set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect();
+        write_rows(&self.out, &rows)?;
+        if self.json {
+            let mean = set.mean_distance();
+            let unusable: serde_json::Map<String, serde_json::Value> = set
+                .unusable_by_reason()
+                .into_iter()
+                .map(|(reason, count)| (reason.to_string(), json!(count)))
+                .collect();
+            return console::json(&json!({
+                "out": self.out,
+                "pairs": set.pairs.len(),
+                "rows": set.rows,
+                "mean_edit_distance_words": mean.map(|m| m.words),
+                "mean_edit_distance_characters": mean.map(|m| m.characters),
+                "unusable": unusable,
+            }));
+        }
+        console::line(&format!("{}: {set}", self.out.display()))
+    }
+
+    fn build(&self) -> Result<PairSet> {
+        let options = PairOptions {
+            seed: self.seed,
+            shots: self.shots,
+            form: if self.chat { Form::Chat } else { Form::Text },
+            annotations: if self.keep_annotations { Annotations::Keep } else { Annotations::Strip },
+        };
+        let items = match self.task {
+            Task::Arithmetic => self.problems()?,
+            Task::Gsm8k => {
+                let read = self.read::<Gsm8kRow>()?;
+                let named = read.lines.iter().zip(&read.rows);
+                named.map(|(line, row)| WorkedItem::from_gsm8k(*line, row)).collect()
+            }
+            Task::Metamath => {
+                let read = self.read::<MetaMathRow>()?;
+                let named = read.lines.iter().zip(&read.rows);
+                named.map(|(line, row)| WorkedItem::from_metamath(*line, row)).collect()
+            }
+            Task::MultipleChoice => return self.choices(&options),
+        };
+        Ok(corrupted_pairs(&items, &options)?)
+    }
+
+    fn problems(&self) -> Result<Vec<WorkedItem>> {
+        if let Some(from) = &self.from {
+            bail!(Usage(format!(
+                "--task arithmetic generates its problems and reads no file; leave out --from {}",
+                from.display()
+            )));
+        }
+        let config = ArithmeticConfig {
+            seed: self.seed,
+            steps: self.steps.0..=self.steps.1,
+            size: self.size,
+            split: if self.held_out { Split::HeldOut } else { Split::Train },
+        };
+        let problems = ArithmeticProblems::new(config)?.take_distinct(self.count.unwrap_or(300))?;
+        Ok(problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect())
+    }
+
+    fn choices(&self, options: &PairOptions) -> Result<PairSet> {
+        let (items, style): (Vec<_>, _) = if has_endings(self.file()?)? {
+            let read = self.read::<HellaSwagRow>()?;
+            (read.rows.into_iter().map(|row| row.0).collect(), PromptStyle::Continuation)
+        } else {
+            let read = self.read::<ArcRow>()?;
+            (read.rows.into_iter().map(|row| row.0).collect(), PromptStyle::QuestionAnswer)
+        };
+        Ok(choice_pairs(&items, style, options)?)
+    }
+
+    fn file(&self) -> Result<&Path> {
+        self.from.as_deref().context(Usage("this task reads a file; name it with --from".into()))
+    }
+
+    fn read<R: Row>(&self) -> Result<Rows<R>> {
+        let options = ReadOptions {
+            on_bad_row: if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse },
+            limit: self.count,
+            ..ReadOptions::default()
+        };
+        let read = read_rows::<R>(self.file()?, &options)?;
+        if read.skipped.count > 0 {
+            console::note(&format!("{}", read.skipped));
+        }
+        Ok(read)
+    }
+}
+
+/// Whether a file's first row is HellaSwag's.
+fn has_endings(path: &Path) -> Result<bool> {
+    use std::io::BufRead;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+    let mut first = Vec::new();
+    std::io::BufReader::new(std::io::Read::take(file, 1 << 20)).read_until(b'\n', &mut first)?;
+    Ok(String::from_utf8_lossy(&first).contains("\"endings\""))
+}

@@ -1,0 +1,200 @@
+//! `quickstart`: the main job end to end. DPO and DPOP train the same small LLaMA on the same
+//! pairs from the same seed, and what becomes of the chosen answers is laid side by side.
+
+mod outcome;
+mod page;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
+use bestof_tasks::pairs::{Form, PairOptions, PairSet, WorkedItem, corrupted_pairs};
+use bestof_tasks::rows::write_rows;
+use bestof_trainer::config::RunConfig;
+use bestof_trainer::launch::preference;
+use bestof_trainer::run::TrainOptions;
+use serde_json::json;
+
+use self::outcome::measure;
+use crate::console;
+use crate::device::DeviceArg;
+use crate::fetch::{Source, fetch};
+use crate::progress::Bars;
+
+/// Train a small LLaMA with DPO and with DPOP on pairs that differ in one number, and compare
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask quickstart\n\nThe report is runs/quickstart/report.html."
+)]
+pub(crate) struct Quickstart {
+    /// The folder for pairs, runs and report; what a former quickstart left there is replaced
+    #[arg(long, default_value = "runs/quickstart")]
+    out: PathBuf,
+    /// A model's folder to use in place of the fetched SmolLM2-135M-Instruct
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Training pairs
+    #[arg(long, default_value_t = 240)]
+    pairs: usize,
+    /// Held-out pairs
+    #[arg(long, default_value_t = 48)]
+    held_out: usize,
+    /// Passes over the training pairs
+    #[arg(long, default_value_t = 1.0)]
+    epochs: f64,
+    /// Highest learning rate of both runs
+    #[arg(long, default_value_t = 2e-4)]
+    learning_rate: f64,
+    /// Beta of both losses
+    #[arg(long, default_value_t = 0.3)]
+    beta: f64,
+    /// Lambda of DPOP
+    #[arg(long, default_value_t = 50.0)]
+    lambda: f64,
+    /// Seed of problems, corruptions, adapters and row order
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Print one JSON object with everything that was measured
+    #[arg(long)]
+    json: bool,
+}
+
+/// The files that both runs read.
+#[derive(Debug)]
+struct Data {
+    train: PathBuf,
+    held_out: PathBuf,
+    solutions: PathBuf,
+    edit_distance: f64,
+}
+
+impl Quickstart {
+    pub(crate) fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let model = match &self.model {
+            Some(dir) => dir.clone(),
+            None => {
+                console::note("1/5  the model: SmolLM2-135M-Instruct");
+                fetch("smollm2-135m-instruct", Source::Any, Path::new("."), false)?.dir
+            }
+        };
+        let work = Instant::now();
+        console::note("2/5  the pairs: worked solutions, right and with one number wrong");
+        let data = self.build_pairs()?;
+        console::note("3/5  the model before training");
+        let before = measure("before", &model, &model, &data, &self.device)?;
+        let mut after = Vec::new();
+        for (number, loss) in [(4, "dpo"), (5, "dpop")] {
+            console::note(&format!("{number}/5  training with {}", loss.to_uppercase()));
+            let config = self.config(&model, &data, loss)?;
+            let fresh = &config.output.dir;
+            if fresh.exists() {
+                std::fs::remove_dir_all(fresh)?;
+            }
+            let options = TrainOptions::default();
+            let finished = preference(&config, &options, &mut Bars::named(loss))?;
+            let mut outcome = measure(loss, &finished.model, &model, &data, &self.device)?;
+            outcome.seconds = finished.summary.train_runtime;
+            outcome.pairs_per_second =
+                finished.summary.epoch * self.pairs as f64 / finished.summary.train_runtime;
+            after.push(outcome);
+        }
+        let findings = outcome::findings(&before, &after[0], &after[1]);
+        let report = self.out.join("report.html");
+        page::write(&self.out, &before, &after, &findings, &report)?;
+        if self.json {
+            return console::json(&json!({
+                "report": report,
+                "before": before,
+                "dpo": after[0],
+                "dpop": after[1],
+                "findings": findings.iter().map(outcome::as_json).collect::<Vec<_>>(),
+                "mean_edit_distance": data.edit_distance,
+                "seconds": work.elapsed().as_secs_f64(),
+            }));
+        }
+        page::print(&before, &after, &findings)?;
+        console::line(&format!(
+            "\nreport  {}\ntook    {:.0} minutes ({:.0} with the download)",
+            report.display(),
+            work.elapsed().as_secs_f64() / 60.0,
+            started.elapsed().as_secs_f64() / 60.0
+        ))
+    }
+
+    /// Writes training pairs, held-out pairs and the held-out pairs' right solutions.
+    fn build_pairs(&self) -> Result<Data> {
+        std::fs::create_dir_all(&self.out)?;
+        let path = |name: &str| self.out.join(name);
+        let data = Data {
+            train: path("pairs.jsonl"),
+            held_out: path("held-out.jsonl"),
+            solutions: path("held-out-solutions.jsonl"),
+            edit_distance: 0.0,
+        };
+        let train = self.pairs_of(Split::Train, self.pairs)?;
+        let held_out = self.pairs_of(Split::HeldOut, self.held_out)?;
+        write_rows(&data.train, &rows(&train))?;
+        write_rows(&data.held_out, &rows(&held_out))?;
+        let solutions: Vec<_> = held_out
+            .pairs
+            .iter()
+            .map(|pair| json!({"prompt": pair.prompt, "completion": pair.chosen}))
+            .collect();
+        write_rows(&data.solutions, &solutions)?;
+        console::note(&format!("     {train}"));
+        let edit_distance = train.mean_distance().map_or(0.0, |mean| mean.words);
+        Ok(Data { edit_distance, ..data })
+    }
+
+    fn pairs_of(&self, split: Split, count: usize) -> Result<PairSet> {
+        let config =
+            ArithmeticConfig { seed: self.seed, steps: 2..=3, size: NumberSize::Small, split };
+        let problems = ArithmeticProblems::new(config)?.take_distinct(count)?;
+        let items: Vec<WorkedItem> =
+            problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
+        let options = PairOptions { seed: self.seed, form: Form::Chat, ..PairOptions::default() };
+        Ok(corrupted_pairs(&items, &options)?)
+    }
+
+    /// The settings of a run: the two differ in the loss alone.
+    fn config(&self, model: &Path, data: &Data, loss: &str) -> Result<RunConfig> {
+        let lambda =
+            if loss == "dpop" { format!("lambda = {:?}\n", self.lambda) } else { String::new() };
+        let quoted = |path: &Path| toml_string(&path.display().to_string());
+        let text = format!(
+            "[model]\npath = {}\ndevice = {}\n\
+             [data]\ntrain = {}\neval = {}\nmax_length = 512\n\
+             [output]\ndir = {}\n\
+             [train]\nlearning_rate = {:?}\nnum_train_epochs = {:?}\nper_device_train_batch_size = 4\n\
+             lr_scheduler_type = \"cosine\"\nwarmup_ratio = 0.1\neval_steps = {}\neval_on_start = true\n\
+             save_steps = 0\nseed = {}\n\
+             [lora]\nr = 16\nalpha = 32.0\n\
+             [loss]\nname = {}\nbeta = {:?}\n{lambda}",
+            quoted(model),
+            toml_string(&self.device.device),
+            quoted(&data.train),
+            quoted(&data.held_out),
+            quoted(&self.out.join(loss)),
+            self.learning_rate,
+            self.epochs,
+            (self.pairs / 4 / 4).max(1),
+            self.seed,
+            toml_string(loss),
+            self.beta,
+        );
+        Ok(RunConfig::from_toml(&text, &[])?)
+    }
+}
+
+fn rows(set: &PairSet) -> Vec<bestof_tasks::rows::PreferenceRow> {
+    set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect()
+}
+
+/// A text as a TOML string; JSON's form is one.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

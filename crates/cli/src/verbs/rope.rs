@@ -1,0 +1,198 @@
+//! `rope`: the inverse frequencies and the attention factor of a checkpoint, or of any method.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bestof_positional::hf::{HfDefaults, HfRope, LayerRopes};
+use bestof_positional::{Method, RopeBasis, RopeConfig, RopeParams};
+use serde_json::{Value, json};
+
+use crate::console::{self, Usage};
+
+/// Show the inverse frequencies of a checkpoint's RoPE, or of a method's
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask rope --config models/smollm2-135m-instruct/config.json --length 4096\n  \
+    cargo xtask rope --method yarn --head-dim 64 --theta 10000 --factor 4 --original-max-position-embeddings 2048\n  \
+    cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5"
+)]
+pub(crate) struct Rope {
+    /// A model's config.json, or its folder
+    #[arg(long, required_unless_present = "method", conflicts_with = "method")]
+    config: Option<PathBuf>,
+    /// default, linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, xpos …
+    #[arg(long, requires_all = ["head_dim", "theta"])]
+    method: Option<String>,
+    /// Dimension of one attention head
+    #[arg(long)]
+    head_dim: Option<usize>,
+    /// The base, such as 10000
+    #[arg(long)]
+    theta: Option<f64>,
+    /// The length of the sequence, for methods whose frequencies depend on it
+    #[arg(long, default_value_t = 0)]
+    length: usize,
+    #[command(flatten)]
+    parameters: Parameters,
+    /// Print one JSON object, or one for each kind of layer where they differ
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a method reads; anything it does not read is refused.
+#[derive(Debug, clap::Args)]
+struct Parameters {
+    /// How many times longer the context gets
+    #[arg(long)]
+    factor: Option<f64>,
+    /// Exponent of power scaling
+    #[arg(long)]
+    power: Option<f64>,
+    /// Length from which truncation takes its thresholds
+    #[arg(long)]
+    truncate: Option<usize>,
+    /// Truncation: frequencies at or below it stop
+    #[arg(long)]
+    a: Option<f64>,
+    /// Truncation: frequencies at or above it are kept
+    #[arg(long)]
+    b: Option<f64>,
+    /// Truncation: the frequency of those between
+    #[arg(long)]
+    rho: Option<f64>,
+    /// The model's context length
+    #[arg(long)]
+    max_position_embeddings: Option<usize>,
+    /// Length of pre-training
+    #[arg(long)]
+    original_max_position_embeddings: Option<usize>,
+    /// llama3: turns below which a pair is divided
+    #[arg(long)]
+    low_freq_factor: Option<f64>,
+    /// llama3: turns above which a pair is kept
+    #[arg(long)]
+    high_freq_factor: Option<f64>,
+    /// yarn: turns from which on a pair is kept
+    #[arg(long)]
+    beta_fast: Option<f64>,
+    /// yarn: turns below which a pair is interpolated
+    #[arg(long)]
+    beta_slow: Option<f64>,
+    /// yarn: whether the ramp's ends are whole pairs
+    #[arg(long)]
+    truncate_ramp: Option<bool>,
+    /// yarn: weight of the factor's logarithm above the fraction bar
+    #[arg(long)]
+    mscale: Option<f64>,
+    /// yarn: the same below it
+    #[arg(long)]
+    mscale_all_dim: Option<f64>,
+    /// yarn, longrope: what cosine and sine are multiplied by
+    #[arg(long)]
+    attention_factor: Option<f64>,
+    /// longrope: divisors up to the original length, with commas between
+    #[arg(long, value_delimiter = ',')]
+    short_factor: Option<Vec<f64>>,
+    /// longrope: divisors beyond it
+    #[arg(long, value_delimiter = ',')]
+    long_factor: Option<Vec<f64>>,
+    /// Share of each head that rotates
+    #[arg(long)]
+    partial_rotary_factor: Option<f64>,
+    /// xpos: how much the fast pairs are spared
+    #[arg(long)]
+    gamma: Option<f64>,
+    /// xpos: positions over which a pair fades
+    #[arg(long)]
+    scale_base: Option<f64>,
+    /// xpos: the position with amplitude 1
+    #[arg(long)]
+    centre: Option<f64>,
+    /// randomized: the smallest step between positions
+    #[arg(long)]
+    smallest_step: Option<f64>,
+}
+
+impl Rope {
+    pub(crate) fn run(self) -> Result<()> {
+        let length = self.length;
+        if let Some(path) = &self.config {
+            let path = if path.is_dir() { path.join("config.json") } else { path.clone() };
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("could not read {}", path.display()))?;
+            let config: Value = serde_json::from_str(&text)
+                .with_context(|| format!("{} is not JSON", path.display()))?;
+            let defaults = match config["model_type"].as_str() {
+                Some("gemma3" | "gemma3_text") => HfDefaults::gemma3(),
+                _ => HfDefaults::default(),
+            };
+            let read =
+                HfRope::read(&config, &defaults).with_context(|| format!("{}", path.display()))?;
+            return match &read.layers {
+                LayerRopes::Uniform(rope) => self.show(rope, length, None),
+                LayerRopes::PerLayerType(ropes) => {
+                    ropes.iter().try_for_each(|(kind, rope)| self.show(rope, length, Some(kind)))
+                }
+            };
+        }
+        let usage = |e: bestof_positional::RopeError| Usage(e.to_string());
+        let method: Method = self.method.as_deref().unwrap_or_default().parse().map_err(usage)?;
+        let (head_dim, theta) = (self.head_dim.unwrap_or(0), self.theta.unwrap_or(0.0));
+        let rope = RopeConfig::by_parameters(method, head_dim, theta, &self.parameters.read())
+            .map_err(usage)?;
+        self.show(&rope, length, None)
+    }
+
+    fn show(&self, rope: &RopeConfig, length: usize, kind: Option<&String>) -> Result<()> {
+        let table = rope.build()?.table(length);
+        let rope_type = rope.scaling.rope_type();
+        if self.json {
+            let mut object = json!({
+                "rope_type": rope_type,
+                "inv_freq": table.inv_freq,
+                "attention_factor": table.attention_factor,
+            });
+            if let Some(kind) = kind {
+                object["layer_type"] = json!(kind);
+            }
+            return console::json(&object);
+        }
+        let of = kind.map_or_else(String::new, |kind| format!(" of {kind}"));
+        console::line(&format!("{rope_type}{of}, attention factor {}", table.attention_factor))?;
+        for (pair, frequency) in table.inv_freq.iter().enumerate() {
+            let turn = std::f64::consts::TAU / frequency;
+            console::line(&format!("{pair:4}  {frequency:<24}  one turn in {turn:.1} tokens"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Parameters {
+    fn read(&self) -> RopeParams {
+        RopeParams {
+            factor: self.factor,
+            power: self.power,
+            truncate_length: self.truncate,
+            a: self.a,
+            b: self.b,
+            rho: self.rho,
+            max_position_embeddings: self.max_position_embeddings,
+            original_max_position_embeddings: self.original_max_position_embeddings,
+            low_freq_factor: self.low_freq_factor,
+            high_freq_factor: self.high_freq_factor,
+            beta_fast: self.beta_fast,
+            beta_slow: self.beta_slow,
+            truncate: self.truncate_ramp,
+            mscale: self.mscale,
+            mscale_all_dim: self.mscale_all_dim,
+            attention_factor: self.attention_factor,
+            short_factor: self.short_factor.clone(),
+            long_factor: self.long_factor.clone(),
+            partial_rotary_factor: self.partial_rotary_factor,
+            gamma: self.gamma,
+            scale_base: self.scale_base,
+            centre: self.centre,
+            smallest_step: self.smallest_step,
+        }
+    }
+}

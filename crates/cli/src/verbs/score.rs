@@ -1,0 +1,129 @@
+//! `score`: log-probabilities of given completions.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use bestof_models::{CausalLm, ForwardOptions};
+use bestof_tasks::rows::{OnBadRow, ReadOptions};
+use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, EncodedRow, load_rows};
+use bestof_trainer::score::{ScoreSettings, score_completions, score_pairs};
+use serde_json::{Value, json};
+
+use crate::console;
+use crate::model::ModelArg;
+use crate::progress::Bars;
+
+/// Score completions: summed log-probability and token count, given the prompt
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Rows are {\"prompt\", \"chosen\", \"rejected\"}, {\"prompt\", \"completion\"} or {\"text\"}, \
+    as text or as chat messages.\n\n\
+    Example:\n  cargo xtask score --model models/smollm2-135m-instruct --data pairs.jsonl --json"
+)]
+pub(crate) struct Score {
+    #[command(flatten)]
+    model: ModelArg,
+    /// JSON lines
+    #[arg(long)]
+    data: PathBuf,
+    /// Rows in one forward pass
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Leave out rows that cannot be scored, and list them, instead of failing
+    #[arg(long)]
+    skip_bad_rows: bool,
+    /// Print one JSON object a row
+    #[arg(long)]
+    json: bool,
+}
+
+impl Score {
+    pub(crate) fn run(self) -> Result<()> {
+        let opened = self.model.open()?;
+        let encoder = opened.encoder(EncodeOptions::scoring())?;
+        let on_bad_row = if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
+        let options = ReadOptions { on_bad_row, ..ReadOptions::default() };
+        let loaded = load_rows(&self.data, &encoder, &options)?;
+        if loaded.report.dropped() > 0 {
+            if !self.skip_bad_rows {
+                bail!(
+                    "some rows of {} cannot be scored; --skip-bad-rows leaves them out\n{}",
+                    self.data.display(),
+                    loaded.report
+                );
+            }
+            console::note(&loaded.report.to_string());
+        }
+        let mut bars = Bars::new();
+        // A few batches at a time, so that answers come as they are known.
+        let rows: Vec<(usize, EncodedRow)> =
+            loaded.lines.iter().map(|line| line - 1).zip(loaded.items).collect();
+        for part in rows.chunks(self.batch.max(1) * 4) {
+            for answer in self.score_part(&opened.decoder, part, &mut bars)? {
+                self.show(&answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn score_part(
+        &self,
+        model: &impl CausalLm,
+        rows: &[(usize, EncodedRow)],
+        bars: &mut Bars,
+    ) -> Result<Vec<Value>> {
+        let settings = ScoreSettings { batch: self.batch.max(1), ..ScoreSettings::default() };
+        let options = ForwardOptions::default();
+        let (mut pairs, mut pair_rows) = (Vec::<EncodedPair>::new(), Vec::new());
+        let (mut texts, mut text_rows) = (Vec::<EncodedCompletion>::new(), Vec::new());
+        for (row, item) in rows {
+            match item {
+                EncodedRow::Pair(pair) => {
+                    pairs.push(pair.clone());
+                    pair_rows.push(*row);
+                }
+                EncodedRow::Completion(text) => {
+                    texts.push(text.clone());
+                    text_rows.push(*row);
+                }
+            }
+        }
+        let mut answers = Vec::with_capacity(rows.len());
+        let scores = score_pairs(model, &pairs, &options, settings, "score", bars)?;
+        for (row, score) in pair_rows.iter().zip(&scores) {
+            let side = |logprob: f64, tokens: usize| json!({"logprob": logprob, "tokens": tokens});
+            answers.push(json!({
+                "row": row,
+                "chosen": side(score.chosen, score.chosen_len),
+                "rejected": side(score.rejected, score.rejected_len),
+            }));
+        }
+        let scores = score_completions(model, &texts, &options, settings, "score", bars)?;
+        for (row, tokens) in text_rows.iter().zip(&scores) {
+            let logprob: f64 = tokens.iter().map(|p| f64::from(*p)).sum();
+            answers.push(json!({
+                "row": row,
+                "completion": {"logprob": logprob, "tokens": tokens.len()},
+            }));
+        }
+        answers.sort_by_key(|answer| answer["row"].as_u64());
+        Ok(answers)
+    }
+
+    fn show(&self, answer: &Value) -> Result<()> {
+        if self.json {
+            return console::json(answer);
+        }
+        let mut text = format!("row {}", answer["row"]);
+        for side in ["chosen", "rejected", "completion"] {
+            if let Some(score) = answer.get(side) {
+                text += &format!(
+                    "  {side} {:.4} over {} tokens",
+                    score["logprob"].as_f64().unwrap_or(f64::NAN),
+                    score["tokens"]
+                );
+            }
+        }
+        console::line(&text)
+    }
+}
