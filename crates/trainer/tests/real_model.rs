@@ -1,8 +1,9 @@
-//! Four DPO steps on SmolLM2-135M-Instruct against the same steps in PyTorch.
+//! Four DPO steps on SmolLM2-135M-Instruct against the same steps with `transformers`.
 //!
 //! Compiled with the feature `real-models` only, and then failing, not passing over, when the
 //! folder named by `BESTOF_REAL_MODELS` or the model in it is missing.
 #![cfg(feature = "real-models")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use bestof_checkpoints::ModelFolder;
 use bestof_losses::{LossName, LossParameters};
 use bestof_models::{Decoder, Device, Trainable};
 use bestof_report::RunFolder;
-use bestof_trainer::config::RunConfig;
+use bestof_trainer::config::{DisplacementSection, RunConfig};
 use bestof_trainer::data::{Boundary, EncodedPair};
 use bestof_trainer::displacement::DisplacementDetector;
 use bestof_trainer::model_files::ModelFiles;
@@ -66,7 +67,7 @@ fn four_dpo_steps_follow_pytorch() {
         train: pairs(&folder, recorded),
         eval: RowSet::empty(),
         settings: ForwardSettings::from_config(&config),
-        detector: DisplacementDetector::new(Default::default()),
+        detector: DisplacementDetector::new(DisplacementSection::default()),
         decode: Box::new(|_| String::new()),
     };
     let cache = ReferenceCache::new(dir.path().join("reference"), "recorded");

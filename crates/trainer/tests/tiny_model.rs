@@ -1,5 +1,7 @@
 //! Whole runs on a tiny LLaMA: what a run folder holds, and that it holds the same however it came about.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::Path;

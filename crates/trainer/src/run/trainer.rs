@@ -1,30 +1,26 @@
 //! One step after another, with everything that happens in between.
 
-use std::path::PathBuf;
+mod ranks;
+mod saving;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bestof_models::{Gradients, Trainable};
 use bestof_report::MetricRow;
-use burn::tensor::{Tensor, TensorData};
 
 use super::folder::RunFolder;
 use super::summary::TrainSummary;
 use super::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
-use crate::checkpoint::WholeCheckpoint;
 use crate::communicator::{Communicator, SingleRank};
 use crate::config::RunConfig;
 use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::file_layer::{Disk, FileLayer};
 use crate::metric::MetricSums;
-use crate::model_files::{restore_optimizer, save_optimizer, values_of};
 use crate::optimizer::{AdamW, clip_factor, gradient_norm};
 use crate::progress::{Progress, StepProgress};
 use crate::schedule::Schedule;
 use crate::state::{Best, RunState, VERSION};
-
-const STATE_FILE: &str = "state.json";
 
 /// What a run can be given besides its configuration.
 #[derive(Debug, Clone)]
@@ -256,58 +252,6 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         Ok(sum)
     }
 
-    /// Lets all ranks stop when one of them cannot go on.
-    fn agree_on(
-        &self,
-        outcome: Result<Accumulated, TrainError>,
-    ) -> Result<Accumulated, TrainError> {
-        if self.communicator.size() == 1 {
-            return outcome;
-        }
-        let mut failed = [f64::from(u8::from(outcome.is_err()))];
-        self.communicator.all_reduce_f64(&mut failed)?;
-        if outcome.is_ok() && failed[0] > 0.0 {
-            return Err(TrainError::Communication { reason: "another rank stopped".to_owned() });
-        }
-        outcome
-    }
-
-    fn reduce_gradients(&self, gradients: &mut Gradients) -> Result<(), TrainError> {
-        if self.communicator.size() == 1 {
-            return Ok(());
-        }
-        let model = self.run.model();
-        let mut reduced = Gradients::new();
-        for info in model.trainable_parameters() {
-            let device = model.parameter(&info.name)?.device();
-            let mut values =
-                gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], values_of);
-            self.communicator.all_reduce_f32(&mut values)?;
-            let data = TensorData::new(values, [info.len()]);
-            reduced.add_to(info.name, Tensor::from_data(data, &device.inner()));
-        }
-        *gradients = reduced;
-        Ok(())
-    }
-
-    fn share_initial_weights(&mut self) -> Result<(), TrainError> {
-        if self.communicator.size() == 1 {
-            return Ok(());
-        }
-        let communicator = self.communicator;
-        let mut outcome = Ok(());
-        self.run.model_mut().update_parameters(&mut |_, parameter| {
-            let device = parameter.device();
-            let mut values = values_of(parameter);
-            if outcome.is_ok() {
-                outcome = communicator.broadcast_f32(0, &mut values);
-            }
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), &device)
-        });
-        outcome
-    }
-
     fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
         let mut counted = [tokens as f64];
         self.communicator.all_reduce_f64(&mut counted)?;
@@ -394,57 +338,6 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         self.last_eval = metrics;
         // Evaluations take time that training steps should not be charged for.
         self.pace.window_started += started.elapsed();
-        Ok(())
-    }
-
-    fn save(&mut self) -> Result<PathBuf, TrainError> {
-        let step = self.state.step;
-        let Some(metrics) = &mut self.folder.metrics else {
-            return Ok(self.folder.store.folder(step));
-        };
-        metrics.sync()?;
-        self.state.extra = self.run.save_state();
-        let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
-        let path = self.folder.store.save(step, |writer| {
-            run.model_files().save(run.model(), writer)?;
-            save_optimizer(optimizer, writer)?;
-            writer.json(STATE_FILE, state)
-        })?;
-        self.progress.saved(step);
-        Ok(path)
-    }
-
-    fn restore(&mut self, checkpoint: &WholeCheckpoint) -> Result<(), TrainError> {
-        let unusable =
-            |reason: String| TrainError::Unusable { path: checkpoint.path.clone(), reason };
-        let path = checkpoint.path.join(STATE_FILE);
-        let text = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-        let state: RunState =
-            serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
-        if state.version != VERSION {
-            return Err(unusable(format!("state version {} is not known here", state.version)));
-        }
-        if state.fingerprint != self.state.fingerprint {
-            return Err(TrainError::DataChanged {
-                found: self.state.fingerprint.clone(),
-                expected: state.fingerprint,
-            });
-        }
-        if (state.total_steps, state.seed) != (self.state.total_steps, self.state.seed) {
-            return Err(unusable(format!(
-                "it is of a run of {} steps with seed {}, this one has {} and {}",
-                state.total_steps, state.seed, self.state.total_steps, self.state.seed
-            )));
-        }
-        let files = self.run.model_files().clone();
-        files.restore(self.run.model_mut(), &checkpoint.path)?;
-        let model = self.run.model();
-        restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
-        self.run.restore_state(&state.extra).map_err(unusable)?;
-        self.order = DataOrder::restored(state.order, state.order.rows, state.order.seed)?;
-        self.pace.first_step = state.step;
-        self.state = state;
-        tracing::info!(step = self.state.step, "resumed");
         Ok(())
     }
 

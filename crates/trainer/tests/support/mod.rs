@@ -1,5 +1,4 @@
 //! A tiny LLaMA with a character tokenizer, made on the spot, and rows for it.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +61,8 @@ pub(crate) fn pairs(path: &Path, count: usize) -> PathBuf {
             "chosen": format!(" {a} plus {b} is {}. done", a + b),
             "rejected": format!(" {a} plus {b} is {}. done", a + b + 1 + i % 3),
         });
-        text += &format!("{row}\n");
+        text += &row.to_string();
+        text.push('\n');
     }
     fs::write(path, text).unwrap();
     path.to_owned()
@@ -78,7 +78,8 @@ pub(crate) fn completions(path: &Path, count: usize) -> PathBuf {
         } else {
             json!({"prompt": format!("{a}+{b}=?"), "completion": format!(" {}", a + b)})
         };
-        text += &format!("{row}\n");
+        text += &row.to_string();
+        text.push('\n');
     }
     fs::write(path, text).unwrap();
     path.to_owned()
@@ -87,12 +88,13 @@ pub(crate) fn completions(path: &Path, count: usize) -> PathBuf {
 /// A configuration over a model and rows made under `root`, for a run in `root/runs/NAME`.
 pub(crate) fn config(root: &Path, name: &str, rows: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
-        "[model]\npath={:?}\n[data]\ntrain={rows:?}\neval_fraction=0.2\n[output]\ndir={:?}\n\
+        "[model]\npath='{}'\n[data]\ntrain='{}'\neval_fraction=0.2\n[output]\ndir='{}'\n\
          [train]\nper_device_train_batch_size=4\ngradient_accumulation_steps=2\n\
          learning_rate=2e-3\nlr_scheduler_type='cosine'\nwarmup_steps=1\nmax_steps=6\n\
          eval_steps=3\nsave_steps=2\nmax_tokens_per_forward=200\n",
-        root.join("model"),
-        root.join("runs").join(name),
+        root.join("model").display(),
+        rows.display(),
+        root.join("runs").join(name).display(),
     );
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
     RunConfig::from_toml(&text, &overrides).unwrap()

@@ -1,0 +1,65 @@
+//! Writing the state of a run to a checkpoint and putting it back.
+
+use std::path::PathBuf;
+
+use super::{Trainer, TrainingRun};
+use crate::checkpoint::WholeCheckpoint;
+use crate::data::DataOrder;
+use crate::error::TrainError;
+use crate::model_files::{restore_optimizer, save_optimizer};
+use crate::state::{RunState, VERSION};
+
+const STATE_FILE: &str = "state.json";
+
+impl<R: TrainingRun> Trainer<'_, R> {
+    pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
+        let step = self.state.step;
+        let Some(metrics) = &mut self.folder.metrics else {
+            return Ok(self.folder.store.folder(step));
+        };
+        metrics.sync()?;
+        self.state.extra = self.run.save_state();
+        let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
+        let path = self.folder.store.save(step, |writer| {
+            run.model_files().save(run.model(), writer)?;
+            save_optimizer(optimizer, writer)?;
+            writer.json(STATE_FILE, state)
+        })?;
+        self.progress.saved(step);
+        Ok(path)
+    }
+
+    pub(super) fn restore(&mut self, checkpoint: &WholeCheckpoint) -> Result<(), TrainError> {
+        let unusable =
+            |reason: String| TrainError::Unusable { path: checkpoint.path.clone(), reason };
+        let path = checkpoint.path.join(STATE_FILE);
+        let text = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
+        let state: RunState =
+            serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?;
+        if state.version != VERSION {
+            return Err(unusable(format!("state version {} is not known here", state.version)));
+        }
+        if state.fingerprint != self.state.fingerprint {
+            return Err(TrainError::DataChanged {
+                found: self.state.fingerprint.clone(),
+                expected: state.fingerprint,
+            });
+        }
+        if (state.total_steps, state.seed) != (self.state.total_steps, self.state.seed) {
+            return Err(unusable(format!(
+                "it is of a run of {} steps with seed {}, this one has {} and {}",
+                state.total_steps, state.seed, self.state.total_steps, self.state.seed
+            )));
+        }
+        let files = self.run.model_files().clone();
+        files.restore(self.run.model_mut(), &checkpoint.path)?;
+        let model = self.run.model();
+        restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
+        self.run.restore_state(&state.extra).map_err(unusable)?;
+        self.order = DataOrder::restored(state.order, state.order.rows, state.order.seed)?;
+        self.pace.first_step = state.step;
+        self.state = state;
+        tracing::info!(step = self.state.step, "resumed");
+        Ok(())
+    }
+}
