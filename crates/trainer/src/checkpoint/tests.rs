@@ -1,3 +1,5 @@
+//! Folders that are whole or not there, whatever fails in between.
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;

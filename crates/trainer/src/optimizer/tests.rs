@@ -1,3 +1,5 @@
+//! Steps against an f64 rewrite, clipping, and what is decayed.
+
 use bestof_models::{ModelError, ParameterInfo};
 
 use super::*;

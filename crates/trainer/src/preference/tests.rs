@@ -1,3 +1,5 @@
+//! Losses, references and gradients of whole batches on a tiny model.
+
 use std::path::Path;
 
 use bestof_losses::{LossName, LossParameters};

@@ -1,3 +1,5 @@
+//! Runs stopped and resumed at every step, cut into other batches, and failing.
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
