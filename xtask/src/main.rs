@@ -16,6 +16,7 @@ Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
   cargo xtask tidy                             the repository's own rules: arrows, sizes, docs, paths
   cargo xtask bench [FILTER]                   criterion benches
+  cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:

@@ -58,7 +58,7 @@ fn on_real_models() -> Result<()> {
     }
     let mut command = process::cargo();
     command.args(["test", "--release", "--workspace", "--features", "real-models"]);
-    command.args(["--test", "real_models"]);
+    command.args(["--test", "real_*"]);
     command.env("BESTOF_REAL_MODELS", process::root().join("models"));
     process::step("real models", &mut command)
 }

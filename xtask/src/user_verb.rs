@@ -40,7 +40,8 @@ fn device_feature(args: &[String], from_env: Option<&str>) -> Option<String> {
     matches!(kind, "wgpu" | "vulkan" | "cuda").then(|| kind.to_owned())
 }
 
-fn build(features: &[String]) -> Result<PathBuf> {
+/// Builds `bestof` in release and says where the binary is.
+pub(crate) fn build(features: &[String]) -> Result<PathBuf> {
     let mut command = process::cargo();
     command.args(["build", "--release", "--package", "bestof", "--bin", "bestof"]);
     if !features.is_empty() {
