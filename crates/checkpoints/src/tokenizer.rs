@@ -170,7 +170,10 @@ impl Tokenizer {
         self.max_id as usize + 1
     }
 
-    /// Checks that every id has a row in an embedding of `rows` rows.
+    /// Checks that every id that text becomes has a row in an embedding of `rows` rows.
+    ///
+    /// Special tokens may lie beyond: Gemma 3's text models share a tokenizer whose image token they
+    /// have no row for, and text has that id only where it spells the token out.
     ///
     /// # Errors
     /// [`CheckpointError::TokenBeyondVocabulary`].
@@ -178,8 +181,14 @@ impl Tokenizer {
         if self.vocab_size() <= rows {
             return Ok(());
         }
-        let token = self.inner.id_to_token(self.max_id).unwrap_or_default();
-        Err(CheckpointError::TokenBeyondVocabulary { token, id: self.max_id, vocab_size: rows })
+        let beyond = |id: u32| id as usize >= rows && !self.is_special(id);
+        let vocabulary = self.inner.get_vocab(true).into_iter();
+        match vocabulary.filter(|(_, id)| beyond(*id)).max_by_key(|(_, id)| *id) {
+            None => Ok(()),
+            Some((token, id)) => {
+                Err(CheckpointError::TokenBeyondVocabulary { token, id, vocab_size: rows })
+            }
+        }
     }
 
     /// The special tokens' texts.

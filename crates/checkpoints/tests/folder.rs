@@ -109,6 +109,20 @@ fn a_tokenizer_larger_than_the_embedding_is_found() {
     assert!(
         matches!(&error, CheckpointError::TokenBeyondVocabulary { id: 8, vocab_size: 8, token } if token == "cafe")
     );
+
+    let path = dir.path().join("tokenizer.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut image = file["added_tokens"][0].clone();
+    (image["id"], image["content"]) = (json!(9), json!("[IMAGE]"));
+    file["added_tokens"].as_array_mut().unwrap().push(image);
+    write(dir.path(), "tokenizer.json", &file.to_string());
+    let tokenizer = Tokenizer::from_dir(dir.path()).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 10);
+    tokenizer.check_fits(9).unwrap();
+    assert!(matches!(
+        tokenizer.check_fits(8),
+        Err(CheckpointError::TokenBeyondVocabulary { id: 8, .. })
+    ));
 }
 
 #[test]

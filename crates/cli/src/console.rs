@@ -1,10 +1,11 @@
 //! The only place that prints: results to stdout, everything else to stderr.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
+use bestof_trainer::data::DataReport;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -35,6 +36,7 @@ pub(crate) fn init(verbose: u8, quiet: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .without_time()
         .with_target(false)
         .init();
@@ -65,6 +67,13 @@ pub(crate) fn part(text: &str) -> Result<()> {
 pub(crate) fn note(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         to_stderr(text);
+    }
+}
+
+/// Tells which rows of a file were left out and why, if any were.
+pub(crate) fn left_out(report: &DataReport) {
+    if report.dropped() > 0 || !report.bad.is_empty() {
+        note(&format!("{}: {report}", report.file.display()));
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn template_of(folder: &ModelFolder) -> Result<&ChatTemplate> {
 }
 
 /// Rows of the embedding matrix by config.json; what is missing there is found when loading.
-fn vocabulary_rows(folder: &ModelFolder) -> usize {
+pub(crate) fn vocabulary_rows(folder: &ModelFolder) -> usize {
     let text = &folder.config["text_config"]["vocab_size"];
     text.as_u64()
         .or_else(|| folder.config["vocab_size"].as_u64())

@@ -18,6 +18,14 @@ pub(crate) fn keep_prefix(path: &Path, len: u64) -> Result<(), ReportError> {
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), ReportError> {
+    // A device or a pipe, such as `/dev/stdout`, is written to; a new file must not take its place.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return File::options()
+            .write(true)
+            .open(path)
+            .and_then(|mut device| fill(&mut device))
+            .map_err(ReportError::io("write", path));
+    }
     let beside = beside(path);
     let mut file = File::create(&beside).map_err(ReportError::io("create", &beside))?;
     fill(&mut file).and_then(|()| file.sync_all()).map_err(ReportError::io("write", &beside))?;
@@ -65,5 +73,14 @@ mod tests {
         keep_prefix(&path, 3).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"sec");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn devices_are_written_to_and_stay_devices() {
+        let full = Path::new("/dev/full");
+        let error = write_whole(full, b"page").unwrap_err().to_string();
+        assert!(error.contains("/dev/full") && error.contains("No space left"), "{error}");
+        assert!(!fs::metadata(full).unwrap().is_file());
     }
 }

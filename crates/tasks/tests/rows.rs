@@ -1,5 +1,6 @@
 //! Reading and writing of row files: what is accepted, what is refused, and in which words.
 
+use std::io::Write;
 use std::path::Path;
 
 use bestof_tasks::rows::{
@@ -156,6 +157,14 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert!(write_rows::<TextRow>(&folder.path().join("no/folder.jsonl"), &[]).is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_are_written_to_and_stay_devices() {
+    let error = write_beside(Path::new("/dev/full"), |out| out.write_all(b"row")).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write /dev/full: No space left"), "{error}");
+    assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
 }
 
 #[test]

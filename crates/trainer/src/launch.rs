@@ -133,6 +133,7 @@ impl Base {
         let folder = ModelFolder::open(&config.model.path)?;
         let device = open_device(&config.model.device)?.autodiff();
         let mut model = Decoder::open(&folder, &device)?;
+        folder.tokenizer()?.check_fits(model.vocab_size())?;
         let files = match &config.lora {
             Some(lora) => {
                 model.attach_lora(LoraConfig {

@@ -45,7 +45,7 @@ pub trait Progress {
 
     /// Chosen answers are losing probability.
     fn displaced(&mut self, warning: &DisplacementWarning) {
-        let _ = warning;
+        tracing::warn!("{warning}");
     }
 
     /// Something the user should know, as a damaged checkpoint that was passed over.

@@ -157,6 +157,22 @@ fn adapters_are_exported_merged_and_apart() {
 }
 
 #[test]
+fn a_tokenizer_with_more_words_than_the_model_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let model = support::tiny_model(&root.join("model"), true);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 4);
+    let path = model.join("tokenizer.json");
+    let mut tokenizer: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    tokenizer["model"]["vocab"]["zebra"] = 999.into();
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let config = support::config(root, "run", &rows, &[]);
+    let error = preference(&config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("\"zebra\" with id 999"), "{error}");
+}
+
+#[test]
 fn interrupting_after_every_step_changes_no_bit() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();

@@ -52,12 +52,14 @@ impl Convert {
         };
         bar.done();
         if self.json {
+            let types: serde_json::Map<String, serde_json::Value> =
+                done.source_types.iter().map(|(name, n)| (name.clone(), json!(n))).collect();
             return console::json(&json!({
                 "dir": done.dir,
                 "model_type": done.model_type,
                 "parameters": done.parameters,
                 "tensors": done.tensors,
-                "source_types": done.source_types,
+                "source_types": types,
             }));
         }
         let types: Vec<String> =

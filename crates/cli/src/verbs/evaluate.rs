@@ -115,9 +115,7 @@ impl PreferenceArgs {
         let policy = self.model.open()?;
         let encoder = policy.encoder(EncodeOptions::training())?;
         let loaded = load_pairs(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
-        if loaded.report.dropped() > 0 {
-            console::note(&loaded.report.to_string());
-        }
+        console::left_out(&loaded.report);
         let mut bars = Bars::new();
         let (options, settings) = (ForwardOptions::default(), ScoreSettings::default());
         let scores =
@@ -164,9 +162,7 @@ impl PerplexityArgs {
         let found = if lines {
             let encoder = opened.encoder(EncodeOptions::scoring())?;
             let loaded = load_supervised(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
-            if loaded.report.dropped() > 0 {
-                console::note(&loaded.report.to_string());
-            }
+            console::left_out(&loaded.report);
             perplexity_of_completions(&opened.decoder, &loaded.items, settings, &mut bars)?
         } else {
             let text = std::fs::read_to_string(&self.data)

@@ -35,16 +35,16 @@ pub(crate) struct Generate {
     #[arg(long, default_value_t = 256)]
     max_new_tokens: usize,
     /// Divides the logits; 0 takes the likeliest token each time
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     temperature: f64,
     /// Keep the k likeliest tokens
     #[arg(long)]
     top_k: Option<usize>,
     /// Keep the likeliest tokens whose probabilities first reach this sum
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     top_p: Option<f64>,
     /// Keep tokens at least this many times as likely as the likeliest
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     min_p: Option<f64>,
     /// Seed of the samples
     #[arg(long, default_value_t = 0)]

@@ -9,6 +9,7 @@ use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_trainer::data::{Colour, EncodeOptions, Encoder, Truncation, inspect};
 
 use crate::console;
+use crate::model::vocabulary_rows;
 
 /// Look at training data as the model will see it
 #[derive(Debug, clap::Args)]
@@ -48,10 +49,11 @@ fn truncation(text: &str) -> Result<Truncation, String> {
 impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
         let folder = ModelFolder::open(&self.model)?;
+        folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
         let options = EncodeOptions {
             max_length: Some(self.max_length),
             truncation: self.truncation_mode,
-            vocab_size: folder.config["vocab_size"].as_u64().map(|rows| rows as usize),
+            vocab_size: Some(vocabulary_rows(&folder)),
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;

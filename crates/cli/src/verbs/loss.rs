@@ -29,19 +29,19 @@ pub(crate) struct Loss {
 #[derive(Clone, Copy, Debug, Default, Deserialize, clap::Args)]
 pub(crate) struct Flags {
     /// Scale of the log-ratios
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     beta: Option<f64>,
     /// Weight of DPOP's penalty, or of ORPO's odds-ratio term
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     lambda: Option<f64>,
     /// SimPO's target margin
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     gamma: Option<f64>,
     /// Share of labels taken to be wrong
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
     /// KTO's reference point
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     kto_z0: Option<f64>,
 }
 

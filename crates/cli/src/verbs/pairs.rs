@@ -192,7 +192,8 @@ impl Build {
     }
 
     fn file(&self) -> Result<&Path> {
-        self.from.as_deref().context(Usage("this task reads a file; name it with --from".into()))
+        let missing = || Usage("this task reads a file; name it with --from".into()).into();
+        self.from.as_deref().ok_or_else(missing)
     }
 
     fn read<R: Row>(&self) -> Result<Rows<R>> {

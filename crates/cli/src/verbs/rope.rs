@@ -27,7 +27,7 @@ pub(crate) struct Rope {
     #[arg(long)]
     head_dim: Option<usize>,
     /// The base, such as 10000
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     theta: Option<f64>,
     /// The length of the sequence, for methods whose frequencies depend on it
     #[arg(long, default_value_t = 0)]
@@ -43,22 +43,22 @@ pub(crate) struct Rope {
 #[derive(Debug, clap::Args)]
 struct Parameters {
     /// How many times longer the context gets
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     factor: Option<f64>,
     /// Exponent of power scaling
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     power: Option<f64>,
     /// Length from which truncation takes its thresholds
     #[arg(long)]
     truncate: Option<usize>,
     /// Truncation: frequencies at or below it stop
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     a: Option<f64>,
     /// Truncation: frequencies at or above it are kept
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     b: Option<f64>,
     /// Truncation: the frequency of those between
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     rho: Option<f64>,
     /// The model's context length
     #[arg(long)]
@@ -67,28 +67,28 @@ struct Parameters {
     #[arg(long)]
     original_max_position_embeddings: Option<usize>,
     /// llama3: turns below which a pair is divided
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     low_freq_factor: Option<f64>,
     /// llama3: turns above which a pair is kept
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     high_freq_factor: Option<f64>,
     /// yarn: turns from which on a pair is kept
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     beta_fast: Option<f64>,
     /// yarn: turns below which a pair is interpolated
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     beta_slow: Option<f64>,
     /// yarn: whether the ramp's ends are whole pairs
     #[arg(long)]
     truncate_ramp: Option<bool>,
     /// yarn: weight of the factor's logarithm above the fraction bar
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     mscale: Option<f64>,
     /// yarn: the same below it
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     mscale_all_dim: Option<f64>,
     /// yarn, longrope: what cosine and sine are multiplied by
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     attention_factor: Option<f64>,
     /// longrope: divisors up to the original length, with commas between
     #[arg(long, value_delimiter = ',')]
@@ -97,19 +97,19 @@ struct Parameters {
     #[arg(long, value_delimiter = ',')]
     long_factor: Option<Vec<f64>>,
     /// Share of each head that rotates
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     partial_rotary_factor: Option<f64>,
     /// xpos: how much the fast pairs are spared
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     gamma: Option<f64>,
     /// xpos: positions over which a pair fades
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     scale_base: Option<f64>,
     /// xpos: the position with amplitude 1
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     centre: Option<f64>,
     /// randomized: the smallest step between positions
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     smallest_step: Option<f64>,
 }
 

@@ -44,16 +44,14 @@ impl Score {
         let on_bad_row = if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
         let options = ReadOptions { on_bad_row, ..ReadOptions::default() };
         let loaded = load_rows(&self.data, &encoder, &options)?;
-        if loaded.report.dropped() > 0 {
-            if !self.skip_bad_rows {
-                bail!(
-                    "some rows of {} cannot be scored; --skip-bad-rows leaves them out\n{}",
-                    self.data.display(),
-                    loaded.report
-                );
-            }
-            console::note(&loaded.report.to_string());
+        if loaded.report.dropped() > 0 && !self.skip_bad_rows {
+            bail!(
+                "some rows of {} cannot be scored; --skip-bad-rows leaves them out\n{}",
+                self.data.display(),
+                loaded.report
+            );
         }
+        console::left_out(&loaded.report);
         let mut bars = Bars::new();
         // A few batches at a time, so that answers come as they are known.
         let rows: Vec<(usize, EncodedRow)> =

@@ -69,11 +69,7 @@ impl RunArgs {
     }
 
     fn show(&self, finished: &Finished) -> Result<()> {
-        for report in &finished.data {
-            if report.dropped() > 0 {
-                console::note(&report.to_string());
-            }
-        }
+        finished.data.iter().for_each(console::left_out);
         if self.json {
             return console::json(&json!({
                 "model": finished.model,

@@ -41,11 +41,16 @@ pub fn write_rows<'a, R: Serialize + 'a>(
 }
 
 /// Lets `fill` write a new file that takes the place of `path` only when it is whole.
+///
+/// What is no file, such as `/dev/stdout` or a named pipe, is written to as it goes.
 pub fn write_beside(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), RowsError> {
     let failed = |source| RowsError::Io { action: "write", path: path.to_owned(), source };
+    if is_device(path) {
+        return fill_device(path, fill).map_err(failed);
+    }
     let beside = beside(path).map_err(failed)?;
     let result = fill_and_rename(&beside, path, fill);
     if result.is_err() {
@@ -53,6 +58,20 @@ pub fn write_beside(
         let _ = fs::remove_file(&beside);
     }
     result.map_err(failed)
+}
+
+/// Whether the path names something that a new file must not take the place of.
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
+fn fill_device(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(File::options().write(true).open(path)?);
+    fill(&mut out)?;
+    out.flush()
 }
 
 fn beside(path: &Path) -> io::Result<PathBuf> {

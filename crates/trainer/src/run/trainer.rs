@@ -327,7 +327,6 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         self.write_row(&row)?;
         self.progress.evaluated(step, &metrics);
         if let Some(warning) = &warning {
-            tracing::warn!("{warning}");
             self.progress.displaced(warning);
         }
         if let Some((_, value)) = metrics.iter().find(|(name, _)| name == "loss")

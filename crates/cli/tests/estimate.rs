@@ -1,0 +1,89 @@
+//! `estimate`: pass@k and max@k with their weights, and rewards or k that make none.
+
+mod support;
+
+use serde_json::json;
+use support::{all_close, close, fed, finish, has_keys, words};
+
+#[test]
+fn each_estimator_gives_its_golden_weights() {
+    let rewards = "[0.1, 0.2, 0.7, 1.0]";
+    let cases: [(&str, f64, [f64; 4]); 3] = [
+        ("plain", 0.925, [0.675, 0.675, 0.675, 0.75]),
+        ("loo", 0.925, [-0.325, -0.325, -0.325, 0.05]),
+        ("loo-minus-one", 0.925, [0.0, 0.0, 0.125, 0.35]),
+    ];
+    for (estimator, value, weights) in cases {
+        let flags = format!("estimate --k 3 --estimator {estimator} --json");
+        let answer = fed(words(&flags), rewards).json();
+        has_keys(&answer, &["n", "k", "value", "weights"]);
+        assert_eq!((&answer["n"], &answer["k"]), (&json!(4), &json!(3)));
+        close(&answer["value"], value);
+        all_close(&answer["weights"], &weights);
+    }
+    let answer = fed(words("estimate --k 3 --estimator binary --json"), "[1, 0, 0, 0]").json();
+    close(&answer["value"], 0.75);
+    all_close(&answer["weights"], &[0.75, 0.5, 0.5, 0.5]);
+}
+
+#[test]
+fn a_line_is_a_prompt_and_lines_may_differ_in_length() {
+    let input = "[-3.0, -1.0, -2.0, -0.5]\n\n  [0, 1]\n[1, 1, 1]";
+    let answers = fed(words("estimate --k 2 --json"), input).lines();
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[1]["n"], 2);
+    close(&answers[1]["value"], 1.0);
+    all_close(&answers[2]["weights"], &[0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn without_json_value_and_weights_are_two_lines() {
+    let done = fed(words("estimate --k 1 --estimator plain"), "[0, 1]");
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stdout, "n 2  k 1  value 0.5\nweights 0 0.5\n");
+}
+
+#[test]
+fn no_samples_and_more_than_there_are_make_no_estimate() {
+    fed(words("estimate --k 0"), "[1, 0]").refuses(2, &["--k 0", "choose k from 1"]);
+    fed(words("estimate --k 1 --estimator loo-minus-one"), "[1]").refuses(2, &["--k 1", "2"]);
+    fed(words("estimate --k 3 --estimator plain"), "[1, 0]")
+        .refuses(1, &["stdin, line 1", "k", "3", "2"]);
+    fed(words("estimate --k 2 --estimator loo"), "[1, 0]").refuses(1, &["stdin, line 1", "loo"]);
+    fed(words("estimate --k 2"), "[]").refuses(1, &["stdin, line 1"]);
+}
+
+#[test]
+fn rewards_must_be_finite_numbers() {
+    // JSON has no NaN, and 1e999 is beyond f64.
+    fed(words("estimate --k 2"), "[1, NaN]")
+        .refuses(1, &["stdin, line 1", "expected an array of rewards", "found `[1, NaN]`"]);
+    fed(words("estimate --k 2"), "[1, 1e999]").refuses(1, &["stdin, line 1", "out of range"]);
+    fed(words("estimate --k 2"), "[1, null]").refuses(1, &["stdin, line 1", "null"]);
+    fed(words("estimate --k 2"), "{\"rewards\": [1]}").refuses(1, &["expected an array"]);
+    fed(words("estimate --k 1 --estimator binary"), "[0.5, 1]").refuses(1, &["0.5"]);
+    fed(words("estimate --k 2"), "[1e308, -1e308]").refuses(1, &["stdin, line 1", "1e308"]);
+}
+
+#[test]
+fn an_unknown_estimator_lists_the_known() {
+    fed(words("estimate --k 2 --estimator lou"), "")
+        .refuses(2, &["--estimator", "lou", "loo-minus-one", "binary"]);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_named_by_line() {
+    let done = finish(support::command(words("estimate --k 1 --estimator plain")), b"[1]\n\xff\n");
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("stdin, line 2: could not be read as text"), "{}", done.stderr);
+}
+
+#[test]
+fn a_command_line_that_cannot_be_meant_ends_with_two() {
+    for line in ["estimate", "estimate --k two", "estimat --k 2", "estimate --k 2 --kk 3", ""] {
+        assert_eq!(fed(words(line), "").code, 2, "{line}");
+    }
+    for line in ["--version", "--help", "estimate --help"] {
+        assert_eq!(fed(words(line), "").code, 0, "{line}");
+    }
+}
