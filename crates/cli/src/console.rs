@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bestof_trainer::data::DataReport;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -47,20 +47,18 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     line(&serde_json::to_string(value)?)
 }
 
-/// Writes a line to stdout. A reader that has gone away ends the program quietly.
+/// Writes a line to stdout.
 pub(crate) fn line(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        other => Ok(other?),
-    }
+    part(&format!("{text}\n"))
 }
 
-/// Writes a piece of a line to stdout at once.
+/// Writes a piece of a line to stdout at once. A reader that has gone away ends the program quietly.
 pub(crate) fn part(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.context("could not write to stdout"),
+    }
 }
 
 /// Writes a remark to stderr, unless `--quiet`.
@@ -85,7 +83,8 @@ pub(crate) fn error(error: &anyhow::Error) {
         // Many messages already end in the words of their cause.
         let cause = cause.to_string();
         if !last.contains(&cause) {
-            text.push_str(&format!("\n  because: {cause}"));
+            text += "\n  because: ";
+            text += &cause;
         }
         last = cause;
     }

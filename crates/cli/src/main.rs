@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console::error(&error);
-            let usage = error.chain().any(|cause| cause.is::<console::Usage>());
+            let usage = error.chain().any(<dyn std::error::Error>::is::<console::Usage>);
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

@@ -1,4 +1,5 @@
 //! `pairs build`, `inspect` and `convert`: what they write and how they describe it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 mod support;
 
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::model::{pairs, take_apart, tiny};
+use support::model::{json_lines, pairs, take_apart, tiny};
 use support::{Done, bestof, close, has_keys, text, words, write};
 use tempfile::tempdir;
 
@@ -64,7 +65,7 @@ fn gsm8k_lines_are_corrupted_in_one_result() {
                "answer": "Pens cost 5 * 6 = <<5*6=30>>30.\nTogether 30 + 7 = <<30+7=37>>37.\n#### 37"}),
         json!({"question": "How many?", "answer": "No working at all."}),
     ];
-    let file: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let file: String = json_lines(lines);
     let from = write(dir.path(), "train.jsonl", file);
     let out = dir.path().join("pairs.jsonl");
     let built = build(&out, &format!("--task gsm8k --from {from}")).json();
@@ -93,7 +94,7 @@ fn multiple_choice_pairs_the_right_option_with_each_wrong_one() {
     ];
     let swag = json!({"ind": 7, "ctx": "She opens the door and", "label": "1",
                       "endings": ["eats it.", "walks in.", "melts."]});
-    let file: String = arc.iter().map(|line| format!("{line}\n")).collect();
+    let file: String = json_lines(arc);
     let arc = write(dir.path(), "arc.jsonl", file);
     let swag = write(dir.path(), "swag.jsonl", format!("{swag}\n"));
     let out = dir.path().join("pairs.jsonl");
@@ -145,8 +146,10 @@ fn pairs_that_cannot_be_built_say_why() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_named() {
-    let done = bestof(words("pairs build --task arithmetic --count 3 --out /dev/full"));
-    done.refuses(1, &["cannot write /dev/full", "No space left"]);
+    let dir = tempdir().unwrap();
+    let out = dir.path().join("full");
+    std::os::unix::fs::symlink("/dev/full", &out).unwrap();
+    build(&out, "--task arithmetic --count 3").refuses(1, &["cannot write", "full: No space left"]);
     // A full stdout is an error too, never a silent success.
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = support::command(words("rope --method default --head-dim 8 --theta 10000"))

@@ -79,6 +79,46 @@ fn text_that_is_not_utf8_is_named_by_line() {
 }
 
 #[test]
+fn every_verb_has_help_with_an_example() {
+    let verbs = [
+        "quickstart",
+        "fetch",
+        "convert",
+        "tokenize",
+        "loss",
+        "estimate",
+        "rope",
+        "pairs",
+        "pairs build",
+        "inspect",
+        "score",
+        "generate",
+        "sft",
+        "prefer",
+        "evaluate",
+        "evaluate preference",
+        "evaluate perplexity",
+        "parity",
+        "report",
+    ];
+    for verb in verbs {
+        let done = fed(words(&format!("{verb} --help")), "");
+        assert_eq!(done.code, 0, "{verb}");
+        assert!(done.stdout.contains("cargo xtask "), "{verb} has no example\n{}", done.stdout);
+    }
+}
+
+#[test]
+fn baselines_answer_in_the_same_shape() {
+    for estimator in ["reinforce", "mean", "rloo", "grpo", "max-at-n"] {
+        let flags = format!("estimate --k 1 --estimator {estimator} --json");
+        let answer = fed(words(&flags), "[0, 1, 0, 1]").json();
+        has_keys(&answer, &["n", "k", "value", "weights"]);
+        assert_eq!(answer["weights"].as_array().unwrap().len(), 4, "{estimator}");
+    }
+}
+
+#[test]
 fn a_command_line_that_cannot_be_meant_ends_with_two() {
     for line in ["estimate", "estimate --k two", "estimat --k 2", "estimate --k 2 --kk 3", ""] {
         assert_eq!(fed(words(line), "").code, 2, "{line}");

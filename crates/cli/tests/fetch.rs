@@ -119,17 +119,17 @@ fn a_wrong_checksum_is_refused_and_the_download_removed() {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A hub with one repository, `own/tiny`, of these files.
-fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<String>) -> String {
+fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<&str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let listing: Vec<Value> = files
         .iter()
         .map(|(name, bytes)| {
-            let sum = sum.clone().unwrap_or_else(|| hex(bytes));
+            let sum = sum.map_or_else(|| hex(bytes), str::to_owned);
             json!({"type": "file", "path": name, "size": bytes.len(), "lfs": {"oid": sum}})
         })
         .collect();
@@ -206,7 +206,7 @@ fn a_hub_repository_is_fetched_once_resumed_and_watched_over() {
 fn a_hub_that_sends_something_else_is_refused() {
     let dir = tempdir().unwrap();
     let files = || vec![("model.safetensors", vec![1_u8; 10])];
-    let wrong = hub(files(), Some("0".repeat(64)));
+    let wrong = hub(files(), Some(&"0".repeat(64)));
     fetch(dir.path(), "no-pip", &wrong, "own/tiny").refuses(
         1,
         &["wrong checksum", "model.safetensors", "expected SHA-256 000000", &hex(&[1; 10])],

@@ -1,4 +1,5 @@
 //! `loss`: every loss by name against golden numbers, hyper-parameters in the row, bad input.
+#![expect(clippy::unreadable_literal, reason = "golden numbers, as they were printed")]
 
 mod support;
 
@@ -113,11 +114,11 @@ fn every_loss_gives_its_golden_numbers() {
 
 #[test]
 fn a_rows_hyper_parameters_override_the_flags() {
-    let mut rows = String::new();
-    for case in &CASES {
+    let row = |case: &Case| {
         let (beta, lambda, _) = case.parameters("dpop-cdpo");
-        rows += &format!("{{{},\"beta\":{beta},\"lambda\":{lambda}}}\n\n", case.row);
-    }
+        format!("{{{},\"beta\":{beta},\"lambda\":{lambda}}}", case.row)
+    };
+    let rows = CASES.iter().map(row).collect::<Vec<_>>().join("\n\n");
     let flags = "loss --loss dpop-cdpo --beta 7 --lambda 3 --label-smoothing 0.4 --json";
     let answers = fed(words(flags), &rows).lines();
     assert_eq!(answers.len(), CASES.len());

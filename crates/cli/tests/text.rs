@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::model::{EOS, ids, tiny};
+use support::model::{EOS, ids, json_lines, tiny};
 use support::{bestof, fed, has_keys, parity, text, words, write};
 use tempfile::tempdir;
 
@@ -62,7 +62,7 @@ fn score_answers_pairs_completions_and_texts_in_the_files_order() {
                "completion": [{"role": "assistant", "content": "cd"}]}),
         json!({"text": "abcd"}),
     ];
-    let file: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let file: String = json_lines(rows);
     let data = write(dir.path(), "rows.jsonl", file);
     let score = |more: &str| {
         bestof(words(&format!("score --model {model} --data {data} --json {more}"))).lines()

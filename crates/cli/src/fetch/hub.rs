@@ -25,7 +25,7 @@ pub(crate) fn fetch(
         std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".to_owned());
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_mins(1)))
         .build()
         .into();
     let listing = format!("{endpoint}/api/models/{repository}/tree/{revision}");
@@ -68,12 +68,10 @@ pub(crate) fn fetch(
 /// Whether a repository's file belongs to a model folder.
 fn wanted(path: &str) -> bool {
     !path.contains('/')
-        && (path.ends_with(".safetensors")
-            || path.ends_with(".json")
-            || path.ends_with(".jinja")
-            || path == "vocab.txt"
-            || path == "merges.txt"
-            || path == "tokenizer.model")
+        && (["vocab.txt", "merges.txt", "tokenizer.model"].contains(&path)
+            || Path::new(path).extension().is_some_and(|extension| {
+                ["safetensors", "json", "jinja"].iter().any(|known| extension == *known)
+            }))
 }
 
 fn get(agent: &ureq::Agent, url: &str, from: u64) -> Result<ureq::http::Response<ureq::Body>> {

@@ -19,6 +19,9 @@ use crate::progress::Bars;
 
 /// Measure a model, with 95 % intervals
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask evaluate perplexity --model models/smollm2-135m-instruct --data book.txt"
+)]
 pub(crate) struct Evaluate {
     #[command(subcommand)]
     what: What,

@@ -26,7 +26,7 @@ pub(crate) struct Inspect {
     /// Longest row, in tokens, as `data.max_length` of a run
     #[arg(long, default_value_t = 1024)]
     max_length: usize,
-    /// What happens to longer ones: drop, keep_start or keep_end
+    /// What happens to longer ones: `drop`, `keep_start` or `keep_end`
     #[arg(long, default_value = "drop", value_parser = truncation)]
     truncation_mode: Truncation,
     /// Rows shown token by token

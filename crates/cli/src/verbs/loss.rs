@@ -16,8 +16,8 @@ use crate::{console, input};
 )]
 pub(crate) struct Loss {
     /// dpo, dpop, ipo, ipo-avg, hinge, cdpo, robust, simpo, orpo, kto-pair or dpop-cdpo
-    #[arg(long)]
-    loss: String,
+    #[arg(long = "loss", value_name = "LOSS")]
+    name: String,
     #[command(flatten)]
     flags: Flags,
     /// Print one JSON object a line
@@ -34,7 +34,7 @@ pub(crate) struct Flags {
     /// Weight of DPOP's penalty, or of ORPO's odds-ratio term
     #[arg(long, allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// SimPO's target margin
+    /// `SimPO`'s target margin
     #[arg(long, allow_negative_numbers = true)]
     gamma: Option<f64>,
     /// Share of labels taken to be wrong
@@ -82,7 +82,7 @@ struct Answer {
 
 impl Loss {
     pub(crate) fn run(self) -> Result<()> {
-        let name: LossName = self.loss.parse().map_err(|e| Usage(format!("--loss: {e}")))?;
+        let name: LossName = self.name.parse().map_err(|e| Usage(format!("--loss: {e}")))?;
         let base = self.flags.over(LossParameters::of(name));
         name.build(&base).map_err(|e| Usage(e.to_string()))?;
         for line in input::lines() {

@@ -16,6 +16,9 @@ use crate::console::{self, Usage};
 
 /// Build preference pairs whose only difference is what makes the answer wrong
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask pairs build --task arithmetic --count 300 --out pairs.jsonl"
+)]
 pub(crate) struct Pairs {
     #[command(subcommand)]
     action: Action,
@@ -32,11 +35,12 @@ enum Action {
     after_help = "Examples:\n  cargo xtask pairs build --task arithmetic --count 300 --out pairs.jsonl\n  \
     cargo xtask pairs build --task gsm8k --from train.jsonl --shots 2 --out pairs.jsonl"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Build {
     /// Where the questions come from
     #[arg(long, value_enum)]
     task: Task,
-    /// The file to read: GSM8K's, MetaMathQA's, ARC's or HellaSwag's JSON lines
+    /// The file to read: GSM8K's, `MetaMathQA`'s, ARC's or HellaSwag's JSON lines
     #[arg(long)]
     from: Option<PathBuf>,
     /// The file to write
@@ -80,7 +84,7 @@ enum Task {
     Arithmetic,
     /// `{"question", "answer"}` with GSM8K's worked answers
     Gsm8k,
-    /// `{"query", "response"}` of MetaMathQA
+    /// `{"query", "response"}` of `MetaMathQA`
     Metamath,
     /// ARC's or HellaSwag's rows: the right option against each wrong one
     MultipleChoice,

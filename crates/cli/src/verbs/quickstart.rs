@@ -74,12 +74,11 @@ struct Data {
 impl Quickstart {
     pub(crate) fn run(self) -> Result<()> {
         let started = Instant::now();
-        let model = match &self.model {
-            Some(dir) => dir.clone(),
-            None => {
-                console::note("1/5  the model: SmolLM2-135M-Instruct");
-                fetch("smollm2-135m-instruct", Source::Any, Path::new("."), false)?.dir
-            }
+        let model = if let Some(dir) = &self.model {
+            dir.clone()
+        } else {
+            console::note("1/5  the model: SmolLM2-135M-Instruct");
+            fetch("smollm2-135m-instruct", Source::Any, Path::new("."), false)?.dir
         };
         let work = Instant::now();
         console::note("2/5  the pairs: worked solutions, right and with one number wrong");

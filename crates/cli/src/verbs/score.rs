@@ -1,5 +1,6 @@
 //! `score`: log-probabilities of given completions.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -115,11 +116,9 @@ impl Score {
         let mut text = format!("row {}", answer["row"]);
         for side in ["chosen", "rejected", "completion"] {
             if let Some(score) = answer.get(side) {
-                text += &format!(
-                    "  {side} {:.4} over {} tokens",
-                    score["logprob"].as_f64().unwrap_or(f64::NAN),
-                    score["tokens"]
-                );
+                let logprob = score["logprob"].as_f64().unwrap_or(f64::NAN);
+                // Writing to a text cannot fail.
+                let _ = write!(text, "  {side} {logprob:.4} over {} tokens", score["tokens"]);
             }
         }
         console::line(&text)

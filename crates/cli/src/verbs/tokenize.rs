@@ -16,6 +16,7 @@ use crate::{console, input};
     Example:\n  echo '\"The capital of France is\"' | cargo xtask tokenize --model models/smollm2-135m-instruct\n  \
     echo '[{\"role\":\"user\",\"content\":\"Hi\"}]' | cargo xtask tokenize --model models/smollm2-135m-instruct --chat"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Tokenize {
     /// The model's folder
     #[arg(long)]

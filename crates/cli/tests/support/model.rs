@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 /// Id of the token that ends a text.
 pub(crate) const EOS: u64 = 2;
 
-/// A chat template in ChatML.
+/// A chat template in `ChatML`.
 const CHATML: &str = "{% for message in messages %}<|im_start|>{{ message.role }}\n\
     {{ message.content }}<|im_end|>\n{% endfor %}\
     {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
-/// The ids: `<unk>`, `<s>`, `</s>`, line feed, printable ASCII from 4, ChatML's marks at 99 and 100.
+/// The ids: `<unk>`, `<s>`, `</s>`, line feed, printable ASCII from 4, `ChatML`'s marks at 99 and 100.
 pub(crate) fn id(piece: char) -> u64 {
     if piece == '\n' { 3 } else { u64::from(u32::from(piece)) - 32 + 4 }
 }
@@ -112,22 +112,21 @@ pub(crate) fn put_together(path: &Path, header: &Value, tensors: &[u8]) {
 
 /// Pairs of one wrong digit, a JSON object a line.
 pub(crate) fn pairs(count: usize) -> String {
-    (0..count)
-        .map(|n| {
-            let row = json!({"prompt": format!("{n} plus 5 is"), "chosen": format!(" {}", n + 5),
-                             "rejected": format!(" {}", n + 6)});
-            format!("{row}\n")
-        })
-        .collect()
+    let pair = |n: usize| {
+        json!({"prompt": format!("{n} plus 5 is"), "chosen": format!(" {}", n + 5),
+               "rejected": format!(" {}", n + 6)})
+    };
+    json_lines((0..count).map(pair))
 }
 
 /// Completions of the same kind.
 pub(crate) fn completions(count: usize) -> String {
-    (0..count)
-        .map(|n| {
-            let row =
-                json!({"prompt": format!("{n} plus 5 is"), "completion": format!(" {}", n + 5)});
-            format!("{row}\n")
-        })
-        .collect()
+    let row =
+        |n: usize| json!({"prompt": format!("{n} plus 5 is"), "completion": format!(" {}", n + 5)});
+    json_lines((0..count).map(row))
+}
+
+/// JSON lines.
+pub(crate) fn json_lines(rows: impl IntoIterator<Item = Value>) -> String {
+    rows.into_iter().fold(String::new(), |text, row| text + &row.to_string() + "\n")
 }
