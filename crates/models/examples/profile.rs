@@ -131,7 +131,9 @@ fn main() -> Outcome {
         let long = Request { prompt: tokens(8192, 6), samples: 1, seed: 0 };
         profile.time("prefill 8192", 1, || {
             let config = SamplingConfig::greedy(1);
-            model.generate(&[long.clone()], &config, &mut |_| ControlFlow::Continue(()))?;
+            model.generate(std::slice::from_ref(&long), &config, &mut |_| {
+                ControlFlow::Continue(())
+            })?;
             Ok(())
         })?;
         let long = TokenForest::text(&tokens(8192, 6));

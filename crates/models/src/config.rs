@@ -4,6 +4,7 @@ use bestof_positional::Rope;
 use serde_json::Value;
 
 use crate::error::ModelError;
+use crate::fused::AttentionShape;
 
 /// The activation of the gated feed-forward block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,16 @@ impl DecoderConfig {
         windows.sort_unstable();
         windows.dedup();
         windows
+    }
+
+    /// The sizes of attention.
+    pub(crate) fn attention(&self) -> AttentionShape {
+        AttentionShape {
+            kv_heads: self.num_kv_heads,
+            group: self.group_size(),
+            head_dim: self.head_dim,
+            softcap: self.attention_softcap,
+        }
     }
 
     /// Checks that the sizes fit each other.

@@ -187,7 +187,7 @@ impl Decoder {
     ) -> Tensor<2> {
         let config = &*self.config;
         let kind = &config.layers[index];
-        let pass = Pass { config, options: *options, layer: index };
+        let pass = Pass { config, options: *options, layer: index, decoding: false };
         weights.model.layers[index]
             .forward(x, plan.rotation(kind), &pass, |heads| plan.attend(heads, kind.window, config))
     }

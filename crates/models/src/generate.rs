@@ -234,7 +234,7 @@ impl Sampler<'_> {
             let mut x = self.model.embed(&self.weights, chunk);
             for (index, layer) in self.weights.model.layers.iter().enumerate() {
                 let kind = &config.layers[index];
-                let pass = Pass { config, options: self.options, layer: index };
+                let pass = Pass { config, options: self.options, layer: index, decoding: false };
                 let rotation = kind.rope.map(|rope| &rotations[rope]);
                 x = layer.forward(x, rotation, &pass, |heads| {
                     let masks = masks.iter().find(|(window, _)| *window == kind.window);
@@ -272,7 +272,7 @@ impl Sampler<'_> {
         let mut x = self.model.embed(&self.weights, &ids);
         for (index, layer) in self.weights.model.layers.iter().enumerate() {
             let kind = &config.layers[index];
-            let pass = Pass { config, options: self.options, layer: index };
+            let pass = Pass { config, options: self.options, layer: index, decoding: true };
             let rotation = kind.rope.map(|rope| &rotations[rope]);
             x = layer.forward(x, rotation, &pass, |heads| {
                 suffixes[index].step(heads, step, &groups, &prompts[index], kind.window, config)
@@ -282,7 +282,7 @@ impl Sampler<'_> {
     }
 
     fn logits(&self, x: Tensor<2>) -> Vec<f32> {
-        floats(self.vocabulary.logits(self.model.final_norm(&self.weights, x)))
+        floats(self.vocabulary.next_token_logits(self.model.final_norm(&self.weights, x)))
     }
 }
 

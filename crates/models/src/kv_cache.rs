@@ -5,18 +5,22 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::block::attention::{Heads, attend, soft_cap, softmax};
+use crate::block::attention::Heads;
 use crate::config::DecoderConfig;
+use crate::fused::{
+    self,
+    plain::{soft_cap, softmax},
+};
 use crate::mask::{CausalMasks, first_key};
 
-/// Keys and values of one layer, with room to grow in `ROWS`, the dimension of positions.
+/// Keys and values of one layer.
 #[derive(Debug, Clone)]
 struct Pair<const D: usize> {
     k: Tensor<D>,
     v: Tensor<D>,
 }
 
-/// The keys and values of a prompt in one layer, `[kv_heads, positions, head_dim]`.
+/// The keys and values of a prompt in one layer, `[positions, kv_heads, head_dim]`.
 #[derive(Debug)]
 pub(crate) struct PromptLayer {
     pair: Pair<3>,
@@ -26,7 +30,7 @@ pub(crate) struct PromptLayer {
 impl PromptLayer {
     /// Room for `positions`.
     pub(crate) fn new(config: &DecoderConfig, positions: usize, like: &Tensor<2>) -> Self {
-        let shape = [config.num_kv_heads, positions, config.head_dim];
+        let shape = [positions, config.num_kv_heads, config.head_dim];
         let zeros = || Tensor::zeros(shape, (&like.device(), like.dtype()));
         Self { pair: Pair { k: zeros(), v: zeros() }, filled: 0 }
     }
@@ -39,40 +43,25 @@ impl PromptLayer {
         masks: &CausalMasks,
         config: &DecoderConfig,
     ) -> Tensor<2> {
-        let (groups, kv, dim) = (config.group_size(), config.num_kv_heads, config.head_dim);
         let [rows, ..] = heads.q.dims();
-        let span = self.filled..self.filled + rows;
+        let start = self.filled;
+        let span = start..start + rows;
         self.filled = span.end;
-        append(&mut self.pair.k, heads.k.swap_dims(0, 1), &span);
-        append(&mut self.pair.v, heads.v.swap_dims(0, 1), &span);
-        let q = heads.q.reshape([rows, kv, groups, dim]).permute([1, 2, 0, 3]);
-        let parts: Vec<Tensor<2>> = masks
-            .blocks(span.clone())
-            .into_iter()
-            .map(|block| {
-                let own = block.rows.start - span.start..block.rows.end - span.start;
-                let taken = own.len();
-                let keys = |x: &Tensor<3>| {
-                    x.clone().slice_dim(1, block.keys.clone()).unsqueeze_dim::<4>(1)
-                };
-                let part = attend(
-                    q.clone().slice_dim(2, own),
-                    keys(&self.pair.k),
-                    keys(&self.pair.v),
-                    block.mask,
-                    config.attention_softcap,
-                );
-                part.permute([2, 0, 1, 3]).reshape([taken, kv * groups * dim])
-            })
-            .collect();
-        Tensor::cat(parts, 0)
+        append(&mut self.pair.k, heads.k, 0, &span);
+        append(&mut self.pair.v, heads.v, 0, &span);
+        let mut blocks = masks.blocks(span);
+        for block in &mut blocks {
+            block.rows = block.rows.start - start..block.rows.end - start;
+        }
+        let Pair { k, v } = self.pair.clone();
+        fused::attention(heads.q, k, v, &blocks, config.attention())
     }
 }
 
 /// Writes `rows` into their place; in place as long as nobody else holds the cache.
-fn append<const D: usize>(cache: &mut Tensor<D>, rows: Tensor<D>, span: &Range<usize>) {
+fn append<const D: usize>(cache: &mut Tensor<D>, rows: Tensor<D>, dim: usize, span: &Range<usize>) {
     let mut ranges: [Range<usize>; D] = cache.dims().map(|size| 0..size);
-    ranges[D - 2] = span.clone();
+    ranges[dim] = span.clone();
     cache.inplace(|cache| cache.slice_assign(ranges, rows));
 }
 
@@ -121,8 +110,8 @@ impl SuffixLayer {
         let (group, kv, dim) = (config.group_size(), config.num_kv_heads, config.head_dim);
         let [sequences, ..] = heads.q.dims();
         self.make_room(step);
-        append(&mut self.pair.k, heads.k.unsqueeze_dim(2), &(step..step + 1));
-        append(&mut self.pair.v, heads.v.unsqueeze_dim(2), &(step..step + 1));
+        append(&mut self.pair.k, heads.k.unsqueeze_dim(2), 2, &(step..step + 1));
+        append(&mut self.pair.v, heads.v.unsqueeze_dim(2), 2, &(step..step + 1));
         let own = first_key(step, window)..step + 1;
         let k = self.pair.k.clone().slice_dim(2, own.clone());
         let v = self.pair.v.clone().slice_dim(2, own.clone());
@@ -143,8 +132,8 @@ impl SuffixLayer {
             let unfold = |x: Tensor<3>, width: usize| -> Tensor<4> {
                 x.reshape([kv, count, group, width]).swap_dims(0, 1)
             };
-            let keys = prompt.pair.k.clone().slice_dim(1, seen.clone());
-            let values = prompt.pair.v.clone().slice_dim(1, seen.clone());
+            let by_head = |x: &Tensor<3>| x.clone().slice_dim(0, seen.clone()).swap_dims(0, 1);
+            let (keys, values) = (by_head(&prompt.pair.k), by_head(&prompt.pair.v));
             let scores = Tensor::cat(
                 vec![
                     fold(q.clone(), dim).matmul(keys.transpose()),

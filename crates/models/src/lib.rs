@@ -10,6 +10,7 @@ mod draw;
 mod error;
 mod family;
 mod forest;
+mod fused;
 mod generate;
 mod gradients;
 mod kv_cache;

@@ -19,6 +19,17 @@ pub(crate) struct Block {
     pub(crate) mask: Option<Tensor<2>>,
 }
 
+impl Block {
+    /// The block with its rows and its keys counted from further before.
+    pub(crate) fn moved(self, rows: usize, keys: usize) -> Self {
+        Self {
+            rows: self.rows.start + rows..self.rows.end + rows,
+            keys: self.keys.start + keys..self.keys.end + keys,
+            mask: self.mask,
+        }
+    }
+}
+
 /// Splits `rows` into blocks of about equal size.
 pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let count = rows.len().div_ceil(BLOCK).max(1);

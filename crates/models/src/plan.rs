@@ -1,23 +1,16 @@
 //! What a forest needs in every layer, made once a pass.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::block::attention::{Heads, attend};
+use crate::block::attention::Heads;
 use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
 use crate::forest::{TokenForest, TokenTree};
+use crate::fused;
 use crate::mask::{Block, CausalMasks, tree_blocks};
 use crate::rotary::{Rotary, Rotation};
-
-/// Where a tree lies among the rows, and its blocks for each window that some layer has.
-#[derive(Debug)]
-struct TreePlan {
-    rows: Range<usize>,
-    blocks: HashMap<Option<usize>, Vec<Block>>,
-}
 
 /// Token ids, rotations and attention blocks of a forest, and the rows its wanted
 /// log-probabilities are read from.
@@ -25,7 +18,8 @@ struct TreePlan {
 pub(crate) struct ForestPlan {
     pub(crate) ids: Vec<u32>,
     rotations: Vec<Rotation>,
-    trees: Vec<TreePlan>,
+    /// The blocks of all trees, for each window that some layer has.
+    blocks: HashMap<Option<usize>, Vec<Block>>,
     /// Rows whose successors are wanted, each once, in order.
     pub(crate) rows: Vec<u32>,
     /// For each wanted token, its place in `rows` and its id.
@@ -53,7 +47,7 @@ impl ForestPlan {
         let (rows, targets) = wanted_rows(forest, &starts)?;
         Ok(Self {
             rotations: rotary.rotations(&places, like),
-            trees: plan_trees(forest, &starts, config, like),
+            blocks: plan_blocks(forest, &starts, config, like),
             ids,
             rows,
             targets,
@@ -72,37 +66,8 @@ impl ForestPlan {
         window: Option<usize>,
         config: &DecoderConfig,
     ) -> Tensor<2> {
-        let (groups, kv, dim) = (config.group_size(), config.num_kv_heads, config.head_dim);
-        let [rows, ..] = heads.q.dims();
-        // Row, kv head, group, entry -> kv head, group, row, entry; nothing moves in memory.
-        let q = heads.q.reshape([rows, kv, groups, dim]).permute([1, 2, 0, 3]);
-        let k = heads.k.reshape([rows, kv, 1, dim]).permute([1, 2, 0, 3]);
-        let v = heads.v.reshape([rows, kv, 1, dim]).permute([1, 2, 0, 3]);
-        let mut parts = Vec::new();
-        for tree in &self.trees {
-            for block in &tree.blocks[&window] {
-                let at = |range: &Range<usize>| {
-                    tree.rows.start + range.start..tree.rows.start + range.end
-                };
-                let part = attend(
-                    rows_of(&q, at(&block.rows)),
-                    rows_of(&k, at(&block.keys)),
-                    rows_of(&v, at(&block.keys)),
-                    block.mask.clone(),
-                    config.attention_softcap,
-                );
-                let taken = block.rows.len();
-                parts.push(part.permute([2, 0, 1, 3]).reshape([taken, kv * groups * dim]));
-            }
-        }
-        if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) }
+        fused::attention(heads.q, heads.k, heads.v, &self.blocks[&window], config.attention())
     }
-}
-
-/// A range of rows, or the tensor itself if it is all of them: a slice costs the backward pass a
-/// tensor of zeros.
-fn rows_of(x: &Tensor<4>, range: Range<usize>) -> Tensor<4> {
-    if range == (0..x.dims()[2]) { x.clone() } else { x.clone().slice_dim(2, range) }
 }
 
 fn check_tokens(tokens: &[u32], tree: usize, vocab_size: usize) -> Result<(), ModelError> {
@@ -141,31 +106,27 @@ fn wanted_rows(forest: &TokenForest, starts: &[usize]) -> Result<RowsAndTargets,
     Ok((rows, targets))
 }
 
-fn plan_trees(
+/// The blocks of all trees, by window, rows and keys counted over the whole forest.
+fn plan_blocks(
     forest: &TokenForest,
     starts: &[usize],
     config: &DecoderConfig,
     like: &Tensor<2>,
-) -> Vec<TreePlan> {
+) -> HashMap<Option<usize>, Vec<Block>> {
     let longest_path = forest.trees().iter().filter(|t| t.is_path()).map(TokenTree::len).max();
-    let windows = config.windows();
-    let causal: HashMap<_, _> = longest_path
-        .map(|length| windows.iter().map(|&w| (w, CausalMasks::new(length, w, like))).collect())
-        .unwrap_or_default();
-    let plan = |tree: &TokenTree, window: Option<usize>| match causal.get(&window) {
-        Some(masks) if tree.is_path() => masks.blocks(0..tree.len()),
-        _ => tree_blocks(tree, window, like),
+    let of_window = |window: Option<usize>| {
+        let causal = longest_path.map(|length| CausalMasks::new(length, window, like));
+        let mut all = Vec::new();
+        for (tree, &start) in forest.trees().iter().zip(starts) {
+            let blocks = match &causal {
+                Some(masks) if tree.is_path() => masks.blocks(0..tree.len()),
+                _ => tree_blocks(tree, window, like),
+            };
+            all.extend(blocks.into_iter().map(|block| block.moved(start, start)));
+        }
+        (window, all)
     };
-    forest
-        .trees()
-        .iter()
-        .zip(starts)
-        .filter(|(tree, _)| !tree.is_empty())
-        .map(|(tree, &start)| TreePlan {
-            rows: start..start + tree.len(),
-            blocks: windows.iter().map(|&window| (window, plan(tree, window))).collect(),
-        })
-        .collect()
+    config.windows().into_iter().map(of_window).collect()
 }
 
 /// Ids as an index tensor.

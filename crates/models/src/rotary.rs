@@ -6,9 +6,9 @@ use bestof_positional::{Rope, RopeTable, RotaryLayout};
 use burn::tensor::Tensor;
 
 use crate::block::projection::host_tensor;
+use crate::fused;
 
-/// The rotation of the rows of a pass: `x C + (x P) S`, where `P` exchanges the two entries of
-/// each pair and negates one. One product and two multiplications, whatever the layout.
+/// The rotation of the rows of a pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
     /// `[rows, 1, head_dim]`, the attention scale in it
@@ -16,26 +16,21 @@ pub(crate) struct Rotation {
     q_sin: Tensor<3>,
     k_cos: Tensor<3>,
     k_sin: Tensor<3>,
-    /// `[head_dim, head_dim]`
-    exchange: Tensor<2>,
+    pairs: usize,
+    /// For pairs that do not lie half a head apart: `P` of `x C + (x P) S`, which exchanges the
+    /// two entries of each pair and negates one, `[head_dim, head_dim]`.
+    exchange: Option<Tensor<2>>,
 }
 
 impl Rotation {
     /// The queries `[rows * heads, head_dim]` turned and scaled, `[rows, heads, head_dim]`.
-    pub(crate) fn turn_queries(&self, x: Tensor<2>, heads: usize) -> Tensor<3> {
-        self.turn(x, heads, &self.q_cos, &self.q_sin)
+    pub(crate) fn turn_queries(&self, x: Tensor<2>) -> Tensor<3> {
+        fused::turn(x, &self.q_cos, &self.q_sin, self.pairs, self.exchange.as_ref())
     }
 
     /// The keys `[rows * heads, head_dim]` turned, `[rows, heads, head_dim]`.
-    pub(crate) fn turn_keys(&self, x: Tensor<2>, heads: usize) -> Tensor<3> {
-        self.turn(x, heads, &self.k_cos, &self.k_sin)
-    }
-
-    fn turn(&self, x: Tensor<2>, heads: usize, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
-        let [rows, _, head_dim] = cos.dims();
-        let shape = [rows, heads, head_dim];
-        let exchanged = x.clone().matmul(self.exchange.clone()).reshape(shape);
-        x.reshape(shape).mul(cos.clone()).add(exchanged.mul(sin.clone()))
+    pub(crate) fn turn_keys(&self, x: Tensor<2>) -> Tensor<3> {
+        fused::turn(x, &self.k_cos, &self.k_sin, self.pairs, self.exchange.as_ref())
     }
 }
 
@@ -116,7 +111,9 @@ impl Rotary {
             q_sin: host_tensor(scaled(&sin, &q), shape, like),
             k_cos: host_tensor(scaled(&cos, &k), shape, like),
             k_sin: host_tensor(scaled(&sin, &k), shape, like),
-            exchange: host_tensor(self.exchange(pairs), [dim, dim], like),
+            pairs,
+            exchange: (self.layout != RotaryLayout::HalfSplit)
+                .then(|| host_tensor(self.exchange(pairs), [dim, dim], like)),
         }
     }
 

@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use burn::tensor::{DType, IndexingUpdateOp, Tensor};
 
-use crate::block::attention::soft_cap;
 use crate::block::projection::host_tensor;
+use crate::fused::{self, SoftmaxRows, plain::soft_cap};
 use crate::plan::indices;
 
-/// Values of one chunk of logits: 64 rows of a vocabulary of 49,152 words.
-const CHUNK_VALUES: usize = 64 * 49_152;
+/// Values of one chunk of logits: 128 rows of a vocabulary of 49,152 words.
+const CHUNK_VALUES: usize = 128 * 49_152;
 
 /// The projection onto the vocabulary: logits are `cap(h W^T)`.
 #[derive(Debug, Clone)]
@@ -58,6 +58,15 @@ impl Vocabulary {
         soft_cap(hidden.matmul(self.weight.clone().transpose()), self.softcap)
     }
 
+    /// The logits of the rows of `hidden`, one a sequence; those of a row do not depend on the
+    /// others.
+    pub(crate) fn next_token_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match fused::few_rows_product(&hidden, &self.weight) {
+            Some(logits) => soft_cap(logits, self.softcap),
+            None => self.logits(hidden),
+        }
+    }
+
     /// The slope of the soft cap at capped logits `y`: `1 - (y / c)^2`.
     fn slope(&self, y: Tensor<2>) -> Option<Tensor<2>> {
         self.softcap.map(|cap| y.div_scalar(cap).square().neg().add_scalar(1.0))
@@ -83,33 +92,26 @@ impl Vocabulary {
             let logits = self.logits(hidden.clone().slice_dim(0, chunk.clone()));
             let here = targets_in(&order, targets, &chunk);
             let picked = pick(&logits, targets, here, chunk.start);
-            let max = logits.clone().max_dim(1);
             let slope = if extras.backward { self.slope(logits.clone()) } else { None };
-            let centred = logits.sub(max.clone());
-            let exps = centred.clone().exp();
-            let sums = exps.clone().sum_dim(1);
-            let log_sums = floats(sums.clone().log());
-            let max = floats(max);
-            if extras.entropies {
-                // H = log sum - sum_v p_v (l_v - max)
-                let mean = floats(exps.clone().mul(centred).sum_dim(1).div(sums.clone()));
-                for &at in here {
-                    let row = targets[at].0 - chunk.start;
-                    scores.entropies[at] = log_sums[row] - mean[row];
-                }
-            }
+            let parts = fused::softmax_rows(logits);
             for (&at, logit) in here.iter().zip(&picked) {
                 let row = targets[at].0 - chunk.start;
-                scores.logprobs[at] = logit - max[row] - log_sums[row];
+                let log_sum = parts.sums[row].ln();
+                scores.logprobs[at] = logit - parts.max[row] - log_sum;
+                if extras.entropies {
+                    // H = log sum - sum_v p_v (l_v - max)
+                    scores.entropies[at] = log_sum - parts.means[row];
+                }
                 if let (Some(cap), true) = (self.softcap, extras.backward) {
                     scores.slopes[at] = 1.0 - (logit / cap as f32).powi(2);
                 }
             }
             if extras.backward {
                 let weighted = match slope {
-                    Some(slope) => exps.mul(slope),
-                    None => exps,
+                    Some(slope) => parts.exps.mul(slope),
+                    None => parts.exps,
                 };
+                let sums: Tensor<2> = host_tensor(parts.sums, [chunk.len(), 1], &self.weight);
                 scores.means.push(weighted.matmul(self.weight.clone()).div(sums));
             }
         }
@@ -185,17 +187,16 @@ impl Vocabulary {
             let h = hidden.clone().slice_dim(0, chunk.clone());
             let logits = self.logits(h.clone());
             let slope = self.slope(logits.clone());
-            let max = logits.clone().max_dim(1);
-            let exps = logits.sub(max).exp();
-            let sums = exps.clone().sum_dim(1);
+            let SoftmaxRows { exps, sums, .. } = fused::softmax_rows(logits);
             let exps = match slope {
                 Some(slope) => exps.mul(slope),
                 None => exps,
             };
-            let totals: Tensor<2> =
-                host_tensor(totals[chunk.clone()].to_vec(), [chunk.len(), 1], &self.weight);
+            let factors: Vec<f32> =
+                totals[chunk.clone()].iter().zip(&sums).map(|(total, sum)| total / sum).collect();
+            let factors: Tensor<2> = host_tensor(factors, [chunk.len(), 1], &self.weight);
             // The factors of a row go to the narrow side of the product.
-            let part = exps.transpose().matmul(h.mul(totals.div(sums)));
+            let part = exps.transpose().matmul(h.mul(factors));
             gradient = Some(match gradient {
                 Some(sum) => sum.add(part),
                 None => part,

@@ -52,60 +52,12 @@ impl Attention {
         let whole = |y: Tensor<2>, heads: usize| y.reshape([rows, heads, config.head_dim]);
         let v = whole(v, config.num_kv_heads);
         match rotation {
-            Some(rotation) => Heads {
-                q: rotation.turn_queries(q, config.num_heads),
-                k: rotation.turn_keys(k, config.num_kv_heads),
-                v,
-            },
+            Some(rotation) => Heads { q: rotation.turn_queries(q), k: rotation.turn_keys(k), v },
             None => Heads {
                 q: whole(q.mul_scalar(config.attention_scale), config.num_heads),
                 k: whole(k, config.num_kv_heads),
                 v,
             },
         }
-    }
-}
-
-/// What a block of queries takes from its keys.
-///
-/// ```text
-/// softmax(cap(q k^T) + mask) v,   cap(s) = c tanh(s / c)
-/// ```
-///
-/// # Shapes
-/// - `q`: `[kv_heads, group, rows, head_dim]`, scaled
-/// - `k`, `v`: `[kv_heads, 1, keys, head_dim]`
-/// - `mask`: `[rows, keys]`, added to the scores
-/// - returns `[kv_heads, group, rows, head_dim]`
-pub(crate) fn attend(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    mask: Option<Tensor<2>>,
-    softcap: Option<f64>,
-) -> Tensor<4> {
-    let mut scores = soft_cap(q.matmul(k.transpose()), softcap);
-    if let Some(mask) = mask {
-        scores = scores.add(mask.unsqueeze());
-    }
-    softmax(scores).matmul(v)
-}
-
-/// Softmax over the last dimension.
-///
-/// Written out, because burn takes another path with automatic differentiation than without, and
-/// the log-probabilities of a policy and its reference must agree to the last bit before training.
-pub(crate) fn softmax<const D: usize>(scores: Tensor<D>) -> Tensor<D> {
-    let max = scores.clone().detach().max_dim(D - 1);
-    let exps = scores.sub(max).exp();
-    let sums = exps.clone().sum_dim(D - 1);
-    exps.div(sums)
-}
-
-/// `c tanh(x / c)`.
-pub(crate) fn soft_cap<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
-    match cap {
-        Some(cap) => x.div_scalar(cap).tanh().mul_scalar(cap),
-        None => x,
     }
 }

@@ -3,6 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use crate::fused;
+
 /// Divides rows by their root mean square and multiplies them by a weight.
 ///
 /// ```text
@@ -19,9 +21,6 @@ pub(crate) struct RmsNorm {
 impl RmsNorm {
     /// The normalised rows of `x`, `[rows, width]`.
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64, offset: f64) -> Tensor<2> {
-        let scale = x.clone().square().mean_dim(1).add_scalar(eps).sqrt().recip();
-        let weight = self.weight.val();
-        let weight = if offset == 0.0 { weight } else { weight.add_scalar(offset) };
-        x.mul(scale).mul(weight.unsqueeze())
+        fused::rms_norm(x, self.weight.val(), eps, offset)
     }
 }

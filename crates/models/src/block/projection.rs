@@ -8,6 +8,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::Pass;
+use crate::fused;
 use crate::random::Random;
 
 /// One factor of a low-rank adapter.
@@ -61,10 +62,10 @@ impl Projection {
                 }
                 _ => x.clone(),
             };
-            let down = x.matmul(a.weight.val().transpose()).mul_scalar(self.lora_scale);
-            down.matmul(b.weight.val().transpose())
+            let down = product(x, a.weight.val(), pass).mul_scalar(self.lora_scale);
+            product(down, b.weight.val(), pass)
         });
-        let mut y = x.matmul(self.weight.val().transpose());
+        let mut y = product(x, self.weight.val(), pass);
         if let Some(bias) = &self.bias {
             y = y.add(bias.val().unsqueeze());
         }
@@ -100,6 +101,12 @@ impl Projection {
             None => weight,
         }
     }
+}
+
+/// `x w^T`.
+fn product(x: Tensor<2>, weight: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
+    let few = if pass.decoding { fused::few_rows_product(&x, &weight) } else { None };
+    few.unwrap_or_else(|| fused::linear(x, weight))
 }
 
 /// A constant with the type of `like` and on its device, without automatic differentiation.

@@ -1,5 +1,6 @@
 //! Tiny models and comparisons that several test files share.
 #![allow(dead_code, reason = "each test file uses some of these")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 

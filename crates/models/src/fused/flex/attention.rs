@@ -1,0 +1,186 @@
+//! Attention over blocks of queries, with its backward pass.
+
+use std::ops::Range;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Shape, Slice, Tensor};
+
+use super::super::{AttentionShape, kernel};
+use super::{
+    NoCheckpointing, Place, Plain, dense, from_plain, from_traced, plain, tensor, traced, values,
+    values_mut,
+};
+use crate::mask::Block;
+
+/// A block of queries and keys, its mask dense.
+#[derive(Debug, Clone)]
+struct Tile {
+    rows: Range<usize>,
+    keys: Range<usize>,
+    mask: Option<Plain>,
+}
+
+#[derive(Debug, Clone)]
+struct AttentionState {
+    q: Plain,
+    k: Plain,
+    v: Plain,
+    tiles: Vec<Tile>,
+    /// Of each tile: the attention weights, and the capped scores if there is a cap.
+    weights: Vec<(Plain, Option<Plain>)>,
+    shape: AttentionShape,
+}
+
+pub(in crate::fused) fn attention(
+    place: Place,
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    blocks: &[Block],
+    shape: AttentionShape,
+) -> Tensor<2> {
+    let tiles: Vec<Tile> = blocks
+        .iter()
+        .map(|block| Tile {
+            rows: block.rows.clone(),
+            keys: block.keys.clone(),
+            mask: block.mask.clone().map(|mask| dense(plain(mask))),
+        })
+        .collect();
+    if place == Place::Plain {
+        let (q, k, v) = (plain(q), plain(k), plain(v));
+        return from_plain(attend(&q, &k, &v, &tiles, shape, &mut |_, _| ()));
+    }
+    let (q, q_node) = traced(q).into_parts();
+    let (k, k_node) = traced(k).into_parts();
+    let (v, v_node) = traced(v).into_parts();
+    let prepared =
+        Attention.prepare::<NoCheckpointing>([q_node, k_node, v_node]).compute_bound().stateful();
+    match prepared {
+        OpsKind::Tracked(prep) => {
+            let mut weights = Vec::with_capacity(tiles.len());
+            let y = attend(&q, &k, &v, &tiles, shape, &mut |p, capped| weights.push((p, capped)));
+            from_traced(prep.finish(AttentionState { q, k, v, tiles, weights, shape }, y))
+        }
+        OpsKind::UnTracked(prep) => {
+            from_traced(prep.finish(attend(&q, &k, &v, &tiles, shape, &mut |_, _| ())))
+        }
+    }
+}
+
+/// Rows of `[rows, heads, dim]` as `[kv_heads, group * rows, dim]`, dense.
+fn by_kv_head(x: &Plain, rows: &Range<usize>, shape: AttentionShape, group: usize) -> Plain {
+    let (kv, dim) = (shape.kv_heads, shape.head_dim);
+    let count = rows.len();
+    let x = Flex::float_slice(x.clone(), &[Slice::from(rows.clone())]);
+    let x = Flex::float_reshape(x, Shape::new([count, kv, group, dim]));
+    let x = Flex::float_permute(x, &[1, 2, 0, 3]);
+    Flex::float_reshape(x, Shape::new([kv, group * count, dim]))
+}
+
+/// `[kv_heads, group * rows, dim]` back as `[rows, kv_heads * group * dim]`, dense.
+fn by_row(x: Plain, count: usize, shape: AttentionShape, group: usize) -> Plain {
+    let (kv, dim) = (shape.kv_heads, shape.head_dim);
+    let x = Flex::float_reshape(x, Shape::new([kv, group, count, dim]));
+    let x = Flex::float_permute(x, &[2, 0, 1, 3]);
+    Flex::float_reshape(x, Shape::new([count, kv * group * dim]))
+}
+
+/// The attention of all tiles, `[queries, heads * dim]`; `keep` is given what the backward pass
+/// needs.
+fn attend(
+    q: &Plain,
+    k: &Plain,
+    v: &Plain,
+    tiles: &[Tile],
+    shape: AttentionShape,
+    keep: &mut dyn FnMut(Plain, Option<Plain>),
+) -> Plain {
+    let mut parts = Vec::with_capacity(tiles.len());
+    for tile in tiles {
+        let q = by_kv_head(q, &tile.rows, shape, shape.group);
+        let k = by_kv_head(k, &tile.keys, shape, 1);
+        let v = by_kv_head(v, &tile.keys, shape, 1);
+        let mut scores = Flex::float_matmul(q, Flex::float_swap_dims(k, 1, 2));
+        let mut capped = None;
+        if let Some(cap) = shape.softcap {
+            kernel::soft_cap(values_mut(&mut scores), cap as f32);
+            capped = Some(scores.clone());
+        }
+        let mask = tile.mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
+        kernel::softmax(values_mut(&mut scores), tile.keys.len(), mask);
+        keep(scores.clone(), capped);
+        let y = Flex::float_matmul(scores, v);
+        parts.push(by_row(y, tile.rows.len(), shape, shape.group));
+    }
+    Flex::float_cat(parts, 0)
+}
+
+#[derive(Debug)]
+struct Attention;
+
+impl Backward<Flex, 3> for Attention {
+    type State = AttentionState;
+
+    fn backward(self, ops: Ops<AttentionState, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = dense(grads.consume::<Flex>(&ops.node));
+        let AttentionState { q, k, v, tiles, weights, shape } = ops.state;
+        let heads = Shape::new([dy.shape()[0], shape.kv_heads * shape.group, shape.head_dim]);
+        let dy = Flex::float_reshape(dy, heads.clone());
+        let mut dq = Vec::with_capacity(tiles.len());
+        let mut dk = Sum::new(&k);
+        let mut dv = Sum::new(&v);
+        for (tile, (p, capped)) in tiles.iter().zip(weights) {
+            let dy = by_kv_head(&dy, &tile.rows, shape, shape.group);
+            let q = by_kv_head(&q, &tile.rows, shape, shape.group);
+            let k = by_kv_head(&k, &tile.keys, shape, 1);
+            let v = by_kv_head(&v, &tile.keys, shape, 1);
+            let transposed = |x: Plain| Flex::float_swap_dims(x, 1, 2);
+            let mut ds = Flex::float_matmul(dy.clone(), transposed(v));
+            dv.add(Flex::float_matmul(transposed(p.clone()), dy), &tile.keys, shape);
+            kernel::softmax_backward(values(&p), values_mut(&mut ds), tile.keys.len());
+            if let (Some(capped), Some(cap)) = (capped, shape.softcap) {
+                kernel::soft_cap_backward(values(&capped), values_mut(&mut ds), cap as f32);
+            }
+            dk.add(Flex::float_matmul(transposed(ds.clone()), q), &tile.keys, shape);
+            let rows = tile.rows.len();
+            dq.push(by_row(Flex::float_matmul(ds, k), rows, shape, shape.group));
+        }
+        let [q_node, k_node, v_node] = ops.parents;
+        if let Some(node) = q_node {
+            grads.register::<Flex>(node.id, Flex::float_reshape(Flex::float_cat(dq, 0), heads));
+        }
+        if let Some(node) = k_node {
+            grads.register::<Flex>(node.id, dk.total);
+        }
+        if let Some(node) = v_node {
+            grads.register::<Flex>(node.id, dv.total);
+        }
+    }
+}
+
+/// Gradients of keys or values, which several tiles look at.
+struct Sum {
+    total: Plain,
+}
+
+impl Sum {
+    fn new(like: &Plain) -> Self {
+        let shape = like.shape();
+        Self { total: tensor(vec![0.0; shape.num_elements()], shape.to_vec()) }
+    }
+
+    /// Adds `[kv_heads, keys, dim]` at the place of the keys.
+    fn add(&mut self, part: Plain, keys: &Range<usize>, shape: AttentionShape) {
+        let part = by_row(part, keys.len(), shape, 1);
+        let width = shape.kv_heads * shape.head_dim;
+        let total = &mut values_mut(&mut self.total)[keys.start * width..keys.end * width];
+        for (total, part) in total.iter_mut().zip(values(&part)) {
+            *total += part;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The product of few rows with a weight that is read once.
+//!
+//! A general product first copies its operands into an order of its own. With a handful of rows,
+//! as in decoding, that copy costs more than the product. Here rows of the weight are met where
+//! they lie, four at a time, by four rows of inputs.
+#![expect(
+    clippy::inline_always,
+    reason = "a function that is not inlined is compiled for the plainest processor"
+)]
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Rows of the weight a task takes.
+const TASK: usize = 64;
+/// Rows of the weight, and rows of inputs, multiplied together.
+const TILE: usize = 4;
+
+/// `x w^T`, `[rows, out]`, for `x: [rows, width]` and `w: [out, width]`.
+///
+/// Every entry is the same sum in the same order, whatever the number of rows.
+pub(super) fn few_rows(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
+    let (rows, out) = (x.len() / width, weight.len() / width);
+    // Output by output, so that tasks write to places of their own.
+    let mut transposed = vec![0.0; rows * out];
+    let arch = Arch::new();
+    transposed
+        .par_chunks_mut(TASK * rows)
+        .zip(weight.par_chunks(TASK * width))
+        .for_each(|(y, weight)| arch.dispatch(Task { x, weight, y, width, rows }));
+    if rows == 1 {
+        return transposed;
+    }
+    let mut y = vec![0.0; rows * out];
+    for (row, y) in y.chunks_exact_mut(out).enumerate() {
+        for (y, from) in y.iter_mut().zip(transposed.chunks_exact(rows)) {
+            *y = from[row];
+        }
+    }
+    y
+}
+
+struct Task<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    /// `[out, rows]`
+    y: &'a mut [f32],
+    width: usize,
+    rows: usize,
+}
+
+impl WithSimd for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tiles = self.weight.chunks(TILE * self.width).zip(self.y.chunks_mut(TILE * self.rows));
+        for (weight, y) in tiles {
+            match weight.len() / self.width {
+                4 => tile::<S, 4>(simd, self.x, weight, y, self.width),
+                3 => tile::<S, 3>(simd, self.x, weight, y, self.width),
+                2 => tile::<S, 2>(simd, self.x, weight, y, self.width),
+                _ => tile::<S, 1>(simd, self.x, weight, y, self.width),
+            }
+        }
+    }
+}
+
+/// `W` rows of the weight with all rows of inputs.
+#[inline(always)]
+fn tile<S: Simd, const W: usize>(simd: S, x: &[f32], weight: &[f32], y: &mut [f32], width: usize) {
+    let rows = x.len() / width;
+    let mut from = 0;
+    while from < rows {
+        let x = &x[from * width..];
+        let taken = (rows - from).min(TILE);
+        let sums = match taken {
+            4 => dots::<S, W, 4>(simd, x, weight, width),
+            3 => dots::<S, W, 3>(simd, x, weight, width),
+            2 => dots::<S, W, 2>(simd, x, weight, width),
+            _ => dots::<S, W, 1>(simd, x, weight, width),
+        };
+        for (w, sums) in sums.iter().enumerate() {
+            y[w * rows + from..][..taken].copy_from_slice(&sums[..taken]);
+        }
+        from += taken;
+    }
+}
+
+/// The products of `W` rows of the weight with `X` rows of inputs.
+///
+/// Written with loops, because closures given to library functions are not inlined here.
+#[inline(always)]
+fn dots<S: Simd, const W: usize, const X: usize>(
+    simd: S,
+    x: &[f32],
+    weight: &[f32],
+    width: usize,
+) -> [[f32; TILE]; W] {
+    let count = width / S::F32_LANES;
+    let (mut w_body, mut w_rest): ([&[S::f32s]; W], [&[f32]; W]) = ([&[]; W], [&[]; W]);
+    for i in 0..W {
+        let (body, rest) = S::as_simd_f32s(&weight[i * width..(i + 1) * width]);
+        w_body[i] = &body[..count];
+        w_rest[i] = rest;
+    }
+    let (mut x_body, mut x_rest): ([&[S::f32s]; X], [&[f32]; X]) = ([&[]; X], [&[]; X]);
+    for j in 0..X {
+        let (body, rest) = S::as_simd_f32s(&x[j * width..(j + 1) * width]);
+        x_body[j] = &body[..count];
+        x_rest[j] = rest;
+    }
+    let mut sums = [[simd.splat_f32s(0.0); X]; W];
+    for at in 0..count {
+        let mut x = [simd.splat_f32s(0.0); X];
+        for j in 0..X {
+            x[j] = x_body[j][at];
+        }
+        for i in 0..W {
+            let w = w_body[i][at];
+            for j in 0..X {
+                sums[i][j] = simd.mul_add_f32s(w, x[j], sums[i][j]);
+            }
+        }
+    }
+    let mut totals = [[0.0; TILE]; W];
+    for i in 0..W {
+        for j in 0..X {
+            let mut rest = 0.0;
+            for (w, x) in w_rest[i].iter().zip(x_rest[j]) {
+                rest += w * x;
+            }
+            totals[i][j] = simd.reduce_sum_f32s(sums[i][j]) + rest;
+        }
+    }
+    totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_any_size_equal_sums_in_f64() {
+        let value = |i: usize| ((i * 37 + 11) % 101) as f32 / 50.0 - 1.0;
+        for (rows, out, width) in [(1, 1, 1), (1, 70, 33), (3, 129, 64), (4, 4, 16), (7, 66, 50)] {
+            let x: Vec<f32> = (0..rows * width).map(value).collect();
+            let w: Vec<f32> = (0..out * width).map(|i| value(i + 5)).collect();
+            let y = few_rows(&x, &w, width);
+            for r in 0..rows {
+                for o in 0..out {
+                    let exact: f64 = (0..width)
+                        .map(|i| f64::from(x[r * width + i]) * f64::from(w[o * width + i]))
+                        .sum();
+                    assert!((f64::from(y[r * out + o]) - exact).abs() < 1e-5);
+                }
+                let alone = few_rows(&x[r * width..(r + 1) * width], &w, width);
+                assert_eq!(alone, y[r * out..(r + 1) * out], "other rows change nothing");
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The fused operations against the plain ones: values and gradients.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+
+use super::{AttentionShape, attention, gated, linear, plain, rms_norm, softmax_rows, turn};
+use crate::config::Activation;
+use crate::forest::TokenTree;
+use crate::mask::{BLOCK, Block, CausalMasks, tree_blocks};
+use crate::random::Random;
+use crate::vocabulary::floats;
+
+/// Values between -2 and 2.
+fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let mut random = Random::keyed(&[seed]);
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|_| (4.0 * random.uniform() - 2.0) as f32)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn leaf<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    x.clone().autodiff().require_grad()
+}
+
+/// The largest difference, relative to the largest value.
+fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let (a, b) = (floats(a.inner()), floats(b.inner()));
+    let largest = b.iter().fold(1e-3_f32, |m, x| m.max(x.abs()));
+    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+/// f32 sums in another order and an exponential of its own.
+const TOLERANCE: f32 = 5e-6;
+
+/// Compares values with and without automatic differentiation, and gradients, of two functions of
+/// three inputs.
+fn compare<const A: usize, const B: usize, const C: usize, const Y: usize>(
+    inputs: (Tensor<A>, Tensor<B>, Tensor<C>),
+    fused: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>,
+    plain: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>,
+) {
+    let (a, b, c) = inputs;
+    let expected = plain(a.clone(), b.clone(), c.clone());
+    let without = fused(a.clone(), b.clone(), c.clone());
+    assert!(difference(without.clone(), expected.clone()) < TOLERANCE);
+    let gradients = |f: &dyn Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>| {
+        let (a, b, c) = (leaf(&a), leaf(&b), leaf(&c));
+        let y = f(a.clone(), b.clone(), c.clone());
+        let weight = random(y.dims(), 99);
+        let values = y.clone().inner();
+        let mut graph = y.mul(weight).sum().backward();
+        (values, a.grad_remove(&mut graph), b.grad_remove(&mut graph), c.grad_remove(&mut graph))
+    };
+    let (values, da, db, dc) = gradients(&fused);
+    let (_, ea, eb, ec) = gradients(&plain);
+    assert_eq!(floats(values), floats(without), "with a graph and without, to the last bit");
+    let same = |fused: Option<f32>| fused.is_some_and(|difference| difference < TOLERANCE);
+    assert!(same(da.zip(ea).map(|(a, b)| difference(a, b))));
+    assert!(same(db.zip(eb).map(|(a, b)| difference(a, b))));
+    if let (Some(dc), Some(ec)) = (dc, ec) {
+        assert!(difference(dc, ec) < TOLERANCE);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn norms(rows in 1usize..70, width in 1usize..300, offset in 0u8..2) {
+        let inputs = (random([rows, width], 1), random([width], 2), random([1], 3));
+        let offset = f64::from(offset);
+        compare(
+            inputs,
+            |x, w, _| rms_norm(x, w, 1e-5, offset),
+            |x, w, _| plain::rms_norm(x, w, 1e-5, offset),
+        );
+    }
+
+    #[test]
+    fn products(rows in 1usize..40, width in 1usize..50, out in 1usize..50) {
+        let inputs = (random([rows, width], 1), random([out, width], 2), random([1], 3));
+        compare(inputs, |x, w, _| linear(x, w), |x, w, _| x.matmul(w.transpose()));
+    }
+
+    #[test]
+    fn gates(rows in 1usize..40, width in 1usize..700) {
+        for kind in [Activation::Silu, Activation::GeluTanh] {
+            let inputs = (random([rows, width], 1), random([rows, width], 2), random([1], 3));
+            compare(inputs, |g, u, _| gated(g, u, kind), |g, u, _| plain::gated(g, u, kind));
+        }
+    }
+
+    #[test]
+    fn rotations(rows in 1usize..90, heads in 1usize..5, pairs in 1usize..20, rest in 0usize..3) {
+        let dim = 2 * (pairs + rest);
+        let angles: Vec<f32> = floats(random([rows, pairs], 5));
+        let table = |f: fn(f32) -> f32, beyond: f32| -> Tensor<3> {
+            let row = |angles: &[f32]| -> Vec<f32> {
+                let half = angles.iter().map(|a| f(*a));
+                half.clone().chain(half).chain((2 * pairs..dim).map(|_| beyond)).collect()
+            };
+            let values: Vec<f32> = angles.chunks(pairs).flat_map(row).collect();
+            Tensor::from_data(TensorData::new(values, [rows, 1, dim]), &Device::flex())
+        };
+        let (cos, sin) = (table(f32::cos, 1.0), table(f32::sin, 0.0));
+        let x = random([rows * heads, dim], 1);
+        let inputs = (x.clone(), x, random([1], 2));
+        compare(
+            inputs,
+            |x, y, _| turn(x, &cos, &sin, pairs, None).add(turn(y, &cos, &sin, pairs, None)),
+            |x, y, _| {
+                let turned = |x| plain::turn(x, &cos, &sin, pairs, None);
+                turned(x).add(turned(y))
+            },
+        );
+    }
+
+    #[test]
+    fn attention_on_paths_and_trees(
+        length in 1usize..60,
+        start in 0usize..30,
+        window in prop::option::of(1usize..40),
+        cap in prop::option::of(2.0f64..8.0),
+        kv_heads in 1usize..3,
+        group in 1usize..4,
+    ) {
+        let like = random([1, 1], 0);
+        let path = CausalMasks::new(length, window, &like).blocks(0..length);
+        let sequences: [&[u32]; 3] = [&[1, 2, 3, 4, 5], &[1, 2, 9], &[1, 7, 7, 7]];
+        let (tree, _) = TokenTree::from_sequences(&sequences);
+        let tree = tree_blocks(&tree, window, &like).into_iter();
+        // Two trees, the first of them after keys that nobody looks at.
+        let blocks: Vec<Block> = path
+            .into_iter()
+            .map(|block| block.moved(0, start))
+            .chain(tree.map(|block| block.moved(length, start + length)))
+            .collect();
+        let queries = blocks.iter().map(|block| block.rows.end).max().unwrap_or(0);
+        let keys = blocks.iter().map(|block| block.keys.end).max().unwrap_or(0);
+        let shape = AttentionShape { kv_heads, group, head_dim: 6, softcap: cap };
+        let inputs = (
+            random([queries, kv_heads * group, 6], 1),
+            random([keys, kv_heads, 6], 2),
+            random([keys, kv_heads, 6], 3),
+        );
+        compare(
+            inputs,
+            |q, k, v| attention(q, k, v, &blocks, shape),
+            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+        );
+    }
+}
+
+#[test]
+fn attention_over_several_blocks() {
+    let length = 2 * BLOCK + 19;
+    let like = random([1, 1], 0);
+    let shape = AttentionShape { kv_heads: 1, group: 2, head_dim: 4, softcap: None };
+    for window in [None, Some(BLOCK + 5)] {
+        let blocks = CausalMasks::new(length, window, &like).blocks(0..length);
+        let inputs =
+            (random([length, 2, 4], 1), random([length, 1, 4], 2), random([length, 1, 4], 3));
+        compare(
+            inputs,
+            |q, k, v| attention(q, k, v, &blocks, shape),
+            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+        );
+    }
+}
+
+#[test]
+fn rows_of_logits() {
+    let logits = random([5, 777], 1).mul_scalar(9.0);
+    let (fused, plain) = (softmax_rows(logits.clone()), plain::softmax_rows(logits));
+    assert!(difference(fused.exps, plain.exps) < TOLERANCE);
+    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5 * b.abs());
+    assert_eq!(fused.max, plain.max);
+    assert!(close(&fused.sums, &plain.sums) && close(&fused.means, &plain.means));
+}
