@@ -187,3 +187,66 @@ impl Rotary {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bestof_positional::{RotaryShape, XPos, rotate, scale_pairs};
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::vocabulary::floats;
+
+    const DIM: usize = 8;
+    const ROWS: [(usize, usize); 3] = [(0, 40), (3, 40), (39, 40)];
+
+    fn heads(rows: usize) -> (Vec<f32>, Tensor<2>) {
+        let values: Vec<f32> = (0..rows * 2 * DIM).map(|i| (i as f32 * 0.7).sin()).collect();
+        let data = TensorData::new(values.clone(), [rows * 2, DIM]);
+        (values, Tensor::from_data(data, &Device::flex()))
+    }
+
+    /// Turned heads against the rotation of single heads, in either layout, whole or in part.
+    fn check(rope: &Rope, layout: RotaryLayout) {
+        let scale = 0.25;
+        let rotary = Rotary::new(vec![rope.clone()], layout, DIM, scale);
+        let (values, x) = heads(ROWS.len());
+        let rotation = &rotary.rotations(&ROWS, &x)[0];
+        let queries = floats(rotation.turn_queries(x.clone()));
+        let keys = floats(rotation.turn_keys(x));
+        for (head, values) in values.chunks(DIM).enumerate() {
+            let (position, length) = ROWS[head / 2];
+            let table = rope.table(length);
+            let turned = |scales: Option<Vec<f64>>| -> Vec<f64> {
+                let mut head: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+                rotate(layout, &mut head, &table, position as f64).unwrap();
+                if let Some(scales) = scales {
+                    scale_pairs(layout, &mut head, &scales).unwrap();
+                }
+                head
+            };
+            let decay = rope.basis().decay();
+            let shape = rope.shape();
+            let q = turned(decay.map(|d| d.query_scale(shape, position as f64)));
+            let k = turned(decay.map(|d| d.key_scale(shape, position as f64)));
+            for i in 0..DIM {
+                let at = head * DIM + i;
+                assert!((f64::from(queries[at]) - q[i] * scale).abs() < 1e-6, "{layout:?} {i}");
+                assert!((f64::from(keys[at]) - k[i]).abs() < 2e-6 * k[i].abs().max(1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn heads_turn_as_single_heads_do_in_both_layouts() {
+        let whole = RotaryShape::new(DIM, 10_000.0).unwrap();
+        let half = RotaryShape::partial(DIM, 10_000.0, 0.5).unwrap();
+        let basis = || Arc::new(bestof_positional::Unscaled);
+        for layout in [RotaryLayout::HalfSplit, RotaryLayout::Interleaved] {
+            check(&Rope::new(whole, basis()).unwrap(), layout);
+            check(&Rope::new(half, basis()).unwrap(), layout);
+            check(&Rope::new(whole, Arc::new(XPos::default())).unwrap(), layout);
+        }
+    }
+}

@@ -360,8 +360,8 @@ fn ungate_chunk(gate: &[f32], up: &[f32], dy: &mut [f32], dgate: &mut [f32], kin
     }
 }
 
-/// Heads turned: `(a, b) -> (a c - b s, b c + a s)`, entry `b` lying `pairs` after `a`. `sign`
-/// turns them back.
+/// Heads turned: `(a, b) -> (a c - b s, b c + a s)`, entry `b` lying `pairs` after `a`. Entries in
+/// no pair are multiplied by their `c`. A negative `sign` turns back.
 pub(super) fn turn(
     x: &[f32],
     cos: &[f32],
@@ -384,6 +384,7 @@ pub(super) fn turn(
                     let angles = cos.chunks_exact(dim).zip(sin.chunks_exact(dim));
                     let rows = y.chunks_exact_mut(row).zip(x.chunks_exact(row));
                     for ((y, x), (cos, sin)) in rows.zip(angles) {
+                        let rest = &cos[2 * pairs..];
                         let (cos, sin) = (&cos[..pairs], &sin[..pairs]);
                         for (y, x) in y.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
                             let (x, x_rest) = x.split_at(2 * pairs);
@@ -394,7 +395,9 @@ pub(super) fn turn(
                                 ya[i] = xa[i] * cos[i] - xb[i] * s;
                                 yb[i] = xb[i] * cos[i] + xa[i] * s;
                             }
-                            y_rest.copy_from_slice(x_rest);
+                            for ((y, x), scale) in y_rest.iter_mut().zip(x_rest).zip(rest) {
+                                *y = x * scale;
+                            }
                         }
                     }
                 },
