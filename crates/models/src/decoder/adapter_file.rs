@@ -69,17 +69,14 @@ impl Decoder {
         let names = fresh.names;
         let shapes: std::collections::HashMap<_, _> =
             fresh.adapter_parameters().into_iter().collect();
-        fresh.update_parameters(&mut |name, old| {
+        // By name, since on a device without gradients no parameter counts as trained.
+        fresh.map_parameters(&mut |name, _, _| {
             let stored = format!("{PREFIX}{}", names.in_checkpoint(name));
-            let read = shapes
-                .get(name)
-                .ok_or(NO_ADAPTERS)
-                .and_then(|shape| read_tensor(&weights, &stored, shape));
-            match read {
-                Ok(values) => burn::tensor::Tensor::from_data(values.as_slice(), &device),
+            match read_tensor(&weights, &stored, shapes.get(name)?) {
+                Ok(values) => Some(burn::tensor::Tensor::from_data(values.as_slice(), &device)),
                 Err(error) => {
                     failed.get_or_insert(error);
-                    old
+                    None
                 }
             }
         });
