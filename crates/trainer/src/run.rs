@@ -4,7 +4,7 @@ mod folder;
 mod summary;
 mod trainer;
 
-use bestof_models::{CausalLm, Gradients, Trainable};
+use bestof_models::{Gradients, Trainable};
 use serde_json::Value;
 
 pub use summary::TrainSummary;
@@ -54,7 +54,7 @@ pub struct Evaluation {
 /// no result beyond rounding.
 pub trait TrainingRun {
     /// The model being trained.
-    type Model: CausalLm + Trainable;
+    type Model: Trainable;
 
     /// The model being trained.
     fn model(&self) -> &Self::Model;

@@ -27,8 +27,28 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "bestof-sentiment",
+        &["bestof-trainer", "bestof-models", "bestof-checkpoints", "bestof-report"],
+    ),
+    (
+        "bestof-reproduce",
+        &[
+            "bestof-sentiment",
+            "bestof-trainer",
+            "bestof-models",
+            "bestof-checkpoints",
+            "bestof-report",
+            "bestof-tasks",
+            "bestof-estimators",
+            "bestof-losses",
+            "bestof-positional",
+        ],
+    ),
+    (
         "bestof",
         &[
+            "bestof-reproduce",
+            "bestof-sentiment",
             "bestof-trainer",
             "bestof-models",
             "bestof-checkpoints",
