@@ -140,6 +140,8 @@ fn pairs_that_cannot_be_built_say_why() {
         .refuses(1, &[&bad, "answerKey", "found \"B\"", "one of the labels A"]);
     let none = write(dir.path(), "none.jsonl", "{\"question\": \"q\", \"answer\": \"no sums\"}\n");
     build(&out, &format!("--task gsm8k --from {none}")).refuses(1, &["no pair could be built"]);
+    build(&out, "--task arithmetic --count 1000000000000")
+        .refuses(2, &["--count", "a whole number from 1 to 10000000"]);
     assert!(!out.exists(), "nothing is left behind");
 }
 

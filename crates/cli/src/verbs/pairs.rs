@@ -46,8 +46,8 @@ struct Build {
     /// The file to write
     #[arg(long)]
     out: PathBuf,
-    /// How many problems (arithmetic), or how many rows to read at most
-    #[arg(long)]
+    /// How many problems (arithmetic), or how many rows to read at most; up to 10,000,000
+    #[arg(long, value_parser = count)]
     count: Option<usize>,
     /// Seed of the problems, the corruptions and the worked examples
     #[arg(long, default_value_t = 0)]
@@ -95,6 +95,13 @@ fn steps(text: &str) -> Result<(usize, usize), String> {
     match (low.trim().parse(), high.trim().parse()) {
         (Ok(low), Ok(high)) => Ok((low, high)),
         _ => Err("write `3` or `2-4`".to_owned()),
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=10_000_000) => Ok(count),
+        _ => Err("expected a whole number from 1 to 10000000".to_owned()),
     }
 }
 
