@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub(crate) use policy::listens;
 pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,

@@ -143,7 +143,9 @@ pub enum TrainError {
     #[error("{0}")]
     Displaced(Box<DisplacementWarning>),
     /// An estimator is not defined for so many samples of a prompt.
-    #[error("`objective.estimator` = `{estimator}` cannot be used with `rollout.num_generations` = {n}: {source}")]
+    #[error(
+        "`objective.estimator` = `{estimator}` cannot be used with `rollout.num_generations` = {n}: {source}"
+    )]
     Objective {
         /// The estimator.
         estimator: &'static str,

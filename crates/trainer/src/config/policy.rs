@@ -11,6 +11,9 @@ use super::validate::Problems;
 use super::{ConfigError, RunConfig, ValueProblem};
 use crate::error::TrainError;
 
+/// Most completions of one prompt.
+const MOST_GENERATIONS: usize = 65_536;
+
 /// `[rollout]`: how completions are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +68,16 @@ impl Default for RolloutSection {
 }
 
 impl RolloutSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_rollout(self, &mut problems);
+        problems.finish()
+    }
+
     /// Completions of each held-out prompt.
     pub fn eval_samples(&self) -> usize {
         if self.eval_generations == 0 { self.num_generations } else { self.eval_generations }
@@ -116,7 +129,10 @@ impl Default for RewardSection {
 
 /// A verifier by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near and program")]
+#[serde(
+    untagged,
+    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near and program"
+)]
 pub enum VerifierName {
     /// One of those that are built in.
     BuiltIn(VerifierKind),
@@ -133,6 +149,16 @@ pub enum External {
 }
 
 impl RewardSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_reward(self, &mut problems);
+        problems.finish()
+    }
+
     /// What a verifying program may use.
     pub fn program_limits(&self) -> ProgramLimits {
         ProgramLimits {
@@ -212,7 +238,8 @@ impl ObjectiveSection {
     /// [`ConfigError::Values`] if `k` is missing, given twice, or given to an estimator that reads none.
     pub fn schedule(&self) -> Result<Schedule, TrainError> {
         let problem = |key, found: String, expected| {
-            Err(ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }.into())
+            Err(ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }
+                .into())
         };
         match (self.k, &self.k_schedule, self.estimator.uses_k()) {
             (Some(k), _, false) => {
@@ -272,7 +299,7 @@ fn extremes(schedule: &Schedule) -> [usize; 2] {
 }
 
 /// Whether a schedule goes by measurements.
-pub(crate) fn listens(schedule: &Schedule) -> bool {
+fn listens(schedule: &Schedule) -> bool {
     matches!(schedule, Schedule::UntilStall(_) | Schedule::UntilThreshold(_))
 }
 
@@ -318,7 +345,13 @@ impl RunConfig {
 }
 
 fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
-    problems.positive("rollout.num_generations", rollout.num_generations);
+    for (key, found, least) in [
+        ("rollout.num_generations", rollout.num_generations, 1),
+        ("rollout.eval_generations", rollout.eval_generations, 0),
+    ] {
+        let fits = (least..=MOST_GENERATIONS).contains(&found);
+        problems.need(fits, key, found, "a number of completions, at most 65536");
+    }
     problems.positive("rollout.max_new_tokens", rollout.max_new_tokens);
     problems.positive("rollout.max_batch", rollout.max_batch);
     problems.need(
@@ -391,6 +424,7 @@ mod tests {
     fn every_bad_value_is_refused_under_its_name() {
         for (text, key) in [
             ("rollout.num_generations=0", "rollout.num_generations"),
+            ("rollout.num_generations=100000", "rollout.num_generations"),
             ("rollout.temperature=0", "rollout.temperature"),
             ("rollout.temperature=nan", "rollout.temperature"),
             ("rollout.top_k=0", "rollout.top_k"),
@@ -482,9 +516,11 @@ mod tests {
         assert!(message.contains("rloo") && message.contains("= 1"), "{message}");
         assert!(of(Estimator::Loo, Some(4)).check_group(4).is_err());
         assert!(of(Estimator::LooMinusOne, Some(4)).check_group(4).is_ok());
-        for (estimator, k) in
-            [(Estimator::Reinforce, None), (Estimator::Plain, Some(1)), (Estimator::Binary, Some(1))]
-        {
+        for (estimator, k) in [
+            (Estimator::Reinforce, None),
+            (Estimator::Plain, Some(1)),
+            (Estimator::Binary, Some(1)),
+        ] {
             assert!(of(estimator, k).check_group(1).is_ok(), "{estimator}");
         }
         // What a schedule only comes to later counts as well.
@@ -492,10 +528,8 @@ mod tests {
         for schedule in
             [serde_json::from_str(stall).unwrap(), Schedule::linear(2, 16, 0, 100).unwrap()]
         {
-            let objective = ObjectiveSection {
-                k_schedule: Some(schedule),
-                ..ObjectiveSection::default()
-            };
+            let objective =
+                ObjectiveSection { k_schedule: Some(schedule), ..ObjectiveSection::default() };
             assert!(objective.check_group(8).is_err());
             assert!(objective.check_group(16).is_ok());
         }

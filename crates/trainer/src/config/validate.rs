@@ -34,7 +34,7 @@ impl Problems {
         self.need(found > 0, key, found, "at least 1");
     }
 
-    fn finish(self) -> Result<(), ConfigError> {
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
     }
 }

@@ -59,8 +59,14 @@ impl RunFolder {
         for text in &damaged {
             progress.notice(text);
         }
-        let mut folder =
-            Self { dir: dir.clone(), store, metrics: None, samples: None, resume_from: found.newest, damaged };
+        let mut folder = Self {
+            dir: dir.clone(),
+            store,
+            metrics: None,
+            samples: None,
+            resume_from: found.newest,
+            damaged,
+        };
         if writes {
             folder.open_for_writing(config, &recorded, layer.as_ref())?;
         }

@@ -9,10 +9,7 @@ use crate::model_files::values_of;
 
 impl<R: TrainingRun> Trainer<'_, R> {
     /// Lets all ranks stop when one of them cannot go on.
-    pub(super) fn agree_on<T>(
-        &self,
-        outcome: Result<T, TrainError>,
-    ) -> Result<T, TrainError> {
+    pub(super) fn agree_on<T>(&self, outcome: Result<T, TrainError>) -> Result<T, TrainError> {
         if self.communicator.size() == 1 {
             return outcome;
         }
