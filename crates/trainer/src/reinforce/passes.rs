@@ -245,11 +245,14 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
         let tokens = logprobs.len() as f64;
         metrics.add("loss", terms.loss, 0.0);
         metrics.add("clip_ratio", (terms.clipped_low + terms.clipped_high) as f64, tokens);
-        if self.loss.needs_reference() {
-            metrics.add("kl", terms.kl, tokens);
-        }
-        if let (0, Some(entropies)) = (context.update, entropies) {
-            metrics.add("entropy", entropies.iter().sum(), tokens);
+        // Only before the first update are the completions samples of the policy that is measured.
+        if context.update == 0 {
+            if self.loss.needs_reference() {
+                metrics.add("kl", terms.kl, tokens);
+            }
+            if let Some(entropies) = entropies {
+                metrics.add("entropy", entropies.iter().sum(), tokens);
+            }
         }
         Ok(())
     }
