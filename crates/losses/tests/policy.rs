@@ -51,11 +51,15 @@ fn by_hand() {
     // The whole completion has ratio 1.1 * 1.5 * 0.5 = 0.825, and the mean its cube root.
     let (value, gradient) = terms(&loss_at(RatioLevel::Sequence), &completion(-2.0));
     close(value, 2.0 * (-3.0 + 0.825 - 1.0), 1e-14);
-    gradient.iter().for_each(|slope| close(*slope, 1.65, 1e-14));
+    for slope in &gradient {
+        close(*slope, 1.65, 1e-14);
+    }
     let (value, gradient) = terms(&loss_at(RatioLevel::SequenceMean), &completion(-2.0));
     let root = 0.825_f64.cbrt();
     close(value, 2.0 * (-3.0 + 3.0 * (root - 1.0)), 1e-14);
-    gradient.iter().for_each(|slope| close(*slope, 2.0 * root, 1e-14));
+    for slope in &gradient {
+        close(*slope, 2.0 * root, 1e-14);
+    }
     let mut gradient = [0.0; 3];
     let narrow = PolicyLoss { clip: Clip { low: 0.1, high: 0.3 }, ..loss_at(RatioLevel::Sequence) };
     let cut = narrow.terms(&completion(-2.0), &mut gradient).unwrap();

@@ -31,7 +31,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    PassAtK(pass_at_k::PassAtKArgs),
+    PassAtK(Box<pass_at_k::PassAtKArgs>),
     Preference(PreferenceArgs),
     Perplexity(PerplexityArgs),
 }

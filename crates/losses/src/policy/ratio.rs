@@ -105,16 +105,13 @@ impl RatioLevel {
         let sampled: f64 = behaviour.iter().sum();
         let moved: f64 = logprobs.iter().zip(behaviour).map(|(now, then)| now - then).sum();
         let whole = |log_ratio: f64, count: f64, gradient: &mut [f64]| {
-            let (ratio, clipped) = match clip.cuts(log_ratio, weight) {
-                Some(bound) => {
-                    gradient.fill(0.0);
-                    (bound, tokens)
-                }
-                None => {
-                    let ratio = log_ratio.exp();
-                    gradient.fill(-weight * ratio);
-                    (ratio, 0)
-                }
+            let (ratio, clipped) = if let Some(bound) = clip.cuts(log_ratio, weight) {
+                gradient.fill(0.0);
+                (bound, tokens)
+            } else {
+                let ratio = log_ratio.exp();
+                gradient.fill(-weight * ratio);
+                (ratio, 0)
             };
             let value = -weight * (sampled + count * (ratio - 1.0));
             Surrogate { value, clipped: (clipped, side) }
