@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::model::{json_lines, set, take_apart, tiny};
-use support::{Done, bestof, command, has_keys, text, words, write};
+use support::{Done, bestof, command, finish, has_keys, text, words, write};
 use tempfile::{TempDir, tempdir};
 
 /// A tiny model and prompts whose answer is a digit, which it sometimes says.
@@ -155,6 +155,10 @@ fn a_run_leaves_a_model_its_curves_and_what_was_said() {
         assert_eq!(train, 16, "four a step");
         let first = metrics(&run).into_iter().find(|row| row.get("kl").is_some()).unwrap();
         assert_eq!(first["kl"], 0.0, "policy and reference are the same function at the start");
+        let moved = metrics(&run).into_iter().filter_map(|row| row.get("kl")?.as_f64());
+        assert!(moved.fold(0.0, f64::max) > 0.0, "the reference stays where it was");
+        let gap = first["rollout_gap"].as_f64().unwrap();
+        assert!((0.0..1e-4).contains(&gap), "sampling and training are the same model: {gap}");
         let resolved = fs::read_to_string(run.join("config.toml")).unwrap();
         for key in ["temperature = 1.0", "kl_estimator = \"k3\"", "verifier = \"number\""] {
             assert!(resolved.contains(key), "{key} is not in\n{resolved}");
@@ -189,6 +193,12 @@ fn a_killed_run_resumes_to_the_numbers_of_one_that_was_not() {
     let samples = |run: &Path| fs::read(run.join("samples.jsonl")).unwrap();
     assert!(samples(&straight) == samples(&killed), "not the same samples");
     assert!(weights(&straight) == weights(&killed), "not the same weights");
+
+    let mut one_thread = command(bench.args("one-thread", &sets));
+    one_thread.env("RAYON_NUM_THREADS", "1");
+    finish(one_thread, b"").json();
+    assert_eq!(metrics(&straight), metrics(&bench.run_dir("one-thread")));
+    assert!(weights(&straight) == weights(&bench.run_dir("one-thread")), "threads change numbers");
 
     let changed = [&sets[..], &["--resume", "objective.k=3"]].concat();
     bench.run("killed", &changed).refuses(1, &["`objective.k` was 2 and is now 3"]);

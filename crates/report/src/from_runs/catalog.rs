@@ -160,7 +160,7 @@ fn group_of(metric: &str) -> &'static str {
         Some("logps" | "ref_logps") => 1,
         Some("rewards") => 2,
         Some("dpop" | "displacement") => 3,
-        Some("pkpo" | "completions" | "prompts" | "verifier" | "sampling_gap") => 4,
+        Some("pkpo" | "completions" | "prompts" | "verifier" | "sampling_gap" | "rollout_gap") => 4,
         _ => 6,
     };
     GROUPS[index]

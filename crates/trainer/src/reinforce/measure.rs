@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use bestof_estimators::{mean_pass_at_k, pass_at_k};
-use bestof_tasks::extract::answer_text;
 use bestof_tasks::verify::Outcome;
 
 use super::rollout::Group;
@@ -59,11 +58,9 @@ pub(super) fn observe(group: &Group, metrics: &mut MetricSums) -> Result<(), Tra
     Ok(())
 }
 
-/// How many different final answers the completions give: the part that a marker declares, or
-/// the whole text.
+/// How many different final answers the completions give.
 fn distinct_answers(group: &Group) -> usize {
-    let answers: HashSet<&str> =
-        group.rollouts.iter().map(|rollout| answer_text(&rollout.text).0).collect();
+    let answers: HashSet<&str> = group.rollouts.iter().map(|r| r.answer.as_str()).collect();
     answers.len()
 }
 

@@ -247,6 +247,10 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
         metrics.add("clip_ratio", (terms.clipped_low + terms.clipped_high) as f64, tokens);
         // Only before the first update are the completions samples of the policy that is measured.
         if context.update == 0 {
+            let sampled = &weighted.group.rollouts[rollout].logprobs;
+            let apart =
+                sampled.iter().zip(&logprobs).map(|(then, now)| (f64::from(*then) - now).abs());
+            metrics.add("rollout_gap", apart.sum(), tokens);
             if self.loss.needs_reference() {
                 metrics.add("kl", terms.kl, tokens);
             }

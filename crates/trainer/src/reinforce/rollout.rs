@@ -4,9 +4,12 @@ use std::ops::ControlFlow;
 
 use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
 
+use bestof_tasks::extract::{answer_text, final_number};
+use bestof_tasks::verify::VerifierKind;
+
 use super::judge::{Job, Judgement, judge_all};
 use super::question::Question;
-use crate::config::RewardSection;
+use crate::config::{RewardSection, VerifierName};
 use crate::error::TrainError;
 use crate::preference::Decode;
 
@@ -17,6 +20,9 @@ pub struct Rollout {
     pub ids: Vec<u32>,
     /// Its text, special tokens and a stop text at its end left out.
     pub text: String,
+    /// Its final answer: what a marker declares; else, where numbers are compared, the last
+    /// number; else the whole text.
+    pub answer: String,
     /// Log-probability of each token under the model.
     pub logprobs: Vec<f32>,
     /// Log-probability of each token under the distribution it was drawn from, with temperature
@@ -116,6 +122,7 @@ impl Sampler {
         for ((generation, text), judgement) in generations.into_iter().zip(texts).zip(judgements) {
             groups[generation.request].rollouts.push(Rollout {
                 ids: generation.ids,
+                answer: answer_of(&text, self.reward.verifier),
                 text,
                 logprobs: generation.logprobs,
                 sampling_logprobs: generation.sampling_logprobs,
@@ -132,5 +139,35 @@ impl Sampler {
             text.truncate(text.len() - stop.len());
         }
         text
+    }
+}
+
+fn answer_of(text: &str, verifier: VerifierName) -> String {
+    let (part, marker) = answer_text(text);
+    let numeric =
+        matches!(verifier, VerifierName::BuiltIn(VerifierKind::Number | VerifierKind::Math));
+    match final_number(text) {
+        Some(found) if marker.is_none() && numeric => found.value.to_string(),
+        _ => part.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_what_is_compared() {
+        let number = VerifierName::BuiltIn(VerifierKind::Number);
+        let countdown = VerifierName::BuiltIn(VerifierKind::Countdown);
+        for (text, verifier, answer) in [
+            ("I think 3 + 4 is 7.", number, "7"),
+            ("So it is 7", number, "7"),
+            ("3 + 4", countdown, "3 + 4"),
+            ("work\n#### 12", countdown, "12"),
+            ("who knows", number, "who knows"),
+        ] {
+            assert_eq!(answer_of(text, verifier), answer, "{text}");
+        }
     }
 }

@@ -139,6 +139,7 @@ fn rollout(ids: &[u32], judge: Judge) -> Rollout {
     Rollout {
         ids: ids.to_vec(),
         text: text_of(ids),
+        answer: text_of(ids),
         logprobs: vec![-1.0; ids.len()],
         sampling_logprobs: vec![-1.0; ids.len()],
         finish: FinishReason::Length,
