@@ -107,7 +107,14 @@ fn weights(run: &Path) -> Vec<u8> {
 fn a_run_leaves_a_model_its_curves_and_what_was_said() {
     let bench = Bench::new();
     for (name, more) in [
-        ("full", &["objective.kl_coefficient=0.05", "train.eval_on_start=true"][..]),
+        (
+            "full",
+            &[
+                "objective.kl_coefficient=0.05",
+                "objective.entropy_coefficient=0.01",
+                "train.eval_on_start=true",
+            ][..],
+        ),
         (
             "lora",
             &[
@@ -193,6 +200,10 @@ fn a_killed_run_resumes_to_the_numbers_of_one_that_was_not() {
     let samples = |run: &Path| fs::read(run.join("samples.jsonl")).unwrap();
     assert!(samples(&straight) == samples(&killed), "not the same samples");
     assert!(weights(&straight) == weights(&killed), "not the same weights");
+    let rewarded = metrics(&straight).iter().any(|row| row["reward"].as_f64() > Some(0.0));
+    let before = take_apart(&bench.model.join("model.safetensors")).1;
+    let after = take_apart(&straight.join("final/model.safetensors")).1;
+    assert!(rewarded && before != after, "there was nothing to compare");
 
     let mut one_thread = command(bench.args("one-thread", &sets));
     one_thread.env("RAYON_NUM_THREADS", "1");

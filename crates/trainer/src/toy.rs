@@ -43,6 +43,14 @@ impl Toy {
         Self { adapter: Some(adapter), ..Self::new() }
     }
 
+    /// The same, giving the poisoned token next to no probability: what is sampled is the policy.
+    pub(crate) fn without_poison(mut self) -> Self {
+        for row in self.table.chunks_mut(VOCAB) {
+            row[POISON as usize] = -30.0;
+        }
+        self
+    }
+
     fn parameters(&mut self) -> Vec<(&'static str, Vec<usize>, &mut Vec<f32>)> {
         match &mut self.adapter {
             Some(ToyAdapter { rank, a, b }) => vec![

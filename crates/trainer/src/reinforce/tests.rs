@@ -90,6 +90,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         ),
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     };
+    let model = model.without_poison();
     ReinforceParts {
         reference: config.lora.is_none().then(|| model.clone()),
         model,

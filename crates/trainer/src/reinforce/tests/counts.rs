@@ -22,7 +22,11 @@ fn equal_rewards_leave_weights_and_optimiser_alone_whatever_came_before() {
         let stopped = train(&mut run, &config, &TrainOptions::default(), &mut stop).unwrap_err();
         assert!(matches!(stopped, TrainError::Stopped { step: 4, .. }));
         let before = weights_of(run.model());
-        assert_ne!(before, weights_of(&Toy::new()), "{estimator} learned something first");
+        assert_ne!(
+            before,
+            weights_of(&Toy::new().without_poison()),
+            "{estimator} learned something first"
+        );
         let mut run = new_run(&config, Judge::Constant(0.1));
         let options = TrainOptions { resume: true, ..TrainOptions::default() };
         train(&mut run, &config, &options, &mut Silent).unwrap();
@@ -72,12 +76,16 @@ fn the_divergence_is_zero_at_the_start_and_grows() {
 
 #[test]
 fn rewards_rise_where_there_is_something_to_learn() {
-    for (estimator, k) in [("loo-minus-one", Some(2)), ("loo", Some(2)), ("rloo", None)] {
+    for (estimator, k) in
+        [("loo-minus-one", Some(2)), ("loo", Some(2)), ("plain", Some(2)), ("rloo", None)]
+    {
         let dir = tempfile::tempdir().unwrap();
         let name = format!("objective.estimator={estimator}");
         let settings = [
             name.as_str(),
             "train.max_steps=60",
+            // Without a baseline, few samples are mostly noise.
+            "rollout.num_generations=32",
             "train.eval_on_start=true",
             "rollout.eval_generations=16",
         ];
