@@ -76,8 +76,10 @@ impl Progress for Bars {
         let shown: Vec<String> = metrics
             .iter()
             .filter(|(name, _)| {
-                let names = ["loss", "rewards/accuracies", "logps/chosen_vs_ref", "perplexity"];
+                let names =
+                    ["loss", "rewards/accuracies", "logps/chosen_vs_ref", "perplexity", "reward"];
                 names.contains(&name.as_str())
+                    || name.strip_prefix("pass@").is_some_and(|k| k.parse::<usize>().is_ok())
             })
             .map(|(name, value)| format!("{name} {value:.4}"))
             .collect();

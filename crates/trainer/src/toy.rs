@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use bestof_models::{
-    CausalLm, Device, ForwardOptions, ForwardPass, Generation, Gradients, ModelError, NewToken,
-    ParameterInfo, Request, SamplingConfig, TokenForest, Trainable,
+    CausalLm, Device, FinishReason, ForwardOptions, ForwardPass, Generation, Gradients, ModelError,
+    NewToken, ParameterInfo, Request, SamplingConfig, TokenForest, Trainable,
 };
 use burn::tensor::{Tensor, TensorData};
 
@@ -41,6 +41,14 @@ impl Toy {
         let a = (0..rank * VOCAB).map(|i| (i as f32 * 0.7).cos() * 0.3).collect();
         let adapter = ToyAdapter { rank, a, b: vec![0.0; VOCAB * rank] };
         Self { adapter: Some(adapter), ..Self::new() }
+    }
+
+    /// The same, giving the poisoned token next to no probability: what is sampled is the policy.
+    pub(crate) fn without_poison(mut self) -> Self {
+        for row in self.table.chunks_mut(VOCAB) {
+            row[POISON as usize] = -30.0;
+        }
+        self
     }
 
     fn parameters(&mut self) -> Vec<(&'static str, Vec<usize>, &mut Vec<f32>)> {
@@ -134,28 +142,86 @@ impl CausalLm for Toy {
     ) -> Result<ForwardPass<'_>, ModelError> {
         let logprobs = self.logprobs(forest, options)?;
         let (bigrams, options) = (bigrams(forest), *options);
-        let backward = move |weights: &[f32]| {
+        let entropies = if options.entropies {
+            bigrams.iter().map(|(previous, _)| self.entropy(*previous, &options) as f32).collect()
+        } else {
+            Vec::new()
+        };
+        let backward = move |weights: &[f32], entropy_weights: &[f32]| {
             let mut table = vec![0.0f64; VOCAB * VOCAB];
-            for ((previous, next), weight) in bigrams.iter().zip(weights) {
+            for (at, (previous, next)) in bigrams.iter().enumerate() {
                 let row = *previous as usize * VOCAB;
                 let logps = self.log_softmax(*previous, &options);
+                let entropy = self.entropy(*previous, &options);
+                let by_entropy = entropy_weights.get(at).copied().map_or(0.0, f64::from);
                 for (j, logp) in logps.iter().enumerate() {
                     let hit = f64::from(u8::from(j == *next as usize));
-                    table[row + j] += f64::from(*weight) * (hit - logp.exp());
+                    table[row + j] += f64::from(weights[at]) * (hit - logp.exp());
+                    table[row + j] -= by_entropy * logp.exp() * (logp + entropy);
                 }
             }
             Ok(self.gradients(&table, &options))
         };
-        Ok(ForwardPass::new(logprobs, Vec::new(), Box::new(backward)))
+        Ok(ForwardPass::new(logprobs, entropies, Box::new(backward)))
     }
 
+    /// Samples at temperature 1 from numbers that depend on seed, sample and place alone.
     fn generate(
         &self,
-        _: &[Request],
-        _: &SamplingConfig,
+        requests: &[Request],
+        config: &SamplingConfig,
         _: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>, ModelError> {
-        Ok(Vec::new())
+        let mut generations = Vec::new();
+        for (request, asked) in requests.iter().enumerate() {
+            for sample in 0..asked.samples {
+                generations.push(self.continued(request, sample, asked, config));
+            }
+        }
+        Ok(generations)
+    }
+}
+
+impl Toy {
+    pub(crate) fn entropy(&self, previous: u32, options: &ForwardOptions) -> f64 {
+        -self.log_softmax(previous, options).iter().map(|logp| logp * logp.exp()).sum::<f64>()
+    }
+
+    fn continued(
+        &self,
+        request: usize,
+        sample: usize,
+        asked: &Request,
+        config: &SamplingConfig,
+    ) -> Generation {
+        let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
+        let (mut ids, mut logprobs) = (Vec::new(), Vec::new());
+        let mut previous = *asked.prompt.last().unwrap();
+        let finish = loop {
+            if ids.len() == config.max_new_tokens {
+                break FinishReason::Length;
+            }
+            let bits = crate::run::dropout_seed(asked.seed, sample as u64, ids.len() as u64);
+            let mut left = (bits >> 11) as f64 / (1_u64 << 53) as f64;
+            let logps = self.log_softmax(previous, &options);
+            // The poisoned token is never drawn.
+            let mut drawn = 0;
+            for (token, logp) in logps[..POISON as usize].iter().enumerate() {
+                drawn = token;
+                left -= logp.exp();
+                if left < 0.0 {
+                    break;
+                }
+            }
+            ids.push(drawn as u32);
+            logprobs.push(logps[drawn] as f32);
+            previous = drawn as u32;
+            if config.eos_token_ids.contains(&previous) {
+                break FinishReason::Eos;
+            }
+        };
+        let sampling_logprobs = logprobs.clone();
+        Generation { request, sample, ids, logprobs, sampling_logprobs, finish }
     }
 }
 

@@ -36,7 +36,7 @@ const GROUPS: [&str; 7] = [
 
 type Known = (usize, &'static str, &'static [(&'static str, &'static str)]);
 
-const CHARTS: [Known; 20] = [
+const CHARTS: [Known; 30] = [
     (0, "Loss", &[("loss", "loss")]),
     (0, "Perplexity", &[("perplexity", "perplexity")]),
     (0, "Token accuracy", &[("mean_token_accuracy", "accuracy")]),
@@ -53,10 +53,35 @@ const CHARTS: [Known; 20] = [
     (3, "DPOP penalty", &[("dpop/penalty", "penalty")]),
     (3, "Pairs under the DPOP penalty", &[("dpop/active_frac", "share")]),
     (4, "Reward", &[("reward", "reward")]),
+    (4, "Objective: the expected best of k", &[("objective", "objective")]),
     (4, "Spread of rewards", &[("reward_std", "standard deviation")]),
     (4, "Entropy", &[("entropy", "entropy")]),
     (4, "KL divergence from the reference", &[("kl", "KL")]),
     (4, "k", &[("k", "k"), ("pkpo/k", "k")]),
+    (
+        4,
+        "Prompts by how many of their completions passed",
+        &[("prompts/none", "none"), ("prompts/some", "some"), ("prompts/all", "all")],
+    ),
+    (
+        4,
+        "Prompts without a signal",
+        &[
+            ("frac_reward_zero_std", "rewards all equal"),
+            ("skipped_updates", "updates without gradient"),
+        ],
+    ),
+    (4, "Prompts with a signal", &[("prompts/with_signal", "share")]),
+    (4, "Prompts ever solved", &[("cumulative_solve_rate", "share")]),
+    (4, "Distinct answers of a prompt", &[("distinct_answers", "answers")]),
+    (4, "Completions: tokens", &[("completions/mean_length", "mean length")]),
+    (4, "Completions cut off before their end", &[("completions/clipped_ratio", "share")]),
+    (
+        4,
+        "Failed verifications a step",
+        &[("verifier/failures", "failed"), ("verifier/timeouts", "took too long")],
+    ),
+    (4, "Tokens whose ratio was clipped", &[("clip_ratio", "share")]),
     (5, "Gradient norm", &[("grad_norm", "norm")]),
     (5, "Learning rate", &[("learning_rate", "learning rate")]),
     (5, "Tokens a second", &[("tokens_per_second", "tokens/s")]),
@@ -103,7 +128,7 @@ pub(super) fn charts(runs: &[RunFolder]) -> Vec<Chart> {
     charts.extend(pass_at_k(&measured));
     for metric in measured {
         let drawn = charts.iter().flat_map(|chart| &chart.curves).any(|c| c.metric == metric);
-        if !drawn && !NOT_DRAWN.contains(&metric) {
+        if !drawn && !NOT_DRAWN.contains(&metric) && !is_bound(metric) {
             let curve = Curve { metric: metric.into(), label: metric.into() };
             charts.push(Chart {
                 group: group_of(metric),
@@ -118,11 +143,16 @@ pub(super) fn charts(runs: &[RunFolder]) -> Vec<Chart> {
 /// One drawing of all pass@k, by k.
 fn pass_at_k(measured: &[&str]) -> Option<Chart> {
     let mut names: Vec<_> =
-        measured.iter().copied().filter(|name| name.starts_with("pass@")).collect();
+        measured.iter().copied().filter(|n| n.starts_with("pass@") && !is_bound(n)).collect();
     names.sort_by_key(|name| name["pass@".len()..].parse::<u64>().unwrap_or(u64::MAX));
     let curves: Vec<_> =
         names.into_iter().map(|name| Curve { metric: name.into(), label: name.into() }).collect();
     (!curves.is_empty()).then(|| Chart { group: GROUPS[4], title: "pass@k".into(), curves })
+}
+
+/// Whether a metric is an end of another one's interval: in tables, but not a curve of its own.
+fn is_bound(metric: &str) -> bool {
+    metric.ends_with("/low") || metric.ends_with("/high")
 }
 
 fn group_of(metric: &str) -> &'static str {
@@ -130,7 +160,7 @@ fn group_of(metric: &str) -> &'static str {
         Some("logps" | "ref_logps") => 1,
         Some("rewards") => 2,
         Some("dpop" | "displacement") => 3,
-        Some("pkpo" | "completions") => 4,
+        Some("pkpo" | "completions" | "prompts" | "verifier" | "sampling_gap" | "rollout_gap") => 4,
         _ => 6,
     };
     GROUPS[index]
@@ -145,6 +175,9 @@ pub(super) fn is_share(metric: &str) -> bool {
         || metric.starts_with("frac_")
         || metric.contains("accurac")
         || metric.starts_with("displacement")
+        || metric.starts_with("prompts/")
+        || metric.ends_with("_rate") && !metric.starts_with("learning")
+        || metric == "skipped_updates"
 }
 
 /// Whether a metric is set rather than measured, so that smoothing would falsify it.
@@ -157,7 +190,12 @@ pub(super) fn better(metric: &str) -> Option<Better> {
     let metric = plain(metric);
     match metric {
         "perplexity" | "step_time" | "displacement" => Some(Better::Lower),
-        "reward" | "rewards/margins" | "tokens_per_second" | "logps/chosen" => Some(Better::Higher),
+        "reward"
+        | "objective"
+        | "cumulative_solve_rate"
+        | "rewards/margins"
+        | "tokens_per_second"
+        | "logps/chosen" => Some(Better::Higher),
         _ if metric.contains("accurac") || metric.starts_with("pass@") => Some(Better::Higher),
         _ => None,
     }
@@ -175,7 +213,9 @@ mod tests {
 
     #[test]
     fn passes_come_in_the_order_of_k() {
-        let chart = pass_at_k(&["pass@16", "loss", "pass@k", "pass@2"]).unwrap();
+        let chart =
+            pass_at_k(&["pass@16", "loss", "pass@k", "pass@2/low", "pass@2", "pass@2/high"])
+                .unwrap();
         let names: Vec<_> = chart.curves.iter().map(|curve| curve.metric.as_str()).collect();
         assert_eq!(names, ["pass@2", "pass@16", "pass@k"]);
         assert!(pass_at_k(&["loss"]).is_none());

@@ -14,13 +14,14 @@ use crate::run_folder::RunFolder;
 /// Most tiles in the head of the report.
 const MOST_TILES: usize = 6;
 /// Metrics worth a tile, most telling first.
-const TELLING: [&str; 10] = [
+const TELLING: [&str; 11] = [
     "eval_loss",
     "loss",
     "eval_rewards/accuracies",
     "rewards/accuracies",
     "rewards/margins",
     "displacement",
+    "eval_pass@1",
     "pass@1",
     "reward",
     "mean_token_accuracy",

@@ -1,0 +1,176 @@
+//! Ranges of the values of policy-gradient sections, and how the sections fit each other.
+
+use super::{External, RewardSection, RolloutSection, VerifierName, listens};
+use crate::config::RunConfig;
+use crate::config::validate::Problems;
+
+/// Most completions of one prompt.
+const MOST_GENERATIONS: usize = 65_536;
+
+impl RunConfig {
+    pub(in crate::config) fn check_policy_sections(&self, problems: &mut Problems) {
+        if let Some(rollout) = &self.rollout {
+            check_rollout(rollout, problems);
+        }
+        if let Some(reward) = &self.reward {
+            check_reward(reward, problems);
+        }
+        if let Some(objective) = &self.objective {
+            problems.positive("objective.updates_per_batch", objective.updates_per_batch);
+            problems.need(
+                objective.k != Some(0),
+                "objective.k",
+                0,
+                "at least 1: the best of no samples is not defined",
+            );
+        }
+    }
+
+    /// What a policy-gradient run needs besides the ranges: sections that fit each other.
+    pub(in crate::config) fn check_policy_run(&self, problems: &mut Problems) {
+        let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+        problems.need(
+            dropout == 0.0,
+            "lora.dropout",
+            dropout,
+            "0: completions are sampled without dropout, and would not be the policy's own",
+        );
+        let schedule = self.objective.as_ref().and_then(|objective| objective.k_schedule.as_ref());
+        if schedule.is_some_and(listens) {
+            let held_out = self.data.eval.is_some() || self.data.eval_fraction > 0.0;
+            problems.need(
+                held_out && self.train.eval_steps > 0,
+                "objective.k_schedule.kind",
+                "a schedule that goes by measured pass@k",
+                "one that goes by the step, or held-out rows and `train.eval_steps` to measure with",
+            );
+        }
+    }
+}
+
+pub(super) fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
+    for (key, found, least) in [
+        ("rollout.num_generations", rollout.num_generations, 1),
+        ("rollout.eval_generations", rollout.eval_generations, 0),
+    ] {
+        let fits = (least..=MOST_GENERATIONS).contains(&found);
+        problems.need(fits, key, found, "a number of completions, at most 65536");
+    }
+    problems.positive("rollout.max_new_tokens", rollout.max_new_tokens);
+    problems.positive("rollout.max_batch", rollout.max_batch);
+    problems.need(
+        rollout.temperature.is_finite() && rollout.temperature > 0.0,
+        "rollout.temperature",
+        rollout.temperature,
+        "a finite number above 0: greedy completions are all alike",
+    );
+    problems.need(rollout.top_k != Some(0), "rollout.top_k", 0, "at least 1, or absent");
+    let top_p = rollout.top_p.unwrap_or(1.0);
+    problems.need(top_p > 0.0 && top_p <= 1.0, "rollout.top_p", top_p, "above 0, at most 1");
+    let min_p = rollout.min_p.unwrap_or(0.0);
+    problems.need((0.0..=1.0).contains(&min_p), "rollout.min_p", min_p, "between 0 and 1");
+    problems.need(
+        rollout.stop.iter().all(|text| !text.is_empty()),
+        "rollout.stop",
+        "an empty text",
+        "texts that are not empty",
+    );
+}
+
+pub(super) fn check_reward(reward: &RewardSection, problems: &mut Problems) {
+    let program = reward.verifier == VerifierName::External(External::Program);
+    problems.need(
+        program != reward.command.is_empty(),
+        "reward.command",
+        if program { "empty" } else { "present" },
+        if program {
+            "a program and its arguments, as [\"python3\", \"check.py\"]"
+        } else {
+            "absent: only the verifier `program` runs one"
+        },
+    );
+    problems.need(
+        reward.low.is_finite() && reward.high.is_finite() && reward.low < reward.high,
+        "reward.low",
+        reward.low,
+        "a finite number below `reward.high`",
+    );
+    problems.need(
+        reward.time_limit > 0.0 && reward.time_limit <= 86_400.0,
+        "reward.time_limit",
+        reward.time_limit,
+        "seconds above 0, at most a day",
+    );
+    problems.need(
+        reward.memory_limit != Some(0),
+        "reward.memory_limit",
+        0,
+        "MiB above 0, or absent for no limit",
+    );
+    for (key, value) in [("reward.failed", reward.failed), ("reward.pass_at", reward.pass_at)] {
+        let found = value.unwrap_or(0.0);
+        problems.need(found.abs() <= bestof_estimators::MAX_REWARD, key, found, "a finite number");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigError, RunKind};
+
+    fn read(overrides: &[&str]) -> Result<RunConfig, ConfigError> {
+        let text = "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir='o'\n[objective]\nk=2\n";
+        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+        RunConfig::from_toml(text, &overrides)
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_under_its_name() {
+        for (text, key) in [
+            ("rollout.num_generations=0", "rollout.num_generations"),
+            ("rollout.num_generations=100000", "rollout.num_generations"),
+            ("rollout.temperature=0", "rollout.temperature"),
+            ("rollout.temperature=nan", "rollout.temperature"),
+            ("rollout.top_k=0", "rollout.top_k"),
+            ("rollout.top_p=1.5", "rollout.top_p"),
+            ("rollout.min_p=-0.1", "rollout.min_p"),
+            ("rollout.max_new_tokens=0", "rollout.max_new_tokens"),
+            ("rollout.max_batch=0", "rollout.max_batch"),
+            ("rollout.stop=[\"\"]", "rollout.stop"),
+            ("reward.verifier=program", "reward.command"),
+            ("reward.command=[\"true\"]", "reward.command"),
+            ("reward.low=1.0", "reward.low"),
+            ("reward.time_limit=0", "reward.time_limit"),
+            ("reward.memory_limit=0", "reward.memory_limit"),
+            ("reward.failed=nan", "reward.failed"),
+            ("objective.updates_per_batch=0", "objective.updates_per_batch"),
+            ("objective.k=0", "objective.k"),
+        ] {
+            match read(&[text]).unwrap_err() {
+                ConfigError::Values { problems } => assert_eq!(problems[0].key, key),
+                other => panic!("{text}: {other}"),
+            }
+        }
+        let error = read(&["reward.verifier=numbers"]).unwrap_err().to_string();
+        assert!(error.contains("countdown-near and program"), "{error}");
+        let error = read(&["objective.estimator=loo-minus-two"]).unwrap_err().to_string();
+        assert!(error.contains("loo-minus-one"), "{error}");
+        let error = read(&["rollout.num_generation=4"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `rollout.num_generations`"), "{error}");
+    }
+
+    #[test]
+    fn sections_and_kinds_of_run_belong_together() {
+        let config = read(&["rollout.num_generations=4"]).unwrap();
+        assert!(config.validate_kind(RunKind::Policy).is_ok());
+        assert!(config.validate_kind(RunKind::Supervised).is_err());
+        assert!(config.validate_kind(RunKind::Preference).is_err());
+        for wrong in [
+            &["loss.name=dpo"][..],
+            &["lora.dropout=0.1"],
+            &["objective.k_schedule={kind=\"until-threshold\",from=4,to=1,threshold=0.5}"],
+        ] {
+            assert!(read(wrong).unwrap().validate_kind(RunKind::Policy).is_err(), "{wrong:?}");
+        }
+    }
+}

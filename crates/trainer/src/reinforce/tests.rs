@@ -1,0 +1,166 @@
+//! Runs on a bigram model: what their tests share.
+
+mod counts;
+mod gradients;
+mod resume;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bestof_estimators::Estimator;
+use bestof_models::{FinishReason, ForwardOptions, Gradients, ParameterInfo, SamplingConfig};
+use bestof_report::{RunFolder as Report, TIMING_METRICS};
+use bestof_tasks::verify::{Outcome, Verdict, Verifier};
+
+use super::*;
+use crate::config::{RewardSection, RunConfig};
+use crate::model_files::values_of;
+use crate::progress::{Silent, StepProgress};
+use crate::run::{TrainOptions, train};
+use crate::toy::{Toy, VOCAB};
+
+/// The token that ends the toy's texts.
+const END: u32 = 3;
+
+/// Judges the tokens that the toy's texts list.
+#[derive(Debug, Clone, Copy)]
+enum Judge {
+    /// Whether the sum of the tokens is divisible by this number.
+    Divides(u32),
+    /// A number that differs for nearly every completion.
+    Continuous,
+    /// The same for all.
+    Constant(f64),
+    /// Fails every other completion.
+    Fails,
+}
+
+impl Verifier for Judge {
+    fn verify(&self, completion: &str) -> Verdict {
+        let tokens: Vec<u32> = completion.split(' ').filter_map(|t| t.parse().ok()).collect();
+        let sum: u32 = tokens.iter().sum();
+        match self {
+            Self::Divides(by) if sum.is_multiple_of(*by) => Verdict::right(""),
+            Self::Divides(_) => Verdict::wrong(""),
+            Self::Continuous => Verdict::partial(value_of(&tokens), ""),
+            Self::Constant(reward) => Verdict::partial(*reward, ""),
+            Self::Fails if sum.is_multiple_of(2) => {
+                Verdict { reward: 0.0, outcome: Outcome::TimedOut, reason: "too slow".to_owned() }
+            }
+            Self::Fails => Verdict::right(""),
+        }
+    }
+}
+
+fn value_of(tokens: &[u32]) -> f64 {
+    let mixed = tokens.iter().fold(7_u32, |mixed, token| mixed.wrapping_mul(31) + token);
+    f64::from(mixed % 97) / 97.0
+}
+
+fn text_of(ids: &[u32]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
+    let text = format!(
+        "[model]\npath='m'\n[data]\ntrain='t'\neval_fraction=0.1\n[output]\ndir={:?}\n[train]\n\
+         per_device_train_batch_size=2\ngradient_accumulation_steps=2\nlearning_rate=0.05\n\
+         lr_scheduler_type='constant'\nmax_steps=8\neval_steps=3\nsave_steps=4\n\
+         [rollout]\nnum_generations=4\nmax_new_tokens=4\n[objective]\nestimator='plain'\nk=2\n",
+        dir.join("run").display()
+    );
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    RunConfig::from_toml(&text, &overrides).unwrap()
+}
+
+fn questions(count: usize, judge: Judge) -> RowSet<Question> {
+    let prompt = |i: u32| vec![i % 7, (i * 3 + 1) % 9];
+    RowSet {
+        items: (0..count as u32).map(|i| Question::judged_by(prompt(i), Box::new(judge))).collect(),
+        names: (1..=count).map(|line| format!("toy.jsonl:{line}")).collect(),
+    }
+}
+
+fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
+    let (rollout, objective) = (config.rollout.clone().unwrap(), config.objective.clone().unwrap());
+    let (model, files) = match &config.lora {
+        Some(lora) => (
+            Toy::with_adapter(lora.r),
+            ModelFiles::Adapter { config: crate::peft::adapter_config(lora, &config.model.path) },
+        ),
+        None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
+    };
+    let model = model.without_poison();
+    ReinforceParts {
+        reference: config.lora.is_none().then(|| model.clone()),
+        model,
+        files,
+        train: questions(11, judge),
+        eval: questions(5, judge),
+        settings: ForwardSettings::from_config(config),
+        sampler: Sampler {
+            sampling: SamplingConfig {
+                max_new_tokens: rollout.max_new_tokens,
+                eos_token_ids: vec![END],
+                ..SamplingConfig::default()
+            },
+            samples: rollout.num_generations,
+            stops: Vec::new(),
+            reward: config.reward.clone().unwrap_or_default(),
+            decode: Box::new(text_of),
+        },
+        eval_samples: rollout.eval_samples(),
+        logged_samples: rollout.logged_samples,
+        objective,
+        seed: config.train.seed,
+    }
+}
+
+fn new_run(config: &RunConfig, judge: Judge) -> ReinforceRun<Toy> {
+    ReinforceRun::new(parts(config, judge)).unwrap()
+}
+
+fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
+    let mut run = new_run(config, judge);
+    train(&mut run, config, &TrainOptions::default(), &mut Silent).unwrap();
+    (run, Report::open(&config.output.dir).unwrap())
+}
+
+fn weights_of(model: &Toy) -> Vec<f32> {
+    let of = |info: &ParameterInfo| values_of(model.parameter(&info.name).unwrap());
+    model.trainable_parameters().iter().flat_map(of).collect()
+}
+
+fn gradient_of(gradients: &Gradients, name: &str) -> Vec<f32> {
+    gradients.get(name).map_or_else(Vec::new, |gradient| values_of(gradient.clone()))
+}
+
+fn rollout(ids: &[u32], judge: Judge) -> Rollout {
+    let verdict = judge.verify(&text_of(ids));
+    Rollout {
+        ids: ids.to_vec(),
+        text: text_of(ids),
+        answer: text_of(ids),
+        logprobs: vec![-1.0; ids.len()],
+        sampling_logprobs: vec![-1.0; ids.len()],
+        finish: FinishReason::Length,
+        judgement: Judgement {
+            reward: verdict.reward,
+            outcome: verdict.outcome,
+            reason: String::new(),
+            passed: verdict.reward == 1.0,
+        },
+    }
+}
+
+/// Puts completions of the test's choice in the place of sampled ones.
+fn inject(run: &mut ReinforceRun<Toy>, step: u64, groups: Vec<Group>) {
+    let k = run.schedule.k(step);
+    let groups = run.weigh(k, groups).unwrap();
+    let moved = vec![false; run.updates_per_step()];
+    run.batch = Some(Batch { step, k, groups, failures: (0, 0), moved });
+}
+
+fn context(update: usize, rows: usize) -> StepContext {
+    StepContext { step: 0, update, loss_weight: rows as f64, dropout_seed: 1 }
+}
