@@ -41,13 +41,11 @@ impl Measured {
     /// A single seed, or a number that is not finite, leaves the interval without bounds, and
     /// every verdict unclear.
     pub fn of_seeds(values: &[f64]) -> Self {
-        match mean_with_interval(values) {
-            Ok(found) => Self { value: found.value, low: found.low, high: found.high },
-            Err(_) => {
-                let value = values.iter().sum::<f64>() / values.len() as f64;
-                Self { value, low: f64::NEG_INFINITY, high: f64::INFINITY }
-            }
-        }
+        let mean = || values.iter().sum::<f64>() / values.len() as f64;
+        mean_with_interval(values).map_or_else(
+            |_| Self { value: mean(), low: f64::NEG_INFINITY, high: f64::INFINITY },
+            |found| Self { value: found.value, low: found.low, high: found.high },
+        )
     }
 
     /// A mean of many independent draws, with four standard errors on each side.

@@ -86,7 +86,7 @@ pub(crate) fn claims(all: &[Weights]) -> Vec<Claim> {
     let grows = plain.windows(2).map(|pair| pair[1].offset.is_above(pair[0].offset.high));
     let mut claims = vec![Claim::new(
         "Without a baseline the weights carry an offset that grows with k (figure 5)",
-        "the mean weight of s rises from each k to the next by more than 4 standard errors",
+        "the mean weight of s rises from each k to the next, with intervals of 4 standard errors apart",
         format!("mean weight of s at {}", listed(all, Estimator::Plain)),
         all_hold(grows),
     )];

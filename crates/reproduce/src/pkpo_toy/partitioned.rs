@@ -94,7 +94,7 @@ mod tests {
         })
     }
 
-    /// d/d logit_j of E[max of k], over every batch of k.
+    /// Derivatives of E[max of k] by the three logits, over every batch of k.
     fn exact_gradient(p: [f64; 3], k: u32) -> [f64; 3] {
         let mut gradient = [0.0; 3];
         for (batch, probability) in batches(p, k) {

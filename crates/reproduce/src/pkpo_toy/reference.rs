@@ -1,11 +1,14 @@
 //! Variances of the six estimators as another program found them, to compare with.
 //!
-//! They come from a NumPy program that shares no code with this one: 400,000 batches each at
+//! They come from a `NumPy` program that shares no code with this one: 400,000 batches each at
 //! theta = 1 and k = 4, every pair a variance and its standard error.
+
+/// A variance and its standard error; nothing where there are too few samples.
+type Reference = Option<(f64, f64)>;
 
 /// For each number of samples, the estimators in the order of
 /// [`Method::ALL`](super::method::Method::ALL).
-pub(crate) const VARIANCES: [(usize, [Option<(f64, f64)>; 6]); 6] = [
+pub(crate) const VARIANCES: [(usize, [Reference; 6]); 6] = [
     (
         4,
         [
