@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use bestof_estimators::EstimatorError;
 use bestof_report::ReportError;
+use bestof_tasks::pairs::PairError;
+use bestof_tasks::rows::RowsError;
 use bestof_trainer::TrainError;
 use thiserror::Error;
 
@@ -42,7 +44,13 @@ pub enum ReproduceError {
     /// A reward transformation refused its rewards.
     #[error(transparent)]
     Estimate(#[from] EstimatorError),
-    /// A training run failed.
+    /// Preference pairs could not be built.
+    #[error(transparent)]
+    Pairs(#[from] PairError),
+    /// A data file could not be written.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// A training run failed, or a model could not be read or run.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The page could not be written.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod claim;
+pub mod dpop;
 mod error;
 mod experiment;
 mod measured;

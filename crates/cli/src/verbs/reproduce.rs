@@ -18,13 +18,14 @@ const ALL: &str = "all";
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
 pub(crate) struct Reproduce {
-    /// The name of a reproduction, or `all`
-    name: String,
+    /// The names of reproductions, or `all`
+    #[arg(required = true)]
+    names: Vec<String>,
     /// At full size, where there is one: real models, hours instead of minutes
     #[arg(long)]
     full: bool,
-    /// The folder for report and runs; with `all`, the folder of their folders [default:
-    /// runs/reproduce/NAME]
+    /// The folder for report and runs; with several names or `all`, the folder of their folders
+    /// [default: runs/reproduce/NAME]
     #[arg(long)]
     out: Option<PathBuf>,
     /// Everything random follows from it
@@ -56,21 +57,30 @@ fn help() -> String {
 
 impl Reproduce {
     pub(crate) fn run(self) -> Result<()> {
-        if self.name != ALL {
-            let chosen = experiment(&self.name).map_err(|e| Usage(e.to_string()))?;
-            let document = self.one(chosen, &self.folder(&[chosen.name()]))?;
-            return if self.json { console::json(&document) } else { Ok(()) };
+        if self.seeds.is_some_and(|seeds| seeds < 2) {
+            return Err(Usage("--seeds: an interval needs at least 2".into()).into());
         }
-        let mut documents = Vec::with_capacity(EXPERIMENTS.len());
-        for chosen in EXPERIMENTS {
-            documents.push(self.one(*chosen, &self.folder(&[]).join(chosen.name()))?);
+        let chosen: Vec<&dyn Experiment> = if self.names == [ALL] {
+            EXPERIMENTS.to_vec()
+        } else {
+            let named = self.names.iter().map(|name| experiment(name));
+            named.collect::<Result<_, _>>().map_err(|e| Usage(e.to_string()))?
+        };
+        let mut documents = Vec::with_capacity(chosen.len());
+        for experiment in &chosen {
+            let usual = || Path::new("runs/reproduce").join(experiment.name());
+            let out = match (&self.out, chosen.len()) {
+                (None, _) => usual(),
+                (Some(out), 1) => out.clone(),
+                (Some(out), _) => out.join(experiment.name()),
+            };
+            documents.push(self.one(*experiment, &out)?);
         }
-        if self.json { console::json(&json!({"reproductions": documents})) } else { Ok(()) }
-    }
-
-    fn folder(&self, below: &[&str]) -> PathBuf {
-        let usual = || Path::new("runs/reproduce").join(below.iter().collect::<PathBuf>());
-        self.out.clone().unwrap_or_else(usual)
+        match (self.json, &documents[..]) {
+            (false, _) => Ok(()),
+            (true, [document]) => console::json(document),
+            (true, documents) => console::json(&json!({"reproductions": documents})),
+        }
     }
 
     /// Runs an experiment, writes its folder, and prints it unless it goes into a document.
@@ -85,9 +95,6 @@ impl Reproduce {
             device: self.device.device.clone(),
             ..Options::new(out)
         };
-        if let Err(error) = options.seeds_or(2) {
-            return Err(Usage(format!("--seeds: {error}")).into());
-        }
         let outcome = chosen.run(&options, &mut Bars::named(name)).with_context(|| name)?;
         let written = outcome.write(out)?;
         let seconds = started.elapsed().as_secs_f64();
