@@ -21,7 +21,7 @@ pub(crate) struct Problem {
     pub(crate) question: String,
     /// With a calculator annotation a step, where there are steps.
     annotated: String,
-    /// Only of a comparison: the other number in words.
+    /// Of a comparison the other number in words.
     wrong: String,
 }
 
@@ -48,18 +48,20 @@ fn distinct(
     problems
 }
 
-/// Sums of four numbers below ten, a step a line.
+/// Sums of four numbers below a hundred, a step a line.
 pub(crate) fn sums(seed: u64, split: Split, count: usize) -> Vec<Problem> {
     distinct(seed, 1, split, count, |draw| {
-        let terms: Vec<i64> = (0..TERMS).map(|_| draw.between(1, 9)).collect();
+        let terms: Vec<i64> = (0..TERMS).map(|_| draw.between(1, 99)).collect();
         let question = terms.iter().map(i64::to_string).collect::<Vec<_>>().join("+");
-        let (mut total, mut annotated) = (terms[0], String::new());
+        let mut total = terms[0];
+        let mut lines = Vec::with_capacity(TERMS);
         for term in &terms[1..] {
             let next = total + term;
-            annotated += &format!("{total}+{term}=<<{total}+{term}={next}>>{next}\n");
+            lines.push(format!("{total}+{term}=<<{total}+{term}={next}>>{next}"));
             total = next;
         }
-        Problem { question, annotated: annotated + &format!("#### {total}"), wrong: String::new() }
+        lines.push(format!("#### {total}"));
+        Problem { question, annotated: lines.join("\n"), wrong: String::new() }
     })
 }
 

@@ -87,3 +87,39 @@ impl RunPlan<'_> {
 fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_differ_in_the_loss_alone() {
+        let config = |recipe: &Recipe| {
+            let loss = recipe.section();
+            let plan = RunPlan {
+                model: Path::new("a \"model\""),
+                device: "cpu",
+                train: Path::new("pairs.jsonl"),
+                dir: Path::new("out"),
+                steps: 3,
+                batch: 2,
+                learning_rate: 1e-3,
+                seed: 7,
+                loss: &loss,
+            };
+            plan.config().unwrap()
+        };
+        let dpo = config(&DPO);
+        assert_eq!(dpo.model.path, Path::new("a \"model\""));
+        assert_eq!((dpo.train.max_steps, dpo.train.seed), (3, 7));
+        for recipe in [&DPO_BETAS[..], &DPOP_LAMBDAS, &[IPO, HINGE]].concat() {
+            let found = config(&recipe);
+            let loss = found.loss.clone().unwrap();
+            assert_eq!((loss.name.as_str(), loss.beta), (recipe.loss, Some(recipe.beta)));
+            assert_eq!(loss.lambda, recipe.lambda);
+            assert_eq!(RunConfig { loss: dpo.loss.clone(), ..found }, dpo);
+        }
+        assert_eq!(DPOP.name(), "DPOP, beta 0.3, lambda 50");
+        assert_eq!(DPOP.folder(), "dpop-beta-0.3-lambda-50");
+    }
+}

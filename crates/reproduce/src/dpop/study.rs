@@ -36,12 +36,12 @@ impl Size {
     /// Some minutes on two cores.
     pub(crate) const SMALL: Self = Self {
         shape: Shape { width: 64, layers: 2, heads: 4 },
-        taught: (3000, 300),
-        teaching_steps: 800,
+        taught: (5000, 150),
+        teaching_steps: 1000,
         teaching_rate: 4e-3,
-        pairs: 400,
-        held_out: 100,
-        steps: 60,
+        pairs: 640,
+        held_out: 200,
+        steps: 120,
         rate: 3e-4,
     };
     /// Four times the model and longer runs.
