@@ -12,6 +12,7 @@ mod parity;
 mod puzzles;
 mod quickstart;
 mod report;
+mod reproduce;
 mod rope;
 mod score;
 mod tokenize;
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Reinforce(train::Reinforce),
     Evaluate(evaluate::Evaluate),
     Parity(parity::Parity),
+    Reproduce(reproduce::Reproduce),
     Report(report::ReportVerb),
 }
 
@@ -64,6 +66,7 @@ impl Verb {
             Self::Reinforce(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
+            Self::Reproduce(verb) => verb.run(),
             Self::Report(verb) => verb.run(),
         }
     }

@@ -1,0 +1,299 @@
+//! What the paper claims of the losses, judged on the runs.
+
+use bestof_report::{Verdict, format_number, format_percent};
+
+use super::outcome::Outcome;
+use super::recipe::{DPO, DPO_BETAS, DPOP, DPOP_LAMBDAS, HINGE, IPO, Recipe};
+use super::study::{Kind, OnPairs};
+use crate::{Claim, Measured, all_hold};
+
+/// Share of what DPO loses that DPOP may lose and still count as keeping the chosen answers.
+const KEPT: f64 = 0.1;
+/// Share of the distance between DPO and DPOP within which DPOP's lambdas must lie to count as
+/// making little difference.
+const LITTLE: f64 = 0.25;
+const OVER_SEEDS: &str = "the 95 % interval over seeds";
+
+type Part = fn(&Outcome) -> f64;
+
+/// How much a part of the outcome changed from before training, seed by seed.
+pub(crate) fn change(on: &OnPairs, recipe: &Recipe, part: Part) -> Measured {
+    let after = on.after.iter().find(|(other, _)| other == recipe);
+    let outcomes = after.map_or(&[][..], |(_, outcomes)| outcomes.as_slice());
+    let pairs = outcomes.iter().zip(&on.before);
+    Measured::of_seeds(&pairs.map(|(after, before)| part(after) - part(before)).collect::<Vec<_>>())
+}
+
+fn mean(outcomes: &[Outcome], part: Part) -> f64 {
+    outcomes.iter().map(part).sum::<f64>() / outcomes.len() as f64
+}
+
+fn of(on: &OnPairs, recipe: &Recipe, part: Part) -> f64 {
+    let after = on.after.iter().find(|(other, _)| other == recipe);
+    after.map_or(f64::NAN, |(_, outcomes)| mean(outcomes, part))
+}
+
+fn chosen(outcome: &Outcome) -> f64 {
+    outcome.chosen
+}
+
+fn solved(outcome: &Outcome) -> f64 {
+    outcome.solved
+}
+
+/// Each recipe with its change, as text.
+fn listed(on: &OnPairs, recipes: &[Recipe], part: Part) -> String {
+    let changes: Vec<String> = recipes
+        .iter()
+        .map(|recipe| format!("{} {}", recipe.name(), change(on, recipe, part)))
+        .collect();
+    changes.join("; ")
+}
+
+pub(crate) fn claims(all: &[OnPairs]) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for on in all {
+        match on.kind {
+            Kind::LowDistance => claims.extend([
+                falls(on),
+                keeps(on),
+                no_beta(on),
+                little_lambda(on),
+                later_tokens_fall(on),
+                later_tokens_gain(on),
+                collapse(on),
+                no_better(on),
+                better(on),
+            ]),
+            Kind::HighDistance => claims.push(accuracy(on)),
+        }
+    }
+    claims
+}
+
+fn falls(on: &OnPairs) -> Claim {
+    let measured = change(on, &DPO, chosen);
+    Claim::new(
+        "On pairs of low edit distance DPO makes the chosen answers less likely",
+        format!("{OVER_SEEDS} of the change of their log-probability lies below 0, held-out pairs"),
+        format!(
+            "{measured} nats from {}, edit distance {}",
+            format_number(mean(&on.before, chosen)),
+            format_percent(on.edit_distance)
+        ),
+        measured.is_below(0.0),
+    )
+}
+
+fn keeps(on: &OnPairs) -> Claim {
+    let (dpo, dpop) = (change(on, &DPO, chosen), change(on, &DPOP, chosen));
+    Claim::new(
+        "DPOP does not make them less likely",
+        format!(
+            "{OVER_SEEDS} of the change lies above minus {} of the mean fall under DPO",
+            format_percent(KEPT)
+        ),
+        format!("{dpop} nats; under DPO {dpo}"),
+        dpop.is_above(-KEPT * dpo.value.abs()),
+    )
+}
+
+fn no_beta(on: &OnPairs) -> Claim {
+    Claim::new(
+        "No beta rescues DPO there",
+        format!("for each beta {OVER_SEEDS} of the change lies below 0"),
+        format!("nats: {}", listed(on, &DPO_BETAS, chosen)),
+        all_hold(DPO_BETAS.iter().map(|recipe| change(on, recipe, chosen).is_below(0.0))),
+    )
+}
+
+/// Every lambda against the default one, seed by seed, beside the distance to DPO.
+fn little_lambda(on: &OnPairs) -> Claim {
+    let part: Part = chosen;
+    let whole = (of(on, &DPOP, part) - of(on, &DPO, part)).abs();
+    let verdicts = DPOP_LAMBDAS.iter().filter(|recipe| **recipe != DPOP).map(|recipe| {
+        let find = |wanted: &Recipe| on.after.iter().find(|(other, _)| other == wanted);
+        let (Some((_, these)), Some((_, default))) = (find(recipe), find(&DPOP)) else {
+            return Verdict::Unclear;
+        };
+        let gaps: Vec<f64> = these.iter().zip(default).map(|(a, b)| part(a) - part(b)).collect();
+        Measured::of_seeds(&gaps).is_near(0.0, LITTLE * whole)
+    });
+    let verdict = all_hold(verdicts);
+    Claim::new(
+        "DPOP's lambda, from 5 to 500, makes little difference",
+        format!(
+            "for lambda 5 and 500 {OVER_SEEDS} of the distance to lambda 50 lies within {} of what \
+             lies between DPO and DPOP",
+            format_percent(LITTLE)
+        ),
+        format!(
+            "nats: {}; between DPO and DPOP {}",
+            listed(on, &DPOP_LAMBDAS, part),
+            format_number(whole)
+        ),
+        verdict,
+    )
+}
+
+fn later_tokens_fall(on: &OnPairs) -> Claim {
+    let part: Part = |outcome| outcome.after;
+    let dpo = change(on, &DPO, part);
+    Claim::new(
+        "After the first token that differs, the chosen answer's tokens lose probability under DPO",
+        format!("{OVER_SEEDS} of the change a token lies below 0"),
+        format!(
+            "{} nats a token, before {}, change {dpo} (the paper: -1.82, before -0.37)",
+            format_number(of(on, &DPO, part)),
+            format_number(mean(&on.before, part)),
+        ),
+        dpo.is_below(0.0),
+    )
+}
+
+fn later_tokens_gain(on: &OnPairs) -> Claim {
+    let part: Part = |outcome| outcome.after;
+    let dpop = change(on, &DPOP, part);
+    Claim::new(
+        "Those tokens gain probability under DPOP",
+        format!("{OVER_SEEDS} of the change a token lies above 0"),
+        format!(
+            "{} nats a token, before {}, change {dpop} (the paper: -0.26, before -0.37)",
+            format_number(of(on, &DPOP, part)),
+            format_number(mean(&on.before, part)),
+        ),
+        dpop.is_above(0.0),
+    )
+}
+
+/// Share of problems solved before and by each of these losses, as text.
+fn solved_by(on: &OnPairs, recipes: &[Recipe]) -> String {
+    let before = format_percent(mean(&on.before, solved));
+    let shown: Vec<String> = recipes
+        .iter()
+        .map(|recipe| {
+            let now = format_percent(of(on, recipe, solved));
+            format!("{} {now} (change {})", recipe.name(), change(on, recipe, solved))
+        })
+        .collect();
+    format!("before {before}; {}", shown.join("; "))
+}
+
+fn collapse(on: &OnPairs) -> Claim {
+    let recipes = [DPO, HINGE];
+    Claim::new(
+        "On pairs of low edit distance DPO and the hinge loss solve fewer problems than before",
+        format!("for both {OVER_SEEDS} of the change of the share solved greedily lies below 0"),
+        solved_by(on, &recipes),
+        all_hold(recipes.iter().map(|recipe| change(on, recipe, solved).is_below(0.0))),
+    )
+}
+
+fn no_better(on: &OnPairs) -> Claim {
+    let ipo = change(on, &IPO, solved);
+    let verdict = match ipo.is_above(0.0) {
+        Verdict::Holds => Verdict::DoesNot,
+        _ if ipo.high.is_finite() => Verdict::Holds,
+        _ => Verdict::Unclear,
+    };
+    Claim::new(
+        "IPO does not solve more there",
+        format!("{OVER_SEEDS} of the change of the share solved greedily does not lie above 0"),
+        solved_by(on, &[IPO]),
+        verdict,
+    )
+}
+
+fn better(on: &OnPairs) -> Claim {
+    Claim::new(
+        "DPOP solves more there",
+        format!("{OVER_SEEDS} of the change of the share solved greedily lies above 0"),
+        solved_by(on, &[DPOP]),
+        change(on, &DPOP, solved).is_above(0.0),
+    )
+}
+
+fn accuracy(on: &OnPairs) -> Claim {
+    let part: Part = |outcome| outcome.accuracy;
+    let recipes = on.kind.recipes();
+    let shown: Vec<String> = recipes
+        .iter()
+        .map(|recipe| {
+            let now = format_percent(of(on, recipe, part));
+            format!("{} {now} (change {})", recipe.name(), change(on, recipe, part))
+        })
+        .collect();
+    Claim::new(
+        "On pairs of high edit distance every loss improves the accuracy",
+        format!(
+            "for each loss {OVER_SEEDS} of the change of the share of held-out pairs whose right option \
+             is likelier lies above 0"
+        ),
+        format!(
+            "edit distance {}, before {}; {}",
+            format_percent(on.edit_distance),
+            format_percent(mean(&on.before, part)),
+            shown.join("; ")
+        ),
+        all_hold(recipes.iter().map(|recipe| change(on, recipe, part).is_above(0.0))),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(by: f64, seed: usize) -> Outcome {
+        let noise = 1e-3 * seed as f64;
+        Outcome {
+            chosen: -5.0 + by + noise,
+            rejected: -9.0,
+            after: -0.4 + 0.1 * by + noise,
+            accuracy: 0.7 + 0.02 * by + noise,
+            solved: 0.7 + 0.02 * by + noise,
+        }
+    }
+
+    /// Three seeds in which each loss changes everything by `by`.
+    fn runs(kind: Kind, by: impl Fn(&Recipe) -> f64) -> OnPairs {
+        let seeds = |by: f64, factor: usize| (0..3).map(|s| outcome(by, factor * s)).collect();
+        OnPairs {
+            kind,
+            edit_distance: 0.05,
+            before: seeds(0.0, 1),
+            after: kind.recipes().into_iter().map(|r| (r, seeds(by(&r), 2))).collect(),
+        }
+    }
+
+    fn verdicts(on: OnPairs) -> Vec<Verdict> {
+        claims(&[on]).into_iter().map(|claim| claim.verdict).collect()
+    }
+
+    #[test]
+    fn the_papers_picture_holds_and_its_opposite_does_not() {
+        use Verdict::{DoesNot, Holds};
+        let as_stated = |recipe: &Recipe| match recipe.name() {
+            name if name.starts_with("DPOP") => 1.0,
+            name if name.starts_with("IPO") => -0.5,
+            _ => -4.0,
+        };
+        assert_eq!(verdicts(runs(Kind::LowDistance, as_stated)), [Holds; 9]);
+        let opposite = verdicts(runs(Kind::LowDistance, |recipe| -as_stated(recipe)));
+        assert_eq!(opposite[..3], [DoesNot; 3]);
+        assert_eq!(opposite[4..], [DoesNot; 5]);
+        let lambda =
+            |recipe: &Recipe| if *recipe == DPOP_LAMBDAS[0] { -4.0 } else { as_stated(recipe) };
+        assert_eq!(verdicts(runs(Kind::LowDistance, lambda))[3], DoesNot);
+        assert_eq!(verdicts(runs(Kind::HighDistance, |_| 2.0)), [Holds]);
+        let one_fails = |recipe: &Recipe| if *recipe == IPO { -2.0 } else { 2.0 };
+        assert_eq!(verdicts(runs(Kind::HighDistance, one_fails)), [DoesNot]);
+    }
+
+    #[test]
+    fn one_seed_is_not_enough() {
+        let mut on = runs(Kind::LowDistance, |_| -1.0);
+        on.before.truncate(1);
+        on.after.iter_mut().for_each(|(_, outcomes)| outcomes.truncate(1));
+        assert!(verdicts(on).iter().all(|verdict| *verdict == Verdict::Unclear));
+    }
+}

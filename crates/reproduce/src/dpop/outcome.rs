@@ -1,0 +1,121 @@
+//! What is measured of a model on held-out pairs.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use bestof_checkpoints::ModelFolder;
+use bestof_models::{CausalLm, Decoder, ForwardOptions, Request, SamplingConfig, open_device};
+use bestof_tasks::extract::final_number;
+use bestof_tasks::rows::ReadOptions;
+use bestof_trainer::TrainError;
+use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, Encoder, load_pairs};
+use bestof_trainer::progress::Silent;
+use bestof_trainer::score::{ScoreSettings, score_completions};
+
+use super::tiny_llama::END;
+use crate::ReproduceError;
+
+/// Longest answer that is generated, in tokens: the longest right one and some.
+const LONGEST: usize = 48;
+
+/// Means over the held-out pairs of one model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    /// Log-probability of the chosen answer, in nats.
+    pub(crate) chosen: f64,
+    /// Log-probability of the rejected answer, in nats.
+    pub(crate) rejected: f64,
+    /// Log-probability a token of the chosen answer after the first that differs, in nats.
+    pub(crate) after: f64,
+    /// Share of pairs whose chosen answer is likelier than the rejected one.
+    pub(crate) accuracy: f64,
+    /// Share of problems whose greedy answer ends in the right number; only of worked sums.
+    pub(crate) solved: f64,
+}
+
+/// Measures the model in `dir`; problems are solved only if `solve`.
+pub(crate) fn measure(
+    dir: &Path,
+    pairs: &Path,
+    device: &str,
+    solve: bool,
+) -> Result<Outcome, ReproduceError> {
+    let device = open_device(device).map_err(TrainError::from)?;
+    let folder = ModelFolder::open(dir).map_err(TrainError::from)?;
+    let model = Decoder::open(&folder, &device).map_err(TrainError::from)?;
+    let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
+    let encoder =
+        Encoder::new(tokenizer, None, EncodeOptions::training()).map_err(TrainError::from)?;
+    let pairs =
+        load_pairs(pairs, &encoder, &ReadOptions::default()).map_err(TrainError::from)?.items;
+    let chosen = logprobs(&model, &pairs, |pair| &pair.chosen_ids)?;
+    let rejected = logprobs(&model, &pairs, |pair| &pair.rejected_ids)?;
+    let sum = |logps: &Vec<f32>| logps.iter().map(|logp| f64::from(*logp)).sum::<f64>();
+    let after: Vec<f64> = pairs
+        .iter()
+        .zip(&chosen)
+        .filter_map(|(pair, logps)| {
+            let later = logps.get(pair.shared_answer_tokens() + 1..)?;
+            (!later.is_empty()).then(|| sum(&later.to_vec()) / later.len() as f64)
+        })
+        .collect();
+    let likelier = chosen.iter().zip(&rejected).filter(|(c, r)| sum(c) > sum(r)).count();
+    let count = pairs.len() as f64;
+    let solved = if solve {
+        let answers = answers(&model, &pairs)?;
+        let right = answers.iter().zip(&pairs).filter(|(ids, pair)| {
+            let number = |ids: &[u32]| {
+                let text = tokenizer.decode(ids, true).ok()?;
+                final_number(&text).map(|found| found.value)
+            };
+            number(ids).is_some() && number(ids) == number(&pair.chosen_ids)
+        });
+        right.count() as f64 / count
+    } else {
+        f64::NAN
+    };
+    Ok(Outcome {
+        chosen: chosen.iter().map(sum).sum::<f64>() / count,
+        rejected: rejected.iter().map(sum).sum::<f64>() / count,
+        after: after.iter().sum::<f64>() / after.len() as f64,
+        accuracy: likelier as f64 / count,
+        solved,
+    })
+}
+
+fn logprobs(
+    model: &Decoder,
+    pairs: &[EncodedPair],
+    side: fn(&EncodedPair) -> &Vec<u32>,
+) -> Result<Vec<Vec<f32>>, ReproduceError> {
+    let rows: Vec<EncodedCompletion> = pairs
+        .iter()
+        .map(|pair| EncodedCompletion {
+            prompt_ids: pair.prompt_ids.clone(),
+            completion_ids: side(pair).clone(),
+            boundary: pair.chosen_boundary,
+            truncated: false,
+        })
+        .collect();
+    let settings = ScoreSettings { batch: 64, max_tokens: 8192 };
+    let options = ForwardOptions::default();
+    Ok(score_completions(model, &rows, &options, settings, "held-out pairs", &mut Silent)?)
+}
+
+fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, ReproduceError> {
+    let requests: Vec<Request> = pairs
+        .iter()
+        .map(|pair| Request { prompt: pair.prompt_ids.clone(), samples: 1, seed: 0 })
+        .collect();
+    let sampling = SamplingConfig { eos_token_ids: vec![END], ..SamplingConfig::greedy(LONGEST) };
+    let mut answers = vec![Vec::new(); pairs.len()];
+    let generations = model
+        .generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))
+        .map_err(TrainError::from)?;
+    for generation in generations {
+        if let Some(answer) = answers.get_mut(generation.request) {
+            *answer = generation.ids;
+        }
+    }
+    Ok(answers)
+}
