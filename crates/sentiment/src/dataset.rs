@@ -1,4 +1,9 @@
-//! Rows as models take them, in memory.
+//! Rows as models take them, in memory and in a prepared folder.
+
+mod columns;
+mod prepared;
+
+pub use prepared::{Prepared, PreparedWriter, RESTAURANTS_FILE, Restaurant};
 
 use crate::features::FeatureSpec;
 

@@ -35,6 +35,37 @@ pub enum SentimentError {
         /// The version this program writes.
         expected: u32,
     },
+    /// A Parquet file that cannot be read or written.
+    #[error("cannot {action} {}: {source}; it is written by `sentiment prepare`, make it again", path.display())]
+    Parquet {
+        /// "read" or "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the Parquet library met.
+        source: parquet::errors::ParquetError,
+    },
+    /// A file without a column that is needed.
+    #[error("{} has no column `{column}`; its columns are {found}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns it has.
+        found: String,
+    },
+    /// A folder that `sentiment prepare` did not write.
+    #[error(
+        "{} is no prepared folder: it has no {file}; name the folder given to `sentiment prepare --out`",
+        path.display()
+    )]
+    NotPrepared {
+        /// The folder.
+        path: PathBuf,
+        /// The file that is missing.
+        file: String,
+    },
     /// An input that contains the answer.
     #[error("`{name}` may not be an input: {why}")]
     RefusedFeature {
@@ -54,6 +85,14 @@ pub enum SentimentError {
 }
 
 impl SentimentError {
+    pub(crate) fn parquet(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: parquet::errors::ParquetError,
+    ) -> Self {
+        Self::Parquet { action, path: path.into(), source }
+    }
+
     /// A closure that wraps an I/O error with what was tried on which path.
     pub(crate) fn io(
         action: &'static str,
