@@ -10,7 +10,7 @@ use crate::features::FeatureSpec;
 /// One review as a model takes it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
-    /// Where the review stood in the source, counted from 0 over all its rows.
+    /// The line on which the review began in its source, counted from 1.
     pub row: u64,
     /// The text as it was written.
     pub text: String,

@@ -55,6 +55,40 @@ pub enum SentimentError {
         /// The columns it has.
         found: String,
     },
+    /// A file that is no UTF-8 text.
+    #[error("{} is {found}; {mend}", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// How to mend it.
+        mend: &'static str,
+    },
+    /// A folder without a file of the data set.
+    #[error(
+        "{} has no {file}; give the folder of the unpacked data set, which holds yelp_academic_dataset_business.json, _review.json and _user.json{}",
+        path.display(),
+        if found.is_empty() { "; it is empty".to_owned() } else { format!("; it holds {found}") }
+    )]
+    MissingFile {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        file: String,
+        /// The first names it holds.
+        found: String,
+    },
+    /// Too few rows to make three parts of.
+    #[error("{rows} rows can be used, which is too few for training, validation and test by {split}{}", if left_out.is_empty() { String::new() } else { format!("; {left_out}") })]
+    TooFewRows {
+        /// How many rows there are.
+        rows: u64,
+        /// The rule of the split.
+        split: &'static str,
+        /// What was left out, in words.
+        left_out: String,
+    },
     /// A folder that `sentiment prepare` did not write.
     #[error(
         "{} is no prepared folder: it has no {file}; name the folder given to `sentiment prepare --out`",
@@ -66,6 +100,21 @@ pub enum SentimentError {
         /// The file that is missing.
         file: String,
     },
+    /// A generator without businesses, without authors, or with a share outside 0 to 1.
+    #[error(
+        "cannot generate reviews of {businesses} businesses by {users} users with a share of word order of {word_order}; ask for at least one of each and a share from 0 to 1"
+    )]
+    NothingToGenerate {
+        /// Businesses asked for.
+        businesses: u32,
+        /// Authors asked for.
+        users: u32,
+        /// Share of sentences asked for.
+        word_order: f64,
+    },
+    /// A page could not be written.
+    #[error(transparent)]
+    Report(#[from] bestof_report::ReportError),
     /// An input that contains the answer.
     #[error("`{name}` may not be an input: {why}")]
     RefusedFeature {

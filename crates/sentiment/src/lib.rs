@@ -3,9 +3,13 @@
 pub mod dataset;
 mod error;
 pub mod features;
+pub mod generate;
+pub mod lexicon;
 pub mod metrics;
 pub mod predictions;
+pub mod prepare;
 pub mod review;
+pub mod source;
 
 pub use dataset::{Dataset, Example, Part};
 pub use error::SentimentError;

@@ -31,16 +31,16 @@ pub struct Review {
     pub user: String,
     /// What was written.
     pub text: String,
-    /// Stars given, 1 to 5.
+    /// Stars given, 1 to 5; 0 for a review to predict whose stars are not known.
     pub stars: u8,
     /// Seconds since 1970-01-01 in UTC.
-    pub date: i64,
+    pub date: Option<i64>,
     /// Votes of other users; the published files hold some of -1.
-    pub useful: i64,
+    pub useful: Option<i64>,
     /// As `useful`.
-    pub funny: i64,
+    pub funny: Option<i64>,
     /// As `useful`.
-    pub cool: i64,
+    pub cool: Option<i64>,
     /// Facts about the restaurant that do not depend on its ratings.
     pub place: Place,
     /// Facts about the author that do not depend on the ratings given.

@@ -96,23 +96,27 @@ impl Feature {
         })
     }
 
-    /// The value of a numeric feature; `None` where the review does not know it.
+    /// The value of a numeric feature before it is scaled; `None` where the review does not know
+    /// it. Dates are in days. Votes and fans are `ln(1 + n)`, because a few have hundreds, and
+    /// votes below 0 count as 0.
     pub fn value(self, review: &Review) -> Option<f64> {
         const DAY: f64 = 86_400.0;
+        let votes = |count: Option<i64>| count.map(|count| (count.max(0) as f64).ln_1p());
         match self {
-            Self::Useful => Some(review.useful as f64),
-            Self::Funny => Some(review.funny as f64),
-            Self::Cool => Some(review.cool as f64),
-            Self::Date => Some(review.date as f64 / DAY),
+            Self::Useful => votes(review.useful),
+            Self::Funny => votes(review.funny),
+            Self::Cool => votes(review.cool),
+            Self::Date => review.date.map(|date| date as f64 / DAY),
             Self::Categories => None,
             Self::Latitude => review.place.latitude,
             Self::Longitude => review.place.longitude,
             Self::Price => review.place.price.map(f64::from),
             Self::AccountAge => {
-                review.author.since.map(|since| (review.date as f64 - since as f64) / DAY)
+                let (date, since) = (review.date?, review.author.since?);
+                Some((date as f64 - since as f64) / DAY)
             }
             Self::EliteYears => review.author.elite_years.map(f64::from),
-            Self::Fans => review.author.fans.map(|fans| fans as f64),
+            Self::Fans => review.author.fans.map(|fans| (fans as f64).ln_1p()),
         }
     }
 }
@@ -312,7 +316,7 @@ mod tests {
     fn review(useful: i64, price: Option<u8>, categories: &[&str]) -> Review {
         let categories = categories.iter().map(|&name| name.to_owned()).collect();
         Review {
-            useful,
+            useful: Some(useful),
             place: Place { categories, price, ..Place::default() },
             ..Review::default()
         }
@@ -321,9 +325,11 @@ mod tests {
     #[test]
     fn vectors_follow_the_columns() {
         let spec = spec();
-        assert_eq!(spec.meta(&review(10, Some(3), &["pizza"])), [2.0, 1.0, 0.0, 1.0, 0.0]);
-        assert_eq!(spec.meta(&review(2, None, &["thai", "bars"])), [0.0, 0.0, 1.0, 0.0, 0.0]);
-        assert_eq!(spec.meta(&review(-1, None, &["bars"])), [-0.75, 0.0, 0.0, 0.0, 1.0]);
+        // (ln 11 - 2) / 4, and the mean for a missing price.
+        let tenth = ((11.0_f64.ln() - 2.0) / 4.0) as f32;
+        assert_eq!(spec.meta(&review(10, Some(3), &["pizza"])), [tenth, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(spec.meta(&review(0, None, &["thai", "bars"])), [-0.5, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(spec.meta(&review(-1, None, &["bars"])), [-0.5, 0.0, 0.0, 0.0, 1.0]);
         assert_eq!(spec.meta(&review(-1, None, &[]))[4], 1.0);
     }
 
