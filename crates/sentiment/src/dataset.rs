@@ -88,4 +88,17 @@ impl Dataset {
     pub fn sentiment(&self) -> Vec<f32> {
         self.examples.iter().map(|example| example.sentiment).collect()
     }
+
+    /// Rows of each restaurant, by its number.
+    pub fn training_counts(&self) -> Vec<u64> {
+        let mut counts = Vec::new();
+        for example in &self.examples {
+            let business = example.business as usize;
+            if counts.len() <= business {
+                counts.resize(business + 1, 0);
+            }
+            counts[business] += 1;
+        }
+        counts
+    }
 }

@@ -112,6 +112,77 @@ pub enum SentimentError {
         /// Share of sentences asked for.
         word_order: f64,
     },
+    /// A name that no kind of model has.
+    #[error("no model is called `{name}`; known are {known}")]
+    UnknownModel {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A kind that is asked of the classical models and is none.
+    #[error(
+        "`{kind}` is no classical model; it is trained and opened by the neural part of this crate"
+    )]
+    NotClassical {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// A folder that `sentiment train` did not write.
+    #[error("{} is no model of reviews: it has no sentiment.json; name the folder given to `sentiment train --out`", path.display())]
+    NotAModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A library could not fit a model.
+    #[error("the {what} could not be fitted: {message}")]
+    Fit {
+        /// Which model.
+        what: &'static str,
+        /// The library's words.
+        message: String,
+    },
+    /// A saved model that contradicts itself.
+    #[error("the {what} of the saved model is damaged; train it again")]
+    DamagedModel {
+        /// Which part.
+        what: &'static str,
+    },
+    /// Rows of another width than the model's.
+    #[error(
+        "a row has {found} columns, and the model takes {expected}; prepare the rows with the model's own features.json"
+    )]
+    Width {
+        /// Columns of the row.
+        found: usize,
+        /// Columns of the model.
+        expected: usize,
+    },
+    /// Rows that would need too much memory.
+    #[error(
+        "{rows} rows of {width} columns are more than the {largest} numbers that are held at once; lower --terms, or prepare fewer rows with --limit"
+    )]
+    TooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        width: usize,
+        /// Most numbers.
+        largest: usize,
+    },
+    /// Nothing to fit a model to.
+    #[error(
+        "there are no rows with columns to fit a model to; check the prepared folder, or choose other inputs"
+    )]
+    NoRows,
+    /// A class number beyond the classes.
+    #[error("a row has class {found}, and there are {classes} classes from 0")]
+    Class {
+        /// The number.
+        found: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
     /// A page could not be written.
     #[error(transparent)]
     Report(#[from] bestof_report::ReportError),

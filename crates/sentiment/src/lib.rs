@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod classical;
 pub mod dataset;
 mod error;
 pub mod features;
 pub mod generate;
 pub mod lexicon;
 pub mod metrics;
+pub mod model;
 pub mod predictions;
 pub mod prepare;
 pub mod review;
@@ -14,5 +16,6 @@ pub mod source;
 pub use dataset::{Dataset, Example, Part};
 pub use error::SentimentError;
 pub use features::FeatureSpec;
+pub use model::{ModelCard, ModelKind, Predictor};
 pub use predictions::Predictions;
 pub use review::Review;
