@@ -13,6 +13,7 @@ mod quickstart;
 mod report;
 mod rope;
 mod score;
+mod sentiment;
 mod tokenize;
 mod train;
 
@@ -36,6 +37,7 @@ pub(crate) enum Verb {
     Sft(train::Sft),
     Prefer(train::Prefer),
     Evaluate(evaluate::Evaluate),
+    Sentiment(sentiment::Sentiment),
     Parity(parity::Parity),
     Report(report::ReportVerb),
 }
@@ -58,6 +60,7 @@ impl Verb {
             Self::Sft(verb) => verb.run(),
             Self::Prefer(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
+            Self::Sentiment(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
             Self::Report(verb) => verb.run(),
         }

@@ -1,6 +1,7 @@
 //! Models that see a review as one row of numbers: meta features, TF-IDF weights, or both.
 //!
-//! Libraries fit them (smartcore; the multi-layer perceptron is ours). What is kept is a small
+//! smartcore fits trees, neighbours, support vectors and boosting; logistic regression and the
+//! multi-layer perceptron are ours, because rows of TF-IDF weights are nearly all zeros. What is kept is a small
 //! form of our own for each, checked when it is read, so that a damaged model file is an error and
 //! a newer library cannot change what a saved model says.
 

@@ -112,6 +112,14 @@ pub enum SentimentError {
         /// Share of sentences asked for.
         word_order: f64,
     },
+    /// A model and rows of two preparations.
+    #[error(
+        "{model} was trained on another preparation of the data: its columns or scalers differ; evaluate it on the folder it was trained on"
+    )]
+    OtherFeatures {
+        /// The model.
+        model: String,
+    },
     /// A name that no kind of model has.
     #[error("no model is called `{name}`; known are {known}")]
     UnknownModel {

@@ -3,11 +3,13 @@
 pub mod classical;
 pub mod dataset;
 mod error;
+pub mod evaluation;
 pub mod features;
 pub mod generate;
 pub mod lexicon;
 pub mod metrics;
 pub mod model;
+pub mod predict;
 pub mod predictions;
 pub mod prepare;
 pub mod review;
