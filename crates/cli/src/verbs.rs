@@ -15,6 +15,7 @@ mod report;
 mod reproduce;
 mod rope;
 mod score;
+mod sentiment;
 mod tokenize;
 mod train;
 
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Prefer(train::Prefer),
     Reinforce(train::Reinforce),
     Evaluate(evaluate::Evaluate),
+    Sentiment(sentiment::Sentiment),
     Parity(parity::Parity),
     Reproduce(reproduce::Reproduce),
     Report(report::ReportVerb),
@@ -65,6 +67,7 @@ impl Verb {
             Self::Prefer(verb) => verb.run(),
             Self::Reinforce(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
+            Self::Sentiment(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
             Self::Reproduce(verb) => verb.run(),
             Self::Report(verb) => verb.run(),

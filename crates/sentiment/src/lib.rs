@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+pub mod classical;
+pub mod dataset;
+mod error;
+pub mod evaluation;
+pub mod features;
+pub mod generate;
+pub mod lexicon;
+pub mod metrics;
+pub mod model;
+pub mod predict;
+pub mod predictions;
+pub mod prepare;
+pub mod review;
+pub mod source;
+
+pub use dataset::{Dataset, Example, Part};
+pub use error::SentimentError;
+pub use features::FeatureSpec;
+pub use model::{ModelCard, ModelKind, Predictor};
+pub use predictions::Predictions;
+pub use review::Review;

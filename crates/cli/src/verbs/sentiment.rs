@@ -1,0 +1,51 @@
+//! `sentiment`: the Yelp system, one file an action.
+
+mod evaluate;
+mod generate;
+mod predict;
+mod prepare;
+mod train;
+
+use std::path::Path;
+
+use anyhow::Result;
+use bestof_sentiment::model::{Predictor, open_classical};
+
+/// Learn what reviews say from their text and what is known beside it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example, from made-up reviews to answers:\n  \
+    cargo xtask sentiment generate --reviews 4000 --out data/made-up\n  \
+    cargo xtask sentiment prepare --data data/made-up --out data/prepared\n  \
+    cargo xtask sentiment train --model logistic --data data/prepared --out runs/logistic\n  \
+    cargo xtask sentiment evaluate --data data/prepared --model runs/logistic\n  \
+    cargo xtask sentiment predict --model runs/logistic --input reviews.jsonl")]
+pub(crate) struct Sentiment {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Generate(generate::Generate),
+    Prepare(prepare::Prepare),
+    Train(train::Train),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+}
+
+impl Sentiment {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.action {
+            Action::Generate(action) => action.run(),
+            Action::Prepare(action) => action.run(),
+            Action::Train(action) => action.run(),
+            Action::Evaluate(action) => action.run(),
+            Action::Predict(action) => action.run(),
+        }
+    }
+}
+
+/// Opens a model folder of any kind; its `sentiment.json` says which.
+fn open(folder: &Path) -> Result<Box<dyn Predictor>> {
+    Ok(open_classical(folder)?)
+}

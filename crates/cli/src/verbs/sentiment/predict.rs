@@ -1,0 +1,78 @@
+//! `sentiment predict`: answers to reviews, row by row.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use bestof_sentiment::predict::{PredictOptions, predict_file};
+
+use crate::console;
+
+/// Answer reviews: labels, probabilities and sentiment score, one JSON object a row
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  echo '{\"text\": \"Superb noodles, kind staff.\"}' > reviews.jsonl\n  \
+    cargo xtask sentiment predict --model runs/logistic --input reviews.jsonl"
+)]
+pub(super) struct Predict {
+    /// A folder of `sentiment train`
+    #[arg(long)]
+    model: PathBuf,
+    /// JSON lines with `text`, or CSV with a column `text` when the name ends in .csv
+    #[arg(long)]
+    input: PathBuf,
+    /// The file to write instead of stdout
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Rows that are asked at once
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Leave out longer reviews
+    #[arg(long, default_value_t = 20_000)]
+    max_characters: usize,
+    /// Accepted for consistency: answers are JSON lines in any case
+    #[arg(long)]
+    json: bool,
+}
+
+impl Predict {
+    pub(super) fn run(self) -> Result<()> {
+        let model = super::open(&self.model)?;
+        let options = PredictOptions { batch: self.batch, max_characters: self.max_characters };
+        let mut file = match &self.out {
+            None => None,
+            Some(path) => {
+                let file = File::create(path)
+                    .with_context(|| format!("could not create {}", path.display()))?;
+                Some(BufWriter::new(file))
+            }
+        };
+        let bar = console::Bytes::new("predicting");
+        let told = predict_file::<anyhow::Error>(
+            &*model,
+            &self.input,
+            &options,
+            &mut |done, total| bar.at(done, total),
+            |row| match &mut file {
+                None => console::json(row),
+                Some(file) => {
+                    serde_json::to_writer(&mut *file, row)?;
+                    file.write_all(b"\n").context("could not write the answers")
+                }
+            },
+        );
+        bar.done();
+        let told = told?;
+        if let Some(mut file) = file {
+            file.flush().context("could not write the answers")?;
+        }
+        if !told.left_out.is_empty() {
+            console::note(&format!("{}: {}", self.input.display(), told.left_out));
+        }
+        if told.rows == 0 {
+            bail!("no row of {} could be used", self.input.display());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! `sentiment` from made-up reviews to answers, and what it says when something is wrong.
+
+mod support;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use support::{Done, bestof, has_keys, text, words, write};
+use tempfile::TempDir;
+
+/// Generated reviews with a prepared folder and a trained model.
+struct World {
+    dir: TempDir,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let world = World { dir: tempfile::tempdir().unwrap() };
+    let (data, prepared, model) = (world.path("data"), world.path("prepared"), world.path("model"));
+    let made = run(&format!("generate --reviews 900 --seed 3 --out {data} --json")).json();
+    has_keys(&made, &["files", "stars", "of_restaurants"]);
+    let told = run(&format!("prepare --data {data} --out {prepared} --json")).json();
+    assert_eq!(told["kept"], made["of_restaurants"]);
+    assert_eq!(
+        told["left_out"]["yelp_academic_dataset_review.json"]["counts"],
+        serde_json::json!({})
+    );
+    let trained =
+        run(&format!("train --model logistic --terms 200 --data {prepared} --out {model} --json"));
+    has_keys(
+        &trained.json(),
+        &["out", "model", "inputs", "width", "trained_on", "available", "validation"],
+    );
+    world
+});
+
+impl World {
+    fn path(&self, name: &str) -> String {
+        text(&self.dir.path().join(name))
+    }
+}
+
+fn run(line: &str) -> Done {
+    bestof(words(&format!("sentiment {line}")))
+}
+
+#[test]
+fn models_are_judged_side_by_side() {
+    let (prepared, model, tree) = (WORLD.path("prepared"), WORLD.path("model"), WORLD.path("tree"));
+    run(&format!(
+        "train --model decision-tree --inputs meta --max-rows 100 --data {prepared} --out {tree} --json"
+    ))
+    .json();
+    let page = WORLD.path("models.html");
+    let judged = run(&format!(
+        "evaluate --data {prepared} --model {model} --model {tree} --resamples 50 --report {page} --json"
+    ))
+    .lines();
+    assert_eq!(judged.len(), 2);
+    has_keys(&judged[0], &["part", "n", "model"]);
+    let scores = |row: &Value| row["model"]["scores"]["positive"].clone();
+    let (first, second) = (scores(&judged[0]), scores(&judged[1]));
+    assert_eq!(first["n"], judged[0]["n"]);
+    assert_eq!(first["majority"], second["majority"]);
+    assert!(first["accuracy"]["value"].as_f64() > first["majority"].as_f64());
+    let interval = &first["macro_f1"];
+    assert!(interval["low"].as_f64() < interval["high"].as_f64());
+    assert_eq!(judged[1]["model"]["trained_on"], 100);
+    assert!(std::fs::read_to_string(page).unwrap().contains("All models"));
+    let shown = run(&format!("evaluate --data {prepared} --model {model} --resamples 20"));
+    assert!(shown.code == 0 && shown.stdout.contains("majority"), "{}", shown.stdout);
+}
+
+#[test]
+fn answers_come_in_order_and_bad_rows_are_counted() {
+    let input = write(
+        WORLD.dir.path(),
+        "reviews.jsonl",
+        "{\"text\": \"Superb ramen, lovely staff.\", \"id\": \"a\"}\nnot json\n{\"text\": \"\"}\n{\"text\": \"Dreadful.\"}\n",
+    );
+    let done = run(&format!("predict --model {} --input {input} --json", WORLD.path("model")));
+    let rows = done.lines();
+    assert_eq!(rows.iter().map(|row| row["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 4]);
+    let keys = ["line", "id", "stars", "star_probabilities", "positive", "positive_probability"];
+    has_keys(&rows[0], &keys);
+    assert!(rows[0]["positive_probability"].as_f64() > rows[1]["positive_probability"].as_f64());
+    for part in ["2 rows left out", "1 malformed", "1 empty text", "line 2", "line 3"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
+    let empty = write(WORLD.dir.path(), "empty.jsonl", "\n");
+    run(&format!("predict --model {} --input {empty}", WORLD.path("model")))
+        .refuses(1, &["no row", "empty.jsonl"]);
+}
+
+#[test]
+fn inputs_that_contain_the_answer_are_refused() {
+    let line = |features: &str| {
+        format!(
+            "prepare --data {} --out {} --features {features}",
+            WORLD.path("data"),
+            WORLD.path("no")
+        )
+    };
+    run(&line("useful,business_stars")).refuses(2, &["business_stars", "mean of its reviews"]);
+    run(&line("average_stars")).refuses(2, &["average_stars", "mean"]);
+    run(&line("usefulness")).refuses(2, &["usefulness", "useful, funny, cool"]);
+}
+
+#[test]
+fn wrong_folders_files_and_names_say_how_to_mend_them() {
+    let (prepared, model, data) = (WORLD.path("prepared"), WORLD.path("model"), WORLD.path("data"));
+    let out = WORLD.path("out");
+    run(&format!("train --model bayes --data {prepared} --out {out}"))
+        .refuses(2, &["bayes", "gradient-boosting", "bert-mt-joint"]);
+    run(&format!("train --model knn --data {data} --out {out}"))
+        .refuses(1, &["no prepared folder", "train.parquet"]);
+    run(&format!("evaluate --data {prepared} --model {data}")).refuses(1, &["sentiment.json"]);
+    run(&format!("prepare --data {model} --out {out}"))
+        .refuses(1, &["business.json", "features.json"]);
+    let csv = write(WORLD.dir.path(), "other.csv", "id,review,rating\n1,Good,5\n");
+    run(&format!("prepare --csv {csv} --out {out}")).refuses(1, &["`text`", "id, review, rating"]);
+    run(&format!("predict --model {model} --input {csv}"))
+        .refuses(1, &["`text`", "id, review, rating"]);
+    run(&format!("generate --users 0 --out {out}")).refuses(2, &["0 users"]);
+    run(&format!("prepare --out {out}")).refuses_usage();
+}
+
+#[test]
+fn another_preparation_is_no_test_for_a_model() {
+    let other = WORLD.path("other");
+    run(&format!("prepare --data {} --seed 9 --out {other} --json", WORLD.path("data"))).json();
+    run(&format!("evaluate --data {other} --model {}", WORLD.path("model")))
+        .refuses(1, &["another preparation"]);
+}
+
+#[test]
+fn every_action_has_help_with_an_example() {
+    for action in ["", "generate", "prepare", "train", "evaluate", "predict"] {
+        let help = run(&format!("{action} --help"));
+        assert_eq!(help.code, 0);
+        assert!(help.stdout.contains("cargo xtask sentiment"), "{action}: {}", help.stdout);
+    }
+    assert!(Path::new(&WORLD.path("prepared")).join("summary.html").is_file());
+}
+
+trait Refusal {
+    fn refuses_usage(&self);
+}
+
+impl Refusal for Done {
+    /// Refused by the command line's own parser.
+    fn refuses_usage(&self) {
+        assert_eq!((self.code, self.stdout.as_str()), (2, ""), "{}", self.stderr);
+    }
+}

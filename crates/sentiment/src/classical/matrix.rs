@@ -1,0 +1,87 @@
+//! Dense rows of numbers.
+
+use smartcore::linalg::basic::matrix::DenseMatrix;
+
+use crate::error::SentimentError;
+
+/// Largest matrix that is made, in numbers: 4 GiB of them.
+const LARGEST: usize = 1 << 30;
+
+/// Rows of equal width.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    /// A matrix of zeros.
+    ///
+    /// # Errors
+    /// [`SentimentError::TooLarge`] beyond 4 GiB.
+    pub fn zeros(rows: usize, width: usize) -> Result<Self, SentimentError> {
+        match rows.checked_mul(width) {
+            Some(count) if count <= LARGEST => Ok(Self { width, values: vec![0.0; count] }),
+            _ => Err(SentimentError::TooLarge { rows, width, largest: LARGEST }),
+        }
+    }
+
+    /// A matrix of `rows`, which have equal widths.
+    pub fn from_rows(rows: &[Vec<f32>]) -> Result<Self, SentimentError> {
+        let width = rows.first().map_or(0, Vec::len);
+        let mut made = Self::zeros(rows.len(), width)?;
+        for (index, row) in rows.iter().enumerate() {
+            if row.len() != width {
+                return Err(SentimentError::Width { found: row.len(), expected: width });
+            }
+            made.row_mut(index).copy_from_slice(row);
+        }
+        Ok(made)
+    }
+
+    /// Number of rows; 0 for rows without columns.
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// One row.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.width..(index + 1) * self.width]
+    }
+
+    /// One row, to be written.
+    pub fn row_mut(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.width..(index + 1) * self.width]
+    }
+
+    /// The rows of these indices, in their order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let values = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
+        Self { width: self.width, values }
+    }
+
+    /// Every number, row after row.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same rows for the library, in double precision.
+    pub(super) fn to_library(&self) -> Result<DenseMatrix<f64>, SentimentError> {
+        let values = self.values.iter().copied().map(f64::from).collect();
+        DenseMatrix::new(self.rows(), self.width, values, false).map_err(super::library("matrix"))
+    }
+
+    /// Refuses rows of another width.
+    pub(super) fn expect_width(&self, expected: usize) -> Result<(), SentimentError> {
+        if self.width == expected || self.values.is_empty() {
+            Ok(())
+        } else {
+            Err(SentimentError::Width { found: self.width, expected })
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A support vector machine with the radial kernel, one against the rest.
+
+use serde::{Deserialize, Serialize};
+use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::svm::Kernels;
+use smartcore::svm::svc::{SVC, SVCParameters};
+
+use super::{Classifier, Matrix, damaged, library};
+use crate::error::SentimentError;
+
+/// Cost of a row on the wrong side.
+const C: f64 = 1.0;
+
+/// Passes of the solver over the rows.
+const EPOCHS: usize = 5;
+
+/// A machine for each class (one for two classes), each with its support vectors.
+///
+/// The kernel is `exp(-gamma |x - y|^2)` with `gamma = 1 / (width variance)`. A machine's decision
+/// `d` becomes a probability by `1 / (1 + exp(-(a d + b)))`, with `a` and `b` fitted to the
+/// training decisions (Platt 1999), and several machines' probabilities are scaled to a sum of 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SupportVectors {
+    gamma: f64,
+    machines: Vec<Machine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Machine {
+    vectors: Vec<Vec<f32>>,
+    weights: Vec<f64>,
+    bias: f64,
+    slope: f64,
+    offset: f64,
+}
+
+/// The parts of a fitted machine, as the library writes them.
+#[derive(Deserialize)]
+struct Written {
+    instances: Vec<Vec<f64>>,
+    w: Vec<f64>,
+    b: f64,
+}
+
+impl Machine {
+    fn decision(&self, row: &[f32], gamma: f64) -> f64 {
+        let mut sum = self.bias;
+        for (vector, weight) in self.vectors.iter().zip(&self.weights) {
+            let apart: f32 = vector.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
+            sum += weight * (-gamma * f64::from(apart)).exp();
+        }
+        sum
+    }
+
+    fn probability(&self, row: &[f32], gamma: f64) -> f64 {
+        logistic(self.slope * self.decision(row, gamma) + self.offset)
+    }
+}
+
+fn logistic(score: f64) -> f64 {
+    1.0 / (1.0 + (-score).exp())
+}
+
+impl Classifier for SupportVectors {
+    /// The solver's work grows with the square of the rows.
+    const MAX_ROWS: Option<usize> = Some(4000);
+
+    fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
+        let rows = x.to_library()?;
+        let gamma = gamma(x);
+        let targets = if classes == 2 { 1..2 } else { 0..classes as u8 };
+        let machine = |class: u8| {
+            let labels: Vec<i32> = y.iter().map(|&label| i32::from(label == class)).collect();
+            let parameters = SVCParameters::default()
+                .with_c(C)
+                .with_epoch(EPOCHS)
+                .with_seed(Some(seed))
+                .with_kernel(Kernels::rbf().with_gamma(gamma));
+            let fitted: SVC<'_, f64, i32, DenseMatrix<f64>, Vec<i32>> =
+                SVC::fit(&rows, &labels, &parameters).map_err(library("support vector machine"))?;
+            let written = serde_json::to_value(&fitted).and_then(serde_json::from_value::<Written>);
+            let Written { instances, w, b } =
+                written.map_err(|_| damaged("support vector machine"))?;
+            let single = |vector: Vec<f64>| vector.into_iter().map(|v| v as f32).collect();
+            let vectors = instances.into_iter().map(single).collect();
+            let mut made = Machine { vectors, weights: w, bias: b, slope: 1.0, offset: 0.0 };
+            let decisions: Vec<f64> =
+                (0..x.rows()).map(|row| made.decision(x.row(row), gamma)).collect();
+            let wanted: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+            (made.slope, made.offset) = platt(&decisions, &wanted);
+            Ok(made)
+        };
+        let machines = targets.map(machine).collect::<Result<_, SentimentError>>()?;
+        Ok(Self { gamma, machines })
+    }
+
+    fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
+        let one = |row: usize| {
+            let row = x.row(row);
+            if let [machine] = self.machines.as_slice() {
+                let p = machine.probability(row, self.gamma) as f32;
+                return vec![1.0 - p, p];
+            }
+            let own: Vec<f64> = self
+                .machines
+                .iter()
+                .map(|machine| machine.probability(row, self.gamma).max(1e-9))
+                .collect();
+            let sum: f64 = own.iter().sum();
+            own.into_iter().map(|p| (p / sum) as f32).collect()
+        };
+        Ok((0..x.rows()).map(one).collect())
+    }
+
+    fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
+        let machines = if classes == 2 { 1 } else { classes };
+        let sound = self.machines.len() == machines
+            && self.machines.iter().all(|machine| {
+                machine.vectors.len() == machine.weights.len()
+                    && machine.vectors.iter().all(|vector| vector.len() == width)
+            });
+        if sound { Ok(()) } else { Err(damaged("support vector machine")) }
+    }
+}
+
+/// scikit-learn's `gamma="scale"`: `1 / (width variance)` over all numbers of the rows.
+fn gamma(x: &Matrix) -> f64 {
+    let values = x.values();
+    let n = (values.len() as f64).max(1.0);
+    let mean = values.iter().copied().map(f64::from).sum::<f64>() / n;
+    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+    1.0 / (x.width() as f64 * if variance > 0.0 { variance } else { 1.0 })
+}
+
+/// Slope and offset of the logistic curve through decisions, by Newton's method on the log-loss
+/// with a small penalty on both.
+fn platt(decisions: &[f64], positive: &[bool]) -> (f64, f64) {
+    const PENALTY: f64 = 1e-3;
+    let (mut slope, mut offset) = (1.0, 0.0);
+    for _ in 0..50 {
+        let (mut g, mut h) = ([PENALTY * slope, PENALTY * offset], [PENALTY, 0.0, PENALTY]);
+        for (&decision, &positive) in decisions.iter().zip(positive) {
+            let p = logistic(slope * decision + offset);
+            let (apart, curve) = (p - f64::from(u8::from(positive)), p * (1.0 - p));
+            g = [g[0] + apart * decision, g[1] + apart];
+            h = [h[0] + curve * decision * decision, h[1] + curve * decision, h[2] + curve];
+        }
+        let determinant = h[0] * h[2] - h[1] * h[1];
+        if determinant <= 1e-12 {
+            break;
+        }
+        let step =
+            [(h[2] * g[0] - h[1] * g[1]) / determinant, (h[0] * g[1] - h[1] * g[0]) / determinant];
+        // A step cannot run away from nearly separable decisions.
+        let length = step[0].hypot(step[1]).max(1.0);
+        slope -= step[0] / length;
+        offset -= step[1] / length;
+        if step[0].abs() + step[1].abs() < 1e-9 {
+            break;
+        }
+    }
+    (slope, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curve_meets_the_shares_at_two_points() {
+        // At -1, one of four is positive; at 1, three of four: slope ln 3 and offset 0.
+        let decisions = [-1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0];
+        let positive = [true, false, false, false, true, true, true, false];
+        let (slope, offset) = platt(&decisions, &positive);
+        assert!((slope - 3.0_f64.ln()).abs() < 0.01 && offset.abs() < 0.01, "{slope} {offset}");
+        let (slope, _) = platt(&[-2.0, 2.0], &[false, true]);
+        assert!(slope.is_finite() && slope > 0.0);
+    }
+
+    #[test]
+    fn gamma_of_scikit_learn() {
+        // Values 0, 2, 4, 2: variance 2, width 2.
+        let x = Matrix::from_rows(&[vec![0.0, 2.0], vec![4.0, 2.0]]).unwrap();
+        assert!((gamma(&x) - 0.25).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,60 @@
+//! How far a preparation is.
+
+use std::time::{Duration, Instant};
+
+/// Rows between two reports.
+const EVERY: u64 = 4096;
+
+/// How far a preparation is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrepareProgress {
+    /// What is being done: `businesses`, `reviews`, `users` or `writing`.
+    pub stage: &'static str,
+    /// Bytes read of the stage's file, or rows written.
+    pub done: u64,
+    /// Bytes of the file, or rows to write.
+    pub total: u64,
+    /// Rows kept so far.
+    pub kept: u64,
+    /// Time the stage still needs at its present pace, once there is a pace.
+    pub time_left: Option<Duration>,
+}
+
+/// Measures the pace of the stages and passes reports on.
+pub(super) struct Clock<'a> {
+    listener: &'a mut dyn FnMut(&PrepareProgress),
+    stage: &'static str,
+    total: u64,
+    started: Instant,
+    calls: u64,
+}
+
+impl<'a> Clock<'a> {
+    pub(super) fn new(listener: &'a mut dyn FnMut(&PrepareProgress)) -> Self {
+        Self { listener, stage: "", total: 0, started: Instant::now(), calls: 0 }
+    }
+
+    pub(super) fn stage(&mut self, stage: &'static str, total: u64) {
+        (self.stage, self.total, self.calls) = (stage, total, 0);
+        self.started = Instant::now();
+        self.report(0, 0);
+    }
+
+    /// Called for each row; reports now and then, and at the end.
+    pub(super) fn at(&mut self, done: u64, kept: u64) {
+        self.calls += 1;
+        if self.calls.is_multiple_of(EVERY) || done >= self.total {
+            self.report(done, kept);
+        }
+    }
+
+    fn report(&mut self, done: u64, kept: u64) {
+        let spent = self.started.elapsed().as_secs_f64();
+        let left = self.total.saturating_sub(done) as f64;
+        let time_left = (done > 0 && spent > 0.0)
+            .then(|| Duration::try_from_secs_f64(left / done as f64 * spent).ok())
+            .flatten();
+        let (stage, total) = (self.stage, self.total);
+        (self.listener)(&PrepareProgress { stage, done, total, kept, time_left });
+    }
+}

@@ -1,0 +1,219 @@
+//! What a preparation found, as JSON and as a page.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::collect::Collected;
+use super::{PrepareOptions, page};
+use crate::dataset::{Example, Part, Restaurant};
+use crate::error::SentimentError;
+use crate::features::{Feature, FeatureSpec, SplitRule};
+use crate::source::LeftOut;
+
+/// Name of the summary in a prepared folder.
+pub const SUMMARY_FILE: &str = "summary.json";
+
+/// Name of the summary page in a prepared folder.
+pub const SUMMARY_PAGE: &str = "summary.html";
+
+/// Widths of the bins of the text histograms, in words.
+const WORDS: u64 = 10;
+
+/// Class balance of one part.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PartSummary {
+    /// Rows.
+    pub rows: u64,
+    /// Rows of one to five stars.
+    pub stars: [u64; 5],
+    /// Rows of four and five stars.
+    pub positive: u64,
+    /// Restaurants with rows in this part.
+    pub restaurants: u64,
+    /// Those of them without a training row.
+    pub unseen_restaurants: u64,
+    /// Accuracy of always saying the commonest of the two labels.
+    pub majority_positive: f64,
+    /// Accuracy of always saying the commonest number of stars.
+    pub majority_stars: f64,
+}
+
+/// What a preparation found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Usable reviews of restaurants that were met; more than the kept ones when sampled.
+    pub usable: u64,
+    /// Rows kept.
+    pub kept: u64,
+    /// Reviews of businesses that are no restaurants, or of another city.
+    pub elsewhere: u64,
+    /// Restaurants with kept reviews.
+    pub restaurants: u64,
+    /// Kept reviews whose author is not in the author file; `None` when that was not read.
+    pub unknown_users: Option<u64>,
+    /// Lines of the first of them.
+    pub unknown_user_lines: Vec<u64>,
+    /// Votes below zero, which count as zero.
+    pub negative_votes: u64,
+    /// What was left out, by file.
+    pub left_out: BTreeMap<String, LeftOut>,
+    /// Training, validation and test.
+    pub parts: BTreeMap<String, PartSummary>,
+    /// How rows were dealt out.
+    pub split: SplitRule,
+    /// Seed of the split.
+    pub seed: u64,
+    /// Length of the feature vector.
+    pub width: usize,
+    /// Features that no training row knows and that are therefore no columns.
+    pub unavailable: Vec<Feature>,
+    /// Correlation of the lexicon's score with the stars (the paper's data: 0.526).
+    pub sentiment_stars_correlation: f64,
+    /// Mean score of the reviews of one to five stars.
+    pub sentiment_by_stars: [f64; 5],
+    /// Words of a review, in bins of ten, to number of reviews.
+    pub words: BTreeMap<u64, u64>,
+    /// Reviews of a restaurant to number of restaurants.
+    pub reviews_of_a_restaurant: BTreeMap<u64, u64>,
+    #[serde(skip)]
+    moments: Moments,
+}
+
+/// Sums for the correlation of score and stars.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Moments {
+    n: f64,
+    score: f64,
+    stars: f64,
+    score_score: f64,
+    stars_stars: f64,
+    score_stars: f64,
+}
+
+impl Moments {
+    fn add(&mut self, score: f64, stars: f64) {
+        self.n += 1.0;
+        self.score += score;
+        self.stars += stars;
+        self.score_score += score * score;
+        self.stars_stars += stars * stars;
+        self.score_stars += score * stars;
+    }
+
+    fn correlation(&self) -> f64 {
+        let joint = self.n * self.score_stars - self.score * self.stars;
+        let score = self.n * self.score_score - self.score * self.score;
+        let stars = self.n * self.stars_stars - self.stars * self.stars;
+        let spread = (score * stars).sqrt();
+        if spread > 0.0 { joint / spread } else { 0.0 }
+    }
+}
+
+impl Summary {
+    pub(super) fn start(
+        options: &PrepareOptions,
+        collected: &Collected,
+        features: &FeatureSpec,
+        unavailable: Vec<Feature>,
+    ) -> Self {
+        let mut texts = BTreeMap::new();
+        for row in &collected.rows {
+            let words = row.text.split_whitespace().count() as u64 / WORDS * WORDS;
+            *texts.entry(words).or_default() += 1;
+        }
+        Self {
+            usable: collected.read,
+            kept: collected.rows.len() as u64,
+            elsewhere: collected.elsewhere,
+            restaurants: collected.restaurants.len() as u64,
+            unknown_users: collected.authors_read.then_some(collected.unknown_users.0),
+            unknown_user_lines: collected.unknown_users.1.clone(),
+            negative_votes: collected.negative_votes,
+            left_out: collected.left_out.clone(),
+            parts: Part::ALL.map(|part| (part.as_str().to_owned(), PartSummary::default())).into(),
+            split: options.split,
+            seed: options.seed,
+            width: features.width(),
+            unavailable,
+            sentiment_stars_correlation: 0.0,
+            sentiment_by_stars: [0.0; 5],
+            words: texts,
+            reviews_of_a_restaurant: BTreeMap::new(),
+            moments: Moments::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, part: Part, example: &Example) {
+        let score = f64::from(example.sentiment_raw);
+        self.moments.add(score, f64::from(example.stars));
+        let star = usize::from(example.stars.clamp(1, 5)) - 1;
+        self.sentiment_by_stars[star] += score;
+        let part = self.parts.entry(part.as_str().to_owned()).or_default();
+        part.rows += 1;
+        part.stars[star] += 1;
+        part.positive += u64::from(example.positive);
+    }
+
+    pub(super) fn finish(&mut self, restaurants: &[Restaurant]) {
+        self.sentiment_stars_correlation = self.moments.correlation();
+        for (star, sum) in self.sentiment_by_stars.iter_mut().enumerate() {
+            let rows: u64 = self.parts.values().map(|part| part.stars[star]).sum();
+            *sum /= (rows as f64).max(1.0);
+        }
+        for (name, part) in &mut self.parts {
+            let rows = |restaurant: &Restaurant| match name.as_str() {
+                "train" => restaurant.train,
+                "validation" => restaurant.validation,
+                _ => restaurant.test,
+            };
+            let here: Vec<&Restaurant> = restaurants.iter().filter(|r| rows(r) > 0).collect();
+            part.restaurants = here.len() as u64;
+            part.unseen_restaurants = here.iter().filter(|r| r.train == 0).count() as u64;
+            let all = (part.rows as f64).max(1.0);
+            part.majority_positive = part.positive.max(part.rows - part.positive) as f64 / all;
+            part.majority_stars = part.stars.iter().copied().max().unwrap_or(0) as f64 / all;
+        }
+        for restaurant in restaurants {
+            let reviews = restaurant.train + restaurant.validation + restaurant.test;
+            *self.reviews_of_a_restaurant.entry(reviews).or_default() += 1;
+        }
+    }
+
+    /// The files with rows left out.
+    pub fn files_with_gaps(&self) -> impl Iterator<Item = (&String, &LeftOut)> {
+        self.left_out.iter().filter(|(_, rows)| !rows.is_empty())
+    }
+
+    /// Writes [`SUMMARY_FILE`] and [`SUMMARY_PAGE`] into `folder`.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), SentimentError> {
+        let path = folder.join(SUMMARY_FILE);
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
+        std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))?;
+        page::page(self).write(&folder.join(SUMMARY_PAGE)).map_err(SentimentError::Report)
+    }
+
+    /// The parts with their names, in the order of a run.
+    pub(super) fn in_order(&self) -> Vec<(&'static str, &PartSummary)> {
+        let part = |part: Part| Some((part.as_str(), self.parts.get(part.as_str())?));
+        Part::ALL.into_iter().filter_map(part).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn correlation_by_hand() {
+        let mut moments = Moments::default();
+        for (score, stars) in [(1.0, 2.0), (2.0, 1.0), (3.0, 4.0), (4.0, 3.0)] {
+            moments.add(score, stars);
+        }
+        // Deviations (-1.5,-.5),(-.5,-1.5),(.5,1.5),(1.5,.5): 3 over 5.
+        assert!((moments.correlation() - 0.6).abs() < 1e-12);
+        assert_eq!(Moments::default().correlation(), 0.0);
+    }
+}

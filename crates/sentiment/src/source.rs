@@ -1,0 +1,17 @@
+//! Reading the data set's files: JSON lines or CSV, row by row, with everything that could not be
+//! used counted and named.
+
+mod bytes;
+mod csv_rows;
+mod fields;
+mod json_rows;
+mod left_out;
+
+pub use csv_rows::CSV_COLUMNS;
+pub use left_out::{LeftOut, Reason, Unused};
+
+pub(crate) use bytes::Opened;
+pub(crate) use csv_rows::CsvRows;
+pub(crate) use fields::RawRow;
+pub(crate) use json_rows::{BusinessLine, FromLine, JsonRows, ReviewLine, UserLine};
+pub(crate) use left_out::Problem;

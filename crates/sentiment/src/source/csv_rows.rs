@@ -1,0 +1,231 @@
+//! CSV in the columns of the common sample of 10,000 reviews.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::bytes::Opened;
+use super::fields::{self, RawRow, categories_of};
+use super::left_out::{Problem, Reason};
+use crate::error::SentimentError;
+use crate::review::Place;
+
+/// Columns that are read; `text` must be there, and `stars` too unless rows are to be predicted.
+pub const CSV_COLUMNS: [&str; 12] = [
+    "business_id",
+    "date",
+    "review_id",
+    "stars",
+    "text",
+    "user_id",
+    "cool",
+    "useful",
+    "funny",
+    "categories",
+    "latitude",
+    "longitude",
+];
+
+/// Longest record in bytes; beyond it a quotation mark was most likely left open.
+const LONGEST_RECORD: u64 = 1 << 20;
+
+/// Records of a CSV file, each with its line.
+pub(crate) struct CsvRows {
+    reader: csv::Reader<Bounded>,
+    record: csv::ByteRecord,
+    since: Rc<Cell<u64>>,
+    columns: [Option<usize>; CSV_COLUMNS.len()],
+    width: usize,
+    failure: Option<io::Error>,
+}
+
+impl CsvRows {
+    /// Reads the header, which must name the columns `needed`.
+    pub(crate) fn new(
+        source: Opened,
+        path: &Path,
+        needed: &[&str],
+    ) -> Result<Self, SentimentError> {
+        let since = Rc::new(Cell::new(0));
+        let bounded = Bounded { source, since: Rc::clone(&since) };
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bounded);
+        let failed = |error: csv::Error| SentimentError::io("read", path)(error.into());
+        let header = reader.byte_headers().map_err(failed)?.clone();
+        since.set(0);
+        let name = |bytes: &[u8]| {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            String::from_utf8_lossy(bytes).trim().to_lowercase()
+        };
+        let found: Vec<String> = header.iter().map(name).collect();
+        let place = |wanted: &str| found.iter().position(|name| name == wanted);
+        for column in needed {
+            if place(column).is_none() {
+                return Err(SentimentError::MissingColumn {
+                    path: path.to_owned(),
+                    column: (*column).to_owned(),
+                    found: if found.is_empty() { "none".to_owned() } else { found.join(", ") },
+                });
+            }
+        }
+        Ok(Self {
+            columns: CSV_COLUMNS.map(place),
+            width: header.len(),
+            reader,
+            record: csv::ByteRecord::new(),
+            since,
+            failure: None,
+        })
+    }
+
+    /// The read error that ended the rows early, if one did.
+    pub(crate) fn io_error(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn row(&self) -> Result<RawRow, Problem> {
+        if self.record.len() != self.width {
+            let message = format!(
+                "the record has {} fields, and the header {}; is a quotation mark missing?",
+                self.record.len(),
+                self.width
+            );
+            return Err(Problem::new(Reason::Malformed, message));
+        }
+        let text = |column: &str| -> Result<Option<&str>, Problem> {
+            let place = CSV_COLUMNS.iter().position(|name| *name == column);
+            let Some(bytes) = place.and_then(|i| self.columns[i]).and_then(|i| self.record.get(i))
+            else {
+                return Ok(None);
+            };
+            let text = std::str::from_utf8(bytes).map_err(|error| {
+                let byte = error.valid_up_to() + 1;
+                let message = format!(
+                    "column `{column}`: byte {byte} is not valid UTF-8; save the file as UTF-8"
+                );
+                Problem::new(Reason::Encoding, message)
+            })?;
+            Ok(Some(text).filter(|text| !text.is_empty()))
+        };
+        let owned = |column| Ok::<_, Problem>(text(column)?.unwrap_or_default().to_owned());
+        let number = |column: &str| match text(column)? {
+            None => Ok(None),
+            Some(found) => {
+                let number = found.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+                let wrong = || {
+                    Problem::new(Reason::WrongType, format!("column `{column}`: expected a number"))
+                };
+                number.map(Some).ok_or_else(wrong)
+            }
+        };
+        let whole = |column| Ok::<_, Problem>(number(column)?.map(|number| number as i64));
+        Ok(RawRow {
+            id: owned("review_id")?,
+            business: owned("business_id")?,
+            user: owned("user_id")?,
+            text: owned("text")?,
+            stars: number("stars")?.map(fields::stars_of).transpose()?,
+            date: text("date")?.map(fields::date_field).transpose()?,
+            useful: whole("useful")?,
+            funny: whole("funny")?,
+            cool: whole("cool")?,
+            place: Place {
+                categories: text("categories")?.map(categories_of).unwrap_or_default(),
+                latitude: number("latitude")?,
+                longitude: number("longitude")?,
+                price: None,
+            },
+        })
+    }
+}
+
+impl Iterator for CsvRows {
+    /// Line from 1, with the row or what is wrong with it.
+    type Item = (u64, Result<RawRow, Problem>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.reader.read_byte_record(&mut self.record);
+        self.since.set(0);
+        match read {
+            Ok(false) => None,
+            Ok(true) => {
+                let line = self.record.position().map_or(0, csv::Position::line);
+                Some((line, self.row()))
+            }
+            Err(error) => {
+                self.failure = Some(error.into());
+                None
+            }
+        }
+    }
+}
+
+/// A source that fails when a record swallows more than [`LONGEST_RECORD`].
+struct Bounded {
+    source: Opened,
+    since: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.since.get() > LONGEST_RECORD {
+            let message = format!(
+                "a record has more than {LONGEST_RECORD} bytes; is a quotation mark left open?"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let count = self.source.read(out)?;
+        self.since.set(self.since.get() + count as u64);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(bytes: &[u8]) -> Result<CsvRows, SentimentError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("yelp.csv");
+        std::fs::write(&path, bytes).unwrap();
+        CsvRows::new(Opened::open(&path).unwrap(), &path, &["text", "stars"])
+    }
+
+    #[test]
+    fn the_samples_columns_in_any_order() {
+        let text = "business_id,date,review_id,stars,text,type,user_id,cool,useful,funny\n\
+            b1,2011-01-26,r1,5,\"Good, \"\"really\"\"\nand cheap\",review,u1,2,5,0\n\
+            b1,2011-01-27,r2,3,Fine,review,u2,0,0\n";
+        let mut rows = rows(text.as_bytes()).unwrap();
+        let (line, row) = rows.next().unwrap();
+        let row = row.unwrap();
+        assert_eq!((line, row.stars, row.useful), (2, Some(5), Some(5)));
+        assert_eq!(row.text, "Good, \"really\"\nand cheap");
+        let (line, row) = rows.next().unwrap();
+        assert_eq!((line, row.unwrap_err().reason), (4, Reason::Malformed));
+        assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn a_wrong_column_names_the_columns_found() {
+        let error = rows(b"id,review,rating\n1,Good,5\n").err().unwrap().to_string();
+        assert!(error.contains("`text`") && error.contains("id, review, rating"), "{error}");
+    }
+
+    #[test]
+    fn an_open_quotation_mark_does_not_swallow_the_file() {
+        let mut text = b"text,stars\n\"never closed,5\n".to_vec();
+        text.extend(std::iter::repeat_n(b"Good,5\n", 400_000).flatten());
+        let mut rows = rows(&text).unwrap();
+        assert!(rows.next().is_none());
+        assert!(rows.io_error().unwrap().to_string().contains("left open"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_and_numbers_that_are_none() {
+        let mut rows = rows(b"text,stars\nGo\xffd,5\nGood,five\nGood,5\n").unwrap();
+        let reasons: Vec<_> =
+            rows.by_ref().map(|(line, row)| (line, row.err().map(|p| p.reason))).collect();
+        assert_eq!(reasons, [(2, Some(Reason::Encoding)), (3, Some(Reason::WrongType)), (4, None)]);
+    }
+}

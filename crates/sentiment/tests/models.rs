@@ -1,0 +1,142 @@
+//! Classical models on generated reviews: what the planted effects should lead to, and what a
+//! saved model answers.
+
+use std::fs;
+use std::sync::LazyLock;
+
+use bestof_sentiment::classical::{
+    ClassicalModel, FitOptions, Heads, Inputs, TfIdfOptions, TrainOptions,
+};
+use bestof_sentiment::dataset::{Dataset, Part, Prepared};
+use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
+use bestof_sentiment::features::Feature;
+use bestof_sentiment::generate::{GenerateOptions, generate};
+use bestof_sentiment::model::{ModelKind, Predictor, open_classical};
+use bestof_sentiment::predict::{PredictOptions, PredictedRow, predict_file};
+use bestof_sentiment::prepare::{PrepareOptions, Source, prepare};
+use bestof_sentiment::source::Reason;
+use bestof_sentiment::{Predictions, SentimentError};
+
+static PARTS: LazyLock<[Dataset; 2]> = LazyLock::new(|| {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    generate(&GenerateOptions::new(5000), data.path(), &mut |_| {}).unwrap();
+    let mut options = PrepareOptions::new(Source::Folder(data.path().to_owned()));
+    options.features.extend([
+        Feature::Price,
+        Feature::AccountAge,
+        Feature::EliteYears,
+        Feature::Fans,
+    ]);
+    prepare(&options, out.path(), &mut |_| {}).unwrap();
+    let prepared = Prepared::open(out.path()).unwrap();
+    [Part::Train, Part::Test].map(|part| prepared.part(part).unwrap())
+});
+
+fn options(kind: ModelKind, inputs: Inputs) -> TrainOptions {
+    TrainOptions {
+        kind,
+        inputs,
+        heads: Heads::Both,
+        terms: TfIdfOptions { max_terms: 150, ..TfIdfOptions::default() },
+        fit: FitOptions { seed: 1, max_rows: Some(800) },
+    }
+}
+
+fn fitted(kind: ModelKind, inputs: Inputs, max_rows: Option<usize>) -> ClassicalModel {
+    let mut options = options(kind, inputs);
+    options.fit.max_rows = max_rows;
+    ClassicalModel::fit(&PARTS[0], &options).unwrap()
+}
+
+/// Accuracies on the test part: binary, five stars.
+fn accuracies(model: &ClassicalModel) -> (f64, f64) {
+    let options = EvaluateOptions { resamples: 20, ..EvaluateOptions::default() };
+    let found = evaluate("model", model, &PARTS[1], &options, &mut |_| {}).unwrap();
+    let scores = found.scores;
+    (scores.positive.unwrap().accuracy.value, scores.stars.unwrap().accuracy.value)
+}
+
+#[test]
+fn both_inputs_beat_either_one_and_either_one_the_majority() {
+    let of = |inputs| accuracies(&fitted(ModelKind::Logistic, inputs, None));
+    let (meta, text, joint) = (of(Inputs::Meta), of(Inputs::Text), of(Inputs::Joint));
+    let positive = PARTS[1].positive().iter().filter(|&&label| label).count() as f64;
+    let majority = positive / PARTS[1].len() as f64;
+    assert!(meta.0 > majority + 0.02 && text.0 > majority + 0.02, "{meta:?} {text:?} {majority}");
+    assert!(joint.0 > meta.0.max(text.0) + 0.01, "{meta:?} {text:?} {joint:?}");
+    assert!(joint.1 > meta.1.max(text.1), "{meta:?} {text:?} {joint:?}");
+}
+
+#[test]
+fn every_kind_survives_saving_and_answers_the_same() {
+    for kind in ModelKind::ALL.iter().copied().filter(|kind| kind.is_classical()) {
+        let model = fitted(kind, Inputs::Joint, Some(250));
+        assert_eq!((model.card().trained_on, model.card().available), (250, PARTS[0].len() as u64));
+        let folder = tempfile::tempdir().unwrap();
+        model.save(folder.path()).unwrap();
+        let read = open_classical(folder.path()).unwrap();
+        let rows = &PARTS[1].examples[..50];
+        let found: Predictions = read.predict(rows).unwrap();
+        assert_eq!(found, model.predict(rows).unwrap(), "{kind}");
+        assert_eq!(found.len(), 50);
+        assert_eq!(read.card().kind, kind);
+    }
+}
+
+#[test]
+fn damaged_model_folders_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    fitted(ModelKind::DecisionTree, Inputs::Joint, Some(200)).save(folder.path()).unwrap();
+    let path = folder.path().join("classical.json");
+    let text = fs::read_to_string(&path).unwrap();
+    for damaged in [
+        text[..text.len() / 2].to_owned(),
+        text.replacen("\"low\":1", "\"low\":0", 1),
+        text.replacen("\"classes\":5", "\"classes\":3", 1),
+        text.replacen("\"column\":", "\"column\":9", 1),
+        "{}".to_owned(),
+    ] {
+        assert_ne!(damaged, text);
+        fs::write(&path, damaged).unwrap();
+        assert!(open_classical(folder.path()).is_err());
+    }
+}
+
+#[test]
+fn rows_are_answered_in_order_and_bad_ones_counted() {
+    let model = fitted(ModelKind::Logistic, Inputs::Joint, None);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.jsonl");
+    let mut lines: Vec<String> = PARTS[1].examples[..9]
+        .iter()
+        .enumerate()
+        .map(|(i, e)| serde_json::json!({"id": format!("r{i}"), "text": e.text}).to_string())
+        .collect();
+    lines.insert(3, "not json".to_owned());
+    lines.insert(5, "{\"text\": \"\"}".to_owned());
+    fs::write(&path, lines.join("\n")).unwrap();
+    let run = |path: &std::path::Path, batch: usize| {
+        let mut rows: Vec<PredictedRow> = Vec::new();
+        let options = PredictOptions { batch, ..PredictOptions::default() };
+        let told = predict_file::<SentimentError>(&model, path, &options, &mut |_, _| {}, |row| {
+            rows.push(row.clone());
+            Ok(())
+        })
+        .unwrap();
+        (told, rows)
+    };
+    let (told, rows) = run(&path, 4);
+    assert_eq!((told.rows, rows.len()), (9, 9));
+    assert_eq!(told.left_out.counts, [(Reason::Malformed, 1), (Reason::EmptyText, 1)].into());
+    assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 2, 3, 5, 7, 8, 9, 10, 11]);
+    assert_eq!(rows[4].id.as_deref(), Some("r4"));
+    let sum: f32 = rows[0].star_probabilities.unwrap().iter().sum();
+    assert!((sum - 1.0).abs() < 1e-4 && rows[0].sentiment.is_none());
+    assert_eq!(rows[0].positive, Some(rows[0].positive_probability.unwrap() >= 0.5));
+    assert_eq!(run(&path, 1).1, rows, "batches change nothing");
+
+    let csv = folder.path().join("in.csv");
+    fs::write(&csv, "id,text,useful\n1,Superb noodle soup,3\n2,Awful,x\n").unwrap();
+    let (told, rows) = run(&csv, 4);
+    assert_eq!((told.rows, told.left_out.total(), rows[0].positive), (1, 1, Some(true)));
+}
