@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
 use bestof_losses::LossError;
+use bestof_models::bert::BertError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_report::ReportError;
 use thiserror::Error;
@@ -29,6 +30,9 @@ pub enum TrainError {
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The encoder could not be built or run.
+    #[error(transparent)]
+    Encoder(#[from] BertError),
     /// The preference loss could not be built or evaluated.
     #[error(transparent)]
     Loss(#[from] LossError),

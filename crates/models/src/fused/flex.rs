@@ -14,8 +14,10 @@ use super::{SoftmaxRows, kernel, product};
 use crate::config::Activation;
 
 mod attention;
+mod encoder;
 
 pub(super) use attention::attention;
+pub(super) use encoder::{add_layer_norm, affine, gelu, row_attention};
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;

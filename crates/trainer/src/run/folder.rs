@@ -14,11 +14,14 @@ use crate::progress::Progress;
 
 const CONFIG_FILE: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
+const BEST: &str = "best";
 
 /// A run folder ready for the loop.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     pub(super) store: CheckpointStore,
+    /// Weights of the best evaluation.
+    pub(super) best: CheckpointStore,
     pub(super) metrics: Option<MetricsWriter>,
     pub(super) resume_from: Option<WholeCheckpoint>,
     pub(super) damaged: Vec<String>,
@@ -40,6 +43,7 @@ impl RunFolder {
             config.train.save_total_limit,
             layer.clone(),
         );
+        let best = CheckpointStore::with_layer(dir.join(BEST), Some(1), layer.clone());
         let is_run = recorded.exists() || dir.join(CHECKPOINTS).exists();
         if is_run && !resume {
             return Err(TrainError::FolderInUse { path: dir.clone() });
@@ -56,7 +60,7 @@ impl RunFolder {
         for text in &damaged {
             progress.notice(text);
         }
-        let mut folder = Self { store, metrics: None, resume_from: found.newest, damaged };
+        let mut folder = Self { store, best, metrics: None, resume_from: found.newest, damaged };
         if writes {
             folder.open_for_writing(config, &recorded, layer.as_ref())?;
         }

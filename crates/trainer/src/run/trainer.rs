@@ -3,9 +3,11 @@
 mod ranks;
 mod saving;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bestof_models::Gradients;
 use bestof_report::MetricRow;
 
 use super::folder::RunFolder;
@@ -129,6 +131,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             num_tokens: 0,
             pending: MetricSums::default(),
             best: None,
+            evaluations_since_best: 0,
             fingerprint: run.fingerprint(),
             extra: serde_json::Value::Null,
         };
@@ -156,16 +159,23 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         if self.state.step == 0 && train.eval_on_start {
             self.evaluate()?;
         }
-        while self.state.step < total {
+        while self.state.step < total && !self.has_lost_patience() {
             let facts = self.guarded_step()?;
             let step = self.state.step;
-            let last = step == total;
+            let mut last = step == total;
             self.report_progress(&facts);
             if last || step.is_multiple_of(train.logging_steps) {
                 self.log(&facts)?;
             }
             if last || (train.eval_steps > 0 && step.is_multiple_of(train.eval_steps)) {
                 self.evaluate()?;
+                if !last && self.has_lost_patience() {
+                    let best = self.state.best.as_ref().map_or(0, |best| best.step);
+                    self.progress.notice(&format!(
+                        "stopped after step {step}: no evaluation was better than that of step {best}"
+                    ));
+                    last = true;
+                }
             }
             let failure = self.run.failure();
             let stop = !last && self.progress.wants_stop();
@@ -180,7 +190,16 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
                 }
             }
         }
+        self.restore_best()?;
         Ok(self.summary())
+    }
+
+    /// Whether so many evaluations in a row brought nothing better that the run ends.
+    fn has_lost_patience(&self) -> bool {
+        self.config
+            .train
+            .early_stopping_patience
+            .is_some_and(|patience| self.state.evaluations_since_best >= patience)
     }
 
     /// One step; if it cannot be made, the state before it is saved.
@@ -217,9 +236,21 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         })?;
         let learning_rate = self.schedule.learning_rate(self.state.step);
         let factor = clip_factor(grad_norm, self.config.train.max_grad_norm);
-        self.optimizer.step(self.run.model_mut(), sum.gradients, learning_rate, factor);
+        self.update(sum.gradients, learning_rate, factor);
         self.advance(sum.tokens, &sum.metrics)?;
         Ok(StepFacts { loss, grad_norm, learning_rate })
+    }
+
+    fn update(&mut self, gradients: Gradients, learning_rate: f64, factor: f64) {
+        let names = gradients.iter().map(|(name, _)| name.to_owned());
+        let rates: BTreeMap<String, f64> = names
+            .map(|name| {
+                let rate = learning_rate * self.run.learning_rate_factor(&name);
+                (name, rate)
+            })
+            .collect();
+        let rate = |name: &str| rates.get(name).copied().unwrap_or(learning_rate);
+        self.optimizer.step_by_name(self.run.model_mut(), gradients, &rate, factor);
     }
 
     /// The next rows, fewer at the end of an epoch.
@@ -329,10 +360,15 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         if let Some(warning) = &warning {
             self.progress.displaced(warning);
         }
-        if let Some((_, value)) = metrics.iter().find(|(name, _)| name == "loss")
-            && self.state.best.as_ref().is_none_or(|best| *value < best.value)
-        {
-            self.state.best = Some(Best { metric: "eval_loss".to_owned(), value: *value, step });
+        if let Some((_, value)) = metrics.iter().find(|(name, _)| name == "loss") {
+            if self.state.best.as_ref().is_none_or(|best| *value < best.value) {
+                let (metric, value) = ("eval_loss".to_owned(), *value);
+                self.state.best = Some(Best { metric, value, step });
+                self.state.evaluations_since_best = 0;
+                self.keep_best()?;
+            } else {
+                self.state.evaluations_since_best += 1;
+            }
         }
         self.last_eval = metrics;
         // Evaluations take time that training steps should not be charged for.
