@@ -28,7 +28,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "bestof-sentiment",
-        &["bestof-trainer", "bestof-models", "bestof-checkpoints", "bestof-report"],
+        &[
+            "bestof-trainer",
+            "bestof-models",
+            "bestof-checkpoints",
+            "bestof-report",
+            "bestof-tasks",
+        ],
     ),
     (
         "bestof-reproduce",
