@@ -4,6 +4,7 @@ pub mod dataset;
 mod error;
 pub mod features;
 pub mod metrics;
+pub mod neural;
 pub mod predictions;
 pub mod review;
 

@@ -152,6 +152,9 @@ pub enum TrainError {
         /// What the engine said.
         reason: String,
     },
+    /// A run of another crate says what is wrong.
+    #[error(transparent)]
+    Run(Box<dyn std::error::Error + Send + Sync>),
     /// Asked to stop from outside; the run was saved and can be resumed.
     #[error("stopped after step {step}, saved in {}; resume to go on", .path.display())]
     Stopped {
