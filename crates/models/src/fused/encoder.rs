@@ -51,7 +51,7 @@ pub(crate) fn row_attention(
     shape: &RowAttention<'_>,
 ) -> Tensor<2> {
     #[cfg(feature = "cpu")]
-    if let Some(place) = flex::Place::of(&q) {
+    if let Some(place) = flex::Place::of(&q).and_then(|p| p.with(&k)).and_then(|p| p.with(&v)) {
         return flex::row_attention(place, q, k, v, shape);
     }
     plain::row_attention(q, k, v, shape)
@@ -67,7 +67,11 @@ pub(crate) fn add_layer_norm(
     eps: f64,
 ) -> Tensor<2> {
     #[cfg(feature = "cpu")]
-    if let Some(place) = flex::Place::of(&x) {
+    if let Some(place) = flex::Place::of(&x)
+        .and_then(|place| place.with(&residual))
+        .and_then(|place| place.with(&weight))
+        .and_then(|place| place.with(&bias))
+    {
         return flex::add_layer_norm(place, x, residual, weight, bias, eps as f32);
     }
     plain::add_layer_norm(x, residual, weight, bias, eps)
@@ -85,7 +89,10 @@ pub(crate) fn gelu(x: Tensor<2>) -> Tensor<2> {
 /// `x w^T + b` for `x: [rows, in]`, `w: [out, in]` and `b: [out]`.
 pub(crate) fn affine(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     #[cfg(feature = "cpu")]
-    if let Some(place) = flex::Place::of(&x) {
+    if let Some(place) = flex::Place::of(&x)
+        .and_then(|place| place.with(&weight))
+        .and_then(|place| place.with(&bias))
+    {
         return flex::affine(place, x, weight, bias);
     }
     plain::affine(x, weight, bias)

@@ -48,6 +48,18 @@ fn affine_layers() {
 }
 
 #[test]
+fn weights_have_gradients_where_inputs_have_none() {
+    let leaf = |x: Tensor<2>| x.autodiff().require_grad();
+    let x = random::<2>([4, 6], 1);
+    let weight = leaf(random([5, 6], 2));
+    let y = encoder::affine(x.clone(), weight.clone(), random([5], 3));
+    assert!(weight.grad(&y.sum().backward()).is_some());
+    let residual = leaf(random([4, 6], 4));
+    let y = encoder::add_layer_norm(x, residual.clone(), random([6], 2), random([6], 3), 1e-5);
+    assert!(residual.grad(&y.square().sum().backward()).is_some());
+}
+
+#[test]
 fn gelu_by_the_error_function() {
     let x = random::<2>([130, 150], 1).mul_scalar(3.0);
     let shift: Tensor<2> = random([1, 150], 2);

@@ -43,6 +43,14 @@ impl Place {
             Some(_) => None,
         }
     }
+
+    /// Where an operation on tensors in both places is done.
+    pub(super) fn with<const D: usize>(self, other: &Tensor<D>) -> Option<Self> {
+        match (self, Self::of(other)?) {
+            (Self::Plain, Self::Plain) => Some(Self::Plain),
+            _ => Some(Self::Traced),
+        }
+    }
 }
 
 fn plain<const D: usize>(x: Tensor<D>) -> Plain {

@@ -75,7 +75,8 @@ pub(super) fn reviews(count: usize, first: u64) -> Dataset {
     let columns = vec![column(Feature::Useful), column(Feature::Funny), column(Feature::Date)];
     let examples = (first..first + count as u64)
         .map(|row| {
-            let mix = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+            let mix = (row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mix = (mix ^ (mix >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 8;
             let stars = (mix % 5) as u8 + 1;
             let pick = |words: &[&str], k: u64| words[(mix >> k) as usize % words.len()].to_owned();
             let mut words: Vec<String> =
