@@ -7,10 +7,14 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side --python PYTHON [options of benches/side_by_side.py]`.
+/// `bench [FILTER]`, or `bench side-by-side --python PYTHON [options of benches/side_by_side.py]`, or
+/// `bench encoder-side-by-side --python PYTHON [options of benches/encoder_side_by_side.py]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if args.first().is_some_and(|first| first == "side-by-side") {
         return side_by_side(&args[1..]);
+    }
+    if args.first().is_some_and(|first| first == "encoder-side-by-side") {
+        return encoder_side_by_side(&args[1..]);
     }
     let mut command = process::cargo();
     command.args(["bench", "--package", "bestof-benches", "--package", "bestof-estimators"]);
@@ -45,5 +49,28 @@ fn side_by_side(args: &[String]) -> Result<()> {
         format!(
             "{python} needs torch, transformers, trl, peft and datasets; name another with --python"
         )
+    })
+}
+
+/// Prediction and fine-tuning of an encoder beside `PyTorch`, whose packages are the user's.
+fn encoder_side_by_side(args: &[String]) -> Result<()> {
+    let (mut python, mut rest) = ("python3".to_owned(), Vec::new());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--python" => python = args.next().cloned().context("--python needs a value")?,
+            other => rest.push(other.to_owned()),
+        }
+    }
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--package", "bestof-benches", "--example", "encoder"]);
+    process::step("the encoder's bench", &mut build)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| process::root().join("target"), std::path::PathBuf::from);
+    let mut command = Command::new(&python);
+    command.arg(process::root().join("benches/encoder_side_by_side.py"));
+    command.arg("--bestof").arg(target.join("release/examples/encoder")).args(rest);
+    process::step("side by side", &mut command).with_context(|| {
+        format!("{python} needs torch and transformers; name another with --python")
     })
 }
