@@ -11,10 +11,12 @@ use super::batch::{BertBatch, Packed};
 use super::config::BertConfig;
 use super::error::BertError;
 use super::loader::Loader;
-use super::parts::{Dense, Norm, Table, activate, dropout};
+use super::parts::{Dense, Norm, Table, dropout};
 use super::tokens::BertTokens;
 use crate::error::ModelError;
-use crate::fused::encoder::{RowAttention, row_attention};
+use crate::fused::encoder::{
+    AddNormLayer, Projections, RowAttention, affine_add_norm, self_attention,
+};
 use crate::plan::indices;
 
 /// What every part of a forward pass needs to know.
@@ -98,10 +100,12 @@ impl SelfAttention {
             runs: &pass.packed.runs,
             dropout: seed.map(|seed| (probability, [seed, pass.layer, 0])),
         };
-        let q = self.query.forward(x.clone());
-        let k = self.key.forward(x.clone());
-        let v = self.value.forward(x.clone());
-        row_attention(q, k, v, &shape)
+        let parts = [&self.query, &self.key, &self.value];
+        let projections = Projections {
+            weights: parts.map(|part| part.weight.val()),
+            biases: parts.map(|part| part.bias.val()),
+        };
+        self_attention(x.clone(), projections, &shape)
     }
 }
 
@@ -125,8 +129,17 @@ impl AddNorm {
     }
 
     fn forward(&self, x: Tensor<2>, residual: Tensor<2>, pass: Pass<'_>, slot: u64) -> Tensor<2> {
-        let y = pass.drop(self.dense.forward(x), pass.config.hidden_dropout, slot);
-        self.LayerNorm.of_sum(y, residual, pass.config.layer_norm_eps)
+        let probability = pass.config.hidden_dropout;
+        let seed = pass.seed.filter(|_| probability > 0.0);
+        let layer = AddNormLayer {
+            weight: self.dense.weight.val(),
+            bias: self.dense.bias.val(),
+            norm_weight: self.LayerNorm.weight.val(),
+            norm_bias: self.LayerNorm.bias.val(),
+            eps: pass.config.layer_norm_eps,
+            dropout: seed.map(|seed| (probability, [seed, pass.layer, slot])),
+        };
+        affine_add_norm(x, residual, layer)
     }
 }
 
@@ -169,7 +182,7 @@ impl Layer {
     fn forward(&self, x: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         let mixed = self.attention.self_.forward(&x, pass);
         let x = self.attention.output.forward(mixed, x, pass, 1);
-        let inner = activate(self.intermediate.dense.forward(x.clone()), pass.config.activation);
+        let inner = self.intermediate.dense.activated(x.clone(), pass.config.activation);
         self.output.forward(inner, x, pass, 2)
     }
 }

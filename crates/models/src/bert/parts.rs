@@ -9,7 +9,7 @@ use super::config::BertActivation;
 use super::loader::{Fill, Loader};
 use crate::block::projection::host_tensor;
 use crate::error::ModelError;
-use crate::fused::encoder::{add_layer_norm, affine, gelu};
+use crate::fused::encoder::{add_layer_norm, affine, affine_gelu};
 use crate::random::dropout_mask;
 
 /// A linear layer with its weight as checkpoints store it.
@@ -44,6 +44,15 @@ impl Dense {
     /// The outputs `[rows, out]` of the rows of `x`, `[rows, in]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         affine(x, self.weight.val(), self.bias.val())
+    }
+
+    /// The activation of the outputs.
+    pub(crate) fn activated(&self, x: Tensor<2>, activation: BertActivation) -> Tensor<2> {
+        match activation {
+            BertActivation::Gelu => affine_gelu(x, self.weight.val(), self.bias.val()),
+            BertActivation::GeluTanh => gelu_approximate(self.forward(x)),
+            BertActivation::Relu => relu(self.forward(x)),
+        }
     }
 }
 
@@ -101,15 +110,6 @@ impl Norm {
     /// The normalised rows of `x`, `[rows, width]`.
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64) -> Tensor<2> {
         layer_norm(x, self.weight.val(), Some(self.bias.val()), eps)
-    }
-}
-
-/// Applies the activation to each value.
-pub(crate) fn activate(x: Tensor<2>, activation: BertActivation) -> Tensor<2> {
-    match activation {
-        BertActivation::Gelu => gelu(x),
-        BertActivation::GeluTanh => gelu_approximate(x),
-        BertActivation::Relu => relu(x),
     }
 }
 

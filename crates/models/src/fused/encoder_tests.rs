@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::encoder::{self, RowAttention, Run, plain};
+use super::encoder::{self, AddNormLayer, Projections, RowAttention, Run, plain};
 use super::tests::{compare, random};
 
 #[test]
@@ -14,14 +14,26 @@ fn attention_within_rows() {
         Run { rows: 2, length: 1, keys: None },
     ];
     let tokens = 3 * 7 + 5 + 2;
+    // Two of the projections vary at a time; the others, and the inputs, stay.
+    let projections = |weight: Tensor<2>, bias: Tensor<1>, at: usize| {
+        let mut made = Projections {
+            weights: [1, 2, 3].map(|seed| random::<2>([12, 12], seed).mul_scalar(0.3)),
+            biases: [4, 5, 6].map(|seed| random::<1>([12], seed)),
+        };
+        made.weights[at] = weight;
+        made.biases[at] = bias;
+        made
+    };
     for dropout in [None, Some((0.3, [5, 1, 0]))] {
         let shape = RowAttention { heads: 3, runs: &runs, dropout };
-        let input = |seed| random::<2>([tokens, 12], seed);
-        compare(
-            (input(1), input(2), input(3)),
-            |q, k, v| encoder::row_attention(q, k, v, &shape),
-            |q, k, v| plain::row_attention(q, k, v, &shape),
-        );
+        for at in 0..3 {
+            let weight = random::<2>([12, 12], 8).mul_scalar(0.3);
+            compare(
+                (random::<2>([tokens, 12], 7), weight, random::<1>([12], 9)),
+                |x, w, b| encoder::self_attention(x, projections(w, b, at), &shape),
+                |x, w, b| plain::self_attention(x, projections(w, b, at), &shape),
+            );
+        }
     }
 }
 
@@ -39,11 +51,46 @@ fn norms_of_sums() {
 }
 
 #[test]
+fn layers_that_are_added_and_normalised() {
+    for dropout in [None, Some((0.2, [1, 2, 3]))] {
+        let layer = |weight: Tensor<2>, bias: Tensor<1>| AddNormLayer {
+            weight,
+            norm_weight: bias.clone(),
+            norm_bias: bias.clone().mul_scalar(2.0),
+            bias,
+            eps: 1e-5,
+            dropout,
+        };
+        let residual = random::<2>([95, 70], 4);
+        let x = random::<2>([95, 30], 1);
+        compare(
+            (x.clone(), random::<2>([70, 30], 2), random::<1>([70], 3)),
+            |x, w, b| encoder::affine_add_norm(x, residual.clone(), layer(w, b)),
+            |x, w, b| plain::affine_add_norm(x, residual.clone(), layer(w, b)),
+        );
+        compare(
+            (residual.clone(), random::<2>([70, 30], 2), random::<1>([70], 3)),
+            |r, w, b| encoder::affine_add_norm(x.clone(), r, layer(w, b)),
+            |r, w, b| plain::affine_add_norm(x.clone(), r, layer(w, b)),
+        );
+    }
+}
+
+#[test]
 fn affine_layers() {
     compare(
         (random::<2>([70, 33], 1), random::<2>([20, 33], 2), random::<1>([20], 3)),
         encoder::affine,
         plain::affine,
+    );
+}
+
+#[test]
+fn gelu_by_the_error_function() {
+    compare(
+        (random::<2>([70, 33], 1), random::<2>([150, 33], 2), random::<1>([150], 3)),
+        encoder::affine_gelu,
+        plain::affine_gelu,
     );
 }
 
@@ -57,15 +104,4 @@ fn weights_have_gradients_where_inputs_have_none() {
     let residual = leaf(random([4, 6], 4));
     let y = encoder::add_layer_norm(x, residual.clone(), random([6], 2), random([6], 3), 1e-5);
     assert!(residual.grad(&y.square().sum().backward()).is_some());
-}
-
-#[test]
-fn gelu_by_the_error_function() {
-    let x = random::<2>([130, 150], 1).mul_scalar(3.0);
-    let shift: Tensor<2> = random([1, 150], 2);
-    compare(
-        (x, shift, random::<1>([150], 3)),
-        |x, y, z| encoder::gelu(x.mul(y)).mul(z.unsqueeze()),
-        |x, y, z| plain::gelu(x.mul(y)).mul(z.unsqueeze()),
-    );
 }

@@ -15,9 +15,11 @@ use crate::config::Activation;
 
 mod attention;
 mod encoder;
+mod self_attention;
 
 pub(super) use attention::attention;
-pub(super) use encoder::{add_layer_norm, affine, gelu, row_attention};
+pub(super) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
+pub(super) use self_attention::self_attention;
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;

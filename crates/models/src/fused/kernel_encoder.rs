@@ -12,10 +12,29 @@ use super::kernel::{TASK, exp, rows_a_task, sum2};
 /// What the backward pass needs of a norm: the normalised values, and what each row was scaled by.
 pub(super) type Kept<'a> = Option<(&'a mut [f32], &'a mut [f32])>;
 
-/// `x <- norm(x + residual) weight + bias`, row by row.
+/// What happens to rows before they are normalised: `x <- (x + bias) mask + residual`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) mask: Option<&'a [f32]>,
+    pub(super) residual: &'a [f32],
+}
+
+impl<'a> Before<'a> {
+    /// What belongs to the values from `at` on.
+    fn from(&self, at: usize) -> Before<'a> {
+        Before {
+            bias: self.bias,
+            mask: self.mask.map(|mask| &mask[at..]),
+            residual: &self.residual[at..],
+        }
+    }
+}
+
+/// `x <- norm((x + bias) mask + residual) weight + bias`, row by row.
 pub(super) fn add_layer_norm(
     x: &mut [f32],
-    residual: &[f32],
+    before: Before<'_>,
     weight: &[f32],
     bias: &[f32],
     eps: f32,
@@ -24,38 +43,48 @@ pub(super) fn add_layer_norm(
     let width = weight.len();
     let rows = rows_a_task(width);
     let size = rows * width;
-    let rows_of = |x: &mut [f32], residual: &[f32], kept: Kept<'_>| {
+    let rows_of = |task: usize, x: &mut [f32], kept: Kept<'_>| {
+        let before = before.from(task * size);
         Arch::new().dispatch(
             #[inline(always)]
-            || norm_rows(x, residual, weight, bias, eps, kept),
+            || norm_rows(x, before, weight, bias, eps, kept),
         );
     };
     match kept {
-        None => x
-            .par_chunks_mut(size)
-            .zip(residual.par_chunks(size))
-            .for_each(|(x, residual)| rows_of(x, residual, None)),
+        None => {
+            x.par_chunks_mut(size).enumerate().for_each(|(task, x)| rows_of(task, x, None));
+        }
         Some((normed, scales)) => x
             .par_chunks_mut(size)
-            .zip(residual.par_chunks(size))
             .zip(normed.par_chunks_mut(size).zip(scales.par_chunks_mut(rows)))
-            .for_each(|((x, residual), kept)| rows_of(x, residual, Some(kept))),
+            .enumerate()
+            .for_each(|(task, (x, kept))| rows_of(task, x, Some(kept))),
     }
 }
 
 #[inline(always)]
 fn norm_rows(
     x: &mut [f32],
-    residual: &[f32],
+    before: Before<'_>,
     weight: &[f32],
     bias: &[f32],
     eps: f32,
     mut kept: Kept<'_>,
 ) {
     let width = weight.len();
-    let rows = x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate();
-    for (row, (x, residual)) in rows {
-        for (x, residual) in x.iter_mut().zip(residual) {
+    for (row, x) in x.chunks_exact_mut(width).enumerate() {
+        let at = row * width;
+        if let Some(bias) = before.bias {
+            for (x, bias) in x.iter_mut().zip(bias) {
+                *x += bias;
+            }
+        }
+        if let Some(mask) = before.mask {
+            for (x, mask) in x.iter_mut().zip(&mask[at..at + width]) {
+                *x *= mask;
+            }
+        }
+        for (x, residual) in x.iter_mut().zip(&before.residual[at..at + width]) {
             *x += residual;
         }
         let mean = sum2(x, x, |x, _| x) / width as f32;
@@ -65,7 +94,7 @@ fn norm_rows(
         let scale = (sum2(x, x, |a, b| a * b) / width as f32 + eps).sqrt().recip();
         if let Some((normed, scales)) = &mut kept {
             scales[row] = scale;
-            for (normed, x) in normed[row * width..(row + 1) * width].iter_mut().zip(x.iter()) {
+            for (normed, x) in normed[at..at + width].iter_mut().zip(x.iter()) {
                 *normed = x * scale;
             }
         }
@@ -149,28 +178,37 @@ fn normal(x: f32) -> (f32, f32) {
     (if x < 0.0 { tail } else { 1.0 - tail }, ROOT_TAU * bell)
 }
 
-/// `x <- x Phi(x)`; the derivatives go to `slopes`.
-pub(super) fn gelu(x: &mut [f32], slopes: Option<&mut [f32]>) {
+/// `x <- y Phi(y)` of the rows `y = x + bias`; the derivatives by `y` go to `slopes`.
+pub(super) fn bias_gelu(x: &mut [f32], bias: &[f32], slopes: Option<&mut [f32]>) {
+    let width = bias.len();
+    let size = rows_a_task(width) * width;
     match slopes {
-        None => x.par_chunks_mut(TASK).for_each(|x| {
+        None => x.par_chunks_mut(size).for_each(|x| {
             Arch::new().dispatch(
                 #[inline(always)]
                 || {
-                    for x in x.iter_mut() {
-                        *x *= normal(*x).0;
+                    for x in x.chunks_exact_mut(width) {
+                        for (x, bias) in x.iter_mut().zip(bias) {
+                            let y = *x + bias;
+                            *x = y * normal(y).0;
+                        }
                     }
                 },
             );
         }),
         Some(slopes) => {
-            x.par_chunks_mut(TASK).zip(slopes.par_chunks_mut(TASK)).for_each(|(x, slopes)| {
+            x.par_chunks_mut(size).zip(slopes.par_chunks_mut(size)).for_each(|(x, slopes)| {
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
-                        for (x, slope) in x.iter_mut().zip(slopes.iter_mut()) {
-                            let (cdf, density) = normal(*x);
-                            *slope = cdf + *x * density;
-                            *x *= cdf;
+                        let rows = x.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
+                        for (x, slopes) in rows {
+                            for ((x, slope), bias) in x.iter_mut().zip(slopes).zip(bias) {
+                                let y = *x + bias;
+                                let (cdf, density) = normal(y);
+                                *slope = cdf + y * density;
+                                *x = y * cdf;
+                            }
                         }
                     },
                 );
@@ -179,20 +217,73 @@ pub(super) fn gelu(x: &mut [f32], slopes: Option<&mut [f32]>) {
     }
 }
 
+/// Where the heads of some rows of tokens lie in a matrix: `rows * length` tokens from its `from`-th
+/// row, `heads` times `dim` values of each from its `column`-th.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heads {
+    pub(super) from: usize,
+    pub(super) rows: usize,
+    pub(super) length: usize,
+    pub(super) heads: usize,
+    pub(super) dim: usize,
+    pub(super) column: usize,
+    /// Width of the matrix.
+    pub(super) width: usize,
+}
+
+impl Heads {
+    /// `[rows * heads, length, dim]`: the values, plus a bias of the columns, times a factor.
+    pub(super) fn take(&self, matrix: &[f32], bias: Option<&[f32]>, factor: f32) -> Vec<f32> {
+        let Self { from, rows, length, heads, dim, column, width } = *self;
+        let mut taken = vec![0.0; rows * heads * length * dim];
+        let part = (length * dim).max(1);
+        taken.par_chunks_mut(part).enumerate().for_each(|(number, taken)| {
+            let (row, head) = (number / heads, number % heads);
+            let at = (from + row * length) * width + column + head * dim;
+            let tokens = taken.chunks_exact_mut(dim).enumerate();
+            for (token, taken) in tokens {
+                let values = &matrix[at + token * width..][..dim];
+                match bias {
+                    Some(bias) => {
+                        let bias = &bias[column + head * dim..][..dim];
+                        for ((to, x), b) in taken.iter_mut().zip(values).zip(bias) {
+                            *to = (x + b) * factor;
+                        }
+                    }
+                    None => {
+                        for (to, x) in taken.iter_mut().zip(values) {
+                            *to = x * factor;
+                        }
+                    }
+                }
+            }
+        });
+        taken
+    }
+
+    /// Puts `[rows * heads, length, dim]`, times a factor, where it was taken from.
+    pub(super) fn put(&self, values: &[f32], factor: f32, matrix: &mut [f32]) {
+        let Self { from, rows, length, heads, dim, column, width } = *self;
+        let matrix = &mut matrix[from * width..(from + rows * length) * width];
+        matrix.par_chunks_mut((length * width).max(1)).enumerate().for_each(|(row, matrix)| {
+            for (token, matrix) in matrix.chunks_exact_mut(width).enumerate() {
+                let into = matrix[column..column + heads * dim].chunks_exact_mut(dim);
+                for (head, into) in into.enumerate() {
+                    let at = ((row * heads + head) * length + token) * dim;
+                    for (to, x) in into.iter_mut().zip(&values[at..at + dim]) {
+                        *to = x * factor;
+                    }
+                }
+            }
+        });
+    }
+}
+
 /// `x <- x y`.
 pub(super) fn multiply(x: &mut [f32], y: &[f32]) {
     x.par_chunks_mut(TASK).zip(y.par_chunks(TASK)).for_each(|(x, y)| {
         for (x, y) in x.iter_mut().zip(y) {
             *x *= y;
-        }
-    });
-}
-
-/// `x <- x factor`.
-pub(super) fn scale(x: &mut [f32], factor: f32) {
-    x.par_chunks_mut(TASK).for_each(|x| {
-        for x in x.iter_mut() {
-            *x *= factor;
         }
     });
 }

@@ -5,10 +5,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Shape, Slice, Tensor};
+use burn::tensor::Tensor;
 
-use super::super::encoder::{RowAttention, Run};
-use super::super::{kernel, kernel_encoder};
+use super::super::encoder::AddNormLayer;
+use super::super::kernel_encoder::{self, Before};
 use super::{
     NoCheckpointing, Place, Plain, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
@@ -25,15 +25,9 @@ pub(in crate::fused) fn add_layer_norm(
     if place == Place::Plain {
         let (mut x, residual) = (dense(plain(x)), dense(plain(residual)));
         let (weight, bias) = (dense(plain(weight)), dense(plain(bias)));
-        let into = values_mut(&mut x);
-        kernel_encoder::add_layer_norm(
-            into,
-            values(&residual),
-            values(&weight),
-            values(&bias),
-            eps,
-            None,
-        );
+        let before = Before { bias: None, mask: None, residual: values(&residual) };
+        let (weight, bias) = (values(&weight), values(&bias));
+        kernel_encoder::add_layer_norm(values_mut(&mut x), before, weight, bias, eps, None);
         return from_plain(x);
     }
     let (x, x_node) = traced(x).into_parts();
@@ -41,18 +35,8 @@ pub(in crate::fused) fn add_layer_norm(
     let (weight, weight_node) = traced(weight).into_parts();
     let (bias, bias_node) = traced(bias).into_parts();
     let (mut y, residual) = (dense(x), dense(residual));
-    let (weight, bias) = (dense(weight), dense(bias));
-    let (count, width) = (values(&y).len(), values(&weight).len());
-    let (mut normed, mut scales) = (vec![0.0; count], vec![0.0; count / width]);
-    kernel_encoder::add_layer_norm(
-        values_mut(&mut y),
-        values(&residual),
-        values(&weight),
-        values(&bias),
-        eps,
-        Some((&mut normed, &mut scales)),
-    );
-    let state = NormState { normed, scales, weight };
+    let before = Before { bias: None, mask: None, residual: values(&residual) };
+    let state = NormState::of(&mut y, before, dense(weight), &dense(bias), eps);
     let parents = [x_node, residual_node, weight_node, bias_node];
     match AddLayerNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
@@ -70,25 +54,48 @@ struct NormState {
     weight: Plain,
 }
 
+impl NormState {
+    /// Normalises `y` and keeps what the way back needs.
+    fn of(y: &mut Plain, before: Before<'_>, weight: Plain, bias: &Plain, eps: f32) -> Self {
+        let (count, width) = (values(y).len(), values(&weight).len());
+        let (mut normed, mut scales) = (vec![0.0; count], vec![0.0; count / width]);
+        kernel_encoder::add_layer_norm(
+            values_mut(y),
+            before,
+            values(&weight),
+            values(bias),
+            eps,
+            Some((&mut normed, &mut scales)),
+        );
+        Self { normed, scales, weight }
+    }
+
+    /// Turns `dy` into the derivative by what was normalised; returns those by weight and bias.
+    fn backward(&self, dy: &mut Plain) -> (Plain, Plain) {
+        let dy = values_mut(dy);
+        let (dw, db) = kernel_encoder::layer_norm_backward(
+            &self.normed,
+            &self.scales,
+            values(&self.weight),
+            dy,
+        );
+        let width = dw.len();
+        (tensor(dw, [width]), tensor(db, [width]))
+    }
+}
+
 impl Backward<Flex, 4> for AddLayerNorm {
     type State = NormState;
 
     fn backward(self, ops: Ops<NormState, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let mut dy = dense(grads.consume::<Flex>(&ops.node));
-        let NormState { normed, scales, weight } = ops.state;
         let [x_node, residual_node, weight_node, bias_node] = ops.parents;
-        let (dw, db) = kernel_encoder::layer_norm_backward(
-            &normed,
-            &scales,
-            values(&weight),
-            values_mut(&mut dy),
-        );
-        let width = dw.len();
+        let (dw, db) = ops.state.backward(&mut dy);
         if let Some(node) = weight_node {
-            grads.register::<Flex>(node.id, tensor(dw, [width]));
+            grads.register::<Flex>(node.id, dw);
         }
         if let Some(node) = bias_node {
-            grads.register::<Flex>(node.id, tensor(db, [width]));
+            grads.register::<Flex>(node.id, db);
         }
         if let Some(node) = residual_node {
             grads.register::<Flex>(node.id, dy.clone());
@@ -99,34 +106,152 @@ impl Backward<Flex, 4> for AddLayerNorm {
     }
 }
 
-pub(in crate::fused) fn gelu(place: Place, x: Tensor<2>) -> Tensor<2> {
+/// `x w^T`, dense.
+fn product(x: Plain, weight: Plain) -> Plain {
+    dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)))
+}
+
+/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are wanted, the weight's in its own
+/// layout: burn's product would give it transposed, to be copied before anyone can use it.
+fn affine_derivatives(
+    wanted: [bool; 3],
+    (x, weight): (Plain, Plain),
+    dy: Plain,
+) -> [Option<Plain>; 3] {
+    let [by_x, by_weight, by_bias] = wanted;
+    let width = dy.shape()[1];
+    let db = by_bias.then(|| tensor(kernel_encoder::sum_rows(values(&dy), width), [width]));
+    let dw = by_weight.then(|| Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
+    let dx = by_x.then(|| Flex::float_matmul(dy, weight));
+    [dx, dw, db]
+}
+
+pub(in crate::fused) fn affine_gelu(
+    place: Place,
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+) -> Tensor<2> {
     if place == Place::Plain {
-        let mut x = dense(plain(x));
-        kernel_encoder::gelu(values_mut(&mut x), None);
-        return from_plain(x);
+        let mut y = product(plain(x), plain(weight));
+        kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(plain(bias))), None);
+        return from_plain(y);
     }
-    let (x, node) = traced(x).into_parts();
-    let mut y = dense(x);
+    let (x, x_node) = traced(x).into_parts();
+    let (weight, weight_node) = traced(weight).into_parts();
+    let (bias, bias_node) = traced(bias).into_parts();
+    let mut y = product(x.clone(), weight.clone());
     let mut slopes = vec![0.0; values(&y).len()];
-    kernel_encoder::gelu(values_mut(&mut y), Some(&mut slopes));
-    match Gelu.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => from_traced(prep.finish(slopes, y)),
+    kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(bias)), Some(&mut slopes));
+    let parents = [x_node, weight_node, bias_node];
+    match AffineGelu.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish((x, weight, slopes), y)),
         OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
     }
 }
 
 #[derive(Debug)]
-struct Gelu;
+struct AffineGelu;
 
-impl Backward<Flex, 1> for Gelu {
-    type State = Vec<f32>;
+impl Backward<Flex, 3> for AffineGelu {
+    type State = (Plain, Plain, Vec<f32>);
 
-    fn backward(self, ops: Ops<Vec<f32>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let mut dy = dense(grads.consume::<Flex>(&ops.node));
-        let [node] = ops.parents;
-        if let Some(node) = node {
-            kernel_encoder::multiply(values_mut(&mut dy), &ops.state);
-            grads.register::<Flex>(node.id, dy);
+        let (x, weight, slopes) = ops.state;
+        kernel_encoder::multiply(values_mut(&mut dy), &slopes);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, (x, weight), dy);
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
+            }
+        }
+    }
+}
+
+pub(in crate::fused) fn affine_add_norm(
+    place: Place,
+    x: Tensor<2>,
+    residual: Tensor<2>,
+    layer: AddNormLayer,
+) -> Tensor<2> {
+    let eps = layer.eps as f32;
+    if place == Place::Plain {
+        let residual = dense(plain(residual));
+        let mut y = product(plain(x), plain(layer.weight.clone()));
+        let mask = layer.mask(values(&y).len());
+        let bias = dense(plain(layer.bias));
+        let (norm_weight, norm_bias) =
+            (dense(plain(layer.norm_weight)), dense(plain(layer.norm_bias)));
+        let before = Before {
+            bias: Some(values(&bias)),
+            mask: mask.as_deref(),
+            residual: values(&residual),
+        };
+        let (weight, bias) = (values(&norm_weight), values(&norm_bias));
+        kernel_encoder::add_layer_norm(values_mut(&mut y), before, weight, bias, eps, None);
+        return from_plain(y);
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (residual, residual_node) = traced(residual).into_parts();
+    let (weight, weight_node) = traced(layer.weight.clone()).into_parts();
+    let mut y = product(x.clone(), weight.clone());
+    let mask = layer.mask(values(&y).len());
+    let (bias, bias_node) = traced(layer.bias).into_parts();
+    let (norm_weight, norm_weight_node) = traced(layer.norm_weight).into_parts();
+    let (norm_bias, norm_bias_node) = traced(layer.norm_bias).into_parts();
+    let (bias, residual) = (dense(bias), dense(residual));
+    let before =
+        Before { bias: Some(values(&bias)), mask: mask.as_deref(), residual: values(&residual) };
+    let norm = NormState::of(&mut y, before, dense(norm_weight), &dense(norm_bias), eps);
+    let state = AddNormState { x, weight, mask, norm };
+    let parents = [x_node, weight_node, bias_node, residual_node, norm_weight_node, norm_bias_node];
+    match AffineAddNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct AffineAddNorm;
+
+#[derive(Debug, Clone)]
+struct AddNormState {
+    x: Plain,
+    weight: Plain,
+    mask: Option<Vec<f32>>,
+    norm: NormState,
+}
+
+impl Backward<Flex, 6> for AffineAddNorm {
+    type State = AddNormState;
+
+    fn backward(self, ops: Ops<AddNormState, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut dy = dense(grads.consume::<Flex>(&ops.node));
+        let AddNormState { x, weight, mask, norm } = ops.state;
+        let [x_node, weight_node, bias_node, residual_node, norm_weight_node, norm_bias_node] =
+            ops.parents;
+        let (dw, db) = norm.backward(&mut dy);
+        if let Some(node) = norm_weight_node {
+            grads.register::<Flex>(node.id, dw);
+        }
+        if let Some(node) = norm_bias_node {
+            grads.register::<Flex>(node.id, db);
+        }
+        if let Some(node) = residual_node {
+            grads.register::<Flex>(node.id, dy.clone());
+        }
+        if let Some(mask) = mask {
+            kernel_encoder::multiply(values_mut(&mut dy), &mask);
+        }
+        let nodes = [x_node, weight_node, bias_node];
+        let wanted = nodes.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, (x, weight), dy);
+        for (node, found) in nodes.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
+            }
         }
     }
 }
@@ -138,7 +263,7 @@ pub(in crate::fused) fn affine(
     bias: Tensor<1>,
 ) -> Tensor<2> {
     let forward = |x: Plain, weight: Plain, bias: Plain| {
-        let mut y = dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)));
+        let mut y = product(x, weight);
         kernel_encoder::add_to_rows(values_mut(&mut y), values(&dense(bias)));
         y
     };
@@ -156,7 +281,6 @@ pub(in crate::fused) fn affine(
     }
 }
 
-/// Gives the weight's gradient in the weight's own layout.
 #[derive(Debug)]
 struct Affine;
 
@@ -165,164 +289,11 @@ impl Backward<Flex, 3> for Affine {
 
     fn backward(self, ops: Ops<(Plain, Plain), 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = dense(grads.consume::<Flex>(&ops.node));
-        let (x, weight) = ops.state;
-        let [x_node, weight_node, bias_node] = ops.parents;
-        if let Some(node) = bias_node {
-            let width = dy.shape()[1];
-            grads.register::<Flex>(
-                node.id,
-                tensor(kernel_encoder::sum_rows(values(&dy), width), [width]),
-            );
-        }
-        if let Some(node) = weight_node {
-            let dw = Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x);
-            grads.register::<Flex>(node.id, dw);
-        }
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, Flex::float_matmul(dy, weight));
-        }
-    }
-}
-
-/// What the backward pass of a run needs; `q`, `k`, `v` are `[rows * heads, length, d]`.
-#[derive(Debug, Clone)]
-struct RunState {
-    run: Run,
-    q: Plain,
-    k: Plain,
-    v: Plain,
-    shares: Plain,
-    mask: Option<Vec<f32>>,
-}
-
-pub(in crate::fused) fn row_attention(
-    place: Place,
-    q: Tensor<2>,
-    k: Tensor<2>,
-    v: Tensor<2>,
-    shape: &RowAttention<'_>,
-) -> Tensor<2> {
-    if place == Place::Plain {
-        return from_plain(attend(&plain(q), &plain(k), &plain(v), shape, &mut |_| ()));
-    }
-    let (q, q_node) = traced(q).into_parts();
-    let (k, k_node) = traced(k).into_parts();
-    let (v, v_node) = traced(v).into_parts();
-    let parents = [q_node, k_node, v_node];
-    match Attention.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => {
-            let mut states = Vec::with_capacity(shape.runs.len());
-            let y = attend(&q, &k, &v, shape, &mut |state| states.push(state));
-            from_traced(prep.finish((states, shape.heads), y))
-        }
-        OpsKind::UnTracked(prep) => {
-            from_traced(prep.finish(attend(&q, &k, &v, shape, &mut |_| ())))
-        }
-    }
-}
-
-/// Tokens `[tokens, heads * d]` of a run as `[rows * heads, length, d]`, dense.
-fn by_head(x: Plain, run: &Run, heads: usize) -> Plain {
-    let dim = x.shape()[1] / heads;
-    let x = Flex::float_reshape(x, Shape::new([run.rows, run.length, heads, dim]));
-    let x = Flex::float_permute(x, &[0, 2, 1, 3]);
-    dense(Flex::float_reshape(x, Shape::new([run.rows * heads, run.length, dim])))
-}
-
-/// The way back.
-fn by_token(x: Plain, run: &Run, heads: usize) -> Plain {
-    let dim = x.shape()[2];
-    let x = Flex::float_reshape(x, Shape::new([run.rows, heads, run.length, dim]));
-    let x = Flex::float_permute(x, &[0, 2, 1, 3]);
-    dense(Flex::float_reshape(x, Shape::new([run.rows * run.length, heads * dim])))
-}
-
-fn joined(mut parts: Vec<Plain>) -> Plain {
-    match parts.pop() {
-        Some(only) if parts.is_empty() => only,
-        Some(last) => {
-            parts.push(last);
-            Flex::float_cat(parts, 0)
-        }
-        None => tensor(Vec::new(), [0, 0]),
-    }
-}
-
-fn transposed(x: Plain) -> Plain {
-    Flex::float_swap_dims(x, 1, 2)
-}
-
-fn attend(
-    q: &Plain,
-    k: &Plain,
-    v: &Plain,
-    shape: &RowAttention<'_>,
-    keep: &mut dyn FnMut(RunState),
-) -> Plain {
-    let heads = shape.heads;
-    let scale = ((q.shape()[1] / heads) as f32).sqrt().recip();
-    let mut parts = Vec::with_capacity(shape.runs.len());
-    let mut from = 0;
-    for (number, run) in shape.runs.iter().enumerate() {
-        let range = from..from + run.rows * run.length;
-        from = range.end;
-        let take = |x: &Plain| {
-            let x = Flex::float_slice(x.clone(), &[Slice::from(range.clone())]);
-            by_head(x, run, heads)
-        };
-        let (mut q, k, v) = (take(q), take(k), take(v));
-        kernel_encoder::scale(values_mut(&mut q), scale);
-        let mut scores = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
-        let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
-        kernel::softmax(values_mut(&mut scores), run.length, keys);
-        let shares = scores;
-        let mask = shape.mask(number, run.rows * heads * run.length * run.length);
-        let taken = dropped(&shares, mask.as_deref());
-        parts.push(by_token(Flex::float_matmul(taken, v.clone()), run, heads));
-        keep(RunState { run: run.clone(), q, k, v, shares, mask });
-    }
-    joined(parts)
-}
-
-fn dropped(shares: &Plain, mask: Option<&[f32]>) -> Plain {
-    let mut taken = shares.clone();
-    if let Some(mask) = mask {
-        kernel_encoder::multiply(values_mut(&mut taken), mask);
-    }
-    taken
-}
-
-#[derive(Debug)]
-struct Attention;
-
-impl Backward<Flex, 3> for Attention {
-    type State = (Vec<RunState>, usize);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = dense(grads.consume::<Flex>(&ops.node));
-        let (states, heads) = ops.state;
-        let (mut dq, mut dk, mut dv) = (Vec::new(), Vec::new(), Vec::new());
-        let mut from = 0;
-        for RunState { run, q, k, v, shares, mask } in states {
-            let range = from..from + run.rows * run.length;
-            from = range.end;
-            let scale = (q.shape()[2] as f32).sqrt().recip();
-            let dy = by_head(Flex::float_slice(dy.clone(), &[Slice::from(range)]), &run, heads);
-            let taken = dropped(&shares, mask.as_deref());
-            dv.push(by_token(Flex::float_matmul(transposed(taken), dy.clone()), &run, heads));
-            let mut ds = dense(Flex::float_matmul(dy, transposed(v)));
-            if let Some(mask) = &mask {
-                kernel_encoder::multiply(values_mut(&mut ds), mask);
-            }
-            kernel::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
-            dk.push(by_token(Flex::float_matmul(transposed(ds.clone()), q), &run, heads));
-            let mut part = by_token(Flex::float_matmul(ds, k), &run, heads);
-            kernel_encoder::scale(values_mut(&mut part), scale);
-            dq.push(part);
-        }
-        for (node, parts) in ops.parents.into_iter().zip([dq, dk, dv]) {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, joined(parts));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, ops.state, dy);
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
             }
         }
     }
