@@ -1,6 +1,9 @@
-//! What the benches share: a model of SmolLM2-135M's shape with random weights, and texts for it.
+//! What the benches share: models of SmolLM2-135M's and of MiniLM-L6's shape with random weights, and
+//! texts for them.
 //!
 //! Speed does not depend on the weights' values, so that nothing has to be fetched.
+
+pub mod encoder;
 
 use bestof_models::{
     Decoder, DecoderConfig, Device, ForestBuilder, ModelError, Sequence, TokenForest,

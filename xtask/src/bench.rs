@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side|estimators --python PYTHON [options of the script in
-/// benches/]`.
+/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|estimators --python PYTHON [options
+/// of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("side-by-side") => return side_by_side(&args[1..]),
         Some("estimators") => return estimators(&args[1..]),
+        Some("encoder-side-by-side") => return encoder_side_by_side(&args[1..]),
         _ => {}
     }
     let mut command = process::cargo();
@@ -53,14 +54,7 @@ fn side_by_side(args: &[String]) -> Result<()> {
 
 /// The reward transformations beside `NumPy`, which is the user's, on the same rewards.
 fn estimators(args: &[String]) -> Result<()> {
-    let (mut python, mut rest) = ("python3".to_owned(), Vec::new());
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--python" => python = args.next().cloned().context("--python needs a value")?,
-            other => rest.push(other.to_owned()),
-        }
-    }
+    let (python, rest) = python_and_rest(args)?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--quiet", "--package", "bestof-estimators"]);
     let program = process::executable(build.args(["--example", "beside"]), "the example `beside`")?;
@@ -69,4 +63,31 @@ fn estimators(args: &[String]) -> Result<()> {
     command.arg("--bestof").arg(program).args(rest);
     process::step("estimators beside NumPy", &mut command)
         .with_context(|| format!("{python} needs numpy; name another with --python"))
+}
+
+/// Prediction and fine-tuning of an encoder beside `PyTorch`, whose packages are the user's.
+fn encoder_side_by_side(args: &[String]) -> Result<()> {
+    let (python, rest) = python_and_rest(args)?;
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", "bestof-benches"]);
+    let program = process::executable(build.args(["--example", "encoder"]), "the example `encoder`")?;
+    let mut command = Command::new(&python);
+    command.arg(process::root().join("benches/encoder_side_by_side.py"));
+    command.arg("--bestof").arg(program).args(rest);
+    process::step("side by side", &mut command).with_context(|| {
+        format!("{python} needs torch and transformers; name another with --python")
+    })
+}
+
+/// The interpreter of `--python`, and the other arguments.
+fn python_and_rest(args: &[String]) -> Result<(String, Vec<String>)> {
+    let (mut python, mut rest) = ("python3".to_owned(), Vec::new());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--python" => python = args.next().cloned().context("--python needs a value")?,
+            other => rest.push(other.to_owned()),
+        }
+    }
+    Ok((python, rest))
 }

@@ -53,6 +53,7 @@ mod heads;
 mod loader;
 pub mod parameters;
 mod parts;
+mod tokens;
 
 pub use batch::BertBatch;
 pub use config::{BertActivation, BertConfig};
@@ -61,3 +62,4 @@ pub use error::BertError;
 pub use heads::{BertForMaskedLm, BertForSequenceClassification};
 pub use loader::{Fill, LoadReport, Loader};
 pub use parts::{Dense, dropout};
+pub use tokens::BertTokens;

@@ -9,13 +9,18 @@ use burn::tensor::{Tensor, activation::sigmoid};
 use crate::config::Activation;
 use crate::mask::Block;
 
+pub(crate) mod encoder;
 #[cfg(feature = "cpu")]
 mod flex;
 #[cfg(feature = "cpu")]
 mod kernel;
 #[cfg(feature = "cpu")]
+mod kernel_encoder;
+#[cfg(feature = "cpu")]
 mod product;
 
+#[cfg(all(test, feature = "cpu"))]
+mod encoder_tests;
 #[cfg(all(test, feature = "cpu"))]
 mod tests;
 

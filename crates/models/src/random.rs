@@ -36,6 +36,38 @@ impl Random {
     }
 }
 
+/// Values drawn from one stream; tasks of this size run side by side.
+const MASK_CHUNK: usize = 1 << 14;
+
+/// `count` values that are 0 with a probability and otherwise `1 / (1 - probability)`, a function of
+/// `keys` and the place.
+pub(crate) fn dropout_mask(count: usize, probability: f64, keys: &[u64]) -> Vec<f32> {
+    let threshold = (probability * (1u64 << 32) as f64) as u64;
+    let keep = (1.0 / (1.0 - probability)) as f32;
+    let value = |bits: u64| if bits < threshold { 0.0 } else { keep };
+    let fill = |(number, chunk): (usize, &mut [f32])| {
+        let keys: Vec<u64> = keys.iter().copied().chain([number as u64]).collect();
+        let mut random = Random::keyed(&keys);
+        // 32 bits decide about a value, so a draw of 64 decides about two.
+        for pair in chunk.chunks_mut(2) {
+            let bits = random.next_u64();
+            pair[0] = value(bits >> 32);
+            if let Some(second) = pair.get_mut(1) {
+                *second = value(bits & 0xffff_ffff);
+            }
+        }
+    };
+    let mut mask = vec![0.0; count];
+    #[cfg(feature = "cpu")]
+    {
+        use rayon::prelude::*;
+        mask.par_chunks_mut(MASK_CHUNK).enumerate().for_each(fill);
+    }
+    #[cfg(not(feature = "cpu"))]
+    mask.chunks_mut(MASK_CHUNK).enumerate().for_each(fill);
+    mask
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

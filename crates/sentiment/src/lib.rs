@@ -9,6 +9,7 @@ pub mod generate;
 pub mod lexicon;
 pub mod metrics;
 pub mod model;
+pub mod neural;
 pub mod predict;
 pub mod predictions;
 pub mod prepare;

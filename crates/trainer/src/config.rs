@@ -15,12 +15,27 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use fields::unknown_keys_of;
 pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
     SchedulerType, TrainSection,
 };
 pub use validate::RunKind;
+
+/// A configuration's text as a table, with overrides (`section.key=value`) applied: for callers that add
+/// what their users need not write.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] or [`ConfigError::Override`].
+pub fn read_table(text: &str, overrides: &[String]) -> Result<toml::Table, ConfigError> {
+    let mut table: toml::Table =
+        text.parse().map_err(|source| ConfigError::Syntax { source: Box::new(source) })?;
+    for text in overrides {
+        overrides::apply(&mut table, text)?;
+    }
+    Ok(table)
+}
 
 /// Everything a run needs to know, one field a section of the TOML file.
 ///
@@ -72,6 +87,10 @@ pub struct RunConfig {
     /// What is optimised; only policy-gradient runs have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveSection>,
+    /// The keys of a sentiment model, which are known to the crate that builds it. The loop records
+    /// them and has a resumed run have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<toml::Table>,
 }
 
 /// What can be wrong with a configuration.
@@ -196,11 +215,14 @@ impl RunConfig {
     /// [`ConfigError::Syntax`], [`ConfigError::Override`], [`ConfigError::UnknownKeys`],
     /// [`ConfigError::Shape`] or [`ConfigError::Values`].
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut table: toml::Table =
-            text.parse().map_err(|source| ConfigError::Syntax { source: Box::new(source) })?;
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
-        }
+        Self::from_table(read_table(text, overrides)?)
+    }
+
+    /// The configuration in a table.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownKeys`], [`ConfigError::Shape`] or [`ConfigError::Values`].
+    pub fn from_table(table: toml::Table) -> Result<Self, ConfigError> {
         let unknown = fields::unknown_keys(&table);
         if !unknown.is_empty() {
             return Err(ConfigError::UnknownKeys { unknown });

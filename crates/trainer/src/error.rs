@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
 use bestof_losses::LossError;
+use bestof_models::bert::BertError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_report::ReportError;
 use thiserror::Error;
@@ -29,6 +30,9 @@ pub enum TrainError {
     /// The model could not be built or run.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The encoder could not be built or run.
+    #[error(transparent)]
+    Encoder(#[from] BertError),
     /// The preference loss could not be built or evaluated.
     #[error(transparent)]
     Loss(#[from] LossError),
@@ -166,6 +170,9 @@ pub enum TrainError {
         /// What the engine said.
         reason: String,
     },
+    /// A run of another crate says what is wrong.
+    #[error(transparent)]
+    Run(Box<dyn std::error::Error + Send + Sync>),
     /// Asked to stop from outside; the run was saved and can be resumed.
     #[error("stopped after step {step}, saved in {}; resume to go on", .path.display())]
     Stopped {

@@ -35,13 +35,13 @@ pub fn export(
     dtype: &str,
 ) -> Result<PathBuf, TrainError> {
     let stored = stored_type(base, dtype)?;
-    let finished = replace_folder(&run_dir.join(FINAL), |dir| {
+    let finished = replace_folder::<TrainError>(&run_dir.join(FINAL), |dir| {
         base.copy_companions(dir)?;
         model.save(dir, stored, Some(MAX_SHARD_BYTES))?;
         write_torch_dtype(dir, stored)
     })?;
     if model.lora().is_some() {
-        replace_folder(&run_dir.join(ADAPTER), |dir| {
+        replace_folder::<TrainError>(&run_dir.join(ADAPTER), |dir| {
             let base = base.dir.display().to_string();
             Ok(model.save_adapter(dir, &base, StoredType::F32)?)
         })?;
@@ -85,10 +85,13 @@ fn write_torch_dtype(dir: &Path, stored: StoredType) -> Result<(), TrainError> {
 }
 
 /// Fills a folder beside `path` and gives it that name, replacing an older one.
-fn replace_folder(
+///
+/// # Errors
+/// What `fill` or the disk says.
+pub fn replace_folder<E: From<TrainError>>(
     path: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), TrainError>,
-) -> Result<PathBuf, TrainError> {
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<PathBuf, E> {
     let partial = path.with_extension("partial");
     for leftover in [&partial] {
         if leftover.exists() {

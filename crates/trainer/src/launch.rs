@@ -218,7 +218,11 @@ fn finish(
     Ok(Finished { summary, model: exported, report, data })
 }
 
-fn write_report(dir: &Path, facts: &RunFacts) -> Result<PathBuf, TrainError> {
+/// Writes the facts of a run and its report; returns the report's path.
+///
+/// # Errors
+/// What the disk says.
+pub fn write_report(dir: &Path, facts: &RunFacts) -> Result<PathBuf, TrainError> {
     facts.write(dir)?;
     let path = dir.join(REPORT_FILE);
     Report::from_runs(&[RunFolder::open(dir)?]).write(&path)?;

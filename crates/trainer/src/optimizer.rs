@@ -132,8 +132,19 @@ impl AdamW {
     pub fn step<M: Trainable + ?Sized>(
         &mut self,
         model: &mut M,
-        mut gradients: Gradients,
+        gradients: Gradients,
         learning_rate: f64,
+        gradient_scale: f64,
+    ) {
+        self.step_by_name(model, gradients, &|_| learning_rate, gradient_scale);
+    }
+
+    /// The same with a learning rate for each parameter, by its name.
+    pub fn step_by_name<M: Trainable + ?Sized>(
+        &mut self,
+        model: &mut M,
+        mut gradients: Gradients,
+        learning_rate: &dyn Fn(&str) -> f64,
         gradient_scale: f64,
     ) {
         self.step += 1;
@@ -145,7 +156,7 @@ impl AdamW {
         model.update_parameters(&mut |name, parameter| {
             let Some(gradient) = gradients.remove(name) else { return parameter };
             let decay = decayed.get(name).copied().unwrap_or(false);
-            let update = self.update(learning_rate, gradient_scale, decay);
+            let update = self.update(learning_rate(name), gradient_scale, decay);
             let device = parameter.device();
             let len = parameter.dims()[0];
             let moments =

@@ -164,6 +164,13 @@ pub trait TrainingRun {
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError>;
 
+    /// What the learning rate of the schedule is multiplied by for this parameter, as for heads that
+    /// start from random weights on an encoder that does not.
+    fn learning_rate_factor(&self, parameter: &str) -> f64 {
+        let _ = parameter;
+        1.0
+    }
+
     /// What this kind of run wants kept in a checkpoint.
     fn save_state(&self) -> Value {
         Value::Null

@@ -35,6 +35,9 @@ pub struct RunState {
     pub pending: MetricSums,
     /// The best evaluation so far.
     pub best: Option<Best>,
+    /// Evaluations since then.
+    #[serde(default)]
+    pub evaluations_since_best: u64,
     /// SHA-256 of the encoded rows.
     pub fingerprint: String,
     /// What the kind of run keeps for itself.

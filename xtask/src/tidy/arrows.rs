@@ -28,13 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "bestof-sentiment",
-        &[
-            "bestof-trainer",
-            "bestof-models",
-            "bestof-checkpoints",
-            "bestof-report",
-            "bestof-tasks",
-        ],
+        &["bestof-trainer", "bestof-models", "bestof-checkpoints", "bestof-report", "bestof-tasks"],
     ),
     (
         "bestof-reproduce",

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::config::BertConfig;
 use super::error::BertError;
 use crate::block::projection::host_tensor;
+use crate::fused::encoder::Run;
 
 /// Rows of tokens of one length, and which of the tokens are to be seen.
 ///
@@ -134,6 +135,42 @@ impl BertBatch {
         shares.matmul(hidden).reshape([rows, width])
     }
 
+    /// The number of tokens of each row up to its last seen one: what is computed.
+    pub fn token_counts(&self) -> Vec<usize> {
+        let last = |row: &[bool]| row.iter().rposition(|seen| *seen).map_or(0, |at| at + 1);
+        self.mask.chunks(self.length).map(last).collect()
+    }
+
+    /// The tokens that are computed, one behind the other.
+    pub(crate) fn packed(&self) -> Packed {
+        let counts = self.token_counts();
+        let mut packed = Packed { counts, ..Packed::default() };
+        for (row, &count) in packed.counts.iter().enumerate() {
+            let span = row * self.length..row * self.length + count;
+            packed.ids.extend(&self.ids[span.clone()]);
+            packed.types.extend(&self.types[span.clone()]);
+            packed.positions.extend(0..count as u32);
+            let seen = &self.mask[span];
+            let whole = seen.iter().all(|seen| *seen);
+            match packed.runs.last_mut() {
+                Some(run)
+                    if whole
+                        && run.keys.is_none()
+                        && run.length == count
+                        && run.rows < ROWS_A_RUN =>
+                {
+                    run.rows += 1;
+                }
+                _ => {
+                    let score = |seen: &bool| if *seen { 0.0 } else { HIDDEN };
+                    let keys = (!whole).then(|| seen.iter().map(score).collect());
+                    packed.runs.push(Run { rows: 1, length: count, keys });
+                }
+            }
+        }
+        packed
+    }
+
     /// Checks length, ids and types against the tables they are looked up in.
     pub(crate) fn check(&self, config: &BertConfig) -> Result<(), BertError> {
         if self.length > config.max_positions {
@@ -152,16 +189,20 @@ impl BertBatch {
         }
         Ok(())
     }
-
-    /// What is added to attention scores, `[batch, 1, 1, seq]`; `None` if all tokens are seen.
-    pub(crate) fn key_mask(&self, like: &Tensor<2>) -> Option<Tensor<4>> {
-        if self.mask.iter().all(|seen| *seen) {
-            return None;
-        }
-        let mask = self.mask.iter().map(|seen| if *seen { 0.0 } else { HIDDEN }).collect();
-        Some(host_tensor(mask, [self.rows(), 1, 1, self.length], like))
-    }
 }
+
+/// The tokens of a batch without the padding behind them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Packed {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) types: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) counts: Vec<usize>,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// Rows whose attention is computed together: more would only take memory.
+const ROWS_A_RUN: usize = 8;
 
 /// Far below any score, so that its exponential is 0; finite, since some devices have no infinity.
 const HIDDEN: f32 = -1e30;

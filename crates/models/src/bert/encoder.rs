@@ -6,20 +6,24 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
-use super::batch::BertBatch;
+use super::batch::{BertBatch, Packed};
 use super::config::BertConfig;
 use super::error::BertError;
 use super::loader::Loader;
-use super::parts::{Dense, Norm, Table, activate, dropout};
+use super::parts::{Dense, Norm, Table, dropout};
+use super::tokens::BertTokens;
 use crate::error::ModelError;
+use crate::fused::encoder::{
+    AddNormLayer, Projections, RowAttention, affine_add_norm, self_attention,
+};
 use crate::plan::indices;
 
 /// What every part of a forward pass needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass<'a> {
     config: &'a BertConfig,
+    packed: &'a Packed,
     seed: Option<u64>,
     /// 0 for the embeddings, then the layers from 1.
     layer: u64,
@@ -56,18 +60,22 @@ impl Input {
         })
     }
 
-    /// `[batch * seq, hidden]`.
-    fn forward(&self, batch: &BertBatch, pass: Pass<'_>) -> Tensor<2> {
-        let (rows, length, width) = (batch.rows(), batch.length(), pass.config.hidden_size);
+    /// The word embeddings of the tokens, `[tokens, hidden]`.
+    fn words(&self, packed: &Packed) -> Tensor<2> {
         let words = self.word_embeddings.weight.val();
         let device = words.device();
-        let words = words.select(0, indices(batch.ids(), &device));
+        words.select(0, indices(&packed.ids, &device))
+    }
+
+    /// `[tokens, hidden]`.
+    fn forward(&self, words: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let device = words.device();
         let types = self.token_type_embeddings.weight.val();
-        let types = types.select(0, indices(batch.types(), &device));
-        let positions = self.position_embeddings.weight.val().slice_dim(0, 0..length);
-        let sum: Tensor<3> = words.add(types).reshape([rows, length, width]);
-        let sum = sum.add(positions.unsqueeze()).reshape([rows * length, width]);
-        let x = self.LayerNorm.forward(sum, pass.config.layer_norm_eps);
+        let types = types.select(0, indices(&pass.packed.types, &device));
+        let positions = self.position_embeddings.weight.val();
+        let positions = positions.select(0, indices(&pass.packed.positions, &device));
+        let eps = pass.config.layer_norm_eps;
+        let x = self.LayerNorm.of_sum(words.add(types), positions, eps);
         pass.drop(x, pass.config.hidden_dropout, 0)
     }
 }
@@ -81,34 +89,23 @@ pub(crate) struct SelfAttention {
 }
 
 impl SelfAttention {
-    /// What each token takes from the tokens that are seen, `[batch * seq, hidden]`.
-    ///
-    /// ```text
-    /// softmax(Q K^T / sqrt(d) + mask) V
-    /// ```
+    /// What each token takes from the tokens of its row that are seen, `[tokens, hidden]`.
     ///
     /// Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
-    fn forward(
-        &self,
-        x: &Tensor<2>,
-        mask: Option<&Tensor<4>>,
-        batch: usize,
-        pass: Pass<'_>,
-    ) -> Tensor<2> {
-        let [tokens, width] = x.dims();
-        let (heads, head_dim) = (pass.config.num_heads, pass.config.head_dim());
-        let split =
-            |y: Tensor<2>| y.reshape([batch, tokens / batch, heads, head_dim]).swap_dims(1, 2);
-        let scale = (head_dim as f64).sqrt().recip();
-        let q = split(self.query.forward(x.clone()).mul_scalar(scale));
-        let k = split(self.key.forward(x.clone()));
-        let v = split(self.value.forward(x.clone()));
-        let mut scores = q.matmul(k.transpose());
-        if let Some(mask) = mask {
-            scores = scores.add(mask.clone());
-        }
-        let shares = pass.drop(softmax(scores, 3), pass.config.attention_dropout, 0);
-        shares.matmul(v).swap_dims(1, 2).reshape([tokens, width])
+    fn forward(&self, x: &Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let probability = pass.config.attention_dropout;
+        let seed = pass.seed.filter(|_| probability > 0.0);
+        let shape = RowAttention {
+            heads: pass.config.num_heads,
+            runs: &pass.packed.runs,
+            dropout: seed.map(|seed| (probability, [seed, pass.layer, 0])),
+        };
+        let parts = [&self.query, &self.key, &self.value];
+        let projections = Projections {
+            weights: parts.map(|part| part.weight.val()),
+            biases: parts.map(|part| part.bias.val()),
+        };
+        self_attention(x.clone(), projections, &shape)
     }
 }
 
@@ -132,8 +129,17 @@ impl AddNorm {
     }
 
     fn forward(&self, x: Tensor<2>, residual: Tensor<2>, pass: Pass<'_>, slot: u64) -> Tensor<2> {
-        let y = pass.drop(self.dense.forward(x), pass.config.hidden_dropout, slot);
-        self.LayerNorm.forward(y.add(residual), pass.config.layer_norm_eps)
+        let probability = pass.config.hidden_dropout;
+        let seed = pass.seed.filter(|_| probability > 0.0);
+        let layer = AddNormLayer {
+            weight: self.dense.weight.val(),
+            bias: self.dense.bias.val(),
+            norm_weight: self.LayerNorm.weight.val(),
+            norm_bias: self.LayerNorm.bias.val(),
+            eps: pass.config.layer_norm_eps,
+            dropout: seed.map(|seed| (probability, [seed, pass.layer, slot])),
+        };
+        affine_add_norm(x, residual, layer)
     }
 }
 
@@ -173,16 +179,10 @@ impl Layer {
         Ok(Self { attention: Attention { self_, output: mixed }, intermediate, output })
     }
 
-    fn forward(
-        &self,
-        x: Tensor<2>,
-        mask: Option<&Tensor<4>>,
-        batch: usize,
-        pass: Pass<'_>,
-    ) -> Tensor<2> {
-        let mixed = self.attention.self_.forward(&x, mask, batch, pass);
+    fn forward(&self, x: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
+        let mixed = self.attention.self_.forward(&x, pass);
         let x = self.attention.output.forward(mixed, x, pass, 1);
-        let inner = activate(self.intermediate.dense.forward(x.clone()), pass.config.activation);
+        let inner = self.intermediate.dense.activated(x.clone(), pass.config.activation);
         self.output.forward(inner, x, pass, 2)
     }
 }
@@ -196,7 +196,7 @@ pub(crate) struct Layers {
 /// What the encoder makes of a batch.
 #[derive(Debug, Clone)]
 pub struct BertOutput {
-    /// Of each token, `[batch, seq, hidden]`. Rows of padding mean nothing.
+    /// Of each token, `[batch, seq, hidden]`; 0 for padding behind a row.
     pub last_hidden_state: Tensor<3>,
     /// Of each row, from its first token, `[batch, hidden]`; `None` without a pooler.
     pub pooler_output: Option<Tensor<2>>,
@@ -297,20 +297,65 @@ impl Bert {
         batch: &BertBatch,
         dropout_seed: Option<u64>,
     ) -> Result<BertOutput, BertError> {
+        let tokens = self.encode(batch, dropout_seed)?;
+        let pooler_output = self.pool(&tokens);
+        Ok(BertOutput { last_hidden_state: tokens.padded(batch.length()), pooler_output })
+    }
+
+    /// The hidden states of the tokens of `batch`, without a place for padding: what heads that
+    /// read rows or single tokens need.
+    ///
+    /// # Errors
+    /// As [`Bert::forward`].
+    pub fn encode(
+        &self,
+        batch: &BertBatch,
+        dropout_seed: Option<u64>,
+    ) -> Result<BertTokens, BertError> {
+        let words = self.word_vectors(batch)?;
+        self.encode_words(words, batch, dropout_seed)
+    }
+
+    /// The word embeddings of the tokens of `batch`, `[tokens, hidden]`, row by row without padding.
+    ///
+    /// # Errors
+    /// As [`Bert::forward`].
+    pub fn word_vectors(&self, batch: &BertBatch) -> Result<Tensor<2>, BertError> {
         batch.check(&self.config)?;
-        let pass = Pass { config: &self.config, seed: dropout_seed, layer: 0 };
-        let mut x = self.embeddings.forward(batch, pass);
-        let mask = batch.key_mask(&x);
-        let (rows, length, width) = (batch.rows(), batch.length(), self.config.hidden_size);
+        Ok(self.embeddings.words(&batch.packed()))
+    }
+
+    /// The hidden states of tokens that have `words` for word embeddings, whatever `batch` says they
+    /// are: for derivatives by the words.
+    ///
+    /// # Errors
+    /// As [`Bert::forward`].
+    ///
+    /// # Panics
+    /// If `words` is not of the shape that [`Bert::word_vectors`] gives for the batch.
+    pub fn encode_words(
+        &self,
+        words: Tensor<2>,
+        batch: &BertBatch,
+        dropout_seed: Option<u64>,
+    ) -> Result<BertTokens, BertError> {
+        batch.check(&self.config)?;
+        let packed = batch.packed();
+        let shape = [packed.ids.len(), self.config.hidden_size];
+        assert_eq!(words.dims(), shape, "word embeddings of another batch");
+        let pass = Pass { config: &self.config, packed: &packed, seed: dropout_seed, layer: 0 };
+        let mut x = self.embeddings.forward(words, pass);
         for (layer, number) in self.encoder.layer.iter().zip(1..) {
-            x = layer.forward(x, mask.as_ref(), rows, Pass { layer: number, ..pass });
+            x = layer.forward(x, Pass { layer: number, ..pass });
         }
-        let hidden: Tensor<3> = x.reshape([rows, length, width]);
-        let pooler_output = self.pooler.as_ref().map(|pooler| {
-            let first = hidden.clone().slice_dim(1, 0..1).reshape([rows, width]);
-            pooler.dense.forward(first).tanh()
-        });
-        Ok(BertOutput { last_hidden_state: hidden, pooler_output })
+        let seen = batch.mask().chunks(batch.length()).zip(&packed.counts);
+        let seen = seen.flat_map(|(row, count)| row[..*count].iter().copied()).collect();
+        Ok(BertTokens { states: x, counts: packed.counts, seen })
+    }
+
+    /// What the pooler makes of each row's first token, `[rows, hidden]`; `None` without a pooler.
+    pub fn pool(&self, tokens: &BertTokens) -> Option<Tensor<2>> {
+        self.pooler.as_ref().map(|pooler| pooler.dense.forward(tokens.first()).tanh())
     }
 
     /// The table of word embeddings, `[vocab, hidden]`.

@@ -13,7 +13,7 @@ use super::encoder::Bert;
 use super::error::BertError;
 use super::loader::{Fill, LoadReport, Loader};
 use super::parameters::save;
-use super::parts::{Dense, Norm, Table, activate, dropout};
+use super::parts::{Dense, Norm, Table, dropout};
 use crate::error::ModelError;
 
 /// Tells the classifier's dropout from those of the layers.
@@ -235,7 +235,7 @@ impl BertForMaskedLm {
     pub fn words(&self, hidden: Tensor<2>) -> Tensor<2> {
         let config = self.bert.config();
         let head = &self.cls.predictions;
-        let x = activate(head.transform.dense.forward(hidden), config.activation);
+        let x = head.transform.dense.activated(hidden, config.activation);
         let x = head.transform.LayerNorm.forward(x, config.layer_norm_eps);
         let words = match &head.decoder {
             Some(decoder) => decoder.weight.val(),

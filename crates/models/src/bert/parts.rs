@@ -1,15 +1,16 @@
 //! The smallest parts: linear layers, norms, activations, dropout.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, gelu_approximate, relu};
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu_approximate, relu};
 use burn::tensor::module::layer_norm;
-use burn::tensor::{Device, Tensor};
 
 use super::config::BertActivation;
 use super::loader::{Fill, Loader};
 use crate::block::projection::host_tensor;
 use crate::error::ModelError;
-use crate::random::Random;
+use crate::fused::encoder::{add_layer_norm, affine, affine_gelu};
+use crate::random::dropout_mask;
 
 /// A linear layer with its weight as checkpoints store it.
 ///
@@ -42,7 +43,16 @@ impl Dense {
 
     /// The outputs `[rows, out]` of the rows of `x`, `[rows, in]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()).add(self.bias.val().unsqueeze())
+        affine(x, self.weight.val(), self.bias.val())
+    }
+
+    /// The activation of the outputs.
+    pub(crate) fn activated(&self, x: Tensor<2>, activation: BertActivation) -> Tensor<2> {
+        match activation {
+            BertActivation::Gelu => affine_gelu(x, self.weight.val(), self.bias.val()),
+            BertActivation::GeluTanh => gelu_approximate(self.forward(x)),
+            BertActivation::Relu => relu(self.forward(x)),
+        }
     }
 }
 
@@ -92,42 +102,15 @@ impl Norm {
         })
     }
 
+    /// The normalised rows of `x + residual`, `[rows, width]`.
+    pub(crate) fn of_sum(&self, x: Tensor<2>, residual: Tensor<2>, eps: f64) -> Tensor<2> {
+        add_layer_norm(x, residual, self.weight.val(), self.bias.val(), eps)
+    }
+
     /// The normalised rows of `x`, `[rows, width]`.
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64) -> Tensor<2> {
         layer_norm(x, self.weight.val(), Some(self.bias.val()), eps)
     }
-}
-
-/// Applies the activation to each value.
-pub(crate) fn activate(x: Tensor<2>, activation: BertActivation) -> Tensor<2> {
-    match activation {
-        BertActivation::Gelu => exact_gelu(x),
-        BertActivation::GeluTanh => gelu_approximate(x),
-        BertActivation::Relu => relu(x),
-    }
-}
-
-/// `x Phi(x)`, with its exact derivative on every device.
-///
-/// burn's own operation is one pass, but off the CPU its derivative is that of the tanh
-/// approximation (burn 0.22), so there it serves inference only.
-fn exact_gelu(x: Tensor<2>) -> Tensor<2> {
-    if x.is_autodiff() && !is_cpu(&x.device()) { composed_gelu(x) } else { gelu(x) }
-}
-
-fn composed_gelu(x: Tensor<2>) -> Tensor<2> {
-    let cdf = x.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0);
-    x.mul(cdf.mul_scalar(0.5))
-}
-
-#[cfg(feature = "cpu")]
-fn is_cpu(device: &Device) -> bool {
-    *device == Device::flex()
-}
-
-#[cfg(not(feature = "cpu"))]
-fn is_cpu(_: &Device) -> bool {
-    false
 }
 
 /// `x` with a share of its values set to 0 and the others scaled up, so that the mean stays.
@@ -141,18 +124,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &[u64]) -> 
         return x;
     }
     let shape = x.dims();
-    let count: usize = shape.iter().product();
-    let mut random = Random::keyed(keys);
-    let threshold = (probability * (1u64 << 32) as f64) as u64;
-    let keep = (1.0 / (1.0 - probability)) as f32;
-    let value = |bits: u64| if bits < threshold { 0.0 } else { keep };
-    // 32 bits decide about a value, so a draw of 64 decides about two.
-    let mut mask = Vec::with_capacity(count + 1);
-    while mask.len() < count {
-        let bits = random.next_u64();
-        mask.extend([value(bits >> 32), value(bits & 0xffff_ffff)]);
-    }
-    mask.truncate(count);
+    let mask = dropout_mask(shape.iter().product(), probability, keys);
     let mask = host_tensor(mask, shape, &x);
     x.mul(mask)
 }
@@ -161,26 +133,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &[u64]) -> 
 mod tests {
     use super::*;
     use crate::vocabulary::floats;
-
-    #[test]
-    fn both_forms_of_gelu_agree_in_value_and_derivative() {
-        let at: Vec<f32> = (-60..=60).map(|i| i as f32 / 10.0).collect();
-        let run = |f: fn(Tensor<2>) -> Tensor<2>| {
-            let x = Tensor::<1>::from_floats(&at[..], &Device::flex().autodiff());
-            let x = x.reshape([1, -1]).require_grad();
-            let y = f(x.clone());
-            let slopes = x.grad(&y.clone().sum().backward()).unwrap();
-            (floats(y), floats(slopes))
-        };
-        let (fused, composed) = (run(exact_gelu), run(composed_gelu));
-        for (i, x) in at.iter().enumerate() {
-            assert!((fused.0[i] - composed.0[i]).abs() < 1e-6, "value at {x}");
-            assert!((fused.1[i] - composed.1[i]).abs() < 1e-6, "slope at {x}");
-        }
-        // x Phi(x) with Phi(1) = 0.8413447460685429 and Phi(-2) = 0.022750131948179195.
-        assert!((fused.0[70] - 0.841_344_8).abs() < 1e-6);
-        assert!((fused.0[40] + 0.045_500_26).abs() < 1e-6);
-    }
+    use burn::tensor::Device;
 
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {

@@ -14,8 +14,12 @@ use super::{SoftmaxRows, kernel, product};
 use crate::config::Activation;
 
 mod attention;
+mod encoder;
+mod self_attention;
 
 pub(super) use attention::attention;
+pub(super) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
+pub(super) use self_attention::self_attention;
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;
@@ -39,6 +43,14 @@ impl Place {
             None => Some(Self::Plain),
             Some(GradientCheckpointingStrategy::Disabled) => Some(Self::Traced),
             Some(_) => None,
+        }
+    }
+
+    /// Where an operation on tensors in both places is done.
+    pub(super) fn with<const D: usize>(self, other: &Tensor<D>) -> Option<Self> {
+        match (self, Self::of(other)?) {
+            (Self::Plain, Self::Plain) => Some(Self::Plain),
+            _ => Some(Self::Traced),
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::config::Activation;
 /// Partial sums kept side by side.
 const LANES: usize = 16;
 /// Values a task takes on at least.
-const TASK: usize = 1 << 14;
+pub(super) const TASK: usize = 1 << 14;
 
 /// How many rows of a width make a task.
-fn rows_a_task(width: usize) -> usize {
+pub(super) fn rows_a_task(width: usize) -> usize {
     (TASK / width.max(1)).max(1)
 }
 
@@ -28,7 +28,7 @@ fn rows_a_task(width: usize) -> usize {
 /// e^x = 2^n e^r,   n = round(x / ln 2),   |r| <= ln 2 / 2
 /// ```
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // Adding and subtracting 1.5 * 2^23 rounds to a whole number, which the low bits then hold.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few enough bits that its products are exact.
@@ -57,7 +57,7 @@ fn sigmoid(x: f32) -> f32 {
 
 /// `sum_i f(a_i, b_i)`.
 #[inline(always)]
-fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0.0; LANES];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in a.iter().zip(b) {

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::vocabulary::floats;
 
 /// Values between -2 and 2.
-fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     let mut random = Random::keyed(&[seed]);
     let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|_| (4.0 * random.uniform() - 2.0) as f32)
@@ -36,7 +36,7 @@ const TOLERANCE: f32 = 5e-6;
 
 /// Compares values with and without automatic differentiation, and gradients, of two functions of
 /// three inputs.
-fn compare<const A: usize, const B: usize, const C: usize, const Y: usize>(
+pub(super) fn compare<const A: usize, const B: usize, const C: usize, const Y: usize>(
     inputs: (Tensor<A>, Tensor<B>, Tensor<C>),
     fused: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>,
     plain: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<Y>,

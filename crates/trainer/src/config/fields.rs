@@ -26,11 +26,30 @@ fn sections() -> [(&'static str, &'static [&'static str]); 10] {
     ]
 }
 
+/// The section whose keys another crate knows.
+const OPAQUE: &str = "sentiment";
+
+/// Every key of the section `name` that `T` does not know, with the nearest that it does.
+pub fn unknown_keys_of<'de, T: Deserialize<'de>>(
+    name: &str,
+    section: &toml::Table,
+) -> Vec<UnknownKey> {
+    let known = fields_of::<T>();
+    section
+        .keys()
+        .filter(|key| !known.contains(&key.as_str()))
+        .map(|key| UnknownKey {
+            found: format!("{name}.{key}"),
+            nearest: nearest(key, known.iter().copied()).map(|known| format!("{name}.{known}")),
+        })
+        .collect()
+}
+
 /// Every key of `table` that no section knows, with the nearest that one does.
 pub(super) fn unknown_keys(table: &toml::Table) -> Vec<UnknownKey> {
     let sections = sections();
     let mut unknown = Vec::new();
-    for (name, value) in table {
+    for (name, value) in table.iter().filter(|(name, _)| *name != OPAQUE) {
         let Some((_, known)) = sections.iter().find(|(section, _)| section == name) else {
             unknown.push(UnknownKey {
                 found: name.clone(),

@@ -139,6 +139,11 @@ pub struct TrainSection {
     /// How many checkpoints are kept. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub save_total_limit: Option<usize>,
+    /// Evaluations in a row that bring no lower loss before the run ends early. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping_patience: Option<u64>,
+    /// Whether the run ends with the weights of its best evaluation. Default false.
+    pub load_best_model_at_end: bool,
     /// Seed of the row order and of dropout. Default 42.
     pub seed: u64,
     /// Recompute activations in the backward pass to save memory. Default false.
@@ -169,6 +174,8 @@ impl Default for TrainSection {
             eval_on_start: false,
             save_steps: 100,
             save_total_limit: None,
+            early_stopping_patience: None,
+            load_best_model_at_end: false,
             seed: 42,
             gradient_checkpointing: false,
             max_tokens_per_forward: 4096,

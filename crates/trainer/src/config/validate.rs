@@ -11,6 +11,8 @@ pub enum RunKind {
     Preference,
     /// `reinforce`.
     Policy,
+    /// `sentiment train`.
+    Sentiment,
 }
 
 /// Collects problems; one call a key.
@@ -60,6 +62,10 @@ impl RunConfig {
     /// [`ConfigError::Values`].
     pub fn validate_kind(&self, kind: RunKind) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
+        if kind != RunKind::Sentiment {
+            let only = "absent: only `sentiment train` has it";
+            problems.need(self.sentiment.is_none(), "sentiment", "present", only);
+        }
         if kind != RunKind::Preference {
             let only = "absent: only preference runs have it";
             problems.need(self.loss.is_none(), "loss", "present", only);
@@ -188,6 +194,12 @@ impl RunConfig {
             "at least 1, or absent to keep all",
         );
         problems.need(
+            train.early_stopping_patience != Some(0),
+            "train.early_stopping_patience",
+            0,
+            "at least 1, or absent to train to the end",
+        );
+        problems.need(
             i64::try_from(train.seed).is_ok(),
             "train.seed",
             train.seed,
@@ -259,6 +271,7 @@ mod tests {
             ("train.per_device_train_batch_size=0", "train.per_device_train_batch_size"),
             ("train.logging_steps=0", "train.logging_steps"),
             ("train.save_total_limit=0", "train.save_total_limit"),
+            ("train.early_stopping_patience=0", "train.early_stopping_patience"),
             ("lora.r=0", "lora.r"),
             ("lora.dropout=1.0", "lora.dropout"),
             ("lora.target_modules=[]", "lora.target_modules"),

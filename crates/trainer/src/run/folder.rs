@@ -14,12 +14,15 @@ use crate::progress::Progress;
 
 const CONFIG_FILE: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
+const BEST: &str = "best";
 
 /// A run folder ready for the loop.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     dir: PathBuf,
     pub(super) store: CheckpointStore,
+    /// Weights of the best evaluation.
+    pub(super) best: CheckpointStore,
     pub(super) metrics: Option<MetricsWriter>,
     /// Made when the first samples come; until then, and on ranks that do not write, absent.
     pub(super) samples: Option<SamplesWriter>,
@@ -43,6 +46,7 @@ impl RunFolder {
             config.train.save_total_limit,
             layer.clone(),
         );
+        let best = CheckpointStore::with_layer(dir.join(BEST), Some(1), layer.clone());
         let is_run = recorded.exists() || dir.join(CHECKPOINTS).exists();
         if is_run && !resume {
             return Err(TrainError::FolderInUse { path: dir.clone() });
@@ -62,6 +66,7 @@ impl RunFolder {
         let mut folder = Self {
             dir: dir.clone(),
             store,
+            best,
             metrics: None,
             samples: None,
             resume_from: found.newest,

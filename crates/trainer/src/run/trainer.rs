@@ -3,9 +3,11 @@
 mod ranks;
 mod saving;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bestof_models::Gradients;
 use bestof_report::MetricRow;
 
 use super::folder::RunFolder;
@@ -139,6 +141,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             num_tokens: 0,
             pending: MetricSums::default(),
             best: None,
+            evaluations_since_best: 0,
             fingerprint: run.fingerprint(),
             extra: serde_json::Value::Null,
         };
@@ -167,16 +170,23 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         if self.state.step == 0 && train.eval_on_start {
             self.evaluate()?;
         }
-        while self.state.step < total {
+        while self.state.step < total && !self.has_lost_patience() {
             let facts = self.guarded_step()?;
             let step = self.state.step;
-            let last = step == total;
+            let mut last = step == total;
             self.report_progress(&facts);
             if last || step.is_multiple_of(train.logging_steps) {
                 self.log(&facts)?;
             }
             if last || (train.eval_steps > 0 && step.is_multiple_of(train.eval_steps)) {
                 self.evaluate()?;
+                if !last && self.has_lost_patience() {
+                    let best = self.state.best.as_ref().map_or(0, |best| best.step);
+                    self.progress.notice(&format!(
+                        "stopped after step {step}: no evaluation was better than that of step {best}"
+                    ));
+                    last = true;
+                }
             }
             let failure = self.run.failure();
             let stop = !last && self.progress.wants_stop();
@@ -191,7 +201,16 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
                 }
             }
         }
+        self.restore_best()?;
         Ok(self.summary())
+    }
+
+    /// Whether so many evaluations in a row brought nothing better that the run ends.
+    fn has_lost_patience(&self) -> bool {
+        self.config
+            .train
+            .early_stopping_patience
+            .is_some_and(|patience| self.state.evaluations_since_best >= patience)
     }
 
     /// One step; if it cannot be made, the state before it is saved.
@@ -267,9 +286,21 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             other => other,
         })?;
         let factor = clip_factor(facts.grad_norm, self.config.train.max_grad_norm);
-        self.optimizer.step(self.run.model_mut(), sum.gradients, learning_rate, factor);
+        self.update(sum.gradients, learning_rate, factor);
         self.between_updates = true;
         Ok(facts)
+    }
+
+    fn update(&mut self, gradients: Gradients, learning_rate: f64, factor: f64) {
+        let names = gradients.iter().map(|(name, _)| name.to_owned());
+        let rates: BTreeMap<String, f64> = names
+            .map(|name| {
+                let rate = learning_rate * self.run.learning_rate_factor(&name);
+                (name, rate)
+            })
+            .collect();
+        let rate = |name: &str| rates.get(name).copied().unwrap_or(learning_rate);
+        self.optimizer.step_by_name(self.run.model_mut(), gradients, &rate, factor);
     }
 
     /// The next rows, fewer at the end of an epoch.
@@ -392,10 +423,14 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         }
         self.write_samples()?;
         let by = self.run.best_by();
-        if let Some(&(_, value)) = metrics.iter().find(|(name, _)| *name == by.metric)
-            && self.state.best.as_ref().is_none_or(|best| by.prefers(value, best.value))
-        {
-            self.state.best = Some(Best { metric: format!("eval_{}", by.metric), value, step });
+        if let Some(&(_, value)) = metrics.iter().find(|(name, _)| *name == by.metric) {
+            if self.state.best.as_ref().is_none_or(|best| by.prefers(value, best.value)) {
+                self.state.best = Some(Best { metric: format!("eval_{}", by.metric), value, step });
+                self.state.evaluations_since_best = 0;
+                self.keep_best()?;
+            } else {
+                self.state.evaluations_since_best += 1;
+            }
         }
         self.last_eval = metrics;
         // Evaluations take time that training steps should not be charged for.

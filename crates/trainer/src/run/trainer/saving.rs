@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Trainer, TrainingRun};
-use crate::checkpoint::WholeCheckpoint;
+use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
 use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::model_files::{restore_optimizer, save_optimizer};
@@ -30,6 +30,28 @@ impl<R: TrainingRun> Trainer<'_, R> {
         })?;
         self.progress.saved(step);
         Ok(path)
+    }
+
+    /// Keeps the weights of the best evaluation, if they are to be gone back to.
+    pub(super) fn keep_best(&mut self) -> Result<(), TrainError> {
+        if !self.config.train.load_best_model_at_end || self.folder.metrics.is_none() {
+            return Ok(());
+        }
+        let run = &*self.run;
+        let write = |writer: &mut CheckpointWriter<'_>| run.model_files().save(run.model(), writer);
+        self.folder.best.save(self.state.step, write)?;
+        Ok(())
+    }
+
+    /// Goes back to the weights of the best evaluation, if that is asked for.
+    pub(super) fn restore_best(&mut self) -> Result<(), TrainError> {
+        let Some(best) = &self.state.best else { return Ok(()) };
+        if !self.config.train.load_best_model_at_end || best.step == self.state.step {
+            return Ok(());
+        }
+        let path = self.folder.best.folder(best.step);
+        let files = self.run.model_files().clone();
+        files.restore(self.run.model_mut(), &path)
     }
 
     pub(super) fn restore(&mut self, checkpoint: &WholeCheckpoint) -> Result<(), TrainError> {

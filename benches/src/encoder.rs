@@ -1,0 +1,121 @@
+//! MiniLM-L6 with three heads on the mean of its tokens: prediction and a step of fine-tuning.
+
+use bestof_models::bert::{Bert, BertBatch, BertConfig, BertError, Dense, Loader, parameters};
+use bestof_models::{Device, ModelError, ParameterInfo, Trainable};
+use bestof_trainer::optimizer::{AdamW, AdamWConfig};
+use burn::module::Module;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// Classes of the heads.
+const CLASSES: [usize; 3] = [4, 3, 2];
+
+/// An encoder of MiniLM-L6's shape with heads of four, three and two classes.
+#[derive(Module, Debug)]
+pub struct MultiTask {
+    bert: Bert,
+    heads: Vec<Dense>,
+}
+
+impl MultiTask {
+    /// The model with random weights.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn new(device: &Device) -> Result<Self, BertError> {
+        let config = BertConfig {
+            hidden_size: 384,
+            num_layers: 6,
+            intermediate_size: 1536,
+            ..BertConfig::default()
+        };
+        let bert = Bert::fresh(&config, 1, device)?.without_pooler();
+        let mut loader = Loader::drawing(1, 0.02, device);
+        let heads = CLASSES
+            .into_iter()
+            .enumerate()
+            .map(|(number, classes)| {
+                Dense::load(&mut loader, &format!("heads.{number}"), [384, classes])
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { bert, heads })
+    }
+
+    /// The logits of the heads.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn forward(
+        &self,
+        batch: &BertBatch,
+        seed: Option<u64>,
+    ) -> Result<Vec<Tensor<2>>, BertError> {
+        let mean = self.bert.encode(batch, seed)?.mean();
+        Ok(self.heads.iter().map(|head| head.forward(mean.clone())).collect())
+    }
+
+    /// Forward, backward and `AdamW` on made-up labels, with dropout; the loss.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn step(
+        &mut self,
+        optimizer: &mut AdamW,
+        batch: &BertBatch,
+        seed: u64,
+    ) -> Result<f32, BertError> {
+        let rows = batch.rows();
+        let device = Device::flex();
+        let losses =
+            self.forward(batch, Some(seed))?.into_iter().zip(CLASSES).map(|(logits, classes)| {
+                let labels: Vec<i32> = (0..rows).map(|row| (row % classes) as i32).collect();
+                let labels: Tensor<2, Int> =
+                    Tensor::from_data(TensorData::new(labels, [rows, 1]), &device);
+                log_softmax(logits, 1).gather(1, labels).neg().mean()
+            });
+        let loss = Tensor::cat(losses.collect(), 0).sum();
+        let value = loss.clone().into_scalar::<f32>();
+        let gradients = parameters::gradients(self, &mut loss.backward());
+        optimizer.step(self, gradients, 2e-5, 1.0);
+        Ok(value)
+    }
+}
+
+impl Trainable for MultiTask {
+    fn trainable_parameters(&self) -> Vec<ParameterInfo> {
+        parameters::trainable(self)
+    }
+
+    fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
+        parameters::update(self, apply);
+    }
+
+    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
+        parameters::values(self, name)
+    }
+}
+
+/// The optimiser of the bench.
+pub fn optimizer() -> AdamW {
+    AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 })
+}
+
+/// Rows of these numbers of tokens.
+///
+/// # Errors
+/// A row without tokens.
+pub fn rows(lengths: &[usize]) -> Result<BertBatch, BertError> {
+    let rows: Vec<Vec<u32>> = lengths
+        .iter()
+        .enumerate()
+        .map(|(row, length)| {
+            (0..*length).map(|at| 1000 + ((at * 7919 + row * 104_729) % 29_000) as u32).collect()
+        })
+        .collect();
+    BertBatch::pad(&rows, 0)
+}
+
+/// Sixteen rows of 128 tokens, and sixteen from 23 to 128 tokens.
+pub fn batches() -> [(&'static str, Vec<usize>); 2] {
+    [("128 tokens", vec![128; 16]), ("23 to 128 tokens", (0..16).map(|i| 23 + 7 * i).collect())]
+}

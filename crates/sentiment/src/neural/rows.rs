@@ -1,0 +1,137 @@
+//! Reviews as a run holds them: encoded, with their labels, and in batches by length.
+
+use sha2::{Digest, Sha256};
+
+use super::error::NeuralError;
+use super::model::Shape;
+use super::reader::{ReadText, TextReader};
+use crate::Example;
+
+/// A review ready for the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) text: ReadText,
+    pub(super) meta: Vec<f32>,
+    /// Class of the stars, 0 to 4.
+    pub(super) stars: usize,
+    pub(super) positive: bool,
+    /// Standardised.
+    pub(super) sentiment: f32,
+}
+
+impl Row {
+    /// Encodes an example, its inputs checked against the model.
+    pub(super) fn inputs(
+        example: &Example,
+        reader: &TextReader,
+        shape: &Shape,
+    ) -> Result<Self, NeuralError> {
+        let row = example.row;
+        if shape.joint() && example.meta.len() != shape.meta_features {
+            let (found, expected) = (example.meta.len(), shape.meta_features);
+            return Err(NeuralError::FeatureCount { row, found, expected });
+        }
+        let meta = if shape.joint() { example.meta.clone() } else { Vec::new() };
+        if let Some(value) = meta.iter().copied().find(|value| !value.is_finite()) {
+            return Err(NeuralError::NotFinite { row, what: "a meta feature", value });
+        }
+        let text = reader.read(&example.text)?;
+        Ok(Self { text, meta, stars: 0, positive: false, sentiment: 0.0 })
+    }
+
+    /// Encodes an example with its labels.
+    pub(super) fn labelled(
+        example: &Example,
+        reader: &TextReader,
+        shape: &Shape,
+    ) -> Result<Self, NeuralError> {
+        let (row, stars) = (example.row, example.stars);
+        if !(1..=5).contains(&stars) {
+            return Err(NeuralError::Stars { row, stars });
+        }
+        let sentiment = example.sentiment;
+        if shape.multi_task() && !sentiment.is_finite() {
+            return Err(NeuralError::NotFinite { row, what: "the score", value: sentiment });
+        }
+        let inputs = Self::inputs(example, reader, shape)?;
+        let stars = usize::from(stars) - 1;
+        Ok(Self { stars, positive: example.positive, sentiment, ..inputs })
+    }
+
+    pub(super) fn tokens(&self) -> usize {
+        self.text.ids.len()
+    }
+}
+
+/// SHA-256 over all that is learned from.
+pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> String {
+    let mut hash = Sha256::new();
+    for set in sets {
+        hash.update((set.len() as u64).to_le_bytes());
+        for row in set {
+            for list in [&row.text.ids, &row.text.sentences] {
+                hash.update((list.len() as u64).to_le_bytes());
+                list.iter().for_each(|value| hash.update(value.to_le_bytes()));
+            }
+            for value in row.meta.iter().chain([&row.sentiment]) {
+                hash.update(value.to_bits().to_le_bytes());
+            }
+            hash.update([row.stars as u8, u8::from(row.positive)]);
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `rows` cut into batches of at most `batch` rows and `max_tokens` tokens, short texts first: rows
+/// of a batch are of about one length. A row that is longer alone is a batch of its own.
+pub(super) fn by_length(
+    rows: &[usize],
+    tokens: impl Fn(usize) -> usize,
+    batch: usize,
+    max_tokens: usize,
+) -> Vec<Vec<usize>> {
+    let mut sorted = rows.to_vec();
+    sorted.sort_by_key(|&row| tokens(row));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut held = 0;
+    for row in sorted {
+        let more = tokens(row);
+        match batches.last_mut() {
+            Some(last) if last.len() < batch && held + more <= max_tokens => {
+                last.push(row);
+                held += more;
+            }
+            _ => {
+                batches.push(vec![row]);
+                held = more;
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn batches_hold_every_row_once_within_their_limits(
+            lengths in prop::collection::vec(1_usize..40, 1..60),
+            batch in 1_usize..9,
+            max_tokens in 1_usize..100,
+        ) {
+            let rows: Vec<usize> = (0..lengths.len()).collect();
+            let batches = by_length(&rows, |row| lengths[row], batch, max_tokens);
+            let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
+            prop_assert!(all.iter().map(|&row| lengths[row]).is_sorted());
+            all.sort_unstable();
+            prop_assert_eq!(all, rows);
+            for rows in &batches {
+                let tokens: usize = rows.iter().map(|&row| lengths[row]).sum();
+                prop_assert!(rows.len() <= batch && (tokens <= max_tokens || rows.len() == 1));
+            }
+        }
+    }
+}

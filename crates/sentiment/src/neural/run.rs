@@ -1,0 +1,276 @@
+//! A neural model as the shared training loop takes it.
+
+use bestof_models::bert::parameters;
+use bestof_trainer::TrainError;
+use bestof_trainer::metric::MetricSums;
+use bestof_trainer::model_files::ModelFiles;
+use bestof_trainer::progress::Progress;
+use bestof_trainer::run::{Accumulated, Evaluation, StepContext, TrainingRun};
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::batch::{Inputs, floats};
+use super::classifier::answers;
+use super::error::NeuralError;
+use super::loss::{Task, class_weights, fixed_weights, row_losses, weighted_sum};
+use super::model::NeuralModel;
+use super::rows::{Row, by_length, fingerprint};
+use crate::metrics::ConfusionMatrix;
+use crate::predictions::likeliest;
+
+/// A run of a neural model.
+///
+/// ```text
+/// loss = 1/rows sum_rows [ sum_tasks w_t L_t ]            fixed weights
+/// loss = 1/rows sum_rows [ sum_tasks exp(-u_t) L_t / 2 + u_t / 2 ]      learned ones
+/// ```
+///
+/// Rows of a micro-batch go through the model by length; what is computed of a row does not depend
+/// on the others.
+#[derive(Debug)]
+pub struct NeuralRun {
+    model: NeuralModel,
+    files: ModelFiles,
+    train: Vec<Row>,
+    names: Vec<String>,
+    validation: Vec<Row>,
+    class_weights: Vec<Vec<f32>>,
+    max_tokens: usize,
+    eval_batch: usize,
+}
+
+/// The sums of one forward pass.
+struct Pass {
+    /// Of each task, in the order of the model's.
+    losses: Vec<Tensor<1>>,
+    values: Vec<Vec<f32>>,
+}
+
+impl NeuralRun {
+    pub(super) fn new(
+        model: NeuralModel,
+        files: ModelFiles,
+        train: (Vec<Row>, Vec<String>),
+        validation: Vec<Row>,
+        settings: &bestof_trainer::config::TrainSection,
+    ) -> Self {
+        let (train, names) = train;
+        let rule = model.shape().settings.class_weights;
+        let class_weights =
+            model.shape().tasks().iter().map(|task| class_weights(*task, &train, rule)).collect();
+        Self {
+            model,
+            files,
+            train,
+            names,
+            validation,
+            class_weights,
+            max_tokens: settings.max_tokens_per_forward,
+            eval_batch: settings.per_device_eval_batch_size,
+        }
+    }
+
+    /// The trained model.
+    pub fn into_model(self) -> NeuralModel {
+        self.model
+    }
+
+    fn pass(&self, rows: &[&Row], seed: u64) -> Result<Pass, NeuralError> {
+        let shape = self.model.shape();
+        let device = self.model.word_device();
+        let inputs = Inputs::new(rows.iter().copied(), shape, &device)?;
+        let outputs = self.model.forward(&inputs, Some(seed))?;
+        let losses: Vec<Tensor<1>> = shape
+            .tasks()
+            .into_iter()
+            .zip(&self.class_weights)
+            .filter_map(|(task, weights)| row_losses(task, &outputs, rows, weights))
+            .collect();
+        let values = losses.iter().map(|loss| floats(loss.clone())).collect();
+        Ok(Pass { losses, values })
+    }
+
+    /// What is differentiated: the sum over the rows, `[1]`.
+    fn combine(&self, losses: Vec<Tensor<1>>, rows: usize) -> Tensor<1> {
+        let sums = losses.into_iter().map(Tensor::sum);
+        match self.model.log_variances() {
+            Some(log_variances) => {
+                weighted_sum(Tensor::cat(sums.collect(), 0), log_variances, rows)
+            }
+            None => {
+                let weights = fixed_weights(self.model.shape());
+                let weighted = sums.zip(weights).map(|(sum, weight)| sum.mul_scalar(weight));
+                Tensor::cat(weighted.collect(), 0).sum()
+            }
+        }
+    }
+
+    fn check(&self, pass: &Pass, rows: &[usize], step: u64) -> Result<(), TrainError> {
+        let bad =
+            |at: usize| pass.values.iter().find_map(|v| (!v[at].is_finite()).then_some(v[at]));
+        let found: Vec<(usize, f32)> =
+            (0..rows.len()).filter_map(|at| Some((rows[at], bad(at)?))).collect();
+        match found.first() {
+            None => Ok(()),
+            Some((_, loss)) => Err(TrainError::LossNotFinite {
+                step,
+                loss: f64::from(*loss),
+                rows: found.iter().map(|(row, _)| self.names[*row].clone()).collect(),
+            }),
+        }
+    }
+}
+
+fn in_training(error: NeuralError) -> TrainError {
+    match error {
+        NeuralError::Train(error) => error,
+        NeuralError::Encoder(error) => error.into(),
+        NeuralError::Model(error) => error.into(),
+        NeuralError::Files(error) => error.into(),
+        NeuralError::Config(error) => error.into(),
+        NeuralError::Device(error) => error.into(),
+        other => TrainError::Run(Box::new(other)),
+    }
+}
+
+impl TrainingRun for NeuralRun {
+    type Model = NeuralModel;
+
+    fn model(&self) -> &NeuralModel {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut NeuralModel {
+        &mut self.model
+    }
+
+    fn model_files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    fn row_count(&self) -> usize {
+        self.train.len()
+    }
+
+    fn row_name(&self, row: usize) -> String {
+        self.names[row].clone()
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint([self.train.as_slice(), self.validation.as_slice()])
+    }
+
+    fn loss_weight(&self, rows: &[usize]) -> f64 {
+        rows.len() as f64
+    }
+
+    fn metric_names(&self) -> Vec<&'static str> {
+        let tasks = self.model.shape().tasks();
+        let mut names = vec!["loss"];
+        names.extend(tasks.iter().map(|task| task.loss_name()));
+        if self.model.shape().learns_weights() {
+            names.extend(tasks.iter().map(|task| task.variance_name()));
+        }
+        names
+    }
+
+    fn learning_rate_factor(&self, parameter: &str) -> f64 {
+        if parameter.starts_with("bert.") {
+            1.0
+        } else {
+            self.model.shape().settings.head_learning_rate_factor
+        }
+    }
+
+    fn accumulate(
+        &mut self,
+        rows: &[usize],
+        context: &StepContext,
+    ) -> Result<Accumulated, TrainError> {
+        let mut sum = Accumulated::default();
+        let tasks = self.model.shape().tasks();
+        let parts = by_length(rows, |row| self.train[row].tokens(), rows.len(), self.max_tokens);
+        for (number, part) in parts.into_iter().enumerate() {
+            let items: Vec<&Row> = part.iter().map(|&row| &self.train[row]).collect();
+            let seed = context.dropout_seed.wrapping_add(number as u64);
+            let pass = self.pass(&items, seed).map_err(in_training)?;
+            self.check(&pass, &part, context.step + 1)?;
+            for (task, values) in tasks.iter().zip(&pass.values) {
+                let total: f64 = values.iter().map(|value| f64::from(*value)).sum();
+                sum.metrics.add(task.loss_name(), total, values.len() as f64);
+            }
+            let combined = self.combine(pass.losses, part.len());
+            let total = combined.clone().into_scalar::<f64>();
+            sum.metrics.add("loss", total, part.len() as f64);
+            let mut found = combined.div_scalar(context.loss_weight).backward();
+            sum.gradients.accumulate(parameters::gradients(&self.model, &mut found));
+            sum.tokens += items.iter().map(|row| row.tokens() as u64).sum::<u64>();
+        }
+        if let Some(log_variances) = self.model.log_variances() {
+            for (task, value) in tasks.iter().zip(floats(log_variances)) {
+                sum.metrics.add(task.variance_name(), f64::from(value), 1.0);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn can_evaluate(&self) -> bool {
+        !self.validation.is_empty()
+    }
+
+    /// `loss` is the cross-entropy of the labels, unweighted: with learned weights the combined loss
+    /// of different steps cannot be compared.
+    fn evaluate(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluation, TrainError> {
+        let model = self.model.valid();
+        let tasks = model.shape().tasks();
+        let mut sums = MetricSums::default();
+        let (mut truth, mut said) = (Vec::new(), Vec::new());
+        let all: Vec<usize> = (0..self.validation.len()).collect();
+        let tokens = |row: usize| self.validation[row].tokens();
+        let mut done = 0;
+        for part in by_length(&all, tokens, self.eval_batch, self.max_tokens) {
+            let rows: Vec<&Row> = part.iter().map(|&row| &self.validation[row]).collect();
+            let inputs = Inputs::new(rows.iter().copied(), model.shape(), &model.word_device())
+                .map_err(in_training)?;
+            let outputs = model.forward(&inputs, None).map_err(in_training)?;
+            for (number, task) in tasks.iter().enumerate() {
+                let Some(losses) = row_losses(*task, &outputs, &rows, &[]) else { continue };
+                let losses = floats(losses);
+                let total: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+                if !total.is_finite() {
+                    let rows = part.iter().map(|row| format!("validation row {row}")).collect();
+                    return Err(TrainError::LossNotFinite { step, loss: total, rows });
+                }
+                sums.add(task.loss_name(), total, rows.len() as f64);
+                if number == 0 {
+                    sums.add("loss", total, rows.len() as f64);
+                }
+            }
+            let found = answers(outputs);
+            match (tasks[0], found.stars, found.positive) {
+                (Task::Stars, Some(stars), _) => {
+                    said.extend(stars.iter().map(|row| likeliest(row)))
+                }
+                (_, _, Some(positive)) => {
+                    said.extend(positive.iter().map(|share| usize::from(*share >= 0.5)));
+                }
+                _ => {}
+            }
+            truth.extend(rows.iter().filter_map(|row| tasks[0].class(row)));
+            done += part.len();
+            progress.rows("evaluation", done, all.len());
+        }
+        let classes = if tasks[0] == Task::Stars { 5 } else { 2 };
+        let matrix = ConfusionMatrix::of(classes, &truth, &said);
+        let mut metrics: Vec<(String, f64)> =
+            sums.means().map(|(name, mean)| (name.to_owned(), mean)).collect();
+        metrics.push(("accuracy".to_owned(), matrix.accuracy()));
+        metrics.push(("balanced_accuracy".to_owned(), matrix.balanced_accuracy()));
+        metrics.push(("macro_f1".to_owned(), matrix.macro_f1()));
+        Ok(Evaluation { metrics, warning: None })
+    }
+}
