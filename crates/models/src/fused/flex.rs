@@ -15,7 +15,7 @@ use crate::config::Activation;
 
 mod attention;
 
-pub(super) use attention::attention;
+pub(super) use attention::{KEPT_KEYS, attention};
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;
