@@ -3,6 +3,7 @@
 mod convert;
 mod estimate;
 mod evaluate;
+mod extend;
 mod fetch;
 mod generate;
 mod inspect;
@@ -35,6 +36,7 @@ pub(crate) enum Verb {
     Generate(generate::Generate),
     Sft(train::Sft),
     Prefer(train::Prefer),
+    Extend(extend::Extend),
     Evaluate(evaluate::Evaluate),
     Parity(parity::Parity),
     Report(report::ReportVerb),
@@ -57,6 +59,7 @@ impl Verb {
             Self::Generate(verb) => verb.run(),
             Self::Sft(verb) => verb.run(),
             Self::Prefer(verb) => verb.run(),
+            Self::Extend(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
             Self::Report(verb) => verb.run(),

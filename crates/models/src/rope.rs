@@ -71,6 +71,24 @@ pub struct Extension {
     pub on_scaled: OnScaled,
 }
 
+/// A basis in a few words, as `power (factor 4, power 0.5)`.
+pub fn describe(rope: &RopeConfig) -> String {
+    let rope_type = rope.scaling.rope_type();
+    let Ok(Value::Object(map)) = serde_json::to_value(&rope.scaling) else {
+        return rope_type.to_owned();
+    };
+    let numbers = map.iter().filter_map(|(key, value)| match value {
+        Value::Number(number) => Some(format!("{key} {}", number.as_f64()?)),
+        _ => None,
+    });
+    let numbers: Vec<String> = numbers.collect();
+    if numbers.is_empty() {
+        rope_type.to_owned()
+    } else {
+        format!("{rope_type} ({})", numbers.join(", "))
+    }
+}
+
 /// What an [`Extension`] makes of a `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extended {

@@ -3,6 +3,7 @@
 //! Names are those of TRL and `transformers` wherever they have one. A key nobody knows is an error that
 //! names the nearest known one; nothing is ignored silently.
 
+mod extend;
 mod fields;
 mod loss;
 mod overrides;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use extend::{ExtendSection, OnScaledChoice};
 pub use sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
     SchedulerType, TrainSection,
@@ -61,6 +63,9 @@ pub struct RunConfig {
     /// When falling chosen answers are reported; only preference runs have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub displacement: Option<DisplacementSection>,
+    /// Which basis, and how far; only extension runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extend: Option<ExtendSection>,
 }
 
 /// What can be wrong with a configuration.

@@ -8,7 +8,9 @@ use bestof_report::{Report, RunFacts, RunFolder};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
 use crate::config::{RunConfig, RunKind};
-use crate::data::{DataReport, EncodeOptions, Encoder, Loaded, load_pairs, load_supervised};
+use crate::data::{
+    DataError, DataReport, EncodeOptions, Encoder, Loaded, load_pairs, load_supervised,
+};
 use crate::displacement::DisplacementDetector;
 use crate::error::TrainError;
 use crate::export::{export, write_results};
@@ -20,6 +22,10 @@ use crate::reference::ReferenceCache;
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
 use crate::sft::{ForwardSettings, SupervisedRun};
+
+mod extension;
+
+pub use extension::extension;
 
 /// Name of the report in a run's folder.
 pub const REPORT_FILE: &str = "report.html";
@@ -126,11 +132,15 @@ struct RunRows<T> {
     facts: Vec<(String, String)>,
 }
 
-type Load<T> = fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, crate::data::DataError>;
+type Load<T> = fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>;
 
 impl Base {
     fn open(config: &RunConfig) -> Result<Self, TrainError> {
-        let folder = ModelFolder::open(&config.model.path)?;
+        Self::of(ModelFolder::open(&config.model.path)?, config)
+    }
+
+    /// The model of a folder whose configuration may have been changed since it was read.
+    fn of(folder: ModelFolder, config: &RunConfig) -> Result<Self, TrainError> {
         let device = open_device(&config.model.device)?.autodiff();
         let mut model = Decoder::open(&folder, &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
@@ -160,6 +170,17 @@ impl Base {
         load: Load<T>,
         unit: &str,
     ) -> Result<RunRows<T>, TrainError> {
+        self.load_with(config, load, unit, RowSet::hold_out)
+    }
+
+    /// The rows that `load` reads; `hold_out` splits off a share of them by a seed.
+    fn load_with<T>(
+        &self,
+        config: &RunConfig,
+        load: impl Fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>,
+        unit: &str,
+        hold_out: impl FnOnce(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
+    ) -> Result<RunRows<T>, TrainError> {
         let options = EncodeOptions {
             max_length: Some(config.data.max_length.min(self.model.max_positions())),
             truncation: config.data.truncation_mode,
@@ -179,7 +200,7 @@ impl Base {
                 reports.push(loaded.report.clone());
                 (all, RowSet::from(loaded))
             }
-            None => all.hold_out(config.data.eval_fraction, config.train.seed),
+            None => hold_out(all, config.data.eval_fraction, config.train.seed),
         };
         let mut facts = vec![
             ("model".to_owned(), self.folder.dir.display().to_string()),

@@ -9,14 +9,16 @@ pub enum RunKind {
     Supervised,
     /// `prefer`.
     Preference,
+    /// `extend`.
+    Extension,
 }
 
 /// Collects problems; one call a key.
 #[derive(Default)]
-struct Problems(Vec<ValueProblem>);
+pub(super) struct Problems(Vec<ValueProblem>);
 
 impl Problems {
-    fn need(
+    pub(super) fn need(
         &mut self,
         holds: bool,
         key: &'static str,
@@ -28,7 +30,7 @@ impl Problems {
         }
     }
 
-    fn positive(&mut self, key: &'static str, found: usize) {
+    pub(super) fn positive(&mut self, key: &'static str, found: usize) {
         self.need(found > 0, key, found, "at least 1");
     }
 
@@ -57,7 +59,18 @@ impl RunConfig {
     /// [`ConfigError::Values`].
     pub fn validate_kind(&self, kind: RunKind) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
-        if kind == RunKind::Supervised {
+        if kind == RunKind::Extension {
+            problems.need(
+                self.extend.is_some(),
+                "extend",
+                "absent",
+                "a section with `method`, as `linear`, and its parameters",
+            );
+        } else {
+            let only = "absent: only extension runs (`extend`) have it";
+            problems.need(self.extend.is_none(), "extend", "present", only);
+        }
+        if kind != RunKind::Preference {
             let only = "absent: only preference runs have it";
             problems.need(self.loss.is_none(), "loss", "present", only);
             problems.need(self.displacement.is_none(), "displacement", "present", only);
@@ -215,6 +228,9 @@ impl RunConfig {
             );
             problems.positive("displacement.patience", displacement.patience);
         }
+        if let Some(extend) = &self.extend {
+            extend.check(problems);
+        }
     }
 }
 
@@ -252,6 +268,11 @@ mod tests {
             ("lora.dropout=1.0", "lora.dropout"),
             ("lora.target_modules=[]", "lora.target_modules"),
             ("displacement.patience=0", "displacement.patience"),
+            ("extend.method=linaer", "extend.method"),
+            ("extend={method='linear', length=1}", "extend.length"),
+            ("extend={method='linear', stride=0}", "extend.stride"),
+            ("extend={method='linear', train_length=8, stride=9}", "extend.stride"),
+            ("extend={method='linear', smallest_step=2}", "extend.smallest_step"),
         ];
         for (override_text, key) in cases {
             match read(&[override_text]).unwrap_err() {
@@ -276,5 +297,14 @@ mod tests {
         let config = read(&["loss.name=dpo"]).unwrap();
         assert!(config.validate_kind(RunKind::Supervised).is_err());
         assert!(config.validate_kind(RunKind::Preference).is_ok());
+    }
+
+    #[test]
+    fn only_extension_runs_change_the_basis() {
+        let config = read(&["extend.method=linear"]).unwrap();
+        assert!(config.validate_kind(RunKind::Extension).is_ok());
+        assert!(config.validate_kind(RunKind::Supervised).is_err());
+        let text = read(&[]).unwrap().validate_kind(RunKind::Extension).unwrap_err().to_string();
+        assert!(text.contains("extend") && text.contains("method"), "{text}");
     }
 }
