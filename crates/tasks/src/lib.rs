@@ -8,6 +8,7 @@ pub mod draw;
 pub mod expression;
 pub mod extract;
 pub mod grid;
+pub mod long_context;
 pub mod pairs;
 pub mod puzzles;
 pub mod rational;

@@ -1,0 +1,52 @@
+//! Tasks that are only solved by using a long input, and how their answers are scored.
+//!
+//! The three tasks of Giraffe (arXiv 2308.10882) and the usual smoke test: [`lines`] hides one
+//! value in a record of lines, [`qa`] hides the answer to a question in documents (with the number
+//! changed, so that memory does not help), [`passkey`] hides a number in nonsense. All of them
+//! become [`RetrievalCase`]s: a prompt of a wanted length, the answer at a wanted depth, and a
+//! score. A [`Suite`] makes them for lengths × depths, one at a time.
+//!
+//! ```
+//! use bestof_tasks::long_context::{
+//!     Depths, QaSource, RetrievalTask, Suite, SuiteConfig, count_words,
+//! };
+//!
+//! let config = SuiteConfig {
+//!     lengths: vec![200, 400],
+//!     depths: Depths::At(vec![0.0, 0.5, 1.0]),
+//!     cases_per_cell: 2,
+//!     ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+//! };
+//! let mut suite = Suite::new(config, QaSource::Invented, &count_words)?;
+//! for case in suite.by_ref() {
+//!     let case = case?;
+//!     assert!(count_words(case.prompt.last_text()) <= case.length_target.unwrap());
+//!     assert!(case.score(&format!("It was {}.", case.answers[0])).correct);
+//! }
+//! assert!(suite.short_cells().is_empty(), "{}", suite.skips());
+//! # Ok::<(), bestof_tasks::long_context::LongContextError>(())
+//! ```
+//!
+//! Lengths are counted by the caller's [`TokenCounter`], so no tokenizer is needed here.
+
+mod case;
+pub mod documents;
+mod error;
+mod length;
+pub mod lines;
+mod numbers;
+pub mod passkey;
+mod place;
+pub mod qa;
+mod score;
+mod skip;
+mod suite;
+
+pub use case::{RetrievalCase, RetrievalTask};
+pub use error::LongContextError;
+pub use length::{MAX_LENGTH, TokenCounter, count_words};
+pub use place::{DepthTarget, Placement, QuestionPlace, Variant};
+pub use qa::QaSource;
+pub use score::{AnswerRule, Score, token_f1};
+pub use skip::{Skip, SkipReason, Skips};
+pub use suite::{Cell, Depths, ShortCell, Suite, SuiteConfig, build};

@@ -1,0 +1,133 @@
+//! One prompt with something to find in it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use super::{AnswerRule, Placement, QuestionPlace, Score, Variant};
+use crate::rows::{ChatMessage, CompletionRow, Content, TextRow};
+
+/// The tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetrievalTask {
+    /// The value of one line in a record of lines.
+    LongchatLines,
+    /// A number hidden in nonsense.
+    Passkey,
+    /// A question whose answer stands in the document.
+    FreeFormQa,
+    /// The same with a number, altered everywhere.
+    AlteredNumericQa,
+}
+
+impl RetrievalTask {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::LongchatLines, Self::Passkey, Self::FreeFormQa, Self::AlteredNumericQa];
+
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LongchatLines => "longchat-lines",
+            Self::Passkey => "passkey",
+            Self::FreeFormQa => "free-form-qa",
+            Self::AlteredNumericQa => "altered-numeric-qa",
+        }
+    }
+
+    /// `true` for the tasks made from documents.
+    pub fn needs_documents(self) -> bool {
+        matches!(self, Self::FreeFormQa | Self::AlteredNumericQa)
+    }
+}
+
+impl fmt::Display for RetrievalTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A prompt, what is to be found in it, and how an answer is scored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RetrievalCase {
+    /// The task.
+    pub task: RetrievalTask,
+    /// What the model is shown: text, or one message of the user.
+    pub prompt: Content,
+    /// The answers; any of them is right, the first is what a model should say.
+    pub answers: Vec<String>,
+    /// How an answer is scored.
+    pub rule: AnswerRule,
+    /// The length asked for, in tokens; `None` for published rows.
+    pub length_target: Option<usize>,
+    /// Tokens of the prompt by the caller's counter; for published rows as published, if at all.
+    pub tokens: Option<usize>,
+    /// Where the answer stands: 0 at the beginning of the document or record, 1 at its end.
+    pub depth: Option<f64>,
+    /// The depth asked for, if one was.
+    pub depth_target: Option<f64>,
+    /// Which of the variants of the question it is.
+    pub variant: Variant,
+    /// Line of the data file counted from 1, or number of the generated item.
+    pub item: usize,
+}
+
+impl RetrievalCase {
+    /// The score of a completion by this case's rule.
+    ///
+    /// ```
+    /// use bestof_tasks::long_context::{DepthTarget, lines::LineRecord};
+    ///
+    /// let record = LineRecord::generate(1, 0, Default::default(), 20, DepthTarget::At(0.5))?;
+    /// let case = record.case(false);
+    /// assert!(case.score(&format!("The number is <{}>.", case.answers[0])).correct);
+    /// assert!(!case.score("I cannot find it.").correct);
+    /// # Ok::<(), bestof_tasks::long_context::LongContextError>(())
+    /// ```
+    pub fn score(&self, completion: &str) -> Score {
+        self.rule.score(completion, &self.answers)
+    }
+
+    /// What a model should say: the first answer.
+    pub fn answer(&self) -> &str {
+        self.answers.first().map_or("", String::as_str)
+    }
+
+    /// Where the answer was placed, if that was asked for.
+    pub fn placement(&self) -> Option<Placement> {
+        self.variant.placement
+    }
+
+    /// Where the question stands.
+    pub fn question_place(&self) -> QuestionPlace {
+        self.variant.question
+    }
+
+    /// The case as a row to learn from: the answer with a space in front, or as a message.
+    pub fn to_completion_row(&self) -> CompletionRow {
+        let completion = if self.prompt.is_chat() {
+            Content::Messages(vec![ChatMessage::assistant(self.answer())])
+        } else {
+            Content::Text(self.spaced_answer())
+        };
+        CompletionRow { prompt: self.prompt.clone(), completion, extra: Map::new() }
+    }
+
+    /// The case as running text: the prompt and after it the answer, roles left out.
+    pub fn to_text_row(&self) -> TextRow {
+        let text = format!("{}{}", self.prompt.last_text(), self.spaced_answer());
+        TextRow { text, extra: Map::new() }
+    }
+
+    fn spaced_answer(&self) -> String {
+        let space = if self.prompt.last_text().ends_with(char::is_whitespace) { "" } else { " " };
+        format!("{space}{}", self.answer())
+    }
+}
+
+/// The text as it stands, or as one message of the user.
+pub(super) fn prompt(text: String, chat: bool) -> Content {
+    if chat { Content::Messages(vec![ChatMessage::user(text)]) } else { Content::Text(text) }
+}

@@ -1,0 +1,298 @@
+//! Documents of facts that no model knows: invented places, people and institutions, from a seed.
+//!
+//! Each document has a title, a few paragraphs in varied wording and questions whose answers stand
+//! in it once. Everything in them is drawn: a model that answers has read. A hash of the title
+//! decides the part a document belongs to, so training and held-out documents share no subject.
+
+mod kinds;
+mod names;
+
+use crate::draw::{Draw, Split, split_of};
+use crate::rows::TextRow;
+use kinds::{KINDS, Kind, Slot};
+use serde_json::Map;
+
+use super::length::TokenCounter;
+use super::numbers::with_separators;
+
+/// Documents begun for one place in the sequence before the last attempt is taken as it is.
+const ATTEMPTS: u64 = 400;
+
+/// A question about a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentQuestion {
+    /// The question.
+    pub question: String,
+    /// The answer, as it stands in the document, once.
+    pub answer: String,
+    /// Whether the answer is a number.
+    pub numeric: bool,
+}
+
+/// A document of invented facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InventedDocument {
+    /// What kind of thing it is about, such as `town`.
+    pub kind: &'static str,
+    /// Its subject.
+    pub title: String,
+    /// Its text, a paragraph each.
+    pub paragraphs: Vec<String>,
+    /// What can be asked about it.
+    pub questions: Vec<DocumentQuestion>,
+}
+
+impl InventedDocument {
+    /// The paragraphs, a blank line between two of them.
+    pub fn text(&self) -> String {
+        self.paragraphs.join("\n\n")
+    }
+}
+
+/// Endless sequence of documents; document `i` depends on seed, part and `i` alone.
+///
+/// ```
+/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::long_context::documents::InventedDocuments;
+///
+/// let document = InventedDocuments::new(7, Split::Train).document(0);
+/// for question in &document.questions {
+///     assert_eq!(document.text().matches(&question.answer).count(), 1);
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InventedDocuments {
+    seed: u64,
+    split: Split,
+}
+
+impl InventedDocuments {
+    /// The documents of a seed in one of the two parts.
+    pub fn new(seed: u64, split: Split) -> Self {
+        Self { seed, split }
+    }
+
+    /// Document number `index`.
+    pub fn document(&self, index: u64) -> InventedDocument {
+        let mut source = Draw::new(self.seed, index);
+        let kind = &KINDS[source.index(KINDS.len())];
+        let mut attempt = || write(kind, &mut source);
+        let mut document = attempt();
+        for _ in 0..ATTEMPTS {
+            if split_of(&document.title) == self.split && answers_are_clear(&document) {
+                break;
+            }
+            document = attempt();
+        }
+        document
+    }
+
+    /// Running text to learn from: documents from `index` on, up to `length` tokens, without a
+    /// document that would not fit; at least one. Returns the number after the last one used.
+    pub fn text_row(
+        &self,
+        mut index: u64,
+        length: usize,
+        counter: &dyn TokenCounter,
+    ) -> (TextRow, u64) {
+        let mut text = String::new();
+        loop {
+            let document = self.document(index);
+            let space = if text.is_empty() { "" } else { "\n\n" };
+            let longer = format!("{text}{space}{}\n{}", document.title, document.text());
+            if !text.is_empty() && counter.count(&longer) > length {
+                return (TextRow { text, extra: Map::new() }, index);
+            }
+            // A counter that never grows must not keep this going.
+            let done = longer.len() / 64 > length;
+            text = longer;
+            index += 1;
+            if done {
+                return (TextRow { text, extra: Map::new() }, index);
+            }
+        }
+    }
+}
+
+/// Every answer stands in the text once and not in its question, so that all questions can be
+/// asked.
+fn answers_are_clear(document: &InventedDocument) -> bool {
+    let text = document.text();
+    document.questions.iter().all(|question| {
+        text.matches(&question.answer).count() == 1
+            && !document.title.contains(&question.answer)
+            && !question.question.contains(&question.answer)
+    })
+}
+
+/// A drawn fact.
+struct Fact {
+    slot: &'static str,
+    text: String,
+    /// The number itself, for facts that come some time after it.
+    number: Option<i64>,
+}
+
+fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
+    let mut facts: Vec<Fact> = Vec::with_capacity(kind.slots.len());
+    for (slot, form) in kind.slots {
+        // Two equal facts would make one question have two answers.
+        let mut fact = fact(slot, *form, &facts, draw);
+        for _ in 0..50 {
+            if facts.iter().all(|other| !other.text.contains(&fact.text)) {
+                break;
+            }
+            fact = self::fact(slot, *form, &facts, draw);
+        }
+        facts.push(fact);
+    }
+    let paragraphs = kind
+        .paragraphs
+        .iter()
+        .map(|sentences| {
+            let sentence = |ways: &&'static [&'static str]| {
+                fill(draw.choose(ways).copied().unwrap_or_default(), &facts)
+            };
+            sentences.iter().map(sentence).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let questions = kind
+        .questions
+        .iter()
+        .filter_map(|(slot, question)| {
+            let fact = facts.iter().find(|fact| fact.slot == *slot)?;
+            Some(DocumentQuestion {
+                question: fill(question, &facts),
+                answer: fact.text.clone(),
+                numeric: fact.number.is_some(),
+            })
+        })
+        .collect();
+    InventedDocument { kind: kind.name, title: fill(kind.title, &facts), paragraphs, questions }
+}
+
+fn fact(slot: &'static str, form: Slot, facts: &[Fact], draw: &mut Draw) -> Fact {
+    let number_of = |name: &str| {
+        facts.iter().find(|fact| fact.slot == name).and_then(|fact| fact.number).unwrap_or(0)
+    };
+    let (text, number) = match form {
+        Slot::Place => (names::place(draw), None),
+        Slot::Person => (names::person(draw), None),
+        Slot::Thing(first, second) => {
+            let first = draw.choose(first).copied().unwrap_or_default();
+            let second = draw.choose(second).copied().unwrap_or_default();
+            (format!("{first} {second}"), None)
+        }
+        Slot::Year(low, high) => {
+            let year = draw.between(low, high);
+            (year.to_string(), Some(year))
+        }
+        Slot::After(slot, low, high) => {
+            let year = number_of(slot) + draw.between(low, high);
+            (year.to_string(), Some(year))
+        }
+        Slot::Count(low, high) => {
+            let count = draw.between(low, high);
+            (with_separators(&count.to_string()), Some(count))
+        }
+    };
+    Fact { slot, text, number }
+}
+
+/// The template with each `{slot}` replaced by its fact.
+fn fill(template: &str, facts: &[Fact]) -> String {
+    let mut text = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
+        let fact = facts.iter().find(|fact| fact.slot == slot);
+        text.push_str(fact.map_or("", |fact| fact.text.as_str()));
+        rest = after;
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::count_words;
+    use super::*;
+
+    fn placeholders(template: &str) -> Vec<&str> {
+        template.split('{').skip(1).map(|part| part.split_once('}').unwrap().0).collect()
+    }
+
+    #[test]
+    fn every_placeholder_is_a_slot_and_every_asked_fact_is_told_once() {
+        for kind in KINDS {
+            let slots: Vec<&str> = kind.slots.iter().map(|(slot, _)| *slot).collect();
+            let sentences: Vec<_> =
+                kind.paragraphs.iter().flat_map(|sentences| sentences.iter()).collect();
+            let templates = sentences
+                .iter()
+                .flat_map(|ways| ways.iter())
+                .chain(kind.questions.iter().map(|(_, question)| question))
+                .chain([&kind.title]);
+            for template in templates {
+                for slot in placeholders(template) {
+                    assert!(slots.contains(&slot), "{} has no {slot}", kind.name);
+                }
+            }
+            for (asked, question) in kind.questions {
+                let mut telling = 0;
+                for ways in &sentences {
+                    let told: HashSet<usize> = ways
+                        .iter()
+                        .map(|way| placeholders(way).iter().filter(|slot| *slot == asked).count())
+                        .collect();
+                    assert_eq!(
+                        told.len(),
+                        1,
+                        "{}: {asked} is not told in every wording",
+                        kind.name
+                    );
+                    telling += told.into_iter().next().unwrap();
+                }
+                assert_eq!(telling, 1, "{}: {asked}", kind.name);
+                assert!(!placeholders(question).contains(asked));
+            }
+        }
+    }
+
+    #[test]
+    fn hundreds_of_documents_are_distinct_clear_and_apart() {
+        let (mut titles, mut held_out) = (HashSet::new(), HashSet::new());
+        let mut numeric = 0;
+        for index in 0..600 {
+            let document = InventedDocuments::new(11, Split::Train).document(index);
+            assert!(answers_are_clear(&document), "{document:?}");
+            assert!((60..400).contains(&count_words(&document.text())), "{}", document.text());
+            assert!(!document.text().contains(['{', '}']) && !document.text().contains("  "));
+            assert!(document.paragraphs.len() >= 3 && document.questions.len() >= 5);
+            let numbers = document.questions.iter().filter(|question| question.numeric).count();
+            assert!(numbers >= 2 && numbers < document.questions.len());
+            numeric += numbers;
+            titles.insert(document.title);
+            held_out.insert(InventedDocuments::new(11, Split::HeldOut).document(index).title);
+        }
+        assert!(titles.len() > 550, "{}", titles.len());
+        assert!(titles.is_disjoint(&held_out));
+        assert!(numeric > 1500);
+        let again = InventedDocuments::new(11, Split::Train).document(5);
+        assert_eq!(again, InventedDocuments::new(11, Split::Train).document(5));
+        assert_ne!(again, InventedDocuments::new(12, Split::Train).document(5));
+    }
+
+    #[test]
+    fn running_text_is_near_its_length() {
+        let documents = InventedDocuments::new(2, Split::Train);
+        let (row, next) = documents.text_row(3, 1000, &count_words);
+        let words = count_words(&row.text);
+        assert!((600..=1000).contains(&words), "{words}");
+        assert!(row.text.starts_with(&documents.document(3).title) && next > 5);
+        let (row, next) = documents.text_row(3, 1, &|_: &str| 0);
+        assert!(!row.text.is_empty() && next < 20);
+    }
+}

@@ -1,0 +1,45 @@
+//! Why long-context cases cannot be made at all.
+
+use super::{RetrievalTask, Skips};
+use crate::rows::RowsError;
+
+/// A setting or a data file no cases can be made from. What is wrong with single documents is a
+/// [`Skip`](super::Skip) instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LongContextError {
+    /// A setting outside its range.
+    #[error("{setting} is {found}, expected {expected}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// A length that does not hold the question and the text to be found.
+    #[error(
+        "{task} in {length} tokens: the shortest prompt has {needed}; ask for more, or reserve \
+         fewer"
+    )]
+    TooShort {
+        /// The task.
+        task: RetrievalTask,
+        /// Tokens the prompt may have.
+        length: usize,
+        /// Tokens of the shortest prompt.
+        needed: usize,
+    },
+    /// Data from which not one case could be made.
+    #[error("no case of {task} could be made from the data:\n{skips}")]
+    NoCases {
+        /// The task.
+        task: RetrievalTask,
+        /// Why each document was passed over.
+        skips: Skips,
+    },
+    /// Rows that cannot be read.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+}

@@ -1,0 +1,338 @@
+//! Cases for every length and depth.
+
+use std::collections::{HashSet, VecDeque};
+
+use serde::Serialize;
+
+use super::case::prompt;
+use super::length::TokenCounter;
+use super::lines::{LineRecord, check_depth, check_length};
+use super::qa::{Assembled, Padding, Prepared, QaItem, Request, assemble, prepare};
+use super::{
+    AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase,
+    RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
+};
+use crate::draw::{Draw, Split};
+
+/// At which depths the answer stands.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Depths {
+    /// Anywhere, as in LongChat-Lines.
+    Uniform,
+    /// At each of these depths, 0 to 1, as for a heat map.
+    At(Vec<f64>),
+    /// In each of these places, as in the paper's question answering.
+    Placements(Vec<Placement>),
+}
+
+/// What cases are made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SuiteConfig {
+    /// The task.
+    pub task: RetrievalTask,
+    /// Lengths in tokens.
+    pub lengths: Vec<usize>,
+    /// Tokens of each length that are kept for a chat template, special tokens and the answer: the
+    /// prompt's text has at most `length - reserve`.
+    pub reserve: usize,
+    /// Depths of the answer.
+    pub depths: Depths,
+    /// Where the question stands; without effect on LongChat-Lines and passkey, which ask last.
+    pub questions: Vec<QuestionPlace>,
+    /// Cases for each length, depth and place of the question.
+    pub cases_per_cell: usize,
+    /// Equal seeds give equal cases for ever.
+    pub seed: u64,
+    /// Training or held-out keys and invented documents; they share none. Data files are divided
+    /// by [`QaPool::part`](super::qa::QaPool::part).
+    pub split: Split,
+    /// Whether prompts are messages of a user instead of plain text.
+    pub chat: bool,
+}
+
+impl SuiteConfig {
+    /// 50 held-out cases at 2,048, 4,096 and 8,192 tokens, as plain text, nothing reserved: at any
+    /// depth, or for questions about documents in the paper's six variants.
+    pub fn new(task: RetrievalTask) -> Self {
+        let (depths, questions) = if task.needs_documents() {
+            let questions = vec![QuestionPlace::After, QuestionPlace::Before];
+            (Depths::Placements(Placement::ALL.to_vec()), questions)
+        } else {
+            (Depths::Uniform, vec![QuestionPlace::After])
+        };
+        Self {
+            task,
+            lengths: vec![2048, 4096, 8192],
+            reserve: 0,
+            depths,
+            questions,
+            cases_per_cell: 50,
+            seed: 0,
+            split: Split::HeldOut,
+            chat: false,
+        }
+    }
+
+    fn check(&self) -> Result<(), LongContextError> {
+        let setting = |setting, found: String, expected: &str| {
+            Err(LongContextError::Setting { setting, found, expected: expected.to_owned() })
+        };
+        if self.lengths.is_empty() {
+            return setting("lengths", "empty".to_owned(), "at least one length");
+        }
+        for length in &self.lengths {
+            check_length(*length)?;
+            if self.reserve >= *length {
+                let expected = format!("less than the length {length}");
+                return setting("reserve", self.reserve.to_string(), &expected);
+            }
+        }
+        if self.cases_per_cell == 0 {
+            return setting("cases_per_cell", "0".to_owned(), "at least 1");
+        }
+        if self.questions.is_empty() {
+            return setting("questions", "empty".to_owned(), "`after`, `before` or both");
+        }
+        if self.depth_targets().is_empty() {
+            return setting("depths", "empty".to_owned(), "at least one depth or place");
+        }
+        self.depth_targets().into_iter().try_for_each(check_depth)
+    }
+
+    fn depth_targets(&self) -> Vec<DepthTarget> {
+        match &self.depths {
+            Depths::Uniform => vec![DepthTarget::Uniform],
+            Depths::At(depths) => depths.iter().copied().map(DepthTarget::At).collect(),
+            Depths::Placements(places) => {
+                places.iter().copied().map(DepthTarget::Placement).collect()
+            }
+        }
+    }
+}
+
+/// One length, depth and place of the question.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Cell {
+    /// Length in tokens, what is reserved included.
+    pub length: usize,
+    /// Depth of the answer.
+    pub depth: DepthTarget,
+    /// Where the question stands.
+    pub question: QuestionPlace,
+}
+
+/// A cell with fewer cases than were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ShortCell {
+    /// The cell.
+    pub cell: Cell,
+    /// Its cases.
+    pub cases: usize,
+}
+
+/// Iterator over the cases of all cells, made one at a time.
+///
+/// The same questions are used in every cell, so that cells compare. Documents no case can be made
+/// from are passed over, counted and listed in [`skips`](Self::skips); a cell that runs out of
+/// documents is in [`short_cells`](Self::short_cells). An error ends the iteration.
+pub struct Suite<'a> {
+    config: SuiteConfig,
+    source: QaSource<'a>,
+    counter: &'a dyn TokenCounter,
+    order: Vec<usize>,
+    cells: VecDeque<Cell>,
+    /// Cases of the current cell so far, and the next item to try.
+    made: usize,
+    next: usize,
+    skips: Skips,
+    skipped: HashSet<usize>,
+    short: Vec<ShortCell>,
+}
+
+impl std::fmt::Debug for Suite<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suite").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Suite<'a> {
+    /// The cases that `config` describes. `source` is used by the tasks with documents only.
+    ///
+    /// # Errors
+    /// [`LongContextError::Setting`] for a setting outside its range.
+    pub fn new(
+        config: SuiteConfig,
+        source: QaSource<'a>,
+        counter: &'a dyn TokenCounter,
+    ) -> Result<Self, LongContextError> {
+        config.check()?;
+        let questions = if config.task.needs_documents() {
+            config.questions.clone()
+        } else {
+            vec![QuestionPlace::After]
+        };
+        let mut cells = VecDeque::new();
+        for length in &config.lengths {
+            for depth in config.depth_targets() {
+                for question in &questions {
+                    cells.push_back(Cell { length: *length, depth, question: *question });
+                }
+            }
+        }
+        // Invented documents are without end; three for each case are more than are ever needed.
+        let order = source.order(config.seed, config.cases_per_cell.saturating_mul(3).max(50));
+        Ok(Self {
+            config,
+            source,
+            counter,
+            order,
+            cells,
+            made: 0,
+            next: 0,
+            skips: Skips::default(),
+            skipped: HashSet::new(),
+            short: Vec::new(),
+        })
+    }
+
+    /// What was passed over so far.
+    pub fn skips(&self) -> &Skips {
+        &self.skips
+    }
+
+    /// Cells that ended with fewer cases than were asked for.
+    pub fn short_cells(&self) -> &[ShortCell] {
+        &self.short
+    }
+
+    /// The number of cases if nothing has to be passed over.
+    pub fn expected(&self) -> usize {
+        self.cells.len() * self.config.cases_per_cell - self.made
+    }
+
+    fn next_generated(&mut self, cell: Cell) -> Result<RetrievalCase, LongContextError> {
+        let SuiteConfig { seed, split, chat, reserve, .. } = self.config;
+        let (item, length) = (self.next as u64, cell.length - reserve);
+        self.next += 1;
+        let case = if self.config.task == RetrievalTask::LongchatLines {
+            LineRecord::generate_to_length(seed, item, split, length, cell.depth, self.counter)?
+                .case(chat)
+        } else {
+            passkey::case(seed, item, split, length, cell.depth, chat, self.counter)?
+        };
+        Ok(RetrievalCase { length_target: Some(cell.length), ..case })
+    }
+
+    /// The next case of a cell made from documents; `None` when they have run out.
+    fn next_from_documents(&mut self, cell: Cell) -> Option<RetrievalCase> {
+        let numeric = self.config.task == RetrievalTask::AlteredNumericQa;
+        let SuiteConfig { seed, split, .. } = self.config;
+        while let Some(index) = self.order.get(self.next).copied() {
+            self.next += 1;
+            let Some(item) = self.source.item(index, seed, split, numeric) else { continue };
+            let prepared = match prepare(&item, numeric, seed) {
+                Ok(prepared) => prepared,
+                Err(reason) => {
+                    // It is so in every cell, and is said once.
+                    if self.skipped.insert(item.item) {
+                        self.skips.push(Skip { item: item.item, length: None, reason });
+                    }
+                    continue;
+                }
+            };
+            match self.place(&item, &prepared, cell) {
+                Ok(case) => return Some(case),
+                Err(reason) => {
+                    self.skips.push(Skip { item: item.item, length: Some(cell.length), reason });
+                }
+            }
+        }
+        None
+    }
+
+    fn place(
+        &self,
+        item: &QaItem,
+        prepared: &Prepared,
+        cell: Cell,
+    ) -> Result<RetrievalCase, SkipReason> {
+        let SuiteConfig { task, seed, split, chat, reserve, .. } = self.config;
+        let mut draw = Draw::new(seed.wrapping_add(3), item.item as u64);
+        let share = draw.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let request = Request {
+            length: cell.length - reserve,
+            depth: cell.depth.aim(share),
+            placement: cell.depth.placement(),
+            question: cell.question,
+            chat,
+        };
+        let padding = Padding::new(self.source, prepared, seed, split);
+        let Assembled { text, tokens, depth } =
+            assemble(prepared, padding, &request, self.counter)?;
+        Ok(RetrievalCase {
+            task,
+            prompt: prompt(text, chat),
+            answers: prepared.answers.clone(),
+            rule: AnswerRule::Presence,
+            length_target: Some(cell.length),
+            tokens: Some(tokens),
+            depth: Some(depth),
+            depth_target: cell.depth.depth(),
+            variant: Variant { placement: cell.depth.placement(), question: cell.question },
+            item: prepared.item,
+        })
+    }
+}
+
+impl Iterator for Suite<'_> {
+    type Item = Result<RetrievalCase, LongContextError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let cell = *self.cells.front()?;
+            let case = if self.made == self.config.cases_per_cell {
+                None
+            } else if self.config.task.needs_documents() {
+                self.next_from_documents(cell)
+            } else {
+                match self.next_generated(cell) {
+                    Ok(case) => Some(case),
+                    Err(error) => {
+                        self.cells.clear();
+                        return Some(Err(error));
+                    }
+                }
+            };
+            if let Some(case) = case {
+                self.made += 1;
+                return Some(Ok(case));
+            }
+            if self.made < self.config.cases_per_cell {
+                self.short.push(ShortCell { cell, cases: self.made });
+            }
+            self.cells.pop_front();
+            (self.made, self.next) = (0, 0);
+        }
+    }
+}
+
+/// All cases that `config` describes, what was passed over, and the cells that came out short.
+///
+/// They are held in memory together; to make one at a time, iterate over a [`Suite`].
+///
+/// # Errors
+/// [`LongContextError::NoCases`] when the data gives not one.
+pub fn build(
+    config: SuiteConfig,
+    source: QaSource<'_>,
+    counter: &dyn TokenCounter,
+) -> Result<(Vec<RetrievalCase>, Skips, Vec<ShortCell>), LongContextError> {
+    let task = config.task;
+    let mut suite = Suite::new(config, source, counter)?;
+    let cases = suite.by_ref().collect::<Result<Vec<_>, _>>()?;
+    if cases.is_empty() {
+        return Err(LongContextError::NoCases { task, skips: suite.skips });
+    }
+    Ok((cases, suite.skips, suite.short))
+}

@@ -1,0 +1,400 @@
+//! Long-context cases: lengths, depths, answers in one place only, and what is passed over.
+
+use std::collections::HashSet;
+
+use bestof_tasks::arithmetic::Split;
+use bestof_tasks::long_context::lines::{self, LongChatRow};
+use bestof_tasks::long_context::qa::{PoolOptions, QaPool};
+use bestof_tasks::long_context::{
+    Depths, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase, RetrievalTask,
+    Suite, SuiteConfig, TokenCounter, build, count_words,
+};
+use bestof_tasks::rows::{ReadOptions, read_rows_from};
+use proptest::prelude::*;
+
+/// A counter whose counts of parts do not add up to those of the whole.
+fn count_quads(text: &str) -> usize {
+    text.chars().count().div_ceil(4)
+}
+
+fn pool(lines: &str) -> QaPool {
+    QaPool::read_from(lines.as_bytes(), "qa.jsonl".as_ref(), &PoolOptions::default()).unwrap()
+}
+
+/// The document of a prompt, between its heading and what follows it.
+fn document(case: &RetrievalCase) -> &str {
+    let text = case.prompt.last_text();
+    let start = text.find("Document:\n").unwrap() + "Document:\n".len();
+    let rest = &text[start..];
+    match case.question_place() {
+        QuestionPlace::After => &rest[..rest.rfind("\n\nQuestion: ").unwrap()],
+        QuestionPlace::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
+    }
+}
+
+/// How often the answer stands in the text with no letter or digit touching it.
+fn times(text: &str, answer: &str) -> usize {
+    text.match_indices(answer)
+        .filter(|(at, found)| {
+            !text[..*at].ends_with(char::is_alphanumeric)
+                && !text[at + found.len()..].starts_with(char::is_alphanumeric)
+        })
+        .count()
+}
+
+fn invented(config: SuiteConfig, counter: &dyn TokenCounter) -> Vec<RetrievalCase> {
+    let (cases, skips, short) = build(config, QaSource::Invented, counter).unwrap();
+    assert!(short.is_empty(), "{short:?}\n{skips}");
+    cases
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn invented_questions_keep_length_place_and_answer(
+        seed in any::<u64>(),
+        length in 220_usize..1500,
+        altered in any::<bool>(),
+        chat in any::<bool>(),
+        quads in any::<bool>(),
+    ) {
+        let task = if altered { RetrievalTask::AlteredNumericQa } else { RetrievalTask::FreeFormQa };
+        let counter: &dyn TokenCounter = if quads { &count_quads } else { &count_words };
+        let length = if quads { length * 2 } else { length };
+        let config = SuiteConfig { lengths: vec![length], cases_per_cell: 2, seed, chat, reserve: 7, ..SuiteConfig::new(task) };
+        let cases = invented(config.clone(), counter);
+        prop_assert_eq!(cases.len(), 12);
+        prop_assert_eq!(&cases, &invented(config, counter));
+        for case in &cases {
+            let text = case.prompt.last_text();
+            let tokens = counter.count(text);
+            prop_assert_eq!(case.tokens, Some(tokens));
+            prop_assert!(tokens + 7 <= length);
+            // The longest invented sentence has fewer than 40 of either counter's tokens.
+            prop_assert!(length - 7 - tokens < 40, "{} of {}", tokens, length);
+            let document = document(case);
+            prop_assert_eq!(times(document, case.answer()), 1, "{} in {}", case.answer(), document);
+            let depth = case.depth.unwrap();
+            prop_assert!(case.placement().unwrap().holds(depth));
+            let at = (depth * (document.len() - case.answer().len()) as f64).round() as usize;
+            prop_assert!(document[at..].starts_with(case.answer()), "{}", &document[at..]);
+            let said = format!(" {}", case.answer());
+            prop_assert!(case.score(&said).strict);
+        }
+    }
+
+    #[test]
+    fn chosen_depths_are_met_to_a_sentence(seed in any::<u64>(), depth in 0.0..=1.0_f64) {
+        let config = SuiteConfig {
+            lengths: vec![800],
+            depths: Depths::At(vec![depth]),
+            cases_per_cell: 3,
+            seed,
+            ..SuiteConfig::new(RetrievalTask::FreeFormQa)
+        };
+        for case in invented(config, &count_words) {
+            // A sentence and a title are at most 5 % of 800 words.
+            prop_assert!((case.depth.unwrap() - depth).abs() < 0.06, "{} for {}", case.depth.unwrap(), depth);
+        }
+    }
+
+    #[test]
+    fn users_documents_keep_their_answer_alone(
+        sentences in prop::collection::vec(("[a-z]{2,9}( [a-z]{2,9}){1,12}", 0_u32..3000), 3..30),
+        at in 0_usize..30,
+        length in 60_usize..400,
+        seed in any::<u64>(),
+        altered in any::<bool>(),
+    ) {
+        let at = at % sentences.len();
+        let document: Vec<String> =
+            sentences.iter().map(|(words, number)| format!("The {words} had {number}.")).collect();
+        let answer = sentences[at].1.to_string();
+        let line = serde_json::json!({"question": "How many had it?", "answer": answer, "document": document.join(" ")});
+        let pool = pool(&line.to_string());
+        let task = if altered { RetrievalTask::AlteredNumericQa } else { RetrievalTask::FreeFormQa };
+        let config = SuiteConfig { lengths: vec![length], cases_per_cell: 1, seed, ..SuiteConfig::new(task) };
+        if let Ok((cases, ..)) = build(config, QaSource::Pool(&pool), &count_words) {
+            for case in &cases {
+                prop_assert!(count_words(case.prompt.last_text()) <= length);
+                let text = self::document(case);
+                let numbers: Vec<&str> =
+                    text.split(|c: char| !c.is_ascii_digit() && c != ',').collect();
+                let times = |number: &str| numbers.iter().filter(|found| found.replace(',', "") == number).count();
+                prop_assert_eq!(times(case.answer()), 1);
+                if altered {
+                    prop_assert_ne!(case.answer(), &answer);
+                    prop_assert_eq!(times(&answer), 0);
+                    let end = format!(" {}.", case.answer());
+                    prop_assert!(!document.iter().any(|sentence| sentence.ends_with(&end)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_a_file_holds_makes_it_panic(
+        question in "\\PC{1,30}", answer in "\\PC{0,10}|[0-9]{1,6}", document in "\\PC{1,300}", title in "\\PC{0,10}",
+        depth in 0.0..=1.0_f64, length in 1_usize..300,
+    ) {
+        let line = serde_json::json!({
+            "question": question, "answer": answer, "title": title,
+            "document": format!("{document} {answer} {document}"),
+        });
+        let read = QaPool::read_from(line.to_string().as_bytes(), "qa.jsonl".as_ref(), &PoolOptions::default());
+        if let Ok(pool) = read {
+            for task in [RetrievalTask::FreeFormQa, RetrievalTask::AlteredNumericQa] {
+                let config = SuiteConfig { lengths: vec![length], depths: Depths::At(vec![depth]), cases_per_cell: 1, ..SuiteConfig::new(task) };
+                match build(config, QaSource::Pool(&pool), &count_quads) {
+                    Ok((cases, ..)) => for case in cases {
+                        prop_assert!(count_quads(case.prompt.last_text()) <= length);
+                        prop_assert!((0.0..=1.0).contains(&case.depth.unwrap()));
+                    },
+                    Err(error) => {
+                        let expected = matches!(error, LongContextError::NoCases { .. });
+                        prop_assert!(expected);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn training_and_evaluation_share_nothing() {
+    for task in RetrievalTask::ALL {
+        let make = |split, seed| {
+            let config = SuiteConfig {
+                lengths: vec![400],
+                cases_per_cell: 20,
+                depths: Depths::Uniform,
+                split,
+                seed,
+                ..SuiteConfig::new(task)
+            };
+            invented(config, &count_words)
+        };
+        let subjects = |cases: &[RetrievalCase]| -> HashSet<String> {
+            cases
+                .iter()
+                .map(|case| {
+                    let text = case.prompt.last_text();
+                    match task {
+                        RetrievalTask::Passkey => case.answer().to_owned(),
+                        RetrievalTask::LongchatLines => {
+                            text.rsplit_once(" in line ").unwrap().1.to_owned()
+                        }
+                        _ => text[text.rfind("Question: ").unwrap()..].to_owned(),
+                    }
+                })
+                .collect()
+        };
+        let (train, held_out) = (make(Split::Train, 1), make(Split::HeldOut, 1));
+        assert!(subjects(&train).is_disjoint(&subjects(&held_out)), "{task}");
+        assert_ne!(train, make(Split::Train, 2));
+        let row = train[0].to_completion_row();
+        assert_eq!(row.completion.last_text(), format!(" {}", train[0].answer()));
+        assert_eq!(
+            train[0].to_text_row().text,
+            format!("{} {}", train[0].prompt.last_text(), train[0].answer())
+        );
+        assert!(train[0].score(row.completion.last_text()).correct);
+    }
+}
+
+#[test]
+fn one_question_is_asked_at_every_length_and_place() {
+    let config = SuiteConfig {
+        lengths: vec![300, 600],
+        cases_per_cell: 4,
+        ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+    };
+    let cases = invented(config, &count_words);
+    assert_eq!(cases.len(), 2 * 6 * 4);
+    let cell = |start: usize| -> Vec<(usize, &str)> {
+        cases[start..start + 4].iter().map(|case| (case.item, case.answer())).collect()
+    };
+    for start in (0..48).step_by(4) {
+        assert_eq!(cell(0), cell(start));
+    }
+    let variants: HashSet<_> = cases[..24].iter().map(|case| case.variant).collect();
+    assert_eq!(variants.len(), 6);
+    assert_eq!(Placement::ALL.len(), 3);
+}
+
+#[test]
+fn what_cannot_be_used_is_counted_and_listed() {
+    let long = format!("{}777-{}", "word-".repeat(110), "word-".repeat(20));
+    let lines = [
+        serde_json::json!({"question": "When was the hall built?", "answer": "1984", "document": "The hall was built in 1984. It is tall. In 1984 it rained."}),
+        serde_json::json!({"question": "Who?", "answers": [], "document": "Nobody."}),
+        serde_json::json!({"question": "Where?", "answer": "Rome", "document": "It was in Romeo's house."}),
+        serde_json::json!({"question": "Was 1984 the year of 1984?", "answer": "1984", "document": "It was 1984."}),
+        serde_json::json!({"question": "Who came?", "answer": "Ilvane Torsk", "document": "Ilvane Torsk came."}),
+        serde_json::json!({"question": "How many came?", "answer": "14", "document": "Of fourteen only 14 came."}),
+        serde_json::json!({"question": "How many?", "answer": "5", "document": "5 of 1 2 3 4 6 7 8 9"}),
+        serde_json::json!({"question": "How many words?", "answer": "777", "document": long}),
+    ]
+    .map(|line| line.to_string())
+    .join("\n");
+    let pool = pool(&lines);
+    let config = SuiteConfig {
+        lengths: vec![100, 180],
+        depths: Depths::At(vec![0.0, 0.5]),
+        questions: vec![QuestionPlace::After],
+        cases_per_cell: 8,
+        ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+    };
+    let mut suite = Suite::new(config.clone(), QaSource::Pool(&pool), &count_quads).unwrap();
+    let cases: Vec<_> = suite.by_ref().map(Result::unwrap).collect();
+    assert_eq!(cases.len(), 4);
+    assert!(cases.iter().all(|case| case.item == 1 && !case.prompt.last_text().contains("1984")));
+    assert_eq!(suite.short_cells().len(), 4);
+    assert!(suite.short_cells().iter().all(|short| short.cases == 1));
+    let counts = &suite.skips().counts;
+    for (reason, count) in [
+        ("the row has no answer", 1),
+        ("no answer occurs in its document", 0),
+        ("the question holds the answer", 1),
+        ("the answer is not a number", 2),
+        ("the old number remains beside the answer, in words or inside a word", 1),
+        ("no number is free to take the answer's place", 1),
+        ("the shortest prompt is too long", 4),
+    ] {
+        assert_eq!(counts.get(reason).copied().unwrap_or(0), count, "{reason}: {counts:?}");
+    }
+    let words = suite.skips().to_string();
+    assert!(words.starts_with("10 documents passed over\n"), "{words}");
+    assert!(
+        words.contains("\n  document 8 in 100 tokens: question and answering sentence need "),
+        "{words}"
+    );
+
+    let config = SuiteConfig { task: RetrievalTask::FreeFormQa, ..config };
+    let (cases, skips, _) = build(config, QaSource::Pool(&pool), &count_quads).unwrap();
+    assert_eq!(
+        cases.iter().map(|case| case.item).collect::<HashSet<_>>(),
+        HashSet::from([1, 5, 6, 7])
+    );
+    assert_eq!(skips.counts["no answer occurs in its document"], 1);
+}
+
+#[test]
+fn no_case_at_all_and_bad_settings_are_errors() {
+    let pool = pool(r#"{"question": "Who?", "answer": "Rome", "document": "Nobody."}"#);
+    let config = SuiteConfig::new(RetrievalTask::FreeFormQa);
+    let error = build(config.clone(), QaSource::Pool(&pool), &count_words).unwrap_err();
+    assert!(
+        error.to_string().starts_with(
+            "no case of free-form-qa could be made from the data:\n1 documents passed over"
+        ),
+        "{error}"
+    );
+    for (config, expected) in [
+        (
+            SuiteConfig { lengths: vec![], ..config.clone() },
+            "lengths is empty, expected at least one length",
+        ),
+        (
+            SuiteConfig { lengths: vec![0], ..config.clone() },
+            "length is 0, expected 1 to 16777216 tokens",
+        ),
+        (
+            SuiteConfig { reserve: 2048, ..config.clone() },
+            "reserve is 2048, expected less than the length 2048",
+        ),
+        (
+            SuiteConfig { cases_per_cell: 0, ..config.clone() },
+            "cases_per_cell is 0, expected at least 1",
+        ),
+        (
+            SuiteConfig { questions: vec![], ..config.clone() },
+            "questions is empty, expected `after`, `before` or both",
+        ),
+        (
+            SuiteConfig { depths: Depths::At(vec![]), ..config.clone() },
+            "depths is empty, expected at least one depth or place",
+        ),
+        (
+            SuiteConfig { depths: Depths::At(vec![2.0]), ..config.clone() },
+            "depth is 2, expected 0 (beginning) to 1 (end)",
+        ),
+    ] {
+        let error = Suite::new(config, QaSource::Invented, &count_words).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    let config =
+        SuiteConfig { lengths: vec![30], ..SuiteConfig::new(RetrievalTask::LongchatLines) };
+    let mut suite = Suite::new(config, QaSource::Invented, &count_words).unwrap();
+    assert!(matches!(suite.next(), Some(Err(LongContextError::TooShort { length: 30, .. }))));
+    assert!(suite.next().is_none());
+}
+
+#[test]
+fn a_long_document_is_cut_around_its_answer_and_keeps_its_order() {
+    let sentences: Vec<String> = (0..400).map(|n| format!("Sentence w{n} stands here.")).collect();
+    let mut document = sentences.clone();
+    document.insert(200, "The answer is Velmora, as all agree.".to_owned());
+    let line = serde_json::json!({"title": "Long", "question": "What is agreed?", "answer": "Velmora", "document": document.join(" ")});
+    let pool = pool(&line.to_string());
+    let config = SuiteConfig {
+        lengths: vec![200],
+        depths: Depths::At(vec![0.0, 0.5, 1.0]),
+        questions: vec![QuestionPlace::Before],
+        cases_per_cell: 1,
+        ..SuiteConfig::new(RetrievalTask::FreeFormQa)
+    };
+    let (cases, ..) = build(config, QaSource::Pool(&pool), &count_words).unwrap();
+    for (case, (first, last)) in
+        cases.iter().zip([(None, true), (Some(true), true), (Some(true), false)])
+    {
+        let text = self::document(case);
+        assert!(text.starts_with("Long\n"), "{text}");
+        assert_eq!(text.contains("w199 "), first.is_some());
+        assert_eq!(text.contains("w200 "), last);
+        let order: Vec<usize> = text
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix('w')?.parse().ok())
+            .collect();
+        assert!(order.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{order:?}");
+    }
+}
+
+#[test]
+fn published_rows_of_lines_are_read() {
+    let record = lines::LineRecord::generate(
+        1,
+        0,
+        Split::Train,
+        12,
+        bestof_tasks::long_context::DepthTarget::At(0.5),
+    )
+    .unwrap();
+    let case = record.case(false);
+    let row = |expected: &str, lines: usize, prompt: &str| {
+        serde_json::json!({"expected_number": expected.parse::<u64>().map_or(expected.into(), serde_json::Value::from), "num_lines": lines, "token_size": 300, "prompt": prompt, "random_idx": ["x", 6]}).to_string()
+    };
+    let read = |line: &str| {
+        read_rows_from::<LongChatRow>(line.as_bytes(), "l.jsonl".as_ref(), &ReadOptions::default())
+    };
+    // The older files end the question with a space.
+    let prompt = format!("{} ", case.prompt.last_text());
+    let rows = read(&row(case.answer(), 12, &prompt)).unwrap();
+    let read_case = rows.rows[0].case(rows.lines[0], true);
+    assert_eq!(read_case.depth, case.depth);
+    assert_eq!((read_case.tokens, read_case.length_target), (Some(300), None));
+    assert!(read_case.score(&format!("<{}>", case.answer())).correct);
+    for (line, expected) in [
+        (row("1", 12, &prompt), "field `expected_number`: found 1, expected the value"),
+        (
+            row("many", 12, &prompt),
+            "field `expected_number`: found \"many\", expected a whole number",
+        ),
+        (row(case.answer(), 11, &prompt), "field `num_lines`: found 11, expected 12"),
+        (r#"{"prompt":"x"}"#.to_owned(), "field `expected_number` is missing"),
+    ] {
+        let error = read(&line).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
