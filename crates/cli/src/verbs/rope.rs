@@ -18,7 +18,8 @@ use scaling_args::ScalingArgs;
 #[command(
     after_help = "Examples:\n  cargo xtask rope --config models/smollm2-135m-instruct/config.json --length 4096\n  \
     cargo xtask rope --method yarn --head-dim 64 --theta 10000 --factor 4 --original-max-position-embeddings 2048\n  \
-    cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5"
+    cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5\n  \
+    cargo xtask rope --config models/extended --gguf-rope-freqs"
 )]
 pub(crate) struct Rope {
     /// A model's config.json, or its folder
@@ -40,6 +41,9 @@ pub(crate) struct Rope {
     scaling: ScalingArgs,
     #[command(flatten)]
     parameters: Parameters,
+    /// Show what GGUF's rope_freqs.weight holds for this basis: one divisor a pair
+    #[arg(long)]
+    gguf_rope_freqs: bool,
     /// Print one JSON object, or one for each kind of layer where they differ
     #[arg(long)]
     json: bool,
@@ -99,6 +103,9 @@ impl Rope {
     }
 
     fn show(&self, rope: &RopeConfig, length: usize, kind: Option<&String>) -> Result<()> {
+        if self.gguf_rope_freqs {
+            return self.show_gguf(rope, kind);
+        }
         let table = rope.build()?.table(length);
         let rope_type = rope.scaling.rope_type();
         if self.json {
@@ -123,6 +130,20 @@ impl Rope {
 }
 
 impl Rope {
+    fn show_gguf(&self, rope: &RopeConfig, kind: Option<&String>) -> Result<()> {
+        let divisors = rope.gguf_rope_freqs()?;
+        if self.json {
+            let mut object =
+                json!({"rope_freqs.weight": divisors, "rope.freq_base": rope.rope_theta});
+            if let Some(kind) = kind {
+                object["layer_type"] = json!(kind);
+            }
+            return console::json(&object);
+        }
+        console::line(&format!("rope.freq_base {}", rope.rope_theta))?;
+        divisors.iter().try_for_each(|divisor| console::line(&divisor.to_string()))
+    }
+
     fn parameters(&self) -> RopeParams {
         let more = &self.parameters;
         RopeParams {
