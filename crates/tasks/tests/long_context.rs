@@ -18,32 +18,42 @@ fn count_quads(text: &str) -> usize {
 }
 
 fn pool(lines: &str) -> QaPool {
-    QaPool::read_from(lines.as_bytes(), "qa.jsonl".as_ref(), &PoolOptions::default()).unwrap()
+    QaPool::read_from(lines.as_bytes(), "qa.jsonl".as_ref(), &PoolOptions::default())
+        .expect("the lines are rows")
 }
 
 /// The document of a prompt, between its heading and what follows it.
 fn document(case: &RetrievalCase) -> &str {
     let text = case.prompt.last_text();
-    let start = text.find("Document:\n").unwrap() + "Document:\n".len();
+    let start = text.find("Document:\n").expect("a document") + "Document:\n".len();
     let rest = &text[start..];
     match case.question_place() {
-        QuestionPlace::After => &rest[..rest.rfind("\n\nQuestion: ").unwrap()],
+        QuestionPlace::After => &rest[..rest.rfind("\n\nQuestion: ").expect("a question")],
         QuestionPlace::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
     }
 }
 
-/// How often the answer stands in the text with no letter or digit touching it.
+/// How often the answer stands in the text with no letter, digit or part of a number touching it.
 fn times(text: &str, answer: &str) -> usize {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     text.match_indices(answer)
         .filter(|(at, found)| {
-            !text[..*at].ends_with(char::is_alphanumeric)
-                && !text[at + found.len()..].starts_with(char::is_alphanumeric)
+            let (before, after) = (&text[..*at], &text[at + found.len()..]);
+            let mut following = after.chars();
+            let longer_before = before.ends_with(',')
+                && digit(before.chars().rev().nth(1))
+                && digit(answer.chars().next());
+            let longer_after = following.next() == Some(',') && digit(following.next());
+            !before.ends_with(char::is_alphanumeric)
+                && !after.starts_with(char::is_alphanumeric)
+                && !longer_before
+                && !longer_after
         })
         .count()
 }
 
 fn invented(config: SuiteConfig, counter: &dyn TokenCounter) -> Vec<RetrievalCase> {
-    let (cases, skips, short) = build(config, QaSource::Invented, counter).unwrap();
+    let (cases, skips, short) = build(config, QaSource::Invented, counter).expect("cases");
     assert!(short.is_empty(), "{short:?}\n{skips}");
     cases
 }
@@ -306,7 +316,7 @@ fn no_case_at_all_and_bad_settings_are_errors() {
         ),
         (
             SuiteConfig { cases_per_cell: 0, ..config.clone() },
-            "cases_per_cell is 0, expected at least 1",
+            "cases_per_cell is 0, expected 1 to 1000000",
         ),
         (
             SuiteConfig { questions: vec![], ..config.clone() },
@@ -396,5 +406,55 @@ fn published_rows_of_lines_are_read() {
     ] {
         let error = read(&line).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn seeds_stand_for_the_same_cases_for_ever() {
+    let found: Vec<u64> = RetrievalTask::ALL
+        .iter()
+        .map(|task| {
+            let config = SuiteConfig {
+                lengths: vec![300, 900],
+                cases_per_cell: 3,
+                seed: 42,
+                ..SuiteConfig::new(*task)
+            };
+            let texts: Vec<String> = invented(config, &count_words)
+                .iter()
+                .map(|case| format!("{}|{}", case.prompt.last_text(), case.answers.join("|")))
+                .collect();
+            bestof_tasks::draw::stable_hash(&texts.join("\n"))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            9_434_600_952_438_259_049,
+            3_650_505_709_239_933_245,
+            5_530_707_127_483_992_944,
+            14_913_656_342_732_554_214
+        ]
+    );
+}
+
+#[test]
+fn a_counter_of_a_caller_is_asked_seldom() {
+    let (calls, bytes) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let counter = |text: &str| {
+        calls.set(calls.get() + 1);
+        bytes.set(bytes.get() + text.len());
+        count_quads(text)
+    };
+    for task in RetrievalTask::ALL {
+        let config =
+            SuiteConfig { lengths: vec![8192], cases_per_cell: 2, ..SuiteConfig::new(task) };
+        calls.set(0);
+        bytes.set(0);
+        let cases = invented(config, &counter);
+        let text: usize = cases.iter().map(|case| case.prompt.last_text().len()).sum();
+        // Every part once, the whole a few times: a call for each 40 bytes at most.
+        assert!(bytes.get() < 6 * text, "{task}: {} of {text} bytes", bytes.get());
+        assert!(calls.get() < text / 40, "{task}: {} calls for {text} bytes", calls.get());
     }
 }

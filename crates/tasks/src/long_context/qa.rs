@@ -1,4 +1,4 @@
-//! Questions about documents: FreeFormQA and AlteredNumericQA (Giraffe, arXiv 2308.10882).
+//! Questions about documents: `FreeFormQA` and `AlteredNumericQA` (Giraffe, arXiv 2308.10882).
 //!
 //! The paper takes questions with short answers from Natural Questions, cuts the documents to
 //! length, puts the text with the answer into the first tenth, somewhere in the middle or into the
@@ -81,7 +81,7 @@ pub enum QaSource<'a> {
 
 impl QaSource<'_> {
     /// The order in which items are used: the same at every length and depth.
-    pub(super) fn order(&self, seed: u64, limit: usize) -> Vec<usize> {
+    pub(super) fn order(self, seed: u64, limit: usize) -> Vec<usize> {
         match self {
             Self::Invented => (0..limit).collect(),
             Self::Pool(pool) => {
@@ -94,7 +94,7 @@ impl QaSource<'_> {
 
     /// Item number `index`; of an invented document one of its questions.
     pub(super) fn item(
-        &self,
+        self,
         index: usize,
         seed: u64,
         split: Split,
@@ -154,23 +154,23 @@ impl<'a> Padding<'a> {
     /// The sentences of the next document; `None` when nothing usable is left.
     fn next_document(&mut self) -> Option<Vec<Unit>> {
         for _ in 0..FRUITLESS {
-            let units = match (self.source, self.order.pop()) {
-                (QaSource::Pool(pool), Some(index)) => {
-                    let item = pool.items.get(index)?;
-                    let same = item.item == self.prepared.item
-                        || item.title.is_some() && item.title == self.prepared.title;
-                    if same {
-                        continue;
-                    }
-                    units::of_document(item.title.as_deref(), &item.document, &[])
-                }
-                _ => {
-                    let document = self.invented.document(self.next);
-                    self.next += 1;
-                    units::of_document(Some(&document.title), &document.text(), &[])
-                }
+            let pooled = if let QaSource::Pool(pool) = self.source {
+                self.order.pop().and_then(|index| pool.items.get(index))
+            } else {
+                None
             };
-            let mut units = units;
+            let mut units = if let Some(item) = pooled {
+                let same = item.item == self.prepared.item
+                    || item.title.is_some() && item.title == self.prepared.title;
+                if same {
+                    continue;
+                }
+                units::of_document(item.title.as_deref(), &item.document, &[])
+            } else {
+                let document = self.invented.document(self.next);
+                self.next += 1;
+                units::of_document(Some(&document.title), &document.text(), &[])
+            };
             units.retain(|unit| !matching::any_within(&unit.text, &self.prepared.forbidden));
             if !units.is_empty() {
                 return Some(units);

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::draw::{Draw, Split};
 
+/// Most cases of a cell.
+const MAX_CASES: usize = 1_000_000;
+
 /// At which depths the answer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,8 +91,8 @@ impl SuiteConfig {
                 return setting("reserve", self.reserve.to_string(), &expected);
             }
         }
-        if self.cases_per_cell == 0 {
-            return setting("cases_per_cell", "0".to_owned(), "at least 1");
+        if self.cases_per_cell == 0 || self.cases_per_cell > MAX_CASES {
+            return setting("cases_per_cell", self.cases_per_cell.to_string(), "1 to 1000000");
         }
         if self.questions.is_empty() {
             return setting("questions", "empty".to_owned(), "`after`, `before` or both");
@@ -181,7 +184,7 @@ impl<'a> Suite<'a> {
             }
         }
         // Invented documents are without end; three for each case are more than are ever needed.
-        let order = source.order(config.seed, config.cases_per_cell.saturating_mul(3).max(50));
+        let order = source.order(config.seed, (config.cases_per_cell * 3).max(50));
         Ok(Self {
             config,
             source,

@@ -158,12 +158,13 @@ mod tests {
         ) {
             let mut document = format!("It is {answer}.");
             for (number, form) in parts {
-                document += &match form {
+                let part = match form {
                     0 => format!(" {number},"),
                     1 => format!(" {}", with_separators(&number.to_string())),
                     2 => format!(" a{number}"),
                     _ => format!(" {number}.5"),
                 };
+                document.push_str(&part);
             }
             let old = answer.to_string();
             if let Ok(new) = alter("How many?", &document, &old, &mut Draw::new(seed, 1)) {

@@ -132,8 +132,7 @@ fn narrow(mut document: String, answers: &[String], limit: usize) -> (String, bo
     }
     let found = answers
         .iter()
-        .filter_map(|answer| Answer::new(answer).occurrences(&document).into_iter().next())
-        .next()
+        .find_map(|answer| Answer::new(answer).occurrences(&document).into_iter().next())
         .unwrap_or(0..0);
     let mut start = found.start.saturating_sub(limit.saturating_sub(found.len()) / 2);
     start = start.min(document.len() - limit);

@@ -25,30 +25,28 @@ impl Join {
     }
 }
 
-/// A sentence, or a title.
+/// A sentence, with the title in front if it is a document's first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) text: String,
     pub(super) join: Join,
 }
 
-/// The title and the sentences of a document; no answer to keep is cut.
+/// The sentences of a document, the title on a line in front of the first; no answer to keep is
+/// cut.
 pub(super) fn of_document(title: Option<&str>, document: &str, keep: &[Answer]) -> Vec<Unit> {
-    let mut units = Vec::new();
-    if let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) {
-        units.push(Unit { text: one_line(title), join: Join::Paragraph });
-    }
+    let mut units: Vec<Unit> = Vec::new();
     for paragraph in document.lines().map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
         let whole: Vec<Range<usize>> =
             keep.iter().flat_map(|answer| answer.occurrences(paragraph)).collect();
         for (index, range) in sentences(paragraph, &whole).into_iter().enumerate() {
-            let join = match (index, units.len()) {
-                (0, 1) if title.is_some() => Join::Line,
-                (0, _) => Join::Paragraph,
-                _ => Join::Space,
-            };
+            let join = if index == 0 { Join::Paragraph } else { Join::Space };
             units.push(Unit { text: paragraph[range].to_owned(), join });
         }
+    }
+    let title = title.map(one_line).filter(|title| !title.is_empty());
+    if let (Some(title), Some(first)) = (title, units.first_mut()) {
+        first.text = format!("{title}{}{}", Join::Line.text(), first.text);
     }
     units
 }
@@ -125,8 +123,8 @@ mod tests {
         );
         let units = of_document(Some(" A\ntitle "), "One. Two.\nThree.", &[]);
         let joins: Vec<Join> = units.iter().map(|unit| unit.join).collect();
-        assert_eq!(joins, [Join::Paragraph, Join::Line, Join::Space, Join::Paragraph]);
-        assert_eq!(units[0].text, "A title");
+        assert_eq!(joins, [Join::Paragraph, Join::Space, Join::Paragraph]);
+        assert_eq!(units[0].text, "A title\nOne.");
     }
 
     #[test]
