@@ -22,7 +22,7 @@ use crate::mask::Block;
 /// Most keys a block may have for its weights to be kept for the backward pass.
 pub(in crate::fused) const KEPT_KEYS: usize = 512;
 
-/// A block of queries and keys, its mask dense.
+/// A block of queries and keys. Masks are views of one band; they are made dense one at a time.
 #[derive(Debug, Clone)]
 struct Tile {
     rows: Range<usize>,
@@ -63,7 +63,7 @@ pub(in crate::fused) fn attention(
         .map(|block| Tile {
             rows: block.rows.clone(),
             keys: block.keys.clone(),
-            mask: block.mask.clone().map(|mask| dense(plain(mask))),
+            mask: block.mask.clone().map(plain),
         })
         .collect();
     if place == Place::Plain {
@@ -114,7 +114,8 @@ fn weigh(q: Plain, k: Plain, tile: &Tile, shape: AttentionShape) -> Weights {
         kernel::soft_cap(values_mut(&mut scores), cap as f32);
         scores.clone()
     });
-    let mask = tile.mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
+    let mask = tile.mask.clone().map(dense);
+    let mask = mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
     kernel::softmax(values_mut(&mut scores), tile.keys.len(), mask);
     Weights { p: scores, capped }
 }
