@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -234,26 +234,22 @@ try:
     import torch, transformers
 except ImportError:
     print("absent"); sys.exit()
-path, ids = sys.argv[1], json.loads(sys.argv[2])
-model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-with torch.no_grad():
-    logits = model(torch.tensor([ids])).logits[0]
-    rows = torch.log_softmax(logits.double(), -1)
-    summed = sum(rows[i, t].item() for i, t in enumerate(ids[1:]))
-rotary = model.model.rotary_emb
-names = [n for n in dir(rotary) if n.endswith("inv_freq") and "original" not in n]
-found = getattr(rotary, sorted(names)[0])
-if callable(found): found = found()
-print(json.dumps({"inv_freq": found.double().tolist(), "logprob": summed, "type": model.config.rope_parameters.get("rope_type") if hasattr(model.config, "rope_parameters") else None}))
+ids, found = json.loads(sys.argv[1]), []
+for path in sys.argv[2:]:
+    model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    with torch.no_grad():
+        rows = torch.log_softmax(model(torch.tensor([ids])).logits[0].double(), -1)
+    logprob = sum(rows[i, token].item() for i, token in enumerate(ids[1:]))
+    found.append({"inv_freq": model.model.rotary_emb.inv_freq.double().tolist(), "logprob": logprob})
+print(json.dumps(found))
 "#;
 
-/// What transformers computes from a folder; `None` where Python does not have it.
-fn in_transformers(dir: &Path, ids: &[u64]) -> Option<Value> {
+/// What transformers computes from folders; `None` where Python does not have it.
+fn in_transformers(dirs: &[PathBuf], ids: &[u64]) -> Option<Vec<Value>> {
     let python = std::env::var("BESTOF_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let output = Command::new(python)
-        .args(["-c", COMPARE])
-        .arg(dir)
-        .arg(json!(ids).to_string())
+        .args(["-c", COMPARE, &json!(ids).to_string()])
+        .args(dirs)
         .env("HF_HUB_OFFLINE", "1")
         .output()
         .ok()?;
@@ -278,42 +274,40 @@ fn transformers_computes_the_same_from_every_written_form() {
     );
     let model = tiny_from("llama-gqa-untied", dir.path());
     set(&model, "config.json", "max_position_embeddings", json!(64));
-    for (index, flags) in [
-        "--method linear --factor 4".to_owned(),
-        "--method power --power 0.5 --factor 4".to_owned(),
-        "--method truncated --factor 2 --truncate 64 --length 256".to_owned(),
-        "--method power-truncated --power 0.3 --factor 2 --length 256".to_owned(),
-        "--method yarn --factor 4".to_owned(),
-        longrope,
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let text: String = (0..240).map(|i| char::from(33 + (i * i % 89) as u8)).collect();
+    let row = write(dir.path(), "row.jsonl", json_lines([json!({"text": text})]));
+    let forms = [
+        "--method linear --factor 4",
+        "--method power --power 0.5 --factor 4",
+        "--method truncated --factor 2 --truncate 64 --length 256",
+        "--method power-truncated --power 0.3 --factor 2 --truncate 400 --length 256",
+        "--method ntk --factor 4",
+        "--method yarn --factor 4",
+        &longrope,
+    ];
+    let made = forms.iter().enumerate().map(|(index, flags)| {
         let out = dir.path().join(format!("form-{index}"));
         let done = extend(&model, &out, &format!("{flags} --json")).json();
         assert_eq!(done["length"], 256, "{flags}");
-        let text: String = (0..240).map(|i| char::from(33 + (i * i % 89) as u8)).collect();
-        let row = write(dir.path(), "row.jsonl", json_lines([json!({"text": text})]));
+        out
+    });
+    let made: Vec<PathBuf> = made.collect();
+    let ids: Vec<u64> = std::iter::once(1).chain(support::model::ids(&text)).collect();
+    let Some(theirs) = in_transformers(&made, &ids) else { return };
+    for ((flags, out), theirs) in forms.iter().zip(&made).zip(&theirs) {
         let score = format!("score --json --model {} --data {row}", out.display());
-        let scored = bestof(words(&score)).json();
-        let ours = scored["completion"]["logprob"].as_f64().unwrap();
-        let ids: Vec<u64> = std::iter::once(1).chain(support::model::ids(&text)).collect();
-        let Some(theirs) = in_transformers(&out, &ids) else { return };
-        let found: Vec<f64> =
-            theirs["inv_freq"].as_array().unwrap().iter().map(|f| f.as_f64().unwrap()).collect();
+        let ours = bestof(words(&score)).json()["completion"]["logprob"].as_f64().unwrap();
         let rope = format!("rope --config {} --length 241 --json", out.display());
         let wanted = bestof(words(&rope)).json();
+        let found = theirs["inv_freq"].as_array().unwrap();
         let mut largest = 0.0_f64;
         for (found, wanted) in found.iter().zip(wanted["inv_freq"].as_array().unwrap()) {
-            let wanted = wanted.as_f64().unwrap();
+            let (found, wanted) = (found.as_f64().unwrap(), wanted.as_f64().unwrap());
             // Frequencies of transformers are f32; a pair that stands still is below 1e-29.
             largest = largest.max((found - wanted).abs() / wanted.abs().max(1e-9));
         }
         let gap = (ours - theirs["logprob"].as_f64().unwrap()).abs() / ids.len() as f64;
-        println!(
-            "{flags}: inverse frequencies differ by {largest:e}, log-probabilities by {gap:e} a token"
-        );
-        assert!(largest < 1e-6, "{flags}: {largest:e}");
-        assert!(gap < 1e-5, "{flags}: {gap:e}");
+        assert!(largest < 1e-6, "{flags}: inverse frequencies differ by {largest:e}");
+        assert!(gap < 1e-5, "{flags}: log-probabilities differ by {gap:e} a token");
     }
 }
