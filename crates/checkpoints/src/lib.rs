@@ -2,6 +2,7 @@
 
 mod chat_template;
 mod conversion;
+mod derive;
 mod error;
 mod folder;
 mod generation_config;

@@ -130,6 +130,11 @@ impl Weights {
         &self.metadata
     }
 
+    /// The files the tensors are in.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The file or folder that was opened.
     pub fn path(&self) -> &Path {
         &self.root

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bestof_checkpoints::{ChatTemplate, ModelFolder, Tokenizer};
+use bestof_models::rope::with_factor;
 use bestof_models::{CausalLm, Decoder};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 
+use crate::console::Usage;
 use crate::device::DeviceArg;
 
 /// Which model, on which device.
@@ -22,6 +24,15 @@ pub(crate) struct ModelArg {
     pub(crate) device: DeviceArg,
 }
 
+/// A basis at another factor than in training.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct EvalFactorArg {
+    /// Evaluate at this factor of the model's RoPE scaling in place of the one in config.json; a
+    /// model without scaling gets linear scaling
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) eval_factor: Option<f64>,
+}
+
 /// A model with what turns text into its tokens.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -34,15 +45,29 @@ impl ModelArg {
     pub(crate) fn open(&self) -> Result<Opened> {
         open(&self.model, self.adapter.as_deref(), &self.device)
     }
+
+    /// The same at another factor of its RoPE scaling.
+    pub(crate) fn open_at(&self, factor: EvalFactorArg) -> Result<Opened> {
+        let mut folder = ModelFolder::open(&self.model)?;
+        if let Some(factor) = factor.eval_factor {
+            folder.config = with_factor(&folder.config, factor)
+                .map_err(|error| Usage(format!("--eval-factor {factor}: {error}")))?;
+        }
+        open_folder(folder, self.adapter.as_deref(), &self.device)
+    }
 }
 
 /// Opens a model for scoring and generation.
 pub(crate) fn open(model: &Path, adapter: Option<&Path>, device: &DeviceArg) -> Result<Opened> {
+    open_folder(ModelFolder::open(model)?, adapter, device)
+}
+
+/// The model of a folder whose configuration may have been changed since it was read.
+fn open_folder(folder: ModelFolder, adapter: Option<&Path>, device: &DeviceArg) -> Result<Opened> {
     let device = device.open()?;
-    let folder = ModelFolder::open(model)?;
     folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
     let mut decoder = Decoder::open(&folder, &device)
-        .with_context(|| format!("could not load the model in {}", model.display()))?;
+        .with_context(|| format!("could not load the model in {}", folder.dir.display()))?;
     if let Some(adapter) = adapter {
         decoder
             .load_adapter(adapter)

@@ -3,6 +3,7 @@
 mod convert;
 mod estimate;
 mod evaluate;
+mod extend;
 mod fetch;
 mod generate;
 mod inspect;
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Sft(train::Sft),
     Prefer(train::Prefer),
     Reinforce(train::Reinforce),
+    Extend(extend::Extend),
     Evaluate(evaluate::Evaluate),
     Sentiment(sentiment::Sentiment),
     Parity(parity::Parity),
@@ -66,6 +68,7 @@ impl Verb {
             Self::Sft(verb) => verb.run(),
             Self::Prefer(verb) => verb.run(),
             Self::Reinforce(verb) => verb.run(),
+            Self::Extend(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
             Self::Sentiment(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),

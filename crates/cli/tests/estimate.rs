@@ -98,6 +98,11 @@ fn every_verb_has_help_with_an_example() {
         "evaluate",
         "evaluate preference",
         "evaluate perplexity",
+        "evaluate longchat-lines",
+        "evaluate free-form-qa",
+        "evaluate altered-numeric-qa",
+        "evaluate passkey",
+        "extend",
         "parity",
         "report",
     ];

@@ -8,10 +8,11 @@ use burn::tensor::Tensor;
 use crate::error::ModelError;
 use crate::forest::TokenForest;
 use crate::gradients::Gradients;
+use crate::positions::RandomPositions;
 use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
 
 /// How a forward pass is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForwardOptions {
     /// Whether attached LoRA adapters take part. Without them the model is the one before
     /// training: the reference of a preference loss needs no second copy.
@@ -23,12 +24,20 @@ pub struct ForwardOptions {
     pub checkpoint_layers: bool,
     /// Whether the entropy of each wanted token's distribution is computed too.
     pub entropies: bool,
+    /// Positions drawn at random in place of 0, 1, 2, …: for training only.
+    pub random_positions: Option<RandomPositions>,
 }
 
 impl Default for ForwardOptions {
-    /// Adapters on, no dropout, nothing computed twice, no entropies.
+    /// Adapters on, no dropout, nothing computed twice, no entropies, even positions.
     fn default() -> Self {
-        Self { adapters: true, dropout_seed: None, checkpoint_layers: false, entropies: false }
+        Self {
+            adapters: true,
+            dropout_seed: None,
+            checkpoint_layers: false,
+            entropies: false,
+            random_positions: None,
+        }
     }
 }
 

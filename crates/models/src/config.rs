@@ -1,6 +1,7 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
 use bestof_positional::Rope;
+use bestof_positional::hf::LayerRopes;
 use serde_json::Value;
 
 use crate::error::ModelError;
@@ -84,6 +85,18 @@ impl DecoderConfig {
     /// [`ModelError::UnknownModelType`], [`ModelError::InvalidField`] or [`ModelError::Rope`].
     pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
         crate::family::read(config)
+    }
+
+    /// The configuration with other RoPE settings, be they such that no `config.json` can hold
+    /// them, and with their length as the longest sequence.
+    ///
+    /// # Errors
+    /// [`ModelError::Rope`] for settings that make no basis.
+    pub fn with_ropes(mut self, settings: &LayerRopes) -> Result<Self, ModelError> {
+        crate::family::place_ropes(&mut self, settings)?;
+        let length = settings.iter().filter_map(|rope| rope.max_position_embeddings).max();
+        self.max_positions = length.unwrap_or(self.max_positions);
+        Ok(self)
     }
 
     /// The number of query heads that share a key head.

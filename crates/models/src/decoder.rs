@@ -152,7 +152,7 @@ impl Decoder {
     ) -> Result<(DecoderWeights, ForestPlan, Tensor<2>), ModelError> {
         let options = &self.resolve(options)?;
         let weights = self.weights.valid();
-        let plan = self.plan(forest)?;
+        let plan = self.plan(forest, options)?;
         let mut x = self.embed(&weights, &plan.ids);
         if !plan.ids.is_empty() {
             for layer in 0..weights.model.layers.len() {
@@ -162,9 +162,17 @@ impl Decoder {
         Ok((weights, plan, x))
     }
 
-    pub(crate) fn plan(&self, forest: &TokenForest) -> Result<ForestPlan, ModelError> {
+    pub(crate) fn plan(
+        &self,
+        forest: &TokenForest,
+        options: &ForwardOptions,
+    ) -> Result<ForestPlan, ModelError> {
         let like = self.weights.model.embed_tokens.weight.val();
-        ForestPlan::new(forest, &self.config, &self.rotary, &like)
+        let drawn = match &options.random_positions {
+            Some(drawing) => Some(drawing.draw(forest)?),
+            None => None,
+        };
+        ForestPlan::new(forest, &self.config, &self.rotary, drawn.as_deref(), &like)
     }
 
     /// The scaled embeddings of `ids`, `[ids, width]`.

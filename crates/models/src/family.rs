@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::{Activation, DecoderConfig, LayerConfig};
 use crate::error::ModelError;
+use crate::rope::RopeLock;
 use fields::{Fields, invalid};
 
 pub(crate) mod fields;
@@ -47,8 +48,8 @@ pub fn known_model_types() -> Vec<&'static str> {
     FAMILIES.iter().map(|family| family.model_type).collect()
 }
 
-/// Reads `config` as the family its `model_type` names.
-pub(crate) fn read(config: &Value) -> Result<DecoderConfig, ModelError> {
+/// The family of a `config.json`, and the object in it that holds the decoder's fields.
+fn family_of(config: &Value) -> Result<(&'static Family, &Value), ModelError> {
     let found = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let family = FAMILIES.iter().find(|family| family.model_type == found).ok_or_else(|| {
         ModelError::UnknownModelType { found: found.to_owned(), known: known_model_types() }
@@ -57,19 +58,49 @@ pub(crate) fn read(config: &Value) -> Result<DecoderConfig, ModelError> {
         Some(text) if family.nested => text,
         _ => config,
     };
-    let fields = Fields { json, model_type: family.model_type };
-    let mut decoder = (family.read)(&fields)?;
-    read_ropes(&mut decoder, json, &(family.rope)())?;
+    Ok((family, json))
+}
+
+/// The object in a `config.json` that holds the decoder's fields.
+pub(crate) fn text_config(config: &Value) -> Result<&Value, ModelError> {
+    Ok(family_of(config)?.1)
+}
+
+/// The same object, to be changed.
+pub(crate) fn text_config_mut(config: &mut Value) -> Result<&mut Value, ModelError> {
+    let nested = family_of(config)?.0.nested && config.get("text_config").is_some();
+    Ok(if nested { &mut config["text_config"] } else { config })
+}
+
+/// Reads `config` as the family its `model_type` names.
+pub(crate) fn read(config: &Value) -> Result<DecoderConfig, ModelError> {
+    let (family, json) = family_of(config)?;
+    let mut decoder = (family.read)(&Fields { json, model_type: family.model_type })?;
+    let settings = rope_settings(&decoder, json, &(family.rope)())?;
+    place_ropes(&mut decoder, &settings)?;
+    let lock = RopeLock::read(json)?;
+    if let Some(lock) = &lock {
+        lock.verify(&settings)?;
+    }
+    if let Some(length) = lock.and_then(|lock| lock.length) {
+        decoder.max_positions = decoder.max_positions.max(length);
+    }
     decoder.validate()?;
     Ok(decoder)
 }
 
-/// Fills in the RoPE bases and which layer uses which.
-fn read_ropes(
-    decoder: &mut DecoderConfig,
+/// The RoPE settings of a `config.json`, with the family's defaults.
+pub(crate) fn read_rope(config: &Value) -> Result<LayerRopes, ModelError> {
+    let (family, json) = family_of(config)?;
+    let decoder = (family.read)(&Fields { json, model_type: family.model_type })?;
+    rope_settings(&decoder, json, &(family.rope)())
+}
+
+fn rope_settings(
+    decoder: &DecoderConfig,
     json: &Value,
     defaults: &HfDefaults,
-) -> Result<(), ModelError> {
+) -> Result<LayerRopes, ModelError> {
     // The family's defaults, which the RoPE reader falls back on but does not know.
     let mut json = json.clone();
     if let Value::Object(map) = &mut json {
@@ -78,16 +109,25 @@ fn read_ropes(
         map.insert("num_attention_heads".into(), decoder.num_heads.into());
         map.insert("max_position_embeddings".into(), decoder.max_positions.into());
     }
-    match HfRope::read(&json, defaults)?.layers {
+    Ok(HfRope::read(&json, defaults)?.layers)
+}
+
+/// Builds the RoPE bases and says which layer uses which.
+pub(crate) fn place_ropes(
+    decoder: &mut DecoderConfig,
+    settings: &LayerRopes,
+) -> Result<(), ModelError> {
+    decoder.ropes.clear();
+    match settings {
         LayerRopes::Uniform(rope) => {
             decoder.ropes = vec![rope.build()?];
             for layer in &mut decoder.layers {
                 layer.rope = Some(0);
             }
         }
-        LayerRopes::PerLayerType(mut by_kind) => {
+        LayerRopes::PerLayerType(by_kind) => {
             let mut place = |kind: &str| -> Result<Option<usize>, ModelError> {
-                let Some(rope) = by_kind.remove(kind) else { return Ok(None) };
+                let Some(rope) = by_kind.get(kind) else { return Ok(None) };
                 decoder.ropes.push(rope.build()?);
                 Ok(Some(decoder.ropes.len() - 1))
             };

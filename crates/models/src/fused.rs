@@ -92,9 +92,20 @@ pub(crate) fn attention(
 ) -> Tensor<2> {
     #[cfg(feature = "cpu")]
     if let Some(place) = flex::Place::of(&q) {
-        return flex::attention(place, q, k, v, blocks, shape);
+        return flex::attention(place, q, k, v, blocks, shape, flex::KEPT_KEYS);
     }
     plain::attention(q, k, v, blocks, shape)
+}
+
+/// Whether the backward pass of [`attention`] over `x` is written to need memory that grows with
+/// the number of rows only. Where it is burn's, it keeps the weights of every block.
+pub(crate) fn attention_recomputes(x: &Tensor<2>) -> bool {
+    #[cfg(feature = "cpu")]
+    if flex::Place::of(x).is_some() {
+        return true;
+    }
+    let _ = x;
+    false
 }
 
 /// What the softmax of rows of logits is made of.

@@ -230,7 +230,7 @@ impl Sampler<'_> {
             let start = index * self.config.prefill_chunk;
             let places: Vec<(usize, usize)> =
                 (start..start + chunk.len()).map(|position| (position, prompt.len())).collect();
-            let rotations = self.model.rotary.rotations(&places, like);
+            let rotations = self.model.rotary.rotations(&places, None, like);
             let mut x = self.model.embed(&self.weights, chunk);
             for (index, layer) in self.weights.model.layers.iter().enumerate() {
                 let kind = &config.layers[index];
@@ -267,7 +267,7 @@ impl Sampler<'_> {
                 (position, position + 1)
             })
             .collect();
-        let rotations = self.model.rotary.rotations(&places, &self.vocabulary.weight);
+        let rotations = self.model.rotary.rotations(&places, None, &self.vocabulary.weight);
         let groups = groups_of(active);
         let mut x = self.model.embed(&self.weights, &ids);
         for (index, layer) in self.weights.model.layers.iter().enumerate() {

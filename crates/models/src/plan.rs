@@ -27,11 +27,13 @@ pub(crate) struct ForestPlan {
 }
 
 impl ForestPlan {
-    /// Checks the forest and prepares it. `like` says on which device and in which type.
+    /// Checks the forest and prepares it. `drawn` are positions in place of the nodes' depths;
+    /// `like` says on which device and in which type.
     pub(crate) fn new(
         forest: &TokenForest,
         config: &DecoderConfig,
         rotary: &Rotary,
+        drawn: Option<&[f64]>,
         like: &Tensor<2>,
     ) -> Result<Self, ModelError> {
         let mut ids = Vec::with_capacity(forest.token_count());
@@ -46,7 +48,7 @@ impl ForestPlan {
         }
         let (rows, targets) = wanted_rows(forest, &starts)?;
         Ok(Self {
-            rotations: rotary.rotations(&places, like),
+            rotations: rotary.rotations(&places, drawn, like),
             blocks: plan_blocks(forest, &starts, config, like),
             ids,
             rows,
@@ -59,6 +61,11 @@ impl ForestPlan {
         layer.rope.map(|rope| &self.rotations[rope])
     }
 
+    /// The blocks of attention within a window.
+    pub(crate) fn blocks(&self, window: Option<usize>) -> &[Block] {
+        &self.blocks[&window]
+    }
+
     /// Attention tree by tree: `[rows, heads * head_dim]`.
     pub(crate) fn attend(
         &self,
@@ -66,7 +73,7 @@ impl ForestPlan {
         window: Option<usize>,
         config: &DecoderConfig,
     ) -> Tensor<2> {
-        fused::attention(heads.q, heads.k, heads.v, &self.blocks[&window], config.attention())
+        fused::attention(heads.q, heads.k, heads.v, self.blocks(window), config.attention())
     }
 }
 

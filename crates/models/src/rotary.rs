@@ -66,12 +66,24 @@ impl Rotary {
 
     /// The rotations, one a basis, of rows that stand at a position in a sequence of a length:
     /// `(position, length)` each. Like transformers, a basis that depends on the length takes
-    /// that of the sequence as it is now.
-    pub(crate) fn rotations(&self, rows: &[(usize, usize)], like: &Tensor<2>) -> Vec<Rotation> {
-        (0..self.ropes.len()).map(|rope| self.rotation(rope, rows, like)).collect()
+    /// that of the sequence as it is now. Where positions are `drawn`, they take the place of the
+    /// whole ones.
+    pub(crate) fn rotations(
+        &self,
+        rows: &[(usize, usize)],
+        drawn: Option<&[f64]>,
+        like: &Tensor<2>,
+    ) -> Vec<Rotation> {
+        (0..self.ropes.len()).map(|rope| self.rotation(rope, rows, drawn, like)).collect()
     }
 
-    fn rotation(&self, index: usize, rows: &[(usize, usize)], like: &Tensor<2>) -> Rotation {
+    fn rotation(
+        &self,
+        index: usize,
+        rows: &[(usize, usize)],
+        drawn: Option<&[f64]>,
+        like: &Tensor<2>,
+    ) -> Rotation {
         let rope = &self.ropes[index];
         let dim = self.head_dim;
         let pairs = rope.shape().pairs();
@@ -87,9 +99,14 @@ impl Rotary {
                 }
             };
             let from = position * pairs;
+            let own = drawn.map(|drawn| cached.table.cos_sin([drawn[row]]));
+            let (cosines, sines) = match &own {
+                Some((cosines, sines)) => (&cosines[..], &sines[..]),
+                None => (&cached.cos[from..], &cached.sin[from..]),
+            };
             for pair in 0..pairs {
                 let (first, second) = self.layout.pair(pair, pairs);
-                let (c, s) = (cached.cos[from + pair], cached.sin[from + pair]);
+                let (c, s) = (cosines[pair], sines[pair]);
                 cos[row * dim + first] = c;
                 cos[row * dim + second] = c;
                 sin[row * dim + first] = s;
@@ -100,8 +117,10 @@ impl Rotary {
         let scaled = |x: &[f32], factors: &dyn Fn(usize) -> f64| -> Vec<f32> {
             x.iter().enumerate().map(|(i, x)| (f64::from(*x) * factors(i)) as f32).collect()
         };
-        let query = self.amplitudes(rope, rows, true);
-        let key = self.amplitudes(rope, rows, false);
+        let position = |row: usize| drawn.map_or(rows[row].0 as f64, |drawn| drawn[row]);
+        let positions: Vec<f64> = (0..rows.len()).map(position).collect();
+        let query = self.amplitudes(rope, &positions, true);
+        let key = self.amplitudes(rope, &positions, false);
         let by =
             |amplitudes: &Option<Vec<f64>>, i: usize| amplitudes.as_ref().map_or(1.0, |a| a[i]);
         let q = |i: usize| self.scale * by(&query, i);
@@ -118,12 +137,11 @@ impl Rotary {
     }
 
     /// What each entry of each row is multiplied by, for a basis whose amplitudes decay.
-    fn amplitudes(&self, rope: &Rope, rows: &[(usize, usize)], query: bool) -> Option<Vec<f64>> {
+    fn amplitudes(&self, rope: &Rope, positions: &[f64], query: bool) -> Option<Vec<f64>> {
         let decay = rope.basis().decay()?;
         let pairs = rope.shape().pairs();
-        let mut factors = vec![1.0; rows.len() * self.head_dim];
-        for (row, factors) in rows.iter().zip(factors.chunks_mut(self.head_dim)) {
-            let position = row.0 as f64;
+        let mut factors = vec![1.0; positions.len() * self.head_dim];
+        for (&position, factors) in positions.iter().zip(factors.chunks_mut(self.head_dim)) {
             let scales = if query {
                 decay.query_scale(rope.shape(), position)
             } else {
@@ -212,7 +230,7 @@ mod tests {
         let scale = 0.25;
         let rotary = Rotary::new(vec![rope.clone()], layout, DIM, scale);
         let (values, x) = heads(ROWS.len());
-        let rotation = &rotary.rotations(&ROWS, &x)[0];
+        let rotation = &rotary.rotations(&ROWS, None, &x)[0];
         let queries = floats(rotation.turn_queries(x.clone()));
         let keys = floats(rotation.turn_keys(x));
         for (head, values) in values.chunks(DIM).enumerate() {
@@ -234,6 +252,27 @@ mod tests {
                 let at = head * DIM + i;
                 assert!((f64::from(queries[at]) - q[i] * scale).abs() < 1e-6, "{layout:?} {i}");
                 assert!((f64::from(keys[at]) - k[i]).abs() < 2e-6 * k[i].abs().max(1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn drawn_positions_turn_heads_by_fractions() {
+        let rope = Rope::new(
+            RotaryShape::new(DIM, 10_000.0).unwrap(),
+            Arc::new(bestof_positional::Unscaled),
+        )
+        .unwrap();
+        let rotary = Rotary::new(vec![rope.clone()], RotaryLayout::HalfSplit, DIM, 1.0);
+        let (values, x) = heads(ROWS.len());
+        let drawn = [0.25, 7.5, 1.0];
+        let keys = floats(rotary.rotations(&ROWS, Some(&drawn), &x)[0].turn_keys(x));
+        for (head, values) in values.chunks(DIM).enumerate() {
+            let mut expected: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+            let table = rope.table(40);
+            rotate(RotaryLayout::HalfSplit, &mut expected, &table, drawn[head / 2]).unwrap();
+            for (i, expected) in expected.iter().enumerate() {
+                assert!((f64::from(keys[head * DIM + i]) - expected).abs() < 1e-6);
             }
         }
     }

@@ -225,6 +225,15 @@ pub enum RopeError {
         /// The scaling asked for.
         requested: &'static str,
     },
+    /// No single factor scales the rule's frequencies.
+    #[error(
+        "rope type `{rope_type}` has no factor that could be set: its frequencies are a list, a \
+         composition or none of linear's kind; extend the model with a method that has one"
+    )]
+    NoFactor {
+        /// The rule.
+        rope_type: &'static str,
+    },
     /// The target format has no way to say this.
     #[error("rope type `{rope_type}` cannot be expressed in {target}: {reason}")]
     NotExpressible {

@@ -9,6 +9,7 @@ mod config;
 mod document;
 mod error;
 mod export;
+mod factor;
 mod fingerprint;
 #[cfg(feature = "serde")]
 pub mod hf;

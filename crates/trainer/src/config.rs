@@ -3,6 +3,7 @@
 //! Names are those of TRL and `transformers` wherever they have one. A key nobody knows is an error that
 //! names the nearest known one; nothing is ignored silently.
 
+mod extend;
 mod fields;
 mod loss;
 mod overrides;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use extend::{ExtendSection, OnScaledChoice};
 pub use fields::unknown_keys_of;
 pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{
@@ -91,6 +93,9 @@ pub struct RunConfig {
     /// them and has a resumed run have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<toml::Table>,
+    /// Which basis, and how far; only extension runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extend: Option<ExtendSection>,
 }
 
 /// What can be wrong with a configuration.

@@ -38,6 +38,7 @@ mod report;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 pub use edit::{edit_distance, normalised_edit_distance};
 pub use encoded::{
@@ -58,3 +59,4 @@ pub use options::{EncodeOptions, Refusal, Truncation};
 pub use order::{DataOrder, OrderState};
 pub use report::{DataReport, DropCount};
 pub use rows::{CompletionContent, DataRow, PairRow, SupervisedRow, TextContentRow};
+pub use windows::{TextWindows, load_windows};

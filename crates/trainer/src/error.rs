@@ -98,6 +98,14 @@ pub enum TrainError {
         /// Which set.
         what: &'static str,
     },
+    /// A prompt cannot be put into tokens.
+    #[error("item {item}: the prompt cannot be encoded: {reason}")]
+    Prompt {
+        /// Line of the data file counted from 1, or number of the generated item.
+        item: usize,
+        /// Why not.
+        reason: String,
+    },
     /// The loss is NaN or infinite.
     #[error(
         "the loss of step {step} is {loss} (rows {}); the model of the step before is in the last checkpoint. Look at these rows, lower the learning rate, or clip gradients",

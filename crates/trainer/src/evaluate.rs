@@ -44,6 +44,14 @@ impl Estimate {
         Ok(Self::named(metric, mean_proportion(&values)?))
     }
 
+    /// The mean of values in `[0, 1]`, with an interval that stays there.
+    ///
+    /// # Errors
+    /// [`TrainError::Estimate`] if there is none or one lies outside.
+    pub fn proportion(metric: &str, values: &[f64]) -> Result<Self, TrainError> {
+        Ok(Self::named(metric, mean_proportion(values)?))
+    }
+
     /// The mean of values, with Student's interval; the whole line for a single value.
     ///
     /// # Errors
@@ -122,13 +130,20 @@ pub struct Windows {
 impl Windows {
     /// The windows over `n` tokens: begin, end, and the first token that is scored in it.
     fn over(self, n: usize) -> Vec<(usize, usize, usize)> {
+        self.from(n, 1)
+    }
+
+    /// The same where nothing before token `first` is scored.
+    fn from(self, n: usize, first: usize) -> Vec<(usize, usize, usize)> {
         let (length, stride) = (self.length.max(2), self.stride.clamp(1, self.length.max(2) - 1));
         let mut windows = Vec::new();
-        let (mut begin, mut scored) = (0, 1);
+        let (mut begin, mut scored) = (0, first.max(1));
         while scored < n {
             let end = (begin + length).min(n);
-            windows.push((begin, end, scored));
-            scored = end;
+            if scored < end {
+                windows.push((begin, end, scored));
+                scored = end;
+            }
             begin += stride;
         }
         windows
@@ -175,6 +190,44 @@ pub fn perplexity_of_completions<M: CausalLm + ?Sized>(
 ) -> Result<Estimate, TrainError> {
     let options = ForwardOptions::default();
     perplexity(&score_completions(model, rows, &options, settings, "perplexity", progress)?)
+}
+
+/// Token-level perplexity of the rows of several files, each row cut into windows where it is longer
+/// than the model can see at once: that of each file, and that of all of them together.
+///
+/// # Errors
+/// [`TrainError::NoRows`] if a file has none, or what the model says.
+pub fn perplexity_of_files<M: CausalLm + ?Sized>(
+    model: &M,
+    files: &[Vec<EncodedCompletion>],
+    windows: Windows,
+    settings: ScoreSettings,
+    progress: &mut dyn Progress,
+) -> Result<(Vec<Estimate>, Estimate), TrainError> {
+    let options = ForwardOptions::default();
+    let (mut each, mut all) = (Vec::with_capacity(files.len()), Vec::new());
+    for rows in files {
+        let cuts: Vec<(usize, (usize, usize, usize))> = rows
+            .iter()
+            .enumerate()
+            .flat_map(|(index, row)| {
+                let n = row.prompt_ids.len() + row.completion_ids.len();
+                windows.from(n, row.completion_start()).into_iter().map(move |cut| (index, cut))
+            })
+            .collect();
+        let sequences = |cut: usize| {
+            let (row, (begin, end, scored)) = cuts[cut];
+            let tokens = rows[row].sequence()[begin..end].to_vec();
+            vec![RowSequence { tokens, completion_start: scored - begin }]
+        };
+        let name = "perplexity";
+        let logprobs =
+            score_sequences(model, cuts.len(), sequences, &options, settings, name, progress)?;
+        each.push(perplexity(&logprobs)?);
+        all.extend(logprobs);
+    }
+    let together = perplexity(&all)?;
+    Ok((each, together))
 }
 
 fn perplexity(logprobs: &[Vec<f32>]) -> Result<Estimate, TrainError> {
@@ -252,6 +305,26 @@ mod tests {
         assert!(found.value > 1.0 && found.value < 100.0);
         let none = perplexity_of_completions(&toy, &[], settings, silent);
         assert!(matches!(none, Err(TrainError::NoRows { .. })));
+    }
+
+    #[test]
+    fn files_are_measured_apart_and_together() {
+        let toy = crate::toy::Toy::new();
+        let rows = crate::toy::completions(9).items;
+        let (settings, silent) = (ScoreSettings::default(), &mut crate::progress::Silent);
+        let whole = perplexity_of_completions(&toy, &rows, settings, silent).unwrap();
+        let files = [rows[..4].to_vec(), rows[4..].to_vec()];
+        for length in [2, 3, 64] {
+            let windows = Windows { length, stride: (length / 2).max(1) };
+            let (each, all) = perplexity_of_files(&toy, &files, windows, settings, silent).unwrap();
+            assert_eq!((each[0].n + each[1].n, all.n), (whole.n, whole.n));
+            // The toy sees one token back, so that windows change nothing.
+            assert!((all.value - whole.value).abs() < 1e-9, "{length}");
+            let mean = (each[0].value.ln() * each[0].n as f64
+                + each[1].value.ln() * each[1].n as f64)
+                / whole.n as f64;
+            assert!((all.value.ln() - mean).abs() < 1e-9);
+        }
     }
 
     #[test]

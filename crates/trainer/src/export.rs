@@ -21,7 +21,8 @@ const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
 /// Writes `final/`, a model folder that stock loaders open: weights with adapters merged in, and the
 /// companions of `base` (configuration, tokenizer, chat template). With adapters, `adapter/` holds them in
-/// PEFT's layout too.
+/// PEFT's layout too, unless the configuration of `base` was changed since it was read: an adapter alone
+/// would be put on the configuration in the folder.
 ///
 /// `dtype` is `auto` (that of the base's embeddings), `float32`, `float16` or `bfloat16`. The folder is
 /// written beside and renamed, so that a model called `final` is whole. Returns its path.
@@ -35,12 +36,16 @@ pub fn export(
     dtype: &str,
 ) -> Result<PathBuf, TrainError> {
     let stored = stored_type(base, dtype)?;
+    let changed = ModelFolder::open(&base.dir)?.config != base.config;
     let finished = replace_folder::<TrainError>(&run_dir.join(FINAL), |dir| {
         base.copy_companions(dir)?;
+        if changed {
+            ModelFolder::reconfigure(dir, &base.config)?;
+        }
         model.save(dir, stored, Some(MAX_SHARD_BYTES))?;
         write_torch_dtype(dir, stored)
     })?;
-    if model.lora().is_some() {
+    if model.lora().is_some() && !changed {
         replace_folder::<TrainError>(&run_dir.join(ADAPTER), |dir| {
             let base = base.dir.display().to_string();
             Ok(model.save_adapter(dir, &base, StoredType::F32)?)

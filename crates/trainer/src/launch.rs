@@ -1,5 +1,6 @@
 //! Whole runs from a configuration: model and rows in, run folder with model and report out.
 
+mod extension;
 mod reinforce;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
 use crate::sft::{ForwardSettings, SupervisedRun};
 
+pub use extension::extension;
 pub use reinforce::{find_program, reinforce, sampler_of};
 
 /// Name of the report in a run's folder.
@@ -134,7 +136,11 @@ struct RunRows<T> {
 
 impl Base {
     fn open(config: &RunConfig) -> Result<Self, TrainError> {
-        let folder = ModelFolder::open(&config.model.path)?;
+        Self::of(ModelFolder::open(&config.model.path)?, config)
+    }
+
+    /// The model of a folder whose configuration may have been changed since it was read.
+    fn of(folder: ModelFolder, config: &RunConfig) -> Result<Self, TrainError> {
         let device = open_device(&config.model.device)?.autodiff();
         let mut model = Decoder::open(&folder, &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
@@ -164,6 +170,17 @@ impl Base {
         load: impl Fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>,
         unit: &str,
     ) -> Result<RunRows<T>, TrainError> {
+        self.load_with(config, load, unit, RowSet::hold_out)
+    }
+
+    /// The rows that `load` reads; `hold_out` splits off a share of them by a seed.
+    fn load_with<T>(
+        &self,
+        config: &RunConfig,
+        load: impl Fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>,
+        unit: &str,
+        hold_out: impl FnOnce(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
+    ) -> Result<RunRows<T>, TrainError> {
         let options = EncodeOptions {
             max_length: Some(config.data.max_length.min(self.model.max_positions())),
             truncation: config.data.truncation_mode,
@@ -184,7 +201,7 @@ impl Base {
                 reports.push(loaded.report.clone());
                 (all, RowSet::from(loaded))
             }
-            None => all.hold_out(config.data.eval_fraction, config.train.seed),
+            None => hold_out(all, config.data.eval_fraction, config.train.seed),
         };
         let mut facts = vec![
             ("model".to_owned(), self.folder.dir.display().to_string()),

@@ -19,6 +19,7 @@ pub mod preference;
 pub mod progress;
 pub mod reference;
 pub mod reinforce;
+pub mod retrieval;
 pub mod rows;
 pub mod run;
 pub mod schedule;

@@ -1,6 +1,6 @@
 //! Supervised runs: completions given prompts, or plain text.
 
-use bestof_models::{CausalLm, ForwardOptions, Trainable};
+use bestof_models::{CausalLm, ForwardOptions, RandomPositions, Trainable};
 
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
@@ -9,7 +9,7 @@ use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
 
 /// How rows go through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub struct SupervisedRun<M> {
     train: RowSet<EncodedCompletion>,
     eval: RowSet<EncodedCompletion>,
     settings: ForwardSettings,
+    random_positions: Option<RandomPositions>,
 }
 
 impl<M: CausalLm + Trainable> SupervisedRun<M> {
@@ -70,7 +71,15 @@ impl<M: CausalLm + Trainable> SupervisedRun<M> {
         eval: RowSet<EncodedCompletion>,
         settings: ForwardSettings,
     ) -> Self {
-        Self { model, files, train, eval, settings }
+        Self { model, files, train, eval, settings, random_positions: None }
+    }
+
+    /// The run with positions drawn at random in training; every forward pass mixes its own seed
+    /// with that of `drawing`. Evaluation stays on even positions.
+    #[must_use]
+    pub fn with_random_positions(mut self, drawing: RandomPositions) -> Self {
+        self.random_positions = Some(drawing);
+        self
     }
 
     /// The trained model.
@@ -148,8 +157,12 @@ impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
         context: &StepContext,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
-        let options = self.settings.training(context.dropout_seed);
-        for part in self.pack(&self.train, rows) {
+        let mut options = self.settings.training(context.dropout_seed);
+        for (number, part) in self.pack(&self.train, rows).into_iter().enumerate() {
+            options.random_positions = self.random_positions.map(|drawing| RandomPositions {
+                seed: dropout_seed(drawing.seed, context.dropout_seed, number as u64),
+                ..drawing
+            });
             let pass = self.model.forward(&part.forest, &options)?;
             add_losses(&part, pass.logprobs(), &self.train.names, &mut sum.metrics).map_err(
                 |(loss, rows)| TrainError::LossNotFinite { step: context.step + 1, loss, rows },

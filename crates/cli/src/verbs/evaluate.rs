@@ -1,28 +1,32 @@
 //! `evaluate`: scores of a model with 95 % intervals.
 
 mod pass_at_k;
+mod retrieval;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bestof_models::{CausalLm, ForwardOptions};
+use bestof_tasks::long_context::RetrievalTask;
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
-use bestof_trainer::data::{EncodeOptions, load_pairs, load_supervised};
-use bestof_trainer::evaluate::{
-    Estimate, Windows, perplexity_of_completions, perplexity_of_texts, preference,
+use bestof_trainer::data::{
+    Boundary, EncodeOptions, EncodedCompletion, Encoder, load_pairs, load_supervised,
 };
+use bestof_trainer::evaluate::{Estimate, Windows, perplexity_of_files, preference};
 use bestof_trainer::score::{ScoreSettings, score_pairs};
+use retrieval::{AlteredNumericQa, FreeFormQa, LongchatLines, Passkey};
 use serde_json::json;
 
 use crate::console::{self, Usage};
 use crate::device::DeviceArg;
-use crate::model::{self, ModelArg};
+use crate::model::{self, EvalFactorArg, ModelArg};
 use crate::progress::Bars;
 
 /// Measure a model, with 95 % intervals
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask evaluate perplexity --model models/smollm2-135m-instruct --data book.txt"
+    after_help = "Examples:\n  cargo xtask evaluate perplexity --model models/smollm2-135m-instruct --data book.txt\n  \
+    cargo xtask evaluate longchat-lines --model models/smollm2-135m-instruct --lengths 1024,2048,4096 --report lines.html"
 )]
 pub(crate) struct Evaluate {
     #[command(subcommand)]
@@ -34,6 +38,10 @@ enum What {
     PassAtK(Box<pass_at_k::PassAtKArgs>),
     Preference(PreferenceArgs),
     Perplexity(PerplexityArgs),
+    LongchatLines(LongchatLines),
+    FreeFormQa(FreeFormQa),
+    AlteredNumericQa(AlteredNumericQa),
+    Passkey(Passkey),
 }
 
 /// How often the chosen answer of a pair is preferred
@@ -64,14 +72,17 @@ struct PreferenceArgs {
 /// Perplexity of texts, or of completions given their prompts
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask evaluate perplexity --model models/smollm2-135m-instruct --data book.txt --length 1024 --stride 512"
+    after_help = "Example:\n  cargo xtask evaluate perplexity --model models/smollm2-135m-instruct --data book.txt letters.jsonl --length 1024 --stride 512"
 )]
 struct PerplexityArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// A text file, or JSON lines with `text`, or with `prompt` and `completion`
-    #[arg(long)]
-    data: PathBuf,
+    #[command(flatten)]
+    factor: EvalFactorArg,
+    /// A text file, or JSON lines with `text`, or with `prompt` and `completion`; may be given
+    /// several times
+    #[arg(long, required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
     /// Tokens the model sees at once; by default its context, at most 1024
     #[arg(long)]
     length: Option<usize>,
@@ -81,7 +92,7 @@ struct PerplexityArgs {
     /// Leave out bad rows, and list them, instead of failing
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Print one JSON object
+    /// Print one JSON object, or one a file and one of all of them
     #[arg(long)]
     json: bool,
 }
@@ -92,6 +103,10 @@ impl Evaluate {
             What::PassAtK(args) => args.run(),
             What::Preference(args) => args.run(),
             What::Perplexity(args) => args.run(),
+            What::LongchatLines(verb) => verb.args.run(RetrievalTask::LongchatLines),
+            What::FreeFormQa(verb) => verb.args.run(RetrievalTask::FreeFormQa),
+            What::AlteredNumericQa(verb) => verb.args.run(RetrievalTask::AlteredNumericQa),
+            What::Passkey(verb) => verb.args.run(RetrievalTask::Passkey),
         }
     }
 }
@@ -102,19 +117,24 @@ fn read_options(skip_bad_rows: bool) -> ReadOptions {
 }
 
 fn show(estimates: &[Estimate], json: bool) -> Result<()> {
-    for e in estimates {
-        if json {
-            console::json(&json!({
-                "metric": e.metric, "value": e.value, "low": e.low, "high": e.high, "n": e.n,
-            }))?;
-        } else {
-            console::line(&format!(
-                "{:28} {:10.4}   95 % interval {:.4} to {:.4}   n {}",
-                e.metric, e.value, e.low, e.high, e.n
-            ))?;
+    estimates.iter().try_for_each(|estimate| show_of(estimate, json, None))
+}
+
+fn show_of(e: &Estimate, json: bool, file: Option<&Path>) -> Result<()> {
+    if json {
+        let mut object = json!({
+            "metric": e.metric, "value": e.value, "low": e.low, "high": e.high, "n": e.n,
+        });
+        if let Some(file) = file {
+            object["file"] = json!(file);
         }
+        return console::json(&object);
     }
-    Ok(())
+    let file = file.map_or_else(String::new, |file| format!("   {}", file.display()));
+    console::line(&format!(
+        "{:28} {:10.4}   95 % interval {:.4} to {:.4}   n {}{file}",
+        e.metric, e.value, e.low, e.high, e.n
+    ))
 }
 
 impl PreferenceArgs {
@@ -151,7 +171,7 @@ impl PreferenceArgs {
 
 impl PerplexityArgs {
     fn run(&self) -> Result<()> {
-        let opened = self.model.open()?;
+        let opened = self.model.open_at(self.factor)?;
         let longest = opened.decoder.max_positions();
         let length = self.length.unwrap_or_else(|| longest.min(1024));
         if length < 2 || length > longest {
@@ -164,19 +184,39 @@ impl PerplexityArgs {
             bail!(Usage(format!("--stride {stride} must be below --length {length}")));
         }
         let (windows, settings) = (Windows { length, stride }, ScoreSettings::default());
-        let mut bars = Bars::new();
-        let lines = self.data.extension().is_some_and(|e| e == "jsonl" || e == "json");
-        let found = if lines {
-            let encoder = opened.encoder(EncodeOptions::scoring())?;
-            let loaded = load_supervised(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
-            console::left_out(&loaded.report);
-            perplexity_of_completions(&opened.decoder, &loaded.items, settings, &mut bars)?
-        } else {
-            let text = std::fs::read_to_string(&self.data)
-                .with_context(|| format!("could not read {} as text", self.data.display()))?;
-            let ids = opened.tokenizer()?.encode(&text, true)?;
-            perplexity_of_texts(&opened.decoder, &[ids], windows, settings, &mut bars)?
+        let options = EncodeOptions {
+            vocab_size: Some(opened.decoder.vocab_size()),
+            ..EncodeOptions::scoring()
         };
-        show(&[found], self.json)
+        let encoder = Encoder::new(opened.tokenizer()?, opened.template(), options)?;
+        let files = self.data.iter().map(|path| self.rows(path, &encoder));
+        let files = files.collect::<Result<Vec<_>>>()?;
+        let (each, all) =
+            perplexity_of_files(&opened.decoder, &files, windows, settings, &mut Bars::new())?;
+        if each.len() > 1 {
+            for (file, found) in self.data.iter().zip(&each) {
+                show_of(found, self.json, Some(file))?;
+            }
+        }
+        show_of(&all, self.json, None)
+    }
+
+    /// The rows of a file; a text is one of them.
+    fn rows(&self, path: &Path, encoder: &Encoder<'_>) -> Result<Vec<EncodedCompletion>> {
+        if path.extension().is_some_and(|e| e == "jsonl" || e == "json") {
+            let loaded = load_supervised(path, encoder, &read_options(self.skip_bad_rows))?;
+            console::left_out(&loaded.report);
+            return Ok(loaded.items);
+        }
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read {} as text", path.display()))?;
+        let mut ids = encoder.tokenizer().encode(&text, true)?;
+        let completion_ids = ids.split_off(ids.len().min(1));
+        Ok(vec![EncodedCompletion {
+            prompt_ids: ids,
+            completion_ids,
+            boundary: Boundary::Joint,
+            truncated: false,
+        }])
     }
 }

@@ -9,12 +9,17 @@ use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
 
+pub(crate) mod scaling_args;
+
+use scaling_args::ScalingArgs;
+
 /// Show the inverse frequencies of a checkpoint's RoPE, or of a method's
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask rope --config models/smollm2-135m-instruct/config.json --length 4096\n  \
     cargo xtask rope --method yarn --head-dim 64 --theta 10000 --factor 4 --original-max-position-embeddings 2048\n  \
-    cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5"
+    cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5\n  \
+    cargo xtask rope --config models/extended --gguf-rope-freqs"
 )]
 pub(crate) struct Rope {
     /// A model's config.json, or its folder
@@ -33,69 +38,23 @@ pub(crate) struct Rope {
     #[arg(long, default_value_t = 0)]
     length: usize,
     #[command(flatten)]
+    scaling: ScalingArgs,
+    #[command(flatten)]
     parameters: Parameters,
+    /// Show what GGUF's rope_freqs.weight holds for this basis: one divisor a pair
+    #[arg(long)]
+    gguf_rope_freqs: bool,
     /// Print one JSON object, or one for each kind of layer where they differ
     #[arg(long)]
     json: bool,
 }
 
-/// What a method reads; anything it does not read is refused.
+/// What other methods read, and what belongs to the model.
 #[derive(Debug, clap::Args)]
 struct Parameters {
-    /// How many times longer the context gets
-    #[arg(long, allow_negative_numbers = true)]
-    factor: Option<f64>,
-    /// Exponent of power scaling
-    #[arg(long, allow_negative_numbers = true)]
-    power: Option<f64>,
-    /// Length from which truncation takes its thresholds
-    #[arg(long)]
-    truncate: Option<usize>,
-    /// Truncation: frequencies at or below it stop
-    #[arg(long, allow_negative_numbers = true)]
-    a: Option<f64>,
-    /// Truncation: frequencies at or above it are kept
-    #[arg(long, allow_negative_numbers = true)]
-    b: Option<f64>,
-    /// Truncation: the frequency of those between
-    #[arg(long, allow_negative_numbers = true)]
-    rho: Option<f64>,
     /// The model's context length
     #[arg(long)]
     max_position_embeddings: Option<usize>,
-    /// Length of pre-training
-    #[arg(long)]
-    original_max_position_embeddings: Option<usize>,
-    /// llama3: turns below which a pair is divided
-    #[arg(long, allow_negative_numbers = true)]
-    low_freq_factor: Option<f64>,
-    /// llama3: turns above which a pair is kept
-    #[arg(long, allow_negative_numbers = true)]
-    high_freq_factor: Option<f64>,
-    /// yarn: turns from which on a pair is kept
-    #[arg(long, allow_negative_numbers = true)]
-    beta_fast: Option<f64>,
-    /// yarn: turns below which a pair is interpolated
-    #[arg(long, allow_negative_numbers = true)]
-    beta_slow: Option<f64>,
-    /// yarn: whether the ramp's ends are whole pairs
-    #[arg(long)]
-    truncate_ramp: Option<bool>,
-    /// yarn: weight of the factor's logarithm above the fraction bar
-    #[arg(long, allow_negative_numbers = true)]
-    mscale: Option<f64>,
-    /// yarn: the same below it
-    #[arg(long, allow_negative_numbers = true)]
-    mscale_all_dim: Option<f64>,
-    /// yarn, longrope: what cosine and sine are multiplied by
-    #[arg(long, allow_negative_numbers = true)]
-    attention_factor: Option<f64>,
-    /// longrope: divisors up to the original length, with commas between
-    #[arg(long, value_delimiter = ',')]
-    short_factor: Option<Vec<f64>>,
-    /// longrope: divisors beyond it
-    #[arg(long, value_delimiter = ',')]
-    long_factor: Option<Vec<f64>>,
     /// Share of each head that rotates
     #[arg(long, allow_negative_numbers = true)]
     partial_rotary_factor: Option<f64>,
@@ -138,12 +97,15 @@ impl Rope {
         let usage = |e: bestof_positional::RopeError| Usage(e.to_string());
         let method: Method = self.method.as_deref().unwrap_or_default().parse().map_err(usage)?;
         let (head_dim, theta) = (self.head_dim.unwrap_or(0), self.theta.unwrap_or(0.0));
-        let rope = RopeConfig::by_parameters(method, head_dim, theta, &self.parameters.read())
+        let rope = RopeConfig::by_parameters(method, head_dim, theta, &self.parameters())
             .map_err(usage)?;
         self.show(&rope, length, None)
     }
 
     fn show(&self, rope: &RopeConfig, length: usize, kind: Option<&String>) -> Result<()> {
+        if self.gguf_rope_freqs {
+            return self.show_gguf(rope, kind);
+        }
         let table = rope.build()?.table(length);
         let rope_type = rope.scaling.rope_type();
         if self.json {
@@ -167,32 +129,31 @@ impl Rope {
     }
 }
 
-impl Parameters {
-    fn read(&self) -> RopeParams {
+impl Rope {
+    fn show_gguf(&self, rope: &RopeConfig, kind: Option<&String>) -> Result<()> {
+        let divisors = rope.gguf_rope_freqs()?;
+        if self.json {
+            let mut object =
+                json!({"rope_freqs.weight": divisors, "rope.freq_base": rope.rope_theta});
+            if let Some(kind) = kind {
+                object["layer_type"] = json!(kind);
+            }
+            return console::json(&object);
+        }
+        console::line(&format!("rope.freq_base {}", rope.rope_theta))?;
+        divisors.iter().try_for_each(|divisor| console::line(&divisor.to_string()))
+    }
+
+    fn parameters(&self) -> RopeParams {
+        let more = &self.parameters;
         RopeParams {
-            factor: self.factor,
-            power: self.power,
-            truncate_length: self.truncate,
-            a: self.a,
-            b: self.b,
-            rho: self.rho,
-            max_position_embeddings: self.max_position_embeddings,
-            original_max_position_embeddings: self.original_max_position_embeddings,
-            low_freq_factor: self.low_freq_factor,
-            high_freq_factor: self.high_freq_factor,
-            beta_fast: self.beta_fast,
-            beta_slow: self.beta_slow,
-            truncate: self.truncate_ramp,
-            mscale: self.mscale,
-            mscale_all_dim: self.mscale_all_dim,
-            attention_factor: self.attention_factor,
-            short_factor: self.short_factor.clone(),
-            long_factor: self.long_factor.clone(),
-            partial_rotary_factor: self.partial_rotary_factor,
-            gamma: self.gamma,
-            scale_base: self.scale_base,
-            centre: self.centre,
-            smallest_step: self.smallest_step,
+            max_position_embeddings: more.max_position_embeddings,
+            partial_rotary_factor: more.partial_rotary_factor,
+            gamma: more.gamma,
+            scale_base: more.scale_base,
+            centre: more.centre,
+            smallest_step: more.smallest_step,
+            ..self.scaling.read()
         }
     }
 }

@@ -13,22 +13,22 @@ use crate::progress::Bars;
 
 /// What every kind of run is told.
 #[derive(Debug, clap::Args)]
-struct RunArgs {
+pub(super) struct RunArgs {
     /// The run's settings, as TOML
     #[arg(long)]
-    config: PathBuf,
+    pub(super) config: PathBuf,
     /// Override a setting, as `train.learning_rate=1e-5`; may be given several times
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
     /// Go on from the run's newest whole checkpoint
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
     /// Which processor does the work, in place of `model.device`
     #[arg(long, env = "BESTOF_DEVICE")]
-    device: Option<String>,
+    pub(super) device: Option<String>,
     /// Print one JSON object when the run is done
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Supervised fine-tuning on completions or texts
@@ -65,7 +65,7 @@ pub(crate) struct Reinforce {
 }
 
 impl RunArgs {
-    fn config(&self, more: &[&str]) -> Result<RunConfig> {
+    pub(super) fn config(&self, more: &[&str]) -> Result<RunConfig> {
         let mut set = self.set.clone();
         if let Some(device) = &self.device {
             set.push(format!("model.device={device}"));
@@ -74,11 +74,11 @@ impl RunArgs {
         Ok(RunConfig::from_file(&self.config, &set)?)
     }
 
-    fn options(&self) -> TrainOptions<'static> {
+    pub(super) fn options(&self) -> TrainOptions<'static> {
         TrainOptions { resume: self.resume, ..TrainOptions::default() }
     }
 
-    fn show(&self, finished: &Finished) -> Result<()> {
+    pub(super) fn show(&self, finished: &Finished) -> Result<()> {
         finished.data.iter().for_each(console::left_out);
         if self.json {
             return console::json(&json!({

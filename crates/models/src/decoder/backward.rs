@@ -1,13 +1,19 @@
 //! Forward passes with a graph, and the gradients they give.
 
+use std::ops::Range;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients as GraphGradients, Tensor};
 
 use super::{Decoder, select_rows};
+use crate::block::Pass;
+use crate::block::attention::Heads;
 use crate::causal_lm::{ForwardOptions, ForwardPass};
 use crate::error::ModelError;
 use crate::forest::TokenForest;
+use crate::fused::{self, AttentionShape};
 use crate::gradients::Gradients;
+use crate::mask::Block;
 use crate::plan::ForestPlan;
 use crate::vocabulary::{Extras, Scores, Slopes, Vocabulary};
 
@@ -35,7 +41,7 @@ impl Decoder {
         if !self.device.is_autodiff() {
             return Err(ModelError::NotTrainable);
         }
-        let plan = self.plan(forest)?;
+        let plan = self.plan(forest, options)?;
         if plan.rows.is_empty() {
             let nothing = |_: &[f32], _: &[f32]| Ok(Gradients::new());
             return Ok(ForwardPass::new(Vec::new(), Vec::new(), Box::new(nothing)));
@@ -88,10 +94,16 @@ impl Decoder {
             for (index, input) in inputs.into_iter().enumerate().rev() {
                 let Some(seed) = upstream.take() else { break };
                 let input = leaf(input);
+                if !fused::attention_recomputes(&input) {
+                    upstream =
+                        self.layer_by_blocks(index, &input, seed, &plan, &options, |graph| {
+                            self.collect_layer(index, graph, &mut gradients);
+                        });
+                    continue;
+                }
                 let y = self.layer(&self.weights, index, input.clone(), &plan, &options);
                 differentiate(&y, seed, |graph| {
-                    let layer = &self.weights.model.layers[index];
-                    collect(layer, &format!("model.layers.{index}"), graph, &mut gradients);
+                    self.collect_layer(index, graph, &mut gradients);
                     upstream = input.grad_remove(graph);
                 });
             }
@@ -104,6 +116,63 @@ impl Decoder {
             }
             gradients
         })
+    }
+
+    /// Sends `seed` down a layer whose attention is differentiated a block at a time, so that the
+    /// weights of one block are in memory. Returns the derivative by the layer's input.
+    ///
+    /// The layer is cut at its attention: above it a graph that begins at the attention's output,
+    /// below it one that ends at queries, keys and values, between them a graph a block.
+    fn layer_by_blocks(
+        &self,
+        index: usize,
+        input: &Tensor<2>,
+        seed: Tensor<2>,
+        plan: &ForestPlan,
+        options: &ForwardOptions,
+        mut read: impl FnMut(&mut GraphGradients),
+    ) -> Option<Tensor<2>> {
+        let config = &*self.config;
+        let kind = &config.layers[index];
+        let pass = Pass { config, options: *options, layer: index, decoding: false };
+        let mut cut = None;
+        let y = self.weights.model.layers[index].forward(
+            input.clone(),
+            plan.rotation(kind),
+            &pass,
+            |heads| {
+                let output = leaf(plan.attend(heads.plain(), kind.window, config));
+                cut = Some((heads, output.clone()));
+                output
+            },
+        );
+        let (heads, output) = cut?;
+        let (mut upstream, mut below) = (None, None);
+        differentiate(&y, seed, |graph| {
+            read(graph);
+            upstream = input.grad_remove(graph);
+            below = output.grad_remove(graph);
+        });
+        drop(y);
+        let [dq, dk, dv] = attention_gradients(
+            heads.plain(),
+            below?,
+            plan.blocks(kind.window),
+            config.attention(),
+        );
+        let weighted = |x: Tensor<3>, dx: Tensor<3>| x.mul(dx).sum();
+        let sum = weighted(heads.q, dq).add(weighted(heads.k, dk)).add(weighted(heads.v, dv));
+        let mut graph = sum.backward();
+        read(&mut graph);
+        match (upstream, input.grad_remove(&mut graph)) {
+            (Some(a), Some(b)) => Some(a.add(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn collect_layer(&self, index: usize, graph: &mut GraphGradients, gradients: &mut Gradients) {
+        let layer = &self.weights.model.layers[index];
+        collect(layer, &format!("model.layers.{index}"), graph, gradients);
     }
 
     fn top(&self, x: Tensor<2>, plan: &ForestPlan, options: &ForwardOptions) -> Top {
@@ -150,6 +219,46 @@ fn pass<'m>(
         Ok(backward(top, plan, Slopes { logprobs, entropies }))
     };
     ForwardPass::new(logprobs, entropies, Box::new(backward))
+}
+
+/// The derivatives by queries, keys and values, given that by what attention made of them,
+/// `[rows, heads * head_dim]`; one block's graph at a time.
+fn attention_gradients(
+    heads: Heads,
+    dy: Tensor<2>,
+    blocks: &[Block],
+    shape: AttentionShape,
+) -> [Tensor<3>; 3] {
+    let Heads { q, k, v } = heads;
+    let (mut dk, mut dv) = (k.zeros_like(), v.zeros_like());
+    let mut dq = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let part = |x: &Tensor<3>, rows: &Range<usize>| {
+            x.clone().slice_dim(0, rows.clone()).autodiff().require_grad()
+        };
+        let (q, k, v) = (part(&q, &block.rows), part(&k, &block.keys), part(&v, &block.keys));
+        let alone = Block {
+            rows: 0..block.rows.len(),
+            keys: 0..block.keys.len(),
+            mask: block.mask.clone(),
+        };
+        let y = fused::attention(q.clone(), k.clone(), v.clone(), &[alone], shape);
+        let seed = dy.clone().slice_dim(0, block.rows.clone());
+        differentiate(&y, seed, |graph| {
+            dq.extend(q.grad_remove(graph));
+            for (total, x) in [(&mut dk, &k), (&mut dv, &v)] {
+                if let Some(gradient) = x.grad_remove(graph) {
+                    let [_, heads, dim] = total.dims();
+                    let place = [block.keys.clone(), 0..heads, 0..dim];
+                    total.inplace(|total| {
+                        let sum = total.clone().slice(place.clone()).add(gradient);
+                        total.slice_assign(place, sum)
+                    });
+                }
+            }
+        });
+    }
+    [Tensor::cat(dq, 0), dk, dv]
 }
 
 /// Sends `seed = dLoss / dy` down the graph of `y`, if it has one.
@@ -201,4 +310,61 @@ impl ModuleVisitor for Collector<'_> {
 fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let length = x.shape().num_elements();
     x.reshape([length])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::DecoderConfig;
+    use crate::mask::BLOCK;
+    use crate::vocabulary::floats;
+
+    /// What layers get on devices whose attention has no backward pass of ours.
+    #[test]
+    fn a_layer_differentiated_by_blocks_has_the_gradients_of_the_whole_layer() {
+        let config = json!({
+            "model_type": "gemma2", "vocab_size": 32, "hidden_size": 16, "head_dim": 4,
+            "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "sliding_window": 40, "query_pre_attn_scalar": 4,
+        });
+        let config = DecoderConfig::from_hf(&config).unwrap();
+        let model = Decoder::random(config, 5, &Device::flex().autodiff()).unwrap();
+        let tokens: Vec<u32> = (0..BLOCK as u32 + 30).map(|i| i * i % 32).collect();
+        let options = ForwardOptions::default();
+        let plan = model.plan(&TokenForest::text(&tokens), &options).unwrap();
+        let wave = |scale: f32| -> Tensor<2> {
+            let values = (0..tokens.len() * 16).map(|i| (i as f32 * scale).sin()).collect();
+            let data = TensorData::new::<f32, _>(values, [tokens.len(), 16]);
+            Tensor::from_data(data, &Device::flex())
+        };
+        for index in 0..2 {
+            let (mut whole, mut split) = (Gradients::new(), Gradients::new());
+            let input = leaf(wave(0.37));
+            let y = model.layer(&model.weights, index, input.clone(), &plan, &options);
+            let mut expected = None;
+            differentiate(&y, wave(0.11), |graph| {
+                model.collect_layer(index, graph, &mut whole);
+                expected = input.grad_remove(graph);
+            });
+            let found = model
+                .layer_by_blocks(index, &leaf(wave(0.37)), wave(0.11), &plan, &options, |graph| {
+                    model.collect_layer(index, graph, &mut split);
+                })
+                .unwrap();
+            let same = |a: Vec<f32>, b: Vec<f32>| {
+                let largest = a.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+                assert!(largest > 0.0 && a.len() == b.len());
+                a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5 * largest)
+            };
+            assert!(same(floats(expected.unwrap()), floats(found)));
+            assert_eq!(whole.iter().count(), 11, "norms and projections");
+            for (name, gradient) in whole.iter() {
+                let other = split.get(name).unwrap_or_else(|| panic!("{name} has no gradient"));
+                assert!(same(floats(gradient.clone()), floats(other.clone())), "{name}");
+            }
+        }
+    }
 }

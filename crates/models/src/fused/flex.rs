@@ -17,7 +17,7 @@ mod attention;
 mod encoder;
 mod self_attention;
 
-pub(super) use attention::attention;
+pub(super) use attention::{KEPT_KEYS, attention};
 pub(super) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
 pub(super) use self_attention::self_attention;
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 
-use super::{AttentionShape, attention, gated, linear, plain, rms_norm, softmax_rows, turn};
+use super::{AttentionShape, attention, flex, gated, linear, plain, rms_norm, softmax_rows, turn};
 use crate::config::Activation;
 use crate::forest::TokenTree;
 use crate::mask::{BLOCK, Block, CausalMasks, tree_blocks};
@@ -150,6 +150,74 @@ proptest! {
             |q, k, v| attention(q, k, v, &blocks, shape),
             |q, k, v| plain::attention(q, k, v, &blocks, shape),
         );
+    }
+}
+
+/// Attention with the scores of all rows and keys at once, and a mask.
+fn naive(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    window: Option<usize>,
+    shape: AttentionShape,
+) -> Tensor<2> {
+    let [length, heads, dim] = q.dims();
+    let seen = |row: usize, key: usize| key <= row && window.is_none_or(|w| row - key < w);
+    let mask: Vec<f32> = (0..length * length)
+        .map(|i| if seen(i / length, i % length) { 0.0 } else { f32::NEG_INFINITY })
+        .collect();
+    let mask: Tensor<2> =
+        Tensor::from_data(TensorData::new(mask, [length, length]), &Device::flex());
+    let by_head = |x: Tensor<3>| {
+        let group = heads / x.dims()[1];
+        let parts = (0..heads).map(|head| x.clone().slice_dim(1, head / group..head / group + 1));
+        Tensor::cat(parts.collect(), 1).swap_dims(0, 1)
+    };
+    let scores = plain::soft_cap(by_head(q).matmul(by_head(k).transpose()), shape.softcap);
+    let mask: Tensor<3> = mask.unsqueeze();
+    let p = burn::tensor::activation::softmax(scores.add(mask), 2);
+    p.matmul(by_head(v)).swap_dims(0, 1).reshape([length, heads * dim])
+}
+
+#[test]
+fn attention_in_blocks_is_attention_at_once() {
+    let like = random([1, 1], 0);
+    let length = 2 * BLOCK + 88;
+    for (window, softcap) in [(None, None), (Some(BLOCK + 70), Some(3.0))] {
+        let shape = AttentionShape { kv_heads: 2, group: 2, head_dim: 4, softcap };
+        let blocks = CausalMasks::new(length, window, &like).blocks(0..length);
+        let inputs =
+            (random([length, 4, 4], 1), random([length, 2, 4], 2), random([length, 2, 4], 3));
+        compare(
+            inputs.clone(),
+            |q, k, v| attention(q, k, v, &blocks, shape),
+            |q, k, v| naive(q, k, v, window, shape),
+        );
+        compare(
+            inputs,
+            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+            |q, k, v| naive(q, k, v, window, shape),
+        );
+    }
+}
+
+#[test]
+fn weights_computed_again_give_the_gradients_of_kept_ones() {
+    let like = random([1, 1], 0);
+    let length = BLOCK + 40;
+    let blocks = CausalMasks::new(length, None, &like).blocks(0..length);
+    for softcap in [None, Some(2.5)] {
+        let shape = AttentionShape { kv_heads: 1, group: 3, head_dim: 4, softcap };
+        let gradients = |kept: usize| -> Vec<Vec<f32>> {
+            let leaves = [(3, 1), (1, 2), (1, 3)]
+                .map(|(heads, seed)| random([length, heads, 4], seed).autodiff().require_grad());
+            let [q, k, v] = leaves.clone();
+            let place = flex::Place::Traced;
+            let y = flex::attention(place, q, k, v, &blocks, shape, kept);
+            let mut graph = y.mul(random([length, 12], 9)).sum().backward();
+            leaves.iter().map(|x| floats(x.grad_remove(&mut graph).unwrap())).collect()
+        };
+        assert_eq!(gradients(0), gradients(usize::MAX), "to the last bit");
     }
 }
 

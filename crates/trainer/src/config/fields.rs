@@ -4,6 +4,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::UnknownKey;
+use super::extend::ExtendSection;
 use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
@@ -11,7 +12,7 @@ use super::sections::{
 };
 
 /// Every section with the keys it knows.
-fn sections() -> [(&'static str, &'static [&'static str]); 10] {
+fn sections() -> [(&'static str, &'static [&'static str]); 11] {
     [
         ("model", fields_of::<ModelSection>()),
         ("data", fields_of::<DataSection>()),
@@ -23,6 +24,7 @@ fn sections() -> [(&'static str, &'static [&'static str]); 10] {
         ("rollout", fields_of::<RolloutSection>()),
         ("reward", fields_of::<RewardSection>()),
         ("objective", fields_of::<ObjectiveSection>()),
+        ("extend", fields_of::<ExtendSection>()),
     ]
 }
 

@@ -13,6 +13,8 @@ pub enum RunKind {
     Policy,
     /// `sentiment train`.
     Sentiment,
+    /// `extend`.
+    Extension,
 }
 
 /// Collects problems; one call a key.
@@ -65,6 +67,17 @@ impl RunConfig {
         if kind != RunKind::Sentiment {
             let only = "absent: only `sentiment train` has it";
             problems.need(self.sentiment.is_none(), "sentiment", "present", only);
+        }
+        if kind == RunKind::Extension {
+            problems.need(
+                self.extend.is_some(),
+                "extend",
+                "absent",
+                "a section with `method`, as `linear`, and its parameters",
+            );
+        } else {
+            let only = "absent: only extension runs (`extend`) have it";
+            problems.need(self.extend.is_none(), "extend", "present", only);
         }
         if kind != RunKind::Preference {
             let only = "absent: only preference runs have it";
@@ -238,6 +251,9 @@ impl RunConfig {
             );
             problems.positive("displacement.patience", displacement.patience);
         }
+        if let Some(extend) = &self.extend {
+            extend.check(problems);
+        }
     }
 }
 
@@ -276,6 +292,11 @@ mod tests {
             ("lora.dropout=1.0", "lora.dropout"),
             ("lora.target_modules=[]", "lora.target_modules"),
             ("displacement.patience=0", "displacement.patience"),
+            ("extend.method=linaer", "extend.method"),
+            ("extend={method='linear', length=1}", "extend.length"),
+            ("extend={method='linear', stride=0}", "extend.stride"),
+            ("extend={method='linear', train_length=8, stride=9}", "extend.stride"),
+            ("extend={method='linear', smallest_step=2}", "extend.smallest_step"),
         ];
         for (override_text, key) in cases {
             match read(&[override_text]).unwrap_err() {
@@ -300,5 +321,14 @@ mod tests {
         let config = read(&["loss.name=dpo"]).unwrap();
         assert!(config.validate_kind(RunKind::Supervised).is_err());
         assert!(config.validate_kind(RunKind::Preference).is_ok());
+    }
+
+    #[test]
+    fn only_extension_runs_change_the_basis() {
+        let config = read(&["extend.method=linear"]).unwrap();
+        assert!(config.validate_kind(RunKind::Extension).is_ok());
+        assert!(config.validate_kind(RunKind::Supervised).is_err());
+        let text = read(&[]).unwrap().validate_kind(RunKind::Extension).unwrap_err().to_string();
+        assert!(text.contains("extend") && text.contains("method"), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 mod encoding;
 mod inspecting;
 mod loading;
+mod windows;
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! Attention over blocks of queries, with its backward pass.
+//!
+//! The weights of attention are kept for the backward pass where a row sees few keys, and computed
+//! again where it sees many: what is kept grows with the number of rows, not with its square.
 
 use std::ops::Range;
 
@@ -16,7 +19,10 @@ use super::{
 };
 use crate::mask::Block;
 
-/// A block of queries and keys, its mask dense.
+/// Most keys a block may have for its weights to be kept for the backward pass.
+pub(in crate::fused) const KEPT_KEYS: usize = 512;
+
+/// A block of queries and keys. Masks are views of one band; they are made dense one at a time.
 #[derive(Debug, Clone)]
 struct Tile {
     rows: Range<usize>,
@@ -30,9 +36,17 @@ struct AttentionState {
     k: Plain,
     v: Plain,
     tiles: Vec<Tile>,
-    /// Of each tile: the attention weights, and the capped scores if there is a cap.
-    weights: Vec<(Plain, Option<Plain>)>,
+    /// Of each tile its weights, unless they are to be computed again.
+    weights: Vec<Option<Weights>>,
     shape: AttentionShape,
+}
+
+/// What a block's softmax made of its scores, `[kv_heads, group * rows, keys]`.
+#[derive(Debug, Clone)]
+struct Weights {
+    p: Plain,
+    /// The scores after the soft cap, if there is one.
+    capped: Option<Plain>,
 }
 
 pub(in crate::fused) fn attention(
@@ -42,13 +56,14 @@ pub(in crate::fused) fn attention(
     v: Tensor<3>,
     blocks: &[Block],
     shape: AttentionShape,
+    kept_keys: usize,
 ) -> Tensor<2> {
     let tiles: Vec<Tile> = blocks
         .iter()
         .map(|block| Tile {
             rows: block.rows.clone(),
             keys: block.keys.clone(),
-            mask: block.mask.clone().map(|mask| dense(plain(mask))),
+            mask: block.mask.clone().map(plain),
         })
         .collect();
     if place == Place::Plain {
@@ -63,7 +78,9 @@ pub(in crate::fused) fn attention(
     match prepared {
         OpsKind::Tracked(prep) => {
             let mut weights = Vec::with_capacity(tiles.len());
-            let y = attend(&q, &k, &v, &tiles, shape, &mut |p, capped| weights.push((p, capped)));
+            let y = attend(&q, &k, &v, &tiles, shape, &mut |tile, found| {
+                weights.push((tile.keys.len() <= kept_keys).then_some(found));
+            });
             from_traced(prep.finish(AttentionState { q, k, v, tiles, weights, shape }, y))
         }
         OpsKind::UnTracked(prep) => {
@@ -90,6 +107,19 @@ fn by_row(x: Plain, count: usize, shape: AttentionShape, group: usize) -> Plain 
     Flex::float_reshape(x, Shape::new([count, kv * group * dim]))
 }
 
+/// The weights of a block, from its queries and keys by head.
+fn weigh(q: Plain, k: Plain, tile: &Tile, shape: AttentionShape) -> Weights {
+    let mut scores = Flex::float_matmul(q, Flex::float_swap_dims(k, 1, 2));
+    let capped = shape.softcap.map(|cap| {
+        kernel::soft_cap(values_mut(&mut scores), cap as f32);
+        scores.clone()
+    });
+    let mask = tile.mask.clone().map(dense);
+    let mask = mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
+    kernel::softmax(values_mut(&mut scores), tile.keys.len(), mask);
+    Weights { p: scores, capped }
+}
+
 /// The attention of all tiles, `[queries, heads * dim]`; `keep` is given what the backward pass
 /// needs.
 fn attend(
@@ -98,23 +128,16 @@ fn attend(
     v: &Plain,
     tiles: &[Tile],
     shape: AttentionShape,
-    keep: &mut dyn FnMut(Plain, Option<Plain>),
+    keep: &mut dyn FnMut(&Tile, Weights),
 ) -> Plain {
     let mut parts = Vec::with_capacity(tiles.len());
     for tile in tiles {
         let q = by_kv_head(q, &tile.rows, shape, shape.group);
         let k = by_kv_head(k, &tile.keys, shape, 1);
         let v = by_kv_head(v, &tile.keys, shape, 1);
-        let mut scores = Flex::float_matmul(q, Flex::float_swap_dims(k, 1, 2));
-        let mut capped = None;
-        if let Some(cap) = shape.softcap {
-            kernel::soft_cap(values_mut(&mut scores), cap as f32);
-            capped = Some(scores.clone());
-        }
-        let mask = tile.mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
-        kernel::softmax(values_mut(&mut scores), tile.keys.len(), mask);
-        keep(scores.clone(), capped);
-        let y = Flex::float_matmul(scores, v);
+        let weights = weigh(q, k, tile, shape);
+        let y = Flex::float_matmul(weights.p.clone(), v);
+        keep(tile, weights);
         parts.push(by_row(y, tile.rows.len(), shape, shape.group));
     }
     Flex::float_cat(parts, 0)
@@ -134,11 +157,13 @@ impl Backward<Flex, 3> for Attention {
         let mut dq = Vec::with_capacity(tiles.len());
         let mut dk = Sum::new(&k);
         let mut dv = Sum::new(&v);
-        for (tile, (p, capped)) in tiles.iter().zip(weights) {
+        for (tile, weights) in tiles.iter().zip(weights) {
             let dy = by_kv_head(&dy, &tile.rows, shape, shape.group);
             let q = by_kv_head(&q, &tile.rows, shape, shape.group);
             let k = by_kv_head(&k, &tile.keys, shape, 1);
             let v = by_kv_head(&v, &tile.keys, shape, 1);
+            let Weights { p, capped } =
+                weights.unwrap_or_else(|| weigh(q.clone(), k.clone(), tile, shape));
             let transposed = |x: Plain| Flex::float_swap_dims(x, 1, 2);
             let mut ds = Flex::float_matmul(dy.clone(), transposed(v));
             dv.add(Flex::float_matmul(transposed(p.clone()), dy), &tile.keys, shape);

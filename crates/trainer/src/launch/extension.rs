@@ -1,0 +1,203 @@
+//! Context extension: a new basis, then training at the new length.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bestof_checkpoints::ModelFolder;
+use bestof_models::rope::Extended;
+use bestof_models::{ModelError, RandomPositions};
+use bestof_report::RunFacts;
+use bestof_tasks::draw::Draw;
+use bestof_tasks::rows::ReadOptions;
+
+use super::{Base, Finished, finish};
+use crate::config::{ConfigError, ExtendSection, RunConfig, RunKind, ValueProblem};
+use crate::data::{EncodedCompletion, Encoder, TextWindows, load_windows};
+use crate::error::TrainError;
+use crate::progress::Progress;
+use crate::rows::RowSet;
+use crate::run::{TrainOptions, TrainingRun, train};
+use crate::sft::{ForwardSettings, SupervisedRun};
+
+/// Stream of the draw that holds documents out.
+const HOLD_OUT_STREAM: u64 = u64::MAX - 1;
+
+/// A context-extension run (`extend` with a configuration) from start, or from its newest whole
+/// checkpoint, to its report. `final/` has the new basis in words that stock loaders know.
+///
+/// # Errors
+/// Every variant of [`TrainError`] that names something wrong with basis, model, rows, settings or
+/// disk.
+pub fn extension(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
+    config.validate_kind(RunKind::Extension)?;
+    let mut folder = ModelFolder::open(&config.model.path)?;
+    let section = config.extend.clone().unwrap_or_else(|| ExtendSection::new("default"));
+    let extended =
+        section.extension_in_training().map_err(ModelError::from)?.apply(&folder.config)?;
+    folder.config = extended.config.clone();
+    let (config, windows) = resolve(config, section, &extended)?;
+    let config = &config;
+    let base = Base::of(folder, config)?;
+    let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {
+        load_windows(path, encoder, windows, read)
+    };
+    let hold_out = |all, share, seed| hold_out_documents(all, share, seed, windows);
+    let rows = base.load_with(config, load, "windows", hold_out)?;
+    let mut facts = rows.facts;
+    facts.extend(describe(&extended, windows));
+    let settings = ForwardSettings::from_config(config);
+    let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
+    if let Some(section) = config.extend.as_ref().filter(|section| section.draws_positions()) {
+        run = run.with_random_positions(RandomPositions {
+            seed: config.train.seed,
+            smallest_step: section.smallest_step,
+            length: windows.length,
+        });
+    }
+    let summary = train(&mut run, config, options, progress)?;
+    let facts = RunFacts { data: facts, ..RunFacts::default() };
+    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+}
+
+/// The configuration with the lengths that follow from the model.
+fn resolve(
+    config: &RunConfig,
+    section: ExtendSection,
+    extended: &Extended,
+) -> Result<(RunConfig, TextWindows), TrainError> {
+    let length = section.train_length.unwrap_or(extended.length);
+    let stride = section.stride.unwrap_or((length / 2).max(1));
+    let problem = |key, found: usize, expected| {
+        let problems = vec![ValueProblem { key, found: found.to_string(), expected }];
+        TrainError::Config(ConfigError::Values { problems })
+    };
+    if length > extended.length {
+        let expected = "at most the extended model's length, `extend.length`";
+        return Err(problem("extend.train_length", length, expected));
+    }
+    if stride > length {
+        let expected = "at most the length of a window, `extend.train_length`";
+        return Err(problem("extend.stride", stride, expected));
+    }
+    let mut config = config.clone();
+    config.data.max_length = length;
+    config.extend = Some(ExtendSection {
+        length: Some(extended.length),
+        train_length: Some(length),
+        stride: Some(stride),
+        ..section
+    });
+    Ok((config, TextWindows { length, stride }))
+}
+
+fn describe(extended: &Extended, windows: TextWindows) -> Vec<(String, String)> {
+    let say = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        say("basis", bestof_models::rope::describe(&extended.rope)),
+        say("context before", format!("{} tokens", extended.trained)),
+        say("context now", format!("{} tokens", extended.length)),
+        say("training windows", format!("{} tokens, every {}", windows.length, windows.stride)),
+        say("frequency hash", extended.hash.clone()),
+    ]
+}
+
+/// Holds out a share of the documents, with all their windows: windows of one document overlap. Of
+/// a single document the last windows are held out, and those that overlap them are left out.
+fn hold_out_documents(
+    all: RowSet<EncodedCompletion>,
+    share: f64,
+    seed: u64,
+    windows: TextWindows,
+) -> (RowSet<EncodedCompletion>, RowSet<EncodedCompletion>) {
+    if share <= 0.0 {
+        return (all, RowSet::empty());
+    }
+    let mut documents: BTreeMap<String, usize> = BTreeMap::new();
+    for name in &all.names {
+        let next = documents.len();
+        documents.entry(name.clone()).or_insert(next);
+    }
+    let (mut kept, mut held) = (RowSet::empty(), RowSet::empty());
+    let count = |n: usize| ((share * n as f64).round() as usize).clamp(1, n.max(2) - 1);
+    if documents.len() > 1 {
+        let mut order: Vec<usize> = (0..documents.len()).collect();
+        Draw::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
+        let out = &order[..count(documents.len())];
+        for (item, name) in all.items.into_iter().zip(all.names) {
+            let side = if out.contains(&documents[&name]) { &mut held } else { &mut kept };
+            side.items.push(item);
+            side.names.push(name);
+        }
+        return (kept, held);
+    }
+    let total = all.len();
+    let first_held = total - count(total).min(total);
+    let overlapping = windows.length.div_ceil(windows.stride.max(1)) - 1;
+    if first_held <= overlapping {
+        // Nothing would be left to train on; the report says that nothing is held out.
+        return (all, held);
+    }
+    for (number, (item, name)) in all.items.into_iter().zip(all.names).enumerate() {
+        let side = if number >= first_held {
+            &mut held
+        } else if number + overlapping < first_held {
+            &mut kept
+        } else {
+            continue;
+        };
+        side.items.push(item);
+        side.names.push(name);
+    }
+    (kept, held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Boundary;
+
+    fn windows_of(documents: &[usize]) -> RowSet<EncodedCompletion> {
+        let mut set = RowSet::empty();
+        for (document, &count) in documents.iter().enumerate() {
+            for number in 0..count as u32 {
+                set.items.push(EncodedCompletion {
+                    prompt_ids: vec![document as u32],
+                    completion_ids: vec![number],
+                    boundary: Boundary::Joint,
+                    truncated: false,
+                });
+                set.names.push(format!("f:{document}"));
+            }
+        }
+        set
+    }
+
+    const HALF: TextWindows = TextWindows { length: 8, stride: 4 };
+
+    #[test]
+    fn a_document_is_held_out_with_all_its_windows() {
+        let all = windows_of(&[3, 1, 4, 2]);
+        let (kept, held) = hold_out_documents(all.clone(), 0.5, 7, HALF);
+        assert_eq!(kept.len() + held.len(), 10);
+        assert!(!kept.is_empty() && !held.is_empty());
+        assert!(held.names.iter().all(|name| !kept.names.contains(name)));
+        assert_eq!(hold_out_documents(all.clone(), 0.5, 7, HALF).1, held, "the seed decides");
+        assert!(hold_out_documents(all, 0.0, 7, HALF).1.is_empty());
+    }
+
+    #[test]
+    fn of_one_document_the_end_is_held_out_and_nothing_overlaps_it() {
+        let (kept, held) = hold_out_documents(windows_of(&[10]), 0.2, 7, HALF);
+        let numbers = |set: &RowSet<EncodedCompletion>| -> Vec<u32> {
+            set.items.iter().map(|item| item.completion_ids[0]).collect()
+        };
+        // Windows move by half their length: window 7 overlaps window 8.
+        assert_eq!(numbers(&kept), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(numbers(&held), [8, 9]);
+        assert!(hold_out_documents(windows_of(&[2]), 0.5, 7, HALF).1.is_empty());
+    }
+}
