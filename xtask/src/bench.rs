@@ -1,4 +1,4 @@
-//! Criterion benches of the workspace, and the side-by-side table with the peers.
+//! Criterion benches of the workspace, and the side-by-side tables with the peers.
 
 use std::process::Command;
 
@@ -7,10 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side --python PYTHON [options of benches/side_by_side.py]`.
+/// `bench [FILTER]`, or `bench side-by-side|estimators --python PYTHON [options of the script in
+/// benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    if args.first().is_some_and(|first| first == "side-by-side") {
-        return side_by_side(&args[1..]);
+    match args.first().map(String::as_str) {
+        Some("side-by-side") => return side_by_side(&args[1..]),
+        Some("estimators") => return estimators(&args[1..]),
+        _ => {}
     }
     let mut command = process::cargo();
     command.args(["bench", "--package", "bestof-benches", "--package", "bestof-estimators"]);
@@ -46,4 +49,24 @@ fn side_by_side(args: &[String]) -> Result<()> {
             "{python} needs torch, transformers, trl, peft and datasets; name another with --python"
         )
     })
+}
+
+/// The reward transformations beside `NumPy`, which is the user's, on the same rewards.
+fn estimators(args: &[String]) -> Result<()> {
+    let (mut python, mut rest) = ("python3".to_owned(), Vec::new());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--python" => python = args.next().cloned().context("--python needs a value")?,
+            other => rest.push(other.to_owned()),
+        }
+    }
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", "bestof-estimators"]);
+    let program = process::executable(build.args(["--example", "beside"]), "the example `beside`")?;
+    let mut command = Command::new(&python);
+    command.arg(process::root().join("benches/estimators.py"));
+    command.arg("--bestof").arg(program).args(rest);
+    process::step("estimators beside NumPy", &mut command)
+        .with_context(|| format!("{python} needs numpy; name another with --python"))
 }

@@ -17,6 +17,7 @@ Work on the repository:
   cargo xtask tidy                             the repository's own rules: arrows, sizes, docs, paths
   cargo xtask bench [FILTER]                   criterion benches
   cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
+  cargo xtask bench estimators --python P      the reward transformations beside NumPy and the sort alone
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:

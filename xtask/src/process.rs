@@ -1,9 +1,10 @@
 //! Running cargo from the workspace's root, and the two places that print.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 /// The workspace's root: the folder above this crate.
 pub(crate) fn root() -> PathBuf {
@@ -24,6 +25,24 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{name}: could not start"))?;
     ensure!(status.success(), "{name} failed ({status})");
     Ok(())
+}
+
+/// Builds a program and says where it is; the compiler's messages are passed through.
+pub(crate) fn executable(build: &mut Command, name: &str) -> Result<PathBuf> {
+    // Cargo says itself where the program went: the target folder may be anywhere.
+    build.args(["--message-format", "json-render-diagnostics"]);
+    let output = build
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("could not start cargo to build {name}"))?;
+    ensure!(output.status.success(), "building {name} failed; the compiler's messages are above");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|m| m.get("executable").and_then(Value::as_str).map(PathBuf::from))
+        .next_back()
+        .with_context(|| format!("cargo named no executable for {name}"))
 }
 
 /// Writes a text to stdout.

@@ -1,10 +1,9 @@
 //! A user's verb: `bestof` is built in release, with the features its device needs, and run.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result};
 
 use crate::process;
 
@@ -47,24 +46,10 @@ pub(crate) fn build(features: &[String]) -> Result<PathBuf> {
     if !features.is_empty() {
         command.arg("--features").arg(features.join(","));
     }
-    // Cargo says itself where the binary went: the target folder may be anywhere.
-    command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
     if std::env::var_os("CARGO_TERM_QUIET").is_none() && !needs_build_output() {
         command.arg("--quiet");
     }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .context("could not start cargo to build `bestof`")?;
-    if !output.status.success() {
-        bail!("building `bestof` failed; the compiler's messages are above");
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|m| m.get("executable").and_then(Value::as_str).map(PathBuf::from))
-        .next_back()
-        .context("cargo named no executable for `bestof`")
+    process::executable(&mut command, "`bestof`")
 }
 
 /// A first build takes minutes and must show that it is alive; later ones stay silent.

@@ -11,6 +11,7 @@ mod pairs;
 mod parity;
 mod quickstart;
 mod report;
+mod reproduce;
 mod rope;
 mod score;
 mod tokenize;
@@ -37,6 +38,7 @@ pub(crate) enum Verb {
     Prefer(train::Prefer),
     Evaluate(evaluate::Evaluate),
     Parity(parity::Parity),
+    Reproduce(reproduce::Reproduce),
     Report(report::ReportVerb),
 }
 
@@ -59,6 +61,7 @@ impl Verb {
             Self::Prefer(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
+            Self::Reproduce(verb) => verb.run(),
             Self::Report(verb) => verb.run(),
         }
     }

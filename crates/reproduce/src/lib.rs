@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod claim;
+mod error;
+mod experiment;
+mod measured;
+mod noise;
+pub mod pkpo_toy;
+mod reproduction;
+
+pub use bestof_report::Verdict;
+pub use bestof_trainer::progress::{Progress, Silent};
+pub use claim::{Claim, word};
+pub use error::ReproduceError;
+pub use experiment::{EXPERIMENTS, Experiment, Options, experiment};
+pub use measured::{Measured, all_hold};
+pub use reproduction::{CLAIMS_FILE, REPORT_FILE, Reproduction, Written};

@@ -1,0 +1,111 @@
+//! `reproduce`: the papers' claims at the size of this machine, each measured and judged.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bestof_reproduce::{EXPERIMENTS, Experiment, Options, Reproduction, Written, experiment, word};
+use serde_json::{Value, json};
+
+use crate::console::{self, Usage};
+use crate::device::DeviceArg;
+use crate::progress::Bars;
+
+/// The name that stands for every experiment.
+const ALL: &str = "all";
+
+/// Measure the claims of a paper here, and say of each whether it holds
+#[derive(Debug, clap::Args)]
+#[command(after_help = help())]
+pub(crate) struct Reproduce {
+    /// The name of a reproduction, or `all`
+    name: String,
+    /// At full size, where there is one: real models, hours instead of minutes
+    #[arg(long)]
+    full: bool,
+    /// The folder for report and runs; with `all`, the folder of their folders [default:
+    /// runs/reproduce/NAME]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Repetitions with seeds of their own, at least 2 [default: the reproduction's choice]
+    #[arg(long)]
+    seeds: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Print one JSON object with claims, verdicts and everything measured
+    #[arg(long)]
+    json: bool,
+}
+
+fn help() -> String {
+    let names: Vec<String> = EXPERIMENTS
+        .iter()
+        .map(|experiment| format!("  {:<10} {}", experiment.name(), experiment.about()))
+        .collect();
+    format!(
+        "Reproductions:\n{}\n  {ALL:<10} each of them in turn\n\n\
+         A claim that does not hold is a result: the exit code is 0.\n\n\
+         Example:\n  cargo xtask reproduce pkpo-toy\n\n\
+         The report is runs/reproduce/pkpo-toy/report.html.",
+        names.join("\n")
+    )
+}
+
+impl Reproduce {
+    pub(crate) fn run(self) -> Result<()> {
+        if self.name != ALL {
+            let chosen = experiment(&self.name).map_err(|e| Usage(e.to_string()))?;
+            let document = self.one(chosen, &self.folder(&[chosen.name()]))?;
+            return if self.json { console::json(&document) } else { Ok(()) };
+        }
+        let mut documents = Vec::with_capacity(EXPERIMENTS.len());
+        for chosen in EXPERIMENTS {
+            documents.push(self.one(*chosen, &self.folder(&[]).join(chosen.name()))?);
+        }
+        if self.json { console::json(&json!({"reproductions": documents})) } else { Ok(()) }
+    }
+
+    fn folder(&self, below: &[&str]) -> PathBuf {
+        let usual = || Path::new("runs/reproduce").join(below.iter().collect::<PathBuf>());
+        self.out.clone().unwrap_or_else(usual)
+    }
+
+    /// Runs an experiment, writes its folder, and prints it unless it goes into a document.
+    fn one(&self, chosen: &dyn Experiment, out: &Path) -> Result<Value> {
+        let started = Instant::now();
+        let name = chosen.name();
+        console::note(&format!("{name}: {}", chosen.about()));
+        let options = Options {
+            full: self.full,
+            seed: self.seed,
+            seeds: self.seeds,
+            device: self.device.device.clone(),
+            ..Options::new(out)
+        };
+        if let Err(error) = options.seeds_or(2) {
+            return Err(Usage(format!("--seeds: {error}")).into());
+        }
+        let outcome = chosen.run(&options, &mut Bars::named(name)).with_context(|| name)?;
+        let written = outcome.write(out)?;
+        let seconds = started.elapsed().as_secs_f64();
+        if !self.json {
+            print(&outcome, &written, seconds)?;
+        }
+        let mut document = outcome.to_json();
+        document["report"] = json!(written.report);
+        document["seconds"] = json!(seconds);
+        Ok(document)
+    }
+}
+
+fn print(outcome: &Reproduction, written: &Written, seconds: f64) -> Result<()> {
+    console::line(&format!("{}\n", outcome.title()))?;
+    for claim in outcome.all_claims() {
+        console::line(&format!("{:<13} {}", word(claim.verdict), claim.claim))?;
+        console::line(&format!("{:<13} {}\n", "", claim.measured))?;
+    }
+    console::line(&format!("report  {}\ntook    {seconds:.1} s", written.report.display()))
+}

@@ -1,0 +1,72 @@
+//! What can go wrong in a reproduction. That a claim does not hold is no error.
+
+use std::path::PathBuf;
+
+use bestof_estimators::EstimatorError;
+use bestof_report::ReportError;
+use bestof_trainer::TrainError;
+use thiserror::Error;
+
+/// Why a reproduction came to no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReproduceError {
+    /// No experiment has this name.
+    #[error("no reproduction is called `{name}`; {hint}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The nearest name, or all of them.
+        hint: String,
+    },
+    /// A group does not split into blocks as the estimator needs.
+    #[error("{estimator} needs {needed}, found {n} samples for k = {k}")]
+    Blocks {
+        /// Name of the estimator.
+        estimator: &'static str,
+        /// What would fit.
+        needed: &'static str,
+        /// Samples found.
+        n: usize,
+        /// Samples in a block.
+        k: usize,
+    },
+    /// More or fewer repetitions than the experiment can use.
+    #[error("{found} seeds are not enough; an interval needs at least {needed}")]
+    TooFewSeeds {
+        /// Seeds asked for.
+        found: usize,
+        /// Fewest that give an interval.
+        needed: usize,
+    },
+    /// A reward transformation refused its rewards.
+    #[error(transparent)]
+    Estimate(#[from] EstimatorError),
+    /// A training run failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The page could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file of the reproduction's folder could not be written.
+    #[error("{action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried, as `cannot write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ReproduceError {
+    /// A closure that wraps an I/O error with what was tried on which path.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,172 @@
+//! What an experiment leaves: claims, numbers and a page.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bestof_report::{Findings, Report, Section};
+use serde_json::{Value, json};
+
+use crate::{Claim, Experiment, Options, ReproduceError};
+
+/// The page in a reproduction's folder.
+pub const REPORT_FILE: &str = "report.html";
+/// Claims and numbers in a reproduction's folder.
+pub const CLAIMS_FILE: &str = "claims.json";
+
+/// The outcome of an [`Experiment`].
+#[derive(Debug, Clone)]
+pub struct Reproduction {
+    name: &'static str,
+    title: String,
+    source: String,
+    seed: u64,
+    full: bool,
+    claims: Vec<Claim>,
+    numbers: Value,
+    sections: Vec<Section>,
+}
+
+/// Where a reproduction was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub report: PathBuf,
+    /// Claims and numbers.
+    pub claims: PathBuf,
+}
+
+impl Reproduction {
+    /// An outcome without claims; `source` names paper and section.
+    pub fn new(
+        experiment: &dyn Experiment,
+        options: &Options,
+        title: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: experiment.name(),
+            title: title.into(),
+            source: source.into(),
+            seed: options.seed,
+            full: options.full,
+            claims: Vec::new(),
+            numbers: Value::Null,
+            sections: Vec::new(),
+        }
+    }
+
+    /// The outcome with these claims after those it has.
+    #[must_use]
+    pub fn claims(mut self, claims: impl IntoIterator<Item = Claim>) -> Self {
+        self.claims.extend(claims);
+        self
+    }
+
+    /// The outcome with everything that was measured, in a form of the experiment's own.
+    #[must_use]
+    pub fn numbers(mut self, numbers: Value) -> Self {
+        self.numbers = numbers;
+        self
+    }
+
+    /// The outcome with one more section of its page, after the claims.
+    #[must_use]
+    pub fn section(mut self, section: Section) -> Self {
+        self.sections.push(section);
+        self
+    }
+
+    /// The experiment's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the page is called.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The claims, in the order of the paper.
+    pub fn all_claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// `{"reproduction", "title", "source", "seed", "full", "claims", "numbers"}`. Times are not
+    /// in it, so that equal options give equal bytes.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "reproduction": self.name,
+            "title": self.title,
+            "source": self.source,
+            "seed": self.seed,
+            "full": self.full,
+            "claims": self.claims.iter().map(Claim::to_json).collect::<Vec<_>>(),
+            "numbers": self.numbers,
+        })
+    }
+
+    /// The page: claims first, then the experiment's sections.
+    pub fn to_report(&self) -> Report {
+        let size = if self.full { ", full size" } else { "" };
+        let cards = Findings::new(self.claims.iter().map(Claim::to_finding));
+        let report = Report::new(&self.title)
+            .subtitle(format!("{}; seed {}{size}", self.source, self.seed))
+            .section(Section::new("Claims").block(cards));
+        self.sections.iter().fold(report, |report, section| report.section(section.clone()))
+    }
+
+    /// Writes `report.html` and `claims.json` into a folder, which is made if it is missing;
+    /// earlier ones are replaced whole.
+    ///
+    /// # Errors
+    /// `Report`, `Io`.
+    pub fn write(&self, dir: &Path) -> Result<Written, ReproduceError> {
+        fs::create_dir_all(dir).map_err(ReproduceError::io("cannot create", dir))?;
+        let written = Written { report: dir.join(REPORT_FILE), claims: dir.join(CLAIMS_FILE) };
+        self.to_report().write(&written.report)?;
+        let beside = dir.join(".claims.json.partial");
+        fs::write(&beside, format!("{:#}\n", self.to_json()))
+            .map_err(ReproduceError::io("cannot write", &beside))?;
+        fs::rename(&beside, &written.claims)
+            .map_err(ReproduceError::io("cannot replace", &written.claims))?;
+        Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EXPERIMENTS, Measured};
+
+    #[test]
+    fn a_folder_holds_the_claims_twice_for_people_and_for_programs() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("a/b");
+        let low = Measured::of_seeds(&[-1.0, -1.1]);
+        let claim = Claim::new("x < 0", "above 0", low.to_string(), low.is_above(0.5));
+        let outcome = Reproduction::new(EXPERIMENTS[0], &Options::new(&out), "T & U", "a paper")
+            .claims([claim])
+            .numbers(json!({"x": low.to_json()}));
+        for _ in 0..2 {
+            let written = outcome.write(&out).unwrap();
+            let page = fs::read_to_string(&written.report).unwrap();
+            assert!(page.contains("T &amp; U") && page.contains("does not hold"), "{page}");
+            let text = fs::read_to_string(&written.claims).unwrap();
+            let read: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, outcome.to_json());
+            assert_eq!(read["claims"][0]["verdict"], "does not hold");
+            assert_eq!(read["numbers"]["x"]["value"], -1.05);
+        }
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("taken");
+        fs::write(&file, "").unwrap();
+        let outcome = Reproduction::new(EXPERIMENTS[0], &Options::new(&file), "T", "S");
+        let error = outcome.write(&file).unwrap_err().to_string();
+        assert!(error.contains("cannot create") && error.contains("taken"), "{error}");
+    }
+}
