@@ -9,6 +9,7 @@ mod inspect;
 mod loss;
 mod pairs;
 mod parity;
+mod puzzles;
 mod quickstart;
 mod report;
 mod reproduce;
@@ -31,11 +32,13 @@ pub(crate) enum Verb {
     Estimate(estimate::Estimate),
     Rope(rope::Rope),
     Pairs(pairs::Pairs),
+    Puzzles(puzzles::Puzzles),
     Inspect(inspect::Inspect),
     Score(score::Score),
     Generate(generate::Generate),
     Sft(train::Sft),
     Prefer(train::Prefer),
+    Reinforce(train::Reinforce),
     Evaluate(evaluate::Evaluate),
     Parity(parity::Parity),
     Reproduce(reproduce::Reproduce),
@@ -54,11 +57,13 @@ impl Verb {
             Self::Estimate(verb) => verb.run(),
             Self::Rope(verb) => verb.run(),
             Self::Pairs(verb) => verb.run(),
+            Self::Puzzles(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Score(verb) => verb.run(),
             Self::Generate(verb) => verb.run(),
             Self::Sft(verb) => verb.run(),
             Self::Prefer(verb) => verb.run(),
+            Self::Reinforce(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
             Self::Parity(verb) => verb.run(),
             Self::Reproduce(verb) => verb.run(),

@@ -114,6 +114,50 @@ pub enum LossError {
         /// How many pairs there are.
         expected: usize,
     },
+    /// A setting of a policy-gradient loss is out of range.
+    #[error("policy loss: {setting} must be {expected}, got {found}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// The value that was given.
+        found: f64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A setting of a policy-gradient loss names nothing known.
+    #[error("`{found}` is not known as {setting}; known are {known}")]
+    UnknownChoice {
+        /// The setting.
+        setting: &'static str,
+        /// The name that was given.
+        found: String,
+        /// The names there are.
+        known: &'static str,
+    },
+    /// A list that the loss reads was not given.
+    #[error("the loss reads {field}, and none were given")]
+    Missing {
+        /// What is missing.
+        field: &'static str,
+    },
+    /// A list has not one entry a token.
+    #[error("{found} entries of {field} for {expected} tokens; give one each")]
+    TokenCount {
+        /// Which list.
+        field: &'static str,
+        /// Its length.
+        found: usize,
+        /// Tokens of the completion.
+        expected: usize,
+    },
+    /// The inputs are finite, but the loss of a completion or its gradient is not.
+    #[error(
+        "the loss of a completion of log-probability {logprob} is not finite: the policy has moved too far from the one that sampled; lower the learning rate or the number of updates a batch"
+    )]
+    PolicyOverflow {
+        /// Log-probability of the completion.
+        logprob: f64,
+    },
     /// A batch without pairs has no mean.
     #[error("the batch holds no pair, so it has no mean loss")]
     EmptyBatch,

@@ -5,12 +5,14 @@ mod attach;
 mod error;
 mod logistic;
 mod name;
+pub mod policy;
 pub mod preference;
 
 #[cfg(feature = "burn")]
 pub use attach::{Attached, PairConstants, attach};
 pub use error::LossError;
 pub use name::{LossName, LossParameters};
+pub use policy::{Clip, KlEstimator, PolicyLoss, PolicyTerms, RatioLevel, SampledCompletion};
 pub use preference::{
     Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,
     PreferenceTerms, RobustDpo, Simpo, terms_of_batch,

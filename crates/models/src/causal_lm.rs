@@ -39,8 +39,9 @@ impl ForwardOptions {
     }
 }
 
-/// What runs the backward pass: derivatives by each wanted log-probability in, gradients out.
-pub type BackwardFn<'m> = Box<dyn FnOnce(&[f32]) -> Result<Gradients, ModelError> + 'm>;
+/// What runs the backward pass: derivatives by each wanted log-probability and by each entropy
+/// (an empty list for none) in, gradients out.
+pub type BackwardFn<'m> = Box<dyn FnOnce(&[f32], &[f32]) -> Result<Gradients, ModelError> + 'm>;
 
 /// Log-probabilities of a forest, and the graph that made them.
 pub struct ForwardPass<'m> {
@@ -72,14 +73,30 @@ impl<'m> ForwardPass<'m> {
     /// # Errors
     /// [`ModelError::WeightCount`] unless there is one weight a wanted token.
     pub fn backward(self, weights: &[f32]) -> Result<Gradients, ModelError> {
-        if weights.len() != self.logprobs.len() {
-            return Err(ModelError::WeightCount {
-                found: weights.len(),
-                expected: self.logprobs.len(),
-            });
-        }
-        (self.backward)(weights)
+        let expected = self.logprobs.len();
+        check_count(weights, expected)?;
+        (self.backward)(weights, &[])
     }
+
+    /// Gradients of `sum_i weights[i] * logprobs[i] + entropy_weights[i] * entropies[i]`.
+    ///
+    /// # Errors
+    /// [`ModelError::WeightCount`] unless both lists have one weight a wanted token.
+    pub fn backward_with_entropies(
+        self,
+        weights: &[f32],
+        entropy_weights: &[f32],
+    ) -> Result<Gradients, ModelError> {
+        let expected = self.logprobs.len();
+        check_count(weights, expected)?;
+        check_count(entropy_weights, expected)?;
+        (self.backward)(weights, entropy_weights)
+    }
+}
+
+fn check_count(weights: &[f32], expected: usize) -> Result<(), ModelError> {
+    let found = weights.len();
+    if found == expected { Ok(()) } else { Err(ModelError::WeightCount { found, expected }) }
 }
 
 impl fmt::Debug for ForwardPass<'_> {

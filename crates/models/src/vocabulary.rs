@@ -35,6 +35,34 @@ pub(crate) struct Scores {
     slopes: Vec<f32>,
 }
 
+/// Derivatives of a loss by what the forward pass found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slopes<'a> {
+    /// By each target's log-probability.
+    pub(crate) logprobs: &'a [f32],
+    /// By the entropy of each target's row; empty for none.
+    pub(crate) entropies: &'a [f32],
+}
+
+impl Slopes<'_> {
+    /// Derivatives by the entropy of each row; `None` if there are none.
+    fn entropies_by_row(&self, targets: &[(usize, u32)], rows: usize) -> Option<Vec<f32>> {
+        if self.entropies.iter().all(|slope| *slope == 0.0) {
+            return None;
+        }
+        Some(totals(targets, self.entropies, rows))
+    }
+}
+
+/// The weights of all targets of each row.
+fn totals(targets: &[(usize, u32)], weights: &[f32], rows: usize) -> Vec<f32> {
+    let mut totals = vec![0.0; rows];
+    for (&(row, _), weight) in targets.iter().zip(weights) {
+        totals[row] += weight;
+    }
+    totals
+}
+
 /// What to compute besides log-probabilities.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extras {
@@ -118,28 +146,30 @@ impl Vocabulary {
         scores
     }
 
-    /// `d sum_i w_i logp_i / d hidden`, `[rows, width]`:
+    /// `d sum_i (w_i logp_i + e_i H_i) / d hidden`, `[rows, width]`:
     ///
     /// ```text
     /// dh_r = sum_{i in r} w_i (c'_{y_i} W_{y_i} - sum_v p_v c'_v W_v)
+    ///      - sum_{i in r} e_i sum_v p_v (log p_v + H) c'_v W_v
     /// ```
     ///
     /// The second term is linear in the weights, so that its vectors come from the forward pass
-    /// and the projection is not repeated here.
+    /// and the projection is not repeated here. For entropies it is.
     pub(crate) fn hidden_gradient(
         &self,
+        hidden: &Tensor<2>,
         scores: &Scores,
         targets: &[(usize, u32)],
-        weights: &[f32],
-        rows: usize,
+        slopes: Slopes<'_>,
     ) -> Tensor<2> {
-        let mut totals = vec![0.0; rows];
-        for (&(row, _), weight) in targets.iter().zip(weights) {
-            totals[row] += weight;
-        }
+        let (rows, weights) = (hidden.dims()[0], slopes.logprobs);
         let means = Tensor::cat(scores.means.clone(), 0);
-        let totals: Tensor<2> = host_tensor(totals, [rows, 1], &self.weight);
-        let pulled = means.mul(totals.neg());
+        let totals: Tensor<2> =
+            host_tensor(totals(targets, weights, rows), [rows, 1], &self.weight);
+        let mut pulled = means.mul(totals.neg());
+        if let Some(by_row) = slopes.entropies_by_row(targets, rows) {
+            pulled = pulled.add(self.entropy_hidden_gradient(hidden, &by_row));
+        }
 
         let device = self.weight.device();
         let tokens: Vec<u32> = targets.iter().map(|t| t.1).collect();
@@ -154,6 +184,35 @@ impl Vocabulary {
         )
     }
 
+    /// `- e_r sum_v p_v (log p_v + H_r) c'_v W_v` of every row.
+    fn entropy_hidden_gradient(&self, hidden: &Tensor<2>, slopes: &[f32]) -> Tensor<2> {
+        let parts = self.chunks(hidden.dims()[0]).map(|chunk| {
+            let surprise = self.surprise(hidden.clone().slice_dim(0, chunk.clone()));
+            let negated: Vec<f32> = slopes[chunk.clone()].iter().map(|slope| -slope).collect();
+            let factors: Tensor<2> = host_tensor(negated, [chunk.len(), 1], &self.weight);
+            surprise.matmul(self.weight.clone()).mul(factors)
+        });
+        Tensor::cat(parts.collect(), 0)
+    }
+
+    /// `p_v (log p_v + H) c'_v`, `[rows, vocab]`: minus the derivative of each row's entropy by
+    /// its logits before the cap.
+    fn surprise(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let rows = hidden.dims()[0];
+        let logits = self.logits(hidden);
+        let slope = self.slope(logits.clone());
+        let parts = fused::softmax_rows(logits.clone());
+        // log p_v + H = (l_v - max) - sum_u p_u (l_u - max): the normaliser falls out.
+        let centres: Vec<f32> = parts.max.iter().zip(&parts.means).map(|(m, c)| m + c).collect();
+        let centres: Tensor<2> = host_tensor(centres, [rows, 1], &self.weight);
+        let sums: Tensor<2> = host_tensor(parts.sums, [rows, 1], &self.weight);
+        let surprise = parts.exps.div(sums).mul(logits.sub(centres));
+        match slope {
+            Some(slope) => surprise.mul(slope),
+            None => surprise,
+        }
+    }
+
     /// `w_i c'_{y_i}`, `[targets, 1]`.
     fn target_factors(&self, scores: &Scores, weights: &[f32]) -> Tensor<2> {
         let factors: Vec<f32> = if scores.slopes.is_empty() {
@@ -165,23 +224,21 @@ impl Vocabulary {
         host_tensor(factors, [count, 1], &self.weight)
     }
 
-    /// `d sum_i w_i logp_i / d W`, `[vocab, width]`:
+    /// `d sum_i (w_i logp_i + e_i H_i) / d W`, `[vocab, width]`:
     ///
     /// ```text
-    /// dW_v = sum_i w_i c'_v (1[v = y_i] - p_v) h_i
+    /// dW_v = sum_i w_i c'_v (1[v = y_i] - p_v) h_i - e_i p_v (log p_v + H_i) c'_v h_i
     /// ```
     pub(crate) fn weight_gradient(
         &self,
         hidden: &Tensor<2>,
         scores: &Scores,
         targets: &[(usize, u32)],
-        weights: &[f32],
+        slopes: Slopes<'_>,
     ) -> Tensor<2> {
-        let rows = hidden.dims()[0];
-        let mut totals = vec![0.0_f32; rows];
-        for (&(row, _), weight) in targets.iter().zip(weights) {
-            totals[row] -= weight;
-        }
+        let (rows, weights) = (hidden.dims()[0], slopes.logprobs);
+        let totals: Vec<f32> = totals(targets, weights, rows).iter().map(|sum| -sum).collect();
+        let by_row = slopes.entropies_by_row(targets, rows);
         let mut gradient: Option<Tensor<2>> = None;
         for chunk in self.chunks(rows) {
             let h = hidden.clone().slice_dim(0, chunk.clone());
@@ -196,7 +253,12 @@ impl Vocabulary {
                 totals[chunk.clone()].iter().zip(&sums).map(|(total, sum)| total / sum).collect();
             let factors: Tensor<2> = host_tensor(factors, [chunk.len(), 1], &self.weight);
             // The factors of a row go to the narrow side of the product.
-            let part = exps.transpose().matmul(h.mul(factors));
+            let mut part = exps.transpose().matmul(h.clone().mul(factors));
+            if let Some(by_row) = &by_row {
+                let negated: Vec<f32> = by_row[chunk.clone()].iter().map(|slope| -slope).collect();
+                let factors: Tensor<2> = host_tensor(negated, [chunk.len(), 1], &self.weight);
+                part = part.add(self.surprise(h.clone()).transpose().matmul(h.mul(factors)));
+            }
             gradient = Some(match gradient {
                 Some(sum) => sum.add(part),
                 None => part,

@@ -21,6 +21,15 @@ fn weights() -> Vec<f32> {
 
 /// The derivative along a direction, by a central difference.
 fn along(model: &Decoder, direction: &dyn Fn(&str, usize) -> f32, step: f32) -> f64 {
+    along_of(model, direction, step, &objective)
+}
+
+fn along_of(
+    model: &Decoder,
+    direction: &dyn Fn(&str, usize) -> f32,
+    step: f32,
+    objective: &dyn Fn(&Decoder) -> f64,
+) -> f64 {
     let moved = |sign: f32| {
         let mut model = model.clone();
         model.update_parameters(&mut |name, value| {
@@ -60,6 +69,60 @@ fn check_directions(model: &Decoder, checkpoint: bool) {
             "{}: {numeric} by differences, {exact} by the backward pass",
             info.name
         );
+    }
+}
+
+/// Weights of the entropies, of both signs and with zeros.
+fn entropy_weights() -> Vec<f32> {
+    (0..8).map(|i| [0.0, 0.7, -0.4, 0.0, 1.0][i % 5]).collect()
+}
+
+/// `sum_i w_i logp_i + e_i H_i`.
+fn objective_with_entropies(model: &Decoder) -> f64 {
+    let forest = TokenForest::text(&TEXT);
+    let options = ForwardOptions { entropies: true, ..ForwardOptions::default() };
+    let (_, entropies) = model.logprobs_and_entropies(&forest, &options).unwrap();
+    let bonus: f64 =
+        entropies.iter().zip(entropy_weights()).map(|(h, e)| f64::from(*h) * f64::from(e)).sum();
+    objective(model) + bonus
+}
+
+#[test]
+fn gradients_of_entropies_match_finite_differences() {
+    for (name, lora) in
+        [("llama-tied-theta100k", false), ("gemma2", false), ("llama-gqa-untied", true)]
+    {
+        let model = if lora { with_lora(name, 0.0) } else { trainable(name) };
+        let options = ForwardOptions { checkpoint_layers: lora, ..ForwardOptions::default() };
+        let pass = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
+        let gradients = pass.backward_with_entropies(&weights(), &entropy_weights()).unwrap();
+        let plain = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
+        let plain = plain.backward(&weights()).unwrap();
+        let mut moved_by_entropy = 0.0_f64;
+        for info in model.trainable_parameters() {
+            let only =
+                |other: &str, i: usize| if other == info.name { wave(other, i) } else { 0.0 };
+            let numeric = along_of(&model, &only, 1e-3, &objective_with_entropies);
+            let project = |gradients: &bestof_models::Gradients| -> f64 {
+                let gradient = values(gradients, &info.name).unwrap();
+                let terms = gradient.iter().enumerate();
+                terms.map(|(i, g)| f64::from(*g) * f64::from(wave(&info.name, i))).sum()
+            };
+            let exact = project(&gradients);
+            moved_by_entropy = moved_by_entropy.max((exact - project(&plain)).abs());
+            let tolerance = 3e-3 + 2e-3 * exact.abs();
+            assert!(
+                (numeric - exact).abs() < tolerance,
+                "{name} {}: {numeric} by differences, {exact} by the backward pass",
+                info.name
+            );
+        }
+        assert!(moved_by_entropy > 0.05, "{name}: entropies change nothing: {moved_by_entropy}");
+        let pass = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
+        assert!(matches!(
+            pass.backward_with_entropies(&weights(), &[]),
+            Err(ModelError::WeightCount { found: 0, expected: 8 })
+        ));
     }
 }
 

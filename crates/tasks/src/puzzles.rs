@@ -7,14 +7,16 @@
 mod chain_sum;
 mod countdown;
 mod grid_rule;
+mod task;
 
 pub use chain_sum::ChainSums;
 pub use countdown::CountdownPuzzles;
 pub use grid_rule::{GridRule, GridRules};
+pub use task::{Level, MAX_PUZZLES, PuzzleTask};
 
 use std::collections::HashSet;
 
-use crate::arithmetic::Split;
+use crate::arithmetic::{ArithmeticError, Split};
 use crate::draw::{Draw, split_of};
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
@@ -36,6 +38,9 @@ pub enum PuzzleError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A word problem that could not be drawn.
+    #[error(transparent)]
+    Arithmetic(#[from] ArithmeticError),
     /// More puzzles than could be found without repeating one.
     #[error("only {found} different puzzles found, {wanted} wanted; allow larger ones")]
     TooFew {

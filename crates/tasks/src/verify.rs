@@ -37,8 +37,19 @@ pub enum Outcome {
     Partial,
     /// The answer is wrong.
     Wrong,
-    /// No answer could be read, or the check itself failed.
+    /// No answer could be read.
     CannotTell,
+    /// The check itself failed: the program crashed, or its reply was no judgement.
+    Failed,
+    /// The check did not end in time.
+    TimedOut,
+}
+
+impl Outcome {
+    /// Whether the check failed, so that nothing is known about the completion.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
 }
 
 /// A verifier's judgement of one completion.

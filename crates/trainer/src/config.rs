@@ -6,6 +6,7 @@
 mod fields;
 mod loss;
 mod overrides;
+mod policy;
 mod sections;
 mod validate;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
     SchedulerType, TrainSection,
@@ -61,6 +63,15 @@ pub struct RunConfig {
     /// When falling chosen answers are reported; only preference runs have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub displacement: Option<DisplacementSection>,
+    /// How completions are sampled; only policy-gradient runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutSection>,
+    /// Who judges them; only policy-gradient runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<RewardSection>,
+    /// What is optimised; only policy-gradient runs have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveSection>,
 }
 
 /// What can be wrong with a configuration.

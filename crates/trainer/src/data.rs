@@ -49,6 +49,7 @@ pub use inspect::{
     AnswerView, BadLine, Colour, Counts, Dropped, Duplicates, EditDistances, Example, Inspection,
     LengthSummary, Lengths, Match, Sharing, TokenChecks, TokenView, inspect, inspect_from,
 };
+pub(crate) use load::load_each;
 pub use load::{
     Loaded, load_pairs, load_pairs_from, load_prompts, load_prompts_from, load_rows,
     load_rows_from, load_supervised, load_supervised_from,

@@ -142,6 +142,24 @@ pub enum TrainError {
     /// Chosen answers kept losing probability and the configuration asked to fail on that.
     #[error("{0}")]
     Displaced(Box<DisplacementWarning>),
+    /// An estimator is not defined for so many samples of a prompt.
+    #[error(
+        "`objective.estimator` = `{estimator}` cannot be used with `rollout.num_generations` = {n}: {source}"
+    )]
+    Objective {
+        /// The estimator.
+        estimator: &'static str,
+        /// Samples of each prompt.
+        n: usize,
+        /// Why.
+        source: EstimatorError,
+    },
+    /// A verifier cannot be made, or its program is not there.
+    #[error("`reward.command`: {reason}")]
+    Verifier {
+        /// What is wrong.
+        reason: String,
+    },
     /// Ranks could not exchange values.
     #[error("ranks could not exchange values: {reason}")]
     Communication {

@@ -56,7 +56,7 @@ impl Estimate {
         Ok(Self::named(metric, mean_with_interval(values)?))
     }
 
-    fn named(metric: &str, interval: Interval) -> Self {
+    pub(crate) fn named(metric: &str, interval: Interval) -> Self {
         let Interval { value, low, high, n, .. } = interval;
         Self { metric: metric.to_owned(), value, low, high, n }
     }

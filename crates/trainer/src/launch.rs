@@ -1,5 +1,7 @@
 //! Whole runs from a configuration: model and rows in, run folder with model and report out.
 
+mod reinforce;
+
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, Tokenizer};
@@ -8,7 +10,9 @@ use bestof_report::{Report, RunFacts, RunFolder};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
 use crate::config::{RunConfig, RunKind};
-use crate::data::{DataReport, EncodeOptions, Encoder, Loaded, load_pairs, load_supervised};
+use crate::data::{
+    DataError, DataReport, EncodeOptions, Encoder, Loaded, load_pairs, load_supervised,
+};
 use crate::displacement::DisplacementDetector;
 use crate::error::TrainError;
 use crate::export::{export, write_results};
@@ -20,6 +24,8 @@ use crate::reference::ReferenceCache;
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
 use crate::sft::{ForwardSettings, SupervisedRun};
+
+pub use reinforce::{find_program, reinforce, sampler_of};
 
 /// Name of the report in a run's folder.
 pub const REPORT_FILE: &str = "report.html";
@@ -126,8 +132,6 @@ struct RunRows<T> {
     facts: Vec<(String, String)>,
 }
 
-type Load<T> = fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, crate::data::DataError>;
-
 impl Base {
     fn open(config: &RunConfig) -> Result<Self, TrainError> {
         let folder = ModelFolder::open(&config.model.path)?;
@@ -157,14 +161,15 @@ impl Base {
     fn load<T>(
         &self,
         config: &RunConfig,
-        load: Load<T>,
+        load: impl Fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>,
         unit: &str,
     ) -> Result<RunRows<T>, TrainError> {
         let options = EncodeOptions {
             max_length: Some(config.data.max_length.min(self.model.max_positions())),
             truncation: config.data.truncation_mode,
             vocab_size: Some(self.model.vocab_size()),
-            append_end_of_text: config.data.append_end_of_text,
+            // A policy learns the end tokens that it samples itself.
+            append_end_of_text: config.data.append_end_of_text && config.objective.is_none(),
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;

@@ -18,6 +18,7 @@ pub mod peft;
 pub mod preference;
 pub mod progress;
 pub mod reference;
+pub mod reinforce;
 pub mod rows;
 pub mod run;
 pub mod schedule;

@@ -58,6 +58,11 @@ impl MetricSums {
         self.0.is_empty()
     }
 
+    /// Forgets one metric.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();

@@ -5,6 +5,7 @@ mod summary;
 mod trainer;
 
 use bestof_models::{Gradients, Trainable};
+use bestof_report::Sample;
 use serde_json::Value;
 
 pub use summary::TrainSummary;
@@ -30,12 +31,29 @@ pub struct Accumulated {
 /// What the loop says about the step a micro-batch belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepContext {
-    /// Optimiser steps done before this one.
+    /// Steps done before this one.
     pub step: u64,
+    /// Which update of the step this is, from 0; see [`TrainingRun::updates_per_step`].
+    pub update: usize,
     /// What the loss of the whole step is divided by: [`TrainingRun::loss_weight`] of all its rows.
     pub loss_weight: f64,
     /// Seed of this micro-batch's dropout masks.
     pub dropout_seed: u64,
+}
+
+/// Which of a run's evaluations counts as the best.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BestBy {
+    /// The metric, without the prefix `eval_`.
+    pub metric: String,
+    /// Whether more of it is better.
+    pub higher: bool,
+}
+
+impl BestBy {
+    fn prefers(&self, value: f64, best: f64) -> bool {
+        if self.higher { value > best } else { value < best }
+    }
 }
 
 /// What an evaluation gave.
@@ -74,6 +92,46 @@ pub trait TrainingRun {
     /// SHA-256 of the encoded rows, training and evaluation: a resumed run must have the same.
     fn fingerprint(&self) -> String;
 
+    /// How many optimiser updates are made of the rows of one step. The step counts once,
+    /// whatever their number: schedules, checkpoints and metrics go by steps.
+    fn updates_per_step(&self) -> usize {
+        1
+    }
+
+    /// Prepares a step before its micro-batches, as by sampling what they learn from.
+    ///
+    /// It may be called again for the same step after a run was stopped and resumed, and must
+    /// prepare the same then. What a finished step changes belongs in
+    /// [`finish_step`](Self::finish_step).
+    ///
+    /// # Errors
+    /// What the model says.
+    fn begin_step(
+        &mut self,
+        rows: &[usize],
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let _ = (rows, step, progress);
+        Ok(())
+    }
+
+    /// Hears that the step was made. Gives metrics of the step as a whole.
+    fn finish_step(&mut self) -> MetricSums {
+        MetricSums::default()
+    }
+
+    /// Samples drawn since the last call, for `samples.jsonl`: those of a step carry its number,
+    /// counted from 1, those of an evaluation the number of steps before it.
+    fn take_samples(&mut self) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    /// Which evaluation counts as the best: by default that of the lowest loss.
+    fn best_by(&self) -> BestBy {
+        BestBy { metric: "loss".to_owned(), higher: false }
+    }
+
     /// What the loss of these rows is divided by, as the number of completion tokens, or of pairs.
     fn loss_weight(&self, rows: &[usize]) -> f64;
 
@@ -81,6 +139,9 @@ pub trait TrainingRun {
     fn metric_names(&self) -> Vec<&'static str>;
 
     /// Gradients and metrics of one micro-batch.
+    ///
+    /// A step without any gradient leaves weights and optimiser as they are: the loop makes no
+    /// update then, so that no momentum moves them either.
     ///
     /// # Errors
     /// [`TrainError::LossNotFinite`] naming the rows, or what the model says.

@@ -17,7 +17,7 @@ pub(crate) const VERSION: u32 = 1;
 pub struct RunState {
     /// Version of this layout.
     pub version: u32,
-    /// Optimiser steps done; the next batch is that of this step.
+    /// Steps done; the next batch is that of this step.
     pub step: u64,
     /// Passes over the data, with fraction.
     pub epoch: f64,
@@ -46,7 +46,7 @@ pub struct RunState {
 pub struct Best {
     /// Which metric.
     pub metric: String,
-    /// Its lowest value.
+    /// Its best value.
     pub value: f64,
     /// After how many steps.
     pub step: u64,

@@ -164,7 +164,7 @@ fn four_dpo_steps_follow_pytorch() {
     let cache = ReferenceCache::new(dir.path().join("reference"), "recorded");
     let mut run = PreferenceRun::new(parts, &cache, &mut Silent).unwrap();
 
-    let context = StepContext { step: 0, loss_weight: 2.0, dropout_seed: 0 };
+    let context = StepContext { step: 0, update: 0, loss_weight: 2.0, dropout_seed: 0 };
     let gradients = run.accumulate(&[0, 1], &context).unwrap().gradients;
     check_gradients(&gradients, &recorded["trace"][0]["param_grad_norms"]);
     assert_eq!(gradients.len(), run.model().trainable_parameters().len());

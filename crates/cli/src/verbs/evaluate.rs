@@ -1,5 +1,7 @@
 //! `evaluate`: scores of a model with 95 % intervals.
 
+mod pass_at_k;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +31,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    PassAtK(pass_at_k::PassAtKArgs),
     Preference(PreferenceArgs),
     Perplexity(PerplexityArgs),
 }
@@ -86,6 +89,7 @@ struct PerplexityArgs {
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
         match self.what {
+            What::PassAtK(args) => args.run(),
             What::Preference(args) => args.run(),
             What::Perplexity(args) => args.run(),
         }

@@ -1,17 +1,17 @@
-//! `sft` and `prefer`: runs from a configuration file.
+//! `sft`, `prefer` and `reinforce`: runs from a configuration file.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use bestof_trainer::config::RunConfig;
-use bestof_trainer::launch::{Finished, preference, supervised};
+use bestof_trainer::launch::{Finished, preference, reinforce, supervised};
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
 use crate::console;
 use crate::progress::Bars;
 
-/// What both kinds of run are told.
+/// What every kind of run is told.
 #[derive(Debug, clap::Args)]
 struct RunArgs {
     /// The run's settings, as TOML
@@ -52,6 +52,16 @@ pub(crate) struct Prefer {
     /// End with an error once chosen answers keep losing probability
     #[arg(long)]
     fail_on_displacement: bool,
+}
+
+/// Policy-gradient training on verifiable rewards: PKPO (best of k), RLOO, GRPO and others
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask reinforce --config docs/examples/reinforce.toml --set objective.k=4 --set output.dir=runs/pkpo"
+)]
+pub(crate) struct Reinforce {
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 impl RunArgs {
@@ -95,5 +105,12 @@ impl Prefer {
             if self.fail_on_displacement { &["displacement.fail=true"] } else { &[] };
         let config = self.run.config(more)?;
         self.run.show(&preference(&config, &self.run.options(), &mut Bars::new())?)
+    }
+}
+
+impl Reinforce {
+    pub(crate) fn run(self) -> Result<()> {
+        let config = self.run.config(&[])?;
+        self.run.show(&reinforce(&config, &self.run.options(), &mut Bars::new())?)
     }
 }

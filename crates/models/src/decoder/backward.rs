@@ -9,7 +9,7 @@ use crate::error::ModelError;
 use crate::forest::TokenForest;
 use crate::gradients::Gradients;
 use crate::plan::ForestPlan;
-use crate::vocabulary::{Extras, Scores, Vocabulary};
+use crate::vocabulary::{Extras, Scores, Slopes, Vocabulary};
 
 /// Everything above the layers: the wanted rows after the final norm, and their scores.
 struct Top {
@@ -37,7 +37,7 @@ impl Decoder {
         }
         let plan = self.plan(forest)?;
         if plan.rows.is_empty() {
-            let nothing = |_: &[f32]| Ok(Gradients::new());
+            let nothing = |_: &[f32], _: &[f32]| Ok(Gradients::new());
             return Ok(ForwardPass::new(Vec::new(), Vec::new(), Box::new(nothing)));
         }
         if options.checkpoint_layers {
@@ -115,7 +115,7 @@ impl Decoder {
     }
 
     /// The gradient of the vocabulary projection, if that is trained.
-    fn head_gradient(&self, top: &Top, plan: &ForestPlan, weights: &[f32]) -> Gradients {
+    fn head_gradient(&self, top: &Top, plan: &ForestPlan, weights: Slopes<'_>) -> Gradients {
         let mut gradients = Gradients::new();
         let (matrix, name) = match &self.weights.lm_head {
             Some(head) => (head, "lm_head.weight"),
@@ -132,9 +132,9 @@ impl Decoder {
 }
 
 impl Top {
-    fn hidden_gradient(&self, plan: &ForestPlan, weights: &[f32]) -> Tensor<2> {
-        let rows = plan.rows.len();
-        self.vocabulary.hidden_gradient(&self.scores, &plan.targets, weights, rows)
+    fn hidden_gradient(&self, plan: &ForestPlan, weights: Slopes<'_>) -> Tensor<2> {
+        let hidden = self.hidden.clone().inner();
+        self.vocabulary.hidden_gradient(&hidden, &self.scores, &plan.targets, weights)
     }
 }
 
@@ -142,11 +142,13 @@ impl Top {
 fn pass<'m>(
     mut top: Top,
     plan: ForestPlan,
-    backward: impl FnOnce(Top, ForestPlan, &[f32]) -> Gradients + 'm,
+    backward: impl FnOnce(Top, ForestPlan, Slopes<'_>) -> Gradients + 'm,
 ) -> ForwardPass<'m> {
     let logprobs = std::mem::take(&mut top.scores.logprobs);
     let entropies = std::mem::take(&mut top.scores.entropies);
-    let backward = move |weights: &[f32]| Ok(backward(top, plan, weights));
+    let backward = move |logprobs: &[f32], entropies: &[f32]| {
+        Ok(backward(top, plan, Slopes { logprobs, entropies }))
+    };
     ForwardPass::new(logprobs, entropies, Box::new(backward))
 }
 

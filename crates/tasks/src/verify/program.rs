@@ -37,8 +37,8 @@ impl Default for ProgramLimits {
 /// The program is started once for each completion. It reads one JSON object from its input,
 /// `{"completion": ...}` with the fields given at construction beside it, and writes one JSON
 /// object `{"reward": number, "reason": text}` to its output; `reason` may be missing. A program
-/// that crashes, hangs, says too much, or something else, or rewards outside the range, gives
-/// [`Outcome::CannotTell`] and the least reward. On Unix it runs in a process group of its own,
+/// that crashes, says too much, or something else, or rewards outside the range, gives
+/// [`Outcome::Failed`] and the least reward, and one that hangs [`Outcome::TimedOut`]. On Unix it runs in a process group of its own,
 /// all of which is killed at the end.
 ///
 /// The limits keep a bad program from stopping a run. They are no sandbox: the program has the
@@ -82,7 +82,12 @@ impl ProgramVerifier {
     }
 
     fn failed(&self, reason: String) -> Verdict {
-        Verdict { reward: *self.range.start(), outcome: Outcome::CannotTell, reason }
+        Verdict { reward: *self.range.start(), outcome: Outcome::Failed, reason }
+    }
+
+    fn timed_out(&self) -> Verdict {
+        let reason = format!("the program took longer than {:?}", self.limits.time);
+        Verdict { outcome: Outcome::TimedOut, ..self.failed(reason) }
     }
 
     fn start(&self) -> std::io::Result<Child> {
@@ -154,7 +159,8 @@ impl Verifier for ProgramVerifier {
             (Ok(output), _) if output.len() > self.limits.output_bytes => self
                 .failed(format!("the program wrote more than {} bytes", self.limits.output_bytes)),
             (Ok(output), Ok(status)) if ended => self.judge(status, &output, &errors),
-            _ => self.failed(format!("the program took longer than {:?}", self.limits.time)),
+            (_, Err(error)) => self.failed(format!("cannot tell how the program ended: {error}")),
+            _ => self.timed_out(),
         }
     }
 }

@@ -4,13 +4,14 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::UnknownKey;
+use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
     TrainSection,
 };
 
 /// Every section with the keys it knows.
-fn sections() -> [(&'static str, &'static [&'static str]); 7] {
+fn sections() -> [(&'static str, &'static [&'static str]); 10] {
     [
         ("model", fields_of::<ModelSection>()),
         ("data", fields_of::<DataSection>()),
@@ -19,6 +20,9 @@ fn sections() -> [(&'static str, &'static [&'static str]); 7] {
         ("lora", fields_of::<LoraSection>()),
         ("loss", fields_of::<LossSection>()),
         ("displacement", fields_of::<DisplacementSection>()),
+        ("rollout", fields_of::<RolloutSection>()),
+        ("reward", fields_of::<RewardSection>()),
+        ("objective", fields_of::<ObjectiveSection>()),
     ]
 }
 

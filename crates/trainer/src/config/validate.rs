@@ -9,14 +9,16 @@ pub enum RunKind {
     Supervised,
     /// `prefer`.
     Preference,
+    /// `reinforce`.
+    Policy,
 }
 
 /// Collects problems; one call a key.
 #[derive(Default)]
-struct Problems(Vec<ValueProblem>);
+pub(super) struct Problems(Vec<ValueProblem>);
 
 impl Problems {
-    fn need(
+    pub(super) fn need(
         &mut self,
         holds: bool,
         key: &'static str,
@@ -28,11 +30,11 @@ impl Problems {
         }
     }
 
-    fn positive(&mut self, key: &'static str, found: usize) {
+    pub(super) fn positive(&mut self, key: &'static str, found: usize) {
         self.need(found > 0, key, found, "at least 1");
     }
 
-    fn finish(self) -> Result<(), ConfigError> {
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
     }
 }
@@ -48,6 +50,7 @@ impl RunConfig {
         self.check_optimizer(&mut problems);
         self.check_loop(&mut problems);
         self.check_optional_sections(&mut problems);
+        self.check_policy_sections(&mut problems);
         problems.finish()
     }
 
@@ -57,10 +60,18 @@ impl RunConfig {
     /// [`ConfigError::Values`].
     pub fn validate_kind(&self, kind: RunKind) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
-        if kind == RunKind::Supervised {
+        if kind != RunKind::Preference {
             let only = "absent: only preference runs have it";
             problems.need(self.loss.is_none(), "loss", "present", only);
             problems.need(self.displacement.is_none(), "displacement", "present", only);
+        }
+        if kind == RunKind::Policy {
+            self.check_policy_run(&mut problems);
+        } else {
+            let only = "absent: only policy-gradient runs have it";
+            problems.need(self.rollout.is_none(), "rollout", "present", only);
+            problems.need(self.reward.is_none(), "reward", "present", only);
+            problems.need(self.objective.is_none(), "objective", "present", only);
         }
         problems.finish()
     }

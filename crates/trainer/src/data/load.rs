@@ -127,6 +127,16 @@ pub fn load_rows_from(
     })
 }
 
+/// The rows of a file in any shape, each made into what `encode` makes of it.
+pub(crate) fn load_each<R: Row, T>(
+    path: &Path,
+    options: &ReadOptions,
+    encode: impl Fn(R) -> Result<T, Refusal>,
+) -> Result<Loaded<T>, DataError> {
+    let kept = |row| Ok(Kept { item: encode(row)?, separate: false, truncated: false });
+    collect(open(path)?, path, options, kept)
+}
+
 /// An encoded row, and what to count of it.
 struct Kept<T> {
     item: T,

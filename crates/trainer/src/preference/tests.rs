@@ -128,7 +128,7 @@ fn gradients_are_those_of_the_mean_loss() {
         let (mut run, _) = trained(&config);
         let rows: Vec<usize> = (0..16).collect();
         // Two uneven micro-batches of one step.
-        let context = StepContext { step: 7, loss_weight: 16.0, dropout_seed: 1 };
+        let context = StepContext { step: 7, update: 0, loss_weight: 16.0, dropout_seed: 1 };
         let mut sum = run.accumulate(&rows[..5], &context).unwrap().gradients;
         sum.accumulate(run.accumulate(&rows[5..], &context).unwrap().gradients);
         for info in run.model().trainable_parameters() {

@@ -1,10 +1,10 @@
 //! The run folder: made for a new run, recognised for a resumed one.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bestof_report::MetricsWriter;
+use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
 use crate::config::RunConfig;
@@ -18,8 +18,11 @@ const CHECKPOINTS: &str = "checkpoints";
 /// A run folder ready for the loop.
 #[derive(Debug)]
 pub(super) struct RunFolder {
+    dir: PathBuf,
     pub(super) store: CheckpointStore,
     pub(super) metrics: Option<MetricsWriter>,
+    /// Made when the first samples come; until then, and on ranks that do not write, absent.
+    pub(super) samples: Option<SamplesWriter>,
     pub(super) resume_from: Option<WholeCheckpoint>,
     pub(super) damaged: Vec<String>,
 }
@@ -56,7 +59,14 @@ impl RunFolder {
         for text in &damaged {
             progress.notice(text);
         }
-        let mut folder = Self { store, metrics: None, resume_from: found.newest, damaged };
+        let mut folder = Self {
+            dir: dir.clone(),
+            store,
+            metrics: None,
+            samples: None,
+            resume_from: found.newest,
+            damaged,
+        };
         if writes {
             folder.open_for_writing(config, &recorded, layer.as_ref())?;
         }
@@ -76,6 +86,9 @@ impl RunFolder {
                 .map_err(TrainError::io("cannot write", recorded))?;
         }
         self.metrics = Some(if let Some(checkpoint) = &self.resume_from {
+            if dir.join(SAMPLES_FILE).exists() {
+                self.samples = Some(SamplesWriter::resume(dir, checkpoint.step)?);
+            }
             MetricsWriter::resume(dir, checkpoint.step)?
         } else {
             clear_metrics(dir)?;
@@ -83,16 +96,32 @@ impl RunFolder {
         });
         Ok(())
     }
+
+    /// Appends to `samples.jsonl`, which the first samples make.
+    pub(super) fn write_samples(&mut self, samples: &[Sample]) -> Result<(), TrainError> {
+        if samples.is_empty() || self.metrics.is_none() {
+            return Ok(());
+        }
+        let writer = match &mut self.samples {
+            Some(writer) => writer,
+            None => self.samples.insert(SamplesWriter::create(&self.dir)?),
+        };
+        for sample in samples {
+            writer.write(sample)?;
+        }
+        Ok(())
+    }
 }
 
-/// Removes the metrics of a run that stopped before its first checkpoint: it starts again.
+/// Removes metrics and samples of a run that stopped before its first checkpoint: it starts again.
 fn clear_metrics(dir: &Path) -> Result<(), TrainError> {
     let listed = fs::read_dir(dir).map_err(TrainError::io("cannot list", dir))?;
     for entry in listed {
         let entry = entry.map_err(TrainError::io("cannot list", dir))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name == bestof_report::METRICS_FILE || name.starts_with("events.out.tfevents") {
+        let written = [bestof_report::METRICS_FILE, SAMPLES_FILE].contains(&name.as_ref());
+        if written || name.starts_with("events.out.tfevents") {
             fs::remove_file(entry.path()).map_err(TrainError::io("cannot remove", entry.path()))?;
         }
     }

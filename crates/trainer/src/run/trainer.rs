@@ -80,6 +80,8 @@ struct Trainer<'a, R: TrainingRun> {
     pace: Pace,
     last_train: Vec<(String, f64)>,
     last_eval: Vec<(String, f64)>,
+    /// Whether the weights are those of an unfinished step.
+    between_updates: bool,
 }
 
 /// What is measured by the clock, and therefore not saved.
@@ -90,11 +92,19 @@ struct Pace {
     window_tokens: u64,
 }
 
-/// What a step leaves for the metrics.
+/// What a step leaves for the metrics: means over its updates.
 struct StepFacts {
     loss: f64,
     grad_norm: f64,
     learning_rate: f64,
+}
+
+/// What one update of a step gave.
+struct UpdateFacts {
+    loss: f64,
+    grad_norm: f64,
+    metrics: MetricSums,
+    tokens: u64,
 }
 
 impl<'a, R: TrainingRun> Trainer<'a, R> {
@@ -139,6 +149,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
             last_train: Vec::new(),
             last_eval: Vec::new(),
+            between_updates: false,
             run,
             config,
             communicator,
@@ -187,6 +198,14 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     fn guarded_step(&mut self) -> Result<StepFacts, TrainError> {
         match self.one_step() {
             Ok(facts) => Ok(facts),
+            Err(error) if self.between_updates => {
+                // The weights are no longer those before the step, and those are gone.
+                self.progress.notice(
+                    "the step failed between two of its updates, so nothing was saved; \
+                     earlier checkpoints are whole",
+                );
+                Err(error)
+            }
             Err(error) => {
                 if let Err(unsaved) = self.save() {
                     self.progress
@@ -199,27 +218,58 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
 
     fn one_step(&mut self) -> Result<StepFacts, TrainError> {
         let rows = self.next_batch();
-        let outcome = self.accumulate_step(&rows);
+        let begun = self.run.begin_step(&rows, self.state.step, self.progress);
+        self.agree_on(begun)?;
+        let learning_rate = self.schedule.learning_rate(self.state.step);
+        let (mut metrics, mut tokens) = (MetricSums::default(), 0);
+        let (mut losses, mut norms) = (0.0, 0.0);
+        let updates = self.run.updates_per_step();
+        for update in 0..updates {
+            let sum = self.one_update(&rows, update, learning_rate)?;
+            losses += sum.loss;
+            norms += sum.grad_norm;
+            metrics.merge(&sum.metrics);
+            tokens += sum.tokens;
+        }
+        metrics.merge(&self.run.finish_step());
+        self.write_samples()?;
+        self.advance(tokens, &metrics)?;
+        let count = updates.max(1) as f64;
+        Ok(StepFacts { loss: losses / count, grad_norm: norms / count, learning_rate })
+    }
+
+    /// One update of the weights.
+    fn one_update(
+        &mut self,
+        rows: &[usize],
+        update: usize,
+        learning_rate: f64,
+    ) -> Result<UpdateFacts, TrainError> {
+        let outcome = self.accumulate_step(rows, update);
         let mut sum = self.agree_on(outcome)?;
         let names = self.run.metric_names();
         sum.metrics.all_reduce(&names, self.communicator)?;
         let loss = sum.metrics.mean("loss").unwrap_or(f64::NAN);
         let step = self.state.step + 1;
         if !loss.is_finite() {
-            return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(&rows) });
+            return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(rows) });
+        }
+        let mut facts =
+            UpdateFacts { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
+        if self.communicator.size() == 1 && sum.gradients.is_empty() {
+            return Ok(facts);
         }
         self.reduce_gradients(&mut sum.gradients)?;
-        let grad_norm = gradient_norm(&sum.gradients).map_err(|error| match error {
+        facts.grad_norm = gradient_norm(&sum.gradients).map_err(|error| match error {
             TrainError::GradientNotFinite { parameter } => {
-                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(&rows) }
+                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows) }
             }
             other => other,
         })?;
-        let learning_rate = self.schedule.learning_rate(self.state.step);
-        let factor = clip_factor(grad_norm, self.config.train.max_grad_norm);
+        let factor = clip_factor(facts.grad_norm, self.config.train.max_grad_norm);
         self.optimizer.step(self.run.model_mut(), sum.gradients, learning_rate, factor);
-        self.advance(sum.tokens, &sum.metrics)?;
-        Ok(StepFacts { loss, grad_norm, learning_rate })
+        self.between_updates = true;
+        Ok(facts)
     }
 
     /// The next rows, fewer at the end of an epoch.
@@ -231,7 +281,11 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     }
 
     /// The micro-batches of this rank: every `size`-th of the step's.
-    fn accumulate_step(&mut self, rows: &[usize]) -> Result<Accumulated, TrainError> {
+    fn accumulate_step(
+        &mut self,
+        rows: &[usize],
+        update: usize,
+    ) -> Result<Accumulated, TrainError> {
         let loss_weight = self.run.loss_weight(rows);
         let mut sum = Accumulated::default();
         let micro_batches = rows.chunks(self.config.train.per_device_train_batch_size).enumerate();
@@ -241,6 +295,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             }
             let context = StepContext {
                 step: self.state.step,
+                update,
                 loss_weight,
                 dropout_seed: dropout_seed(self.state.seed, self.state.step, number as u64),
             };
@@ -255,6 +310,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
         let mut counted = [tokens as f64];
         self.communicator.all_reduce_f64(&mut counted)?;
+        self.between_updates = false;
         let state = &mut self.state;
         state.step += 1;
         state.optimizer_step = self.optimizer.step_count();
@@ -314,6 +370,11 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         Ok(())
     }
 
+    fn write_samples(&mut self) -> Result<(), TrainError> {
+        let samples = self.run.take_samples();
+        self.folder.write_samples(&samples)
+    }
+
     fn evaluate(&mut self) -> Result<(), TrainError> {
         if !self.run.can_evaluate() {
             return Ok(());
@@ -329,10 +390,12 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         if let Some(warning) = &warning {
             self.progress.displaced(warning);
         }
-        if let Some((_, value)) = metrics.iter().find(|(name, _)| name == "loss")
-            && self.state.best.as_ref().is_none_or(|best| *value < best.value)
+        self.write_samples()?;
+        let by = self.run.best_by();
+        if let Some(&(_, value)) = metrics.iter().find(|(name, _)| *name == by.metric)
+            && self.state.best.as_ref().is_none_or(|best| by.prefers(value, best.value))
         {
-            self.state.best = Some(Best { metric: "eval_loss".to_owned(), value: *value, step });
+            self.state.best = Some(Best { metric: format!("eval_{}", by.metric), value, step });
         }
         self.last_eval = metrics;
         // Evaluations take time that training steps should not be charged for.

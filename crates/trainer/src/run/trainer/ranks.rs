@@ -3,16 +3,13 @@
 use bestof_models::{Gradients, Trainable};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Accumulated, Trainer, TrainingRun};
+use super::{Trainer, TrainingRun};
 use crate::error::TrainError;
 use crate::model_files::values_of;
 
 impl<R: TrainingRun> Trainer<'_, R> {
     /// Lets all ranks stop when one of them cannot go on.
-    pub(super) fn agree_on(
-        &self,
-        outcome: Result<Accumulated, TrainError>,
-    ) -> Result<Accumulated, TrainError> {
+    pub(super) fn agree_on<T>(&self, outcome: Result<T, TrainError>) -> Result<T, TrainError> {
         if self.communicator.size() == 1 {
             return outcome;
         }

@@ -18,6 +18,9 @@ impl<R: TrainingRun> Trainer<'_, R> {
             return Ok(self.folder.store.folder(step));
         };
         metrics.sync()?;
+        if let Some(samples) = &mut self.folder.samples {
+            samples.sync()?;
+        }
         self.state.extra = self.run.save_state();
         let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
         let path = self.folder.store.save(step, |writer| {

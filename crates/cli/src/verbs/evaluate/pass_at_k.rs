@@ -1,0 +1,188 @@
+//! `evaluate pass-at-k`: how often one of k answers is right.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use bestof_models::CausalLm;
+use bestof_tasks::rows::write_rows;
+use bestof_trainer::config::{RewardSection, RolloutSection, VerifierName};
+use bestof_trainer::data::EncodeOptions;
+use bestof_trainer::launch::{find_program, sampler_of};
+use bestof_trainer::reinforce::{
+    load_questions, measured_ks, other_estimates, pass_at_k_estimates, sample_all, sample_of,
+};
+use bestof_trainer::rows::RowSet;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+
+use super::{read_options, show};
+use crate::console::{self, Usage};
+use crate::model::ModelArg;
+use crate::progress::Bars;
+
+/// Unbiased pass@k on prompts with answers
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask evaluate pass-at-k --model models/smollm2-135m-instruct --data held-out.jsonl --samples 16 --chat\n  \
+    cargo xtask evaluate pass-at-k --model runs/pkpo/final --data held-out.jsonl --samples 8 --k 1 --k 8 --verifier program --command python3 check.py"
+)]
+pub(super) struct PassAtKArgs {
+    #[command(flatten)]
+    model: ModelArg,
+    /// Prompts with answers: `{"prompt", "answer"}`, or lines of GSM8K or MATH
+    #[arg(long)]
+    data: PathBuf,
+    /// Completions of each prompt
+    #[arg(long, default_value_t = 8)]
+    samples: usize,
+    /// Which k; may be given several times. By default 1, 2, 4 and so on up to --samples
+    #[arg(long)]
+    k: Vec<usize>,
+    /// Who judges: number, math, text, exact-text, choice, grid, countdown, countdown-near or program
+    #[arg(long, default_value = "number", value_parser = verifier)]
+    verifier: VerifierName,
+    /// With --verifier program: the program and its arguments
+    #[arg(long, num_args = 1.., allow_hyphen_values = true)]
+    command: Vec<String>,
+    /// With --verifier program: seconds until it has to have answered
+    #[arg(long, default_value_t = 10.0)]
+    time_limit: f64,
+    /// With --verifier program: `MiB` of memory for each of its processes
+    #[arg(long)]
+    memory_limit: Option<u64>,
+    /// Rewards from here on count as passed; by default the verifier's highest
+    #[arg(long, allow_negative_numbers = true)]
+    pass_at: Option<f64>,
+    /// Divides the logits
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    temperature: f64,
+    /// Keep the k likeliest tokens
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Keep the likeliest tokens whose probabilities first reach this sum
+    #[arg(long, allow_negative_numbers = true)]
+    top_p: Option<f64>,
+    /// Keep tokens at least this many times as likely as the likeliest
+    #[arg(long, allow_negative_numbers = true)]
+    min_p: Option<f64>,
+    /// Longest completion, in tokens
+    #[arg(long, default_value_t = 256)]
+    max_new_tokens: usize,
+    /// Completions sampled together
+    #[arg(long, default_value_t = 64)]
+    max_batch: usize,
+    /// A text that ends a completion; may be given several times
+    #[arg(long)]
+    stop: Vec<String>,
+    /// Plain prompts are user's messages, rendered by the model's chat template
+    #[arg(long)]
+    chat: bool,
+    /// A system message in front of every conversation
+    #[arg(long)]
+    system: Option<String>,
+    /// Seed of the completions
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Write every completion with its reward to this file, as JSON lines
+    #[arg(long)]
+    samples_out: Option<PathBuf>,
+    /// Leave out bad rows, and list them, instead of failing
+    #[arg(long)]
+    skip_bad_rows: bool,
+    /// Print one JSON object a metric
+    #[arg(long)]
+    json: bool,
+}
+
+fn verifier(name: &str) -> Result<VerifierName, String> {
+    let name: StrDeserializer<'_, ValueError> = name.into_deserializer();
+    VerifierName::deserialize(name).map_err(|error| error.to_string())
+}
+
+impl PassAtKArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let (rollout, reward) = (self.rollout(), self.reward());
+        self.check(&rollout, &reward)?;
+        let ks = if self.k.is_empty() { measured_ks(self.samples) } else { self.k.clone() };
+        let opened = self.model.open()?;
+        let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
+        let encoder = opened.encoder(options)?;
+        let read = read_options(self.skip_bad_rows);
+        let loaded = load_questions(&self.data, &encoder, &read, &rollout, &reward)?;
+        console::left_out(&loaded.report);
+        let tokenizer = opened.tokenizer()?;
+        let mut ends = opened.folder.generation.eos_token_ids.clone();
+        if ends.is_empty() {
+            ends.extend(tokenizer.eos_id());
+        }
+        let longest = opened.decoder.max_positions();
+        let sampler = sampler_of(&rollout, &reward, ends, longest, tokenizer)?;
+        let rows = RowSet::from(loaded);
+        let groups = sample_all(
+            &opened.decoder,
+            &rows.items,
+            &sampler,
+            self.samples,
+            self.seed,
+            &mut Bars::new(),
+        )?;
+        if let Some(path) = &self.samples_out {
+            let samples: Vec<_> = groups
+                .iter()
+                .flat_map(|group| {
+                    group.rollouts.iter().enumerate().map(move |(at, r)| (group.row, at, r))
+                })
+                .map(|(row, at, r)| sample_of(0, &rows.items[row], &rows.names[row], at, r))
+                .collect();
+            write_rows(path, &samples)?;
+        }
+        let judged = groups.iter().flat_map(|group| &group.rollouts).map(|r| &r.judgement);
+        if let Some(first) = judged.clone().find(|judgement| judgement.outcome.is_failure()) {
+            let failed = judged.filter(|judgement| judgement.outcome.is_failure()).count();
+            console::note(&format!(
+                "{failed} verifications failed and count as not passed; the first: {}",
+                first.reason
+            ));
+        }
+        let mut estimates = pass_at_k_estimates(&groups, &ks)?;
+        estimates.extend(other_estimates(&groups)?);
+        show(&estimates, self.json)
+    }
+
+    fn rollout(&self) -> RolloutSection {
+        RolloutSection {
+            num_generations: self.samples,
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            max_new_tokens: self.max_new_tokens,
+            max_batch: self.max_batch,
+            stop: self.stop.clone(),
+            chat: self.chat,
+            system_prompt: self.system.clone(),
+            ..RolloutSection::default()
+        }
+    }
+
+    fn reward(&self) -> RewardSection {
+        RewardSection {
+            verifier: self.verifier,
+            command: self.command.clone(),
+            time_limit: self.time_limit,
+            memory_limit: self.memory_limit,
+            pass_at: self.pass_at,
+            ..RewardSection::default()
+        }
+    }
+
+    fn check(&self, rollout: &RolloutSection, reward: &RewardSection) -> Result<()> {
+        if let Some(k) = self.k.iter().find(|k| **k == 0 || **k > self.samples) {
+            bail!(Usage(format!("--k {k}: choose from 1 to --samples {}", self.samples)));
+        }
+        rollout.validate().map_err(|error| Usage(error.to_string()))?;
+        reward.validate().map_err(|error| Usage(error.to_string()))?;
+        Ok(find_program(reward)?)
+    }
+}

@@ -1,0 +1,537 @@
+//! `[rollout]`, `[reward]` and `[objective]`: what only policy-gradient runs have.
+
+use std::time::Duration;
+
+use bestof_estimators::{Estimator, EstimatorError, KSchedule, Schedule};
+use bestof_losses::{Clip, PolicyLoss};
+use bestof_tasks::verify::{ProgramLimits, VerifierKind};
+use serde::{Deserialize, Serialize};
+
+use super::validate::Problems;
+use super::{ConfigError, RunConfig, ValueProblem};
+use crate::error::TrainError;
+
+/// Most completions of one prompt.
+const MOST_GENERATIONS: usize = 65_536;
+
+/// `[rollout]`: how completions are sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSection {
+    /// Completions of each prompt, `n`. Default 8.
+    pub num_generations: usize,
+    /// Divides the logits, above 0. Anything but 1 samples from another policy than the one that is trained. Default 1.
+    pub temperature: f64,
+    /// Keep the `k` likeliest tokens. Cuts bias the gradient. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Keep the likeliest tokens whose probabilities first reach this sum. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Keep tokens at least this many times as likely as the likeliest. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f64>,
+    /// Longest completion, in tokens. Default 256.
+    pub max_new_tokens: usize,
+    /// Completions sampled together; the others wait. Default 64.
+    pub max_batch: usize,
+    /// Texts that end a completion; compared as the tokens each has alone. Default: none.
+    pub stop: Vec<String>,
+    /// Render plain prompts as a user's message by the model's chat template. Default false.
+    pub chat: bool,
+    /// System message in front of every conversation. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    /// Completions of each held-out prompt in an evaluation; 0 takes `num_generations`. Default 0.
+    pub eval_generations: usize,
+    /// Completions of each step, and of each evaluation, written to `samples.jsonl`. Default 4.
+    pub logged_samples: usize,
+}
+
+impl Default for RolloutSection {
+    fn default() -> Self {
+        Self {
+            num_generations: 8,
+            temperature: 1.0,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            max_new_tokens: 256,
+            max_batch: 64,
+            stop: Vec::new(),
+            chat: false,
+            system_prompt: None,
+            eval_generations: 0,
+            logged_samples: 4,
+        }
+    }
+}
+
+impl RolloutSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_rollout(self, &mut problems);
+        problems.finish()
+    }
+
+    /// Completions of each held-out prompt.
+    pub fn eval_samples(&self) -> usize {
+        if self.eval_generations == 0 { self.num_generations } else { self.eval_generations }
+    }
+}
+
+/// `[reward]`: who judges completions, and what a judgement is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardSection {
+    /// `number`, `math`, `text`, `exact-text`, `choice`, `grid`, `countdown`, `countdown-near` or `program`. Default `number`.
+    pub verifier: VerifierName,
+    /// `program`: the program and its arguments.
+    pub command: Vec<String>,
+    /// `program`: the least reward it may give. Default 0.
+    pub low: f64,
+    /// `program`: the greatest reward it may give. Default 1.
+    pub high: f64,
+    /// `program`: seconds until it has to have answered. Default 10.
+    pub time_limit: f64,
+    /// `program`: MiB of address space for each of its processes. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+    /// Reward of a verification that failed: the program crashed, hung or talked nonsense. Default: the verifier's lowest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<f64>,
+    /// Rewards from here on count as passed, in pass@k and shares of solved prompts. Default: the verifier's highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_at: Option<f64>,
+    /// Completions verified at the same time; 0 takes the number of processors. Default 0.
+    pub workers: usize,
+}
+
+impl Default for RewardSection {
+    fn default() -> Self {
+        Self {
+            verifier: VerifierName::BuiltIn(VerifierKind::Number),
+            command: Vec::new(),
+            low: 0.0,
+            high: 1.0,
+            time_limit: 10.0,
+            memory_limit: None,
+            failed: None,
+            pass_at: None,
+            workers: 0,
+        }
+    }
+}
+
+/// A verifier by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near and program"
+)]
+pub enum VerifierName {
+    /// One of those that are built in.
+    BuiltIn(VerifierKind),
+    /// A program of the user's.
+    External(External),
+}
+
+/// The name `program`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum External {
+    /// `program`.
+    Program,
+}
+
+impl RewardSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_reward(self, &mut problems);
+        problems.finish()
+    }
+
+    /// What a verifying program may use.
+    pub fn program_limits(&self) -> ProgramLimits {
+        ProgramLimits {
+            time: Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX),
+            memory_bytes: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
+            ..ProgramLimits::default()
+        }
+    }
+}
+
+/// `[objective]`: what is optimised, and how far one batch may move the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectiveSection {
+    /// `loo-minus-one`, `loo`, `plain`, `binary`, `reinforce`, `rloo`, `mean`, `grpo` or `max-at-n`. Default `loo-minus-one`.
+    pub estimator: Estimator,
+    /// The `k` of pass@k, the same at every step; or else `k_schedule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<usize>,
+    /// Which `k` at which step: `{ kind = "step", from = 8, to = 1, at = 1500 }`; also `constant`, `linear`, `cosine`, `until-stall`, `until-threshold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k_schedule: Option<Schedule>,
+    /// Optimiser updates made of the completions of one step. Default 1.
+    pub updates_per_batch: usize,
+    /// Importance ratios of later updates: `token`, `sequence` or `sequence-mean`. Default `token`.
+    pub ratio: String,
+    /// A ratio below `1 - epsilon` moves nothing further down. Default 0.2.
+    pub epsilon: f64,
+    /// A ratio above `1 + epsilon_high` moves nothing further up. Default: `epsilon`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon_high: Option<f64>,
+    /// What a nat of divergence from the reference costs; 0 needs no reference. Default 0.
+    pub kl_coefficient: f64,
+    /// `k1`, `k2` or `k3`. Default `k3`.
+    pub kl_estimator: String,
+    /// What a nat of entropy is worth. Default 0.
+    pub entropy_coefficient: f64,
+}
+
+impl Default for ObjectiveSection {
+    fn default() -> Self {
+        Self {
+            estimator: Estimator::LooMinusOne,
+            k: None,
+            k_schedule: None,
+            updates_per_batch: 1,
+            ratio: "token".to_owned(),
+            epsilon: 0.2,
+            epsilon_high: None,
+            kl_coefficient: 0.0,
+            kl_estimator: "k3".to_owned(),
+            entropy_coefficient: 0.0,
+        }
+    }
+}
+
+impl ObjectiveSection {
+    /// The loss.
+    ///
+    /// # Errors
+    /// An unknown name, or a value out of range.
+    pub fn loss(&self) -> Result<PolicyLoss, TrainError> {
+        let loss = PolicyLoss {
+            ratio: self.ratio.parse()?,
+            clip: Clip { low: self.epsilon, high: self.epsilon_high.unwrap_or(self.epsilon) },
+            kl_coefficient: self.kl_coefficient,
+            kl: self.kl_estimator.parse()?,
+            entropy_coefficient: self.entropy_coefficient,
+        };
+        loss.validate()?;
+        Ok(loss)
+    }
+
+    /// Which `k` at which step; 1 for estimators without one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`] if `k` is missing, given twice, or given to an estimator that reads none.
+    pub fn schedule(&self) -> Result<Schedule, TrainError> {
+        let problem = |key, found: String, expected| {
+            Err(ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }
+                .into())
+        };
+        match (self.k, &self.k_schedule, self.estimator.uses_k()) {
+            (Some(k), _, false) => {
+                problem("objective.k", k.to_string(), "absent: this estimator reads no k")
+            }
+            (None, Some(_), false) => problem(
+                "objective.k_schedule",
+                "present".to_owned(),
+                "absent: this estimator reads no k",
+            ),
+            (Some(k), Some(_), true) => {
+                problem("objective.k", k.to_string(), "absent when there is a `k_schedule`")
+            }
+            (None, None, true) => problem(
+                "objective.k",
+                "absent".to_owned(),
+                "a number from 1 to `rollout.num_generations`, or a `k_schedule`: this estimator optimises the best of k",
+            ),
+            (Some(k), None, true) => Ok(Schedule::constant(k)?),
+            (None, Some(schedule), true) => Ok(schedule.clone()),
+            (None, None, false) => Ok(Schedule::constant(1)?),
+        }
+    }
+
+    /// Checks that the estimator is defined for groups of `n` samples at every `k` of the schedule.
+    ///
+    /// # Errors
+    /// [`TrainError::Objective`] naming both.
+    pub fn check_group(&self, n: usize) -> Result<(), TrainError> {
+        let schedule = self.schedule()?;
+        let check = |k: usize| -> Result<(), EstimatorError> {
+            self.estimator.build_annealed(k)?.check(&vec![0.0; n])
+        };
+        for k in extremes(&schedule) {
+            check(k).map_err(|source| TrainError::Objective {
+                estimator: self.estimator.name(),
+                n,
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The `k` a schedule begins and ends with; all others lie between.
+fn extremes(schedule: &Schedule) -> [usize; 2] {
+    // A schedule that listens reaches its end by hearing a perfect score until it has stalled.
+    let mut ended = schedule.clone();
+    if listens(schedule) {
+        let mut left = 1_u32 << 20;
+        while ended.k(u64::MAX) == schedule.k(0) && left > 0 {
+            ended.observe(1.0);
+            left -= 1;
+        }
+    }
+    [schedule.k(0), ended.k(u64::MAX)]
+}
+
+/// Whether a schedule goes by measurements.
+fn listens(schedule: &Schedule) -> bool {
+    matches!(schedule, Schedule::UntilStall(_) | Schedule::UntilThreshold(_))
+}
+
+impl RunConfig {
+    pub(super) fn check_policy_sections(&self, problems: &mut Problems) {
+        if let Some(rollout) = &self.rollout {
+            check_rollout(rollout, problems);
+        }
+        if let Some(reward) = &self.reward {
+            check_reward(reward, problems);
+        }
+        if let Some(objective) = &self.objective {
+            problems.positive("objective.updates_per_batch", objective.updates_per_batch);
+            problems.need(
+                objective.k != Some(0),
+                "objective.k",
+                0,
+                "at least 1: the best of no samples is not defined",
+            );
+        }
+    }
+
+    /// What a policy-gradient run needs besides the ranges: sections that fit each other.
+    pub(super) fn check_policy_run(&self, problems: &mut Problems) {
+        let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+        problems.need(
+            dropout == 0.0,
+            "lora.dropout",
+            dropout,
+            "0: completions are sampled without dropout, and would not be the policy's own",
+        );
+        let schedule = self.objective.as_ref().and_then(|objective| objective.k_schedule.as_ref());
+        if schedule.is_some_and(listens) {
+            let held_out = self.data.eval.is_some() || self.data.eval_fraction > 0.0;
+            problems.need(
+                held_out && self.train.eval_steps > 0,
+                "objective.k_schedule.kind",
+                "a schedule that goes by measured pass@k",
+                "one that goes by the step, or held-out rows and `train.eval_steps` to measure with",
+            );
+        }
+    }
+}
+
+fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
+    for (key, found, least) in [
+        ("rollout.num_generations", rollout.num_generations, 1),
+        ("rollout.eval_generations", rollout.eval_generations, 0),
+    ] {
+        let fits = (least..=MOST_GENERATIONS).contains(&found);
+        problems.need(fits, key, found, "a number of completions, at most 65536");
+    }
+    problems.positive("rollout.max_new_tokens", rollout.max_new_tokens);
+    problems.positive("rollout.max_batch", rollout.max_batch);
+    problems.need(
+        rollout.temperature.is_finite() && rollout.temperature > 0.0,
+        "rollout.temperature",
+        rollout.temperature,
+        "a finite number above 0: greedy completions are all alike",
+    );
+    problems.need(rollout.top_k != Some(0), "rollout.top_k", 0, "at least 1, or absent");
+    let top_p = rollout.top_p.unwrap_or(1.0);
+    problems.need(top_p > 0.0 && top_p <= 1.0, "rollout.top_p", top_p, "above 0, at most 1");
+    let min_p = rollout.min_p.unwrap_or(0.0);
+    problems.need((0.0..=1.0).contains(&min_p), "rollout.min_p", min_p, "between 0 and 1");
+    problems.need(
+        rollout.stop.iter().all(|text| !text.is_empty()),
+        "rollout.stop",
+        "an empty text",
+        "texts that are not empty",
+    );
+}
+
+fn check_reward(reward: &RewardSection, problems: &mut Problems) {
+    let program = reward.verifier == VerifierName::External(External::Program);
+    problems.need(
+        program != reward.command.is_empty(),
+        "reward.command",
+        if program { "empty" } else { "present" },
+        if program {
+            "a program and its arguments, as [\"python3\", \"check.py\"]"
+        } else {
+            "absent: only the verifier `program` runs one"
+        },
+    );
+    problems.need(
+        reward.low.is_finite() && reward.high.is_finite() && reward.low < reward.high,
+        "reward.low",
+        reward.low,
+        "a finite number below `reward.high`",
+    );
+    problems.need(
+        reward.time_limit > 0.0 && reward.time_limit <= 86_400.0,
+        "reward.time_limit",
+        reward.time_limit,
+        "seconds above 0, at most a day",
+    );
+    problems.need(
+        reward.memory_limit != Some(0),
+        "reward.memory_limit",
+        0,
+        "MiB above 0, or absent for no limit",
+    );
+    for (key, value) in [("reward.failed", reward.failed), ("reward.pass_at", reward.pass_at)] {
+        let found = value.unwrap_or(0.0);
+        problems.need(found.abs() <= bestof_estimators::MAX_REWARD, key, found, "a finite number");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunKind;
+
+    fn read(overrides: &[&str]) -> Result<RunConfig, ConfigError> {
+        let text = "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir='o'\n[objective]\nk=2\n";
+        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+        RunConfig::from_toml(text, &overrides)
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_under_its_name() {
+        for (text, key) in [
+            ("rollout.num_generations=0", "rollout.num_generations"),
+            ("rollout.num_generations=100000", "rollout.num_generations"),
+            ("rollout.temperature=0", "rollout.temperature"),
+            ("rollout.temperature=nan", "rollout.temperature"),
+            ("rollout.top_k=0", "rollout.top_k"),
+            ("rollout.top_p=1.5", "rollout.top_p"),
+            ("rollout.min_p=-0.1", "rollout.min_p"),
+            ("rollout.max_new_tokens=0", "rollout.max_new_tokens"),
+            ("rollout.max_batch=0", "rollout.max_batch"),
+            ("rollout.stop=[\"\"]", "rollout.stop"),
+            ("reward.verifier=program", "reward.command"),
+            ("reward.command=[\"true\"]", "reward.command"),
+            ("reward.low=1.0", "reward.low"),
+            ("reward.time_limit=0", "reward.time_limit"),
+            ("reward.memory_limit=0", "reward.memory_limit"),
+            ("reward.failed=nan", "reward.failed"),
+            ("objective.updates_per_batch=0", "objective.updates_per_batch"),
+            ("objective.k=0", "objective.k"),
+        ] {
+            match read(&[text]).unwrap_err() {
+                ConfigError::Values { problems } => assert_eq!(problems[0].key, key),
+                other => panic!("{text}: {other}"),
+            }
+        }
+        let error = read(&["reward.verifier=numbers"]).unwrap_err().to_string();
+        assert!(error.contains("countdown-near and program"), "{error}");
+        let error = read(&["objective.estimator=loo-minus-two"]).unwrap_err().to_string();
+        assert!(error.contains("loo-minus-one"), "{error}");
+        let error = read(&["rollout.num_generation=4"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `rollout.num_generations`"), "{error}");
+    }
+
+    #[test]
+    fn sections_and_kinds_of_run_belong_together() {
+        let config = read(&["rollout.num_generations=4"]).unwrap();
+        assert!(config.validate_kind(RunKind::Policy).is_ok());
+        assert!(config.validate_kind(RunKind::Supervised).is_err());
+        assert!(config.validate_kind(RunKind::Preference).is_err());
+        for wrong in [
+            &["loss.name=dpo"][..],
+            &["lora.dropout=0.1"],
+            &["objective.k_schedule={kind=\"until-threshold\",from=4,to=1,threshold=0.5}"],
+        ] {
+            assert!(read(wrong).unwrap().validate_kind(RunKind::Policy).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_resolved_sections_read_back_equal() {
+        let config = read(&[
+            "objective.k_schedule={kind=\"until-stall\",from=4,to=1,patience=3,min_gain=0.01}",
+            "rollout.top_p=0.9",
+            "reward.verifier=program",
+            "reward.command=[\"check\"]",
+        ])
+        .unwrap();
+        assert_eq!(RunConfig::from_toml(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn k_is_given_once_where_it_is_read() {
+        let objective = |estimator, k, schedule: Option<Schedule>| ObjectiveSection {
+            estimator,
+            k,
+            k_schedule: schedule,
+            ..ObjectiveSection::default()
+        };
+        let paper = || Some(Schedule::paper());
+        assert!(objective(Estimator::Plain, Some(2), None).schedule().is_ok());
+        assert!(objective(Estimator::LooMinusOne, None, paper()).schedule().is_ok());
+        assert!(objective(Estimator::Rloo, None, None).schedule().is_ok());
+        for wrong in [
+            objective(Estimator::Plain, None, None),
+            objective(Estimator::Plain, Some(2), paper()),
+            objective(Estimator::Rloo, Some(2), None),
+            objective(Estimator::Grpo, None, paper()),
+        ] {
+            let message = wrong.schedule().unwrap_err().to_string();
+            assert!(message.contains("objective.k"), "{message}");
+        }
+    }
+
+    #[test]
+    fn groups_too_small_are_refused_with_estimator_and_n() {
+        let of = |estimator, k: Option<usize>| ObjectiveSection {
+            estimator,
+            k,
+            ..ObjectiveSection::default()
+        };
+        let message = of(Estimator::Rloo, None).check_group(1).unwrap_err().to_string();
+        assert!(message.contains("rloo") && message.contains("= 1"), "{message}");
+        assert!(of(Estimator::Loo, Some(4)).check_group(4).is_err());
+        assert!(of(Estimator::LooMinusOne, Some(4)).check_group(4).is_ok());
+        for (estimator, k) in [
+            (Estimator::Reinforce, None),
+            (Estimator::Plain, Some(1)),
+            (Estimator::Binary, Some(1)),
+        ] {
+            assert!(of(estimator, k).check_group(1).is_ok(), "{estimator}");
+        }
+        // What a schedule only comes to later counts as well.
+        let stall = r#"{"kind":"until-stall","from":2,"to":16,"patience":3}"#;
+        for schedule in
+            [serde_json::from_str(stall).unwrap(), Schedule::linear(2, 16, 0, 100).unwrap()]
+        {
+            let objective =
+                ObjectiveSection { k_schedule: Some(schedule), ..ObjectiveSection::default() };
+            assert!(objective.check_group(8).is_err());
+            assert!(objective.check_group(16).is_ok());
+        }
+    }
+}

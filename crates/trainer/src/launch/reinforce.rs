@@ -1,0 +1,173 @@
+//! A policy-gradient run from a configuration.
+
+use std::path::Path;
+
+use bestof_models::{CausalLm, SamplingConfig};
+use bestof_report::RunFacts;
+
+use super::{Base, Finished, finish};
+use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
+use crate::error::TrainError;
+use crate::progress::Progress;
+use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_questions};
+use crate::run::{TrainOptions, TrainingRun, train};
+use crate::sft::ForwardSettings;
+
+/// A policy-gradient run (`reinforce`) from start, or from its newest whole checkpoint, to its report.
+///
+/// # Errors
+/// Every variant of [`TrainError`] that names something wrong with model, rows, settings or disk.
+pub fn reinforce(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
+    config.validate_kind(RunKind::Policy)?;
+    if options.communicator.size() > 1 {
+        let reason = "policy-gradient runs are made by a single rank".to_owned();
+        return Err(TrainError::Communication { reason });
+    }
+    let rollout = config.rollout.clone().unwrap_or_default();
+    let reward = config.reward.clone().unwrap_or_default();
+    let objective = config.objective.clone().unwrap_or_default();
+    objective.check_group(rollout.num_generations)?;
+    let loss = objective.loss()?;
+    find_program(&reward)?;
+    // What was not written down is resolved here, so that the run's folder says it.
+    let config = &RunConfig {
+        rollout: Some(rollout.clone()),
+        reward: Some(reward.clone()),
+        objective: Some(objective.clone()),
+        ..config.clone()
+    };
+    let base = Base::open(config)?;
+    let rows = base.load(
+        config,
+        |path, encoder, read| load_questions(path, encoder, read, &rollout, &reward),
+        "prompts",
+    )?;
+    let sampler = base.sampler(&rollout, &reward)?;
+    if sampler.sampling.eos_token_ids.is_empty() {
+        progress.notice(
+            "the model names no token that ends a text, so every completion runs to `rollout.max_new_tokens`; \
+             set `eos_token_id` in generation_config.json",
+        );
+    }
+    if let Some(text) = off_policy(&rollout) {
+        progress.notice(&text);
+    }
+    // With adapters the reference is the model without them.
+    let frozen = loss.needs_reference() && config.lora.is_none();
+    let parts = ReinforceParts {
+        reference: frozen.then(|| base.model.clone()),
+        model: base.model,
+        files: base.files,
+        train: rows.train,
+        eval: rows.eval,
+        settings: ForwardSettings::from_config(config),
+        sampler,
+        eval_samples: rollout.eval_samples(),
+        logged_samples: rollout.logged_samples,
+        objective,
+        seed: config.train.seed,
+    };
+    let mut run = ReinforceRun::new(parts)?;
+    let summary = train(&mut run, config, options, progress)?;
+    let facts = RunFacts { data: rows.facts, ..RunFacts::default() };
+    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+}
+
+impl Base {
+    fn sampler(
+        &self,
+        rollout: &RolloutSection,
+        reward: &RewardSection,
+    ) -> Result<Sampler, TrainError> {
+        let tokenizer = self.tokenizer()?;
+        let mut eos_token_ids = self.folder.generation.eos_token_ids.clone();
+        if eos_token_ids.is_empty() {
+            eos_token_ids.extend(tokenizer.eos_id());
+        }
+        sampler_of(rollout, reward, eos_token_ids, self.model.max_positions(), tokenizer)
+    }
+}
+
+/// The sampler of a configuration, for a model with these end tokens and this tokenizer.
+///
+/// # Errors
+/// What the tokenizer says of a stop text.
+pub fn sampler_of(
+    rollout: &RolloutSection,
+    reward: &RewardSection,
+    eos_token_ids: Vec<u32>,
+    max_positions: usize,
+    tokenizer: &bestof_checkpoints::Tokenizer,
+) -> Result<Sampler, TrainError> {
+    let stop_sequences: Result<Vec<Vec<u32>>, _> =
+        rollout.stop.iter().map(|stop| tokenizer.encode(stop, false)).collect();
+    let sampling = SamplingConfig {
+        temperature: rollout.temperature,
+        top_k: rollout.top_k,
+        top_p: rollout.top_p,
+        min_p: rollout.min_p,
+        max_new_tokens: rollout.max_new_tokens.min(max_positions),
+        max_batch: rollout.max_batch,
+        eos_token_ids,
+        stop_sequences: stop_sequences?,
+        ..SamplingConfig::default()
+    };
+    let tokenizer = tokenizer.clone();
+    Ok(Sampler {
+        sampling,
+        samples: rollout.num_generations,
+        stops: rollout.stop.clone(),
+        reward: reward.clone(),
+        decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
+    })
+}
+
+/// What to say of settings that sample from another policy than the one that is trained.
+fn off_policy(rollout: &RolloutSection) -> Option<String> {
+    let mut settings = Vec::new();
+    if rollout.temperature != 1.0 {
+        settings.push(format!("temperature {}", rollout.temperature));
+    }
+    let cuts = [
+        ("top_k", rollout.top_k.is_some()),
+        ("top_p", rollout.top_p.is_some_and(|p| p < 1.0)),
+        ("min_p", rollout.min_p.is_some_and(|p| p > 0.0)),
+    ];
+    settings.extend(cuts.into_iter().filter(|(_, cut)| *cut).map(|(name, _)| name.to_owned()));
+    (!settings.is_empty()).then(|| {
+        format!(
+            "completions are sampled with {}, that is not from the policy itself, which biases its gradient; \
+             `sampling_gap` measures by how many nats a token",
+            settings.join(", ")
+        )
+    })
+}
+
+/// Refuses a verifying program that is not there, before any model is loaded.
+///
+/// # Errors
+/// [`TrainError::Verifier`].
+pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
+    let program = match (&reward.verifier, reward.command.first()) {
+        (VerifierName::External(External::Program), Some(program)) => Path::new(program),
+        _ => return Ok(()),
+    };
+    let there = if program.components().count() > 1 {
+        program.is_file()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    if there {
+        return Ok(());
+    }
+    let reason = format!(
+        "there is no program {}; name one on the PATH, or a path to one",
+        program.display()
+    );
+    Err(TrainError::Verifier { reason })
+}

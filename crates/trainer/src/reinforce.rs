@@ -1,0 +1,423 @@
+//! Policy-gradient runs: sample, judge, weigh, and move the policy towards what was worth most.
+//!
+//! A step takes the prompts of a batch, samples `n` completions of each from the policy as it is,
+//! has them judged, turns the rewards of each prompt into weights by a
+//! [`RewardTransform`](bestof_estimators::RewardTransform), and makes one or several updates with
+//! the [`PolicyLoss`]. The completions of a prompt are one tree: what they share is computed once.
+//!
+//! # What a run keeps
+//! Completions are a function of weights, seed, step and row, so that nothing of a step has to be
+//! stored: a run stopped between sampling and update samples the same again. What is kept is the
+//! schedule of `k` with what it has measured, and which prompts were ever solved.
+
+mod judge;
+mod measure;
+mod passes;
+mod question;
+mod rollout;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bestof_estimators::{KSchedule, Schedule, Workspace, max_at_k_with};
+use bestof_losses::PolicyLoss;
+use bestof_models::{CausalLm, Trainable};
+use bestof_report::Sample;
+use serde_json::Value;
+
+pub use judge::{Job, Judgement, judge_all};
+pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
+pub use question::{Question, QuestionRow, load_questions};
+pub use rollout::{Group, Rollout, Sampler};
+
+use crate::config::ObjectiveSection;
+use crate::error::TrainError;
+use crate::evaluate::Estimate;
+use crate::metric::MetricSums;
+use crate::model_files::ModelFiles;
+use crate::progress::Progress;
+use crate::rows::{RowSet, fingerprint};
+use crate::run::{Accumulated, BestBy, Evaluation, StepContext, TrainingRun, dropout_seed};
+use crate::sft::ForwardSettings;
+use passes::Weighted;
+
+/// Steps of a run whose failed verifications are told one by one.
+const TOLD_FAILURES: usize = 5;
+/// Failed verifications of a step that are written to `samples.jsonl` beside the regular samples.
+const LOGGED_FAILURES: usize = 16;
+/// The streams of seeds that evaluations draw from; steps take the small numbers.
+const EVALUATION: u64 = u64::MAX;
+
+/// What a policy-gradient run is made of.
+#[derive(Debug)]
+pub struct ReinforceParts<M> {
+    /// The policy, in its state before training.
+    pub model: M,
+    /// Under which names its trained weights are stored.
+    pub files: ModelFiles,
+    /// The reference of a KL penalty; `None` takes the policy without its adapters.
+    pub reference: Option<M>,
+    /// Prompts to train on.
+    pub train: RowSet<Question>,
+    /// Prompts to evaluate on; may be empty.
+    pub eval: RowSet<Question>,
+    /// How completions go through the model.
+    pub settings: ForwardSettings,
+    /// How completions are sampled and judged.
+    pub sampler: Sampler,
+    /// Completions of each held-out prompt.
+    pub eval_samples: usize,
+    /// Completions of each step and evaluation that are written down.
+    pub logged_samples: usize,
+    /// What is optimised.
+    pub objective: ObjectiveSection,
+    /// Seed of the completions.
+    pub seed: u64,
+}
+
+/// A policy-gradient run.
+#[derive(Debug)]
+pub struct ReinforceRun<M> {
+    parts: ReinforceParts<M>,
+    loss: PolicyLoss,
+    schedule: Schedule,
+    first_k: usize,
+    solved: BTreeSet<usize>,
+    batch: Option<Batch>,
+    samples: Vec<Sample>,
+    told_failures: usize,
+}
+
+/// The completions of the step that is being made.
+#[derive(Debug)]
+struct Batch {
+    step: u64,
+    k: usize,
+    groups: BTreeMap<usize, Weighted>,
+    failures: (usize, usize),
+    /// Which updates had a gradient.
+    moved: Vec<bool>,
+}
+
+impl<M: CausalLm + Trainable> ReinforceRun<M> {
+    /// A run of these parts.
+    ///
+    /// # Errors
+    /// What of the objective cannot be meant; see [`ObjectiveSection`].
+    pub fn new(parts: ReinforceParts<M>) -> Result<Self, TrainError> {
+        parts.objective.check_group(parts.sampler.samples)?;
+        let schedule = parts.objective.schedule()?;
+        Ok(Self {
+            loss: parts.objective.loss()?,
+            first_k: schedule.k(0),
+            schedule,
+            solved: BTreeSet::new(),
+            batch: None,
+            samples: Vec::new(),
+            told_failures: 0,
+            parts,
+        })
+    }
+
+    /// The trained model.
+    pub fn into_model(self) -> M {
+        self.parts.model
+    }
+
+    /// Rewards to weights, prompt by prompt.
+    fn weigh(&self, k: usize, groups: Vec<Group>) -> Result<BTreeMap<usize, Weighted>, TrainError> {
+        let transform = self.parts.objective.estimator.build_annealed(k)?;
+        let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
+        groups
+            .into_iter()
+            .map(|group| {
+                let rewards = group.rewards();
+                let mut weights = vec![0.0; rewards.len()];
+                transform.transform_into(&rewards, &mut weights, &mut workspace)?;
+                let best_of = self.optimised_k(k, rewards.len());
+                let objective = max_at_k_with(&rewards, best_of, &mut workspace)?;
+                Ok((group.row, Weighted::new(group, weights, objective)))
+            })
+            .collect()
+    }
+
+    /// The `k` of the maximum whose expectation the estimator raises.
+    fn optimised_k(&self, k: usize, n: usize) -> usize {
+        use bestof_estimators::Estimator;
+        match self.parts.objective.estimator {
+            Estimator::MaxAtN => n,
+            estimator if estimator.uses_k() => k,
+            _ => 1,
+        }
+    }
+
+    fn tell_failures(&mut self, groups: &[Group], progress: &mut dyn Progress) -> (usize, usize) {
+        let (failed, late) = measure::failures(groups);
+        if failed == 0 || self.told_failures > TOLD_FAILURES {
+            return (failed, late);
+        }
+        self.told_failures += 1;
+        let judged: usize = groups.iter().map(|group| group.rollouts.len()).sum();
+        let first = groups
+            .iter()
+            .flat_map(|group| group.rollouts.iter().map(move |rollout| (group.row, rollout)))
+            .find(|(_, rollout)| rollout.judgement.outcome.is_failure());
+        if let Some((_, rollout)) = first {
+            let reward = rollout.judgement.reward;
+            progress.notice(&format!(
+                "{failed} of {judged} verifications failed ({late} took too long) and count with reward \
+                 {reward}; the first: {}",
+                rollout.judgement.reason
+            ));
+        }
+        if self.told_failures > TOLD_FAILURES {
+            progress.notice("further failed verifications are counted in `verifier/failures` only");
+        }
+        (failed, late)
+    }
+
+    /// Keeps some completions for `samples.jsonl`: the first of every prompt, then the second,
+    /// and failed verifications beyond.
+    fn keep_samples(
+        &mut self,
+        step: u64,
+        set: &'static str,
+        groups: &[&Group],
+        weights: impl Fn(usize, usize) -> Option<f64>,
+    ) {
+        let rows = if set == "eval" { &self.parts.eval } else { &self.parts.train };
+        let longest = groups.iter().map(|group| group.rollouts.len()).max().unwrap_or(0);
+        let in_turn = (0..longest).flat_map(|at| {
+            groups.iter().filter_map(move |group| Some((group, at, group.rollouts.get(at)?)))
+        });
+        let (mut regular, mut failed) = (0, 0);
+        for (group, at, rollout) in in_turn {
+            let failure = rollout.judgement.outcome.is_failure();
+            if regular < self.parts.logged_samples {
+                regular += 1;
+            } else if failure && failed < LOGGED_FAILURES {
+                failed += 1;
+            } else {
+                continue;
+            }
+            let question = &rows.items[group.row];
+            let mut sample =
+                sample_of(step, question, &rows.names[group.row], at, rollout).with("set", set);
+            if let Some(weight) = weights(group.row, at) {
+                sample = sample.with("weight", weight);
+            }
+            self.samples.push(sample);
+        }
+    }
+
+    /// Completions of all held-out prompts, some prompts at a time. Every evaluation draws with
+    /// the same seeds, so that it is the policy that makes the difference between two of them.
+    fn held_out(&self, progress: &mut dyn Progress) -> Result<Vec<Group>, TrainError> {
+        let ReinforceParts { model, eval, sampler, eval_samples, seed, .. } = &self.parts;
+        sample_all(model, &eval.items, sampler, *eval_samples, *seed, progress)
+    }
+}
+
+/// A completion as a row of `samples.jsonl`.
+pub fn sample_of(
+    step: u64,
+    question: &Question,
+    row: &str,
+    number: usize,
+    rollout: &Rollout,
+) -> Sample {
+    let Judgement { reward, outcome, reason, .. } = &rollout.judgement;
+    Sample::new(step, question.prompt.as_str(), rollout.text.as_str())
+        .with("row", row)
+        .with("sample", number)
+        .with("answer", question.answer.as_str())
+        .with("reward", *reward)
+        .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
+        .with("reason", reason.as_str())
+        .with("finish", rollout.finish.as_str())
+}
+
+/// Completions of all questions, as many questions at a time as are stepped together.
+///
+/// # Errors
+/// What the model says.
+pub fn sample_all<M: CausalLm>(
+    model: &M,
+    questions: &[Question],
+    sampler: &Sampler,
+    samples: usize,
+    seed: u64,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Group>, TrainError> {
+    let asked: Vec<(usize, &Question, u64)> = questions
+        .iter()
+        .enumerate()
+        .map(|(row, question)| (row, question, dropout_seed(seed, EVALUATION, row as u64)))
+        .collect();
+    let at_once = (sampler.sampling.max_batch / samples.max(1)).max(1);
+    let mut groups = Vec::with_capacity(asked.len());
+    for part in asked.chunks(at_once) {
+        groups.extend(sampler.sample(model, part, samples)?);
+        progress.rows("evaluation", groups.len(), asked.len());
+    }
+    Ok(groups)
+}
+
+impl<M: CausalLm + Trainable> TrainingRun for ReinforceRun<M> {
+    type Model = M;
+
+    fn model(&self) -> &M {
+        &self.parts.model
+    }
+
+    fn model_mut(&mut self) -> &mut M {
+        &mut self.parts.model
+    }
+
+    fn model_files(&self) -> &ModelFiles {
+        &self.parts.files
+    }
+
+    fn row_count(&self) -> usize {
+        self.parts.train.len()
+    }
+
+    fn row_name(&self, row: usize) -> String {
+        self.parts.train.names[row].clone()
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint([self.parts.train.items.as_slice(), self.parts.eval.items.as_slice()])
+    }
+
+    fn updates_per_step(&self) -> usize {
+        self.parts.objective.updates_per_batch
+    }
+
+    fn begin_step(
+        &mut self,
+        rows: &[usize],
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        let k = self.schedule.k(step);
+        let ReinforceParts { model, train, sampler, seed, .. } = &self.parts;
+        let asked: Vec<(usize, &Question, u64)> = rows
+            .iter()
+            .map(|&row| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
+            .collect();
+        let groups = sampler.sample(model, &asked, sampler.samples)?;
+        let failures = self.tell_failures(&groups, progress);
+        let groups = self.weigh(k, groups)?;
+        let moved = vec![false; self.updates_per_step()];
+        self.batch = Some(Batch { step, k, groups, failures, moved });
+        Ok(())
+    }
+
+    fn finish_step(&mut self) -> MetricSums {
+        let mut metrics = MetricSums::default();
+        let Some(batch) = self.batch.take() else { return metrics };
+        let solved = batch.groups.values().filter(|weighted| weighted.group.passed() > 0);
+        self.solved.extend(solved.map(|weighted| weighted.group.row));
+        metrics.observe("k", self.optimised_k(batch.k, self.parts.sampler.samples) as f64);
+        metrics.observe("verifier/failures", batch.failures.0 as f64);
+        metrics.observe("verifier/timeouts", batch.failures.1 as f64);
+        let solved = self.solved.len() as f64;
+        metrics.observe("cumulative_solve_rate", solved / self.parts.train.len() as f64);
+        for moved in &batch.moved {
+            metrics.observe("skipped_updates", f64::from(u8::from(!moved)));
+        }
+        let groups: Vec<&Group> = batch.groups.values().map(|weighted| &weighted.group).collect();
+        let weight = |row: usize, at: usize| Some(batch.groups.get(&row)?.weights[at]);
+        self.keep_samples(batch.step + 1, "train", &groups, weight);
+        metrics
+    }
+
+    fn take_samples(&mut self) -> Vec<Sample> {
+        std::mem::take(&mut self.samples)
+    }
+
+    fn best_by(&self) -> BestBy {
+        let k = measured_ks(self.parts.eval_samples)
+            .into_iter()
+            .rfind(|k| *k <= self.first_k)
+            .unwrap_or(1);
+        BestBy { metric: format!("pass@{k}"), higher: true }
+    }
+
+    fn loss_weight(&self, rows: &[usize]) -> f64 {
+        rows.len() as f64
+    }
+
+    /// The names that do not depend on the number of samples; ranks, which would need the others,
+    /// are refused.
+    fn metric_names(&self) -> Vec<&'static str> {
+        vec!["clip_ratio", "kl", "loss", "objective", "reward"]
+    }
+
+    fn accumulate(
+        &mut self,
+        rows: &[usize],
+        context: &StepContext,
+    ) -> Result<Accumulated, TrainError> {
+        let Some(mut batch) = self.batch.take() else {
+            unreachable!("the loop begins a step before its micro-batches")
+        };
+        let outcome = self.accumulate_groups(rows, context, &mut batch.groups);
+        if let Ok(sum) = &outcome {
+            batch.moved[context.update] |= !sum.gradients.is_empty();
+        }
+        self.batch = Some(batch);
+        outcome
+    }
+
+    fn can_evaluate(&self) -> bool {
+        !self.parts.eval.is_empty()
+    }
+
+    fn evaluate(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluation, TrainError> {
+        let groups = self.held_out(progress)?;
+        let (failed, late) = self.tell_failures(&groups, progress);
+        let mut sums = MetricSums::default();
+        for group in &groups {
+            measure::observe(group, &mut sums)?;
+        }
+        sums.observe("verifier/failures", failed as f64);
+        sums.observe("verifier/timeouts", late as f64);
+        let mut metrics: Vec<(String, f64)> = sums
+            .means()
+            .filter(|(name, _)| !name.starts_with("pass@"))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let estimates = pass_at_k_estimates(&groups, &measured_ks(self.parts.eval_samples))?;
+        for Estimate { metric, value, low, high, .. } in estimates {
+            metrics.push((format!("{metric}/low"), low));
+            metrics.push((format!("{metric}/high"), high));
+            metrics.push((metric, value));
+        }
+        let k = self.schedule.k(step).min(self.parts.eval_samples);
+        if let Some(measured) = pass_at_k_estimates(&groups, &[k])?.first() {
+            self.schedule.observe(measured.value);
+        }
+        let groups: Vec<&Group> = groups.iter().collect();
+        self.keep_samples(step, "eval", &groups, |_, _| None);
+        Ok(Evaluation { metrics, warning: None })
+    }
+
+    fn save_state(&self) -> Value {
+        serde_json::json!({ "k_schedule": self.schedule, "solved": self.solved })
+    }
+
+    fn restore_state(&mut self, state: &Value) -> Result<(), String> {
+        self.schedule = serde_json::from_value(state["k_schedule"].clone())
+            .map_err(|error| format!("k_schedule: {error}"))?;
+        self.solved = serde_json::from_value(state["solved"].clone())
+            .map_err(|error| format!("solved: {error}"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Prompts with what judges their completions.
+
+use std::path::Path;
+
+use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, Fields, ReadOptions, Row, RowProblem};
+use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
+use bestof_tasks::verify::{ProgramVerifier, Verifier, VerifierError};
+use serde_json::Value;
+
+use crate::config::{RewardSection, RolloutSection, VerifierName};
+use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
+use crate::rows::TokenRow;
+
+/// A row with an answer: `{"prompt", "answer", ...}`, or a line of GSM8K, MATH or reasoning-gym.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionRow(pub AnswerRow);
+
+impl Row for QuestionRow {
+    const SHAPE: &'static str =
+        r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
+
+    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
+        let row = if fields.contains("prompt") {
+            AnswerRow::from_fields(fields)?
+        } else if fields.contains("question") {
+            from_question(fields)?
+        } else if fields.contains("problem") {
+            let found = || unanswered("solution", "no answer in a \\boxed{}");
+            MathRow::from_fields(fields)?.to_answer().ok_or_else(found)?
+        } else {
+            AnswerRow::from_fields(fields)?
+        };
+        if row.answer.trim().is_empty() {
+            return Err(RowProblem::Empty { field: "answer".to_owned() });
+        }
+        Ok(Self(row))
+    }
+}
+
+/// GSM8K's worked answers end in `#### N`; reasoning-gym's are the answer alone.
+fn from_question(fields: Fields) -> Result<AnswerRow, RowProblem> {
+    if fields.clone().text("answer").is_ok_and(|answer| answer.contains("####")) {
+        let found = || unanswered("answer", "no number after ####");
+        return Gsm8kRow::from_fields(fields)?.to_answer().ok_or_else(found);
+    }
+    GymRow::from_fields(fields).map(|row| row.0)
+}
+
+fn unanswered(field: &str, found: &str) -> RowProblem {
+    RowProblem::Inconsistent {
+        field: field.to_owned(),
+        found: found.to_owned(),
+        expected: "the answer that a verifier compares with".to_owned(),
+    }
+}
+
+/// A prompt in token ids, and who judges what is answered to it.
+#[derive(Debug)]
+pub struct Question {
+    /// The prompt, ready for generation. Not empty.
+    pub prompt_ids: Vec<u32>,
+    /// The prompt as shown to a reader: the last message of a conversation.
+    pub prompt: String,
+    /// The answer the verifier compares with.
+    pub answer: String,
+    /// The judge of its completions.
+    pub verifier: Box<dyn Verifier>,
+    /// Answer and further fields, for the fingerprint.
+    code: Vec<u32>,
+}
+
+impl Question {
+    /// A question from a row.
+    ///
+    /// # Errors
+    /// What keeps the row from being encoded, or from being judged by this verifier.
+    pub fn new(
+        row: &AnswerRow,
+        encoder: &Encoder<'_>,
+        rollout: &RolloutSection,
+        reward: &RewardSection,
+    ) -> Result<Self, Refusal> {
+        let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, rollout))?;
+        let verifier = verifier_of(row, reward).map_err(|error| Refusal::Bad(problem(&error)))?;
+        let mut question = Self::judged_by(prompt_ids, verifier);
+        row.prompt.last_text().clone_into(&mut question.prompt);
+        row.answer.clone_into(&mut question.answer);
+        let extra = Value::Object(row.extra.clone()).to_string();
+        question.code = row.answer.chars().chain(extra.chars()).map(u32::from).collect();
+        Ok(question)
+    }
+
+    /// A question in token ids alone.
+    pub fn judged_by(prompt_ids: Vec<u32>, verifier: Box<dyn Verifier>) -> Self {
+        Self {
+            prompt_ids,
+            prompt: String::new(),
+            answer: String::new(),
+            verifier,
+            code: Vec::new(),
+        }
+    }
+}
+
+impl TokenRow for Question {
+    fn token_lists(&self) -> Vec<&[u32]> {
+        vec![&self.prompt_ids, &self.code]
+    }
+}
+
+/// The prompt with the system message, and as a conversation where that is asked for.
+fn conversation(prompt: &Content, rollout: &RolloutSection) -> Content {
+    let system = rollout
+        .system_prompt
+        .iter()
+        .map(|text| ChatMessage { role: "system".to_owned(), content: text.clone() });
+    match prompt {
+        Content::Text(text) if rollout.chat || rollout.system_prompt.is_some() => {
+            Content::Messages(system.chain([ChatMessage::user(text.as_str())]).collect())
+        }
+        Content::Messages(messages) if messages.first().is_none_or(|m| m.role != "system") => {
+            Content::Messages(system.chain(messages.iter().cloned()).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn verifier_of(
+    row: &AnswerRow,
+    reward: &RewardSection,
+) -> Result<Box<dyn Verifier>, VerifierError> {
+    match reward.verifier {
+        VerifierName::BuiltIn(kind) => kind.for_row(row),
+        VerifierName::External(_) => {
+            let mut fields = row.extra.clone();
+            fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
+            let prompt = serde_json::to_value(&row.prompt).unwrap_or(Value::Null);
+            fields.insert("prompt".to_owned(), prompt);
+            let range = reward.low..=reward.high;
+            let limits = reward.program_limits();
+            Ok(Box::new(ProgramVerifier::new(&reward.command, fields, range, limits)?))
+        }
+    }
+}
+
+fn problem(error: &VerifierError) -> RowProblem {
+    let (field, found, expected) = match error {
+        VerifierError::Answer { found, expected } => {
+            ("answer", format!("{found:?}"), (*expected).to_owned())
+        }
+        VerifierError::Field { field, expected, .. } => {
+            (*field, "nothing that fits".to_owned(), (*expected).to_owned())
+        }
+        other => ("answer", other.to_string(), "a row that the verifier reads".to_owned()),
+    };
+    RowProblem::Inconsistent {
+        field: field.to_owned(),
+        found,
+        expected: format!("{expected}, which `reward.verifier` needs"),
+    }
+}
+
+/// The questions of a file.
+///
+/// # Errors
+/// Those of [`crate::data::load_prompts`]; a row that the verifier cannot judge is a bad row.
+pub fn load_questions(
+    path: &Path,
+    encoder: &Encoder<'_>,
+    options: &ReadOptions,
+    rollout: &RolloutSection,
+    reward: &RewardSection,
+) -> Result<Loaded<Question>, DataError> {
+    load_each(path, options, |QuestionRow(row)| Question::new(&row, encoder, rollout, reward))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn row(value: Value) -> Result<QuestionRow, RowProblem> {
+        let Value::Object(values) = value else { panic!() };
+        QuestionRow::from_fields(Fields::new(values))
+    }
+
+    #[test]
+    fn published_shapes_are_read_as_they_are() {
+        for (value, prompt, answer) in [
+            (json!({"prompt": "p", "answer": 4}), "p", "4"),
+            (json!({"question": "q", "answer": "2+2=<<2+2=4>>4\n#### 4"}), "q", "4"),
+            (json!({"question": "q", "answer": "4", "metadata": {"target": 4}}), "q", "4"),
+            (json!({"problem": "m", "solution": "so \\boxed{\\frac12}"}), "m", "\\frac12"),
+        ] {
+            let read = row(value).unwrap().0;
+            assert_eq!((read.prompt.last_text(), read.answer.as_str()), (prompt, answer));
+        }
+    }
+
+    #[test]
+    fn rows_without_an_answer_are_named() {
+        for (value, part) in [
+            (json!({"prompt": "p"}), "field `answer` is missing"),
+            (json!({"prompt": "p", "answer": " "}), "answer"),
+            (json!({"prompt": "p", "answer": null}), "answer"),
+            (json!({"problem": "m", "solution": "no box"}), "boxed"),
+            (json!({"question": "q", "answer": "#### none"}), "####"),
+        ] {
+            let message = row(value).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn system_prompts_stand_in_front_once() {
+        let rollout =
+            RolloutSection { system_prompt: Some("s".to_owned()), ..RolloutSection::default() };
+        let Content::Messages(messages) = conversation(&"q".into(), &rollout) else { panic!() };
+        let roles: Vec<&str> = messages.iter().map(|m| m.role.as_str()).collect();
+        assert_eq!(roles, ["system", "user"]);
+        let again = conversation(&Content::Messages(messages.clone()), &rollout);
+        assert_eq!(again, Content::Messages(messages));
+        assert_eq!(conversation(&"q".into(), &RolloutSection::default()), "q".into());
+    }
+}

@@ -1,0 +1,136 @@
+//! Completions of many prompts at once, judged.
+
+use std::ops::ControlFlow;
+
+use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
+
+use super::judge::{Job, Judgement, judge_all};
+use super::question::Question;
+use crate::config::RewardSection;
+use crate::error::TrainError;
+use crate::preference::Decode;
+
+/// One completion of a prompt.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// Its tokens, with the one that ended it.
+    pub ids: Vec<u32>,
+    /// Its text, special tokens and a stop text at its end left out.
+    pub text: String,
+    /// Log-probability of each token under the model.
+    pub logprobs: Vec<f32>,
+    /// Log-probability of each token under the distribution it was drawn from, with temperature
+    /// and cuts.
+    pub sampling_logprobs: Vec<f32>,
+    /// Why it ended.
+    pub finish: FinishReason,
+    /// What it was found to be worth.
+    pub judgement: Judgement,
+}
+
+impl Rollout {
+    /// Whether the completion was cut off before it ended.
+    pub fn is_truncated(&self) -> bool {
+        !matches!(self.finish, FinishReason::Eos | FinishReason::Stop)
+    }
+}
+
+/// The completions of one prompt.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The prompt's row.
+    pub row: usize,
+    /// Its completions.
+    pub rollouts: Vec<Rollout>,
+}
+
+impl Group {
+    /// The rewards, in the order of the completions.
+    pub fn rewards(&self) -> Vec<f64> {
+        self.rollouts.iter().map(|rollout| rollout.judgement.reward).collect()
+    }
+
+    /// How many completions passed.
+    pub fn passed(&self) -> usize {
+        self.rollouts.iter().filter(|rollout| rollout.judgement.passed).count()
+    }
+}
+
+/// How completions are sampled and judged.
+pub struct Sampler {
+    /// How tokens are drawn.
+    pub sampling: SamplingConfig,
+    /// Completions of each prompt.
+    pub samples: usize,
+    /// Texts that end a completion and are not part of what is judged.
+    pub stops: Vec<String>,
+    /// How completions are judged.
+    pub reward: RewardSection,
+    /// Text of tokens.
+    pub decode: Decode,
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").field("sampling", &self.sampling).finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    /// Completions of the questions, each with its row and its seed; all are generated together.
+    ///
+    /// What is sampled for a question depends on its prompt, its seed and the model alone.
+    ///
+    /// # Errors
+    /// What the model says.
+    pub fn sample<M: CausalLm>(
+        &self,
+        model: &M,
+        questions: &[(usize, &Question, u64)],
+        samples: usize,
+    ) -> Result<Vec<Group>, TrainError> {
+        let requests: Vec<Request> = questions
+            .iter()
+            .map(|(_, question, seed)| Request {
+                prompt: question.prompt_ids.clone(),
+                samples,
+                seed: *seed,
+            })
+            .collect();
+        let generations =
+            model.generate(&requests, &self.sampling, &mut |_| ControlFlow::Continue(()))?;
+        let texts: Vec<String> = generations.iter().map(|g| self.text_of(&g.ids)).collect();
+        let jobs: Vec<Job<'_>> = generations
+            .iter()
+            .zip(&texts)
+            .map(|(generation, text)| Job {
+                verifier: questions[generation.request].1.verifier.as_ref(),
+                completion: text,
+            })
+            .collect();
+        let judgements = judge_all(&jobs, &self.reward);
+        let mut groups: Vec<Group> = questions
+            .iter()
+            .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
+            .collect();
+        for ((generation, text), judgement) in generations.into_iter().zip(texts).zip(judgements) {
+            groups[generation.request].rollouts.push(Rollout {
+                ids: generation.ids,
+                text,
+                logprobs: generation.logprobs,
+                sampling_logprobs: generation.sampling_logprobs,
+                finish: generation.finish,
+                judgement,
+            });
+        }
+        Ok(groups)
+    }
+
+    fn text_of(&self, ids: &[u32]) -> String {
+        let mut text = (self.decode)(ids);
+        if let Some(stop) = self.stops.iter().find(|stop| text.ends_with(stop.as_str())) {
+            text.truncate(text.len() - stop.len());
+        }
+        text
+    }
+}
