@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use bestof_estimators::EstimatorError;
 use bestof_report::ReportError;
+use bestof_tasks::puzzles::PuzzleError;
+use bestof_tasks::rows::RowsError;
 use bestof_trainer::TrainError;
 use thiserror::Error;
 
@@ -45,6 +47,12 @@ pub enum ReproduceError {
     /// A training run failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Puzzles could not be made.
+    #[error(transparent)]
+    Puzzles(#[from] PuzzleError),
+    /// Rows could not be written.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

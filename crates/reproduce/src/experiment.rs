@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use crate::pkpo::Pkpo;
 use crate::pkpo_toy::PkpoToy;
 use crate::{Progress, ReproduceError, Reproduction};
 
@@ -61,7 +62,7 @@ pub trait Experiment: Debug + Sync {
 }
 
 /// Every experiment, in the order of `reproduce all`.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo];
 
 /// The experiment with this name.
 ///
