@@ -70,7 +70,8 @@ fn encoder_side_by_side(args: &[String]) -> Result<()> {
     let (python, rest) = python_and_rest(args)?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--quiet", "--package", "bestof-benches"]);
-    let program = process::executable(build.args(["--example", "encoder"]), "the example `encoder`")?;
+    let program =
+        process::executable(build.args(["--example", "encoder"]), "the example `encoder`")?;
     let mut command = Command::new(&python);
     command.arg(process::root().join("benches/encoder_side_by_side.py"));
     command.arg("--bestof").arg(program).args(rest);

@@ -13,7 +13,6 @@ mod page;
 mod problems;
 mod recipe;
 mod study;
-mod tiny_llama;
 
 use bestof_report::{Section, Text};
 use serde_json::json;
@@ -90,14 +89,14 @@ impl Dpop {
 #[cfg(test)]
 mod tests {
     use super::study::Size;
-    use super::tiny_llama::Shape;
     use super::*;
     use crate::Silent;
+    use crate::SmallLlama;
 
     #[test]
     fn a_study_of_a_few_steps_runs_to_its_end_and_repeats() {
         let size = Size {
-            shape: Shape { width: 16, layers: 1, heads: 2 },
+            shape: SmallLlama { width: 16, inner: 32, layers: 1, heads: 2, ..study::SHAPE },
             taught: (40, 10),
             teaching_steps: 4,
             pairs: 16,

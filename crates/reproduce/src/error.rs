@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bestof_estimators::EstimatorError;
 use bestof_report::ReportError;
 use bestof_tasks::pairs::PairError;
+use bestof_tasks::puzzles::PuzzleError;
 use bestof_tasks::rows::RowsError;
 use bestof_trainer::TrainError;
 use thiserror::Error;
@@ -53,6 +54,9 @@ pub enum ReproduceError {
     /// A training run failed, or a model could not be read or run.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Puzzles could not be made.
+    #[error(transparent)]
+    Puzzles(#[from] PuzzleError),
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

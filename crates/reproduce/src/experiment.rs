@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use crate::dpop::Dpop;
+use crate::pkpo::Pkpo;
 use crate::pkpo_toy::PkpoToy;
 use crate::{Progress, ReproduceError, Reproduction};
 
@@ -62,7 +63,7 @@ pub trait Experiment: Debug + Sync {
 }
 
 /// Every experiment, in the order of `reproduce all`.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Dpop];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop];
 
 /// The experiment with this name.
 ///

@@ -6,8 +6,10 @@ mod error;
 mod experiment;
 mod measured;
 mod noise;
+pub mod pkpo;
 pub mod pkpo_toy;
 mod reproduction;
+mod small_llama;
 
 pub use bestof_report::Verdict;
 pub use bestof_trainer::progress::{Progress, Silent};
@@ -16,3 +18,4 @@ pub use error::ReproduceError;
 pub use experiment::{EXPERIMENTS, Experiment, Options, experiment};
 pub use measured::{Measured, all_hold};
 pub use reproduction::{CLAIMS_FILE, REPORT_FILE, Reproduction, Written};
+pub use small_llama::SmallLlama;

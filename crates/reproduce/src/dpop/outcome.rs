@@ -12,8 +12,7 @@ use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, Encode
 use bestof_trainer::progress::Silent;
 use bestof_trainer::score::{ScoreSettings, score_completions};
 
-use super::tiny_llama::END;
-use crate::ReproduceError;
+use crate::{ReproduceError, SmallLlama};
 
 /// Longest answer that is generated, in tokens: the longest right one and some.
 const LONGEST: usize = 48;
@@ -107,7 +106,8 @@ fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, Repr
         .iter()
         .map(|pair| Request { prompt: pair.prompt_ids.clone(), samples: 1, seed: 0 })
         .collect();
-    let sampling = SamplingConfig { eos_token_ids: vec![END], ..SamplingConfig::greedy(LONGEST) };
+    let sampling =
+        SamplingConfig { eos_token_ids: vec![SmallLlama::END], ..SamplingConfig::greedy(LONGEST) };
     let mut answers = vec![Vec::new(); pairs.len()];
     let generations = model
         .generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))

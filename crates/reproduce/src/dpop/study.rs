@@ -14,13 +14,22 @@ use serde_json::Value;
 use super::outcome::{Outcome, measure};
 use super::problems::{Problem, choice_pairs, comparisons, sums, worked_pairs};
 use super::recipe::{DPO, DPO_BETAS, DPOP, DPOP_LAMBDAS, HINGE, IPO, Recipe, RunPlan};
-use super::tiny_llama::{self, Shape};
-use crate::{Options, ReproduceError};
+use crate::{Options, ReproduceError, SmallLlama};
+
+/// The shape of every model here but for its size.
+pub(crate) const SHAPE: SmallLlama = SmallLlama {
+    alphabet: SmallLlama::ASCII,
+    width: 64,
+    inner: 128,
+    layers: 2,
+    heads: 4,
+    context: 128,
+};
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Size {
-    pub(crate) shape: Shape,
+    pub(crate) shape: SmallLlama,
     /// Sums, and comparisons, that the model is taught with.
     pub(crate) taught: (usize, usize),
     pub(crate) teaching_steps: u64,
@@ -35,7 +44,7 @@ pub(crate) struct Size {
 impl Size {
     /// Some minutes on two cores.
     pub(crate) const SMALL: Self = Self {
-        shape: Shape { width: 64, layers: 2, heads: 4 },
+        shape: SHAPE,
         taught: (5000, 150),
         teaching_steps: 1000,
         teaching_rate: 4e-3,
@@ -46,7 +55,7 @@ impl Size {
     };
     /// Four times the model and longer runs.
     pub(crate) const FULL: Self = Self {
-        shape: Shape { width: 128, layers: 4, heads: 8 },
+        shape: SmallLlama { width: 128, inner: 256, layers: 4, heads: 8, ..SHAPE },
         taught: (5000, 600),
         teaching_steps: 2000,
         teaching_rate: 2e-3,
@@ -159,7 +168,7 @@ impl Trial<'_> {
     /// Teaches a new model sums and comparisons.
     fn teach(&self) -> Result<PathBuf, ReproduceError> {
         let untrained = self.dir.join("untrained");
-        tiny_llama::write(&untrained, self.size.shape, self.seed)?;
+        self.size.shape.write(&untrained, self.seed)?;
         let (worked, compared) = self.size.taught;
         let rows: Vec<Value> = sums(self.seed, Split::Train, worked)
             .iter()

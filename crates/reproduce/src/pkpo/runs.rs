@@ -1,0 +1,269 @@
+//! The policy-gradient runs, and what the policies can do afterwards.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use bestof_checkpoints::ModelFolder;
+use bestof_estimators::mean_pass_at_k;
+use bestof_models::{CausalLm, Decoder, open_device};
+use bestof_report::RunFolder;
+use bestof_tasks::rows::ReadOptions;
+use bestof_trainer::TrainError;
+use bestof_trainer::config::{RewardSection, RolloutSection, RunConfig};
+use bestof_trainer::data::{EncodeOptions, Encoder};
+use bestof_trainer::launch::{reinforce, sampler_of};
+use bestof_trainer::progress::Silent;
+use bestof_trainer::reinforce::{load_questions, sample_all};
+use bestof_trainer::run::TrainOptions;
+
+use super::arm::Arm;
+use super::base::{Base, fresh, quoted, toml_text};
+use super::settings::{N, Settings};
+use crate::{Options, Progress, ReproduceError};
+
+/// Completions, and how many of them passed, of each prompt of a set.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Passed(pub(super) Vec<(usize, usize)>);
+
+impl Passed {
+    /// Mean pass@k over the prompts.
+    pub(super) fn pass_at(&self, k: usize) -> Result<f64, ReproduceError> {
+        Ok(mean_pass_at_k(&self.0, k)?.value)
+    }
+}
+
+/// What a policy solves.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Solves {
+    /// Held-out puzzles of the first kind.
+    pub(super) easy: Passed,
+    /// Held-out puzzles of the second kind.
+    pub(super) hard: Passed,
+    /// Both.
+    pub(super) held_out: Passed,
+    /// The puzzles of training.
+    pub(super) train: Passed,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) arm: Arm,
+    pub(super) seed: u64,
+    pub(super) solves: Solves,
+    metrics: RunFolder,
+}
+
+impl Outcome {
+    /// A metric over the steps.
+    pub(super) fn curve(&self, metric: &str) -> Vec<(f64, f64)> {
+        self.metrics.curve(metric)
+    }
+
+    /// A metric after the last step.
+    pub(super) fn last(&self, metric: &str) -> f64 {
+        self.metrics.last(metric).unwrap_or(f64::NAN)
+    }
+
+    /// The mean of a metric over the last tenth of the steps.
+    pub(super) fn late(&self, metric: &str) -> f64 {
+        let curve = self.curve(metric);
+        let tail = &curve[curve.len() - curve.len().div_ceil(10)..];
+        tail.iter().map(|(_, value)| value).sum::<f64>() / tail.len() as f64
+    }
+
+    /// What the second half of the steps adds to a metric.
+    pub(super) fn second_half(&self, metric: &str) -> f64 {
+        let curve = self.curve(metric);
+        match (curve.get(curve.len() / 2), curve.last()) {
+            (Some((_, middle)), Some((_, last))) => last - middle,
+            _ => f64::NAN,
+        }
+    }
+}
+
+/// Every arm with every seed. The order of the results is that of seeds and arms, whatever ends
+/// first.
+///
+/// Small models leave a processor idle between their small products, so that their runs go side by
+/// side; a real model uses all processors by itself, and fills the memory.
+pub(super) fn all(
+    settings: &Settings,
+    options: &Options,
+    base: &Base,
+    seeds: usize,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Outcome>, ReproduceError> {
+    let jobs: Vec<Job> = (0..seeds as u64)
+        .flat_map(|seed| Arm::ALL.map(|arm| Job { arm, seed: options.seed.wrapping_add(seed) }))
+        .collect();
+    let work = |job: Job, progress: &mut dyn Progress| one(settings, options, base, job, progress);
+    if settings.model.is_some() {
+        let mut done = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            let started = Instant::now();
+            done.push(work(*job, progress)?);
+            tell(progress, *job, done.len(), jobs.len(), started.elapsed());
+        }
+        return Ok(done);
+    }
+    side_by_side(&jobs, &|job| work(job, &mut Silent), progress)
+}
+
+/// A run to be made.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    arm: Arm,
+    seed: u64,
+}
+
+fn tell(progress: &mut dyn Progress, job: Job, done: usize, all: usize, took: Duration) {
+    let (label, seconds) = (job.arm.label(), took.as_secs_f64());
+    progress.notice(&format!("{label}, seed {}: {seconds:.0} s", job.seed));
+    progress.rows("runs", done, all);
+}
+
+/// As many jobs at once as there are processors; after a failure no further one begins.
+fn side_by_side(
+    jobs: &[Job],
+    work: &(dyn Fn(Job) -> Result<Outcome, ReproduceError> + Sync),
+    progress: &mut dyn Progress,
+) -> Result<Vec<Outcome>, ReproduceError> {
+    let next = AtomicUsize::new(0);
+    let (heard, hearing) = mpsc::channel();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let mut done: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
+    let mut failure = None;
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (next, heard) = (&next, heard.clone());
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { return };
+                    let started = Instant::now();
+                    let outcome = work(*job);
+                    if outcome.is_err() {
+                        next.store(jobs.len(), Ordering::Relaxed);
+                    }
+                    if heard.send((at, outcome, started.elapsed())).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(heard);
+        for (ended, (at, outcome, took)) in hearing.iter().enumerate() {
+            match outcome {
+                Ok(outcome) => {
+                    done[at] = Some(outcome);
+                    tell(progress, jobs[at], ended + 1, jobs.len(), took);
+                }
+                Err(error) => failure = failure.take().or(Some(error)),
+            }
+        }
+    });
+    failure.map_or_else(|| Ok(done.into_iter().flatten().collect()), Err)
+}
+
+fn one(
+    settings: &Settings,
+    options: &Options,
+    base: &Base,
+    job: Job,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, ReproduceError> {
+    let Job { arm, seed } = job;
+    let run = options.out.join(format!("{}-seed{seed}", arm.name()));
+    fresh(&run)?;
+    let config = config(settings, options, base, job, &run)?;
+    let finished = reinforce(&config, &TrainOptions::default(), progress)?;
+    let solves = measure(settings, options, base, &finished.model)?;
+    let metrics = RunFolder::open(&run)?;
+    Ok(Outcome { arm, seed, solves, metrics })
+}
+
+fn config(
+    settings: &Settings,
+    options: &Options,
+    base: &Base,
+    job: Job,
+    run: &Path,
+) -> Result<RunConfig, ReproduceError> {
+    let Job { arm, seed } = job;
+    let lora = if settings.model.is_some() { "[lora]\nr = 16\n" } else { "" };
+    let text = format!(
+        "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\nmax_length = 256\n[output]\ndir = {}\n\
+         [train]\nlearning_rate = {:?}\nmax_steps = {}\nper_device_train_batch_size = {}\n\
+         lr_scheduler_type = \"constant_with_warmup\"\nwarmup_steps = 5\nsave_steps = 0\nseed = {seed}\n\
+         [rollout]\nnum_generations = {N}\nmax_new_tokens = {}\nmax_batch = {}\n\
+         [reward]\nverifier = \"countdown\"\nworkers = 1\n\
+         [objective]\n{}{lora}",
+        quoted(&base.model),
+        toml_text(&options.device),
+        quoted(&base.train),
+        quoted(run),
+        settings.learning_rate,
+        settings.steps,
+        settings.prompts,
+        rollout(settings).max_new_tokens,
+        rollout(settings).max_batch,
+        arm.objective(settings),
+    );
+    Ok(RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?)
+}
+
+fn rollout(settings: &Settings) -> RolloutSection {
+    RolloutSection {
+        num_generations: settings.samples,
+        max_new_tokens: 20,
+        max_batch: N * settings.prompts,
+        ..RolloutSection::default()
+    }
+}
+
+/// Samples the model on all three sets.
+pub(super) fn measure(
+    settings: &Settings,
+    options: &Options,
+    base: &Base,
+    model: &Path,
+) -> Result<Solves, ReproduceError> {
+    let [easy, hard, train] = sampled(settings, options, base, model)?;
+    let held_out = Passed(easy.0.iter().chain(&hard.0).copied().collect());
+    Ok(Solves { easy, hard, held_out, train })
+}
+
+fn sampled(
+    settings: &Settings,
+    options: &Options,
+    base: &Base,
+    model: &Path,
+) -> Result<[Passed; 3], TrainError> {
+    let folder = ModelFolder::open(model)?;
+    let decoder = Decoder::open(&folder, &open_device(&options.device)?)?;
+    let tokenizer = folder.tokenizer()?;
+    let encoding = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
+    let encoder = Encoder::new(tokenizer, folder.chat_template.as_ref(), encoding)?;
+    let rollout = rollout(settings);
+    let reward = RewardSection {
+        verifier: bestof_trainer::config::VerifierName::BuiltIn(
+            bestof_tasks::verify::VerifierKind::Countdown,
+        ),
+        workers: 1,
+        ..RewardSection::default()
+    };
+    let ends = folder.generation.eos_token_ids.clone();
+    let sampler = sampler_of(&rollout, &reward, ends, decoder.max_positions(), tokenizer)?;
+    let solve = |path: &PathBuf| -> Result<Passed, TrainError> {
+        let questions = load_questions(path, &encoder, &ReadOptions::default(), &rollout, &reward)?;
+        let seed = options.seed;
+        let groups =
+            sample_all(&decoder, &questions.items, &sampler, settings.samples, seed, &mut Silent)?;
+        Ok(Passed(groups.iter().map(|group| (group.rollouts.len(), group.passed())).collect()))
+    };
+    let [easy, hard] = &base.held_out;
+    Ok([solve(easy)?, solve(hard)?, solve(&base.train)?])
+}
