@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use store::hex;
+pub use store::hex;
 pub use store::{CheckpointStore, CheckpointWriter};
 
 /// Name of the list of files.

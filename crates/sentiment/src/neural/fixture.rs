@@ -1,5 +1,6 @@
 //! A tiny BERT folder and made-up reviews, for tests.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use bestof_models::Device;
@@ -114,7 +115,8 @@ pub(super) fn config(kind: &str, encoder: &Path, output: &Path, more: &[&str]) -
          save_steps = 4\nlogging_steps = 2\nmax_tokens_per_forward = 40\n"
     );
     if kind.starts_with("bert") {
-        text += &format!("[model]\npath = {:?}\n", encoder.display().to_string());
+        let encoder = encoder.display().to_string();
+        writeln!(text, "[model]\npath = {encoder:?}").unwrap();
     }
     let request = NeuralRequest {
         data: Some(Path::new("made-up")),

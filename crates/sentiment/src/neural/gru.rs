@@ -16,8 +16,8 @@ use super::model::{Start, dense};
 /// n = tanh(W_n x + b_n + r (U_n h + c_n))    h' = n + z (h - n)
 /// ```
 ///
-/// Source: Cho et al. 2014, arXiv:1406.1078, with the gate inside the candidate as in cuDNN and
-/// PyTorch.
+/// Source: Cho et al. 2014, arXiv:1406.1078, with the gate inside the candidate as `torch.nn.GRU`
+/// has it.
 #[derive(Module, Debug)]
 pub(super) struct Direction {
     /// `W` of r, z and n: `[3 hidden, in]`

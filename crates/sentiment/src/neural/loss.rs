@@ -163,6 +163,7 @@ pub fn weighted_sum(losses: Tensor<1>, log_variances: Tensor<1>, rows: usize) ->
 #[cfg(test)]
 mod tests {
     use super::super::batch::floats;
+    use super::super::reader::ReadText;
     use super::*;
     use burn::tensor::Device;
 
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn balanced_weights_have_mean_one_and_pass_over_absent_classes() {
         let row = |stars| Row {
-            text: Default::default(),
+            text: ReadText::default(),
             meta: Vec::new(),
             stars,
             positive: stars >= 3,

@@ -129,7 +129,7 @@ impl TextReader {
         };
         if read.ids.is_empty() {
             // A text without words is one unknown word, so that there is something to read.
-            return Ok((whole(vec![Vocabulary::UNKNOWN]), vec![0..0]));
+            return Ok((whole(vec![Vocabulary::UNKNOWN]), vec![Range::default()]));
         }
         Ok((read, places))
     }

@@ -1,5 +1,6 @@
 //! Reviews as a run holds them: encoded, with their labels, and in batches by length.
 
+use bestof_trainer::checkpoint::hex;
 use sha2::{Digest, Sha256};
 
 use super::error::NeuralError;
@@ -71,7 +72,9 @@ pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> Stri
         for row in set {
             for list in [&row.text.ids, &row.text.sentences] {
                 hash.update((list.len() as u64).to_le_bytes());
-                list.iter().for_each(|value| hash.update(value.to_le_bytes()));
+                for value in list {
+                    hash.update(value.to_le_bytes());
+                }
             }
             for value in row.meta.iter().chain([&row.sentiment]) {
                 hash.update(value.to_bits().to_le_bytes());
@@ -79,7 +82,7 @@ pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> Stri
             hash.update([row.stars as u8, u8::from(row.positive)]);
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// `rows` cut into batches of at most `batch` rows and `max_tokens` tokens, short texts first: rows

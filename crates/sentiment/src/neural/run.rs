@@ -93,16 +93,12 @@ impl NeuralRun {
     /// What is differentiated: the sum over the rows, `[1]`.
     fn combine(&self, losses: Vec<Tensor<1>>, rows: usize) -> Tensor<1> {
         let sums = losses.into_iter().map(Tensor::sum);
-        match self.model.log_variances() {
-            Some(log_variances) => {
-                weighted_sum(Tensor::cat(sums.collect(), 0), log_variances, rows)
-            }
-            None => {
-                let weights = fixed_weights(self.model.shape());
-                let weighted = sums.zip(weights).map(|(sum, weight)| sum.mul_scalar(weight));
-                Tensor::cat(weighted.collect(), 0).sum()
-            }
+        if let Some(log_variances) = self.model.log_variances() {
+            return weighted_sum(Tensor::cat(sums.collect(), 0), log_variances, rows);
         }
+        let weights = fixed_weights(self.model.shape());
+        let weighted = sums.zip(weights).map(|(sum, weight)| sum.mul_scalar(weight));
+        Tensor::cat(weighted.collect(), 0).sum()
     }
 
     fn check(&self, pass: &Pass, rows: &[usize], step: u64) -> Result<(), TrainError> {
@@ -253,7 +249,7 @@ impl TrainingRun for NeuralRun {
             let found = answers(outputs);
             match (tasks[0], found.stars, found.positive) {
                 (Task::Stars, Some(stars), _) => {
-                    said.extend(stars.iter().map(|row| likeliest(row)))
+                    said.extend(stars.iter().map(|row| likeliest(row)));
                 }
                 (_, _, Some(positive)) => {
                     said.extend(positive.iter().map(|share| usize::from(*share >= 0.5)));

@@ -1,5 +1,6 @@
 //! The settings of a run: the shared sections of a configuration, and `[sentiment]`.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use bestof_trainer::config::{
@@ -155,17 +156,17 @@ impl SentimentSection {
             ("joint_width", self.joint_width),
         ];
         for (key, size) in sizes {
-            need((1..=MAX_SIZE).contains(&size), key, size, "a number from 1 to 10000000")?;
+            need((1..=MAX_SIZE).contains(&size), key, &size, "a number from 1 to 10000000")?;
         }
         let length = self.max_length;
-        need((3..=MAX_SIZE).contains(&length), "max_length", length, "at least 3")?;
+        need((3..=MAX_SIZE).contains(&length), "max_length", &length, "at least 3")?;
         let share = "a share in [0, 1)";
-        need((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, share)?;
+        need((0.0..1.0).contains(&self.dropout), "dropout", &self.dropout, share)?;
         let weight = self.star_weight;
-        need((0.0..=1.0).contains(&weight), "star_weight", weight, "a weight in [0, 1]")?;
+        need((0.0..=1.0).contains(&weight), "star_weight", &weight, "a weight in [0, 1]")?;
         let factor = self.head_learning_rate_factor;
         let fits = factor.is_finite() && factor >= 0.0;
-        need(fits, "head_learning_rate_factor", factor, "a finite number, at least 0")
+        need(fits, "head_learning_rate_factor", &factor, "a finite number, at least 0")
     }
 }
 
@@ -175,7 +176,7 @@ const MAX_SIZE: usize = 10_000_000;
 fn need(
     holds: bool,
     key: &'static str,
-    found: impl ToString,
+    found: &dyn Display,
     expected: &'static str,
 ) -> Result<(), NeuralError> {
     if holds {

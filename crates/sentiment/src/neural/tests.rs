@@ -226,6 +226,36 @@ fn a_saved_model_says_the_same_and_the_order_of_rows_does_not_matter() {
     }
 }
 
+/// Set for the process that opens a model another one has saved.
+const FOLDER: &str = "BESTOF_SENTIMENT_TEST_FOLDER";
+
+#[test]
+fn another_process_opens_what_was_saved_and_says_the_same() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let folder = std::path::PathBuf::from(folder);
+        let said = Classifier::open(&folder, "cpu").unwrap();
+        let said = said.predict(&reviews(12, 300).examples).unwrap();
+        std::fs::write(folder.join("said.json"), serde_json::to_vec(&said).unwrap()).unwrap();
+        return;
+    }
+    let encoder = bert_folder();
+    for kind in ["bert-mt-joint", "cnn-joint", "han-mt"] {
+        let dir = tempfile::tempdir().unwrap();
+        let run = trained(kind, dir.path(), encoder.path(), &["train.max_steps=2"]);
+        let name = "neural::tests::another_process_opens_what_was_saved_and_says_the_same";
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(FOLDER, &run.model)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let said = std::fs::read(run.model.join("said.json")).unwrap();
+        let said: crate::Predictions = serde_json::from_slice(&said).unwrap();
+        assert_eq!(said, run.classifier.predict(&reviews(12, 300).examples).unwrap(), "{kind}");
+    }
+}
+
 fn stars_at(row: usize) -> usize {
     29 - row
 }
