@@ -14,6 +14,7 @@ struct World {
     dir: TempDir,
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let world = World { dir: tempfile::tempdir().unwrap() };
     let (data, prepared, model) = (world.path("data"), world.path("prepared"), world.path("model"));

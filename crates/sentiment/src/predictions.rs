@@ -48,15 +48,17 @@ impl Predictions {
             *self = other;
             return;
         }
-        fn join<T>(ours: &mut Option<Vec<T>>, theirs: &mut Option<Vec<T>>) {
-            match (ours.as_mut(), theirs) {
-                (Some(ours), Some(theirs)) => ours.append(theirs),
-                _ => *ours = None,
-            }
-        }
         join(&mut self.stars, &mut other.stars);
         join(&mut self.positive, &mut other.positive);
         join(&mut self.sentiment, &mut other.sentiment);
+    }
+}
+
+/// Both lists as one, or none where one side has none.
+fn join<T>(ours: &mut Option<Vec<T>>, theirs: &mut Option<Vec<T>>) {
+    match (ours.as_mut(), theirs) {
+        (Some(ours), Some(theirs)) => ours.append(theirs),
+        _ => *ours = None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Classical models on generated reviews: what the planted effects should lead to, and what a
 //! saved model answers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::fs;
 use std::sync::LazyLock;

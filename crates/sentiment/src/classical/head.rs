@@ -211,7 +211,8 @@ mod tests {
         let mut classes = Vec::new();
         for i in 0..count {
             let class = (i % 3) as u8;
-            let (angle, far) = (unit() * 6.283, 0.3 + f32::from(class) + 0.4 * unit());
+            let (angle, far) =
+                (unit() * std::f32::consts::TAU, 0.3 + f32::from(class) + 0.4 * unit());
             rows.push(vec![far * angle.cos(), far * angle.sin(), unit(), unit()]);
             classes.push(class);
         }
@@ -271,7 +272,7 @@ mod tests {
             for row in head.predict_proba(&x).unwrap() {
                 assert_eq!((row.len(), row[1], row[3]), (5, 0.0, 0.0), "{kind}");
             }
-            let one = Head::fit(kind, &x, &vec![4; 150], 5, &OPTIONS).unwrap();
+            let one = Head::fit(kind, &x, &[4; 150], 5, &OPTIONS).unwrap();
             assert_eq!(one.predict_proba(&x).unwrap()[7], [0.0, 0.0, 0.0, 0.0, 1.0], "{kind}");
         }
     }

@@ -45,7 +45,9 @@ fn curvature(rows: &[Sparse], width: usize) -> f64 {
         let mut next = vec![0.0; width];
         for row in rows {
             let along: f64 = row.iter().map(|&(column, value)| value * direction[column]).sum();
-            row.iter().for_each(|&(column, value)| next[column] += along * value);
+            for &(column, value) in row {
+                next[column] += along * value;
+            }
         }
         largest = next.iter().map(|v| v * v).sum::<f64>().sqrt();
         if largest == 0.0 {
@@ -72,9 +74,13 @@ fn gradient(rows: &[Sparse], y: &[u8], weights: &[f64], outputs: usize, width: u
             scores[0] = 1.0 / (1.0 + (-scores[0]).exp()) - f64::from(class);
         } else {
             let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
+            for score in &mut scores {
+                *score = (*score - largest).exp();
+            }
             let all: f64 = scores.iter().sum();
-            scores.iter_mut().for_each(|score| *score /= all);
+            for score in &mut scores {
+                *score /= all;
+            }
             scores[usize::from(class)] -= 1.0;
         }
         for (output, apart) in scores.into_iter().enumerate() {
@@ -103,8 +109,11 @@ impl Classifier for Logistic {
             let next: Vec<f64> = ahead.iter().zip(&slope).map(|(w, g)| w - step * g).collect();
             let moved = next.iter().zip(&weights).map(|(next, w)| next - w);
             let uphill = moved.zip(&slope).map(|(moved, g)| moved * g).sum::<f64>() > 0.0;
-            let faster =
-                if uphill { 1.0 } else { (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0 };
+            let faster = if uphill {
+                1.0
+            } else {
+                f64::midpoint(1.0, (1.0 + 4.0 * momentum * momentum).sqrt())
+            };
             let carry = if uphill { 0.0 } else { (momentum - 1.0) / faster };
             ahead = next.iter().zip(&weights).map(|(next, w)| next + carry * (next - w)).collect();
             (weights, momentum) = (next, faster);
@@ -163,8 +172,8 @@ mod tests {
         let x = Matrix::from_rows(&rows).unwrap();
         let model = Logistic::fit(&x, &labels, 2, 0).unwrap();
         let found = model.predict_proba(&x).unwrap();
-        for column in 0..2 {
-            let mut gradient = ALPHA * model.weights[0][column];
+        for (column, weight) in model.weights[0].iter().enumerate() {
+            let mut gradient = ALPHA * weight;
             for (row, probabilities) in found.iter().enumerate() {
                 let apart = f64::from(probabilities[1]) - f64::from(labels[row]);
                 gradient += apart * f64::from(rows[row][column]);

@@ -60,6 +60,7 @@ impl Matrix {
     }
 
     /// The rows of these indices, in their order.
+    #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
         Self { width: self.width, values }

@@ -98,7 +98,9 @@ impl Perceptron {
         for (place, layer) in self.layers.iter().enumerate() {
             let mut y = layer.forward(outputs.last().map_or(x, Vec::as_slice));
             if place + 1 < self.layers.len() {
-                y.iter_mut().for_each(|y| *y = y.max(0.0));
+                for y in &mut y {
+                    *y = y.max(0.0);
+                }
             }
             outputs.push(y);
         }
@@ -218,7 +220,7 @@ mod tests {
         model.add_gradients(&x, class, &mut sums);
         let loss = |model: &Perceptron| -f64::from(model.probabilities(&x)[2]).ln();
         let mut met = 0;
-        for layer in 0..3 {
+        for (layer, sum) in sums.iter().enumerate() {
             for place in 0..model.layers[layer].weights.len() {
                 let moved = |by: f32| {
                     let mut moved = model.clone();
@@ -226,7 +228,7 @@ mod tests {
                     loss(&moved)
                 };
                 let expected = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                let found = f64::from(sums[layer].weights[place]);
+                let found = f64::from(sum.weights[place]);
                 assert!((found - expected).abs() < 2e-3, "{layer} {place}: {found} {expected}");
                 met += usize::from(found.abs() > 1e-3);
             }

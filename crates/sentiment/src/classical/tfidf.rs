@@ -106,7 +106,9 @@ impl TfIdf {
         });
         let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
         if length > 0.0 {
-            row.iter_mut().for_each(|v| *v /= length);
+            for value in row {
+                *value /= length;
+            }
         }
     }
 

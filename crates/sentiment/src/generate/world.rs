@@ -276,7 +276,10 @@ fn business_row(number: usize, business: &Business) -> BusinessRow<'_> {
     let attributes = (business.odd % 10 != 1).then(|| {
         text(&[
             ("RestaurantsPriceRange2", business.price.to_string()),
-            ("RestaurantsTakeOut", if business.odd % 2 == 0 { "True" } else { "False" }.to_owned()),
+            (
+                "RestaurantsTakeOut",
+                if business.odd.is_multiple_of(2) { "True" } else { "False" }.to_owned(),
+            ),
             ("WiFi", ["u'free'", "'no'", "None"][business.odd % 3].to_owned()),
             ("BusinessParking", "{'garage': False, 'street': True}".to_owned()),
         ])

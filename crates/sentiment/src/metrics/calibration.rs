@@ -42,8 +42,9 @@ impl Calibration {
         let width = 1.0 / bins as f64;
         let mut sums = vec![(0_u64, 0.0_f64, 0_u64); bins];
         for (&confidence, &right) in confidence.iter().zip(right) {
-            // NaN counts as 0 here, so it cannot look certain.
-            let confidence = f64::from(confidence).max(0.0).min(1.0);
+            // NaN counts as 0, so it cannot look certain.
+            let confidence =
+                if confidence.is_nan() { 0.0 } else { f64::from(confidence).clamp(0.0, 1.0) };
             let place = (confidence * bins as f64).ceil().max(1.0) as usize - 1;
             let sum = &mut sums[place.min(bins - 1)];
             sum.0 += 1;

@@ -130,6 +130,7 @@ impl ConfusionMatrix {
     }
 
     /// The matrix of groups of classes: class `c` belongs to group `group_of(c)`.
+    #[must_use]
     pub fn folded(&self, groups: usize, group_of: impl Fn(usize) -> usize) -> Self {
         let mut counts = vec![vec![0; groups]; groups];
         for (true_class, row) in self.counts.iter().enumerate() {

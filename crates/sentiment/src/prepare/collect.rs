@@ -318,14 +318,13 @@ impl<'a> Keeper<'a> {
             }
             _ => None,
         };
-        let business = match self.venues.get(&row.business) {
-            Some(&business) => business,
-            None => {
-                let business = self.restaurants.len() as u32;
-                self.venues.insert(row.business.clone(), business);
-                self.restaurants.push(Venue { id: row.business, place: place.clone() });
-                business
-            }
+        let business = if let Some(&business) = self.venues.get(&row.business) {
+            business
+        } else {
+            let business = self.restaurants.len() as u32;
+            self.venues.insert(row.business.clone(), business);
+            self.restaurants.push(Venue { id: row.business, place: place.clone() });
+            business
         };
         let kept = Kept {
             line,

@@ -53,7 +53,7 @@ fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
         return Some(("a tar archive", "unpack it with `tar -xf`"));
     }
     let head = &start[..start.len().min(512)];
-    let zeros = head.iter().filter(|&&byte| byte == 0).count();
+    let zeros: usize = head.iter().map(|&byte| usize::from(byte == 0)).sum();
     (head.len() >= 4 && zeros * 3 >= head.len()).then_some(UTF16)
 }
 
