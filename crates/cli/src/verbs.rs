@@ -24,7 +24,6 @@ use anyhow::Result;
 
 /// Every verb of the program.
 #[derive(Debug, clap::Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub(crate) enum Verb {
     Quickstart(quickstart::Quickstart),
     Fetch(fetch::Fetch),

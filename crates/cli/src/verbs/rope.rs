@@ -41,7 +41,7 @@ pub(crate) struct Rope {
     scaling: ScalingArgs,
     #[command(flatten)]
     parameters: Parameters,
-    /// Show what GGUF's rope_freqs.weight holds for this basis: one divisor a pair
+    /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor a pair
     #[arg(long)]
     gguf_rope_freqs: bool,
     /// Print one JSON object, or one for each kind of layer where they differ

@@ -156,7 +156,7 @@ impl Decoder {
         drop(y);
         let [dq, dk, dv] = attention_gradients(
             heads.plain(),
-            below?,
+            &below?,
             plan.blocks(kind.window),
             config.attention(),
         );
@@ -225,7 +225,7 @@ fn pass<'m>(
 /// `[rows, heads * head_dim]`; one block's graph at a time.
 fn attention_gradients(
     heads: Heads,
-    dy: Tensor<2>,
+    dy: &Tensor<2>,
     blocks: &[Block],
     shape: AttentionShape,
 ) -> [Tensor<3>; 3] {

@@ -17,7 +17,8 @@ use bestof_tasks::rows::{Content, ReadOptions, Row, read_rows};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::progress::Progress;
 use bestof_trainer::retrieval::{
-    Answer, RetrievalEstimate, RetrievalSettings, answer, page, paper_max_new_tokens, summarise,
+    Answer, Depth, RetrievalEstimate, RetrievalSettings, answer, page, paper_max_new_tokens,
+    summarise,
 };
 use serde_json::Value;
 
@@ -296,7 +297,7 @@ impl RetrievalArgs {
         }
         let e = &found.estimate;
         let length = found.length.map_or("all".to_owned(), |length| length.to_string());
-        let depth = found.depth.map_or("all".to_owned(), |depth| depth.label());
+        let depth = found.depth.map_or("all".to_owned(), Depth::label);
         console::line(&format!(
             "{:16} tokens {length:>6}  depth {depth:>6}  {:6.3}   95 % interval {:.3} to {:.3}   n {}",
             e.metric, e.value, e.low, e.high, e.n
