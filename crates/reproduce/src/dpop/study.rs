@@ -37,7 +37,7 @@ impl Size {
     pub(crate) const SMALL: Self = Self {
         shape: Shape { width: 64, layers: 2, heads: 4 },
         taught: (5000, 150),
-        teaching_steps: 1000,
+        teaching_steps: 1500,
         teaching_rate: 4e-3,
         pairs: 640,
         held_out: 200,
