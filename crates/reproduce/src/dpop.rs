@@ -107,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
         let outcome = Dpop.at_size(&size, &options, &mut Silent).unwrap();
-        assert_eq!(outcome.all_claims().len(), 12);
+        assert_eq!(outcome.all_claims().len(), 13);
         let again = Dpop.at_size(&size, &options, &mut Silent).unwrap();
         assert_eq!(outcome.to_json(), again.to_json());
         let runs = &outcome.to_json()["numbers"]["runs"];

@@ -16,12 +16,25 @@ const OVER_SEEDS: &str = "the 95 % interval over seeds";
 
 type Part = fn(&Outcome) -> f64;
 
+/// The outcomes of a loss, a seed each.
+fn outcomes<'a>(on: &'a OnPairs, recipe: &Recipe) -> &'a [Outcome] {
+    let found = on.after.iter().find(|(other, _)| other == recipe);
+    found.map_or(&[], |(_, outcomes)| outcomes)
+}
+
+fn seed_by_seed(these: &[Outcome], those: &[Outcome], part: Part) -> Measured {
+    let gaps = these.iter().zip(those).map(|(a, b)| part(a) - part(b));
+    Measured::of_seeds(&gaps.collect::<Vec<_>>())
+}
+
 /// How much a part of the outcome changed from before training, seed by seed.
-pub(crate) fn change(on: &OnPairs, recipe: &Recipe, part: Part) -> Measured {
-    let after = on.after.iter().find(|(other, _)| other == recipe);
-    let outcomes = after.map_or(&[][..], |(_, outcomes)| outcomes.as_slice());
-    let pairs = outcomes.iter().zip(&on.before);
-    Measured::of_seeds(&pairs.map(|(after, before)| part(after) - part(before)).collect::<Vec<_>>())
+fn change(on: &OnPairs, recipe: &Recipe, part: Part) -> Measured {
+    seed_by_seed(outcomes(on, recipe), &on.before, part)
+}
+
+/// By how much one loss leads above another, seed by seed.
+fn gap(on: &OnPairs, recipe: &Recipe, over: &Recipe, part: Part) -> Measured {
+    seed_by_seed(outcomes(on, recipe), outcomes(on, over), part)
 }
 
 fn mean(outcomes: &[Outcome], part: Part) -> f64 {
@@ -29,8 +42,7 @@ fn mean(outcomes: &[Outcome], part: Part) -> f64 {
 }
 
 fn of(on: &OnPairs, recipe: &Recipe, part: Part) -> f64 {
-    let after = on.after.iter().find(|(other, _)| other == recipe);
-    after.map_or(f64::NAN, |(_, outcomes)| mean(outcomes, part))
+    mean(outcomes(on, recipe), part)
 }
 
 fn chosen(outcome: &Outcome) -> f64 {
@@ -65,7 +77,7 @@ pub(crate) fn claims(all: &[OnPairs]) -> Vec<Claim> {
                 no_better(on),
                 better(on),
             ]),
-            Kind::HighDistance => claims.push(accuracy(on)),
+            Kind::HighDistance => claims.extend([accuracy(on), most(on)]),
         }
     }
     claims
@@ -107,18 +119,10 @@ fn no_beta(on: &OnPairs) -> Claim {
     )
 }
 
-/// Every lambda against the default one, seed by seed, beside the distance to DPO.
 fn little_lambda(on: &OnPairs) -> Claim {
-    let part: Part = chosen;
-    let whole = (of(on, &DPOP, part) - of(on, &DPO, part)).abs();
-    let verdicts = DPOP_LAMBDAS.iter().filter(|recipe| **recipe != DPOP).map(|recipe| {
-        let find = |wanted: &Recipe| on.after.iter().find(|(other, _)| other == wanted);
-        let (Some((_, these)), Some((_, default))) = (find(recipe), find(&DPOP)) else {
-            return Verdict::Unclear;
-        };
-        let gaps: Vec<f64> = these.iter().zip(default).map(|(a, b)| part(a) - part(b)).collect();
-        Measured::of_seeds(&gaps).is_near(0.0, LITTLE * whole)
-    });
+    let whole = (of(on, &DPOP, chosen) - of(on, &DPO, chosen)).abs();
+    let others = DPOP_LAMBDAS.iter().filter(|recipe| **recipe != DPOP);
+    let verdicts = others.map(|recipe| gap(on, recipe, &DPOP, chosen).is_near(0.0, LITTLE * whole));
     let verdict = all_hold(verdicts);
     Claim::new(
         "DPOP's lambda, from 5 to 500, makes little difference",
@@ -129,7 +133,7 @@ fn little_lambda(on: &OnPairs) -> Claim {
         ),
         format!(
             "nats: {}; between DPO and DPOP {}",
-            listed(on, &DPOP_LAMBDAS, part),
+            listed(on, &DPOP_LAMBDAS, chosen),
             format_number(whole)
         ),
         verdict,
@@ -213,29 +217,46 @@ fn better(on: &OnPairs) -> Claim {
     )
 }
 
+fn likelier(outcome: &Outcome) -> f64 {
+    outcome.accuracy
+}
+
 fn accuracy(on: &OnPairs) -> Claim {
-    let part: Part = |outcome| outcome.accuracy;
     let recipes = on.kind.recipes();
     let shown: Vec<String> = recipes
         .iter()
         .map(|recipe| {
-            let now = format_percent(of(on, recipe, part));
-            format!("{} {now} (change {})", recipe.name(), change(on, recipe, part))
+            let now = format_percent(of(on, recipe, likelier));
+            format!("{} {now} (change {})", recipe.name(), change(on, recipe, likelier))
         })
         .collect();
     Claim::new(
         "On pairs of high edit distance every loss improves the accuracy",
         format!(
-            "for each loss {OVER_SEEDS} of the change of the share of held-out pairs whose right option \
-             is likelier lies above 0"
+            "for each loss {OVER_SEEDS} of the change of the share of held-out pairs whose right \
+             option is likelier lies above 0"
         ),
         format!(
             "edit distance {}, before {}; {}",
             format_percent(on.edit_distance),
-            format_percent(mean(&on.before, part)),
+            format_percent(mean(&on.before, likelier)),
             shown.join("; ")
         ),
-        all_hold(recipes.iter().map(|recipe| change(on, recipe, part).is_above(0.0))),
+        all_hold(recipes.iter().map(|recipe| change(on, recipe, likelier).is_above(0.0))),
+    )
+}
+
+fn most(on: &OnPairs) -> Claim {
+    let others = [DPO, IPO, HINGE];
+    let shown: Vec<String> = others
+        .iter()
+        .map(|other| format!("over {} {}", other.name(), gap(on, &DPOP, other, likelier)))
+        .collect();
+    Claim::new(
+        "DPOP improves it most",
+        format!("{OVER_SEEDS} of its lead over each other loss lies above 0"),
+        shown.join("; "),
+        all_hold(others.iter().map(|other| gap(on, &DPOP, other, likelier).is_above(0.0))),
     )
 }
 
@@ -284,9 +305,12 @@ mod tests {
         let lambda =
             |recipe: &Recipe| if *recipe == DPOP_LAMBDAS[0] { -4.0 } else { as_stated(recipe) };
         assert_eq!(verdicts(runs(Kind::LowDistance, lambda))[3], DoesNot);
-        assert_eq!(verdicts(runs(Kind::HighDistance, |_| 2.0)), [Holds]);
-        let one_fails = |recipe: &Recipe| if *recipe == IPO { -2.0 } else { 2.0 };
-        assert_eq!(verdicts(runs(Kind::HighDistance, one_fails)), [DoesNot]);
+        let first = |recipe: &Recipe| if *recipe == DPOP { 4.0 } else { 2.0 };
+        assert_eq!(verdicts(runs(Kind::HighDistance, first)), [Holds; 2]);
+        let last = |recipe: &Recipe| -first(recipe);
+        assert_eq!(verdicts(runs(Kind::HighDistance, last)), [DoesNot; 2]);
+        let one_fails = |recipe: &Recipe| if *recipe == IPO { -2.0 } else { first(recipe) };
+        assert_eq!(verdicts(runs(Kind::HighDistance, one_fails)), [DoesNot, Holds]);
     }
 
     #[test]

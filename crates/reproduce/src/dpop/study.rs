@@ -46,7 +46,7 @@ impl Size {
     pub(crate) const SMALL: Self = Self {
         shape: SHAPE,
         taught: (5000, 150),
-        teaching_steps: 1000,
+        teaching_steps: 1500,
         teaching_rate: 4e-3,
         pairs: 640,
         held_out: 200,
