@@ -13,7 +13,7 @@ use self::settings::Settings;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Runs of each arm.
-const SEEDS: usize = 3;
+const SEEDS: usize = 5;
 
 /// The experiment `pkpo`.
 #[derive(Debug, Clone, Copy)]

@@ -28,7 +28,7 @@ pub(super) struct Prepare {
     #[arg(long)]
     out: PathBuf,
     /// Inputs beside the text, separated by commas: useful, funny, cool, date, categories,
-    /// latitude, longitude, price, account_age, elite_years, fans
+    /// latitude, longitude, price, `account_age`, `elite_years`, fans
     #[arg(long, value_delimiter = ',', default_value = "useful,funny,cool,date,categories")]
     features: Vec<String>,
     /// Deal out single reviews (70 : 15 : 15, the paper's rule), whole restaurants, or by time
