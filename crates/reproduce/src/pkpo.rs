@@ -2,12 +2,12 @@
 //! fixed `k`, and for a `k` that is annealed to 1.
 
 mod arm;
-mod base;
 mod claims;
 mod page;
 mod puzzles;
 mod runs;
 mod settings;
+mod starting_point;
 
 use self::settings::Settings;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
@@ -35,7 +35,7 @@ impl Experiment for Pkpo {
     ) -> Result<Reproduction, ReproduceError> {
         let seeds = options.seeds_or(SEEDS)?;
         let settings = Settings::of(options);
-        let base = base::prepare(&settings, options, progress)?;
+        let base = starting_point::prepare(&settings, options, progress)?;
         let before = runs::measure(&settings, options, &base, &base.model)?;
         let outcomes = runs::all(&settings, options, &base, seeds, progress)?;
         Ok(Reproduction::new(

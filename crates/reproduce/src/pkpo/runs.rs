@@ -19,8 +19,8 @@ use bestof_trainer::reinforce::{load_questions, sample_all};
 use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
-use super::base::{Base, fresh, quoted, toml_text};
 use super::settings::{N, Settings};
+use super::starting_point::{Base, fresh, quoted, toml_text};
 use crate::{Options, Progress, ReproduceError};
 
 /// Completions, and how many of them passed, of each prompt of a set.

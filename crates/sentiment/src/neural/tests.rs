@@ -54,7 +54,7 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
 }
 
 fn context(rows: usize) -> StepContext {
-    StepContext { step: 0, loss_weight: rows as f64, dropout_seed: 9 }
+    StepContext { step: 0, update: 0, loss_weight: rows as f64, dropout_seed: 9 }
 }
 
 /// Gradients and loss of the first rows.
