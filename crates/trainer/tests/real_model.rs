@@ -1,4 +1,4 @@
-//! Supervised and DPO steps on SmolLM2 and Gemma 3 against the same steps with PyTorch and
+//! Supervised and DPO steps on SmolLM2 and Gemma 3 against the same steps with `PyTorch` and
 //! `transformers`, recorded under `fixtures/`.
 //!
 //! Compiled with the feature `real-models` only, and then failing, not passing over, when the
