@@ -65,3 +65,41 @@ pub(super) fn without(puzzles: Vec<AnswerRow>, others: &[Value]) -> Vec<AnswerRo
     let shown: HashSet<&str> = others.iter().filter_map(|row| row["prompt"].as_str()).collect();
     puzzles.into_iter().filter(|row| !shown.contains(row.prompt.last_text())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use bestof_tasks::verify::VerifierKind;
+
+    use super::*;
+
+    #[test]
+    fn solutions_are_accepted_and_demonstrations_seldom_are() {
+        let kind = Kind { numbers: 3..=4, largest: 9 };
+        let rows = puzzles(&kind, 200, 3, Split::Train).unwrap();
+        let reward = |row: &AnswerRow, text: &str| {
+            VerifierKind::Countdown.for_row(row).unwrap().verify(text).reward
+        };
+        for row in &rows {
+            assert_eq!(reward(row, &row.answer), 1.0, "{row:?}");
+            let prompt = row.prompt.last_text();
+            assert!(prompt.chars().chain(row.answer.chars()).all(|c| ALPHABET.contains(c)));
+        }
+        let shown = demonstrations(&rows, 4);
+        let as_shown = shown
+            .iter()
+            .zip(&rows)
+            .filter(|(demonstration, row)| demonstration["prompt"] == row.prompt.last_text());
+        // Every fourth keeps its target; few others have the same by chance.
+        assert!((50..70).contains(&as_shown.count()));
+        let held_out = puzzles(&kind, 200, 3, Split::HeldOut).unwrap();
+        let apart = without(held_out.clone(), &shown);
+        assert_eq!(apart.len(), held_out.len(), "the parts of a split share no puzzle");
+        assert_eq!(without(rows.clone(), &shown).len(), 200 - as_count(&rows, &shown));
+    }
+
+    fn as_count(rows: &[AnswerRow], shown: &[Value]) -> usize {
+        let is_shown =
+            |row: &&AnswerRow| shown.iter().any(|other| other["prompt"] == row.prompt.last_text());
+        rows.iter().filter(is_shown).count()
+    }
+}

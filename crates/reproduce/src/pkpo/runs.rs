@@ -20,7 +20,7 @@ use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
 use super::settings::{N, Settings};
-use super::starting_point::{Base, fresh, quoted, toml_text};
+use super::starting_point::{Start, fresh, quoted, toml_text};
 use crate::{Options, Progress, ReproduceError};
 
 /// Completions, and how many of them passed, of each prompt of a set.
@@ -92,14 +92,14 @@ impl Outcome {
 pub(super) fn all(
     settings: &Settings,
     options: &Options,
-    base: &Base,
+    start: &Start,
     seeds: usize,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Outcome>, ReproduceError> {
     let jobs: Vec<Job> = (0..seeds as u64)
         .flat_map(|seed| Arm::ALL.map(|arm| Job { arm, seed: options.seed.wrapping_add(seed) }))
         .collect();
-    let work = |job: Job, progress: &mut dyn Progress| one(settings, options, base, job, progress);
+    let work = |job: Job, progress: &mut dyn Progress| one(settings, options, start, job, progress);
     if settings.model.is_some() {
         let mut done = Vec::with_capacity(jobs.len());
         for job in &jobs {
@@ -171,16 +171,16 @@ fn side_by_side(
 fn one(
     settings: &Settings,
     options: &Options,
-    base: &Base,
+    start: &Start,
     job: Job,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, ReproduceError> {
     let Job { arm, seed } = job;
     let run = options.out.join(format!("{}-seed{seed}", arm.name()));
     fresh(&run)?;
-    let config = config(settings, options, base, job, &run)?;
+    let config = config(settings, options, start, job, &run)?;
     let finished = reinforce(&config, &TrainOptions::default(), progress)?;
-    let solves = measure(settings, options, base, &finished.model)?;
+    let solves = measure(settings, options, start, &finished.model)?;
     let metrics = RunFolder::open(&run)?;
     Ok(Outcome { arm, seed, solves, metrics })
 }
@@ -188,7 +188,7 @@ fn one(
 fn config(
     settings: &Settings,
     options: &Options,
-    base: &Base,
+    start: &Start,
     job: Job,
     run: &Path,
 ) -> Result<RunConfig, ReproduceError> {
@@ -201,9 +201,9 @@ fn config(
          [rollout]\nnum_generations = {N}\nmax_new_tokens = {}\nmax_batch = {}\n\
          [reward]\nverifier = \"countdown\"\nworkers = 1\n\
          [objective]\n{}{lora}",
-        quoted(&base.model),
+        quoted(&start.model),
         toml_text(&options.device),
-        quoted(&base.train),
+        quoted(&start.train),
         quoted(run),
         settings.learning_rate,
         settings.steps,
@@ -228,10 +228,10 @@ fn rollout(settings: &Settings) -> RolloutSection {
 pub(super) fn measure(
     settings: &Settings,
     options: &Options,
-    base: &Base,
+    start: &Start,
     model: &Path,
 ) -> Result<Solves, ReproduceError> {
-    let [easy, hard, train] = sampled(settings, options, base, model)?;
+    let [easy, hard, train] = sampled(settings, options, start, model)?;
     let held_out = Passed(easy.0.iter().chain(&hard.0).copied().collect());
     Ok(Solves { easy, hard, held_out, train })
 }
@@ -239,7 +239,7 @@ pub(super) fn measure(
 fn sampled(
     settings: &Settings,
     options: &Options,
-    base: &Base,
+    start: &Start,
     model: &Path,
 ) -> Result<[Passed; 3], TrainError> {
     let folder = ModelFolder::open(model)?;
@@ -264,6 +264,6 @@ fn sampled(
             sample_all(&decoder, &questions.items, &sampler, settings.samples, seed, &mut Silent)?;
         Ok(Passed(groups.iter().map(|group| (group.rollouts.len(), group.passed())).collect()))
     };
-    let [easy, hard] = &base.held_out;
-    Ok([solve(easy)?, solve(hard)?, solve(&base.train)?])
+    let [easy, hard] = &start.held_out;
+    Ok([solve(easy)?, solve(hard)?, solve(&start.train)?])
 }

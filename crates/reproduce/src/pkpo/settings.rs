@@ -51,7 +51,7 @@ impl Settings {
             samples: 32,
             steps: 300,
             prompts: 16,
-            learning_rate: 1e-3,
+            learning_rate: 3e-4,
             annealed_at: 0.6,
         };
         if options.full {

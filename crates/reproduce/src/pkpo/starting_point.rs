@@ -16,7 +16,7 @@ use crate::{Options, Progress, ReproduceError};
 
 /// The files every run reads.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct Start {
     /// The model after the supervised run.
     pub(super) model: PathBuf,
     /// Training puzzles, easy ones first.
@@ -30,7 +30,7 @@ pub(super) fn prepare(
     settings: &Settings,
     options: &Options,
     progress: &mut dyn Progress,
-) -> Result<Base, ReproduceError> {
+) -> Result<Start, ReproduceError> {
     let out = &options.out;
     fs::create_dir_all(out).map_err(ReproduceError::io("cannot create", out))?;
     let seed = options.seed;
@@ -47,7 +47,7 @@ pub(super) fn prepare(
         let drawn = puzzles(kind, settings.train * 4, seed ^ 0x7261_696E, Split::Train)?;
         train.extend(without(drawn, &shown).into_iter().take(settings.train));
     }
-    let files = Base {
+    let files = Start {
         model: out.join("base").join(bestof_trainer::export::FINAL),
         train: out.join("train.jsonl"),
         held_out: ["held-out-easy.jsonl", "held-out-hard.jsonl"].map(|name| out.join(name)),
