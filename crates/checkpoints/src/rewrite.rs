@@ -2,15 +2,35 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
 use crate::storage::StagedDir;
+use crate::stored::StoredType;
 use crate::weights::{TensorInfo, Weights};
 use crate::writer::WeightsWriter;
 
 impl ModelFolder {
+    /// The configuration of the same model with its weights stored in another type.
+    ///
+    /// # Errors
+    /// `UnwritableType` for a type that weights are not written in.
+    pub fn config_stored_as(&self, dtype: StoredType) -> Result<Value, CheckpointError> {
+        let name = dtype.torch_name().ok_or(CheckpointError::UnwritableType { found: dtype })?;
+        let mut config = self.config.clone();
+        // In the spelling that the folder uses; transformers 5 says `dtype`, older ones `torch_dtype`.
+        for field in ["dtype", "torch_dtype"] {
+            let alone = field == "dtype" && config["torch_dtype"].is_null();
+            if alone || !config[field].is_null() {
+                config[field] = name.into();
+            }
+        }
+        Ok(config)
+    }
+
     /// Writes the whole folder to `out`, floats in the type of `options`; other tensors, such as
     /// position numbers, stay as they are. One tensor at a time is in memory.
     ///
@@ -25,21 +45,10 @@ impl ModelFolder {
         options: &ConvertOptions,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Converted, CheckpointError> {
-        let dtype_name = options
-            .dtype
-            .torch_name()
-            .ok_or(CheckpointError::UnwritableType { found: options.dtype })?;
+        let config = self.config_stored_as(options.dtype)?;
         let weights = self.weights()?;
         let staged = StagedDir::new(out)?;
         self.copy_companions(staged.path())?;
-        let mut config = self.config.clone();
-        // In the spelling that the folder uses; transformers 5 says `dtype`, older ones `torch_dtype`.
-        for field in ["dtype", "torch_dtype"] {
-            let alone = field == "dtype" && config["torch_dtype"].is_null();
-            if alone || !config[field].is_null() {
-                config[field] = dtype_name.into();
-            }
-        }
         json::write(&staged.path().join("config.json"), &config)?;
         copy_weights(&weights, staged.path(), options, progress)?;
         staged.commit()?;
@@ -92,7 +101,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::stored::StoredType;
 
     #[test]
     fn halves_and_shards_keep_names_and_values() {

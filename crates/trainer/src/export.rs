@@ -36,14 +36,15 @@ pub fn export(
     dtype: &str,
 ) -> Result<PathBuf, TrainError> {
     let stored = stored_type(base, dtype)?;
-    let changed = ModelFolder::open(&base.dir)?.config != base.config;
+    let (original, config) = (ModelFolder::open(&base.dir)?.config, base.config_stored_as(stored)?);
+    let changed = original != base.config;
     let finished = replace_folder::<TrainError>(&run_dir.join(FINAL), |dir| {
         base.copy_companions(dir)?;
-        if changed {
-            ModelFolder::reconfigure(dir, &base.config)?;
+        if config != original {
+            ModelFolder::reconfigure(dir, &config)?;
         }
         model.save(dir, stored, Some(MAX_SHARD_BYTES))?;
-        write_torch_dtype(dir, stored)
+        Ok(())
     })?;
     if model.lora().is_some() && !changed {
         replace_folder::<TrainError>(&run_dir.join(ADAPTER), |dir| {
@@ -66,27 +67,6 @@ fn stored_type(base: &ModelFolder, dtype: &str) -> Result<StoredType, TrainError
             embeddings.or(weights.infos().first()).map_or(StoredType::F32, |info| info.dtype)
         }
     })
-}
-
-/// Makes `config.json` say how the weights are stored, under the spelling it already uses.
-fn write_torch_dtype(dir: &Path, stored: StoredType) -> Result<(), TrainError> {
-    let name = match stored {
-        StoredType::F16 => "float16",
-        StoredType::BF16 => "bfloat16",
-        _ => "float32",
-    };
-    let path = dir.join("config.json");
-    let text = std::fs::read(&path).map_err(TrainError::io("cannot read", &path))?;
-    let Ok(serde_json::Value::Object(mut config)) = serde_json::from_slice(&text) else {
-        return Ok(());
-    };
-    let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-    if config.get(key).and_then(serde_json::Value::as_str) == Some(name) {
-        return Ok(());
-    }
-    config.insert(key.to_owned(), name.into());
-    let text = format!("{:#}\n", serde_json::Value::Object(config));
-    write_whole(&Disk, &path, text.as_bytes()).map_err(TrainError::io("cannot write", &path))
 }
 
 /// Fills a folder beside `path` and gives it that name, replacing an older one.

@@ -121,7 +121,8 @@ struct Job {
 
 fn tell(progress: &mut dyn Progress, job: Job, done: usize, all: usize, took: Duration) {
     let (label, seconds) = (job.arm.label(), took.as_secs_f64());
-    progress.notice(&format!("{label}, seed {}: {seconds:.0} s", job.seed));
+    let left = all - done;
+    progress.notice(&format!("{label}, seed {}: {seconds:.0} s; {left} runs to go", job.seed));
     progress.rows("runs", done, all);
 }
 

@@ -410,6 +410,10 @@ fn two_ranks_give_the_numbers_of_one_with_the_same_global_batch() {
                 scope.spawn(move || {
                     let ranks = Threads { rank, size: 2, barrier, shared };
                     let config = config(dir, &["train.gradient_accumulation_steps=1"]);
+                    // The second rank comes late, when the folder is there already.
+                    while rank == 1 && !config.output.dir.join("config.toml").exists() {
+                        std::thread::yield_now();
+                    }
                     let mut run = sft(completions(23), &config);
                     let options = TrainOptions { communicator: &ranks, ..TrainOptions::default() };
                     train(&mut run, &config, &options, &mut Silent).unwrap();

@@ -58,8 +58,7 @@ pub fn train<R: TrainingRun>(
     if run.row_count() == 0 {
         return Err(TrainError::NoRows { what: "the training set" });
     }
-    let writes = options.communicator.rank() == 0;
-    let folder = RunFolder::prepare(config, options.resume, writes, &options.file_layer, progress)?;
+    let folder = ranks::open_folder(config, options, progress)?;
     let mut trainer = Trainer::new(run, config, options.communicator, folder, progress);
     match trainer.folder.resume_from.take() {
         Some(checkpoint) => trainer.restore(&checkpoint)?,

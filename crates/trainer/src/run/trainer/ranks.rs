@@ -3,22 +3,53 @@
 use bestof_models::{Gradients, Trainable};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Trainer, TrainingRun};
+use super::super::folder::RunFolder;
+use super::{TrainOptions, Trainer, TrainingRun};
+use crate::communicator::Communicator;
+use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::model_files::values_of;
+use crate::progress::Progress;
+
+/// Lets all ranks stop when one of them cannot go on.
+fn agree<T>(
+    communicator: &dyn Communicator,
+    outcome: Result<T, TrainError>,
+) -> Result<T, TrainError> {
+    if communicator.size() == 1 {
+        return outcome;
+    }
+    let mut failed = [f64::from(u8::from(outcome.is_err()))];
+    communicator.all_reduce_f64(&mut failed)?;
+    if outcome.is_ok() && failed[0] > 0.0 {
+        return Err(TrainError::Communication { reason: "another rank stopped".to_owned() });
+    }
+    outcome
+}
+
+/// The run folder. The first rank makes or recognises it before the others look, so that none of
+/// them takes what it just wrote for an earlier run's.
+pub(super) fn open_folder(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<RunFolder, TrainError> {
+    let communicator = options.communicator;
+    let layer = &options.file_layer;
+    if communicator.rank() == 0 {
+        let folder = RunFolder::prepare(config, options.resume, true, layer, progress);
+        let folder = agree(communicator, folder)?;
+        agree(communicator, Ok(folder))
+    } else {
+        agree(communicator, Ok(()))?;
+        agree(communicator, RunFolder::prepare(config, true, false, layer, progress))
+    }
+}
 
 impl<R: TrainingRun> Trainer<'_, R> {
     /// Lets all ranks stop when one of them cannot go on.
     pub(super) fn agree_on<T>(&self, outcome: Result<T, TrainError>) -> Result<T, TrainError> {
-        if self.communicator.size() == 1 {
-            return outcome;
-        }
-        let mut failed = [f64::from(u8::from(outcome.is_err()))];
-        self.communicator.all_reduce_f64(&mut failed)?;
-        if outcome.is_ok() && failed[0] > 0.0 {
-            return Err(TrainError::Communication { reason: "another rank stopped".to_owned() });
-        }
-        outcome
+        agree(self.communicator, outcome)
     }
 
     pub(super) fn reduce_gradients(&self, gradients: &mut Gradients) -> Result<(), TrainError> {
