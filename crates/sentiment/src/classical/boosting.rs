@@ -74,7 +74,7 @@ fn append(tree: &Value, nodes: &mut Vec<Node>) -> Option<usize> {
 
 impl Classifier for Boosting {
     /// Each node sorts its rows by every column.
-    const MAX_ROWS: Option<usize> = Some(20_000);
+    const MAX_ROWS: Option<usize> = Some(5_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
         let rows = x.to_library()?;

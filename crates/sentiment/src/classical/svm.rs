@@ -1,18 +1,15 @@
 //! A support vector machine with the radial kernel, one against the rest.
 
-use serde::{Deserialize, Serialize};
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::svm::Kernels;
-use smartcore::svm::svc::{SVC, SVCParameters};
+mod solver;
 
-use super::{Classifier, Matrix, damaged, library};
+use serde::{Deserialize, Serialize};
+
+use self::solver::{Kernel, solve};
+use super::{Classifier, Matrix, damaged};
 use crate::error::SentimentError;
 
 /// Cost of a row on the wrong side.
 const C: f64 = 1.0;
-
-/// Passes of the solver over the rows.
-const EPOCHS: usize = 5;
 
 /// A machine for each class (one for two classes), each with its support vectors.
 ///
@@ -32,14 +29,6 @@ struct Machine {
     bias: f64,
     slope: f64,
     offset: f64,
-}
-
-/// The parts of a fitted machine, as the library writes them.
-#[derive(Deserialize)]
-struct Written {
-    instances: Vec<Vec<f64>>,
-    w: Vec<f64>,
-    b: f64,
 }
 
 impl Machine {
@@ -63,35 +52,22 @@ fn logistic(score: f64) -> f64 {
 
 impl Classifier for SupportVectors {
     /// The solver's work grows with the square of the rows.
-    const MAX_ROWS: Option<usize> = Some(4000);
+    const MAX_ROWS: Option<usize> = Some(10_000);
 
-    fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
-        let rows = x.to_library()?;
+    fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
         let gamma = gamma(x);
+        let mut kernel = Kernel::new(x, gamma);
         let targets = if classes == 2 { 1..2 } else { 0..classes as u8 };
         let machine = |class: u8| {
-            let labels: Vec<i32> = y.iter().map(|&label| i32::from(label == class)).collect();
-            let parameters = SVCParameters::default()
-                .with_c(C)
-                .with_epoch(EPOCHS)
-                .with_seed(Some(seed))
-                .with_kernel(Kernels::rbf().with_gamma(gamma));
-            let fitted: SVC<'_, f64, i32, DenseMatrix<f64>, Vec<i32>> =
-                SVC::fit(&rows, &labels, &parameters).map_err(library("support vector machine"))?;
-            let written = serde_json::to_value(&fitted).and_then(serde_json::from_value::<Written>);
-            let Written { instances, w, b } =
-                written.map_err(|_| damaged("support vector machine"))?;
-            let single = |vector: Vec<f64>| vector.into_iter().map(|v| v as f32).collect();
-            let vectors = instances.into_iter().map(single).collect();
-            let mut made = Machine { vectors, weights: w, bias: b, slope: 1.0, offset: 0.0 };
-            let decisions: Vec<f64> =
-                (0..x.rows()).map(|row| made.decision(x.row(row), gamma)).collect();
-            let wanted: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
-            (made.slope, made.offset) = platt(&decisions, &wanted);
-            Ok(made)
+            let wanted: Vec<bool> = y.iter().map(|&label| label == class).collect();
+            let solved = solve(&mut kernel, &wanted, C);
+            let (slope, offset) = platt(&solved.decisions, &wanted);
+            let kept = solved.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
+            let (vectors, weights) =
+                kept.map(|(row, weight)| (x.row(row).to_vec(), *weight)).unzip();
+            Machine { vectors, weights, bias: solved.bias, slope, offset }
         };
-        let machines = targets.map(machine).collect::<Result<_, SentimentError>>()?;
-        Ok(Self { gamma, machines })
+        Ok(Self { gamma, machines: targets.map(machine).collect() })
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {

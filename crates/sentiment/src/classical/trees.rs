@@ -16,8 +16,10 @@ use crate::error::SentimentError;
 /// Trees of a forest.
 const TREES: u16 = 100;
 
-/// Most rows a tree is fitted on unless told otherwise: each of its nodes looks at all of them.
+/// Most rows a tree, and each of a forest, is fitted on unless told otherwise: every node looks at
+/// all of them.
 const MAX_ROWS: usize = 20_000;
+const MAX_FOREST_ROWS: usize = 8_000;
 
 /// A tree as a list of nodes, the root first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,7 +122,7 @@ pub struct RandomForest {
 }
 
 impl Classifier for RandomForest {
-    const MAX_ROWS: Option<usize> = Some(MAX_ROWS);
+    const MAX_ROWS: Option<usize> = Some(MAX_FOREST_ROWS);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
         let labels: Vec<u32> = y.iter().copied().map(u32::from).collect();

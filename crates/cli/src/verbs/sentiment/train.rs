@@ -40,8 +40,8 @@ pub(super) struct Train {
     /// Pairs of neighbouring words are terms too
     #[arg(long)]
     pairs: bool,
-    /// Most training rows; more are sampled. Unless given: 20000 for trees, boosting and
-    /// neighbours, 4000 for svm, no limit for the others
+    /// Most training rows; more are sampled. Unless given: 20000 for decision-tree and knn, 10000
+    /// for svm, 8000 for random-forest, 5000 for gradient-boosting, no limit for the others
     #[arg(long)]
     max_rows: Option<usize>,
     /// Seed of everything random
