@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{Silent, SmallBert};
 
-    fn tiny(options: &Options) -> Settings {
+    fn tiny() -> Settings {
         let short = Schedule { epochs: 1.0, learning_rate: 1e-3 };
         Settings {
             reviews: 160,
@@ -93,7 +93,6 @@ mod tests {
             filters: 4,
             hidden_width: 3,
             joint_width: 4,
-            ..Settings::of(options)
         }
     }
 
@@ -101,7 +100,7 @@ mod tests {
     fn a_tiny_table_is_measured_whole_and_repeats() {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
-        let settings = tiny(&options);
+        let settings = tiny();
         let outcome = Yelp.at_size(&settings, &options, &mut Silent).unwrap();
         assert_eq!(outcome.all_claims().len(), 5);
         let numbers = &outcome.to_json()["numbers"];

@@ -98,7 +98,8 @@ impl Explained {
             .map(|(name, value)| format!("{name} {value:+.2}"))
             .collect();
         if !told.is_empty() {
-            caption += &format!("; beside the text: {}", told.join(", "));
+            caption.push_str("; beside the text: ");
+            caption.push_str(&told.join(", "));
         }
         let largest = self.words.iter().map(|word| word.value.abs()).fold(0.0, f64::max);
         let mut block = ColouredText::new(caption);

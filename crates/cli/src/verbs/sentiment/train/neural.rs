@@ -44,7 +44,7 @@ pub(super) struct Flags {
     #[arg(long, value_enum)]
     class_weights: Option<ClassWeights>,
     /// End after this many evaluations without a lower validation loss, with the weights of the best;
-    /// there is one every 50 steps unless train.eval_steps says otherwise
+    /// there is one every 50 steps unless `train.eval_steps` says otherwise
     #[arg(long, value_name = "EVALUATIONS")]
     early_stopping: Option<u64>,
     /// Go on from the run's newest whole checkpoint
