@@ -87,7 +87,10 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_fails_is_named() {
     for name in ["pkpo-toy", "all"] {
         bestof(["reproduce", name, "--seeds", "1"]).refuses(2, &["--seeds", "at least 2"]);
     }
+    bestof(["reproduce", "pkpo-toy", "--data", "x"]).refuses(2, &["--data", "only yelp"]);
     let dir = tempdir().unwrap();
+    bestof(["reproduce", "yelp", "--data", "no/such", "--out", &text(&dir.path().join("y"))])
+        .refuses(1, &["no/such"]);
     let file = support::write(dir.path(), "taken", "");
     bestof(["reproduce", "pkpo-toy", "--seeds", "2", "--out", &file]).refuses(1, &["taken"]);
 }

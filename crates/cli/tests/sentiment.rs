@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{Done, bestof, has_keys, text, words, write};
+use support::{Done, bert::tiny_bert, bestof, has_keys, text, words, write};
 use tempfile::TempDir;
 
 /// Generated reviews with a prepared folder and a trained model.
@@ -91,6 +91,110 @@ fn answers_come_in_order_and_bad_rows_are_counted() {
     let empty = write(WORLD.dir.path(), "empty.jsonl", "\n");
     run(&format!("predict --model {} --input {empty}", WORLD.path("model")))
         .refuses(1, &["no row", "empty.jsonl"]);
+}
+
+/// A run of `train` on the shared data with a tiny BERT.
+fn train_bert(out: &str, more: &str) -> Done {
+    let bert = text(&tiny_bert(WORLD.dir.path()));
+    run(&format!(
+        "train --model bert-mt-joint --encoder {bert} --max-length 16 --epochs 1 --learning-rate 1e-3 \
+         --batch 64 --data {} --out {out} --set train.save_steps=4 --set sentiment.meta_width=8 \
+         --set sentiment.joint_width=8 --json {more}",
+        WORLD.path("prepared")
+    ))
+}
+
+#[test]
+fn a_neural_model_is_trained_judged_explained_and_asked_beside_a_classical_one() {
+    let (prepared, model, out) =
+        (WORLD.path("prepared"), WORLD.path("model"), WORLD.path("bert-run"));
+    let flags = "--loss-weights learned --class-weights balanced --early-stopping 3 --seed 4";
+    let told = train_bert(&out, flags).json();
+    has_keys(
+        &told,
+        &[
+            "out",
+            "model",
+            "inputs",
+            "trained_on",
+            "available",
+            "validation",
+            "folder",
+            "report",
+            "results",
+        ],
+    );
+    assert_eq!((&told["model"], &told["inputs"]), (&"bert-mt-joint".into(), &"joint".into()));
+    assert_eq!(told["trained_on"], told["available"]);
+    let config = std::fs::read_to_string(Path::new(&out).join("config.toml")).unwrap();
+    for line in [
+        "early_stopping_patience = 3",
+        "load_best_model_at_end = true",
+        "eval_steps = 50",
+        "class_weights = \"balanced\"",
+        "max_length = 16",
+        "seed = 4",
+    ] {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+
+    let page = WORLD.path("both.html");
+    let judged = run(&format!(
+        "evaluate --data {prepared} --model {model} --model {out} --resamples 20 --explain 2 --report {page} --json"
+    ))
+    .lines();
+    assert_eq!(judged[1]["model"]["name"], "bert-run");
+    assert_eq!(judged[1]["model"]["kind"], "bert-mt-joint");
+    assert!(judged[1]["model"]["scores"]["sentiment"]["n"].as_u64() > Some(0));
+    let explained = judged[1]["model"]["explained"].as_array().unwrap();
+    assert_eq!(explained.len(), 2);
+    assert!(judged[0]["model"].get("explained").is_none());
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Integrated gradients") && page.contains("class=\"coloured\""));
+
+    let input =
+        write(WORLD.dir.path(), "ask.jsonl", "{\"text\": \"Superb ramen.\"}\n{\"text\": 3}\n");
+    let folder = told["folder"].as_str().unwrap();
+    let answers = run(&format!("predict --model {folder} --input {input}"));
+    let rows = answers.lines();
+    assert!(rows.len() == 1 && answers.stderr.contains("1 row"), "{}", answers.stderr);
+    assert!(rows[0]["sentiment"].as_f64().is_some());
+    assert_eq!(rows, run(&format!("predict --model {out} --input {input}")).lines());
+}
+
+#[test]
+fn a_neural_run_goes_on_from_its_checkpoint_and_refuses_another_configuration() {
+    let out = WORLD.path("resumed");
+    let first = train_bert(&out, "").json();
+    let again = train_bert(&out, "--resume").json();
+    assert_eq!(first["validation"], again["validation"]);
+    train_bert(&out, "--resume --set train.learning_rate=1e-2").refuses(1, &["learning_rate"]);
+}
+
+#[test]
+fn a_small_cnn_needs_no_encoder() {
+    let out = WORLD.path("cnn");
+    let told = run(&format!(
+        "train --model cnn --epochs 1 --set sentiment.filters=4 --set sentiment.word_width=4 --data {} --out {out}",
+        WORLD.path("prepared")
+    ));
+    assert!(told.code == 0 && told.stdout.contains("five stars"), "{}{}", told.stdout, told.stderr);
+}
+
+#[test]
+fn flags_of_the_other_sort_of_model_are_refused() {
+    let line = |flags: &str| {
+        let (prepared, out) = (WORLD.path("prepared"), WORLD.path("never"));
+        run(&format!("train --data {prepared} --out {out} {flags}"))
+    };
+    line("--model svm --epochs 2").refuses(2, &["--epochs", "svm"]);
+    line("--model bert --terms 20").refuses(2, &["--terms", "bert"]);
+    line("--model han --encoder x").refuses(2, &["--encoder", "random weights"]);
+    line("--model bert --encoder no/such").refuses(1, &["no/such"]);
+    line("--model cnn --learning-rate -1").refuses(1, &["learning_rate"]);
+    line("--model cnn --set sentiment.filtres=3").refuses(1, &["sentiment.filters"]);
+    line("--model cnn --set sentiment.kind=svm --config no.toml").refuses(1, &["no.toml"]);
+    assert!(!Path::new(&WORLD.path("never")).exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::dpop::Dpop;
 use crate::pkpo::Pkpo;
 use crate::pkpo_toy::PkpoToy;
+use crate::yelp::Yelp;
 use crate::{Progress, ReproduceError, Reproduction};
 
 /// What a user may choose of any experiment.
@@ -20,6 +21,9 @@ pub struct Options {
     pub seed: u64,
     /// Repetitions with seeds of their own; `None` leaves the number to the experiment.
     pub seeds: Option<usize>,
+    /// Data of the user's own in place of made-up ones, for experiments that
+    /// [read it](Experiment::reads_data).
+    pub data: Option<PathBuf>,
     /// The device of the models, as `cpu` or `cuda:0`.
     pub device: String,
 }
@@ -27,7 +31,14 @@ pub struct Options {
 impl Options {
     /// The small experiment on the CPU with seed 0.
     pub fn new(out: impl Into<PathBuf>) -> Self {
-        Self { out: out.into(), full: false, seed: 0, seeds: None, device: "cpu".into() }
+        Self {
+            out: out.into(),
+            full: false,
+            seed: 0,
+            seeds: None,
+            data: None,
+            device: "cpu".into(),
+        }
     }
 
     /// How many seeds to run, given the experiment's own choice.
@@ -51,6 +62,11 @@ pub trait Experiment: Debug + Sync {
     /// What it does, in a line.
     fn about(&self) -> &'static str;
 
+    /// Whether it takes [`Options::data`].
+    fn reads_data(&self) -> bool {
+        false
+    }
+
     /// Measures, and judges the claims. Equal options give equal results on one device.
     ///
     /// # Errors
@@ -63,7 +79,7 @@ pub trait Experiment: Debug + Sync {
 }
 
 /// Every experiment, in the order of `reproduce all`.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop, &Yelp];
 
 /// The experiment with this name.
 ///

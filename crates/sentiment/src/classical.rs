@@ -23,7 +23,7 @@ pub use knn::NearestNeighbours;
 pub use logistic::Logistic;
 pub use matrix::Matrix;
 pub use mlp::Perceptron;
-pub use model::{ClassicalModel, Heads, Inputs, TrainOptions};
+pub use model::{ClassicalModel, Inputs, TrainOptions};
 pub use svm::SupportVectors;
 pub use tfidf::{TfIdf, TfIdfOptions};
 pub use trees::{DecisionTree, RandomForest};

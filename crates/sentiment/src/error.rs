@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::neural::NeuralError;
+
 /// Why reviews could not be read, prepared, learned from or judged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -129,9 +131,7 @@ pub enum SentimentError {
         known: String,
     },
     /// A kind that is asked of the classical models and is none.
-    #[error(
-        "`{kind}` is no classical model; it is trained and opened by the neural part of this crate"
-    )]
+    #[error("`{kind}` is no classical model; `bestof_sentiment::neural` trains it")]
     NotClassical {
         /// The kind.
         kind: &'static str,
@@ -191,6 +191,9 @@ pub enum SentimentError {
         /// How many classes there are.
         classes: usize,
     },
+    /// A neural model failed.
+    #[error(transparent)]
+    Neural(Box<NeuralError>),
     /// A page could not be written.
     #[error(transparent)]
     Report(#[from] bestof_report::ReportError),
@@ -228,5 +231,14 @@ impl SentimentError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<NeuralError> for SentimentError {
+    fn from(error: NeuralError) -> Self {
+        match error {
+            NeuralError::Data(error) => error,
+            other => Self::Neural(Box::new(other)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! How good models are: all of them in one table, per restaurant, and by how often training saw
 //! the restaurant (the balance experiment of arXiv 2201.07999, figure 7b, with intervals).
 
+mod explain;
 mod page;
 
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::metrics::{Interval, Scores, wilson};
 use crate::model::{ModelKind, Predictor};
 use crate::predictions::Predictions;
 
+pub use explain::Explained;
 pub use page::page;
 
 /// Rows that are asked at once.
@@ -27,11 +29,13 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// Training reviews that one bin of restaurants spans; the paper's 60.
     pub bin_width: u64,
+    /// Reviews whose words are explained, of models that have gradients.
+    pub explain: usize,
 }
 
 impl Default for EvaluateOptions {
     fn default() -> Self {
-        Self { resamples: crate::metrics::RESAMPLES, seed: 0, bin_width: 60 }
+        Self { resamples: crate::metrics::RESAMPLES, seed: 0, bin_width: 60, explain: 0 }
     }
 }
 
@@ -91,6 +95,9 @@ pub struct Evaluated {
     pub by_training_count: Vec<CountBin>,
     /// By restaurant, those with most rows first.
     pub by_restaurant: Vec<RestaurantScore>,
+    /// Some reviews with what their words add.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<Explained>,
 }
 
 /// Asks a model about every row of `data` and judges the answers; `progress` is told how many rows
@@ -129,6 +136,7 @@ pub fn evaluate(
         scores: Scores::of(data, &answers, options.resamples, options.seed),
         by_training_count: by_training_count(data, &outcome, &card.restaurants, options.bin_width),
         by_restaurant: by_restaurant(data, &outcome, &card.restaurants),
+        explained: explain::explain(model, data, options.explain)?,
     })
 }
 

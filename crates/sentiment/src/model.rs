@@ -1,105 +1,26 @@
 //! A saved model of any kind: what its folder says, and what it answers.
 
-use std::fmt;
+mod kind;
+
 use std::path::Path;
 
+use bestof_trainer::export::FINAL;
 use serde::{Deserialize, Serialize};
 
 use crate::classical::ClassicalModel;
 use crate::dataset::Example;
 use crate::error::SentimentError;
 use crate::features::FeatureSpec;
+use crate::neural::{Attribution, AttributionTarget, Classifier};
 use crate::predictions::Predictions;
+
+pub use kind::{Architecture, Labels, ModelKind};
 
 /// Name of the file that says what a model folder holds.
 pub const MODEL_FILE: &str = "sentiment.json";
 
 /// Version of the file's form.
 const VERSION: u32 = 1;
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// Every kind of model, by the name it has on the command line and in its folder.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum ModelKind {
-            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
-        }
-
-        impl ModelKind {
-            /// Every kind, classical ones first.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The kind's name.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// Gini impurity, no limit on depth.
-    DecisionTree => "decision-tree",
-    /// 100 such trees.
-    RandomForest => "random-forest",
-    /// Ten nearest neighbours.
-    Knn => "knn",
-    /// Radial kernel, cost 1.
-    Svm => "svm",
-    /// 100 trees of depth 5 at a rate of 0.1.
-    GradientBoosting => "gradient-boosting",
-    /// Hidden layers of 256 and 128.
-    Mlp => "mlp",
-    /// Logistic regression.
-    Logistic => "logistic",
-    /// Convolutions over words.
-    Cnn => "cnn",
-    /// The same with the sentiment head.
-    CnnMt => "cnn-mt",
-    /// Hierarchical attention over words and sentences.
-    Han => "han",
-    /// The same with the sentiment head.
-    HanMt => "han-mt",
-    /// BERT on the text.
-    Bert => "bert",
-    /// The same with the sentiment head.
-    BertMt => "bert-mt",
-    /// BERT on text and meta features.
-    BertJoint => "bert-joint",
-    /// The same with the sentiment head.
-    BertMtJoint => "bert-mt-joint",
-}
-
-impl ModelKind {
-    /// Whether [`crate::classical`] has it; the others need tensors.
-    pub fn is_classical(self) -> bool {
-        matches!(
-            self,
-            Self::DecisionTree
-                | Self::RandomForest
-                | Self::Knn
-                | Self::Svm
-                | Self::GradientBoosting
-                | Self::Mlp
-                | Self::Logistic
-        )
-    }
-
-    /// The kind of this name.
-    pub fn parse(name: &str) -> Result<Self, SentimentError> {
-        let found = Self::ALL.iter().copied().find(|kind| kind.as_str() == name);
-        let names = || Self::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| SentimentError::UnknownModel { name: name.to_owned(), known: names() })
-    }
-}
-
-impl fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What a model folder says of itself. Files of the kind's own stand beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,35 +89,45 @@ pub trait Predictor {
     fn features(&self) -> &FeatureSpec;
 
     /// The answers to `examples`, of which text and meta features are read.
+    ///
+    /// # Errors
+    /// Rows that are not of the model's features.
     fn predict(&self, examples: &[Example]) -> Result<Predictions, SentimentError>;
+
+    /// What each word of `example` adds to an answer, integrated over `points` places; `None` from
+    /// kinds that have no gradients.
+    ///
+    /// # Errors
+    /// An answer that the model does not give, or features that are not the model's.
+    fn explain(
+        &self,
+        _example: &Example,
+        _target: AttributionTarget,
+        _points: usize,
+    ) -> Result<Option<Attribution>, SentimentError> {
+        Ok(None)
+    }
 }
 
-/// Opens a model folder of a classical kind.
+/// Opens a model folder of any kind, or the run folder of a neural one, whose model is in `final`.
+/// The device is that of neural models, as `cpu` or `cuda:0`.
 ///
 /// # Errors
-/// [`SentimentError::NotClassical`] for a kind that needs tensors, or what is wrong with a file.
-pub fn open_classical(folder: &Path) -> Result<Box<dyn Predictor>, SentimentError> {
-    let card = ModelCard::load(folder)?;
-    if card.kind.is_classical() {
-        Ok(Box::new(ClassicalModel::load(folder)?))
+/// [`SentimentError::NotAModel`], or what is wrong with a file or the device.
+pub fn open(folder: &Path, device: &str) -> Result<Box<dyn Predictor>, SentimentError> {
+    let trained = folder.join(FINAL);
+    let of_run = !folder.join(MODEL_FILE).is_file() && trained.join(MODEL_FILE).is_file();
+    let folder = if of_run { &trained } else { folder };
+    Ok(if ModelCard::load(folder)?.kind.is_classical() {
+        Box::new(ClassicalModel::load(folder)?)
     } else {
-        Err(SentimentError::NotClassical { kind: card.kind.as_str() })
-    }
+        Box::new(Classifier::open(folder, device)?)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_lead_to_kinds_and_back() {
-        for &kind in ModelKind::ALL {
-            assert_eq!(ModelKind::parse(kind.as_str()).unwrap(), kind);
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        }
-        let error = ModelKind::parse("bert-large").unwrap_err().to_string();
-        assert!(error.contains("bert-mt-joint") && error.contains("logistic"), "{error}");
-    }
 
     #[test]
     fn folders_that_are_no_models_are_named() {
@@ -206,7 +137,8 @@ mod tests {
         let card = ModelCard::new(ModelKind::Bert, "text", 1);
         card.save(folder.path()).unwrap();
         assert_eq!(ModelCard::load(folder.path()).unwrap(), card);
-        let error = open_classical(folder.path()).err().unwrap().to_string();
-        assert!(error.contains("bert"), "{error}");
+        // The rest of the folder is missing.
+        let error = open(folder.path(), "cpu").err().unwrap().to_string();
+        assert!(error.contains("neural.json"), "{error}");
     }
 }

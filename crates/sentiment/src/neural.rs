@@ -13,7 +13,7 @@
 //! learned. Source: Guda, Srivastava & Karkhanis 2022, arXiv:2201.07999, section 4.
 //!
 //! Training is [`train`], on the loop of `bestof_trainer`; what it leaves is opened with
-//! [`Classifier::open`] and asked with [`Classifier::predict`] and [`Classifier::attribute`].
+//! [`crate::model::open`] and asked as a [`crate::Predictor`].
 
 mod attend;
 mod attribution;
@@ -23,7 +23,6 @@ mod cnn;
 mod error;
 mod gru;
 mod han;
-mod kind;
 mod loss;
 mod model;
 mod quadrature;
@@ -40,15 +39,14 @@ mod fixture;
 mod tests;
 
 pub use attribution::{Attribution, AttributionTarget, WordAttribution};
-pub use classifier::{Classifier, MODEL_FILE, VOCABULARY_FILE};
+pub use classifier::{Classifier, SETTINGS_FILE, VOCABULARY_FILE};
 pub use error::NeuralError;
-pub use kind::{Architecture, ModelKind};
 pub use loss::{Task, weighted_sum};
 pub use model::NeuralModel;
 pub use reader::TextReader;
 pub use run::NeuralRun;
 pub use settings::{
-    ClassWeights, Labels, NeuralConfig, NeuralRequest, Pooling, SentimentSection, Weighting,
+    ClassWeights, NeuralConfig, NeuralRequest, Pooling, SentimentSection, Weighting,
 };
 pub use train::{Trained, train};
 pub use vocabulary::Vocabulary;

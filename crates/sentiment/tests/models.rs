@@ -5,14 +5,12 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use bestof_sentiment::classical::{
-    ClassicalModel, FitOptions, Heads, Inputs, TfIdfOptions, TrainOptions,
-};
+use bestof_sentiment::classical::{ClassicalModel, FitOptions, Inputs, TfIdfOptions, TrainOptions};
 use bestof_sentiment::dataset::{Dataset, Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::features::Feature;
 use bestof_sentiment::generate::{GenerateOptions, generate};
-use bestof_sentiment::model::{ModelKind, Predictor, open_classical};
+use bestof_sentiment::model::{Labels, ModelKind, Predictor, open};
 use bestof_sentiment::predict::{PredictOptions, PredictedRow, predict_file};
 use bestof_sentiment::prepare::{PrepareOptions, Source, prepare};
 use bestof_sentiment::source::Reason;
@@ -37,7 +35,7 @@ fn options(kind: ModelKind, inputs: Inputs) -> TrainOptions {
     TrainOptions {
         kind,
         inputs,
-        heads: Heads::Both,
+        labels: Labels::Both,
         terms: TfIdfOptions { max_terms: 150, ..TfIdfOptions::default() },
         fit: FitOptions { seed: 1, max_rows: Some(800) },
     }
@@ -75,7 +73,7 @@ fn every_kind_survives_saving_and_answers_the_same() {
         assert_eq!((model.card().trained_on, model.card().available), (250, PARTS[0].len() as u64));
         let folder = tempfile::tempdir().unwrap();
         model.save(folder.path()).unwrap();
-        let read = open_classical(folder.path()).unwrap();
+        let read = open(folder.path(), "cpu").unwrap();
         let rows = &PARTS[1].examples[..50];
         let found: Predictions = read.predict(rows).unwrap();
         assert_eq!(found, model.predict(rows).unwrap(), "{kind}");
@@ -99,7 +97,7 @@ fn damaged_model_folders_are_errors() {
     ] {
         assert_ne!(damaged, text);
         fs::write(&path, damaged).unwrap();
-        assert!(open_classical(folder.path()).is_err());
+        assert!(open(folder.path(), "cpu").is_err());
     }
 }
 

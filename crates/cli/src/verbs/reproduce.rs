@@ -34,6 +34,10 @@ pub(crate) struct Reproduce {
     /// Repetitions with seeds of their own, at least 2 [default: the reproduction's choice]
     #[arg(long)]
     seeds: Option<usize>,
+    /// Your own data in place of made-up ones, for `yelp`: the folder of the unpacked Yelp Open
+    /// Dataset, or a CSV file with `text` and `stars`
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
     /// Print one JSON object with claims, verdicts and everything measured
@@ -66,6 +70,12 @@ impl Reproduce {
             let named = self.names.iter().map(|name| experiment(name));
             named.collect::<Result<_, _>>().map_err(|e| Usage(e.to_string()))?
         };
+        if self.data.is_some() && !chosen.iter().any(|experiment| experiment.reads_data()) {
+            let readers = EXPERIMENTS.iter().filter(|experiment| experiment.reads_data());
+            let readers: Vec<_> = readers.map(|experiment| experiment.name()).collect();
+            let message = format!("--data: only {} reads data", readers.join(", "));
+            return Err(Usage(message).into());
+        }
         let mut documents = Vec::with_capacity(chosen.len());
         for experiment in &chosen {
             let usual = || Path::new("runs/reproduce").join(experiment.name());
@@ -92,6 +102,7 @@ impl Reproduce {
             full: self.full,
             seed: self.seed,
             seeds: self.seeds,
+            data: self.data.clone(),
             device: self.device.device.clone(),
             ..Options::new(out)
         };

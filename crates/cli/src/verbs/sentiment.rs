@@ -6,10 +6,7 @@ mod predict;
 mod prepare;
 mod train;
 
-use std::path::Path;
-
 use anyhow::Result;
-use bestof_sentiment::model::{Predictor, open_classical};
 
 /// Learn what reviews say from their text and what is known beside it
 #[derive(Debug, clap::Args)]
@@ -17,8 +14,9 @@ use bestof_sentiment::model::{Predictor, open_classical};
     cargo xtask sentiment generate --reviews 4000 --out data/made-up\n  \
     cargo xtask sentiment prepare --data data/made-up --out data/prepared\n  \
     cargo xtask sentiment train --model logistic --data data/prepared --out runs/logistic\n  \
-    cargo xtask sentiment evaluate --data data/prepared --model runs/logistic\n  \
-    cargo xtask sentiment predict --model runs/logistic --input reviews.jsonl")]
+    cargo xtask sentiment train --model bert-mt-joint --data data/prepared --out runs/bert\n  \
+    cargo xtask sentiment evaluate --data data/prepared --model runs/logistic --model runs/bert\n  \
+    cargo xtask sentiment predict --model runs/bert --input reviews.jsonl")]
 pub(crate) struct Sentiment {
     #[command(subcommand)]
     action: Action,
@@ -43,9 +41,4 @@ impl Sentiment {
             Action::Predict(action) => action.run(),
         }
     }
-}
-
-/// Opens a model folder of any kind; its `sentiment.json` says which.
-fn open(folder: &Path) -> Result<Box<dyn Predictor>> {
-    Ok(open_classical(folder)?)
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses some of these")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
+pub(crate) mod bert;
 pub(crate) mod model;
 
 use std::ffi::OsStr;

@@ -1,8 +1,6 @@
 //! The policy-gradient runs, and what the policies can do afterwards.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bestof_checkpoints::ModelFolder;
@@ -20,7 +18,8 @@ use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
 use super::settings::{N, Settings};
-use super::starting_point::{Start, fresh, quoted, toml_text};
+use super::starting_point::{Start, quoted, toml_text};
+use crate::jobs::{fresh, side_by_side};
 use crate::{Options, Progress, ReproduceError};
 
 /// Completions, and how many of them passed, of each prompt of a set.
@@ -109,7 +108,11 @@ pub(super) fn all(
         }
         return Ok(done);
     }
-    side_by_side(&jobs, &|job| work(job, &mut Silent), progress)
+    let mut done = 0;
+    side_by_side(&jobs, &|job| work(*job, &mut Silent), &mut |job, took| {
+        done += 1;
+        tell(progress, *job, done, jobs.len(), took);
+    })
 }
 
 /// A run to be made.
@@ -124,49 +127,6 @@ fn tell(progress: &mut dyn Progress, job: Job, done: usize, all: usize, took: Du
     let left = all - done;
     progress.notice(&format!("{label}, seed {}: {seconds:.0} s; {left} runs to go", job.seed));
     progress.rows("runs", done, all);
-}
-
-/// As many jobs at once as there are processors; after a failure no further one begins.
-fn side_by_side(
-    jobs: &[Job],
-    work: &(dyn Fn(Job) -> Result<Outcome, ReproduceError> + Sync),
-    progress: &mut dyn Progress,
-) -> Result<Vec<Outcome>, ReproduceError> {
-    let next = AtomicUsize::new(0);
-    let (heard, hearing) = mpsc::channel();
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    let mut done: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
-    let mut failure = None;
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (next, heard) = (&next, heard.clone());
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(at) else { return };
-                    let started = Instant::now();
-                    let outcome = work(*job);
-                    if outcome.is_err() {
-                        next.store(jobs.len(), Ordering::Relaxed);
-                    }
-                    if heard.send((at, outcome, started.elapsed())).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(heard);
-        for (ended, (at, outcome, took)) in hearing.iter().enumerate() {
-            match outcome {
-                Ok(outcome) => {
-                    done[at] = Some(outcome);
-                    tell(progress, jobs[at], ended + 1, jobs.len(), took);
-                }
-                Err(error) => failure = failure.take().or(Some(error)),
-            }
-        }
-    });
-    failure.map_or_else(|| Ok(done.into_iter().flatten().collect()), Err)
 }
 
 fn one(

@@ -12,6 +12,7 @@ use bestof_trainer::run::TrainOptions;
 
 use super::puzzles::{demonstrations, puzzles, without};
 use super::settings::{SHAPE, Settings};
+use crate::jobs::fresh;
 use crate::{Options, Progress, ReproduceError};
 
 /// The files every run reads.
@@ -89,14 +90,6 @@ fn teach(
     );
     let config = RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?;
     supervised(&config, &TrainOptions::default(), progress)?;
-    Ok(())
-}
-
-/// Removes what an earlier reproduction left of a run.
-pub(super) fn fresh(run: &Path) -> Result<(), ReproduceError> {
-    if run.exists() {
-        fs::remove_dir_all(run).map_err(ReproduceError::io("cannot remove", run))?;
-    }
     Ok(())
 }
 

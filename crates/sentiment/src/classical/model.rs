@@ -10,7 +10,7 @@ use super::{FitOptions, Head, Matrix, TfIdf, TfIdfOptions, damaged};
 use crate::dataset::{Dataset, Example};
 use crate::error::SentimentError;
 use crate::features::FeatureSpec;
-use crate::model::{ModelCard, ModelKind, Predictor};
+use crate::model::{Labels, ModelCard, ModelKind, Predictor};
 use crate::predictions::{Predictions, STARS};
 
 /// Name of the file with the fitted parts.
@@ -39,17 +39,6 @@ impl Inputs {
     }
 }
 
-/// Which questions are learned; each is a model of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heads {
-    /// One to five stars.
-    Stars,
-    /// Four and five stars against the others.
-    Positive,
-    /// Both.
-    Both,
-}
-
 /// How a classical model is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrainOptions {
@@ -57,8 +46,8 @@ pub struct TrainOptions {
     pub kind: ModelKind,
     /// What it sees.
     pub inputs: Inputs,
-    /// What it answers.
-    pub heads: Heads,
+    /// What it answers; each is a model of its own.
+    pub labels: Labels,
     /// The vocabulary.
     pub terms: TfIdfOptions,
     /// Seed and limit of the fit.
@@ -94,11 +83,11 @@ impl ClassicalModel {
         let x = parts.matrix(&data.examples, &data.features)?;
         let head =
             |labels: Vec<u8>, classes| Head::fit(options.kind, &x, &labels, classes, &options.fit);
-        if options.heads != Heads::Positive {
+        if options.labels != Labels::Binary {
             let labels = data.examples.iter().map(|e| e.stars.clamp(1, STARS as u8) - 1).collect();
             parts.stars = Some(head(labels, STARS)?);
         }
-        if options.heads != Heads::Stars {
+        if options.labels != Labels::Stars {
             let labels = data.examples.iter().map(|e| u8::from(e.positive)).collect();
             parts.positive = Some(head(labels, 2)?);
         }

@@ -141,6 +141,15 @@ fn details(model: &Evaluated) -> Section {
     }
     section.push(counts);
     section.push(restaurants(&model.by_restaurant));
+    if !model.explained.is_empty() {
+        section.push(Text::note(
+            "Integrated gradients: what a word adds to the probability of four or five stars (hover), \
+             green for and red against; grey text was not read.",
+        ));
+    }
+    for explained in &model.explained {
+        section.push(explained.to_block());
+    }
     section
 }
 

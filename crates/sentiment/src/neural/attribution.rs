@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use serde::{Deserialize, Serialize};
 
 use super::batch::{Texts, constant, floats};
 use super::classifier::Classifier;
@@ -29,7 +30,7 @@ pub enum AttributionTarget {
 }
 
 /// A word and what it adds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WordAttribution {
     /// The bytes of the text.
     pub range: Range<usize>,

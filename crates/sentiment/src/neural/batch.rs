@@ -4,10 +4,10 @@ use bestof_models::bert::BertBatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::error::NeuralError;
-use super::kind::Architecture;
 use super::model::Shape;
 use super::reader::ReadText;
 use super::rows::Row;
+use crate::model::Architecture;
 
 /// The inputs of some rows.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Inputs {
 
 impl Texts {
     pub(super) fn new(texts: &[&ReadText], shape: &Shape) -> Result<Self, NeuralError> {
-        if shape.settings.kind.architecture == Architecture::Bert {
+        if shape.settings.kind.architecture() == Some(Architecture::Bert) {
             let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
             // What fills rows up is never computed, so any token will do.
             return Ok(Self::Pieces(BertBatch::pad(&ids, 0)?));

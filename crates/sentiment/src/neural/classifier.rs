@@ -11,9 +11,9 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::attribution::{Attribution, AttributionTarget};
 use super::batch::{Inputs, floats};
 use super::error::NeuralError;
-use super::kind::Architecture;
 use super::loss::Task;
 use super::model::{NeuralModel, Outputs, Shape, Start};
 use super::reader::TextReader;
@@ -21,25 +21,23 @@ use super::rows::{Row, by_length};
 use super::settings::SentimentSection;
 use super::vocabulary::Vocabulary;
 use crate::features::FEATURES_FILE;
+use crate::model::{Architecture, ModelCard, Predictor};
 use crate::predictions::STARS;
-use crate::{Example, FeatureSpec, Predictions};
+use crate::{Example, FeatureSpec, Predictions, SentimentError};
 
-/// Name of the file that says which model a folder holds.
-pub const MODEL_FILE: &str = "sentiment.json";
+/// Name of the file with a neural model's settings.
+pub const SETTINGS_FILE: &str = "neural.json";
 /// Name of the list of words that CNN and HAN know.
 pub const VOCABULARY_FILE: &str = "vocabulary.json";
-/// Version of [`MODEL_FILE`].
-const VERSION: u32 = 1;
 /// Longest file read of those above.
 const MAX_BYTES: u64 = 1 << 28;
 /// Rows and tokens that are answered together.
 const BATCH: (usize, usize) = (64, 4096);
 
-/// Contents of [`MODEL_FILE`].
+/// Contents of [`SETTINGS_FILE`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
-    version: u32,
     meta_features: usize,
     settings: SentimentSection,
 }
@@ -49,6 +47,7 @@ struct Description {
 pub struct Classifier {
     pub(super) model: NeuralModel,
     pub(super) reader: TextReader,
+    card: ModelCard,
     features: FeatureSpec,
     pub(super) device: Device,
 }
@@ -57,10 +56,11 @@ impl Classifier {
     pub(super) fn new(
         model: NeuralModel,
         reader: TextReader,
+        card: ModelCard,
         features: FeatureSpec,
         device: Device,
     ) -> Self {
-        Self { model, reader, features, device }
+        Self { model, reader, card, features, device }
     }
 
     /// Opens a folder that [`Classifier::save`] has written, on a device by its name.
@@ -69,17 +69,21 @@ impl Classifier {
     /// A file that is missing, damaged, or of another model than the others.
     pub fn open(dir: &Path, device: &str) -> Result<Self, NeuralError> {
         let device = open_device(device)?;
-        let path = dir.join(MODEL_FILE);
+        let card = ModelCard::load(dir)?;
+        let path = dir.join(SETTINGS_FILE);
         let bad = |reason: String| NeuralError::BadFile { path: path.clone(), reason };
         let description: Description =
             serde_json::from_slice(&read(&path)?).map_err(|error| bad(error.to_string()))?;
-        if description.version != VERSION {
-            return Err(bad(format!("version {} is not known here", description.version)));
-        }
         let settings = description.settings;
         settings.validate()?;
+        if settings.kind != card.kind {
+            return Err(bad(format!(
+                "it is of a {}, the folder of a {}",
+                settings.kind, card.kind
+            )));
+        }
         let features = FeatureSpec::load(dir)?;
-        if settings.kind.joint && features.width() != description.meta_features {
+        if settings.kind.is_joint() && features.width() != description.meta_features {
             return Err(bad(format!(
                 "the model takes {} meta features, {FEATURES_FILE} has {}",
                 description.meta_features,
@@ -88,7 +92,7 @@ impl Classifier {
         }
         let weights = Weights::open(dir)?;
         let mut loader = Loader::reading(&weights, &device);
-        let (reader, bert) = if settings.kind.architecture == Architecture::Bert {
+        let (reader, bert) = if settings.kind.architecture() == Some(Architecture::Bert) {
             let folder = ModelFolder::open(dir)?;
             let config = BertConfig::from_hf(&folder.config).map_err(NeuralError::Model)?;
             (TextReader::pieces(dir, &settings)?, Some(Bert::load(&mut loader, &config)?))
@@ -101,7 +105,7 @@ impl Classifier {
         let words = reader.vocabulary().map_or(0, Vocabulary::len);
         let shape = Shape { settings, meta_features: description.meta_features, words };
         let model = NeuralModel::load(&mut loader, Start::Stored, &shape, bert)?;
-        Ok(Self { model, reader, features, device })
+        Ok(Self { model, reader, card, features, device })
     }
 
     /// Writes `model.safetensors` and what belongs to it into `dir`, which is created: the
@@ -123,7 +127,8 @@ impl Classifier {
         let shape = self.model.shape();
         let settings = shape.settings.clone();
         let meta_features = shape.meta_features;
-        write(&dir.join(MODEL_FILE), &Description { version: VERSION, meta_features, settings })
+        write(&dir.join(SETTINGS_FILE), &Description { meta_features, settings })?;
+        Ok(self.card.save(dir)?)
     }
 
     /// The settings of the model.
@@ -131,24 +136,14 @@ impl Classifier {
         &self.model.shape().settings
     }
 
-    /// What the numbers of a row's meta features are.
-    pub fn features(&self) -> &FeatureSpec {
-        &self.features
-    }
-
     /// The model.
     pub fn model(&self) -> &NeuralModel {
         &self.model
     }
 
-    /// What the model says of `examples`, in their order; their labels are not looked at.
-    ///
     /// Texts go through the model with others of about their length, and nothing is computed for
     /// padding. Callers that stream give some hundred rows at a time.
-    ///
-    /// # Errors
-    /// [`NeuralError::FeatureCount`] or [`NeuralError::NotFinite`] naming the row.
-    pub fn predict(&self, examples: &[Example]) -> Result<Predictions, NeuralError> {
+    fn answer(&self, examples: &[Example]) -> Result<Predictions, NeuralError> {
         let shape = self.model.shape();
         let rows = examples
             .iter()
@@ -164,6 +159,29 @@ impl Classifier {
             place(&mut found.sentiment, part_found.sentiment, &part);
         }
         Ok(found)
+    }
+}
+
+impl Predictor for Classifier {
+    fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    fn features(&self) -> &FeatureSpec {
+        &self.features
+    }
+
+    fn predict(&self, examples: &[Example]) -> Result<Predictions, SentimentError> {
+        Ok(self.answer(examples)?)
+    }
+
+    fn explain(
+        &self,
+        example: &Example,
+        target: AttributionTarget,
+        points: usize,
+    ) -> Result<Option<Attribution>, SentimentError> {
+        Ok(Some(self.attribute(example, target, points)?))
     }
 }
 

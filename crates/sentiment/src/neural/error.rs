@@ -51,14 +51,6 @@ pub enum NeuralError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No model has this name.
-    #[error("no neural model is called `{found}`; known are {}", .known.join(", "))]
-    UnknownKind {
-        /// The name given.
-        found: String,
-        /// The names there are.
-        known: Vec<String>,
-    },
     /// A setting is outside its range.
     #[error("`sentiment.{key}` is {found}, expected {expected}")]
     Setting {

@@ -10,9 +10,9 @@ use super::batch::{Inputs, Texts};
 use super::cnn::Cnn;
 use super::error::NeuralError;
 use super::han::Han;
-use super::kind::Architecture;
 use super::loss::Task;
-use super::settings::{Labels, Pooling, SentimentSection, Weighting};
+use super::settings::{Pooling, SentimentSection, Weighting};
+use crate::model::{Architecture, Labels};
 use crate::predictions::STARS;
 
 /// Tell the dropouts of the heads and of the meta encoder from those of the text encoder.
@@ -31,11 +31,11 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn joint(&self) -> bool {
-        self.settings.kind.joint
+        self.settings.kind.is_joint()
     }
 
     pub(super) fn multi_task(&self) -> bool {
-        self.settings.kind.multi_task
+        self.settings.kind.is_multi_task()
     }
 
     /// The tasks that are learned, labels first.
@@ -133,7 +133,7 @@ impl NeuralModel {
             let (found, max) = (settings.max_length, bert.config().max_positions);
             return Err(NeuralError::TooLong { found, max });
         }
-        let is = |architecture| kind.architecture == architecture;
+        let is = |architecture| kind.architecture() == Some(architecture);
         let cnn = is(Architecture::Cnn)
             .then(|| Cnn::load(loader, start, shape.words, settings))
             .transpose()?;
@@ -146,7 +146,7 @@ impl NeuralModel {
             None => 2 * settings.hidden_width,
         };
         let (mut meta, mut joint, mut width) = (None, None, text_width);
-        if kind.joint {
+        if kind.is_joint() {
             let sizes = [shape.meta_features, settings.meta_width];
             meta = Some(dense(loader, start, "meta", sizes)?);
             let sizes = [text_width + settings.meta_width, settings.joint_width];

@@ -6,9 +6,9 @@ use std::path::Path;
 use bestof_checkpoints::Tokenizer;
 
 use super::error::NeuralError;
-use super::kind::Architecture;
 use super::settings::SentimentSection;
 use super::vocabulary::{Vocabulary, sentences, words};
+use crate::model::Architecture;
 
 /// A text as an encoder reads it: numbers of words or word pieces, sentence by sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,8 +66,8 @@ impl TextReader {
 
     /// The reader of words for `settings`.
     pub(super) fn words(vocabulary: Vocabulary, settings: &SentimentSection) -> Self {
-        match settings.kind.architecture {
-            Architecture::Han => Self::Sentences {
+        match settings.kind.architecture() {
+            Some(Architecture::Han) => Self::Sentences {
                 vocabulary,
                 max_words: settings.max_words,
                 max_sentences: settings.max_sentences,

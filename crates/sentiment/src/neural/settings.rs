@@ -10,25 +10,15 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::error::NeuralError;
-use super::kind::{Architecture, ModelKind};
+use crate::model::{Architecture, Labels, ModelKind};
 
 /// The encoder that BERT models start from when none is named.
 const DEFAULT_ENCODER: &str = "models/minilm-l6-v2";
+/// Settings that are of no use without evaluations on the way, and how often these are unless said.
+const WATCHED: [&str; 2] = ["early_stopping_patience", "load_best_model_at_end"];
+const EVAL_STEPS: i64 = 50;
 /// Stands for the model folder of models that start from random weights.
 const NO_ENCODER: &str = "none";
-
-/// Which labels are learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Labels {
-    /// One to five stars; the probability of a positive review is that of four and five.
-    #[default]
-    Stars,
-    /// One to three against four and five.
-    Binary,
-    /// Both, with a head each.
-    Both,
-}
 
 /// How BERT's tokens become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -113,9 +103,8 @@ pub struct SentimentSection {
 
 impl Default for SentimentSection {
     fn default() -> Self {
-        let architecture = Architecture::Bert;
         Self {
-            kind: ModelKind { architecture, multi_task: true, joint: true },
+            kind: ModelKind::BertMtJoint,
             labels: Labels::default(),
             max_length: 128,
             max_sentences: 20,
@@ -144,6 +133,7 @@ impl SentimentSection {
     /// # Errors
     /// [`NeuralError::Setting`] for the first value outside its range.
     pub fn validate(&self) -> Result<(), NeuralError> {
+        self.architecture()?;
         let sizes = [
             ("max_sentences", self.max_sentences),
             ("max_words", self.max_words),
@@ -167,6 +157,14 @@ impl SentimentSection {
         let factor = self.head_learning_rate_factor;
         let fits = factor.is_finite() && factor >= 0.0;
         need(fits, "head_learning_rate_factor", &factor, "a finite number, at least 0")
+    }
+
+    fn architecture(&self) -> Result<Architecture, NeuralError> {
+        self.kind.architecture().ok_or_else(|| NeuralError::Setting {
+            key: "kind",
+            found: self.kind.to_string(),
+            expected: "bert, cnn or han, alone or with -mt, -joint or -mt-joint",
+        })
     }
 }
 
@@ -195,6 +193,8 @@ pub struct NeuralRequest<'a> {
     pub data: Option<&'a Path>,
     /// The run folder.
     pub output: Option<&'a Path>,
+    /// The folder of the encoder that BERT models start from.
+    pub encoder: Option<&'a Path>,
 }
 
 /// The settings of a run of a neural model.
@@ -227,10 +227,11 @@ impl NeuralConfig {
     ///
     /// Where the text says nothing: batches of 32 rows; for BERT the encoder in
     /// `models/minilm-l6-v2`, three epochs with a highest learning rate of 5e-5 after a tenth of
-    /// warm-up; for CNN and HAN five epochs at 1e-3.
+    /// warm-up; for CNN and HAN five epochs at 1e-3. A run that stops early, or goes back to its best
+    /// weights, looks at the validation rows every 50 steps.
     ///
     /// # Errors
-    /// [`NeuralError::Config`], [`NeuralError::UnknownKind`] or [`NeuralError::Setting`].
+    /// [`NeuralError::Config`] or [`NeuralError::Setting`].
     pub fn from_toml(
         text: &str,
         overrides: &[String],
@@ -256,11 +257,11 @@ impl NeuralConfig {
         let mut sentiment: SentimentSection = Value::Table(section)
             .try_into()
             .map_err(|source| ConfigError::Shape { source: Box::new(source) })?;
-        if !has_factor && sentiment.kind.architecture != Architecture::Bert {
+        if !has_factor && sentiment.architecture()? != Architecture::Bert {
             sentiment.head_learning_rate_factor = 1.0;
         }
         sentiment.validate()?;
-        fill(&mut table, sentiment.kind.architecture, request)?;
+        fill(&mut table, sentiment.architecture()?, request)?;
         let recorded = Table::try_from(&sentiment).map_err(|source| NeuralError::Setting {
             key: "",
             found: source.to_string(),
@@ -293,7 +294,6 @@ fn fill(
     architecture: Architecture,
     request: NeuralRequest<'_>,
 ) -> Result<(), NeuralError> {
-    refuse_foreign(table, architecture)?;
     let path = |path: &Path| Value::String(path.display().to_string());
     if let Some(data) = request.data {
         section(table, "data").insert("train".into(), path(data));
@@ -301,6 +301,10 @@ fn fill(
     if let Some(output) = request.output {
         section(table, "output").insert("dir".into(), path(output));
     }
+    if let Some(encoder) = request.encoder {
+        section(table, "model").insert("path".into(), path(encoder));
+    }
+    refuse_foreign(table, architecture)?;
     let (encoder, train): (&str, &[(&str, Value)]) = match architecture {
         Architecture::Bert => (
             DEFAULT_ENCODER,
@@ -322,7 +326,11 @@ fn fill(
     for (key, value) in train {
         section(table, "train").entry(*key).or_insert_with(|| value.clone());
     }
-    section(table, "train").entry("per_device_eval_batch_size").or_insert(Value::Integer(32));
+    let train = section(table, "train");
+    train.entry("per_device_eval_batch_size").or_insert(Value::Integer(32));
+    if WATCHED.iter().any(|key| train.contains_key(*key)) {
+        train.entry("eval_steps").or_insert(Value::Integer(EVAL_STEPS));
+    }
     Ok(())
 }
 
@@ -389,6 +397,9 @@ mod tests {
         // What is written down is what a resumed run is compared with.
         let again = RunConfig::from_toml(&config.run.to_toml(), &[]).unwrap();
         assert_eq!(again, config.run);
+        assert_eq!(config.run.train.eval_steps, 0);
+        let watched = read("[train]\nearly_stopping_patience = 2").unwrap();
+        assert_eq!(watched.run.train.eval_steps, EVAL_STEPS as u64);
     }
 
     #[test]
@@ -402,6 +413,7 @@ mod tests {
             ("[sentiment]\ndropout = 1.0", "dropout"),
             ("[sentiment]\nfilters = 0", "filters"),
             ("[sentiment]\nkind = 'bert-large'", "bert-mt-joint"),
+            ("[sentiment]\nkind = 'svm'", "bert, cnn or han"),
             ("[sentiment]\nlabels = 'three'", "labels"),
             ("sentiment = 3", "sentiment"),
         ] {

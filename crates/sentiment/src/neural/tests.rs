@@ -16,7 +16,8 @@ use super::model::{NeuralModel, Shape, Start};
 use super::reader::TextReader;
 use super::rows::Row;
 use super::*;
-use crate::{Dataset, Example};
+use crate::model::{self, MODEL_FILE};
+use crate::{Dataset, Example, Predictor};
 
 const KINDS: [&str; 6] = ["bert", "bert-mt-joint", "cnn", "cnn-mt-joint", "han", "han-mt-joint"];
 
@@ -203,9 +204,12 @@ fn a_saved_model_says_the_same_and_the_order_of_rows_does_not_matter() {
         let run = trained(kind, dir.path(), encoder.path(), &["sentiment.labels=both"]);
         let asked = reviews(30, 500);
         let expected = run.classifier.predict(&asked.examples).unwrap();
-        let opened = Classifier::open(&run.model, "cpu").unwrap();
+        // A run folder is as good as the model in it.
+        let opened = model::open(dir.path(), "cpu").unwrap();
         assert_eq!(opened.predict(&asked.examples).unwrap(), expected, "{kind}");
-        assert_eq!(opened.settings(), run.classifier.settings());
+        let kept = Classifier::open(&run.model, "cpu").unwrap();
+        assert_eq!(kept.settings(), run.classifier.settings());
+        assert_eq!((opened.card().trained_on, &opened.card().restaurants), (22, &vec![8, 7, 7]));
 
         // One by one, and in another order: the same but for rounding.
         let mut reversed = asked.examples.clone();
@@ -419,6 +423,7 @@ fn damaged_folders_are_refused_by_file() {
     let run = trained("cnn-mt-joint", dir.path(), encoder.path(), &["train.max_steps=2"]);
     for (file, text, expected) in [
         (MODEL_FILE, "{}", "missing field"),
+        (SETTINGS_FILE, "{}", "missing field"),
         (VOCABULARY_FILE, "[1]", VOCABULARY_FILE),
         (VOCABULARY_FILE, "[\"one\"]", "cnn.words"),
     ] {

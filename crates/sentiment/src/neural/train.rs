@@ -16,13 +16,13 @@ use burn::tensor::Device;
 
 use super::classifier::{Classifier, config_json};
 use super::error::NeuralError;
-use super::kind::Architecture;
 use super::model::{NeuralModel, Shape, Start};
 use super::reader::TextReader;
 use super::rows::Row;
 use super::run::NeuralRun;
 use super::settings::NeuralConfig;
 use super::vocabulary::Vocabulary;
+use crate::model::{Architecture, ModelCard};
 use crate::{Dataset, Example};
 
 /// What a finished run left.
@@ -30,7 +30,7 @@ use crate::{Dataset, Example};
 pub struct Trained {
     /// Its numbers.
     pub summary: TrainSummary,
-    /// The folder of the trained model, for [`Classifier::open`].
+    /// The folder of the trained model, for [`crate::model::open`].
     pub model: PathBuf,
     /// The report.
     pub report: PathBuf,
@@ -76,7 +76,8 @@ pub fn train(
 
     let dir = &config.run.output.dir;
     let model = run.into_model().valid();
-    let classifier = Classifier::new(model, fresh.reader, data.features.clone(), device);
+    let card = card(config, data);
+    let classifier = Classifier::new(model, fresh.reader, card, data.features.clone(), device);
     let (mut folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
         folder = replace_folder(&folder, |dir| classifier.save(dir, fresh.encoder.as_ref()))?;
@@ -84,6 +85,19 @@ pub fn train(
         report = write_report(dir, &facts)?;
     }
     Ok(Trained { summary, model: folder, report, classifier })
+}
+
+/// What the folder says of the model.
+fn card(config: &NeuralConfig, data: &Dataset) -> ModelCard {
+    let kind = config.sentiment.kind;
+    let inputs = if kind.is_joint() { "joint" } else { "text" };
+    let rows = data.len() as u64;
+    ModelCard {
+        trained_on: rows,
+        available: rows,
+        restaurants: data.training_counts(),
+        ..ModelCard::new(kind, inputs, config.run.train.seed)
+    }
 }
 
 /// A model as training starts from it.
@@ -98,7 +112,7 @@ impl Fresh {
         let settings = config.sentiment.clone();
         let meta_features = data.features.width();
         let start = Start::Drawn(config.run.train.seed);
-        if settings.kind.architecture == Architecture::Bert {
+        if settings.kind.architecture() == Some(Architecture::Bert) {
             let folder = ModelFolder::open(&config.run.model.path)?;
             let reader = TextReader::pieces(&folder.dir, &settings)?;
             let weights = folder.weights()?;

@@ -6,14 +6,16 @@ use anyhow::Result;
 use bestof_sentiment::dataset::{Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, Evaluated, evaluate, page};
 use bestof_sentiment::metrics::ClassScores;
+use bestof_sentiment::model::open;
 use serde_json::json;
 
 use crate::console;
+use crate::device::DeviceArg;
 
 /// Judge models on rows they have not seen: all of them in one table
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask sentiment evaluate --data data/prepared --model runs/logistic --model runs/boosting --report models.html"
+    after_help = "Example:\n  cargo xtask sentiment evaluate --data data/prepared --model runs/logistic --model runs/bert --report models.html"
 )]
 pub(super) struct Evaluate {
     /// The folder of `sentiment prepare` that the models were trained on
@@ -37,6 +39,11 @@ pub(super) struct Evaluate {
     /// Seed of the bootstrap
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Reviews on the page whose words are coloured by what they add, of each neural model
+    #[arg(long, default_value_t = 5)]
+    explain: usize,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Print one JSON object a model
     #[arg(long)]
     json: bool,
@@ -61,10 +68,11 @@ impl Evaluate {
             resamples: self.resamples,
             seed: self.seed,
             bin_width: self.bin_width,
+            explain: if self.report.is_some() { self.explain } else { 0 },
         };
         let mut judged = Vec::new();
         for folder in &self.model {
-            let model = super::open(folder)?;
+            let model = open(folder, &self.device.device)?;
             let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
             let template = format!("{name} {{wide_bar}} {{pos}} of {{len}} rows {{eta}}");
             let bar = console::bar(data.len() as u64, &template);

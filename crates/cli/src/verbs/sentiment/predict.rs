@@ -5,15 +5,17 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use bestof_sentiment::model::open;
 use bestof_sentiment::predict::{PredictOptions, predict_file};
 
 use crate::console;
+use crate::device::DeviceArg;
 
 /// Answer reviews: labels, probabilities and sentiment score, one JSON object a row
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  echo '{\"text\": \"Superb noodles, kind staff.\"}' > reviews.jsonl\n  \
-    cargo xtask sentiment predict --model runs/logistic --input reviews.jsonl"
+    cargo xtask sentiment predict --model runs/bert --input reviews.jsonl"
 )]
 pub(super) struct Predict {
     /// A folder of `sentiment train`
@@ -31,6 +33,8 @@ pub(super) struct Predict {
     /// Leave out longer reviews
     #[arg(long, default_value_t = 20_000)]
     max_characters: usize,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Accepted for consistency: answers are JSON lines in any case
     #[arg(long)]
     json: bool,
@@ -38,7 +42,7 @@ pub(super) struct Predict {
 
 impl Predict {
     pub(super) fn run(self) -> Result<()> {
-        let model = super::open(&self.model)?;
+        let model = open(&self.model, &self.device.device)?;
         let options = PredictOptions { batch: self.batch, max_characters: self.max_characters };
         let mut file = match &self.out {
             None => None,

@@ -1,0 +1,159 @@
+//! Neural models: their flags, and the run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bestof_sentiment::dataset::Dataset;
+use bestof_sentiment::model::{Architecture, ModelKind};
+use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, Trained, train};
+use bestof_trainer::run::TrainOptions;
+use serde_json::json;
+
+use super::{Learned, Made, Train};
+use crate::console::Usage;
+use crate::progress::Bars;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Neural models")]
+pub(super) struct Flags {
+    /// The run's settings, as TOML; the flags win over it
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Override a setting, as `sentiment.dropout=0.2`; may be given several times
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// The folder that BERT starts from, in the Hugging Face layout [default: models/minilm-l6-v2]
+    #[arg(long)]
+    encoder: Option<PathBuf>,
+    /// Passes over the training rows [default: 3 for BERT, 5 for CNN and HAN]
+    #[arg(long)]
+    epochs: Option<f64>,
+    /// The highest learning rate [default: 5e-5 for BERT, 1e-3 for CNN and HAN]
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// Rows of a step [default: 32]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Longest text, in word pieces (BERT) or words (CNN) [default: 128]
+    #[arg(long)]
+    max_length: Option<usize>,
+    /// How the losses of stars and sentiment are weighed [default: learned]
+    #[arg(long, value_enum)]
+    loss_weights: Option<LossWeights>,
+    /// Whether rarer labels weigh more [default: none]
+    #[arg(long, value_enum)]
+    class_weights: Option<ClassWeights>,
+    /// End after this many evaluations without a lower validation loss, with the weights of the best;
+    /// there is one every 50 steps unless `train.eval_steps` says otherwise
+    #[arg(long, value_name = "EVALUATIONS")]
+    early_stopping: Option<u64>,
+    /// Go on from the run's newest whole checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Which processor does the work, in place of `model.device`
+    #[arg(long, env = "BESTOF_DEVICE")]
+    device: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LossWeights {
+    Fixed,
+    Learned,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ClassWeights {
+    None,
+    Balanced,
+}
+
+impl Flags {
+    /// One of these flags that was given. The device is not one: it may come from the environment.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--config", self.config.is_some()),
+            ("--set", !self.set.is_empty()),
+            ("--encoder", self.encoder.is_some()),
+            ("--epochs", self.epochs.is_some()),
+            ("--learning-rate", self.learning_rate.is_some()),
+            ("--batch", self.batch.is_some()),
+            ("--max-length", self.max_length.is_some()),
+            ("--loss-weights", self.loss_weights.is_some()),
+            ("--class-weights", self.class_weights.is_some()),
+            ("--early-stopping", self.early_stopping.is_some()),
+            ("--resume", self.resume),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+}
+
+impl Train {
+    pub(super) fn learn(
+        &self,
+        kind: ModelKind,
+        data: &Dataset,
+        validation: &Dataset,
+    ) -> Result<Made> {
+        let flags = &self.neural;
+        if flags.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
+            let message =
+                format!("--encoder is for BERT models, and {kind} starts from random weights");
+            return Err(Usage(message).into());
+        }
+        let request = NeuralRequest {
+            kind: Some(kind),
+            data: Some(&self.data),
+            output: Some(&self.out),
+            encoder: flags.encoder.as_deref(),
+        };
+        let set = self.overrides();
+        let config = match &flags.config {
+            Some(path) => NeuralConfig::from_file(path, &set, request)?,
+            None => NeuralConfig::from_toml("", &set, request)?,
+        };
+        let options = TrainOptions { resume: flags.resume, ..TrainOptions::default() };
+        let Trained { summary, model, report, classifier } =
+            train(&config, data, validation, &options, &mut Bars::new())?;
+        Ok(Made {
+            json: json!({"folder": model, "report": report, "results": summary.to_json()}),
+            lines: vec![format!("report {}", report.display())],
+            model: Box::new(classifier),
+        })
+    }
+
+    /// The flags as settings, before those of `--set`.
+    fn overrides(&self) -> Vec<String> {
+        let flags = &self.neural;
+        let mut set = Vec::new();
+        let mut put = |key: &str, value: Option<String>| {
+            set.extend(value.map(|value| format!("{key}={value}")));
+        };
+        let float = |value: f64| format!("{value:?}");
+        let learned = |labels| match labels {
+            Learned::Stars => "stars",
+            Learned::Binary => "binary",
+            Learned::Both => "both",
+        };
+        let weighting = |weights| match weights {
+            LossWeights::Fixed => "fixed",
+            LossWeights::Learned => "learned",
+        };
+        let classes = |weights| match weights {
+            ClassWeights::None => "none",
+            ClassWeights::Balanced => "balanced",
+        };
+        put("sentiment.labels", self.labels.map(|labels| learned(labels).to_owned()));
+        put("train.seed", self.seed.map(|seed| seed.to_string()));
+        put("train.num_train_epochs", flags.epochs.map(float));
+        put("train.learning_rate", flags.learning_rate.map(float));
+        put("train.per_device_train_batch_size", flags.batch.map(|rows| rows.to_string()));
+        put("sentiment.max_length", flags.max_length.map(|length| length.to_string()));
+        put("sentiment.weighting", flags.loss_weights.map(|w| weighting(w).to_owned()));
+        put("sentiment.class_weights", flags.class_weights.map(|w| classes(w).to_owned()));
+        put("train.early_stopping_patience", flags.early_stopping.map(|n| n.to_string()));
+        put("train.load_best_model_at_end", flags.early_stopping.map(|_| "true".to_owned()));
+        put("model.device", flags.device.clone());
+        set.extend(flags.set.iter().cloned());
+        set
+    }
+}

@@ -1,0 +1,169 @@
+//! Reviews with what each of their words adds to the answer.
+
+use bestof_report::{ColouredText, Tone};
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Dataset;
+use crate::error::SentimentError;
+use crate::model::Predictor;
+use crate::neural::{AttributionTarget, WordAttribution};
+
+/// Longest text that is explained, in bytes; longer ones fill a page.
+const LONGEST: usize = 1200;
+/// Places of the integral.
+const POINTS: usize = 32;
+/// Share of the largest contribution from which a word is coloured.
+const COLOURED: f64 = 0.1;
+
+/// A review and where the probability of four or five stars comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The review.
+    pub text: String,
+    /// The stars it gives.
+    pub stars: u8,
+    /// Probability of four or five stars.
+    pub positive: f64,
+    /// The same of no words and mean meta features.
+    pub baseline: f64,
+    /// What each word adds to it.
+    pub words: Vec<WordAttribution>,
+    /// What each meta feature adds, the largest first; none for models of text alone.
+    pub meta: Vec<(String, f64)>,
+}
+
+/// The first reviews of each number of stars, `count` altogether, explained; none from a model that
+/// has no gradients.
+pub(super) fn explain(
+    model: &dyn Predictor,
+    data: &Dataset,
+    count: usize,
+) -> Result<Vec<Explained>, SentimentError> {
+    let names = data.features.names();
+    let mut explained = Vec::new();
+    for row in choose(data, count) {
+        let example = &data.examples[row];
+        let Some(found) = model.explain(example, AttributionTarget::Positive, POINTS)? else {
+            return Ok(Vec::new());
+        };
+        let mut meta: Vec<(String, f64)> =
+            names.iter().cloned().zip(found.meta.iter().copied()).collect();
+        meta.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        explained.push(Explained {
+            text: example.text.clone(),
+            stars: example.stars,
+            positive: found.value,
+            baseline: found.baseline,
+            words: found.words,
+            meta,
+        });
+    }
+    Ok(explained)
+}
+
+/// Rows of one star, of two and so on in turn, each the first of its stars that is short enough.
+fn choose(data: &Dataset, count: usize) -> Vec<usize> {
+    let of = |stars: u8| {
+        let rows = data.examples.iter().enumerate();
+        rows.filter(move |(_, row)| row.stars == stars && row.text.len() <= LONGEST)
+    };
+    let mut queues: Vec<_> = (1..=5).map(|stars| of(stars).map(|(index, _)| index)).collect();
+    let mut chosen = Vec::new();
+    loop {
+        let before = chosen.len();
+        for queue in &mut queues {
+            if chosen.len() < count {
+                chosen.extend(queue.next());
+            }
+        }
+        if chosen.len() == before {
+            return chosen;
+        }
+    }
+}
+
+impl Explained {
+    /// Words that speak for four or five stars marked as good, those against as bad, and what was
+    /// not read stepped back.
+    pub(super) fn to_block(&self) -> ColouredText {
+        let mut caption = format!(
+            "{} stars. Probability of four or five: {:.2}, of no words {:.2}",
+            self.stars, self.positive, self.baseline
+        );
+        let told: Vec<String> = self
+            .meta
+            .iter()
+            .take(3)
+            .filter(|(_, value)| value.abs() >= 0.005)
+            .map(|(name, value)| format!("{name} {value:+.2}"))
+            .collect();
+        if !told.is_empty() {
+            caption.push_str("; beside the text: ");
+            caption.push_str(&told.join(", "));
+        }
+        let largest = self.words.iter().map(|word| word.value.abs()).fold(0.0, f64::max);
+        let mut block = ColouredText::new(caption);
+        let mut at = 0;
+        for word in &self.words {
+            let between = self.text.get(at..word.range.start).unwrap_or_default();
+            let shown = self.text.get(word.range.clone()).unwrap_or_default();
+            let tone = match word.value {
+                value if value.abs() < COLOURED * largest => Tone::Plain,
+                value if value > 0.0 => Tone::Good,
+                value if value < 0.0 => Tone::Bad,
+                _ => Tone::Plain,
+            };
+            block = block.span(between, Tone::Plain);
+            block = block.span_with_hover(shown, tone, format!("{:+.4}", word.value));
+            at = word.range.end;
+        }
+        block.span(self.text.get(at..).unwrap_or_default(), Tone::Muted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bestof_report::{Report, Section};
+
+    use super::*;
+    use crate::dataset::Example;
+    use crate::features::{FeatureSpec, Scaler};
+
+    #[test]
+    fn rows_of_each_number_of_stars_take_turns() {
+        let row = |stars, length| Example { stars, text: "a".repeat(length), ..Example::default() };
+        let examples =
+            vec![row(5, 9), row(5, 9), row(1, LONGEST + 1), row(1, 9), row(5, 9), row(3, 1)];
+        let features = FeatureSpec::new(Vec::new(), Scaler { mean: 0.0, std: 1.0 }, "none");
+        let data = Dataset { examples, features };
+        assert_eq!(choose(&data, 4), [3, 5, 0, 1]);
+        assert_eq!(choose(&data, 99), [3, 5, 0, 1, 4]);
+        assert_eq!(choose(&data, 0), [0; 0]);
+    }
+
+    #[test]
+    fn words_are_coloured_by_what_they_add() {
+        let word = |range, value| WordAttribution { range, value };
+        let explained = Explained {
+            text: "kind staff, <cold> soup and more".into(),
+            stars: 2,
+            positive: 0.4,
+            baseline: 0.5,
+            words: vec![word(0..4, 0.2), word(5..10, 0.01), word(13..17, -0.3), word(19..23, 0.0)],
+            meta: vec![("useful".into(), -0.05), ("cool".into(), 0.001)],
+        };
+        let html =
+            Report::new("t").section(Section::new("s").block(explained.to_block())).to_html();
+        for part in [
+            "<mark class=\"good\" title=\"+0.2000\">kind</mark>",
+            "<span title=\"+0.0100\">staff</span>",
+            "<mark class=\"bad\" title=\"-0.3000\">cold</mark>",
+            ", &lt;",
+            "<span class=\"muted\"> and more</span>",
+            "useful -0.05",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(!html.contains("cool"));
+    }
+}
