@@ -198,8 +198,8 @@ mod tests {
         let solved = solve(&mut Kernel::new(&x, 2.0), &labels, cost);
         assert!(solved.weights.iter().sum::<f64>().abs() < 1e-9);
         let mut bounded = 0;
-        for row in 0..300 {
-            let sign = if labels[row] { 1.0 } else { -1.0 };
+        for (row, &label) in labels.iter().enumerate() {
+            let sign = if label { 1.0 } else { -1.0 };
             let apart = |other: usize| -> f64 {
                 x.row(row).iter().zip(x.row(other)).map(|(a, b)| f64::from(a - b).powi(2)).sum()
             };
