@@ -87,7 +87,7 @@ impl Explained {
     /// not read stepped back.
     pub(super) fn to_block(&self) -> ColouredText {
         let mut caption = format!(
-            "{} stars. Probability of four or five: {:.2}, of no words {:.2}",
+            "{} of 5 stars. Probability of four or five: {:.2}, of no words {:.2}",
             self.stars, self.positive, self.baseline
         );
         let told: Vec<String> = self
@@ -113,7 +113,9 @@ impl Explained {
                 value if value < 0.0 => Tone::Bad,
                 _ => Tone::Plain,
             };
-            block = block.span(between, Tone::Plain);
+            if !between.is_empty() {
+                block = block.span(between, Tone::Plain);
+            }
             block = block.span_with_hover(shown, tone, format!("{:+.4}", word.value));
             at = word.range.end;
         }

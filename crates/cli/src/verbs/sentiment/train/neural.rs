@@ -26,10 +26,10 @@ pub(super) struct Flags {
     #[arg(long)]
     encoder: Option<PathBuf>,
     /// Passes over the training rows [default: 3 for BERT, 5 for CNN and HAN]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     epochs: Option<f64>,
     /// The highest learning rate [default: 5e-5 for BERT, 1e-3 for CNN and HAN]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Rows of a step [default: 32]
     #[arg(long)]
