@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bestof_estimators::EstimatorError;
 use bestof_report::ReportError;
+use bestof_tasks::long_context::LongContextError;
 use bestof_tasks::pairs::PairError;
 use bestof_tasks::puzzles::PuzzleError;
 use bestof_tasks::rows::RowsError;
@@ -57,6 +58,9 @@ pub enum ReproduceError {
     /// Puzzles could not be made.
     #[error(transparent)]
     Puzzles(#[from] PuzzleError),
+    /// Questions about long prompts could not be made.
+    #[error(transparent)]
+    LongContext(#[from] LongContextError),
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use crate::dpop::Dpop;
+use crate::giraffe::Giraffe;
 use crate::pkpo::Pkpo;
 use crate::pkpo_toy::PkpoToy;
 use crate::{Progress, ReproduceError, Reproduction};
@@ -63,7 +64,7 @@ pub trait Experiment: Debug + Sync {
 }
 
 /// Every experiment, in the order of `reproduce all`.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop, &Giraffe];
 
 /// The experiment with this name.
 ///

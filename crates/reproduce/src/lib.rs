@@ -4,11 +4,13 @@ mod claim;
 pub mod dpop;
 mod error;
 mod experiment;
+pub mod giraffe;
 mod measured;
 mod noise;
 pub mod pkpo;
 pub mod pkpo_toy;
 mod reproduction;
+mod side_by_side;
 mod small_llama;
 
 pub use bestof_report::Verdict;
