@@ -68,7 +68,7 @@ impl Giraffe {
 
 #[cfg(test)]
 mod tests {
-    use super::size::*;
+    use super::size::Training;
     use super::*;
     use crate::Silent;
 
@@ -76,10 +76,17 @@ mod tests {
     fn a_study_of_a_few_steps_runs_to_its_end_and_repeats() {
         let small = Size::small();
         let size = Size {
-            shape: crate::SmallLlama { width: 16, inner: 16, layers: 1, heads: 1, context: 32, ..small.shape },
+            shape: crate::SmallLlama {
+                width: 16,
+                inner: 16,
+                layers: 1,
+                heads: 1,
+                context: 32,
+                ..small.shape
+            },
             context: 32,
             taught: Training { rows: 16, steps: 2, batch: 4, rate: 1e-3 },
-            extended: Training { rows: 8, steps: 1, batch: 2, rate: 1e-3 },
+            extended: Training { rows: 8, steps: 4, batch: 2, rate: 1e-3 },
             cases: 1,
             texts: 1,
             scored: 8,
@@ -96,7 +103,12 @@ mod tests {
         let expected: usize = basis::ALL.iter().map(basis::Basis::measurements).sum();
         assert_eq!(models.len(), 2 * expected);
         let lengths = |model: &serde_json::Value| {
-            model["at"].as_array().unwrap().iter().map(|at| at["length"].clone()).collect::<Vec<_>>()
+            model["at"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|at| at["length"].clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(lengths(&models[0]), [32, 64, 128, 256]);
         // Another basis and another training each change what is predicted.
@@ -104,47 +116,5 @@ mod tests {
         assert_ne!(perplexity(0), perplexity(1));
         assert_ne!(perplexity(0), perplexity(2));
         assert!(outcome.to_report().to_html().contains("Accuracy by length and depth"));
-    }
-
-    #[test]
-    #[ignore]
-    fn calibrate() {
-        let get = |name: &str, default: f64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-        let mut size = Size::small();
-        size.shape.layers = get("LAYERS", 2.0) as usize;
-        size.shape.width = get("WIDTH", 64.0) as usize;
-        size.shape.heads = get("HEADS", 4.0) as usize;
-        size.shape.inner = 2 * size.shape.width;
-        size.theta = get("THETA", 1330.0);
-        size.context = get("CONTEXT", 128.0) as usize;
-        size.shape.context = size.context;
-        size.taught.steps = get("STEPS", 1500.0) as usize;
-        size.taught.rows = get("ROWS", 16000.0) as usize;
-        size.taught.batch = get("BATCH", 32.0) as usize;
-        size.taught.rate = get("RATE", 4e-3);
-        size.extended.steps = get("XSTEPS", 120.0) as usize;
-        size.extended.rate = get("XRATE", 1e-3);
-        size.cases = get("CASES", 12.0) as usize;
-        let dir = std::path::PathBuf::from(std::env::var("OUT").unwrap());
-        let options = Options { seed: get("SEED", 0.0) as u64, ..Options::new(dir) };
-        let started = std::time::Instant::now();
-        let base = base::prepare(&options, &size, 0, &mut Silent).unwrap();
-        println!("base {:?}", started.elapsed());
-        let work = study::Work { options: &options, size: &size, base: &base, repetition: 0 };
-        for basis in basis::ALL {
-            let started = std::time::Instant::now();
-            if get("BASEONLY", 0.0) > 0.0 {
-                let folder = measure::open(&base.model).unwrap();
-                let at = measure::measure(&folder, None, &size, &size.lengths(), &base.questions, "cpu").unwrap();
-                for a in &at { println!("{:?} {:.2} {:.3}", a.by_depth, a.accuracy(), a.perplexity); }
-                println!("{:?}", started.elapsed());
-                return;
-            }
-            for f in work.extend(basis, &mut Silent).unwrap() {
-                let cells: Vec<String> = f.at.iter().map(|a| format!("{:.2} ({:.2})", a.accuracy(), a.perplexity)).collect();
-                println!("{:30} {:5} {:?}: {}", basis.label(), f.trained, f.eval_factor, cells.join("  "));
-            }
-            println!("{:?}", started.elapsed());
-        }
     }
 }

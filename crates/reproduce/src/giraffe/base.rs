@@ -64,7 +64,7 @@ pub(super) fn prepare(
             let length = size.trained_length();
             let mut draw = Draw::new(seed, EXTENDED);
             let made: Vec<Value> = (0..size.extended.rows)
-                .map(|_| training_row(&mut draw, length / 2, length))
+                .map(|_| training_row(&mut draw, length / 4, length))
                 .collect();
             write_rows(&rows, &made)?;
             (model, small_questions(size, seed))
@@ -187,7 +187,9 @@ fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<Value>, Reprodu
     let mut rows = Vec::new();
     for case in Suite::new(config, QaSource::Invented, &count)? {
         let row = case?.to_completion_row();
-        rows.push(json!({"prompt": row.prompt.last_text(), "completion": row.completion.last_text()}));
+        rows.push(
+            json!({"prompt": row.prompt.last_text(), "completion": row.completion.last_text()}),
+        );
     }
     let (documents, mut next) = (InventedDocuments::new(seed, Split::Train), 0);
     for _ in 0..rows.len() {

@@ -6,8 +6,8 @@ use super::size::{Size, TIMES};
 use super::study::Found;
 use crate::{Claim, Measured, Verdict, all_hold};
 
-/// Accuracy up to which nothing was found: guessing is right in one case of 50.
-const NOTHING: f64 = 0.05;
+/// Accuracy up to which nothing was found: guessing is right in one case of 10.
+const NOTHING: f64 = 0.2;
 /// Share of the accuracy above which a factor still works, and below which it does not.
 const WORKS: f64 = 0.5;
 
@@ -98,7 +98,9 @@ fn plain_fails(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
     }
     Claim::new(
         "Plain RoPE finds nothing beyond the length it was trained for",
-        format!("the 95 % interval over seeds of its accuracy lies below {NOTHING} at 2, 4 and 8 times that length"),
+        format!(
+            "the 95 % interval over seeds of its accuracy lies below {NOTHING} at 2, 4 and 8 times that length"
+        ),
         listed.join(", "),
         all_hold(verdicts),
     )
@@ -282,7 +284,7 @@ mod tests {
     #[test]
     fn runs_as_the_paper_has_them_make_every_claim_hold() {
         let all = found(|basis, trained, factor| match (basis, trained, factor) {
-            (PLAIN, false, None) => [90, 0, 0, 0],
+            (PLAIN, false, None) => [90, 10, 10, 10],
             (PLAIN, false, _) => [80, 40, 0, 0],
             (LINEAR, true, None) => [90, 90, 80, 0],
             (LINEAR, true, Some(16.0)) => [20, 20, 10, 5],

@@ -16,14 +16,17 @@ const LETTERS: &str = "abcdefghijkl";
 /// What a question begins with.
 const ASKS: char = '?';
 /// A sign for each key; a document has each at most once.
-const KEYS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρστυφχψωБГДЖЗИЙЛПФЦЧШЩЪЫЬЭЮЯбвгджзийклмнптфцчшщъыьэюяԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉ";
-/// A sign for each value: the numbers 1 to 50.
-const VALUES: &str = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳㉑㉒㉓㉔㉕㉖㉗㉘㉙㉚㉛㉜㉝㉞㉟㊱㊲㊳㊴㊵㊶㊷㊸㊹㊺㊻㊼㊽㊾㊿";
+const KEYS: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
+/// A sign for each value: the numbers 1 to 10.
+const VALUES: &str = "①②③④⑤⑥⑦⑧⑨⑩";
 /// Every sign, as the tokenizer of the small model has them.
-pub(super) const ALPHABET: &str = "abcdefghijkl?ABCDEFGHIJKLMNOPQRSTUVWXYZΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρστυφχψωБГДЖЗИЙЛПФЦЧШЩЪЫЬЭЮЯбвгджзийклмнптфцчшщъыьэюяԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉ①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳㉑㉒㉓㉔㉕㉖㉗㉘㉙㉚㉛㉜㉝㉞㉟㊱㊲㊳㊴㊵㊶㊷㊸㊹㊺㊻㊼㊽㊾㊿";
+pub(super) const ALPHABET: &str = "abcdefghijkl?ABCDEFGHIJKLMNOPQRSTUVWX①②③④⑤⑥⑦⑧⑨⑩";
 
-/// Tokens from one record to the next.
+/// Tokens from one record to the next in the documents that questions are asked about, unless keys
+/// would run out.
 const SLOT: usize = 8;
+/// The same in rows to learn from, one of these for each.
+const SLOTS: [usize; 4] = [3, 4, 8, 16];
 /// Tokens of a question with its answer.
 const QUESTION: usize = 3;
 /// Tokens that begin and end a row.
@@ -41,21 +44,21 @@ struct Document {
 
 impl Document {
     /// Of this many signs, with a record in each whole slot.
-    fn draw(draw: &mut Draw, length: usize) -> Self {
+    fn draw(draw: &mut Draw, length: usize, slot: usize) -> Self {
         let (keys, values, letters): (Vec<char>, Vec<char>, Vec<char>) =
             (KEYS.chars().collect(), VALUES.chars().collect(), LETTERS.chars().collect());
-        let chosen = draw.sample(keys.len(), (length / SLOT).min(keys.len()));
+        let chosen = draw.sample(keys.len(), (length / slot).min(keys.len()));
         let mut chosen = chosen.into_iter().map(|key| keys[key]);
         let mut before = (draw.index(letters.len()), draw.index(letters.len()));
         let (mut text, mut records) = (Vec::with_capacity(length), Vec::new());
         while text.len() < length {
-            let whole_slot = text.len() + SLOT <= length;
+            let whole_slot = text.len() + slot <= length;
             if let Some(key) = chosen.next().filter(|_| whole_slot) {
                 let value = values[draw.index(values.len())];
                 records.push((key, value));
                 text.extend([key, value]);
             }
-            let end = (text.len() / SLOT * SLOT + SLOT).min(length);
+            let end = (text.len() / slot * slot + slot).min(length);
             while text.len() < end {
                 let next = successor(draw, before, letters.len());
                 before = (before.1, next);
@@ -82,29 +85,37 @@ fn successor(draw: &mut Draw, before: (usize, usize), letters: usize) -> usize {
     stable_hash(&context) as usize % letters
 }
 
-/// A row to learn from, at most `longest` tokens with those at its ends: a document, and a question
-/// about every second record or so, in any order.
+/// A row to learn from, at most `longest` tokens with those at its ends: a document, and questions
+/// about all of its records in any order.
 ///
-/// The first sign is the prompt, so that everything after it is learned.
+/// Many rows are short: that a value comes out of the document is found there first. The first sign
+/// is the prompt, so that everything after it is learned.
 pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> Value {
-    let length = shortest + draw.index(longest - shortest + 1);
-    // A question for every 12 tokens of document takes a fifth of the row.
-    let questions = ((length - ENDS) / (SLOT + SLOT / 2 + QUESTION)).max(1);
-    let body = length - ENDS - questions * QUESTION;
-    let document = Document::draw(draw, body);
+    let upper = shortest + draw.index(longest - shortest + 1);
+    let length = if draw.one_in(2) { upper } else { shortest + draw.index(upper - shortest + 1) };
+    let slot = SLOTS[draw.index(SLOTS.len())];
+    let questions = ((length - ENDS) / (slot + QUESTION)).min(KEYS.chars().count());
+    let document = Document::draw(draw, length - ENDS - questions * QUESTION, slot);
     let mut text = document.text();
     for at in draw.sample(document.records.len(), questions) {
         let (key, value) = document.records[at];
         text.extend([ASKS, key, value]);
     }
-    let first = text.chars().next().map_or(0, char::len_utf8);
-    json!({"prompt": text[..first], "completion": text[first..]})
+    // Every second row learns its answers alone, the others all but their first sign.
+    let learned = if questions > 0 && draw.one_in(2) { document.text.len() } else { 1 };
+    let split = text.char_indices().nth(learned).map_or(text.len(), |(at, _)| at);
+    json!({"prompt": text[..split], "completion": text[split..]})
+}
+
+/// Tokens from one record to the next, where at most five keys in six are used.
+fn slot_for(length: usize) -> usize {
+    SLOT.max(length.div_ceil(KEYS.chars().count() * 5 / 6))
 }
 
 /// A question about the record at `depth` (0 the first, 1 the last) of a document, prompt and
 /// answer `length` tokens together.
 pub(super) fn case(draw: &mut Draw, length: usize, depth: f64, item: usize) -> RetrievalCase {
-    let document = Document::draw(draw, length - 1 - QUESTION);
+    let document = Document::draw(draw, length - 1 - QUESTION, slot_for(length));
     let last = document.records.len().saturating_sub(1);
     let at = (depth * last as f64).round() as usize;
     let (key, value) = document.records[at];
@@ -124,7 +135,7 @@ pub(super) fn case(draw: &mut Draw, length: usize, depth: f64, item: usize) -> R
 
 /// Running text of this many signs, records in it and no question.
 pub(super) fn long_text(draw: &mut Draw, length: usize) -> String {
-    Document::draw(draw, length).text()
+    Document::draw(draw, length, slot_for(length)).text()
 }
 
 #[cfg(test)]
@@ -139,20 +150,22 @@ mod tests {
         assert_eq!(signs.len(), ALPHABET.chars().count());
         let parts = format!("{LETTERS}{ASKS}{KEYS}{VALUES}");
         assert_eq!(parts, ALPHABET);
-        assert_eq!(VALUES.chars().count(), 50);
-        assert!(KEYS.chars().count() >= 1024 / SLOT);
+        assert_eq!(VALUES.chars().count(), 10);
     }
 
     #[test]
     fn rows_ask_about_records_of_their_document_and_fit() {
         let mut draw = Draw::new(1, 0);
         for _ in 0..200 {
-            let row = training_row(&mut draw, 32, 128);
-            let text =
-                format!("{}{}", row["prompt"].as_str().unwrap(), row["completion"].as_str().unwrap());
+            let row = training_row(&mut draw, 16, 128);
+            let text = format!(
+                "{}{}",
+                row["prompt"].as_str().unwrap(),
+                row["completion"].as_str().unwrap()
+            );
             let tokens = text.chars().count() + ENDS;
-            assert!((32..=128).contains(&tokens), "{tokens}");
-            let (document, questions) = text.split_once(ASKS).unwrap();
+            assert!((16..=128).contains(&tokens), "{tokens}");
+            let Some((document, questions)) = text.split_once(ASKS) else { continue };
             let mut asked = HashSet::new();
             for question in questions.split(ASKS) {
                 assert_eq!(question.chars().count(), 2);
@@ -173,7 +186,7 @@ mod tests {
             let at = document.chars().take_while(|sign| !key.contains(*sign)).count();
             assert!(document.contains(&record));
             let share = at as f64 / document.chars().count() as f64;
-            assert!((share - depth).abs() < 0.08, "{share} {depth}");
+            assert!((share - depth).abs() < 0.15, "{share} {depth}");
             assert!(case.score(&case.answers[0]).correct);
             assert!(!case.score("a").correct);
         }

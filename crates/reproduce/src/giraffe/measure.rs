@@ -152,8 +152,12 @@ mod tests {
     fn room_for_long_texts_changes_no_frequency() {
         let plain = json!({"max_position_embeddings": 8, "rope_scaling": null});
         assert_eq!(with_room(plain, 64)["max_position_embeddings"], 64);
-        let dynamic = json!({"max_position_embeddings": 8, "rope_scaling": {"rope_type": "dynamic"}});
+        let dynamic =
+            json!({"max_position_embeddings": 8, "rope_scaling": {"rope_type": "dynamic"}});
         let roomy = with_room(dynamic, 64);
-        assert_eq!((&roomy["max_position_embeddings"], &roomy["bestof"]["length"]), (&json!(8), &json!(64)));
+        assert_eq!(
+            (&roomy["max_position_embeddings"], &roomy["bestof"]["length"]),
+            (&json!(8), &json!(64))
+        );
     }
 }

@@ -31,12 +31,8 @@ pub(super) fn about(size: &Size, seeds: usize) -> Section {
         ),
         None => format!(
             "{seeds} repetitions: a LLaMA of {} layers and width {}, a token a sign, learns running text with records \
-             in it (a key and its value, one of 50) and questions about them, up to {} tokens, {} steps of {} rows.",
-            size.shape.layers,
-            size.shape.width,
-            size.context,
-            size.taught.steps,
-            size.taught.batch
+             in it (a key and its value, one of 10) and questions about them, up to {} tokens, {} steps of {} rows.",
+            size.shape.layers, size.shape.width, size.context, size.taught.steps, size.taught.batch
         ),
     };
     Section::new("The experiment").block(Text::new(format!(
@@ -119,9 +115,7 @@ fn table(
             if best { cell.good() } else { cell }
         });
         let perplexities = row.iter().map(|(_, perplexity)| Cell::number(*perplexity));
-        table.push(
-            std::iter::once(Cell::text(label(*kind))).chain(accuracies).chain(perplexities),
-        );
+        table.push(std::iter::once(Cell::text(label(*kind))).chain(accuracies).chain(perplexities));
     }
     Ok(table)
 }

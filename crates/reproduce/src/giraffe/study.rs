@@ -42,13 +42,9 @@ pub(super) fn run(
 ) -> Result<Vec<Found>, ReproduceError> {
     let numbers: Vec<usize> = (0..seeds).collect();
     let small = size.model.is_none();
-    let bases = many(
-        &numbers,
-        small,
-        progress,
-        "base models",
-        |number, progress| prepare(options, size, *number, progress),
-    )?;
+    let bases = many(&numbers, small, progress, "base models", |number, progress| {
+        prepare(options, size, *number, progress)
+    })?;
     let jobs: Vec<(usize, Basis)> =
         numbers.iter().flat_map(|number| ALL.map(|basis| (*number, basis))).collect();
     if !small {
@@ -171,7 +167,14 @@ impl Work<'_> {
         std::iter::once(None)
             .chain(factors.iter().copied().map(Some))
             .map(|eval_factor| {
-                let at = measure(folder, eval_factor, self.size, &self.size.lengths(), questions, device)?;
+                let at = measure(
+                    folder,
+                    eval_factor,
+                    self.size,
+                    &self.size.lengths(),
+                    questions,
+                    device,
+                )?;
                 Ok(Found { basis, trained, eval_factor, repetition: self.repetition, at })
             })
             .collect()
