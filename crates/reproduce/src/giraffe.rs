@@ -95,7 +95,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
         let outcome = Giraffe.at_size(&size, &options, &mut Silent).unwrap();
-        assert_eq!(outcome.all_claims().len(), 9);
+        assert_eq!(outcome.all_claims().len(), 10);
         let again = Giraffe.at_size(&size, &options, &mut Silent).unwrap();
         assert_eq!(outcome.to_json(), again.to_json());
         let numbers = &outcome.to_json()["numbers"];

@@ -8,6 +8,8 @@ use crate::{Claim, Measured, Verdict, all_hold};
 
 /// Accuracy up to which nothing was found: guessing is right in one case of 10.
 const NOTHING: f64 = 0.2;
+/// Accuracy of the model to be extended above which the comparison means something.
+const LEARNED: f64 = 0.8;
 /// Share of the accuracy above which a factor still works, and below which it does not.
 const WORKS: f64 = 0.5;
 
@@ -67,7 +69,8 @@ fn share(a: &[f64], b: &[f64]) -> Measured {
 pub(super) fn claims(found: &[Found], size: &Size) -> Vec<Claim> {
     let (runs, lengths) = (Runs(found), size.lengths());
     let field = |basis: &Basis| !PAPER.contains(basis);
-    vec![
+    let lookup = looks_up(runs, lengths);
+    let judged = vec![
         plain_fails(runs, lengths),
         untrained_factor(runs, lengths),
         linear_is_best(runs, "of the paper's methods", &PAPER),
@@ -81,7 +84,27 @@ pub(super) fn claims(found: &[Found], size: &Size) -> Vec<Claim> {
         larger_factor_helps(runs, lengths),
         twice_works(runs),
         perplexity_separates_less(runs, lengths),
-    ]
+    ];
+    // Of a model that cannot look anything up, no basis can be said to lose it.
+    let learned = lookup.verdict == Verdict::Holds;
+    let judged = judged.into_iter().map(|claim| Claim {
+        verdict: if learned { claim.verdict } else { Verdict::Unclear },
+        ..claim
+    });
+    std::iter::once(lookup).chain(judged).collect()
+}
+
+fn looks_up(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let each: Vec<f64> = runs.of(PLAIN, false, None).map(|found| found.at[0].accuracy()).collect();
+    let measured = Measured::of_seeds(&each);
+    Claim::new(
+        "The model to be extended finds what stands in texts of its own length",
+        format!(
+            "the 95 % interval over seeds of its accuracy lies above {LEARNED}; otherwise nothing else can be told"
+        ),
+        format!("{measured} at {} tokens", lengths[0]),
+        measured.is_above(LEARNED),
+    )
 }
 
 /// The paper's own bases beside linear scaling.
@@ -293,7 +316,7 @@ mod tests {
             (_, true, _) => [70, 60, 50, 0],
             _ => [0; 4],
         });
-        assert_eq!(verdicts(&claims(&all, &Size::small())), [Holds; 9]);
+        assert_eq!(verdicts(&claims(&all, &Size::small())), [Holds; 10]);
     }
 
     #[test]
@@ -307,21 +330,31 @@ mod tests {
             _ => [0; 4],
         });
         let against = claims(&all, &Size::small());
-        let mut expected = [DoesNot; 9];
+        let mut expected = [DoesNot; 10];
         // Accuracies differ here, and perplexities do not.
-        expected[8] = Holds;
+        expected[9] = Holds;
+        // The model that is extended is as it should be.
+        expected[0] = Holds;
         assert_eq!(verdicts(&against), expected);
-        let mut same = found(|_, _, _| [50; 4]);
+        let mut same = found(|_, trained, _| if trained { [50; 4] } else { [90; 4] });
         for found in same.iter_mut().filter(|found| found.basis == TRUNCATED) {
             found.at[FOUR_TIMES].perplexity = 400.0;
         }
-        assert_eq!(claims(&same, &Size::small())[8].verdict, DoesNot);
+        assert_eq!(claims(&same, &Size::small())[9].verdict, DoesNot);
+    }
+
+    #[test]
+    fn without_a_model_that_looks_things_up_nothing_is_told() {
+        let all = found(|_, _, _| [10; 4]);
+        let mut expected = [Unclear; 10];
+        expected[0] = DoesNot;
+        assert_eq!(verdicts(&claims(&all, &Size::small())), expected);
     }
 
     #[test]
     fn one_repetition_says_nothing() {
         let mut all = found(|_, _, _| [50; 4]);
         all.retain(|found| found.repetition == 0);
-        assert_eq!(verdicts(&claims(&all, &Size::small())), [Unclear; 9]);
+        assert_eq!(verdicts(&claims(&all, &Size::small())), [Unclear; 10]);
     }
 }
