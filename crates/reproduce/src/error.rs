@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bestof_estimators::EstimatorError;
 use bestof_report::ReportError;
 use bestof_sentiment::SentimentError;
+use bestof_tasks::long_context::LongContextError;
 use bestof_tasks::pairs::PairError;
 use bestof_tasks::puzzles::PuzzleError;
 use bestof_tasks::rows::RowsError;
@@ -61,6 +62,9 @@ pub enum ReproduceError {
     /// Reviews could not be prepared, learned from or judged.
     #[error(transparent)]
     Sentiment(#[from] SentimentError),
+    /// Questions about long prompts could not be made.
+    #[error(transparent)]
+    LongContext(#[from] LongContextError),
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

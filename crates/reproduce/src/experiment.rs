@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use crate::dpop::Dpop;
+use crate::giraffe::Giraffe;
 use crate::pkpo::Pkpo;
 use crate::pkpo_toy::PkpoToy;
 use crate::yelp::Yelp;
@@ -79,7 +80,7 @@ pub trait Experiment: Debug + Sync {
 }
 
 /// Every experiment, in the order of `reproduce all`.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop, &Yelp];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[&PkpoToy, &Pkpo, &Dpop, &Giraffe, &Yelp];
 
 /// The experiment with this name.
 ///

@@ -4,6 +4,7 @@ mod claim;
 pub mod dpop;
 mod error;
 mod experiment;
+pub mod giraffe;
 mod jobs;
 mod measured;
 mod noise;

@@ -1,0 +1,360 @@
+//! What the paper claims, judged on these runs.
+
+use super::basis::{ALL, Basis, LINEAR, PLAIN, POWERED, RANDOMIZED, TRUNCATED, rivals_of_linear};
+use super::measure::AtLength;
+use super::size::{Size, TIMES};
+use super::study::Found;
+use crate::{Claim, Measured, Verdict, all_hold};
+
+/// Accuracy up to which nothing was found: guessing is right in one case of 10.
+const NOTHING: f64 = 0.2;
+/// Accuracy of the model to be extended above which the comparison means something.
+const LEARNED: f64 = 0.8;
+/// Share of the accuracy above which a factor still works, and below which it does not.
+const WORKS: f64 = 0.5;
+
+/// Places in [`TIMES`].
+const TWICE: usize = 1;
+const FOUR_TIMES: usize = 2;
+const EIGHT_TIMES: usize = 3;
+/// Lengths that a factor of 4 reaches.
+const REACHED: [usize; 3] = [0, TWICE, FOUR_TIMES];
+/// Lengths of the rows that extended models were trained on.
+const TRAINED_ON: [usize; 2] = [0, TWICE];
+
+/// All models, to be compared repetition by repetition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runs<'a>(pub(super) &'a [Found]);
+
+impl Runs<'_> {
+    /// The models of a kind in the order of repetitions.
+    pub(super) fn of(
+        &self,
+        basis: Basis,
+        trained: bool,
+        eval_factor: Option<f64>,
+    ) -> impl Iterator<Item = &Found> {
+        self.0.iter().filter(move |found| {
+            (found.basis, found.trained, found.eval_factor) == (basis, trained, eval_factor)
+        })
+    }
+
+    /// One number of each repetition of a trained basis.
+    fn trained(&self, basis: Basis, number: impl Fn(&[AtLength]) -> f64) -> Vec<f64> {
+        self.of(basis, true, None).map(|found| number(&found.at)).collect()
+    }
+
+    /// The same of linear scaling by 4, evaluated at another factor.
+    fn at_factor(&self, factor: f64, number: impl Fn(&[AtLength]) -> f64) -> Vec<f64> {
+        self.of(LINEAR, true, Some(factor)).map(|found| number(&found.at)).collect()
+    }
+}
+
+/// Mean accuracy at some of the lengths.
+fn accuracy(at: &[AtLength], lengths: &[usize]) -> f64 {
+    lengths.iter().map(|place| at[*place].accuracy()).sum::<f64>() / lengths.len() as f64
+}
+
+/// `a - b`, repetition by repetition.
+fn gain(a: &[f64], b: &[f64]) -> Measured {
+    Measured::of_seeds(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
+}
+
+/// `a / b`, repetition by repetition.
+fn share(a: &[f64], b: &[f64]) -> Measured {
+    Measured::of_seeds(&a.iter().zip(b).map(|(a, b)| a / b).collect::<Vec<_>>())
+}
+
+/// Every claim, in the order of the paper.
+pub(super) fn claims(found: &[Found], size: &Size) -> Vec<Claim> {
+    let (runs, lengths) = (Runs(found), size.lengths());
+    let field = |basis: &Basis| !PAPER.contains(basis);
+    let lookup = looks_up(runs, lengths);
+    let judged = vec![
+        plain_fails(runs, lengths),
+        untrained_factor(runs, lengths),
+        linear_is_best(runs, "of the paper's methods", &PAPER),
+        linear_is_best(
+            runs,
+            "of those that it leaves out",
+            &rivals_of_linear().filter(field).collect::<Vec<_>>(),
+        ),
+        truncated_extrapolates(runs, lengths),
+        truncated_is_lower(runs),
+        larger_factor_helps(runs, lengths),
+        twice_works(runs),
+        perplexity_separates_less(runs, lengths),
+    ];
+    // Of a model that cannot look anything up, no basis can be said to lose it.
+    let learned = lookup.verdict == Verdict::Holds;
+    let judged = judged.into_iter().map(|claim| Claim {
+        verdict: if learned { claim.verdict } else { Verdict::Unclear },
+        ..claim
+    });
+    std::iter::once(lookup).chain(judged).collect()
+}
+
+fn looks_up(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let each: Vec<f64> = runs.of(PLAIN, false, None).map(|found| found.at[0].accuracy()).collect();
+    let measured = Measured::of_seeds(&each);
+    Claim::new(
+        "The model to be extended finds what stands in texts of its own length",
+        format!(
+            "the 95 % interval over seeds of its accuracy lies above {LEARNED}; otherwise nothing else can be told"
+        ),
+        format!("{measured} at {} tokens", lengths[0]),
+        measured.is_above(LEARNED),
+    )
+}
+
+/// The paper's own bases beside linear scaling.
+const PAPER: [Basis; 4] = [PLAIN, POWERED, TRUNCATED, RANDOMIZED];
+
+fn plain_fails(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let (mut verdicts, mut listed) = (Vec::new(), Vec::new());
+    for place in [TWICE, FOUR_TIMES, EIGHT_TIMES] {
+        let each: Vec<f64> =
+            runs.of(PLAIN, false, None).map(|found| found.at[place].accuracy()).collect();
+        let measured = Measured::of_seeds(&each);
+        verdicts.push(measured.is_below(NOTHING));
+        listed.push(format!("{measured} at {} tokens", lengths[place]));
+    }
+    Claim::new(
+        "Plain RoPE finds nothing beyond the length it was trained for",
+        format!(
+            "the 95 % interval over seeds of its accuracy lies below {NOTHING} at 2, 4 and 8 times that length"
+        ),
+        listed.join(", "),
+        all_hold(verdicts),
+    )
+}
+
+fn untrained_factor(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let plain = |factor| -> Vec<f64> {
+        runs.of(PLAIN, false, factor).map(|found| found.at[TWICE].accuracy()).collect()
+    };
+    let (at_two, at_one) = (plain(Some(2.0)), plain(None));
+    let (measured, gain) = (Measured::of_seeds(&at_two), gain(&at_two, &at_one));
+    Claim::new(
+        "Without any training, evaluating at factor 2 reaches twice the length",
+        format!(
+            "the 95 % intervals over seeds of the accuracy at twice the length lie above {NOTHING}, and above that of plain RoPE"
+        ),
+        format!("{measured} at {} tokens, {gain} more than plain RoPE", lengths[TWICE]),
+        all_hold([measured.is_above(NOTHING), gain.is_above(0.0)]),
+    )
+}
+
+fn linear_is_best(runs: Runs<'_>, whom: &str, rivals: &[Basis]) -> Claim {
+    let of = |basis| runs.trained(basis, |at| accuracy(at, &REACHED));
+    let linear = of(LINEAR);
+    let (mut verdicts, mut listed) = (Vec::new(), Vec::new());
+    for rival in rivals {
+        let lead = gain(&linear, &of(*rival));
+        verdicts.push(lead.is_above(0.0));
+        listed.push(format!("{} {lead}", rival.label()));
+    }
+    Claim::new(
+        format!("After training, linear scaling is the best {whom}"),
+        "the 95 % interval over seeds of its lead in mean accuracy at 1, 2 and 4 times the first length lies above 0, \
+         over each of them",
+        format!(
+            "linear 4 has {}; its lead over {}",
+            Measured::of_seeds(&linear),
+            listed.join(", ")
+        ),
+        all_hold(verdicts),
+    )
+}
+
+fn truncated_extrapolates(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let beyond = Measured::of_seeds(&runs.trained(TRUNCATED, |at| at[FOUR_TIMES].accuracy()));
+    let farther = Measured::of_seeds(&runs.trained(TRUNCATED, |at| at[EIGHT_TIMES].accuracy()));
+    Claim::new(
+        "The truncated basis extrapolates beyond every length it has seen",
+        format!(
+            "trained on rows of twice the first length, the 95 % interval over seeds of its accuracy at 4 times that length lies above {NOTHING}"
+        ),
+        format!(
+            "{beyond} at {} tokens, {farther} at {} tokens",
+            lengths[FOUR_TIMES], lengths[EIGHT_TIMES]
+        ),
+        beyond.is_above(NOTHING),
+    )
+}
+
+fn truncated_is_lower(runs: Runs<'_>) -> Claim {
+    let of = |basis| runs.trained(basis, |at| accuracy(at, &TRAINED_ON));
+    let (truncated, linear) = (of(TRUNCATED), of(LINEAR));
+    let lead = gain(&linear, &truncated);
+    Claim::new(
+        "The truncated basis is less accurate than linear scaling where both were trained",
+        "the 95 % interval over seeds of linear scaling's lead at 1 and 2 times the first length lies above 0",
+        format!(
+            "truncated {}, linear 4 {}, lead {lead}",
+            Measured::of_seeds(&truncated),
+            Measured::of_seeds(&linear)
+        ),
+        lead.is_above(0.0),
+    )
+}
+
+fn larger_factor_helps(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let longest = |at: &[AtLength]| at[EIGHT_TIMES].accuracy();
+    let (own, larger) = (runs.trained(LINEAR, longest), runs.at_factor(8.0, longest));
+    let gained = gain(&larger, &own);
+    Claim::new(
+        "A larger factor in evaluation than in training finds more in longer texts",
+        "trained at factor 4, the 95 % interval over seeds of what factor 8 adds to the accuracy at 8 times the first length lies above 0",
+        format!(
+            "at {} tokens {} with factor 4, {} with factor 8, difference {gained}",
+            lengths[EIGHT_TIMES],
+            Measured::of_seeds(&own),
+            Measured::of_seeds(&larger)
+        ),
+        gained.is_above(0.0),
+    )
+}
+
+fn twice_works(runs: Runs<'_>) -> Claim {
+    let trained_on = |at: &[AtLength]| accuracy(at, &TRAINED_ON);
+    let own = runs.trained(LINEAR, trained_on);
+    let kept = |factor| share(&runs.at_factor(factor, trained_on), &own);
+    let (twice, four_times) = (kept(8.0), kept(16.0));
+    Claim::new(
+        "Twice the factor of training works, four times does not",
+        format!(
+            "trained at factor 4, the share of its accuracy at 1 and 2 times the first length that is left lies above {WORKS} \
+             with factor 8 and below {WORKS} with factor 16, by 95 % intervals over seeds"
+        ),
+        format!("{twice} with factor 8, {four_times} with factor 16"),
+        all_hold([twice.is_above(WORKS), four_times.is_below(WORKS)]),
+    )
+}
+
+fn perplexity_separates_less(runs: Runs<'_>, lengths: [usize; TIMES.len()]) -> Claim {
+    let spread = |number: &dyn Fn(&AtLength) -> f64| -> Vec<f64> {
+        let of_basis: Vec<Vec<f64>> =
+            ALL.iter().map(|basis| runs.trained(*basis, |at| number(&at[FOUR_TIMES]))).collect();
+        (0..of_basis.first().map_or(0, Vec::len))
+            .map(|repetition| {
+                let (low, high) = of_basis
+                    .iter()
+                    .map(|each| each[repetition])
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+                high - low
+            })
+            .collect()
+    };
+    let found = spread(&AtLength::accuracy);
+    let predicted = spread(&|at| 1.0 / at.perplexity);
+    let difference = gain(&found, &predicted);
+    Claim::new(
+        "Perplexity tells the methods apart less than retrieval does",
+        "over the trained models at 4 times the first length, the 95 % interval over seeds of the spread of accuracies less that of the \
+         mean probabilities of a token (1 / perplexity) lies above 0",
+        format!(
+            "at {} tokens the spread is {} in accuracy, {} in probability, difference {difference}",
+            lengths[FOUR_TIMES],
+            Measured::of_seeds(&found),
+            Measured::of_seeds(&predicted)
+        ),
+        difference.is_above(0.0),
+    )
+}
+
+/// The verdicts in order.
+#[cfg(test)]
+fn verdicts(claims: &[Claim]) -> Vec<Verdict> {
+    claims.iter().map(|claim| claim.verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use Verdict::{DoesNot, Holds, Unclear};
+
+    use super::*;
+
+    /// Two repetitions in which `of` says each model's accuracies in percent, by basis, training and factor.
+    fn found(of: impl Fn(Basis, bool, Option<f64>) -> [usize; 4]) -> Vec<Found> {
+        let one = |basis: Basis, trained: bool, eval_factor, repetition| Found {
+            basis,
+            trained,
+            eval_factor,
+            repetition,
+            at: of(basis, trained, eval_factor)
+                .map(|percent| AtLength {
+                    by_depth: [(percent + repetition % 2, 100), (0, 0), (0, 0), (0, 0), (0, 0)],
+                    perplexity: 4.0,
+                })
+                .to_vec(),
+        };
+        let mut all = Vec::new();
+        for repetition in 0..4 {
+            for basis in ALL {
+                let factors = |list: &'static [f64]| {
+                    std::iter::once(None).chain(list.iter().copied().map(Some))
+                };
+                all.extend(
+                    factors(basis.untrained_factors).map(|f| one(basis, false, f, repetition)),
+                );
+                all.extend(factors(basis.eval_factors).map(|f| one(basis, true, f, repetition)));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn runs_as_the_paper_has_them_make_every_claim_hold() {
+        let all = found(|basis, trained, factor| match (basis, trained, factor) {
+            (PLAIN, false, None) => [90, 10, 10, 10],
+            (PLAIN, false, _) => [80, 40, 0, 0],
+            (LINEAR, true, None) => [90, 90, 80, 0],
+            (LINEAR, true, Some(16.0)) => [20, 20, 10, 5],
+            (LINEAR, true, _) => [80, 80, 70, 40],
+            (TRUNCATED, true, _) => [60, 50, 30, 20],
+            (_, true, _) => [70, 60, 50, 0],
+            _ => [0; 4],
+        });
+        assert_eq!(verdicts(&claims(&all, &Size::small())), [Holds; 10]);
+    }
+
+    #[test]
+    fn every_claim_can_come_out_against_the_paper() {
+        let all = found(|basis, trained, factor| match (basis, trained, factor) {
+            (PLAIN, false, None) => [90, 90, 90, 90],
+            (LINEAR, true, Some(8.0)) => [10, 10, 10, 10],
+            (LINEAR, true, None) => [70, 70, 70, 70],
+            (TRUNCATED, true, _) => [90, 90, 0, 0],
+            (_, true, _) => [80, 80, 80, 80],
+            _ => [0; 4],
+        });
+        let against = claims(&all, &Size::small());
+        let mut expected = [DoesNot; 10];
+        // Accuracies differ here, and perplexities do not.
+        expected[9] = Holds;
+        // The model that is extended is as it should be.
+        expected[0] = Holds;
+        assert_eq!(verdicts(&against), expected);
+        let mut same = found(|_, trained, _| if trained { [50; 4] } else { [90; 4] });
+        for found in same.iter_mut().filter(|found| found.basis == TRUNCATED) {
+            found.at[FOUR_TIMES].perplexity = 400.0;
+        }
+        assert_eq!(claims(&same, &Size::small())[9].verdict, DoesNot);
+    }
+
+    #[test]
+    fn without_a_model_that_looks_things_up_nothing_is_told() {
+        let all = found(|_, _, _| [10; 4]);
+        let mut expected = [Unclear; 10];
+        expected[0] = DoesNot;
+        assert_eq!(verdicts(&claims(&all, &Size::small())), expected);
+    }
+
+    #[test]
+    fn one_repetition_says_nothing() {
+        let mut all = found(|_, _, _| [50; 4]);
+        all.retain(|found| found.repetition == 0);
+        assert_eq!(verdicts(&claims(&all, &Size::small())), [Unclear; 10]);
+    }
+}
