@@ -5,10 +5,10 @@
 //! measured as it is and after a short training, and asked for what stands in longer and longer
 //! texts. Perplexity is measured beside it.
 
-mod base;
 mod basis;
 mod claims;
 mod documents;
+mod groundwork;
 mod measure;
 mod page;
 mod size;

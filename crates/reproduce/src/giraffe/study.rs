@@ -12,8 +12,8 @@ use bestof_trainer::launch::{extension, supervised};
 use bestof_trainer::progress::{Progress, Silent};
 use bestof_trainer::run::TrainOptions;
 
-use super::base::{Base, prepare, run_text};
 use super::basis::{ALL, Basis, PLAIN};
+use super::groundwork::{Base, prepare, run_text};
 use super::measure::{AtLength, measure, open, with_room};
 use super::size::Size;
 use crate::jobs::side_by_side;
@@ -112,7 +112,7 @@ fn announce(
     let token = started.elapsed().as_secs_f64() / tokens as f64;
     let asked: usize = base.questions.cases.iter().filter_map(|case| case.length_target).sum();
     let read: usize = size.lengths().iter().sum::<usize>() * base.questions.texts.len();
-    let models: usize = ALL.iter().map(|basis| basis.measurements()).sum();
+    let models: usize = ALL.iter().map(Basis::measurements).sum();
     let learned = size.extended.steps * size.extended.batch * size.trained_length();
     let repetitions = jobs / ALL.len();
     // Forward and backward pass are three forward passes.

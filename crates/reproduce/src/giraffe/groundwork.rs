@@ -54,21 +54,17 @@ pub(super) fn prepare(
     }
     fs::create_dir_all(&dir).map_err(ReproduceError::io("cannot create", &dir))?;
     let rows = dir.join("extended.jsonl");
-    let (model, questions) = match &size.model {
-        Some(model) => {
-            write_rows(&rows, &real_rows(model, size, seed)?)?;
-            (model.clone(), real_questions(model, size, seed)?)
-        }
-        None => {
-            let model = teach(options, size, seed, &dir, progress)?;
-            let length = size.trained_length();
-            let mut draw = Draw::new(seed, EXTENDED);
-            let made: Vec<Value> = (0..size.extended.rows)
-                .map(|_| training_row(&mut draw, length / 4, length))
-                .collect();
-            write_rows(&rows, &made)?;
-            (model, small_questions(size, seed))
-        }
+    let (model, questions) = if let Some(model) = &size.model {
+        write_rows(&rows, &real_rows(model, size, seed)?)?;
+        (model.clone(), real_questions(model, size, seed)?)
+    } else {
+        let model = teach(options, size, seed, &dir, progress)?;
+        let length = size.trained_length();
+        let mut draw = Draw::new(seed, EXTENDED);
+        let made: Vec<Value> =
+            (0..size.extended.rows).map(|_| training_row(&mut draw, length / 4, length)).collect();
+        write_rows(&rows, &made)?;
+        (model, small_questions(size, seed))
     };
     Ok(Base { dir, seed, model, rows, questions })
 }
