@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_shape_that_makes_no_model_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let odd = SmallLlama { heads: 3, ..SHAPE };
+        let odd = SmallLlama { heads: 8, ..SHAPE };
         assert!(odd.write(dir.path(), 0).is_err());
     }
 }
