@@ -14,7 +14,8 @@ use unicode_segmentation::UnicodeSegmentation;
 /// let words = Vocabulary::fit(["Good food!", "good service"], 10, 1);
 /// assert_eq!(words.id("GOOD"), 1);
 /// assert_eq!(words.id("soup"), Vocabulary::UNKNOWN);
-/// assert_eq!(words.len(), 4);
+/// // good, !, food, service, and the unknown word.
+/// assert_eq!(words.len(), 5);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
