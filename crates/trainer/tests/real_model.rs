@@ -117,7 +117,7 @@ fn sft_steps_follow_pytorch(model: &str, recorded: &str) {
     let first = &recorded["trace"][0];
     let loss_weight = run.loss_weight(&all);
     assert_eq!(Some(loss_weight), first["tokens"].as_f64());
-    let context = StepContext { step: 0, loss_weight, dropout_seed: 0 };
+    let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 0 };
     let gradients = run.accumulate(&all, &context).unwrap().gradients;
     check_gradients(&gradients, &first["param_grad_norms"]);
     assert_eq!(gradients.len(), run.model().trainable_parameters().len());
