@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::model::{json_lines, set, take_apart, tiny};
+use support::run::{flags_and_sets, metrics, read_lines};
 use support::{Done, bestof, command, finish, has_keys, text, words, write};
 use tempfile::{TempDir, tempdir};
 
@@ -47,13 +48,7 @@ impl Bench {
         );
         let config = write(self.dir.path(), &format!("{name}.toml"), config);
         let mut args = words(&format!("reinforce --json --config {config}"));
-        for set in more {
-            args.extend(if set.starts_with("--") {
-                vec![(*set).to_owned()]
-            } else {
-                vec!["--set".to_owned(), (*set).to_owned()]
-            });
-        }
+        args.extend(flags_and_sets(more));
         args
     }
 
@@ -74,29 +69,6 @@ impl Bench {
 
 fn questions(count: usize) -> String {
     json_lines((0..count).map(|n| json!({"prompt": format!("{n} ="), "answer": n % 10})))
-}
-
-/// Rows of metrics without those that a clock makes.
-fn metrics(run: &Path) -> Vec<Value> {
-    let timing =
-        |name: &str| ["second", "runtime", "time", "memory"].iter().any(|p| name.contains(p));
-    lines(&run.join("metrics.jsonl"))
-        .into_iter()
-        .map(|mut row| {
-            row.as_object_mut()
-                .unwrap()
-                .retain(|name, _| name == "verifier/timeouts" || !timing(name));
-            row
-        })
-        .collect()
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    fs::read_to_string(path)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 fn weights(run: &Path) -> Vec<u8> {
@@ -143,7 +115,7 @@ fn a_run_leaves_a_model_its_curves_and_what_was_said() {
         let (header, _) = take_apart(&run.join("final/model.safetensors"));
         assert!(header.get("lm_head.weight").is_some());
         assert_eq!(run.join("adapter").exists(), name == "lora");
-        let samples = lines(&run.join("samples.jsonl"));
+        let samples = read_lines(&run.join("samples.jsonl"));
         for field in [
             "step",
             "prompt",
@@ -323,7 +295,7 @@ fn bad_verifiers_cost_rewards_and_not_the_run() {
         assert_eq!(results["train_verifier/timeouts"], if timeouts { 12.0 } else { 0.0 });
         assert_eq!(results["train_reward"], -1.0, "the least reward");
         assert_eq!(results["train_skipped_updates"], 1.0);
-        let samples = lines(&bench.run_dir("faulty").join("samples.jsonl"));
+        let samples = read_lines(&bench.run_dir("faulty").join("samples.jsonl"));
         let failed = samples.iter().filter(|s| s["set"] == "train");
         assert_eq!(failed.clone().count(), 12, "each failed verification is written down");
         assert!(failed.clone().all(|s| s["reason"].as_str().unwrap().contains(reason)));
@@ -383,7 +355,7 @@ fn pass_at_k_has_intervals_and_its_samples_can_be_kept() {
     }
     assert!(done[..3].iter().all(|estimate| estimate["n"] == 12));
     // What was written is what was counted.
-    let samples = lines(&out);
+    let samples = read_lines(&out);
     assert_eq!(samples.len(), 48);
     let mean = samples.iter().map(|s| s["reward"].as_f64().unwrap()).sum::<f64>() / 48.0;
     assert!((mean - done[0]["value"].as_f64().unwrap()).abs() < 1e-12);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::model::{completions, pairs, take_apart, tiny};
+use support::run::{flags_and_sets, metrics};
 use support::{Done, bestof, command, has_keys, text, words, write};
 use tempfile::{TempDir, tempdir};
 
@@ -47,34 +48,13 @@ impl Bench {
         );
         let config = write(self.dir.path(), &format!("{name}.toml"), config);
         let mut args = words(&format!("{verb} --json --config {config}"));
-        for set in more {
-            args.extend(if set.starts_with("--") {
-                vec![(*set).to_owned()]
-            } else {
-                vec!["--set".to_owned(), (*set).to_owned()]
-            });
-        }
+        args.extend(flags_and_sets(more));
         args
     }
 
     fn run(&self, verb: &str, name: &str, more: &[&str]) -> Done {
         bestof(self.args(verb, name, more))
     }
-}
-
-/// The metrics of a run without those that a clock makes.
-fn metrics(run: &Path) -> Vec<Value> {
-    let timing =
-        |name: &str| ["second", "runtime", "time", "memory"].iter().any(|part| name.contains(part));
-    fs::read_to_string(run.join("metrics.jsonl"))
-        .unwrap()
-        .lines()
-        .map(|line| {
-            let mut row: Value = serde_json::from_str(line).unwrap();
-            row.as_object_mut().unwrap().retain(|name, _| !timing(name));
-            row
-        })
-        .collect()
 }
 
 #[test]

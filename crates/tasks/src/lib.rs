@@ -15,4 +15,5 @@ pub mod rational;
 pub mod rows;
 pub mod sets;
 pub mod verify;
+pub mod words;
 pub mod worked;

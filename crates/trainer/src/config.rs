@@ -203,6 +203,24 @@ impl std::fmt::Display for Difference {
     }
 }
 
+/// A text as a TOML string, quotes included, for configurations that are put together.
+///
+/// ```
+/// use bestof_trainer::config::toml_text;
+///
+/// let text = format!("path = {}", toml_text("a \"b\""));
+/// assert_eq!(text.parse::<toml::Table>()?["path"].as_str(), Some("a \"b\""));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+pub fn toml_text(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A path as a TOML string; see [`toml_text`].
+pub fn toml_path(path: &Path) -> String {
+    toml_text(&path.display().to_string())
+}
+
 impl RunConfig {
     /// The configuration of a TOML file, with overrides applied before it is checked.
     ///

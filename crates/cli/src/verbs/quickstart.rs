@@ -11,7 +11,7 @@ use anyhow::Result;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
 use bestof_tasks::pairs::{Form, PairOptions, PairSet, WorkedItem, corrupted_pairs};
 use bestof_tasks::rows::write_rows;
-use bestof_trainer::config::RunConfig;
+use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::preference;
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
@@ -163,7 +163,6 @@ impl Quickstart {
     fn config(&self, model: &Path, data: &Data, loss: &str) -> Result<RunConfig> {
         let lambda =
             if loss == "dpop" { format!("lambda = {:?}\n", self.lambda) } else { String::new() };
-        let quoted = |path: &Path| toml_string(&path.display().to_string());
         let text = format!(
             "[model]\npath = {}\ndevice = {}\n\
              [data]\ntrain = {}\neval = {}\nmax_length = 512\n\
@@ -173,16 +172,16 @@ impl Quickstart {
              save_steps = 0\nseed = {}\n\
              [lora]\nr = 16\nalpha = 32.0\n\
              [loss]\nname = {}\nbeta = {:?}\n{lambda}",
-            quoted(model),
-            toml_string(&self.device.device),
-            quoted(&data.train),
-            quoted(&data.held_out),
-            quoted(&self.out.join(loss)),
+            toml_path(model),
+            toml_text(&self.device.device),
+            toml_path(&data.train),
+            toml_path(&data.held_out),
+            toml_path(&self.out.join(loss)),
             self.learning_rate,
             self.epochs,
             (self.pairs / 4 / 4).max(1),
             self.seed,
-            toml_string(loss),
+            toml_text(loss),
             self.beta,
         );
         Ok(RunConfig::from_toml(&text, &[])?)
@@ -191,9 +190,4 @@ impl Quickstart {
 
 fn rows(set: &PairSet) -> Vec<bestof_tasks::rows::PreferenceRow> {
     set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect()
-}
-
-/// A text as a TOML string; JSON's form is one.
-fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

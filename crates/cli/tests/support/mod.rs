@@ -4,6 +4,7 @@
 
 pub(crate) mod bert;
 pub(crate) mod model;
+pub(crate) mod run;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use bestof_tasks::draw::{Draw, Split, split_of};
 use bestof_tasks::pairs::{PairOptions, WorkedItem, corrupted_pairs};
 use bestof_tasks::rows::{Content, PreferenceRow};
+use bestof_tasks::words::number_words;
 use serde_json::{Map, Value, json};
 
 use crate::ReproduceError;
@@ -79,36 +80,7 @@ pub(crate) fn comparisons(seed: u64, split: Split, count: usize) -> Vec<Problem>
 }
 
 fn in_words(number: i64) -> String {
-    const SMALL: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] =
-        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let number = number.clamp(0, 99) as usize;
-    match (number / 10, number % 10) {
-        (0 | 1, _) => SMALL[number].into(),
-        (tens, 0) => TENS[tens].into(),
-        (tens, ones) => format!("{} {}", TENS[tens], SMALL[ones]),
-    }
+    number_words(number.clamp(0, 99) as usize, " ").unwrap_or_default()
 }
 
 impl Problem {

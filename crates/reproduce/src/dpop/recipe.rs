@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bestof_trainer::TrainError;
-use bestof_trainer::config::RunConfig;
+use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 
 use crate::ReproduceError;
 
@@ -63,16 +63,15 @@ pub(crate) struct RunPlan<'a> {
 
 impl RunPlan<'_> {
     pub(crate) fn config(&self) -> Result<RunConfig, ReproduceError> {
-        let quoted = |path: &Path| toml_string(&path.display().to_string());
         let text = format!(
             "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\n[output]\ndir = {}\n\
              [train]\nlearning_rate = {:?}\nmax_steps = {}\nper_device_train_batch_size = {}\n\
              lr_scheduler_type = \"cosine\"\nwarmup_ratio = 0.1\nlogging_steps = 10\n\
              save_steps = 0\nsave_total_limit = 1\nseed = {}\n{}",
-            quoted(self.model),
-            toml_string(self.device),
-            quoted(self.train),
-            quoted(self.dir),
+            toml_path(self.model),
+            toml_text(self.device),
+            toml_path(self.train),
+            toml_path(self.dir),
             self.learning_rate,
             self.steps,
             self.batch,
@@ -81,11 +80,6 @@ impl RunPlan<'_> {
         );
         Ok(RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?)
     }
-}
-
-/// A text as a TOML string; JSON's form is one.
-fn toml_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bestof_tasks::long_context::{
 };
 use bestof_tasks::rows::write_rows;
 use bestof_trainer::TrainError;
-use bestof_trainer::config::RunConfig;
+use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::supervised;
 use bestof_trainer::progress::Progress;
 use bestof_trainer::run::TrainOptions;
@@ -104,16 +104,15 @@ pub(super) fn run_text(
     training: Training,
     seed: u64,
 ) -> String {
-    let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
     format!(
         "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\nmax_length = {MAX_LENGTH}\n[output]\ndir = {}\n\
          [train]\nlearning_rate = {:?}\nmax_steps = {}\nper_device_train_batch_size = {}\n\
          lr_scheduler_type = \"cosine\"\nwarmup_ratio = 0.1\nlogging_steps = 10\n\
          save_steps = 0\nsave_total_limit = 1\nseed = {seed}\n",
-        quoted(model),
-        Value::from(device),
-        quoted(rows),
-        quoted(out),
+        toml_path(model),
+        toml_text(device),
+        toml_path(rows),
+        toml_path(out),
         training.rate,
         training.steps,
         training.batch,

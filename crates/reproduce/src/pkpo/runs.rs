@@ -9,7 +9,7 @@ use bestof_models::{CausalLm, Decoder, open_device};
 use bestof_report::RunFolder;
 use bestof_tasks::rows::ReadOptions;
 use bestof_trainer::TrainError;
-use bestof_trainer::config::{RewardSection, RolloutSection, RunConfig};
+use bestof_trainer::config::{RewardSection, RolloutSection, RunConfig, toml_path, toml_text};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::launch::{reinforce, sampler_of};
 use bestof_trainer::progress::Silent;
@@ -18,7 +18,7 @@ use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
 use super::settings::{N, Settings};
-use super::starting_point::{Start, quoted, toml_text};
+use super::starting_point::Start;
 use crate::jobs::{fresh, side_by_side};
 use crate::{Options, Progress, ReproduceError};
 
@@ -162,10 +162,10 @@ fn config(
          [rollout]\nnum_generations = {N}\nmax_new_tokens = {}\nmax_batch = {}\n\
          [reward]\nverifier = \"countdown\"\nworkers = 1\n\
          [objective]\n{}{lora}",
-        quoted(&start.model),
+        toml_path(&start.model),
         toml_text(&options.device),
-        quoted(&start.train),
-        quoted(run),
+        toml_path(&start.train),
+        toml_path(run),
         settings.learning_rate,
         settings.steps,
         settings.prompts,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bestof_tasks::arithmetic::Split;
 use bestof_tasks::rows::{AnswerRow, write_rows};
 use bestof_trainer::TrainError;
-use bestof_trainer::config::RunConfig;
+use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::supervised;
 use bestof_trainer::run::TrainOptions;
 
@@ -80,10 +80,10 @@ fn teach(
         "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\nmax_length = 256\n[output]\ndir = {}\n\
          [train]\nlearning_rate = {:?}\nnum_train_epochs = {:?}\nper_device_train_batch_size = 64\n\
          lr_scheduler_type = \"cosine\"\nwarmup_ratio = 0.05\nlogging_steps = 10\nsave_steps = 0\nseed = {}\n{lora}",
-        quoted(&model),
+        toml_path(&model),
         toml_text(&options.device),
-        quoted(rows),
-        quoted(&run),
+        toml_path(rows),
+        toml_path(&run),
         if settings.model.is_some() { 2e-4 } else { 3e-3 },
         settings.epochs,
         options.seed,
@@ -91,14 +91,4 @@ fn teach(
     let config = RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?;
     supervised(&config, &TrainOptions::default(), progress)?;
     Ok(())
-}
-
-/// A path as a TOML string.
-pub(super) fn quoted(path: &Path) -> String {
-    toml_text(&path.display().to_string())
-}
-
-/// A text as a TOML string; JSON's form is one.
-pub(super) fn toml_text(value: &str) -> String {
-    serde_json::Value::from(value).to_string()
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::words::number_words;
+
 /// A number written in digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Number {
@@ -74,39 +76,11 @@ pub(super) fn with_separators(digits: &str) -> String {
     text
 }
 
-/// A number below one hundred in English words; `None` above, and for 0 and 1, whose words mean
-/// too much else.
+/// A number from 2 to 99 in English words; `None` above, and for 0 and 1, whose words mean too
+/// much else.
 pub(super) fn in_words(value: &str) -> Option<String> {
-    const ONES: [&str; 20] = [
-        "",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] =
-        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    match value.parse::<usize>().ok()? {
-        number @ 2..=19 => Some(ONES[number].to_owned()),
-        number @ 20..=99 if number % 10 == 0 => Some(TENS[number / 10].to_owned()),
-        number @ 20..=99 => Some(format!("{}-{}", TENS[number / 10], ONES[number % 10])),
-        _ => None,
-    }
+    let number = value.parse().ok().filter(|number| *number >= 2)?;
+    number_words(number, "-")
 }
 
 #[cfg(test)]
