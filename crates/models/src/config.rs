@@ -70,6 +70,8 @@ pub struct DecoderConfig {
     pub final_softcap: Option<f64>,
     /// Multiplies the embeddings: `sqrt(hidden_size)` in Gemma.
     pub embedding_scale: Option<f64>,
+    /// Standard deviation of the weights of a model that starts from nothing.
+    pub initializer_range: f64,
     /// Whether the vocabulary projection is the embedding matrix.
     pub tied_embeddings: bool,
     /// The layers, from the embeddings up.

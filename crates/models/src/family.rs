@@ -215,6 +215,7 @@ impl Common {
             attention_softcap: None,
             final_softcap: None,
             embedding_scale: None,
+            initializer_range: fields.number_or("initializer_range", 0.02)?,
             tied_embeddings: fields.flag_or("tie_word_embeddings", self.tied_embeddings)?,
             layers: vec![LayerConfig { window: None, rope: None }; layers],
             ropes: Vec::new(),

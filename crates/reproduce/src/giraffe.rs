@@ -18,7 +18,7 @@ use self::size::Size;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Repetitions, each with its own model, texts and questions.
-const SEEDS: usize = 3;
+const SEEDS: usize = 8;
 
 /// The experiment `giraffe`.
 #[derive(Debug, Clone, Copy)]

@@ -23,13 +23,16 @@ const SPECIAL: [&str; 3] = ["<unk>", "<s>", "</s>"];
 /// use bestof_reproduce::SmallLlama;
 ///
 /// let dir = tempfile::tempdir()?;
-/// let shape = SmallLlama { alphabet: "0123456789+=\n", width: 16, inner: 32, layers: 1, heads: 2, context: 32 };
+/// let shape = SmallLlama {
+///     alphabet: "0123456789+=\n", width: 16, inner: 32, layers: 1, heads: 2, context: 32,
+///     rope_theta: 10_000.0, initializer_range: 0.02,
+/// };
 /// shape.write(dir.path(), 0)?;
 /// let folder = ModelFolder::open(dir.path())?;
 /// assert_eq!(folder.tokenizer()?.encode("1+1=2", true)?.len(), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SmallLlama {
     /// Every character it can read or write, each once.
     pub alphabet: &'static str,
@@ -43,6 +46,10 @@ pub struct SmallLlama {
     pub heads: usize,
     /// Longest sequence.
     pub context: usize,
+    /// Base of RoPE.
+    pub rope_theta: f64,
+    /// Standard deviation of the first weights.
+    pub initializer_range: f64,
 }
 
 impl SmallLlama {
@@ -87,7 +94,8 @@ impl SmallLlama {
             "num_attention_heads": self.heads,
             "num_key_value_heads": self.heads,
             "max_position_embeddings": self.context,
-            "rope_theta": 10000.0,
+            "rope_theta": self.rope_theta,
+            "initializer_range": self.initializer_range,
             "rms_norm_eps": 1e-5,
             "hidden_act": "silu",
             "tie_word_embeddings": true,
@@ -149,8 +157,16 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: SmallLlama =
-        SmallLlama { alphabet: "abc \n", width: 8, inner: 16, layers: 2, heads: 2, context: 16 };
+    const SHAPE: SmallLlama = SmallLlama {
+        alphabet: "abc \n",
+        width: 8,
+        inner: 16,
+        layers: 2,
+        heads: 2,
+        context: 16,
+        rope_theta: 10_000.0,
+        initializer_range: 0.02,
+    };
 
     #[test]
     fn the_folder_opens_and_the_seed_decides_the_weights() {

@@ -14,7 +14,7 @@ use self::settings::Settings;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Repetitions, each with its own reviews, split and weights.
-const SEEDS: usize = 3;
+const SEEDS: usize = 6;
 
 /// The experiment `yelp`.
 #[derive(Debug, Clone, Copy)]

@@ -54,8 +54,8 @@ impl Decoder {
         Ok(Self::assemble(config, built, device, names))
     }
 
-    /// A decoder of a shape with weights from a seed: uniform with standard deviation 0.02, norms
-    /// at one.
+    /// A decoder of a shape with weights from a seed: uniform with the standard deviation
+    /// `initializer_range`, norms at one.
     pub fn random(config: DecoderConfig, seed: u64, device: &Device) -> Result<Self, ModelError> {
         config.validate()?;
         let mut random = Random::keyed(&[seed]);
@@ -65,7 +65,7 @@ impl Decoder {
             if name.ends_with("norm.weight") {
                 return Ok(vec![rest; count]);
             }
-            let width = 0.02 * 12.0_f64.sqrt();
+            let width = config.initializer_range * 12.0_f64.sqrt();
             Ok((0..count).map(|_| ((random.uniform() - 0.5) * width) as f32).collect())
         };
         let built = Builder { config: &config, device, source: &mut draw }.decoder()?;

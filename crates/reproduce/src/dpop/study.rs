@@ -24,6 +24,8 @@ pub(crate) const SHAPE: SmallLlama = SmallLlama {
     layers: 2,
     heads: 4,
     context: 128,
+    rope_theta: 10_000.0,
+    initializer_range: 0.02,
 };
 
 /// How much of everything.

@@ -1,8 +1,11 @@
 //! Documents for the small model: running text with records in it, and questions about them.
 //!
-//! A record is a key and its value, a sign each; the text between is drawn letter by letter from the
+//! A record is one sign for a key with its value; the text between is drawn letter by letter from the
 //! two letters before. Everything that a question asks for stands in the document once, and only
-//! there.
+//! there. Key and value are one sign because a small model finds such a sign after some hundred
+//! steps, where the value that follows a key takes it many thousands.
+
+use std::sync::LazyLock;
 
 use bestof_tasks::draw::{Draw, stable_hash};
 use bestof_tasks::long_context::{
@@ -19,14 +22,32 @@ const ASKS: char = '?';
 const KEYS: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
 /// A sign for each value: the numbers 1 to 10.
 const VALUES: &str = "①②③④⑤⑥⑦⑧⑨⑩";
+/// The sign of the first key with the first value; the others follow, values first.
+const FIRST_RECORD: u32 = '一' as u32;
+
 /// Every sign, as the tokenizer of the small model has them.
-pub(super) const ALPHABET: &str = "abcdefghijkl?ABCDEFGHIJKLMNOPQRSTUVWX①②③④⑤⑥⑦⑧⑨⑩";
+pub(super) fn alphabet() -> &'static str {
+    static SIGNS: LazyLock<String> = LazyLock::new(|| {
+        let count = KEYS.chars().count() * VALUES.chars().count();
+        let records = (0..count as u32).filter_map(|at| char::from_u32(FIRST_RECORD + at));
+        format!("{LETTERS}{ASKS}{KEYS}{VALUES}").chars().chain(records).collect()
+    });
+    &SIGNS
+}
+
+/// The record of a key and a value, by their places.
+fn record(key: usize, value: usize) -> char {
+    let at = key * VALUES.chars().count() + value;
+    char::from_u32(FIRST_RECORD + at as u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
 
 /// Tokens from one record to the next in the documents that questions are asked about, unless keys
 /// would run out.
 const SLOT: usize = 8;
 /// The same in rows to learn from, one of these for each.
-const SLOTS: [usize; 4] = [3, 4, 8, 16];
+const SLOTS: [usize; 5] = [2, 3, 4, 8, 16];
+/// One row in so many is learned whole, the others their answers alone.
+const WHOLE: usize = 4;
 /// Tokens of a question with its answer.
 const QUESTION: usize = 3;
 /// Tokens that begin and end a row.
@@ -48,15 +69,15 @@ impl Document {
         let (keys, values, letters): (Vec<char>, Vec<char>, Vec<char>) =
             (KEYS.chars().collect(), VALUES.chars().collect(), LETTERS.chars().collect());
         let chosen = draw.sample(keys.len(), (length / slot).min(keys.len()));
-        let mut chosen = chosen.into_iter().map(|key| keys[key]);
+        let mut chosen = chosen.into_iter();
         let mut before = (draw.index(letters.len()), draw.index(letters.len()));
         let (mut text, mut records) = (Vec::with_capacity(length), Vec::new());
         while text.len() < length {
             let whole_slot = text.len() + slot <= length;
             if let Some(key) = chosen.next().filter(|_| whole_slot) {
-                let value = values[draw.index(values.len())];
-                records.push((key, value));
-                text.extend([key, value]);
+                let value = draw.index(values.len());
+                records.push((keys[key], values[value]));
+                text.push(record(key, value));
             }
             let end = (text.len() / slot * slot + slot).min(length);
             while text.len() < end {
@@ -101,8 +122,7 @@ pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> 
         let (key, value) = document.records[at];
         text.extend([ASKS, key, value]);
     }
-    // Every second row learns its answers alone, the others all but their first sign.
-    let learned = if questions > 0 && draw.one_in(2) { document.text.len() } else { 1 };
+    let learned = if questions == 0 || draw.one_in(WHOLE) { 1 } else { document.text.len() };
     let split = text.char_indices().nth(learned).map_or(text.len(), |(at, _)| at);
     json!({"prompt": text[..split], "completion": text[split..]})
 }
@@ -146,11 +166,17 @@ mod tests {
 
     #[test]
     fn the_alphabet_has_every_sign_once() {
-        let signs: HashSet<char> = ALPHABET.chars().collect();
-        assert_eq!(signs.len(), ALPHABET.chars().count());
-        let parts = format!("{LETTERS}{ASKS}{KEYS}{VALUES}");
-        assert_eq!(parts, ALPHABET);
-        assert_eq!(VALUES.chars().count(), 10);
+        let signs: HashSet<char> = alphabet().chars().collect();
+        assert_eq!(signs.len(), alphabet().chars().count());
+        assert_eq!(signs.len(), 12 + 1 + 24 + 10 + 240);
+        assert!(signs.contains(&record(23, 9)) && !signs.contains(&record(24, 0)));
+    }
+
+    /// The record that a key and its value ask for.
+    fn record_of(question: &str) -> char {
+        let [key, value] =
+            [KEYS, VALUES].map(|signs| signs.find(|c| question.contains(c)).unwrap());
+        record(key, value / 3)
     }
 
     #[test]
@@ -168,8 +194,7 @@ mod tests {
             let Some((document, questions)) = text.split_once(ASKS) else { continue };
             let mut asked = HashSet::new();
             for question in questions.split(ASKS) {
-                assert_eq!(question.chars().count(), 2);
-                assert_eq!(document.matches(question).count(), 1, "{text}");
+                assert_eq!(document.matches(record_of(question)).count(), 1, "{text}");
                 assert!(asked.insert(question.to_owned()));
             }
         }
@@ -182,9 +207,8 @@ mod tests {
             let prompt = case.prompt.last_text();
             assert_eq!(prompt.chars().count() + 2, length);
             let (document, key) = prompt.split_once(ASKS).unwrap();
-            let record = format!("{key}{}", case.answers[0]);
-            let at = document.chars().take_while(|sign| !key.contains(*sign)).count();
-            assert!(document.contains(&record));
+            let asked = record_of(&format!("{key}{}", case.answers[0]));
+            let at = document.chars().position(|sign| sign == asked).unwrap();
             let share = at as f64 / document.chars().count() as f64;
             assert!((share - depth).abs() < 0.15, "{share} {depth}");
             assert!(case.score(&case.answers[0]).correct);

@@ -79,10 +79,6 @@ fn teach(
 ) -> Result<PathBuf, ReproduceError> {
     let untrained = dir.join("untrained");
     size.shape.write(&untrained, seed)?;
-    let mut config = open(&untrained)?.config;
-    config["rope_theta"] = json!(size.theta);
-    let path = untrained.join("config.json");
-    fs::write(&path, format!("{config:#}\n")).map_err(ReproduceError::io("cannot write", &path))?;
     let mut draw = Draw::new(seed, TEACHING);
     let made: Vec<Value> = (0..size.taught.rows)
         .map(|_| training_row(&mut draw, size.context / 4, size.context))

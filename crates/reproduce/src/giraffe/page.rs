@@ -31,7 +31,7 @@ pub(super) fn about(size: &Size, seeds: usize) -> Section {
         ),
         None => format!(
             "{seeds} repetitions: a LLaMA of {} layers and width {}, a token a sign, learns running text with records \
-             in it (a key and its value, one of 10) and questions about them, up to {} tokens, {} steps of {} rows.",
+             in it (a sign each for a key and its value, one of 10) and questions about them, up to {} tokens, {} steps of {} rows.",
             size.shape.layers, size.shape.width, size.context, size.taught.steps, size.taught.batch
         ),
     };

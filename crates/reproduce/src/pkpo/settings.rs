@@ -11,8 +11,16 @@ pub(super) const N: usize = 16;
 pub(super) const K: usize = 8;
 
 /// The shape of the small model.
-pub(super) const SHAPE: SmallLlama =
-    SmallLlama { alphabet: ALPHABET, width: 64, inner: 192, layers: 3, heads: 4, context: 64 };
+pub(super) const SHAPE: SmallLlama = SmallLlama {
+    alphabet: ALPHABET,
+    width: 64,
+    inner: 192,
+    layers: 3,
+    heads: 4,
+    context: 64,
+    rope_theta: 10_000.0,
+    initializer_range: 0.02,
+};
 
 /// Everything that has a size.
 #[derive(Debug, Clone, PartialEq)]

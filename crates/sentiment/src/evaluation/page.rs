@@ -50,6 +50,7 @@ const HEADS: [(&str, HeadOf); 2] = [
 fn table(caption: &str, judged: &[(&Evaluated, &ClassScores)]) -> Table {
     let header = [
         "model",
+        "kind",
         "inputs",
         "accuracy",
         "majority",
@@ -66,6 +67,7 @@ fn table(caption: &str, judged: &[(&Evaluated, &ClassScores)]) -> Table {
         let accuracy = share(&scores.accuracy);
         table.push([
             Cell::text(&model.name),
+            Cell::text(model.kind.as_str()),
             Cell::text(&model.inputs),
             if scores.accuracy.value == best { accuracy.good() } else { accuracy },
             Cell::percent(scores.majority),
@@ -114,7 +116,7 @@ fn sentiment(models: &[Evaluated]) -> Table {
 }
 
 fn details(model: &Evaluated) -> Section {
-    let mut section = Section::new(format!("{} ({})", model.name, model.inputs));
+    let mut section = Section::new(format!("{} ({}, {})", model.name, model.kind, model.inputs));
     for (caption, head) in HEADS {
         if let Some(scores) = head(model) {
             section.push(confusion(caption, scores));

@@ -12,7 +12,8 @@ use crate::error::SentimentError;
 use crate::review::Place;
 
 /// Columns that are read; `text` must be there, and `stars` too unless rows are to be predicted.
-pub const CSV_COLUMNS: [&str; 12] = [
+/// `id` stands in for `review_id`.
+pub const CSV_COLUMNS: [&str; 13] = [
     "business_id",
     "date",
     "review_id",
@@ -25,6 +26,7 @@ pub const CSV_COLUMNS: [&str; 12] = [
     "categories",
     "latitude",
     "longitude",
+    "id",
 ];
 
 /// Longest record in bytes; beyond it a quotation mark was most likely left open.
@@ -120,7 +122,10 @@ impl CsvRows {
         };
         let whole = |column| Ok::<_, Problem>(number(column)?.map(|number| number as i64));
         Ok(RawRow {
-            id: owned("review_id")?,
+            id: match owned("review_id")? {
+                id if id.is_empty() => owned("id")?,
+                id => id,
+            },
             business: owned("business_id")?,
             user: owned("user_id")?,
             text: owned("text")?,
@@ -204,6 +209,15 @@ mod tests {
         let (line, row) = rows.next().unwrap();
         assert_eq!((line, row.unwrap_err().reason), (4, Reason::Malformed));
         assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn a_plain_id_is_the_reviews_name() {
+        let names = |text: &str| {
+            rows(text.as_bytes()).unwrap().map(|(_, row)| row.unwrap().id).collect::<Vec<_>>()
+        };
+        assert_eq!(names("id,text,stars\na,Good,5\n"), ["a"]);
+        assert_eq!(names("id,review_id,text,stars\na,r,Good,5\nb,,Good,5\n"), ["r", "b"]);
     }
 
     #[test]

@@ -106,9 +106,10 @@ fn table(
         judged.iter().filter_map(|model| Some((model, head(model)?))).collect();
     let Some((_, first)) = rows.first() else { return Ok(()) };
     console::line(&format!(
-        "\n{title} (majority {:.1} %)\n  {:<24} {:<6} {:>22} {:>9} {:>9} {:>9} {:>6} {:>6}",
+        "\n{title} (majority {:.1} %)\n  {:<24} {:<17} {:<6} {:>22} {:>9} {:>9} {:>9} {:>6} {:>6}",
         first.majority * 100.0,
         "model",
+        "kind",
         "inputs",
         "accuracy %",
         "balanced",
@@ -126,8 +127,9 @@ fn table(
             accuracy.high * 100.0
         );
         console::line(&format!(
-            "  {:<24} {:<6} {interval:>22} {:>9.3} {:>9.3} {:>9.3} {:>6.3} {:>6.3}",
+            "  {:<24} {:<17} {:<6} {interval:>22} {:>9.3} {:>9.3} {:>9.3} {:>6.3} {:>6.3}",
             model.name,
+            model.kind.as_str(),
             model.inputs,
             scores.balanced_accuracy.value,
             scores.macro_f1.value,

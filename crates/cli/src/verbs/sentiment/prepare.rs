@@ -101,6 +101,14 @@ impl Prepare {
         for (file, left_out) in summary.files_with_gaps() {
             console::note(&format!("{file}: {left_out}"));
         }
+        if let Some(unknown) = summary.unknown_users.filter(|unknown| *unknown > 0) {
+            let lines = summary.unknown_user_lines.iter().map(u64::to_string);
+            console::note(&format!(
+                "{unknown} reviews kept whose author the user file does not know, at lines {}{}",
+                lines.collect::<Vec<_>>().join(", "),
+                if unknown > summary.unknown_user_lines.len() as u64 { ", ..." } else { "" }
+            ));
+        }
         if self.json { console::json(&summary) } else { self.tell(&summary) }
     }
 
