@@ -206,7 +206,7 @@ pub enum RopeError {
     /// The model's basis is scaled already and the caller did not say what to do about it.
     #[error(
         "the model already uses rope type `{current}`; applying `{requested}` too would scale twice. \
-         Say whether to replace the present scaling or to compose with it"
+         Say by `on_scaled` whether to `replace` the present scaling or to `compose` with it"
     )]
     AlreadyScaled {
         /// The scaling in place.
