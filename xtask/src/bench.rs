@@ -19,7 +19,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut command = process::cargo();
     command.args(["bench", "--package", "bestof-benches", "--package", "bestof-estimators"]);
     command.args(["--benches", "--"]).args(args);
-    process::step("benches", &mut command)
+    process::step("benches", process::keeping_memory(&mut command))
 }
 
 /// bestof beside TRL on the same pairs; the peer's packages are the user's.
@@ -45,7 +45,7 @@ fn side_by_side(args: &[String]) -> Result<()> {
     let mut command = Command::new(&python);
     command.arg(process::root().join("benches/side_by_side.py"));
     command.arg("--bestof").arg(binary).args(["--model", &model]).args(rest);
-    process::step("side by side", &mut command).with_context(|| {
+    process::step("side by side", process::keeping_memory(&mut command)).with_context(|| {
         format!(
             "{python} needs torch, transformers, trl, peft and datasets; name another with --python"
         )
@@ -75,7 +75,7 @@ fn encoder_side_by_side(args: &[String]) -> Result<()> {
     let mut command = Command::new(&python);
     command.arg(process::root().join("benches/encoder_side_by_side.py"));
     command.arg("--bestof").arg(program).args(rest);
-    process::step("side by side", &mut command).with_context(|| {
+    process::step("side by side", process::keeping_memory(&mut command)).with_context(|| {
         format!("{python} needs torch and transformers; name another with --python")
     })
 }

@@ -12,7 +12,7 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
     let mut features = features.to_vec();
     features.extend(device_feature(args, std::env::var("BESTOF_DEVICE").ok().as_deref()));
     match build(&features).and_then(|binary| {
-        Command::new(&binary)
+        process::keeping_memory(&mut Command::new(&binary))
             .args(args)
             .env("BESTOF_INVOKED_AS", "cargo xtask")
             .status()

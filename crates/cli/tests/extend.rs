@@ -151,6 +151,78 @@ fn the_divisors_of_gguf_give_the_written_frequencies() {
     assert_eq!(divisors.last().unwrap().as_f64().unwrap(), 1e30, "a pair that stands still");
 }
 
+/// A GGUF file with the metadata that tells its rotary basis, and one tensor.
+fn tiny_gguf(dir: &Path) -> PathBuf {
+    let name = |name: &str| [&(name.len() as u64).to_le_bytes()[..], name.as_bytes()].concat();
+    let mut bytes = [&b"GGUF"[..], &3_u32.to_le_bytes()].concat();
+    bytes.extend([1_u64, 4].map(u64::to_le_bytes).concat());
+    bytes.extend([name("general.architecture"), vec![8, 0, 0, 0], name("llama")].concat());
+    for (key, kind, value) in [
+        ("llama.context_length", 4_u32, 1024_u32),
+        ("llama.rope.dimension_count", 4, 8),
+        ("llama.rope.freq_base", 6, 500_000_f32.to_bits()),
+    ] {
+        bytes.extend([&name(key)[..], &kind.to_le_bytes(), &value.to_le_bytes()].concat());
+    }
+    // A vector of 8 numbers in f32, at the start of the data.
+    bytes.extend([name("output_norm.weight"), vec![1, 0, 0, 0, 8], vec![0; 7 + 4 + 8]].concat());
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    bytes.extend((0..8_u8).flat_map(|value| f32::from(value).to_le_bytes()));
+    PathBuf::from(write(dir, "tiny.gguf", bytes))
+}
+
+#[test]
+fn the_basis_is_put_into_a_gguf_file() {
+    let dir = tempdir().unwrap();
+    let longer = dir.path().join("longer");
+    let flags = "--method power --power 0.5 --factor 4";
+    assert_eq!(extend(&tiny(dir.path()), &longer, flags).code, 0);
+    let (gguf, out) = (tiny_gguf(dir.path()), dir.path().join("longer.gguf"));
+    let put = |config: &Path, rest: &str| {
+        bestof(words(&format!("rope --config {} --gguf-rope-freqs {rest}", config.display())))
+    };
+    let files = |input: &Path| format!("--gguf {} --out {}", input.display(), out.display());
+
+    put(&longer, &format!("--gguf {}", gguf.display())).refuses(2, &["--out"]);
+    put(&longer, &format!("--out {}", out.display())).refuses(2, &["--gguf"]);
+    let line = format!("rope --config {} {}", longer.display(), files(&gguf));
+    bestof(words(&line)).refuses(2, &["--gguf-rope-freqs"]);
+    let weights = longer.join("model.safetensors");
+    put(&longer, &files(&weights)).refuses(1, &["model.safetensors", "not a GGUF file"]);
+    put(&support::parity("gemma3"), &files(&gguf))
+        .refuses(1, &["full_attention, sliding_attention", "one list for all layers"]);
+    put(&support::parity("llama-bias-headdim16"), &files(&gguf))
+        .refuses(1, &["tiny.gguf", "rotates 8 dimensions", "the basis 16"]);
+    assert!(!out.exists());
+
+    let done = put(&longer, &format!("{} --json", files(&gguf))).json();
+    let keys = ["gguf", "rope_freqs.weight", "rope.freq_base", "context_length", "replaced"];
+    has_keys(&done, &keys);
+    assert_eq!((&done["context_length"], &done["replaced"]), (&json!(4096), &json!(false)));
+    let bytes = std::fs::read(&out).unwrap();
+    for (key, value) in [
+        ("llama.context_length", 4096_u32.to_le_bytes()),
+        ("llama.rope.freq_base", 10_000_f32.to_le_bytes()),
+    ] {
+        let at = bytes.windows(key.len()).position(|w| w == key.as_bytes()).unwrap();
+        assert_eq!(bytes[at + key.len() + 4..][..4], value, "{key}");
+    }
+    // The vector, the four divisors, padding to 32.
+    let (data, old) = (bytes.len() - 64, std::fs::read(&gguf).unwrap());
+    assert_eq!(bytes[data..data + 32], old[old.len() - 32..]);
+    for (j, wanted) in inv_freq(&longer).into_iter().enumerate() {
+        let divisor = bytes[data + 32 + 4 * j..][..4].try_into().map(f32::from_le_bytes).unwrap();
+        let found = 10_000_f64.powf(-(j as f64) / 4.0) / f64::from(divisor);
+        assert!((found - wanted).abs() < 1e-7 * wanted, "{j}: {found} {wanted}");
+    }
+    put(&longer, &files(&gguf)).refuses(1, &["longer.gguf", "exists already"]);
+    let again = dir.path().join("again.gguf");
+    let rest = format!("--gguf {} --out {}", out.display(), again.display());
+    let said = put(&longer, &rest).stdout;
+    assert!(said.contains("replaced with 4 divisors, rope.freq_base 10000"), "{said}");
+    assert_eq!(std::fs::read(&again).unwrap(), bytes);
+}
+
 /// A page of text with some structure to learn.
 fn document(seed: usize, words: usize) -> String {
     let word = |i: usize| ["red", "fox", "sea", "old", "tin"][(i * (seed + 2) + i / 7) % 5];

@@ -160,6 +160,34 @@ pub enum GgufError {
         /// Shape by the metadata.
         expected: Vec<usize>,
     },
+    /// The file's rotated dimensions are not those of the basis to put in.
+    #[error(
+        "the file rotates {found} dimensions of a head, the basis {expected}; take the GGUF file and the config.json of one model"
+    )]
+    WrongHeadDim {
+        /// Rotated dimensions by the file.
+        found: usize,
+        /// Rotated dimensions of the basis, two a divisor.
+        expected: usize,
+    },
+    /// A divisor that no tensor can hold.
+    #[error(
+        "divisor {index} for rope_freqs.weight is {found}, expected a number from 1e-37 to 1e38"
+    )]
+    BadDivisor {
+        /// Its pair.
+        index: usize,
+        /// The divisor.
+        found: f64,
+    },
+    /// An architecture whose rotary divisors llama.cpp does not read.
+    #[error(
+        "llama.cpp reads rope_freqs.weight in files of the architecture llama, and does not load one of {architecture} that has it; run the model's folder instead, or extend it by a method that rope.scaling.type names, linear or yarn"
+    )]
+    NoRopeFreqs {
+        /// `general.architecture`.
+        architecture: String,
+    },
     /// A tokenizer that cannot be rebuilt.
     #[error("the tokenizer {what} {found:?} is not known; known are {known}")]
     UnknownTokenizer {

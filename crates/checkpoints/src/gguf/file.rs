@@ -1,6 +1,7 @@
 //! The header of a GGUF file: metadata and where each tensor lies.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 
 use super::blocks::Packing;
@@ -18,6 +19,12 @@ pub(super) struct GgufFile {
     pub(super) reader: Reader,
     pub(super) metadata: Metadata,
     pub(super) tensors: Vec<TensorEntry>,
+    /// Where the tensors' entries lie in the file.
+    pub(super) entries: Range<u64>,
+    /// Position of the tensors' data.
+    pub(super) data_start: u64,
+    /// What each tensor's offset is a multiple of.
+    pub(super) alignment: u64,
 }
 
 /// A tensor of a GGUF file.
@@ -44,6 +51,15 @@ impl TensorEntry {
     pub(super) fn rows(&self) -> usize {
         self.shape.iter().rev().skip(1).product()
     }
+
+    fn bytes(&self) -> u64 {
+        (self.rows() * self.row_bytes()) as u64
+    }
+
+    /// Position after the last byte.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes()
+    }
 }
 
 impl GgufFile {
@@ -64,6 +80,7 @@ impl GgufFile {
         let alignment = alignment(&metadata).map_err(|e| reader.bad(e))?;
         // The shortest entry: an empty name (8 bytes), dimensions (4), type (4), offset (8).
         reader.expect(tensor_count.saturating_mul(24), || format!("{tensor_count} tensors"))?;
+        let entries_start = reader.position();
         let mut tensors = Vec::new();
         let mut names = HashSet::new();
         for _ in 0..tensor_count {
@@ -73,11 +90,12 @@ impl GgufFile {
             }
             tensors.push(tensor);
         }
-        let data_start = reader.position().next_multiple_of(alignment);
+        let entries = entries_start..reader.position();
+        let data_start = entries.end.next_multiple_of(alignment);
         for tensor in &mut tensors {
             place(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
         }
-        Ok(Self { reader, metadata, tensors })
+        Ok(Self { reader, metadata, tensors, entries, data_start, alignment })
     }
 
     pub(super) fn tensor(&self, name: &str) -> Option<&TensorEntry> {
@@ -155,7 +173,7 @@ fn shape(sizes: &[u64], packing: Packing) -> Result<Vec<usize>, &'static str> {
 }
 
 fn place(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
-    let needed = (tensor.rows() * tensor.row_bytes()) as u64;
+    let needed = tensor.bytes();
     let end = data_start.checked_add(tensor.start).and_then(|start| start.checked_add(needed));
     match end {
         Some(end) if end <= length => {

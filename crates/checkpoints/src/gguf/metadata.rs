@@ -1,6 +1,7 @@
 //! The key-value part of a GGUF file, and typed access to it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::error::GgufError;
 use super::reader::Reader;
@@ -23,25 +24,34 @@ pub(super) enum Value {
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     values: HashMap<String, Value>,
+    /// Where each entry lies in the file, key included, in the order of the file.
+    spans: Vec<(String, Range<u64>)>,
 }
 
-const TEXT: u32 = 8;
+/// The type number of a text.
+pub(super) const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
 impl Metadata {
     pub(super) fn read(reader: &mut Reader, count: u64) -> Result<Self, CheckpointError> {
         // The shortest entry: an empty key (8 bytes), a type (4), a value (1).
         reader.expect(count.saturating_mul(13), || format!("{count} metadata entries"))?;
-        let mut values = HashMap::new();
+        let (mut values, mut spans) = (HashMap::new(), Vec::new());
         for _ in 0..count {
+            let start = reader.position();
             let key = String::from_utf8_lossy(&reader.bytes("a metadata key")?).into_owned();
             let kind = reader.u32(&key)?;
             let value = read_value(reader, &key, kind)?;
             if values.insert(key.clone(), value).is_some() {
                 return Err(reader.bad(GgufError::DuplicateKey { key }));
             }
+            spans.push((key, start..reader.position()));
         }
-        Ok(Self { values })
+        Ok(Self { values, spans })
+    }
+
+    pub(super) fn spans(&self) -> &[(String, Range<u64>)] {
+        &self.spans
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {

@@ -1,4 +1,4 @@
-//! GGUF files, converted to folders in the Hugging Face layout.
+//! GGUF files, converted to folders in the Hugging Face layout, or copied with another rotary basis.
 
 mod architecture;
 #[cfg(test)]
@@ -13,10 +13,12 @@ mod metadata;
 mod pre_tokenizer;
 mod reader;
 mod rope;
+mod rope_freqs;
 mod tokenizer;
 mod vocabulary;
 
 pub use convert::convert;
 pub use error::GgufError;
+pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 
 pub use crate::conversion::{ConvertOptions, Converted, Progress};

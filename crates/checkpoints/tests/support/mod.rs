@@ -34,6 +34,8 @@ pub(crate) struct GgufBuilder {
     pub(crate) metadata: Vec<(String, Meta)>,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) version: Option<u32>,
+    /// 32 where there is none; the metadata has to say so too.
+    pub(crate) alignment: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -192,6 +194,7 @@ impl GgufBuilder {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        let alignment = self.alignment.unwrap_or(32);
         let mut out = b"GGUF".to_vec();
         out.extend(self.version.unwrap_or(3).to_le_bytes());
         out.extend((self.tensors.len() as u64).to_le_bytes());
@@ -207,10 +210,10 @@ impl GgufBuilder {
             out.extend(tensor.sizes.iter().flat_map(|s| s.to_le_bytes()));
             out.extend(tensor.kind.to_le_bytes());
             out.extend((offset as u64).to_le_bytes());
-            offset += tensor.bytes.len().next_multiple_of(32);
+            offset += tensor.bytes.len().next_multiple_of(alignment);
         }
         for tensor in &self.tensors {
-            out.resize(out.len().next_multiple_of(32), 0);
+            out.resize(out.len().next_multiple_of(alignment), 0);
             out.extend(&tensor.bytes);
         }
         out

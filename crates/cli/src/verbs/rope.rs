@@ -1,8 +1,9 @@
 //! `rope`: the inverse frequencies and the attention factor of a checkpoint, or of any method.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use bestof_checkpoints::gguf::{RopeFreqs, with_rope_freqs};
 use bestof_positional::hf::{HfDefaults, HfRope, LayerRopes};
 use bestof_positional::{Method, RopeBasis, RopeConfig, RopeParams};
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ use scaling_args::ScalingArgs;
     after_help = "Examples:\n  cargo xtask rope --config models/smollm2-135m-instruct/config.json --length 4096\n  \
     cargo xtask rope --method yarn --head-dim 64 --theta 10000 --factor 4 --original-max-position-embeddings 2048\n  \
     cargo xtask rope --method power --head-dim 128 --theta 10000 --power 0.5\n  \
-    cargo xtask rope --config models/extended --gguf-rope-freqs"
+    cargo xtask rope --config models/extended --gguf-rope-freqs\n  \
+    cargo xtask rope --config models/extended --gguf-rope-freqs --gguf model.gguf --out extended.gguf"
 )]
 pub(crate) struct Rope {
     /// A model's config.json, or its folder
@@ -44,6 +46,12 @@ pub(crate) struct Rope {
     /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor a pair
     #[arg(long)]
     gguf_rope_freqs: bool,
+    /// Copy this GGUF file (of a model of the architecture llama) to --out and put the basis in
+    #[arg(long, value_name = "FILE", requires_all = ["gguf_rope_freqs", "out"])]
+    gguf: Option<PathBuf>,
+    /// The GGUF file to make; it must not exist
+    #[arg(long, value_name = "FILE", requires = "gguf")]
+    out: Option<PathBuf>,
     /// Print one JSON object, or one for each kind of layer where they differ
     #[arg(long)]
     json: bool,
@@ -89,6 +97,12 @@ impl Rope {
                 HfRope::read(&config, &defaults).with_context(|| format!("{}", path.display()))?;
             return match &read.layers {
                 LayerRopes::Uniform(rope) => self.show(rope, length, None),
+                LayerRopes::PerLayerType(ropes) if self.gguf.is_some() => bail!(
+                    "{}: the layers have a basis for each kind ({}), and the rope_freqs.weight of \
+                     a GGUF file is one list for all layers; run the folder itself",
+                    path.display(),
+                    ropes.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                ),
                 LayerRopes::PerLayerType(ropes) => {
                     ropes.iter().try_for_each(|(kind, rope)| self.show(rope, length, Some(kind)))
                 }
@@ -132,6 +146,9 @@ impl Rope {
 impl Rope {
     fn show_gguf(&self, rope: &RopeConfig, kind: Option<&String>) -> Result<()> {
         let divisors = rope.gguf_rope_freqs()?;
+        if let (Some(input), Some(out)) = (&self.gguf, &self.out) {
+            return self.write_gguf(rope, divisors, input, out);
+        }
         if self.json {
             let mut object =
                 json!({"rope_freqs.weight": divisors, "rope.freq_base": rope.rope_theta});
@@ -142,6 +159,40 @@ impl Rope {
         }
         console::line(&format!("rope.freq_base {}", rope.rope_theta))?;
         divisors.iter().try_for_each(|divisor| console::line(&divisor.to_string()))
+    }
+
+    fn write_gguf(
+        &self,
+        rope: &RopeConfig,
+        divisors: Vec<f64>,
+        input: &Path,
+        out: &Path,
+    ) -> Result<()> {
+        let basis = RopeFreqs {
+            divisors,
+            freq_base: rope.rope_theta,
+            context_length: rope.max_position_embeddings,
+        };
+        let written = with_rope_freqs(input, out, &basis)?;
+        if self.json {
+            return console::json(&json!({
+                "gguf": out,
+                "rope_freqs.weight": basis.divisors,
+                "rope.freq_base": basis.freq_base,
+                "context_length": written.context_length,
+                "replaced": written.replaced,
+            }));
+        }
+        let length = written
+            .context_length
+            .map_or_else(String::new, |length| format!(", context_length {length}"));
+        console::line(&format!(
+            "{}: rope_freqs.weight {} with {} divisors, rope.freq_base {}{length}",
+            out.display(),
+            if written.replaced { "replaced" } else { "added" },
+            basis.divisors.len(),
+            basis.freq_base,
+        ))
     }
 
     fn parameters(&self) -> RopeParams {
