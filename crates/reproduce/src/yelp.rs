@@ -13,9 +13,6 @@ mod table;
 use self::settings::Settings;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
-/// Repetitions, each with its own reviews, split and weights.
-const SEEDS: usize = 6;
-
 /// The experiment `yelp`.
 #[derive(Debug, Clone, Copy)]
 pub struct Yelp;
@@ -49,7 +46,7 @@ impl Yelp {
         options: &Options,
         progress: &mut dyn Progress,
     ) -> Result<Reproduction, ReproduceError> {
-        let seeds = options.seeds_or(SEEDS)?;
+        let seeds = options.seeds_or(settings.seeds)?;
         let study = study::run(settings, options, seeds, progress)?;
         Ok(Reproduction::new(
             &self,
@@ -74,6 +71,7 @@ mod tests {
     fn tiny() -> Settings {
         let short = Schedule { epochs: 1.0, learning_rate: 1e-3 };
         Settings {
+            seeds: 2,
             reviews: 160,
             limit: 100,
             terms: 20,

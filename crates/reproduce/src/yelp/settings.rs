@@ -25,6 +25,8 @@ pub(super) struct Schedule {
 /// Everything that has a size.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
+    /// Repetitions, each with its own reviews, split and weights, unless the user says how many.
+    pub(super) seeds: usize,
     /// Reviews that are made up, where none are given; about seven in eight are of restaurants.
     pub(super) reviews: u64,
     /// Reviews of the user's own that are kept.
@@ -50,6 +52,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn of(options: &Options) -> Self {
         let small = Self {
+            seeds: 6,
             reviews: 3000,
             limit: 2600,
             terms: 300,
@@ -74,6 +77,8 @@ impl Settings {
         let pretrained = Self {
             encoder: Encoder::Pretrained(PathBuf::from("models/minilm-l6-v2")),
             bert: Schedule { epochs: 3.0, learning_rate: 5e-5 },
+            // A training of MiniLM takes a minute and more.
+            seeds: 3,
             ..small.clone()
         };
         match (options.full, options.data.is_some()) {
