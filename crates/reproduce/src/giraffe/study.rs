@@ -106,6 +106,9 @@ fn announce(
     questions.cases.retain(|case| case.length_target == Some(shortest));
     questions.cases.truncate(1);
     questions.texts.truncate(1);
+    progress.notice(&format!(
+        "first one question and one text of {shortest} tokens, to tell how long all will take; without a GPU that alone is minutes"
+    ));
     let started = Instant::now();
     measure(&open(&base.model)?, None, size, &[shortest], &questions, &options.device)?;
     let tokens = 2 * shortest;
