@@ -117,4 +117,41 @@ mod tests {
         assert_ne!(perplexity(0), perplexity(2));
         assert!(outcome.to_report().to_html().contains("Accuracy by length and depth"));
     }
+
+    #[test]
+    fn a_models_own_folder_is_extended_by_adapters_and_asked_for_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        let shape = crate::SmallLlama {
+            alphabet: crate::SmallLlama::ASCII,
+            width: 16,
+            inner: 16,
+            layers: 1,
+            heads: 1,
+            context: 2200,
+            rope_theta: 10_000.0,
+            initializer_range: 0.02,
+        };
+        shape.write(&model, 0).unwrap();
+        let size = Size {
+            model: Some(model),
+            context: 2200,
+            extended: Training { rows: 6, steps: 2, batch: 1, rate: 1e-3 },
+            cases: 1,
+            texts: 1,
+            scored: 8,
+            answer: 2,
+            ..Size::full()
+        };
+        let options = Options::new(dir.path().join("out"));
+        let base = groundwork::prepare(&options, &size, 0, &mut Silent).unwrap();
+        let work = study::Work { options: &options, size: &size, base: &base, repetition: 0 };
+        let found = work.extend(basis::POWERED, &mut Silent).unwrap();
+        assert_eq!(found.len(), basis::POWERED.measurements());
+        for found in &found {
+            let asked: Vec<usize> = found.at.iter().map(|at| at.total().1).collect();
+            assert_eq!(asked, [5; 4]);
+            assert!(found.at.iter().all(|at| at.perplexity.is_finite()));
+        }
+    }
 }
