@@ -269,7 +269,7 @@ fn unpair(rows: &[f32], width: usize, head_dim: usize, out: &mut Vec<f32>) {
 fn count_types(file: &GgufFile) -> Vec<(String, usize)> {
     let mut counts = Vec::new();
     for tensor in &file.tensors {
-        count(&mut counts, tensor.packing.name().to_owned());
+        count(&mut counts, tensor.ggml_type.name().to_owned());
     }
     counts
 }

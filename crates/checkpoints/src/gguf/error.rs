@@ -1,5 +1,7 @@
 //! What can be wrong with a GGUF file.
 
+use super::ggml_type::GgmlType;
+
 /// Why a GGUF file cannot be read or converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -206,12 +208,14 @@ pub enum GgufError {
         /// The rule.
         merge: String,
     },
-    /// The block decoder refused a tensor.
-    #[error("tensor {tensor} cannot be decoded: {source}")]
-    Undecodable {
-        /// The tensor.
-        tensor: String,
-        /// What the decoder says.
-        source: candle_core::Error,
+    /// A buffer that does not fit the blocks to decode.
+    #[error("{bytes} bytes of {ggml_type} do not decode to {values} values: a block of {} bytes holds {}", ggml_type.block_bytes(), ggml_type.block_values())]
+    BlockSizes {
+        /// The element type.
+        ggml_type: GgmlType,
+        /// Number of bytes given.
+        bytes: usize,
+        /// Number of values asked for.
+        values: usize,
     },
 }

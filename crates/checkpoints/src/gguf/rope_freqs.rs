@@ -4,14 +4,13 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use super::blocks::Packing;
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
+use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, TEXT, bad_value, required};
 use super::reader::Reader;
 use crate::error::CheckpointError;
 use crate::storage::{Disk, StagedFile, Storage, parent};
-use crate::stored::StoredType;
 
 const TENSOR: &str = "rope_freqs.weight";
 /// llama.cpp counts the tensors it knows and refuses a file with others; of the architectures
@@ -26,8 +25,6 @@ const OLD_SCALING: &str = "llama.rope.scale_linear";
 /// Type numbers of metadata.
 const META_U32: u32 = 4;
 const META_F32: u32 = 6;
-/// Type number of a tensor of `f32`.
-const TENSOR_F32: u32 = 0;
 
 /// What an `f32` holds at full precision, in round numbers.
 const HELD: std::ops::RangeInclusive<f64> = 1e-37..=1e38;
@@ -266,8 +263,8 @@ fn present(file: &GgufFile, pairs: usize) -> Result<Option<&TensorEntry>, GgufEr
         let (found, expected) = (present.shape.clone(), vec![pairs]);
         return Err(GgufError::WrongShape { tensor: TENSOR.to_owned(), found, expected });
     }
-    if present.packing != Packing::Plain(StoredType::F32) {
-        let detail = format!("it is {}", present.packing.name());
+    if present.ggml_type != GgmlType::F32 {
+        let detail = format!("it is {}", present.ggml_type);
         return Err(GgufError::Unsupported { what: "a rope_freqs.weight other than F32", detail });
     }
     let shared = |other: &&TensorEntry| {
@@ -333,7 +330,7 @@ fn tensor_entry(pairs: usize, offset: u64) -> Vec<u8> {
         &text(TENSOR)[..],
         &1_u32.to_le_bytes()[..],
         &(pairs as u64).to_le_bytes()[..],
-        &TENSOR_F32.to_le_bytes()[..],
+        &GgmlType::F32.number().to_le_bytes()[..],
         &offset.to_le_bytes()[..],
     ]
     .concat()
