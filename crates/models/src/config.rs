@@ -1,8 +1,7 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
 use bestof_positional::Rope;
-use bestof_positional::hf::LayerRopes;
-use serde_json::Value;
+use bestof_positional::hf::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
 
 use crate::error::ModelError;
 use crate::fused::AttentionShape;
@@ -81,24 +80,42 @@ pub struct DecoderConfig {
 }
 
 impl DecoderConfig {
-    /// The configuration in a Hugging Face `config.json`.
-    ///
-    /// # Errors
-    /// [`ModelError::UnknownModelType`], [`ModelError::InvalidField`] or [`ModelError::Rope`].
-    pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
-        crate::family::read(config)
-    }
-
-    /// The configuration with other RoPE settings, be they such that no `config.json` can hold
-    /// them, and with their length as the longest sequence.
+    /// The configuration with other RoPE settings, including those that no `config.json` can hold,
+    /// and with their length as the longest sequence.
     ///
     /// # Errors
     /// [`ModelError::Rope`] for settings that make no basis.
     pub fn with_ropes(mut self, settings: &LayerRopes) -> Result<Self, ModelError> {
-        crate::family::place_ropes(&mut self, settings)?;
+        self.set_ropes(settings)?;
         let length = settings.iter().filter_map(|rope| rope.max_position_embeddings).max();
         self.max_positions = length.unwrap_or(self.max_positions);
         Ok(self)
+    }
+
+    /// Builds the RoPE bases and assigns them to the layers.
+    pub(crate) fn set_ropes(&mut self, settings: &LayerRopes) -> Result<(), ModelError> {
+        self.ropes.clear();
+        match settings {
+            LayerRopes::Uniform(rope) => {
+                self.ropes = vec![rope.build()?];
+                for layer in &mut self.layers {
+                    layer.rope = Some(0);
+                }
+            }
+            LayerRopes::PerLayerType(by_type) => {
+                let mut add = |layer_type: &str| -> Result<Option<usize>, ModelError> {
+                    let Some(rope) = by_type.get(layer_type) else { return Ok(None) };
+                    self.ropes.push(rope.build()?);
+                    Ok(Some(self.ropes.len() - 1))
+                };
+                let full = add(FULL_ATTENTION)?;
+                let sliding = add(SLIDING_ATTENTION)?;
+                for layer in &mut self.layers {
+                    layer.rope = if layer.window.is_some() { sliding } else { full };
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The number of query heads that share a key head.

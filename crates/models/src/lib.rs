@@ -19,7 +19,6 @@ pub mod parity;
 mod plan;
 mod positions;
 mod random;
-pub mod rope;
 mod rotary;
 mod sampling;
 mod vocabulary;

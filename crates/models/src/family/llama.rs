@@ -1,6 +1,6 @@
 //! LLaMA 1 to 3, and what shares its code: SmolLM2, Vicuna, Yi.
 
-use super::Common;
+use super::common::Common;
 use super::fields::Fields;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;

@@ -1,6 +1,6 @@
 //! Qwen2 and Qwen2.5: LLaMA with biases on queries, keys and values.
 
-use super::Common;
+use super::common::Common;
 use super::fields::Fields;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
@@ -11,7 +11,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
         vocab_size: 151_936,
         intermediate_size: 22_016,
         num_kv_heads: Some(32),
-        max_positions: 32_768,
         ..Common::default()
     };
     let mut config = common.read(fields)?;
