@@ -20,7 +20,7 @@ pub enum Activation {
 pub struct LayerConfig {
     /// How many tokens attention looks at, the current one included; `None` is all.
     pub window: Option<usize>,
-    /// Which of [`DecoderConfig::ropes`] turns this layer's queries and keys; `None` is none.
+    /// Index into [`DecoderConfig::ropes`] of the basis that rotates queries and keys; `None` for none.
     pub rope: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The header of a GGUF file: metadata and where each tensor lies.
+//! The header of a GGUF file: metadata, and type, shape and offset of each tensor.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -20,9 +20,9 @@ pub(super) struct GgufFile {
     pub(super) reader: Reader,
     pub(super) metadata: Metadata,
     pub(super) tensors: Vec<TensorEntry>,
-    /// Where the tensors' entries lie in the file.
+    /// Byte range of the tensors' entries in the file.
     pub(super) entries: Range<u64>,
-    /// Position of the tensors' data.
+    /// Offset of the tensors' data in the file.
     pub(super) data_start: u64,
     /// What each tensor's offset is a multiple of.
     pub(super) alignment: u64,
@@ -35,7 +35,7 @@ pub(super) struct TensorEntry {
     pub(super) ggml_type: GgmlType,
     /// Outermost dimension first, the reverse of the file's order.
     pub(super) shape: Vec<usize>,
-    /// Position in the file.
+    /// Offset in the file, in bytes.
     pub(super) start: u64,
 }
 
@@ -57,7 +57,7 @@ impl TensorEntry {
         (self.rows() * self.row_bytes()) as u64
     }
 
-    /// Position after the last byte.
+    /// Offset after the last byte.
     pub(super) fn end(&self) -> u64 {
         self.start + self.bytes()
     }
@@ -94,7 +94,7 @@ impl GgufFile {
         let entries = entries_start..reader.position();
         let data_start = entries.end.next_multiple_of(alignment);
         for tensor in &mut tensors {
-            place(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
+            resolve_offset(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
         }
         Ok(Self { reader, metadata, tensors, entries, data_start, alignment })
     }
@@ -172,7 +172,8 @@ fn shape(sizes: &[u64], ggml_type: GgmlType) -> Result<Vec<usize>, &'static str>
     Ok(sizes.iter().rev().map(|&size| size as usize).collect())
 }
 
-fn place(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
+/// Turns an offset within the data into one within the file, checked against the file's length.
+fn resolve_offset(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
     let needed = tensor.bytes();
     let end = data_start.checked_add(tensor.start).and_then(|start| start.checked_add(needed));
     match end {
