@@ -10,7 +10,7 @@ use crate::config::DecoderConfig;
 use crate::error::ModelError;
 use fields::Fields;
 
-mod common;
+mod decoder_fields;
 pub(crate) mod fields;
 mod gemma2;
 mod gemma3;

@@ -1,6 +1,6 @@
 //! Gemma 2: norms around both halves of a layer, soft caps, every other layer within a window.
 
-use super::common::{Common, assign_layer_kinds};
+use super::decoder_fields::{DecoderFields, assign_layer_kinds};
 use super::fields::Fields;
 use crate::config::{Activation, DecoderConfig};
 use crate::error::ModelError;
@@ -17,7 +17,7 @@ pub(super) struct Gemma {
 impl Gemma {
     /// The configuration, apart from what only Gemma 3 has.
     pub(super) fn read(&self, fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
-        let common = Common {
+        let defaults = DecoderFields {
             vocab_size: self.vocab_size,
             intermediate_size: 9216,
             num_layers: 26,
@@ -26,7 +26,7 @@ impl Gemma {
             activation_field: "hidden_activation",
             activation: Activation::GeluTanh,
         };
-        let mut config = common.read(fields)?;
+        let mut config = defaults.read(fields)?;
         let bias = fields.flag_or("attention_bias", false)?;
         config.qkv_bias = bias;
         config.output_bias = bias;

@@ -132,4 +132,18 @@ mod tests {
         keys.sort_unstable();
         assert!(table.keys().map(String::as_str).eq(keys));
     }
+
+    #[test]
+    fn parameters_are_keys_of_the_section_and_a_wrong_one_is_named() {
+        let text = "method = \"yarn\"\nfactor = 4\nbeta_fast = 24.0\ntrain_length = 16\n";
+        let section: ExtendSection = toml::from_str(text).unwrap();
+        assert_eq!((section.params.factor, section.params.beta_fast), (Some(4.0), Some(24.0)));
+        let again: ExtendSection = toml::from_str(&toml::to_string(&section).unwrap()).unwrap();
+        assert_eq!(again, section);
+        let error = toml::from_str::<ExtendSection>("method = \"yarn\"\nbeta_fast = \"fast\"\n");
+        let error = error.unwrap_err().to_string();
+        for part in ["`beta_fast`", "\"fast\"", "expected f64"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }

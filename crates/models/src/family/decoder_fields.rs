@@ -9,7 +9,7 @@ use crate::error::ModelError;
 
 /// A family's defaults for what all families have; those that RoPE depends on are in
 /// [`HfDefaults::of`].
-pub(super) struct Common {
+pub(super) struct DecoderFields {
     pub(super) vocab_size: usize,
     pub(super) intermediate_size: usize,
     pub(super) num_layers: usize,
@@ -19,7 +19,7 @@ pub(super) struct Common {
     pub(super) activation: Activation,
 }
 
-impl Default for Common {
+impl Default for DecoderFields {
     /// LLaMA's.
     fn default() -> Self {
         Self {
@@ -34,7 +34,7 @@ impl Default for Common {
     }
 }
 
-impl Common {
+impl DecoderFields {
     /// What all families have, with full attention and LLaMA's norms.
     pub(super) fn read(&self, fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
         let defaults = HfDefaults::of(fields.model_type).unwrap_or_default();
