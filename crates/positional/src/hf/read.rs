@@ -163,12 +163,9 @@ impl Model {
         Ok(Self {
             head_dim: head_dim(map, defaults)?,
             max_position_embeddings: length.or(defaults.max_position_embeddings),
-            rope_theta: field::<f64>(map, "rope_theta")?,
-            partial_rotary_factor: field::<f64>(map, "partial_rotary_factor")?,
-            original_max_position_embeddings: field::<usize>(
-                map,
-                "original_max_position_embeddings",
-            )?,
+            rope_theta: field(map, "rope_theta")?,
+            partial_rotary_factor: field(map, "partial_rotary_factor")?,
+            original_max_position_embeddings: field(map, "original_max_position_embeddings")?,
         })
     }
 
@@ -293,14 +290,14 @@ impl Model {
         map: &Object,
         scope: &Scope<'_>,
     ) -> Result<RopeParams, RopeError> {
-        let listed = field::<usize>(map, "original_max_position_embeddings")?;
+        let read = RopeParams::read(map)?;
+        let listed = read.original_max_position_embeddings;
         let original = match (method, scope.layer_type) {
             _ if scope.inside_composition => listed,
             (Method::Dynamic, _) => None,
             (_, None) => self.original_max_position_embeddings.or(listed),
             (_, Some(_)) => listed,
         };
-        let read = RopeParams::read(map)?;
         let mut params = RopeParams {
             original_max_position_embeddings: original,
             truncate: match scope.layer_type {
