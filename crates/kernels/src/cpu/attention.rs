@@ -12,15 +12,15 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor};
 
-use super::super::{AttentionShape, kernel};
+use super::kernel;
 use super::{
-    NoCheckpointing, Place, Plain, dense, from_plain, from_traced, plain, tensor, traced, values,
+    NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
 };
-use crate::mask::Block;
+use crate::shape::{AttentionBlock, AttentionShape};
 
 /// Most keys a block may have for its weights to be kept for the backward pass.
-pub(in crate::fused) const KEPT_KEYS: usize = 512;
+pub(crate) const KEPT_KEYS: usize = 512;
 
 /// A block of queries and keys. Masks are views of one band; they are made dense one at a time.
 #[derive(Debug, Clone)]
@@ -49,12 +49,12 @@ struct Weights {
     capped: Option<Plain>,
 }
 
-pub(in crate::fused) fn attention(
-    place: Place,
+pub(crate) fn attention(
+    route: Route,
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
-    blocks: &[Block],
+    blocks: &[AttentionBlock],
     shape: AttentionShape,
     kept_keys: usize,
 ) -> Tensor<2> {
@@ -66,7 +66,7 @@ pub(in crate::fused) fn attention(
             mask: block.mask.clone().map(plain),
         })
         .collect();
-    if place == Place::Plain {
+    if route == Route::Plain {
         let (q, k, v) = (plain(q), plain(k), plain(v));
         return from_plain(attend(&q, &k, &v, &tiles, shape, &mut |_, _| ()));
     }
@@ -199,7 +199,7 @@ impl Sum {
         Self { total: tensor(vec![0.0; shape.num_elements()], shape.to_vec()) }
     }
 
-    /// Adds `[kv_heads, keys, dim]` at the place of the keys.
+    /// Adds `[kv_heads, keys, dim]` at the route of the keys.
     fn add(&mut self, part: Plain, keys: &Range<usize>, shape: AttentionShape) {
         let part = by_row(part, keys.len(), shape, 1);
         let width = shape.kv_heads * shape.head_dim;

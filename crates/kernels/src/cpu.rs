@@ -10,31 +10,33 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 
-use super::{SoftmaxRows, kernel, product};
-use crate::config::Activation;
+use crate::shape::{Activation, SoftmaxRows};
 
 mod attention;
 mod encoder;
+mod kernel;
+mod kernel_encoder;
+mod product;
 mod self_attention;
 
-pub(super) use attention::{KEPT_KEYS, attention};
-pub(super) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
-pub(super) use self_attention::self_attention;
+pub(crate) use attention::{KEPT_KEYS, attention};
+pub(crate) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
+pub(crate) use self_attention::self_attention;
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;
 
 /// Where a tensor lies, if the operations here can take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Route {
     /// On the CPU, without automatic differentiation.
     Plain,
     /// On the CPU, with it.
     Traced,
 }
 
-impl Place {
-    pub(super) fn of<const D: usize>(x: &Tensor<D>) -> Option<Self> {
+impl Route {
+    pub(crate) fn of<const D: usize>(x: &Tensor<D>) -> Option<Self> {
         let device = x.device().without_autodiff();
         if x.dtype() != DType::F32 || !matches!(device.as_dispatch(), DispatchDevice::Flex(_)) {
             return None;
@@ -47,7 +49,7 @@ impl Place {
     }
 
     /// Where an operation on tensors in both places is done.
-    pub(super) fn with<const D: usize>(self, other: &Tensor<D>) -> Option<Self> {
+    pub(crate) fn with<const D: usize>(self, other: &Tensor<D>) -> Option<Self> {
         match (self, Self::of(other)?) {
             (Self::Plain, Self::Plain) => Some(Self::Plain),
             _ => Some(Self::Traced),
@@ -92,8 +94,8 @@ fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Plain {
     Plain::from_data(TensorData::new(values, Shape::from(shape.into())))
 }
 
-pub(super) fn rms_norm(
-    place: Place,
+pub(crate) fn rms_norm(
+    route: Route,
     x: Tensor<2>,
     weight: Tensor<1>,
     eps: f32,
@@ -102,7 +104,7 @@ pub(super) fn rms_norm(
     let forward = |x: &Plain, weight: &Plain| {
         tensor(kernel::rms_norm(values(x), values(weight), eps, offset), x.shape().to_vec())
     };
-    if place == Place::Plain {
+    if route == Route::Plain {
         return from_plain(forward(&dense(plain(x)), &dense(plain(weight))));
     }
     let (x, x_node) = traced(x).into_parts();
@@ -155,13 +157,13 @@ impl Backward<Flex, 2> for RmsNorm {
     }
 }
 
-pub(super) fn gated(
-    place: Place,
+pub(crate) fn gated(
+    route: Route,
     gate: Tensor<2>,
     up: Tensor<2>,
     activation: Activation,
 ) -> Tensor<2> {
-    if place == Place::Plain {
+    if route == Route::Plain {
         let (gate, mut up) = (dense(plain(gate)), dense(plain(up)));
         kernel::gated(values(&gate), values_mut(&mut up), activation);
         return from_plain(up);
@@ -207,8 +209,8 @@ impl Backward<Flex, 2> for Gated {
     }
 }
 
-pub(super) fn turn(
-    place: Place,
+pub(crate) fn turn(
+    route: Route,
     x: Tensor<2>,
     cos: Tensor<3>,
     sin: Tensor<3>,
@@ -218,7 +220,7 @@ pub(super) fn turn(
     let heads = x.dims()[0] / rows;
     let state = TurnState { cos: dense(plain(cos)), sin: dense(plain(sin)), dim, heads, pairs };
     let shape = [rows, heads, dim];
-    if place == Place::Plain {
+    if route == Route::Plain {
         return from_plain(tensor(state.turn(&dense(plain(x)), 1.0), shape));
     }
     let (x, node) = traced(x).into_parts();
@@ -263,7 +265,7 @@ impl Backward<Flex, 1> for Turn {
     }
 }
 
-pub(super) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let (x, x_node) = traced(x).into_parts();
     let (weight, weight_node) = traced(weight).into_parts();
     let y = Flex::float_matmul(x.clone(), Flex::float_swap_dims(weight.clone(), 0, 1));
@@ -295,19 +297,23 @@ impl Backward<Flex, 2> for Linear {
     }
 }
 
-pub(super) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
+pub(crate) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
     let width = logits.dims()[1];
     let mut exps = dense(plain(logits));
+    let column = |values: Vec<f32>| {
+        let rows = values.len();
+        from_plain(tensor(values, [rows]))
+    };
     let parts = kernel::softmax_parts(values_mut(&mut exps), width);
     SoftmaxRows {
         exps: from_plain(exps),
-        max: parts.iter().map(|part| part.0).collect(),
-        sums: parts.iter().map(|part| part.1).collect(),
-        means: parts.iter().map(|part| part.2).collect(),
+        max: column(parts.iter().map(|part| part.0).collect()),
+        sums: column(parts.iter().map(|part| part.1).collect()),
+        means: column(parts.iter().map(|part| part.2).collect()),
     }
 }
 
-pub(super) fn few_rows_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+pub(crate) fn few_rows_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let ([rows, width], [out, _]) = (x.dims(), weight.dims());
     let (x, weight) = (dense(plain(x)), dense(plain(weight)));
     from_plain(tensor(product::few_rows(values(&x), values(&weight), width), [rows, out]))

@@ -220,7 +220,7 @@ pub(super) fn bias_gelu(x: &mut [f32], bias: &[f32], slopes: Option<&mut [f32]>)
 /// Where the heads of some rows of tokens lie in a matrix: `rows * length` tokens from its `from`-th
 /// row, `heads` times `dim` values of each from its `column`-th.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Places {
+pub(super) struct HeadLayout {
     pub(super) from: usize,
     pub(super) rows: usize,
     pub(super) length: usize,
@@ -231,7 +231,7 @@ pub(super) struct Places {
     pub(super) width: usize,
 }
 
-impl Places {
+impl HeadLayout {
     /// `[rows * heads, length, dim]`: the values, plus a bias of the columns, times a factor.
     pub(super) fn take(&self, matrix: &[f32], bias: Option<&[f32]>, factor: f32) -> Vec<f32> {
         let Self { from, rows, length, heads, dim, column, width } = *self;

@@ -2,8 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::encoder::{self, AddNormLayer, Projections, RowAttention, Run, plain};
-use super::tests::{compare, random};
+use crate::encoder;
+use crate::encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
+use crate::plain_encoder as plain;
+use crate::tests::{compare, random};
 
 #[test]
 fn attention_within_rows() {

@@ -4,50 +4,30 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::block::projection::host_tensor;
-use crate::forest::TokenTree;
+use crate::host::host_tensor;
+use crate::shape::AttentionBlock;
 
-/// Query rows computed at once. Scores take `heads * BLOCK * keys` values.
-pub(crate) const BLOCK: usize = 256;
-
-/// A block of query rows and the keys it looks at.
-#[derive(Debug, Clone)]
-pub(crate) struct Block {
-    pub(crate) rows: Range<usize>,
-    pub(crate) keys: Range<usize>,
-    /// `[rows, keys]`; `None` if every row sees every key.
-    pub(crate) mask: Option<Tensor<2>>,
-}
-
-impl Block {
-    /// The block with its rows and its keys counted from further before.
-    pub(crate) fn moved(self, rows: usize, keys: usize) -> Self {
-        Self {
-            rows: self.rows.start + rows..self.rows.end + rows,
-            keys: self.keys.start + keys..self.keys.end + keys,
-            mask: self.mask,
-        }
-    }
-}
+/// Query rows per block of attention. Scores take `heads * BLOCK * keys` values.
+pub const BLOCK: usize = 256;
 
 /// Splits `rows` into blocks of about equal size.
-pub(crate) fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+fn blocks(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let count = rows.len().div_ceil(BLOCK).max(1);
     let size = rows.len().div_ceil(count).max(1);
     rows.clone().step_by(size).map(move |from| from..(from + size).min(rows.end))
 }
 
 /// The first key that a row at `position` sees.
-pub(crate) fn first_key(position: usize, window: Option<usize>) -> usize {
+pub fn first_key(position: usize, window: Option<usize>) -> usize {
     window.map_or(0, |window| (position + 1).saturating_sub(window))
 }
 
-/// Masks of rows in a line, where each sees itself and what comes before it, within a window.
+/// Masks of rows of one sequence, where each sees itself and what comes before it, within a window.
 ///
 /// The mask of a block depends on the distance between row and key only, so that all blocks are
 /// views of one tensor.
 #[derive(Debug)]
-pub(crate) struct CausalMasks {
+pub struct CausalMasks {
     window: Option<usize>,
     /// `[BLOCK, before + BLOCK]`
     band: Tensor<2>,
@@ -56,7 +36,7 @@ pub(crate) struct CausalMasks {
 
 impl CausalMasks {
     /// Masks of rows that have at most `before` keys before their block.
-    pub(crate) fn new(before: usize, window: Option<usize>, like: &Tensor<2>) -> Self {
+    pub fn new(before: usize, window: Option<usize>, like: &Tensor<2>) -> Self {
         let before = window.map_or(before, |window| before.min(window));
         let width = before + BLOCK;
         let mut band = vec![f32::NEG_INFINITY; BLOCK * width];
@@ -68,11 +48,11 @@ impl CausalMasks {
     }
 
     /// The blocks of `rows`, keys counted from 0.
-    pub(crate) fn blocks(&self, rows: Range<usize>) -> Vec<Block> {
+    pub fn blocks(&self, rows: Range<usize>) -> Vec<AttentionBlock> {
         blocks(rows).map(|rows| self.block(rows)).collect()
     }
 
-    fn block(&self, rows: Range<usize>) -> Block {
+    fn block(&self, rows: Range<usize>) -> AttentionBlock {
         let first = first_key(rows.start, self.window);
         let keys = first..rows.end;
         let all_seen = rows.len() == 1;
@@ -80,14 +60,22 @@ impl CausalMasks {
             let from = self.before - (rows.start - first);
             self.band.clone().slice([0..rows.len(), from..from + keys.len()])
         });
-        Block { rows, keys, mask }
+        AttentionBlock { rows, keys, mask }
     }
 }
 
-/// The blocks of a tree that branches.
-pub(crate) fn tree_blocks(tree: &TokenTree, window: Option<usize>, like: &Tensor<2>) -> Vec<Block> {
-    let depths = tree.depths();
-    blocks(0..tree.len())
+/// The blocks of a tree: each node sees itself and its ancestors, within a window of depths.
+///
+/// # Panics
+/// Unless `parents` and `depths` have one entry per node, parents before their children.
+pub fn tree_blocks(
+    parents: &[Option<usize>],
+    depths: &[usize],
+    window: Option<usize>,
+    like: &Tensor<2>,
+) -> Vec<AttentionBlock> {
+    assert_eq!(parents.len(), depths.len(), "one depth per node");
+    blocks(0..parents.len())
         .map(|rows| {
             let keys = 0..rows.end;
             let mut mask = vec![f32::NEG_INFINITY; rows.len() * keys.len()];
@@ -98,11 +86,11 @@ pub(crate) fn tree_blocks(tree: &TokenTree, window: Option<usize>, like: &Tensor
                         break;
                     }
                     mask[key] = 0.0;
-                    node = tree.parents()[key];
+                    node = parents[key];
                 }
             }
             let mask = host_tensor(mask, [rows.len(), keys.len()], like);
-            Block { rows, keys, mask: Some(mask) }
+            AttentionBlock { rows, keys, mask: Some(mask) }
         })
         .collect()
 }
@@ -128,11 +116,12 @@ mod tests {
     fn causal_blocks_equal_the_blocks_of_a_path() {
         let like = Tensor::<2>::zeros([1, 1], &Device::flex());
         let length = 2 * BLOCK + 37;
-        let tree = TokenTree::path(&vec![7; length]);
+        let parents: Vec<Option<usize>> = (0..length).map(|node| node.checked_sub(1)).collect();
+        let depths: Vec<usize> = (0..length).collect();
         for window in [None, Some(1), Some(5), Some(BLOCK + 3), Some(10 * BLOCK)] {
             let masks = CausalMasks::new(length, window, &like);
             let line = masks.blocks(0..length);
-            let tree = tree_blocks(&tree, window, &like);
+            let tree = tree_blocks(&parents, &depths, window, &like);
             assert_eq!(line.len(), tree.len());
             for (a, b) in line.into_iter().zip(tree) {
                 assert_eq!(a.rows, b.rows);
@@ -151,12 +140,13 @@ mod tests {
     #[test]
     fn branches_do_not_see_each_other() {
         let like = Tensor::<2>::zeros([1, 1], &Device::flex());
-        let (tree, _) = TokenTree::from_sequences(&[&[1, 2, 3], &[1, 4]]);
-        let blocks = tree_blocks(&tree, None, &like);
+        let parents = [None, Some(0), Some(1), Some(0)];
+        let depths = [0, 1, 2, 1];
+        let blocks = tree_blocks(&parents, &depths, None, &like);
         let (y, n) = (0.0, f32::NEG_INFINITY);
         let expected = [y, n, n, n, y, y, n, n, y, y, y, n, y, n, n, y];
         assert_eq!(values(blocks[0].mask.clone().unwrap()), expected);
-        let near = tree_blocks(&tree, Some(2), &like);
+        let near = tree_blocks(&parents, &depths, Some(2), &like);
         let expected = [y, n, n, n, y, y, n, n, n, y, y, n, y, n, n, y];
         assert_eq!(values(near[0].mask.clone().unwrap()), expected);
     }

@@ -1,9 +1,13 @@
-//! Weighted completions through the model and back.
+//! One update: weighted completions through the model and back.
 
 use std::collections::BTreeMap;
 
-use bestof_losses::SampledCompletion;
-use bestof_models::{CausalLm, ForwardOptions, ForwardPass, SequenceSpan, Trainable};
+use bestof_kernels::host_values;
+use bestof_losses::{SampledCompletion, with_gradient};
+use bestof_models::{CausalLm, ForwardOptions, SequenceSpan};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 
 use super::ReinforceRun;
 use super::measure;
@@ -17,12 +21,12 @@ use crate::run::{Accumulated, StepContext};
 #[derive(Debug)]
 pub(super) struct Weighted {
     pub(super) group: Group,
-    /// One a completion, to be summed.
+    /// One per completion, to be summed.
     pub(super) weights: Vec<f64>,
     /// Estimate of what is optimised, from this prompt.
     objective: f64,
     /// Of each completion, by the first update: its tokens under the policy that sampled.
-    behaviour: Vec<Vec<f64>>,
+    old_logps: Vec<Vec<f64>>,
     /// And under the reference.
     reference: Vec<Vec<f64>>,
 }
@@ -30,7 +34,7 @@ pub(super) struct Weighted {
 impl Weighted {
     pub(super) fn new(group: Group, weights: Vec<f64>, objective: f64) -> Self {
         let none = vec![Vec::new(); weights.len()];
-        Self { group, weights, objective, behaviour: none.clone(), reference: none }
+        Self { group, weights, objective, old_logps: none.clone(), reference: none }
     }
 
     fn has_signal(&self) -> bool {
@@ -45,13 +49,21 @@ struct Piece {
     rollouts: Vec<usize>,
 }
 
-/// What the loss gives for the backward pass of a forest.
-struct Slopes {
-    logprobs: Vec<f64>,
-    entropies: Vec<f64>,
+/// What the policy says of the targets of a forest.
+struct Scores {
+    logps: Vec<f32>,
+    /// Empty unless the loss reads them.
+    entropies: Vec<f32>,
 }
 
-impl<M: CausalLm + Trainable> ReinforceRun<M> {
+/// The loss of a forest, with its derivatives by the targets' log-probabilities and entropies.
+struct ForestLoss {
+    value: f64,
+    by_logp: Vec<f64>,
+    by_entropy: Vec<f64>,
+}
+
+impl<M: CausalLm + Module> ReinforceRun<M> {
     pub(super) fn accumulate_groups(
         &self,
         rows: &[usize],
@@ -139,12 +151,18 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
             entropies: self.loss.needs_entropies(),
             ..self.parts.settings.training(context.dropout_seed)
         };
-        let pass = self.parts.model.forward(&part.forest, &options)?;
+        let traced = self.parts.model.token_scores(&part.forest, &options)?;
+        let host = |tensor: &Tensor<1>| host_values(tensor.clone().inner());
+        let scores = Scores {
+            logps: host(&traced.logps),
+            entropies: traced.entropies.as_ref().map(host).unwrap_or_default(),
+        };
         if context.update == 0 {
-            self.remember(part, pieces, &pass, groups)?;
+            self.remember(part, pieces, &scores, groups)?;
         }
-        let count = pass.logprobs().len();
-        let mut slopes = Slopes { logprobs: vec![0.0; count], entropies: vec![0.0; count] };
+        let count = scores.logps.len();
+        let mut loss =
+            ForestLoss { value: 0.0, by_logp: vec![0.0; count], by_entropy: vec![0.0; count] };
         for (number, spans) in &part.rows {
             let Piece { row, rollouts } = &pieces[*number];
             for (rollout, span) in rollouts.iter().zip(spans) {
@@ -153,24 +171,22 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
                     weighted,
                     *rollout,
                     span,
-                    &pass,
+                    &scores,
                     context,
-                    &mut slopes,
+                    &mut loss,
                     &mut sum.metrics,
                 )?;
             }
         }
-        let single = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<f32>>();
-        let (logprobs, entropies) = (single(&slopes.logprobs), single(&slopes.entropies));
         // What is exactly zero everywhere moves nothing, and need not be computed.
-        if logprobs.iter().chain(&entropies).all(|slope| *slope == 0.0) {
+        if loss.by_logp.iter().chain(&loss.by_entropy).all(|slope| *slope as f32 == 0.0) {
             return Ok(());
         }
-        sum.gradients.accumulate(if self.loss.needs_entropies() {
-            pass.backward_with_entropies(&logprobs, &entropies)?
-        } else {
-            pass.backward(&logprobs)?
-        });
+        let mut tensors = vec![(traced.logps, loss.by_logp)];
+        tensors.extend(traced.entropies.map(|entropies| (entropies, loss.by_entropy)));
+        let loss = with_gradient(loss.value, tensors);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
+        sum.add_gradients(&self.parts.model, gradients);
         Ok(())
     }
 
@@ -179,24 +195,30 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
         &self,
         part: &PackedForest,
         pieces: &[Piece],
-        pass: &ForwardPass<'_>,
+        scores: &Scores,
         groups: &mut BTreeMap<usize, Weighted>,
     ) -> Result<(), TrainError> {
         let reference = if self.loss.needs_reference() {
             Some(match &self.parts.reference {
-                Some(frozen) => frozen.logprobs(&part.forest, &ForwardOptions::default())?,
-                None => self.parts.model.logprobs(&part.forest, &ForwardOptions::reference())?,
+                Some(frozen) => {
+                    frozen.valid().token_logps(&part.forest, &ForwardOptions::default())?
+                }
+                None => {
+                    let policy = self.parts.model.valid();
+                    policy.token_logps(&part.forest, &ForwardOptions::reference())?
+                }
             })
         } else {
             None
         };
+        let reference = reference.map(host_values);
         let again = self.parts.objective.updates_per_batch > 1;
         for (number, spans) in &part.rows {
             let Piece { row, rollouts } = &pieces[*number];
             let Some(weighted) = groups.get_mut(row) else { continue };
             for (&rollout, span) in rollouts.iter().zip(spans) {
                 if again {
-                    weighted.behaviour[rollout] = values(span, pass.logprobs());
+                    weighted.old_logps[rollout] = values(span, &scores.logps);
                 }
                 if let Some(reference) = &reference {
                     weighted.reference[rollout] = values(span, reference);
@@ -212,19 +234,19 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
         weighted: &Weighted,
         rollout: usize,
         span: &SequenceSpan,
-        pass: &ForwardPass<'_>,
+        scores: &Scores,
         context: &StepContext,
-        slopes: &mut Slopes,
+        loss: &mut ForestLoss,
         metrics: &mut MetricSums,
     ) -> Result<(), TrainError> {
-        let logprobs = values(span, pass.logprobs());
-        let entropies = self.loss.needs_entropies().then(|| values(span, pass.entropies()));
+        let logprobs = values(span, &scores.logps);
+        let entropies = self.loss.needs_entropies().then(|| values(span, &scores.entropies));
         let share = 1.0 / weighted.weights.len() as f64;
         let completion = SampledCompletion {
             weight: weighted.weights[rollout],
             share,
             logprobs: &logprobs,
-            behaviour: (context.update > 0).then(|| weighted.behaviour[rollout].as_slice()),
+            old_logps: (context.update > 0).then(|| weighted.old_logps[rollout].as_slice()),
             reference: self.loss.needs_reference().then(|| weighted.reference[rollout].as_slice()),
             entropies: entropies.as_deref(),
         };
@@ -238,9 +260,10 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
             }
         })?;
         let entropy_slope = self.loss.entropy_gradient(share) / context.loss_weight;
-        for (&at, slope) in span.wanted.iter().zip(&gradient) {
-            slopes.logprobs[at] += slope / context.loss_weight;
-            slopes.entropies[at] += entropy_slope;
+        loss.value += terms.loss / context.loss_weight;
+        for (&at, slope) in span.targets.iter().zip(&gradient) {
+            loss.by_logp[at] += slope / context.loss_weight;
+            loss.by_entropy[at] += entropy_slope;
         }
         let tokens = logprobs.len() as f64;
         metrics.add("loss", terms.loss, 0.0);
@@ -264,5 +287,5 @@ impl<M: CausalLm + Trainable> ReinforceRun<M> {
 
 /// The values of a completion's tokens, out of those of its forest.
 fn values(span: &SequenceSpan, of_forest: &[f32]) -> Vec<f64> {
-    span.wanted.iter().map(|&at| f64::from(of_forest[at])).collect()
+    span.targets.iter().map(|&at| f64::from(of_forest[at])).collect()
 }

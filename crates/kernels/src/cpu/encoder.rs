@@ -7,22 +7,22 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
 
-use super::super::encoder::AddNormLayer;
-use super::super::kernel_encoder::{self, Before};
+use super::kernel_encoder::{self, Before};
 use super::{
-    NoCheckpointing, Place, Plain, dense, from_plain, from_traced, plain, tensor, traced, values,
+    NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
 };
+use crate::encoder_shape::AddNormLayer;
 
-pub(in crate::fused) fn add_layer_norm(
-    place: Place,
+pub(crate) fn add_layer_norm(
+    route: Route,
     x: Tensor<2>,
     residual: Tensor<2>,
     weight: Tensor<1>,
     bias: Tensor<1>,
     eps: f32,
 ) -> Tensor<2> {
-    if place == Place::Plain {
+    if route == Route::Plain {
         let (mut x, residual) = (dense(plain(x)), dense(plain(residual)));
         let (weight, bias) = (dense(plain(weight)), dense(plain(bias)));
         let before = Before { bias: None, mask: None, residual: values(&residual) };
@@ -126,13 +126,13 @@ fn affine_derivatives(
     [dx, dw, db]
 }
 
-pub(in crate::fused) fn affine_gelu(
-    place: Place,
+pub(crate) fn affine_gelu(
+    route: Route,
     x: Tensor<2>,
     weight: Tensor<2>,
     bias: Tensor<1>,
 ) -> Tensor<2> {
-    if place == Place::Plain {
+    if route == Route::Plain {
         let mut y = product(plain(x), plain(weight));
         kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(plain(bias))), None);
         return from_plain(y);
@@ -170,14 +170,14 @@ impl Backward<Flex, 3> for AffineGelu {
     }
 }
 
-pub(in crate::fused) fn affine_add_norm(
-    place: Place,
+pub(crate) fn affine_add_norm(
+    route: Route,
     x: Tensor<2>,
     residual: Tensor<2>,
     layer: AddNormLayer,
 ) -> Tensor<2> {
     let eps = layer.eps as f32;
-    if place == Place::Plain {
+    if route == Route::Plain {
         let residual = dense(plain(residual));
         let mut y = product(plain(x), plain(layer.weight.clone()));
         let mask = layer.mask(values(&y).len());
@@ -256,18 +256,13 @@ impl Backward<Flex, 6> for AffineAddNorm {
     }
 }
 
-pub(in crate::fused) fn affine(
-    place: Place,
-    x: Tensor<2>,
-    weight: Tensor<2>,
-    bias: Tensor<1>,
-) -> Tensor<2> {
+pub(crate) fn affine(route: Route, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let forward = |x: Plain, weight: Plain, bias: Plain| {
         let mut y = product(x, weight);
         kernel_encoder::add_to_rows(values_mut(&mut y), values(&dense(bias)));
         y
     };
-    if place == Place::Plain {
+    if route == Route::Plain {
         return from_plain(forward(plain(x), plain(weight), plain(bias)));
     }
     let (x, x_node) = traced(x).into_parts();

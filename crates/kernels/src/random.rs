@@ -5,7 +5,7 @@
 ///
 /// Own code, so that a seed gives the same samples whatever version of anything is installed.
 #[derive(Debug, Clone)]
-pub(crate) struct Random {
+pub struct Random {
     state: u64,
 }
 
@@ -13,7 +13,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
     /// The stream that belongs to a sequence of numbers, such as seed and sample.
-    pub(crate) fn keyed(keys: &[u64]) -> Self {
+    pub fn keyed(keys: &[u64]) -> Self {
         let mut stream = Self { state: GOLDEN };
         for &key in keys {
             stream.state = stream.next_u64() ^ key;
@@ -22,7 +22,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// The next number in [0, 1).
-    pub(crate) fn uniform(&mut self) -> f64 {
+    pub fn uniform(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 }
@@ -41,7 +41,7 @@ const MASK_CHUNK: usize = 1 << 14;
 
 /// `count` values that are 0 with a probability and otherwise `1 / (1 - probability)`, a function of
 /// `keys` and the place.
-pub(crate) fn dropout_mask(count: usize, probability: f64, keys: &[u64]) -> Vec<f32> {
+pub fn dropout_mask(count: usize, probability: f64, keys: &[u64]) -> Vec<f32> {
     let threshold = (probability * (1u64 << 32) as f64) as u64;
     let keep = (1.0 / (1.0 - probability)) as f32;
     let value = |bits: u64| if bits < threshold { 0.0 } else { keep };

@@ -9,13 +9,13 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Slice, Tensor};
 
-use super::super::encoder::{Projections, RowAttention, Run};
-use super::super::kernel;
-use super::super::kernel_encoder::{self, Places};
+use super::kernel;
+use super::kernel_encoder::{self, HeadLayout};
 use super::{
-    NoCheckpointing, Place, Plain, dense, from_plain, from_traced, plain, tensor, traced, values,
+    NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
 };
+use crate::encoder_shape::{Projections, RowAttention, Run};
 
 /// What the backward pass of a run needs; `q`, `k`, `v` are `[rows * heads, length, d]`, the queries
 /// scaled.
@@ -38,14 +38,14 @@ struct State {
     heads: usize,
 }
 
-pub(in crate::fused) fn self_attention(
-    place: Place,
+pub(crate) fn self_attention(
+    route: Route,
     x: Tensor<2>,
     projections: Projections,
     shape: &RowAttention<'_>,
 ) -> Tensor<2> {
     let Projections { weights, biases } = projections;
-    if place == Place::Plain {
+    if route == Route::Plain {
         let weight = Flex::float_cat(weights.map(plain).to_vec(), 0);
         let bias = Flex::float_cat(biases.map(plain).to_vec(), 0);
         return from_plain(attend(plain(x), weight, &bias, shape, &mut |_| ()));
@@ -72,14 +72,14 @@ pub(in crate::fused) fn self_attention(
 }
 
 /// The places of heads in a matrix with `parts` times the width of the hidden states.
-fn places_of(
+fn layout_of(
     run: &Run,
     from: usize,
     heads: usize,
     width: usize,
     [part, parts]: [usize; 2],
-) -> Places {
-    Places {
+) -> HeadLayout {
+    HeadLayout {
         from,
         rows: run.rows,
         length: run.length,
@@ -91,7 +91,7 @@ fn places_of(
 }
 
 /// `[rows * heads, length, d]` as a tensor.
-fn by_head(values: Vec<f32>, at: &Places) -> Plain {
+fn by_head(values: Vec<f32>, at: &HeadLayout) -> Plain {
     tensor(values, [at.rows * at.heads, at.length, at.dim])
 }
 
@@ -115,7 +115,7 @@ fn attend(
     let mut from = 0;
     for (number, run) in shape.runs.iter().enumerate() {
         let take = |part: usize, factor: f32| {
-            let at = places_of(run, from, heads, width, [part, 3]);
+            let at = layout_of(run, from, heads, width, [part, 3]);
             by_head(at.take(values(&all), Some(values(&bias)), factor), &at)
         };
         let (q, k, v) = (take(0, scale), take(1, 1.0), take(2, 1.0));
@@ -125,7 +125,7 @@ fn attend(
         let mask = shape.mask(number, run.rows * heads * run.length * run.length);
         let taken = dropped(&shares, mask.as_deref());
         let found = dense(Flex::float_matmul(taken, v.clone()));
-        places_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
+        layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
         from += run.rows * run.length;
         keep(RunState { run: run.clone(), q, k, v, shares, mask });
     }
@@ -154,10 +154,10 @@ impl Backward<Flex, 7> for Attention {
         let mut dall = vec![0.0; tokens * 3 * width];
         let mut from = 0;
         for RunState { run, q, k, v, shares, mask } in runs {
-            let at = places_of(&run, from, heads, width, [0, 1]);
+            let at = layout_of(&run, from, heads, width, [0, 1]);
             let dy = by_head(at.take(values(&dy), None, 1.0), &at);
             let mut put = |part: usize, factor: f32, found: Plain| {
-                let at = places_of(&run, from, heads, width, [part, 3]);
+                let at = layout_of(&run, from, heads, width, [part, 3]);
                 at.put(values(&dense(found)), factor, &mut dall);
             };
             let taken = dropped(&shares, mask.as_deref());

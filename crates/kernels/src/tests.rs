@@ -3,12 +3,12 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 
-use super::{AttentionShape, attention, flex, gated, linear, plain, rms_norm, softmax_rows, turn};
-use crate::config::Activation;
-use crate::forest::TokenTree;
-use crate::mask::{BLOCK, Block, CausalMasks, tree_blocks};
+use crate::decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
+use crate::host::host_values;
+use crate::mask::{BLOCK, CausalMasks, tree_blocks};
 use crate::random::Random;
-use crate::vocabulary::floats;
+use crate::shape::{Activation, AttentionBlock, AttentionShape};
+use crate::{cpu, plain};
 
 /// Values between -2 and 2.
 pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -26,9 +26,11 @@ fn leaf<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
 /// The largest difference, relative to the largest value, or to the inputs where values cancel.
 fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
     assert_eq!(a.dims(), b.dims());
-    let (a, b) = (floats(a.inner()), floats(b.inner()));
+    let (a, b) = (host_values(a.inner()), host_values(b.inner()));
     let largest = b.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
-    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+    let gaps = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+    // `f32::max` would pass over NaN.
+    gaps.fold(0.0, |m, gap| if gap <= m { m } else { gap }) / largest
 }
 
 /// f32 sums in another order and an exponential of its own.
@@ -55,7 +57,11 @@ pub(super) fn compare<const A: usize, const B: usize, const C: usize, const Y: u
     };
     let (values, da, db, dc) = gradients(&fused);
     let (_, ea, eb, ec) = gradients(&plain);
-    assert_eq!(floats(values), floats(without), "with a graph and without, to the last bit");
+    assert_eq!(
+        host_values(values),
+        host_values(without),
+        "with a graph and without, to the last bit"
+    );
     let same = |fused: Option<f32>| fused.is_some_and(|difference| difference < TOLERANCE);
     assert!(same(da.zip(ea).map(|(a, b)| difference(a, b))));
     assert!(same(db.zip(eb).map(|(a, b)| difference(a, b))));
@@ -88,14 +94,14 @@ proptest! {
     fn gates(rows in 1usize..40, width in 1usize..700) {
         for kind in [Activation::Silu, Activation::GeluTanh] {
             let inputs = (random([rows, width], 1), random([rows, width], 2), random([1], 3));
-            compare(inputs, |g, u, _| gated(g, u, kind), |g, u, _| plain::gated(g, u, kind));
+            compare(inputs, |g, u, _| gated_activation(g, u, kind), |g, u, _| plain::gated(g, u, kind));
         }
     }
 
     #[test]
     fn rotations(rows in 1usize..90, heads in 1usize..5, pairs in 1usize..20, rest in 0usize..3) {
         let dim = 2 * (pairs + rest);
-        let angles: Vec<f32> = floats(random([rows, pairs], 5));
+        let angles: Vec<f32> = host_values(random([rows, pairs], 5));
         let table = |f: fn(f32) -> f32, beyond: f32| -> Tensor<3> {
             let row = |angles: &[f32]| -> Vec<f32> {
                 let half = angles.iter().map(|a| f(*a));
@@ -109,7 +115,7 @@ proptest! {
         let inputs = (x.clone(), x, random([1], 2));
         compare(
             inputs,
-            |x, y, _| turn(x, &cos, &sin, pairs, None).add(turn(y, &cos, &sin, pairs, None)),
+            |x, y, _| apply_rotary(x, &cos, &sin, pairs, None).add(apply_rotary(y, &cos, &sin, pairs, None)),
             |x, y, _| {
                 let turned = |x| plain::turn(x, &cos, &sin, pairs, None);
                 turned(x).add(turned(y))
@@ -128,14 +134,15 @@ proptest! {
     ) {
         let like = random([1, 1], 0);
         let path = CausalMasks::new(length, window, &like).blocks(0..length);
-        let sequences: [&[u32]; 3] = [&[1, 2, 3, 4, 5], &[1, 2, 9], &[1, 7, 7, 7]];
-        let (tree, _) = TokenTree::from_sequences(&sequences);
-        let tree = tree_blocks(&tree, window, &like).into_iter();
+        // Sequences 0 1 2 3 4, 0 1 5 and 0 6 7 8 of nodes.
+        let parents = [None, Some(0), Some(1), Some(2), Some(3), Some(1), Some(0), Some(6), Some(7)];
+        let depths = [0, 1, 2, 3, 4, 2, 1, 2, 3];
+        let tree = tree_blocks(&parents, &depths, window, &like).into_iter();
         // Two trees, the first of them after keys that nobody looks at.
-        let blocks: Vec<Block> = path
+        let blocks: Vec<AttentionBlock> = path
             .into_iter()
-            .map(|block| block.moved(0, start))
-            .chain(tree.map(|block| block.moved(length, start + length)))
+            .map(|block| block.shifted(0, start))
+            .chain(tree.map(|block| block.shifted(length, start + length)))
             .collect();
         let queries = blocks.iter().map(|block| block.rows.end).max().unwrap_or(0);
         let keys = blocks.iter().map(|block| block.keys.end).max().unwrap_or(0);
@@ -212,10 +219,10 @@ fn weights_computed_again_give_the_gradients_of_kept_ones() {
             let leaves = [(3, 1), (1, 2), (1, 3)]
                 .map(|(heads, seed)| random([length, heads, 4], seed).autodiff().require_grad());
             let [q, k, v] = leaves.clone();
-            let place = flex::Place::Traced;
-            let y = flex::attention(place, q, k, v, &blocks, shape, kept);
+            let place = cpu::Place::Traced;
+            let y = cpu::attention(place, q, k, v, &blocks, shape, kept);
             let mut graph = y.mul(random([length, 12], 9)).sum().backward();
-            leaves.iter().map(|x| floats(x.grad_remove(&mut graph).unwrap())).collect()
+            leaves.iter().map(|x| host_values(x.grad_remove(&mut graph).unwrap())).collect()
         };
         assert_eq!(gradients(0), gradients(usize::MAX), "to the last bit");
     }
@@ -243,7 +250,10 @@ fn rows_of_logits() {
     let logits = random([5, 777], 1).mul_scalar(9.0);
     let (fused, plain) = (softmax_rows(logits.clone()), plain::softmax_rows(logits));
     assert!(difference(fused.exps, plain.exps) < TOLERANCE);
-    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5 * b.abs());
-    assert_eq!(fused.max, plain.max);
-    assert!(close(&fused.sums, &plain.sums) && close(&fused.means, &plain.means));
+    let close = |a: Tensor<1>, b: Tensor<1>| {
+        let (a, b) = (host_values(a), host_values(b));
+        a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5 * b.abs())
+    };
+    assert_eq!(host_values(fused.max), host_values(plain.max));
+    assert!(close(fused.sums, plain.sums) && close(fused.means, plain.means));
 }

@@ -10,7 +10,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::config::Activation;
+use crate::shape::Activation;
 
 /// Partial sums kept side by side.
 const LANES: usize = 16;
@@ -22,7 +22,7 @@ pub(super) fn rows_a_task(width: usize) -> usize {
     (TASK / width.max(1)).max(1)
 }
 
-/// `e^x` to 2 units in the last place; 0 below -87.
+/// `e^x` to 2 units in the last route; 0 below -87.
 ///
 /// ```text
 /// e^x = 2^n e^r,   n = round(x / ln 2),   |r| <= ln 2 / 2
@@ -102,7 +102,7 @@ fn exponentiate(row: &mut [f32], max: f32) -> f32 {
     sum
 }
 
-/// Softmax of each row of `scores` in place, `mask` added first; row `i` takes row
+/// Softmax of each row of `scores` in route, `mask` added first; row `i` takes row
 /// `i % mask_rows` of the mask.
 pub(super) fn softmax(scores: &mut [f32], width: usize, mask: Option<(&[f32], usize)>) {
     let rows = rows_a_task(width);
