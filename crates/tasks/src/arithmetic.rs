@@ -5,40 +5,26 @@
 //! Solutions are written like GSM8K's (arXiv 2110.14168): a sentence a step, the calculation
 //! annotated as `<<4*3=12>>`, and `#### N` at the end.
 
-mod continuations;
-mod openings;
+mod data;
+mod integer;
+mod script;
 mod story;
-mod vocabulary;
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-pub use story::Step;
+pub use story::{NumberSize, Step};
 
 pub use crate::draw::Split;
 use crate::draw::{Draw, split_of};
-use story::{Kind, Quantity, Story};
+use data::DATA;
+use story::Story;
 
 /// Most steps a problem can have.
 pub const MAX_STEPS: usize = 6;
 
 /// Stories begun for one problem before its place in the sequence is given up.
 const ATTEMPTS: u64 = 400;
-
-/// How large the numbers of a problem are.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum NumberSize {
-    /// Mostly one and two digits.
-    Small,
-    /// Two and three digits.
-    #[default]
-    Medium,
-    /// Up to four digits, and results beyond.
-    Large,
-}
 
 /// What problems are drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +111,7 @@ impl Problem {
 
 /// Names of all situations.
 pub fn situations() -> Vec<&'static str> {
-    openings::ALL.iter().flat_map(|group| group.iter()).map(|opening| opening.name).collect()
+    DATA.situations.iter().flatten().map(|situation| situation.name.as_str()).collect()
 }
 
 /// Endless sequence of problems; `problem(i)` depends on the settings and `i` alone.
@@ -186,10 +172,10 @@ impl ArithmeticProblems {
 /// One story with exactly `steps` steps, or `None` when this attempt ends before.
 fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
     let mut story = Story::new(draw, size);
-    let (situation, mut quantity) = open(&mut story, steps)?;
+    let situation = open(&mut story, steps)?;
     let mut told = Vec::new();
     while story.len() < steps {
-        quantity = go_on(&mut story, quantity, steps, &mut told)?;
+        go_on(&mut story, steps, &mut told)?;
     }
     if story.len() != steps {
         return None;
@@ -199,30 +185,26 @@ fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
     Some(Problem { situation, question, steps, answer })
 }
 
-fn open(story: &mut Story, steps: usize) -> Option<(&'static str, Quantity)> {
-    let group = story.pick(&openings::ALL);
-    let opening = story.pick(group);
-    let lengths: Vec<usize> = opening.steps.iter().copied().filter(|n| *n <= steps).collect();
+/// Tells a random situation in at most `steps` steps and returns its name.
+fn open(story: &mut Story, steps: usize) -> Option<&'static str> {
+    let group = story.draw.choose(&DATA.situations)?;
+    let situation = story.draw.choose(group)?;
+    let lengths: Vec<usize> = situation.steps.iter().copied().filter(|n| *n <= steps).collect();
     let length = *story.draw.choose(&lengths)?;
-    let quantity = (opening.tell)(story, length);
-    Some((opening.name, quantity))
+    story.tell(&situation.story, length)?;
+    Some(&situation.name)
 }
 
-fn go_on(
-    story: &mut Story,
-    quantity: Quantity,
-    steps: usize,
-    told: &mut Vec<&'static str>,
-) -> Option<Quantity> {
-    if quantity.kind == Kind::End {
-        return None;
-    }
-    let fitting: Vec<_> = continuations::ALL
+/// Tells a random turn that has not been told and fits the steps left; `None` if there is none.
+fn go_on(story: &mut Story, steps: usize, told: &mut Vec<&'static str>) -> Option<()> {
+    let meaning = story.meaning()?;
+    let fitting: Vec<_> = DATA
+        .turns
         .iter()
-        .filter(|turn| turn.fits(quantity.kind) && story.len() + turn.steps <= steps)
-        .filter(|turn| !told.contains(&turn.name))
+        .filter(|turn| turn.after.contains(&meaning) && story.len() + turn.steps <= steps)
+        .filter(|turn| !told.contains(&turn.name.as_str()))
         .collect();
-    let turn = story.draw.choose(&fitting)?;
-    told.push(turn.name);
-    (turn.tell)(story, quantity)
+    let turn = *story.draw.choose(&fitting)?;
+    told.push(&turn.name);
+    story.tell(&turn.story, turn.steps)
 }

@@ -14,6 +14,7 @@ pub mod puzzles;
 pub mod rational;
 pub mod rows;
 pub mod sets;
+mod template;
 pub mod verify;
 pub mod words;
 pub mod worked;

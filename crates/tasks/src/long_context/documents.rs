@@ -5,15 +5,15 @@
 //! decides the part a document belongs to, so training and held-out documents share no subject.
 
 mod kinds;
-mod names;
 
-use crate::draw::{Draw, Split, split_of};
-use crate::rows::TextRow;
-use kinds::{KINDS, Kind, Slot};
 use serde_json::Map;
 
 use super::length::TokenCounter;
 use super::numbers::with_separators;
+use crate::draw::{Draw, Split, split_of};
+use crate::rows::TextRow;
+use crate::template;
+use kinds::{Form, Kind, VOCABULARY, Wordings};
 
 /// Documents begun for one place in the sequence before the last attempt is taken as it is.
 const ATTEMPTS: u64 = 400;
@@ -75,7 +75,7 @@ impl InventedDocuments {
     /// Document number `index`.
     pub fn document(&self, index: u64) -> InventedDocument {
         let mut source = Draw::new(self.seed, index);
-        let kind = &KINDS[source.index(KINDS.len())];
+        let kind = &VOCABULARY.kinds[source.index(VOCABULARY.kinds.len())];
         let mut attempt = || write(kind, &mut source);
         let mut document = attempt();
         for _ in 0..ATTEMPTS {
@@ -127,22 +127,22 @@ fn answers_are_clear(document: &InventedDocument) -> bool {
 
 /// A drawn fact.
 struct Fact {
-    slot: &'static str,
+    name: &'static str,
     text: String,
-    /// The number itself, for facts that come some time after it.
+    /// Value of a numeric fact; later facts can count from it.
     number: Option<i64>,
 }
 
 fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
-    let mut facts: Vec<Fact> = Vec::with_capacity(kind.slots.len());
-    for (slot, form) in kind.slots {
+    let mut facts: Vec<Fact> = Vec::with_capacity(kind.facts.len());
+    for (name, form) in &kind.facts {
         // Two equal facts would make one question have two answers.
-        let mut fact = fact(slot, *form, &facts, draw);
+        let mut fact = draw_fact(name, form, &facts, draw);
         for _ in 0..50 {
             if facts.iter().all(|other| !other.text.contains(&fact.text)) {
                 break;
             }
-            fact = self::fact(slot, *form, &facts, draw);
+            fact = draw_fact(name, form, &facts, draw);
         }
         facts.push(fact);
     }
@@ -150,17 +150,15 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
         .paragraphs
         .iter()
         .map(|sentences| {
-            let sentence = |ways: &&'static [&'static str]| {
-                fill(draw.choose(ways).copied().unwrap_or_default(), &facts)
-            };
+            let sentence = |wordings: &Wordings| fill(pick(wordings, draw), &facts);
             sentences.iter().map(sentence).collect::<Vec<_>>().join(" ")
         })
         .collect();
     let questions = kind
         .questions
         .iter()
-        .filter_map(|(slot, question)| {
-            let fact = facts.iter().find(|fact| fact.slot == *slot)?;
+        .filter_map(|(name, question)| {
+            let fact = facts.iter().find(|fact| fact.name == name)?;
             Some(DocumentQuestion {
                 question: fill(question, &facts),
                 answer: fact.text.clone(),
@@ -168,49 +166,47 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
             })
         })
         .collect();
-    InventedDocument { kind: kind.name, title: fill(kind.title, &facts), paragraphs, questions }
+    InventedDocument { kind: &kind.name, title: fill(&kind.title, &facts), paragraphs, questions }
 }
 
-fn fact(slot: &'static str, form: Slot, facts: &[Fact], draw: &mut Draw) -> Fact {
-    let number_of = |name: &str| {
-        facts.iter().find(|fact| fact.slot == name).and_then(|fact| fact.number).unwrap_or(0)
-    };
+/// One of `items`; the empty text of an empty list.
+fn pick<'a>(items: &'a [String], draw: &mut Draw) -> &'a str {
+    draw.choose(items).map_or("", String::as_str)
+}
+
+fn draw_fact(name: &'static str, form: &Form, facts: &[Fact], draw: &mut Draw) -> Fact {
+    let mut word = |list: &str| pick(VOCABULARY.words(list), draw);
     let (text, number) = match form {
-        Slot::Place => (names::place(draw), None),
-        Slot::Person => (names::person(draw), None),
-        Slot::Thing(first, second) => {
-            let first = draw.choose(first).copied().unwrap_or_default();
-            let second = draw.choose(second).copied().unwrap_or_default();
-            (format!("{first} {second}"), None)
+        Form::Place => {
+            (["place_starts", "place_middles", "place_ends"].map(&mut word).concat(), None)
         }
-        Slot::Year(low, high) => {
-            let year = draw.between(low, high);
-            (year.to_string(), Some(year))
+        Form::Person => {
+            let [first, start, end] = ["first_names", "surname_starts", "surname_ends"].map(word);
+            (format!("{first} {start}{end}"), None)
         }
-        Slot::After(slot, low, high) => {
-            let year = number_of(slot) + draw.between(low, high);
-            (year.to_string(), Some(year))
+        Form::Words(first, second) => (format!("{} {}", word(first), word(second)), None),
+        Form::Year(low, high) => number_fact(draw.between(*low, *high), false),
+        Form::After(earlier, low, high) => {
+            let earlier = facts.iter().find(|fact| fact.name == earlier);
+            let start = earlier.and_then(|fact| fact.number).unwrap_or(0);
+            number_fact(start + draw.between(*low, *high), false)
         }
-        Slot::Count(low, high) => {
-            let count = draw.between(low, high);
-            (with_separators(&count.to_string()), Some(count))
-        }
+        Form::Count(low, high) => number_fact(draw.between(*low, *high), true),
     };
-    Fact { slot, text, number }
+    Fact { name, text, number }
 }
 
-/// The template with each `{slot}` replaced by its fact.
+fn number_fact(number: i64, separators: bool) -> (String, Option<i64>) {
+    let digits = number.to_string();
+    (if separators { with_separators(&digits) } else { digits }, Some(number))
+}
+
+/// The template with each `{name}` replaced by the text of that fact.
 fn fill(template: &str, facts: &[Fact]) -> String {
-    let mut text = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
-        let fact = facts.iter().find(|fact| fact.slot == slot);
-        text.push_str(fact.map_or("", |fact| fact.text.as_str()));
-        rest = after;
-    }
-    text + rest
+    template::fill(template, |name, text| {
+        let fact = facts.iter().find(|fact| fact.name == name);
+        text.push_str(fact.map_or("", |fact| &fact.text));
+    })
 }
 
 #[cfg(test)]
@@ -226,8 +222,17 @@ mod tests {
 
     #[test]
     fn every_placeholder_is_a_slot_and_every_asked_fact_is_told_once() {
-        for kind in KINDS {
-            let slots: Vec<&str> = kind.slots.iter().map(|(slot, _)| *slot).collect();
+        for kind in &VOCABULARY.kinds {
+            let slots: Vec<&str> = kind.facts.iter().map(|(name, _)| name.as_str()).collect();
+            for (index, (_, form)) in kind.facts.iter().enumerate() {
+                match form {
+                    Form::Words(first, second) => assert!(
+                        [first, second].iter().all(|list| !VOCABULARY.words(list).is_empty())
+                    ),
+                    Form::After(earlier, ..) => assert!(slots[..index].contains(&earlier.as_str())),
+                    _ => {}
+                }
+            }
             let sentences: Vec<_> =
                 kind.paragraphs.iter().flat_map(|sentences| sentences.iter()).collect();
             let templates = sentences
@@ -240,7 +245,7 @@ mod tests {
                     assert!(slots.contains(&slot), "{} has no {slot}", kind.name);
                 }
             }
-            for (asked, question) in kind.questions {
+            for (asked, question) in &kind.questions {
                 let mut telling = 0;
                 for ways in &sentences {
                     let told: HashSet<usize> = ways
@@ -256,7 +261,7 @@ mod tests {
                     telling += told.into_iter().next().unwrap();
                 }
                 assert_eq!(telling, 1, "{}: {asked}", kind.name);
-                assert!(!placeholders(question).contains(asked));
+                assert!(!placeholders(question).contains(&asked.as_str()));
             }
         }
     }
