@@ -206,7 +206,7 @@ fn training_and_evaluation_share_nothing() {
         let row = train[0].to_completion_row();
         assert_eq!(row.completion.last_text(), format!(" {}", train[0].answer()));
         assert_eq!(
-            train[0].to_text_row().text,
+            train[0].to_text_row().text.last_text(),
             format!("{} {}", train[0].prompt.last_text(), train[0].answer())
         );
         assert!(train[0].score(row.completion.last_text()).correct);

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 
 use super::{AnswerRule, Placement, QuestionPlace, Score, Variant};
 use crate::rows::{ChatMessage, CompletionRow, Content, TextRow};
@@ -112,13 +111,13 @@ impl RetrievalCase {
         } else {
             Content::Text(self.spaced_answer())
         };
-        CompletionRow { prompt: self.prompt.clone(), completion, extra: Map::new() }
+        CompletionRow::new(self.prompt.clone(), completion)
     }
 
     /// The case as running text: the prompt and after it the answer, roles left out.
     pub fn to_text_row(&self) -> TextRow {
         let text = format!("{}{}", self.prompt.last_text(), self.spaced_answer());
-        TextRow { text, extra: Map::new() }
+        TextRow::new(text)
     }
 
     fn spaced_answer(&self) -> String {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::content::{ChatMessage, Content};
 use super::problem::RowProblem;
-use super::{ChatMessage, Content};
 
 /// Longest field name that is quoted, in characters, and how many are.
 const MAX_NAME: usize = 60;
@@ -105,16 +105,7 @@ impl Fields {
         }
     }
 
-    /// Text or chat messages that hold at least one character.
-    pub fn completion(&mut self, field: &str) -> Result<Content, RowProblem> {
-        let content = self.content(field)?;
-        if content.is_empty() {
-            return Err(RowProblem::Empty { field: field.to_owned() });
-        }
-        Ok(content)
-    }
-
-    /// The fields nobody asked for.
+    /// The fields that were not taken.
     pub fn rest(self) -> Map<String, Value> {
         self.values
     }

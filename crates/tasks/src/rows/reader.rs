@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Row;
 use super::field::{Fields, describe};
 use super::problem::{BadRow, BadRows, RowProblem, RowsError};
+use super::row::Row;
 
 /// What to do about lines that are no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

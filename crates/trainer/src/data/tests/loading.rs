@@ -6,8 +6,7 @@ use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
 use super::super::{
     DataError, DropReason, EncodeOptions, EncodedCompletion, EncodedPair, EncodedRow, Loaded,
-    Truncation, load_pairs, load_pairs_from, load_prompts_from, load_rows_from,
-    load_supervised_from,
+    Truncation, load_pairs, load_pairs_from, load_rows_from, load_supervised_from,
 };
 use super::{CHAT, byte_level};
 
@@ -147,7 +146,7 @@ fn cut_rows_are_counted() {
 }
 
 #[test]
-fn supervised_rows_and_prompts_of_every_form() {
+fn supervised_rows_of_every_form() {
     let model = byte_level(true, Some(CHAT));
     let encoder = model.encoder(EncodeOptions::training());
     let file = [
@@ -164,12 +163,6 @@ fn supervised_rows_and_prompts_of_every_form() {
     assert_eq!(texts, ["<s>ab</s>", "<s>ab</s>", chat, chat]);
     let starts: Vec<usize> = loaded.items.iter().map(EncodedCompletion::completion_start).collect();
     assert_eq!(starts, [2, 1, 1, model.ids("<|user|>a<|end|>\n<|assistant|>").len()]);
-
-    let file = r#"{"prompt": "2 + 2 =", "answer": 4, "level": "easy"}"#;
-    let loaded = load_prompts_from(file.as_bytes(), Path::new("f"), &encoder, &options).unwrap();
-    assert_eq!(loaded.items[0].row.answer, "4");
-    assert_eq!(loaded.items[0].row.extra["level"], "easy");
-    assert_eq!(model.text(&loaded.items[0].prompt_ids), "<s>2 + 2 =");
 }
 
 #[test]
