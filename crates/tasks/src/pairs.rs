@@ -36,8 +36,8 @@ pub struct PairOptions {
     pub annotations: Annotations,
 }
 
-/// A preference pair and how it came about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A preference pair and how it was made.
+#[derive(Debug, Clone, PartialEq)]
 pub struct PreferencePair {
     /// What is asked, worked examples included.
     pub prompt: Content,
@@ -45,24 +45,32 @@ pub struct PreferencePair {
     pub chosen: Content,
     /// The wrong completion.
     pub rejected: Content,
-    /// The row the pair was built from.
+    /// Name of the row that the pair was built from.
     pub id: String,
-    /// How far chosen and rejected are from each other, prompt excluded.
-    #[serde(flatten)]
+    /// Edit distance between chosen and rejected, without the prompt.
     pub distance: EditDistance,
     /// What was changed.
-    #[serde(flatten)]
     pub change: Change,
 }
 
+/// The further fields of a pair's row.
+#[derive(Serialize)]
+struct Origin<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    distance: EditDistance,
+    #[serde(flatten)]
+    change: &'a Change,
+}
+
 impl PreferencePair {
-    /// The pair as a row of a data file, its origin among the extra fields.
+    /// The pair as a row of a data file, its origin among the further fields.
     pub fn to_row(&self) -> PreferenceRow {
-        let mut extra = match serde_json::to_value(self) {
+        let origin = Origin { id: &self.id, distance: self.distance, change: &self.change };
+        let extra = match serde_json::to_value(origin) {
             Ok(Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
-        extra.retain(|name, _| !matches!(name.as_str(), "prompt" | "chosen" | "rejected"));
         PreferenceRow {
             prompt: self.prompt.clone(),
             chosen: self.chosen.clone(),

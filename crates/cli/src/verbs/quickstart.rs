@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
 use bestof_tasks::pairs::{Form, PairOptions, PairSet, WorkedItem, corrupted_pairs};
-use bestof_tasks::rows::write_rows;
+use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::preference;
 use bestof_trainer::run::TrainOptions;
@@ -141,7 +141,7 @@ impl Quickstart {
         let solutions: Vec<_> = held_out
             .pairs
             .iter()
-            .map(|pair| json!({"prompt": pair.prompt, "completion": pair.chosen}))
+            .map(|pair| CompletionRow::new(pair.prompt.clone(), pair.chosen.clone()))
             .collect();
         write_rows(&data.solutions, &solutions)?;
         console::note(&format!("     {train}"));
@@ -188,6 +188,6 @@ impl Quickstart {
     }
 }
 
-fn rows(set: &PairSet) -> Vec<bestof_tasks::rows::PreferenceRow> {
+fn rows(set: &PairSet) -> Vec<PreferenceRow> {
     set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect()
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use bestof_tasks::draw::{Draw, Split, split_of};
 use bestof_tasks::pairs::{PairOptions, WorkedItem, corrupted_pairs};
-use bestof_tasks::rows::{Content, PreferenceRow};
+use bestof_tasks::rows::{CompletionRow, Content, PreferenceRow};
 use bestof_tasks::words::number_words;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use crate::ReproduceError;
 
@@ -90,8 +90,8 @@ impl Problem {
     }
 
     /// A supervised row with the right answer.
-    pub(crate) fn supervised(&self) -> Value {
-        json!({"prompt": self.prompt(), "completion": format!(" {}", self.solution())})
+    pub(crate) fn supervised(&self) -> CompletionRow {
+        CompletionRow::new(self.prompt(), format!(" {}", self.solution()))
     }
 
     /// The right answer without annotations.

@@ -11,8 +11,7 @@ use bestof_tasks::draw::{Draw, stable_hash};
 use bestof_tasks::long_context::{
     AnswerRule, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
 };
-use bestof_tasks::rows::Content;
-use serde_json::{Value, json};
+use bestof_tasks::rows::{CompletionRow, Content};
 
 /// What running text is written with.
 const LETTERS: &str = "abcdefghijkl";
@@ -111,7 +110,7 @@ fn successor(draw: &mut Draw, before: (usize, usize), letters: usize) -> usize {
 ///
 /// Many rows are short: that a value comes out of the document is found there first. The first sign
 /// is the prompt, so that everything after it is learned.
-pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> Value {
+pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> CompletionRow {
     let upper = shortest + draw.index(longest - shortest + 1);
     let length = if draw.one_in(2) { upper } else { shortest + draw.index(upper - shortest + 1) };
     let slot = SLOTS[draw.index(SLOTS.len())];
@@ -124,7 +123,7 @@ pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> 
     }
     let learned = if questions == 0 || draw.one_in(WHOLE) { 1 } else { document.text.len() };
     let split = text.char_indices().nth(learned).map_or(text.len(), |(at, _)| at);
-    json!({"prompt": text[..split], "completion": text[split..]})
+    CompletionRow::new(&text[..split], &text[split..])
 }
 
 /// Tokens from one record to the next, where at most five keys in six are used.
@@ -184,11 +183,7 @@ mod tests {
         let mut draw = Draw::new(1, 0);
         for _ in 0..200 {
             let row = training_row(&mut draw, 16, 128);
-            let text = format!(
-                "{}{}",
-                row["prompt"].as_str().unwrap(),
-                row["completion"].as_str().unwrap()
-            );
+            let text = format!("{}{}", row.prompt.last_text(), row.completion.last_text());
             let tokens = text.chars().count() + ENDS;
             assert!((16..=128).contains(&tokens), "{tokens}");
             let Some((document, questions)) = text.split_once(ASKS) else { continue };

@@ -8,13 +8,12 @@ use bestof_tasks::long_context::documents::InventedDocuments;
 use bestof_tasks::long_context::{
     Depths, LongContextError, QaSource, RetrievalTask, Suite, SuiteConfig,
 };
-use bestof_tasks::rows::write_rows;
+use bestof_tasks::rows::{CompletionRow, SupervisedRow, write_rows};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::supervised;
 use bestof_trainer::progress::Progress;
 use bestof_trainer::run::TrainOptions;
-use serde_json::{Value, json};
 
 use super::documents::{case, long_text, training_row};
 use super::measure::{Questions, open};
@@ -61,7 +60,7 @@ pub(super) fn prepare(
         let model = teach(options, size, seed, &dir, progress)?;
         let length = size.trained_length();
         let mut draw = Draw::new(seed, EXTENDED);
-        let made: Vec<Value> =
+        let made: Vec<CompletionRow> =
             (0..size.extended.rows).map(|_| training_row(&mut draw, length / 4, length)).collect();
         write_rows(&rows, &made)?;
         (model, small_questions(size, seed))
@@ -80,7 +79,7 @@ fn teach(
     let untrained = dir.join("untrained");
     size.shape.write(&untrained, seed)?;
     let mut draw = Draw::new(seed, TEACHING);
-    let made: Vec<Value> = (0..size.taught.rows)
+    let made: Vec<CompletionRow> = (0..size.taught.rows)
         .map(|_| training_row(&mut draw, size.context / 4, size.context))
         .collect();
     let rows = dir.join("taught.jsonl");
@@ -163,7 +162,7 @@ fn real_questions(model: &Path, size: &Size, seed: u64) -> Result<Questions, Rep
 }
 
 /// Lines with their answers, and as many long texts, to train on.
-fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<Value>, ReproduceError> {
+fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<SupervisedRow>, ReproduceError> {
     let folder = open(model)?;
     let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
     let count = |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
@@ -177,16 +176,13 @@ fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<Value>, Reprodu
     };
     let mut rows = Vec::new();
     for case in Suite::new(config, QaSource::Invented, &count)? {
-        let row = case?.to_completion_row();
-        rows.push(
-            json!({"prompt": row.prompt.last_text(), "completion": row.completion.last_text()}),
-        );
+        rows.push(SupervisedRow::Completion(case?.to_completion_row()));
     }
     let (documents, mut next) = (InventedDocuments::new(seed, Split::Train), 0);
     for _ in 0..rows.len() {
         let (row, after) = documents.text_row(next, size.trained_length(), &count);
         next = after;
-        rows.push(json!({"text": row.text}));
+        rows.push(SupervisedRow::Text(row));
     }
     Ok(rows)
 }
