@@ -2,7 +2,7 @@
 
 mod parse;
 
-pub use parse::{AlgebraError, parse};
+pub(crate) use parse::parse;
 
 use crate::rational::Rational;
 
@@ -17,7 +17,7 @@ const POINTS: usize = 12;
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expression {
+pub(crate) enum Expression {
     /// A number.
     Number(Rational),
     /// A constant such as `π`, or a variable.
@@ -40,7 +40,7 @@ pub enum Expression {
 
 /// Functions of one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
+pub(crate) enum Function {
     /// Sine, in radians.
     Sin,
     /// Cosine, in radians.
@@ -60,7 +60,7 @@ pub enum Function {
 impl Expression {
     /// The exact value, if it is made of numbers and the four operations, whole powers and exact
     /// square roots.
-    pub fn exact(&self) -> Option<Rational> {
+    pub(crate) fn exact(&self) -> Option<Rational> {
         match self {
             Self::Number(value) => Some(*value),
             Self::Symbol(_) | Self::Function(..) => None,
@@ -131,7 +131,7 @@ impl Expression {
     }
 
     /// How many operations it has; signs do not count.
-    pub fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         match self {
             Self::Number(_) | Self::Symbol(_) => 0,
             Self::Negative(a) => a.operations(),
@@ -144,7 +144,7 @@ impl Expression {
     }
 
     /// The variables in it, without the constants `π` and `e`.
-    pub fn variables(&self) -> Vec<char> {
+    pub(crate) fn variables(&self) -> Vec<char> {
         let mut names = Vec::new();
         self.collect_variables(&mut names);
         names.sort_unstable();
@@ -182,16 +182,7 @@ fn whole_root(value: i128) -> Option<i128> {
 /// answer do not agree at all of them but by an extraordinary accident, and equal ones always do.
 /// At least three points have to lie where both are defined. A decimal that agrees with an
 /// irrational number to nine digits therefore counts as equal to it.
-///
-/// ```
-/// use bestof_tasks::algebra::{equal, parse};
-///
-/// let (left, right) = (parse("(x+1)^2")?, parse("x^2 + 2x + 1")?);
-/// assert_eq!(equal(&left, &right), Some(true));
-/// assert_eq!(equal(&parse("1/3")?, &parse("0.3333")?), Some(false));
-/// # Ok::<(), bestof_tasks::algebra::AlgebraError>(())
-/// ```
-pub fn equal(left: &Expression, right: &Expression) -> Option<bool> {
+pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
     if let (Some(left), Some(right)) = (left.exact(), right.exact()) {
         return Some(left == right);
     }

@@ -71,7 +71,7 @@ pub enum ArithmeticError {
 
 /// A word problem and its worked solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct WordProblem {
     /// The situation's name, such as `shopping`.
     pub situation: &'static str,
     /// The problem as a text.
@@ -82,7 +82,7 @@ pub struct Problem {
     pub answer: i64,
 }
 
-impl Problem {
+impl WordProblem {
     /// The solution as GSM8K writes it, with `<<4*3=12>>` annotations and `#### 12` at the end.
     pub fn annotated_solution(&self) -> String {
         let mut text = String::new();
@@ -131,7 +131,7 @@ impl ArithmeticProblems {
     }
 
     /// Problem number `index`; `None` in the rare case that no story came out right.
-    pub fn problem(&self, index: u64) -> Option<Problem> {
+    pub fn problem(&self, index: u64) -> Option<WordProblem> {
         let mut chooser = Draw::new(self.config.seed, index.wrapping_mul(2));
         let (low, high) = (*self.config.steps.start(), *self.config.steps.end());
         let steps = low + chooser.index(high - low + 1);
@@ -154,10 +154,10 @@ impl ArithmeticProblems {
     /// assert!(problems[0].annotated_solution().ends_with(&format!("#### {}", problems[0].answer)));
     /// # Ok::<(), bestof_tasks::arithmetic::ArithmeticError>(())
     /// ```
-    pub fn take_distinct(&self, count: usize) -> Result<Vec<Problem>, ArithmeticError> {
+    pub fn take_distinct(&self, count: usize) -> Result<Vec<WordProblem>, ArithmeticError> {
         let mut seen = HashSet::new();
         let limit = (count as u64).saturating_mul(20).saturating_add(200);
-        let problems: Vec<Problem> = (0..limit)
+        let problems: Vec<WordProblem> = (0..limit)
             .filter_map(|index| self.problem(index))
             .filter(|problem| seen.insert(problem.question.clone()))
             .take(count)
@@ -170,7 +170,7 @@ impl ArithmeticProblems {
 }
 
 /// One story with exactly `steps` steps, or `None` when this attempt ends before.
-fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
+fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<WordProblem> {
     let mut story = Story::new(draw, size);
     let situation = open(&mut story, steps)?;
     let mut told = Vec::new();
@@ -182,7 +182,7 @@ fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
     }
     let (question, steps) = story.finish();
     let answer = steps.last()?.value;
-    Some(Problem { situation, question, steps, answer })
+    Some(WordProblem { situation, question, steps, answer })
 }
 
 /// Tells a random situation in at most `steps` steps and returns its name.

@@ -9,15 +9,7 @@ const MAX_DIGITS: usize = 30;
 /// could have given: a neighbour, one wrong digit, two digits swapped, or off by ten.
 ///
 /// `None` for text that is no plain number or is longer than 30 digits.
-///
-/// ```
-/// use bestof_tasks::{corrupt::corrupt_number, draw::Draw};
-///
-/// let wrong = corrupt_number("1,250", &mut Draw::new(5, 0)).unwrap();
-/// assert_ne!(wrong, "1,250");
-/// assert!(wrong.contains(','));
-/// ```
-pub fn corrupt_number(number: &str, draw: &mut Draw) -> Option<String> {
+pub(crate) fn corrupt_number(number: &str, draw: &mut Draw) -> Option<String> {
     let notation = Notation::of(number)?;
     let mut kinds = [neighbours, wrong_digits, swapped_digits, off_by_ten];
     draw.shuffle(&mut kinds);

@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 64;
 /// Why an expression has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ExpressionError {
+pub(crate) enum ExpressionError {
     /// A character that belongs to no expression, or one in the wrong place.
     #[error("unexpected `{found}` at character {at}; use numbers, + - * / ^ % and brackets")]
     Unexpected {
@@ -33,22 +33,16 @@ pub enum ExpressionError {
 
 /// An expression's value and the number literals in it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The exact value.
-    pub value: Rational,
+    pub(crate) value: Rational,
     /// Every number written in the expression.
-    pub literals: Vec<Rational>,
+    pub(crate) literals: Vec<Rational>,
 }
 
 /// Exact value of `text`: `+ - * / ^`, `%` (per cent, after a number), `×`, `x` between
 /// numbers, `÷`, `−`, brackets, decimals and thousands separators.
-///
-/// ```
-/// let value = bestof_tasks::expression::evaluate("1,200 * (2 + 3) / 4")?.value;
-/// assert_eq!(value.to_string(), "1500");
-/// # Ok::<(), bestof_tasks::expression::ExpressionError>(())
-/// ```
-pub fn evaluate(text: &str) -> Result<Evaluation, ExpressionError> {
+pub(crate) fn evaluate(text: &str) -> Result<Evaluation, ExpressionError> {
     let mut parser =
         Parser { symbols: text.chars().collect(), at: 0, depth: 0, literals: Vec::new() };
     let value = parser.sum()?;

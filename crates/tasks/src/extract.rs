@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::rational::Rational;
+pub use crate::rational::Rational;
 
 /// How a final answer was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -31,8 +31,8 @@ pub struct FoundNumber {
     pub marker: Marker,
 }
 
-/// The final number of a worked text: the first one in the part [`answer_range`] finds, else the
-/// last number at all.
+/// The final number of a worked text: the first one in the answer part (see [`answer_text`]), else
+/// the last number at all.
 ///
 /// A marker that is followed by no number, and a last number beyond 128 bits, yield `None` rather
 /// than a guess.
@@ -59,7 +59,7 @@ pub fn final_number(text: &str) -> Option<FoundNumber> {
 ///
 /// The part reaches to the closing tag or brace, to the end of the line, or after a phrase to the
 /// end of the sentence.
-pub fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
+pub(crate) fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
     if let Some(range) = tagged(text) {
         return Some((range, Marker::Tags));
     }
@@ -92,7 +92,7 @@ fn tagged(text: &str) -> Option<Range<usize>> {
 }
 
 /// The start of the marker that declares the answer: what comes before it is the working.
-pub fn working_end(text: &str) -> usize {
+pub(crate) fn working_end(text: &str) -> usize {
     let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     match answer_range(text) {
         Some((range, _)) => line_start(range.start),

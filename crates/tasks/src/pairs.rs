@@ -10,7 +10,7 @@ mod prompt;
 
 pub use choice::choice_pairs;
 pub use corrupted::{WorkedItem, corrupted_pairs};
-pub use prompt::{Form, PromptStyle, Shot};
+pub use prompt::{PromptForm, PromptStyle};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct PairOptions {
     /// Worked examples in front of every question, taken from other rows.
     pub shots: usize,
     /// Plain text or chat messages.
-    pub form: Form,
+    pub form: PromptForm,
     /// What happens to calculator annotations.
     pub annotations: Annotations,
 }

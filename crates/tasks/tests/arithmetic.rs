@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bestof_tasks::arithmetic::{
-    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, Problem, Split, situations,
+    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, Split, WordProblem,
+    situations,
 };
 use bestof_tasks::draw::stable_hash;
 
 const SIZES: [NumberSize; 3] = [NumberSize::Small, NumberSize::Medium, NumberSize::Large];
 
-fn problems(config: ArithmeticConfig, count: u64) -> Vec<Problem> {
+fn problems(config: ArithmeticConfig, count: u64) -> Vec<WordProblem> {
     let source = ArithmeticProblems::new(config).unwrap();
     (0..count).map(|index| source.problem(index).expect("a story comes out right")).collect()
 }
@@ -60,7 +61,7 @@ fn the_test_evaluator_is_right_itself() {
 }
 
 /// Checks one problem: its steps, the numbers they use, its answer line and its prose.
-fn check(problem: &Problem, steps: usize) {
+fn check(problem: &WordProblem, steps: usize) {
     let context = format!("{}\n{}", problem.question, problem.annotated_solution());
     assert_eq!(problem.steps.len(), steps, "{context}");
     let mut known: HashSet<i64> = numbers(&problem.question);
@@ -106,7 +107,7 @@ fn numbers(text: &str) -> HashSet<i64> {
 }
 
 /// Words in the question that stand for numbers in the solution.
-fn explained(used: i64, known: &HashSet<i64>, problem: &Problem) -> bool {
+fn explained(used: i64, known: &HashSet<i64>, problem: &WordProblem) -> bool {
     let words = [
         ("twice", 2),
         ("half", 2),

@@ -6,7 +6,7 @@ use bestof_tasks::arithmetic::Split;
 use bestof_tasks::long_context::lines::{self, LongChatRow};
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool};
 use bestof_tasks::long_context::{
-    Depths, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase, RetrievalTask,
+    Depths, LongContextError, Placement, QaSource, QuestionPosition, RetrievalCase, RetrievalTask,
     Suite, SuiteConfig, TokenCounter, build, count_words,
 };
 use bestof_tasks::rows::{ReadOptions, read_rows_from};
@@ -27,9 +27,9 @@ fn document(case: &RetrievalCase) -> &str {
     let text = case.prompt.last_text();
     let start = text.find("Document:\n").expect("a document") + "Document:\n".len();
     let rest = &text[start..];
-    match case.question_place() {
-        QuestionPlace::After => &rest[..rest.rfind("\n\nQuestion: ").expect("a question")],
-        QuestionPlace::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
+    match case.question_position() {
+        QuestionPosition::After => &rest[..rest.rfind("\n\nQuestion: ").expect("a question")],
+        QuestionPosition::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
     }
 }
 
@@ -252,7 +252,7 @@ fn what_cannot_be_used_is_counted_and_listed() {
     let config = SuiteConfig {
         lengths: vec![100, 180],
         depths: Depths::At(vec![0.0, 0.5]),
-        questions: vec![QuestionPlace::After],
+        questions: vec![QuestionPosition::After],
         cases_per_cell: 8,
         ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
     };
@@ -351,7 +351,7 @@ fn a_long_document_is_cut_around_its_answer_and_keeps_its_order() {
     let config = SuiteConfig {
         lengths: vec![200],
         depths: Depths::At(vec![0.0, 0.5, 1.0]),
-        questions: vec![QuestionPlace::Before],
+        questions: vec![QuestionPosition::Before],
         cases_per_cell: 1,
         ..SuiteConfig::new(RetrievalTask::FreeFormQa)
     };

@@ -8,8 +8,8 @@ use std::path::Path;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems};
 use bestof_tasks::extract::final_number;
 use bestof_tasks::pairs::{
-    Change, Form, PairError, PairOptions, PairSet, PromptStyle, Unusable, WorkedItem, choice_pairs,
-    corrupted_pairs,
+    Change, PairError, PairOptions, PairSet, PreferencePair, PromptForm, PromptStyle, Unusable,
+    WorkedItem, choice_pairs, corrupted_pairs,
 };
 use bestof_tasks::rows::{
     ChatMessage, Content, PreferenceRow, ReadOptions, Row, RowsError, read_rows, read_rows_from,
@@ -168,7 +168,7 @@ fn worked_examples_come_from_other_rows_and_belong_to_the_prompt() {
 #[test]
 fn chat_form_has_turns() {
     let items = generated(5, 2..=2);
-    let options = PairOptions { shots: 1, form: Form::Chat, ..PairOptions::default() };
+    let options = PairOptions { shots: 1, form: PromptForm::Chat, ..PairOptions::default() };
     let pair = &corrupted_pairs(&items, &options).unwrap().pairs[0];
     let Content::Messages(prompt) = &pair.prompt else { panic!("expected messages") };
     let roles: Vec<&str> = prompt.iter().map(|message| message.role.as_str()).collect();
@@ -196,14 +196,13 @@ fn pairs_are_written_and_read_as_preference_rows() {
     let set = corrupted_pairs(&generated(3, 2..=4), &PairOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pairs.jsonl");
-    write_rows(&path, &set.pairs).unwrap();
+    let rows: Vec<PreferenceRow> = set.pairs.iter().map(PreferencePair::to_row).collect();
+    write_rows(&path, &rows).unwrap();
     let read = read_rows::<PreferenceRow>(&path, &ReadOptions::default()).unwrap().rows;
-    let expected: Vec<_> =
-        set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect();
-    assert_eq!(read, expected);
+    assert_eq!(read, rows);
     let mut names: Vec<&str> = read[0].extra.keys().map(String::as_str).collect();
     names.sort_unstable();
-    let wanted = [
+    let expected = [
         "after",
         "before",
         "corrupted_step",
@@ -212,7 +211,7 @@ fn pairs_are_written_and_read_as_preference_rows() {
         "id",
         "steps",
     ];
-    assert_eq!(names, wanted);
+    assert_eq!(names, expected);
 }
 
 const ARC_LIKE: &str = r#"{"id": "own-1", "question": {"stem": "What melts at room temperature?", "choices": [{"text": "ice", "label": "A"}, {"text": "iron", "label": "B"}, {"text": "glass", "label": "C"}, {"text": "salt", "label": "D"}]}, "answerKey": "A"}

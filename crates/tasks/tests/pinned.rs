@@ -11,7 +11,7 @@ use bestof_tasks::arithmetic::{
 };
 use bestof_tasks::long_context::documents::InventedDocuments;
 use bestof_tasks::long_context::{Depths, QaSource, RetrievalTask, Suite, SuiteConfig};
-use bestof_tasks::pairs::{Form, PairOptions, WorkedItem, corrupted_pairs};
+use bestof_tasks::pairs::{PairOptions, PromptForm, WorkedItem, corrupted_pairs};
 use bestof_tasks::puzzles::{Level, PuzzleTask};
 use sha2::{Digest, Sha256};
 
@@ -79,7 +79,7 @@ fn pairs_in_both_forms() {
         let problems = ArithmeticProblems::new(config).unwrap().take_distinct(100).unwrap();
         let items: Vec<_> =
             problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-        for form in [Form::Text, Form::Chat] {
+        for form in [PromptForm::Text, PromptForm::Chat] {
             let options = PairOptions { seed, shots: 1, form, ..PairOptions::default() };
             let set = corrupted_pairs(&items, &options).unwrap();
             for pair in &set.pairs {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
 use bestof_tasks::pairs::{
-    Form, PairOptions, PairSet, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
+    PairOptions, PairSet, PromptForm, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
 };
 use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
@@ -154,7 +154,7 @@ impl Build {
         let options = PairOptions {
             seed: self.seed,
             shots: self.shots,
-            form: if self.chat { Form::Chat } else { Form::Text },
+            form: if self.chat { PromptForm::Chat } else { PromptForm::Text },
             annotations: if self.keep_annotations { Annotations::Keep } else { Annotations::Strip },
         };
         let items = match self.task {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
-use bestof_tasks::pairs::{Form, PairOptions, PairSet, WorkedItem, corrupted_pairs};
+use bestof_tasks::pairs::{PairOptions, PairSet, PromptForm, WorkedItem, corrupted_pairs};
 use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::preference;
@@ -155,7 +155,8 @@ impl Quickstart {
         let problems = ArithmeticProblems::new(config)?.take_distinct(count)?;
         let items: Vec<WorkedItem> =
             problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-        let options = PairOptions { seed: self.seed, form: Form::Chat, ..PairOptions::default() };
+        let options =
+            PairOptions { seed: self.seed, form: PromptForm::Chat, ..PairOptions::default() };
         Ok(corrupted_pairs(&items, &options)?)
     }
 

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use bestof_tasks::draw::{Draw, stable_hash};
 use bestof_tasks::long_context::{
-    AnswerRule, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant,
 };
 use bestof_tasks::rows::{CompletionRow, Content};
 
@@ -147,7 +147,7 @@ pub(super) fn case(draw: &mut Draw, length: usize, depth: f64, item: usize) -> R
         tokens: Some(length - 1),
         depth: Some(depth),
         depth_target: Some(depth),
-        variant: Variant { placement: None, question: QuestionPlace::After },
+        variant: Variant { placement: None, question: QuestionPosition::After },
         item,
     }
 }

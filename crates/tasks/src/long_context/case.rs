@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerRule, Placement, QuestionPlace, Score, Variant};
+use super::{AnswerRule, Placement, QuestionPosition, Score, Variant};
 use crate::rows::{ChatMessage, CompletionRow, Content, TextRow};
 
 /// The tasks.
@@ -100,7 +100,7 @@ impl RetrievalCase {
     }
 
     /// Where the question stands.
-    pub fn question_place(&self) -> QuestionPlace {
+    pub fn question_position(&self) -> QuestionPosition {
         self.variant.question
     }
 

@@ -22,12 +22,13 @@ pub use published::LongChatRow;
 use super::case::prompt;
 use super::length::{Fill, MAX_LENGTH, TokenCounter, fit};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
+    Variant,
 };
 use crate::draw::{Draw, Split, split_of};
 
 /// Greatest value of a line.
-pub const MAX_VALUE: u32 = 50_000;
+const MAX_VALUE: u32 = 50_000;
 
 /// Most lines of a record.
 pub const MAX_LINES: usize = 200_000;
@@ -39,14 +40,14 @@ const SHORT_KEYS: usize = 2_000;
 const DISTINCT_VALUES: usize = 25_000;
 
 /// What stands before the lines, with the blank line after it.
-pub const HEADER: &str = "Below is a record of lines I want you to remember. Each line begins with \
+const HEADER: &str = "Below is a record of lines I want you to remember. Each line begins with \
     'line <line index>' and contains a '<REGISTER_CONTENT>' at the end of the line as a numerical \
     value. For each line index, memorize its corresponding <REGISTER_CONTENT>. At the end of the \
     record, I will ask you to retrieve the corresponding <REGISTER_CONTENT> of a certain line \
     index. Now the record start:\n\n";
 
 /// What stands after the lines, with `{random_idx}` for the key.
-pub const QUESTION: &str = "\nNow the record is over. Tell me what is the <REGISTER_CONTENT> in \
+const QUESTION: &str = "\nNow the record is over. Tell me what is the <REGISTER_CONTENT> in \
     line {random_idx}? I need the number.";
 
 /// A record of lines of which one is asked for.
@@ -151,7 +152,7 @@ impl LineRecord {
             tokens: self.fitted.map(|(_, tokens)| tokens),
             depth: Some(if last == 0 { 0.0 } else { self.target as f64 / last as f64 }),
             depth_target: self.depth.bits.map(f64::from_bits),
-            variant: Variant { placement: self.depth.placement, question: QuestionPlace::After },
+            variant: Variant { placement: self.depth.placement, question: QuestionPosition::After },
             item: self.item as usize,
         }
     }

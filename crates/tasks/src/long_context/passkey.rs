@@ -8,7 +8,8 @@ use super::case::prompt;
 use super::length::{Fill, TokenCounter, fit};
 use super::lines::{check_depth, check_length};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
+    Variant,
 };
 use crate::draw::{Draw, Split, split_of};
 
@@ -67,7 +68,7 @@ pub fn case(
         tokens: Some(tokens),
         depth: Some(if units == 0 { 0.0 } else { before as f64 / units as f64 }),
         depth_target: depth.depth(),
-        variant: Variant { placement: depth.placement(), question: QuestionPlace::After },
+        variant: Variant { placement: depth.placement(), question: QuestionPosition::After },
         item: item as usize,
     })
 }

@@ -117,13 +117,7 @@ fn words(text: &str) -> Vec<String> {
 
 /// F1 between the words of two texts, without case, punctuation and articles; 1 when both have
 /// none.
-///
-/// ```
-/// use bestof_tasks::long_context::token_f1;
-///
-/// assert_eq!(token_f1("the Tower of Velmora", "Velmora"), 0.5);
-/// ```
-pub fn token_f1(said: &str, answer: &str) -> f64 {
+fn token_f1(said: &str, answer: &str) -> f64 {
     let (said, wanted) = (words(said), words(answer));
     if said.is_empty() || wanted.is_empty() {
         return f64::from(u8::from(said.is_empty() && wanted.is_empty()));
@@ -207,6 +201,7 @@ mod tests {
     fn f1_against_counts_by_hand() {
         for (said, answer, expected) in [
             ("red fox", "the red fox", 1.0),
+            ("the Tower of Velmora", "Velmora", 0.5),
             ("a red red fox", "red fox fox", 2.0 / 3.0),
             ("blue", "red", 0.0),
             ("", "red", 0.0),

@@ -9,8 +9,8 @@ use super::length::TokenCounter;
 use super::lines::{LineRecord, check_depth, check_length};
 use super::qa::{Assembled, Padding, Prepared, QaItem, Request, assemble, prepare};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase,
-    RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
+    AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPosition,
+    RetrievalCase, RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
 };
 use crate::draw::{Draw, Split};
 
@@ -42,7 +42,7 @@ pub struct SuiteConfig {
     /// Depths of the answer.
     pub depths: Depths,
     /// Where the question stands; without effect on LongChat-Lines and passkey, which ask last.
-    pub questions: Vec<QuestionPlace>,
+    pub questions: Vec<QuestionPosition>,
     /// Cases for each length, depth and place of the question.
     pub cases_per_cell: usize,
     /// Equal seeds give equal cases for ever.
@@ -59,10 +59,10 @@ impl SuiteConfig {
     /// depth, or for questions about documents in the paper's six variants.
     pub fn new(task: RetrievalTask) -> Self {
         let (depths, questions) = if task.needs_documents() {
-            let questions = vec![QuestionPlace::After, QuestionPlace::Before];
+            let questions = vec![QuestionPosition::After, QuestionPosition::Before];
             (Depths::Placements(Placement::ALL.to_vec()), questions)
         } else {
-            (Depths::Uniform, vec![QuestionPlace::After])
+            (Depths::Uniform, vec![QuestionPosition::After])
         };
         Self {
             task,
@@ -122,7 +122,7 @@ pub struct Cell {
     /// Depth of the answer.
     pub depth: DepthTarget,
     /// Where the question stands.
-    pub question: QuestionPlace,
+    pub question: QuestionPosition,
 }
 
 /// A cell with fewer cases than were asked for.
@@ -173,7 +173,7 @@ impl<'a> Suite<'a> {
         let questions = if config.task.needs_documents() {
             config.questions.clone()
         } else {
-            vec![QuestionPlace::After]
+            vec![QuestionPosition::After]
         };
         let mut cells = VecDeque::new();
         for length in &config.lengths {

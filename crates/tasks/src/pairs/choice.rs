@@ -5,10 +5,8 @@ use crate::draw::Draw;
 use crate::sets::ChoiceItem;
 
 use super::corrupted::others;
-use super::{
-    Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, PromptStyle, Shot,
-    Unusable,
-};
+use super::prompt::{PromptStyle, Shot, completion};
+use super::{Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, Unusable};
 
 /// One pair for each wrong option: chosen is the right option's text, rejected the wrong one's.
 ///
@@ -68,8 +66,8 @@ pub fn choice_pairs(
             }
             set.pairs.push(PreferencePair {
                 prompt: prompt.clone(),
-                chosen: style.completion(options.form, right),
-                rejected: style.completion(options.form, wrong),
+                chosen: completion(options.form, right),
+                rejected: completion(options.form, wrong),
                 id: id.clone(),
                 distance: EditDistance::between(right, wrong),
                 change: Change::Option { wrong_option, right_option: item.right },

@@ -1,16 +1,14 @@
 //! Worked solutions against the same with one intermediate result corrupted.
 
-use crate::arithmetic::Problem;
+use crate::arithmetic::WordProblem;
 use crate::corrupt::corrupt_number;
 use crate::distance::EditDistance;
 use crate::draw::Draw;
 use crate::sets::{Gsm8kRow, MetaMathRow};
 use crate::worked::WorkedSolution;
 
-use super::{
-    Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, PromptStyle, Shot,
-    Unusable,
-};
+use super::prompt::{PromptStyle, Shot, completion};
+use super::{Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, Unusable};
 
 /// A question with its worked solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub struct WorkedItem {
 
 impl WorkedItem {
     /// A generated problem; `index` becomes part of its name.
-    pub fn from_problem(index: usize, problem: &Problem) -> Self {
+    pub fn from_problem(index: usize, problem: &WordProblem) -> Self {
         Self {
             id: format!("{}-{index}", problem.situation),
             question: problem.question.clone(),
@@ -87,8 +85,8 @@ pub fn corrupted_pairs(items: &[WorkedItem], options: &PairOptions) -> Result<Pa
                 let style = PromptStyle::QuestionAnswer;
                 set.pairs.push(PreferencePair {
                     prompt: style.prompt(options.form, &shots, &item.question),
-                    chosen: style.completion(options.form, &solution.text),
-                    rejected: style.completion(options.form, &rejected),
+                    chosen: completion(options.form, &solution.text),
+                    rejected: completion(options.form, &rejected),
                     id: item.id.clone(),
                     distance: EditDistance::between(&solution.text, &rejected),
                     change,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde_json::Map;
 
 use super::{ChainSums, CountdownPuzzles, GridRules, PuzzleError, PuzzleSource};
-use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Problem, Split};
+use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split, WordProblem};
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
@@ -142,7 +142,7 @@ impl PuzzleTask {
     }
 }
 
-fn question(problem: &Problem) -> AnswerRow {
+fn question(problem: &WordProblem) -> AnswerRow {
     let prompt = format!("{} Give the final answer as a number.", problem.question).into();
     AnswerRow { prompt, answer: problem.answer.to_string(), extra: Map::new() }
 }

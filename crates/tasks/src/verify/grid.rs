@@ -3,7 +3,7 @@
 use crate::extract::answer_range;
 use crate::grid::Grid;
 
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
 /// What a grid that is not wholly right is paid.
 #[derive(
@@ -54,7 +54,7 @@ impl GridVerifier {
 }
 
 impl Verifier for GridVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         // A grid takes lines, so a marker that ends with its line has the grid below it.
         let part = match answer_range(completion) {
             Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
@@ -65,10 +65,10 @@ impl Verifier for GridVerifier {
         };
         let grid = match Grid::parse(part) {
             Ok(grid) => grid,
-            Err(error) => return Verdict::cannot_tell(error.to_string()),
+            Err(error) => return Verification::cannot_tell(error.to_string()),
         };
         let Some(share) = self.expected.agreement(&grid) else {
-            return Verdict::wrong(format!(
+            return Verification::wrong(format!(
                 "{} by {} cells instead of {} by {}",
                 grid.height(),
                 grid.width(),
@@ -78,16 +78,16 @@ impl Verifier for GridVerifier {
         };
         let reason = format!("{:.1} % of the cells are right", 100.0 * share);
         match self.reward {
-            GridReward::Cells => Verdict::partial(share, reason),
-            GridReward::WholeGrid if share < 1.0 => Verdict::wrong(reason),
-            GridReward::WholeGrid => Verdict::right(reason),
+            GridReward::Cells => Verification::partial(share, reason),
+            GridReward::WholeGrid if share < 1.0 => Verification::wrong(reason),
+            GridReward::WholeGrid => Verification::right(reason),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{CannotTell, Partial, Right, Wrong};
+    use super::super::VerificationOutcome::{CannotTell, Partial, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 

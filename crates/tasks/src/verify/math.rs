@@ -3,7 +3,7 @@
 use crate::algebra::{Expression, equal, parse};
 use crate::extract::{Marker, answer_text, balanced};
 
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
 /// Longest list of answers that is compared.
 const MAX_PARTS: usize = 50;
@@ -61,7 +61,7 @@ impl MathVerifier {
 }
 
 impl Verifier for MathVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let (part, marker) = answer_text(completion);
         let part = match marker {
             Some(_) => part,
@@ -69,16 +69,16 @@ impl Verifier for MathVerifier {
         };
         let part = if marker == Some(Marker::Phrase) { part.trim_end_matches('.') } else { part };
         if part.len() > MAX_LENGTH {
-            return Verdict::cannot_tell("the answer is too long to compare");
+            return Verification::cannot_tell("the answer is too long to compare");
         }
         let found = Answer::read(part);
         if found.parts.iter().all(|part| part.text.is_empty()) {
-            return Verdict::cannot_tell("no answer in the completion");
+            return Verification::cannot_tell("no answer in the completion");
         }
         match self.expected.same_as(&found) {
-            Some(true) => Verdict::right(format!("equals {}", self.answer)),
-            Some(false) => Verdict::wrong(format!("does not equal {}", self.answer)),
-            None => Verdict::cannot_tell(format!("cannot be compared with {}", self.answer)),
+            Some(true) => Verification::right(format!("equals {}", self.answer)),
+            Some(false) => Verification::wrong(format!("does not equal {}", self.answer)),
+            None => Verification::cannot_tell(format!("cannot be compared with {}", self.answer)),
         }
     }
 }
@@ -261,11 +261,11 @@ fn without_thousands(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{self, CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 
-    fn outcome(answer: &str, completion: &str) -> Outcome {
+    fn outcome(answer: &str, completion: &str) -> VerificationOutcome {
         MathVerifier::new(answer).unwrap().verify(completion).outcome
     }
 

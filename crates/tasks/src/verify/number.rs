@@ -3,7 +3,7 @@
 use crate::extract::{Marker, answer_text};
 
 use super::quantity::{Quantity, plain, quantities};
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
 /// Pays for a final number that equals the answer exactly.
 ///
@@ -38,13 +38,15 @@ impl NumberVerifier {
 }
 
 impl Verifier for NumberVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         match read(completion) {
-            Err(reason) => Verdict::cannot_tell(reason),
+            Err(reason) => Verification::cannot_tell(reason),
             Ok(found) if found.same_as(&self.expected) => {
-                Verdict::right(format!("{} equals {}", found.value, self.answer.trim()))
+                Verification::right(format!("{} equals {}", found.value, self.answer.trim()))
             }
-            Ok(found) => Verdict::wrong(format!("{} is not {}", found.value, self.answer.trim())),
+            Ok(found) => {
+                Verification::wrong(format!("{} is not {}", found.value, self.answer.trim()))
+            }
         }
     }
 }
@@ -81,11 +83,11 @@ fn read(text: &str) -> Result<Quantity, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{self, CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 
-    fn outcome(answer: &str, completion: &str) -> Outcome {
+    fn outcome(answer: &str, completion: &str) -> VerificationOutcome {
         NumberVerifier::new(answer).unwrap().verify(completion).outcome
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Verdict, Verifier, VerifierError};
+use super::verification::{Verification, VerificationOutcome, Verifier, VerifierError};
 
 /// Longest part of a program's error output that is quoted, in bytes.
 const QUOTED: usize = 200;
@@ -38,7 +38,7 @@ impl Default for ProgramLimits {
 /// `{"completion": ...}` with the fields given at construction beside it, and writes one JSON
 /// object `{"reward": number, "reason": text}` to its output; `reason` may be missing. A program
 /// that crashes, says too much, or something else, or rewards outside the range, gives
-/// [`Outcome::Failed`] and the least reward, and one that hangs [`Outcome::TimedOut`]. On Unix it runs in a process group of its own,
+/// [`VerificationOutcome::Failed`] and the least reward, and one that hangs [`VerificationOutcome::TimedOut`]. On Unix it runs in a process group of its own,
 /// all of which is killed at the end.
 ///
 /// The limits keep a bad program from stopping a run. They are no sandbox: the program has the
@@ -81,13 +81,13 @@ impl ProgramVerifier {
         Ok(Self { command: command.to_vec(), fields, range, limits })
     }
 
-    fn failed(&self, reason: String) -> Verdict {
-        Verdict { reward: *self.range.start(), outcome: Outcome::Failed, reason }
+    fn failed(&self, reason: String) -> Verification {
+        Verification { reward: *self.range.start(), outcome: VerificationOutcome::Failed, reason }
     }
 
-    fn timed_out(&self) -> Verdict {
+    fn timed_out(&self) -> Verification {
         let reason = format!("the program took longer than {:?}", self.limits.time);
-        Verdict { outcome: Outcome::TimedOut, ..self.failed(reason) }
+        Verification { outcome: VerificationOutcome::TimedOut, ..self.failed(reason) }
     }
 
     fn start(&self) -> std::io::Result<Child> {
@@ -110,7 +110,7 @@ impl ProgramVerifier {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    fn judge(&self, status: ExitStatus, output: &[u8], errors: &[u8]) -> Verdict {
+    fn judge(&self, status: ExitStatus, output: &[u8], errors: &[u8]) -> Verification {
         if !status.success() {
             let errors = String::from_utf8_lossy(errors);
             let quoted: String = errors.trim().chars().take(QUOTED).collect();
@@ -125,13 +125,13 @@ impl ProgramVerifier {
             return self.failed(format!("reward {} is outside {low}..={high}", reply.reward));
         }
         let outcome = if reply.reward == *self.range.end() {
-            Outcome::Right
+            VerificationOutcome::Right
         } else if reply.reward == *self.range.start() {
-            Outcome::Wrong
+            VerificationOutcome::Wrong
         } else {
-            Outcome::Partial
+            VerificationOutcome::Partial
         };
-        Verdict { reward: reply.reward, outcome, reason: reply.reason }
+        Verification { reward: reply.reward, outcome, reason: reply.reason }
     }
 }
 
@@ -140,7 +140,7 @@ impl Verifier for ProgramVerifier {
         self.range.clone()
     }
 
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let deadline = Instant::now() + self.limits.time;
         let mut child = match self.start() {
             Ok(child) => child,

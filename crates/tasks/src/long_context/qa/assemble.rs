@@ -1,9 +1,10 @@
 //! The prompt around an answering sentence: cut or padded to a length, the answer at a depth.
 
 use super::super::length::{Fill, TokenCounter, fit};
-use super::super::{Placement, QuestionPlace, SkipReason};
+use super::super::{Placement, QuestionPosition, SkipReason};
+use super::padding::Padding;
+use super::prepare::Prepared;
 use super::units::{Join, Unit};
-use super::{Padding, Prepared};
 
 const INSTRUCTION: &str = "Answer the question from the document below, with a single word, a \
     number or a short phrase that stands in it.";
@@ -18,7 +19,7 @@ pub(in super::super) struct Request {
     /// Where it must stand, if a place was asked for.
     pub(in super::super) placement: Option<Placement>,
     /// Where the question stands.
-    pub(in super::super) question: QuestionPlace,
+    pub(in super::super) question: QuestionPosition,
     /// Whether a chat template says where the answer begins.
     pub(in super::super) chat: bool,
 }
@@ -34,11 +35,11 @@ pub(in super::super) struct Assembled {
 /// The prompt with the document in it.
 fn frame(question: &str, document: &str, request: &Request) -> String {
     match (request.question, request.chat) {
-        (QuestionPlace::After, chat) => {
+        (QuestionPosition::After, chat) => {
             let cue = if chat { "" } else { "\nAnswer:" };
             format!("{INSTRUCTION}\n\nDocument:\n{document}\n\nQuestion: {question}{cue}")
         }
-        (QuestionPlace::Before, chat) => {
+        (QuestionPosition::Before, chat) => {
             let cue = if chat { "" } else { "\n\nAnswer:" };
             format!("{INSTRUCTION}\n\nQuestion: {question}\n\nDocument:\n{document}{cue}")
         }

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use super::item::QaItem;
 use super::matching::Answer;
-use super::{QaItem, QaRow};
+use super::row::QaRow;
 use crate::draw::{Split, split_of};
 use crate::rows::{BadRows, OnBadRow, ReadOptions, Row, RowReader, RowsError};
 

@@ -34,7 +34,7 @@ impl Placement {
 /// Whether the question is asked after the document or before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum QuestionPlace {
+pub enum QuestionPosition {
     /// Document first, then the question.
     #[default]
     After,
@@ -48,19 +48,19 @@ pub struct Variant {
     /// Where the answer stands; `None` when a depth was chosen instead.
     pub placement: Option<Placement>,
     /// Where the question stands.
-    pub question: QuestionPlace,
+    pub question: QuestionPosition,
 }
 
 impl Variant {
     /// The variant of row `index` (from 0) of the published files: two rows each for start, middle
     /// and end, the question after the document in the even ones.
-    pub fn of_published_row(index: usize) -> Self {
+    pub(super) fn of_published_row(index: usize) -> Self {
         Self {
             placement: Some(Placement::ALL[index % 6 / 2]),
             question: if index.is_multiple_of(2) {
-                QuestionPlace::After
+                QuestionPosition::After
             } else {
-                QuestionPlace::Before
+                QuestionPosition::Before
             },
         }
     }
@@ -131,9 +131,9 @@ mod tests {
         let variants: Vec<Variant> = (0..12).map(Variant::of_published_row).collect();
         assert_eq!(variants[..6], variants[6..]);
         assert_eq!(variants[0].placement, Some(Placement::Start));
-        assert_eq!(variants[0].question, QuestionPlace::After);
+        assert_eq!(variants[0].question, QuestionPosition::After);
         assert_eq!(variants[3].placement, Some(Placement::Middle));
-        assert_eq!(variants[3].question, QuestionPlace::Before);
+        assert_eq!(variants[3].question, QuestionPosition::Before);
         assert_eq!(variants[5].placement, Some(Placement::End));
     }
 
