@@ -6,7 +6,7 @@ pub(crate) use parse::parse;
 
 use crate::rational::Rational;
 
-/// Deepest nesting that is followed.
+/// Deepest nesting of brackets, signs and powers.
 pub(crate) const MAX_DEPTH: usize = 40;
 
 /// Relative difference below which two values at a sample point are equal.
@@ -30,7 +30,7 @@ pub(crate) enum Expression {
     Quotient(Box<Expression>, Box<Expression>),
     /// The first to the power of the second.
     Power(Box<Expression>, Box<Expression>),
-    /// The other sign.
+    /// The negated expression.
     Negative(Box<Expression>),
     /// The root of the first with the degree of the second.
     Root(Box<Expression>, Box<Expression>),
@@ -175,11 +175,11 @@ fn whole_root(value: i128) -> Option<i128> {
     if root * root == value { i128::try_from(root).ok() } else { None }
 }
 
-/// Whether two expressions are equal; `None` if that cannot be found out.
+/// Whether two expressions are equal; `None` if that cannot be decided.
 ///
 /// Numbers are compared as exact fractions. Anything else is compared at twelve fixed points with
 /// coordinates between 0.3 and 2.3, to a relative 1e-9: different expressions of the size of an
-/// answer do not agree at all of them but by an extraordinary accident, and equal ones always do.
+/// answer practically never agree at all of them, and equal ones always do.
 /// At least three points have to lie where both are defined. A decimal that agrees with an
 /// irrational number to nine digits therefore counts as equal to it.
 pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
@@ -189,8 +189,8 @@ pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
     if left == right {
         return Some(true);
     }
-    // Plain arithmetic without an exact value left the 128 bits, and rounded values cannot tell
-    // such large numbers apart.
+    // Plain arithmetic without an exact value exceeded 128 bits, and rounded values cannot
+    // distinguish such large numbers.
     if left.is_arithmetic() && right.is_arithmetic() {
         return None;
     }

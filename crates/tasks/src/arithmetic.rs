@@ -1,9 +1,9 @@
 //! Arithmetic word problems with worked steps, from a seed.
 //!
-//! A story begins with one of many situations (shopping, travel, ages, tanks, ratios ...) and goes
-//! on with turns that use the number it has reached, until it has the wanted number of steps.
-//! Solutions are written like GSM8K's (arXiv 2110.14168): a sentence a step, the calculation
-//! annotated as `<<4*3=12>>`, and `#### N` at the end.
+//! A problem begins with one of many situations (shopping, travel, ages, tanks, ratios ...) and goes
+//! on with turns that use the number it has reached, until it has the requested number of steps.
+//! Solutions are written like GSM8K's (arXiv 2110.14168): one sentence per step, the calculation
+//! annotated as `<<4*3=12>>`, and `#### N` at the end. The stories are data, in `data/arithmetic/`.
 
 mod data;
 mod integer;
@@ -20,22 +20,22 @@ use crate::draw::{Draw, split_of};
 use data::DATA;
 use story::Story;
 
-/// Most steps a problem can have.
+/// Largest number of steps of a problem.
 pub const MAX_STEPS: usize = 6;
 
-/// Stories begun for one problem before its place in the sequence is given up.
+/// Attempts at one problem before its index is skipped.
 const ATTEMPTS: u64 = 400;
 
-/// What problems are drawn.
+/// Which problems are generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArithmeticConfig {
-    /// Seed; equal seeds give equal problems for ever.
+    /// Seed; equal seeds give equal problems in every release.
     pub seed: u64,
-    /// Numbers of steps, each equally frequent; within `1..=6`.
+    /// Numbers of steps, drawn uniformly; within `1..=6`.
     pub steps: RangeInclusive<usize>,
     /// How large the numbers are.
     pub size: NumberSize,
-    /// Training or held-out problems.
+    /// Training or held-out problems; they share none.
     pub split: Split,
 }
 
@@ -45,11 +45,11 @@ impl Default for ArithmeticConfig {
     }
 }
 
-/// Why problems cannot be drawn.
+/// Why problems cannot be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArithmeticError {
-    /// A range of steps that is empty or leaves `1..=6`.
+    /// A range of steps that is empty or not within `1..=6`.
     #[error("steps {low}..={high} are not a range within 1..={MAX_STEPS}")]
     Steps {
         /// Its lower end.
@@ -59,13 +59,13 @@ pub enum ArithmeticError {
     },
     /// More problems than could be found without repeating one.
     #[error(
-        "only {found} different problems found, {wanted} wanted; allow more steps or larger numbers"
+        "only {found} different problems found, {requested} requested; allow more steps or larger numbers"
     )]
     TooFew {
-        /// How many there are.
+        /// Number found.
         found: usize,
-        /// How many were asked for.
-        wanted: usize,
+        /// Number requested.
+        requested: usize,
     },
 }
 
@@ -74,11 +74,11 @@ pub enum ArithmeticError {
 pub struct WordProblem {
     /// The situation's name, such as `shopping`.
     pub situation: &'static str,
-    /// The problem as a text.
+    /// The text of the problem, which ends with the question.
     pub question: String,
-    /// The steps of the solution.
+    /// The steps of the solution, in order.
     pub steps: Vec<Step>,
-    /// The answer.
+    /// The answer: the value of the last step.
     pub answer: i64,
 }
 
@@ -93,7 +93,7 @@ impl WordProblem {
         text + &format!("#### {}", self.answer)
     }
 
-    /// The situation and the calculations: equal for problems that differ in wording only.
+    /// The situation and the calculations: equal for problems that differ only in wording.
     pub fn skeleton(&self) -> String {
         let mut text = self.situation.to_owned();
         for step in &self.steps {
@@ -103,25 +103,25 @@ impl WordProblem {
         text
     }
 
-    /// The part this problem belongs to.
+    /// Whether the problem is for training or held out.
     pub fn split(&self) -> Split {
         split_of(&self.skeleton())
     }
 }
 
-/// Names of all situations.
+/// Names of all situations, such as `shopping`.
 pub fn situations() -> Vec<&'static str> {
     DATA.situations.iter().flatten().map(|situation| situation.name.as_str()).collect()
 }
 
-/// Endless sequence of problems; `problem(i)` depends on the settings and `i` alone.
+/// An endless sequence of problems; `problem(i)` depends only on the settings and `i`.
 #[derive(Debug, Clone)]
 pub struct ArithmeticProblems {
     config: ArithmeticConfig,
 }
 
 impl ArithmeticProblems {
-    /// The problems `config` describes.
+    /// The problems that `config` describes.
     pub fn new(config: ArithmeticConfig) -> Result<Self, ArithmeticError> {
         let (low, high) = (*config.steps.start(), *config.steps.end());
         if low == 0 || low > high || high > MAX_STEPS {
@@ -130,12 +130,12 @@ impl ArithmeticProblems {
         Ok(Self { config })
     }
 
-    /// Problem number `index`; `None` in the rare case that no story came out right.
+    /// Problem number `index`; `None` in the rare case that no attempt succeeded.
     pub fn problem(&self, index: u64) -> Option<WordProblem> {
         let mut chooser = Draw::new(self.config.seed, index.wrapping_mul(2));
         let (low, high) = (*self.config.steps.start(), *self.config.steps.end());
         let steps = low + chooser.index(high - low + 1);
-        // A separate stream for stories, so that wording cannot shift the numbers of steps.
+        // A separate stream for stories, so that their draws do not change the numbers of steps.
         let mut source = Draw::new(self.config.seed, index.wrapping_mul(2) | 1);
         (0..ATTEMPTS)
             .filter_map(|_| {
@@ -163,13 +163,13 @@ impl ArithmeticProblems {
             .take(count)
             .collect();
         if problems.len() < count {
-            return Err(ArithmeticError::TooFew { found: problems.len(), wanted: count });
+            return Err(ArithmeticError::TooFew { found: problems.len(), requested: count });
         }
         Ok(problems)
     }
 }
 
-/// One story with exactly `steps` steps, or `None` when this attempt ends before.
+/// One story with exactly `steps` steps, or `None` if this attempt ends earlier.
 fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<WordProblem> {
     let mut story = Story::new(draw, size);
     let situation = open(&mut story, steps)?;

@@ -2,20 +2,20 @@
 
 use crate::draw::Draw;
 
-/// Longest number that is corrupted, in digits.
+/// Longest number that can be corrupted, in digits.
 const MAX_DIGITS: usize = 30;
 
 /// Another number in the same notation (sign, separators, decimals) that a careless calculation
 /// could have given: a neighbour, one wrong digit, two digits swapped, or off by ten.
 ///
-/// `None` for text that is no plain number or is longer than 30 digits.
+/// `None` for text that is not a plain number or has more than 30 digits.
 pub(crate) fn corrupt_number(number: &str, draw: &mut Draw) -> Option<String> {
     let notation = Notation::of(number)?;
     let mut kinds = [neighbours, wrong_digits, swapped_digits, off_by_ten];
     draw.shuffle(&mut kinds);
     kinds.into_iter().find_map(|kind| {
         let mut candidates = kind(&notation);
-        // Zero is the one result a reader would question at once.
+        // A result of zero would be conspicuous.
         candidates
             .retain(|candidate| *candidate != notation.digits && candidate.iter().any(|d| *d > 0));
         draw.choose(&candidates).map(|digits| notation.write(digits))
@@ -58,7 +58,7 @@ impl Notation {
         format!("{value:0width$}").bytes().map(|digit| digit - b'0').collect()
     }
 
-    /// Whether digits begin with a zero that nobody would write.
+    /// Whether the digits have a leading zero that a number would not have.
     fn has_stray_zero(&self, digits: &[u8]) -> bool {
         digits.len() > self.decimals + 1 && digits[0] == 0
     }

@@ -1,10 +1,10 @@
-//! Tasks that are only solved by using a long input, and how their answers are scored.
+//! Retrieval tasks that need a long input, and how their answers are scored.
 //!
 //! The three tasks of Giraffe (arXiv 2308.10882) and the usual smoke test: [`lines`] hides one
 //! value in a record of lines, [`qa`] hides the answer to a question in documents (with the number
-//! changed, so that memory does not help), [`passkey`] hides a number in nonsense. All of them
-//! become [`RetrievalCase`]s: a prompt of a wanted length, the answer at a wanted depth, and a
-//! score. A [`Suite`] makes them for lengths × depths, one at a time.
+//! altered, so that a memorised answer is wrong), [`passkey`] hides a number in filler text. Each
+//! produces [`RetrievalCase`]s: a prompt of a given length with the answer at a given depth, and a
+//! scoring rule. A [`Suite`] makes them for lengths × depths, one at a time.
 //!
 //! ```
 //! use bestof_tasks::long_context::{

@@ -25,14 +25,14 @@ use crate::worked::Annotations;
 /// How pairs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PairOptions {
-    /// Seed of the corruptions and of the worked examples; a row's pair depends on it and on the
-    /// row's place in the file alone.
+    /// Seed of the corruptions and of the worked examples; a row's pair depends only on it and on
+    /// the row's index in the file.
     pub seed: u64,
-    /// Worked examples in front of every question, taken from other rows.
+    /// Number of worked examples before every question, taken from other rows.
     pub shots: usize,
     /// Plain text or chat messages.
     pub form: PromptForm,
-    /// What happens to calculator annotations.
+    /// Whether calculator annotations are kept or removed.
     pub annotations: Annotations,
 }
 
@@ -95,7 +95,7 @@ pub enum Change {
         /// The result as it is now.
         after: String,
     },
-    /// A wrong option took the right one's place.
+    /// The right option was replaced by a wrong one.
     Option {
         /// Index of the wrong option.
         wrong_option: usize,
@@ -104,7 +104,7 @@ pub enum Change {
     },
 }
 
-/// Why a row gave no pair.
+/// Why no pair can be made from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unusable {
@@ -114,10 +114,10 @@ pub enum Unusable {
     /// No calculation result was found.
     #[error("no calculation")]
     NoCalculation,
-    /// The only results are the final answer.
+    /// All results equal the final answer.
     #[error("no intermediate result")]
     NoIntermediateResult,
-    /// The results are no plain numbers.
+    /// None of the results is a plain number.
     #[error("no result that can be corrupted")]
     NotCorruptible,
     /// A wrong option has the right one's text.
@@ -126,7 +126,7 @@ pub enum Unusable {
     /// Only one option.
     #[error("no wrong option")]
     NoWrongOption,
-    /// A text whose edit distance would take too long.
+    /// A text too long for the edit distance.
     #[error("longer than {} characters", MAX_CHARACTERS)]
     TooLong,
     /// No text.
@@ -141,24 +141,24 @@ pub(crate) const MAX_CHARACTERS: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairError {
-    /// Fewer rows than worked examples need.
+    /// Too few rows for the worked examples.
     #[error("{shots} worked examples need at least {} rows, found {rows}; ask for fewer", shots + 1)]
     TooFewRows {
-        /// Worked examples asked for.
+        /// Number of worked examples requested.
         shots: usize,
-        /// Rows there are.
+        /// Number of rows.
         rows: usize,
     },
 }
 
-/// The pairs of a data set, and the rows that gave none.
+/// The pairs of a data set, and the rows from which none could be made.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PairSet {
     /// The pairs, in the rows' order.
     pub pairs: Vec<PreferencePair>,
     /// Rows (or options) without a pair, and why.
     pub unusable: Vec<(String, Unusable)>,
-    /// How many rows there were.
+    /// Number of rows.
     pub rows: usize,
 }
 
@@ -173,7 +173,7 @@ impl PairSet {
             .then(|| EditDistance { words: mean(|d| d.words), characters: mean(|d| d.characters) })
     }
 
-    /// How many rows were unusable for each reason.
+    /// Number of unusable rows for each reason.
     pub fn unusable_by_reason(&self) -> BTreeMap<Unusable, usize> {
         let mut counts = BTreeMap::new();
         for (_, reason) in &self.unusable {

@@ -1,4 +1,4 @@
-//! Long-context cases: lengths, depths, answers in one place only, and what is passed over.
+//! Long-context cases: lengths, depths, answers that occur once, and what is skipped.
 
 use std::collections::HashSet;
 
@@ -266,7 +266,7 @@ fn what_cannot_be_used_is_counted_and_listed() {
     for (reason, count) in [
         ("the row has no answer", 1),
         ("no answer occurs in its document", 0),
-        ("the question holds the answer", 1),
+        ("the question contains the answer", 1),
         ("the answer is not a number", 2),
         ("the old number remains beside the answer, in words or inside a word", 1),
         ("no number is free to take the answer's place", 1),
@@ -275,7 +275,7 @@ fn what_cannot_be_used_is_counted_and_listed() {
         assert_eq!(counts.get(reason).copied().unwrap_or(0), count, "{reason}: {counts:?}");
     }
     let words = suite.skips().to_string();
-    assert!(words.starts_with("10 documents passed over\n"), "{words}");
+    assert!(words.starts_with("10 documents skipped\n"), "{words}");
     assert!(
         words.contains("\n  document 8 in 100 tokens: question and answering sentence need "),
         "{words}"
@@ -297,7 +297,7 @@ fn no_case_at_all_and_bad_settings_are_errors() {
     let error = build(config.clone(), QaSource::Pool(&pool), &count_words).unwrap_err();
     assert!(
         error.to_string().starts_with(
-            "no case of free-form-qa could be made from the data:\n1 documents passed over"
+            "no case of free-form-qa could be made from the data:\n1 documents skipped"
         ),
         "{error}"
     );

@@ -155,7 +155,7 @@ fn real_questions(model: &Path, size: &Size, seed: u64) -> Result<Questions, Rep
         .map(|_| {
             let (row, after) = documents.text_row(next, size.longest() + size.scored, &count);
             next = after;
-            row.text
+            row.text.last_text().to_owned()
         })
         .collect();
     Ok(Questions { cases, texts })

@@ -10,7 +10,7 @@ const MAX_LENGTH: usize = 2000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum AlgebraError {
-    /// A character in the wrong place.
+    /// A character that cannot stand at its position.
     #[error("unexpected `{found}`")]
     Unexpected {
         /// The character.

@@ -1,4 +1,4 @@
-//! A word problem while it is being told: runs scripts and collects facts, steps and the question.
+//! A word problem under construction: runs scripts and collects facts, steps and the question.
 
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ enum Value {
     Person(&'static Person),
 }
 
-/// A word problem while it is being told.
+/// A word problem under construction.
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) draw: Draw,

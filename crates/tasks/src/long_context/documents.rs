@@ -1,8 +1,8 @@
-//! Documents of facts that no model knows: invented places, people and institutions, from a seed.
+//! Generated documents about invented towns, people and institutions, whose facts no model knows.
 //!
-//! Each document has a title, a few paragraphs in varied wording and questions whose answers stand
-//! in it once. Everything in them is drawn: a model that answers has read. A hash of the title
-//! decides the part a document belongs to, so training and held-out documents share no subject.
+//! Each document has a title, a few paragraphs in varied wording and questions whose answers occur
+//! in it exactly once. All facts are random, so that they can only be answered by reading. A hash
+//! of the title decides a document's split, so training and held-out documents share no subject.
 
 mod kinds;
 
@@ -13,7 +13,7 @@ use crate::rows::TextRow;
 use crate::template;
 use kinds::{Form, Kind, VOCABULARY, Wordings};
 
-/// Documents begun for one place in the sequence before the last attempt is taken as it is.
+/// Attempts at one document before the last one is used as it is.
 const ATTEMPTS: u64 = 400;
 
 /// A question about a document.
@@ -21,7 +21,7 @@ const ATTEMPTS: u64 = 400;
 pub struct DocumentQuestion {
     /// The question.
     pub question: String,
-    /// The answer, as it stands in the document, once.
+    /// The answer; it occurs in the document exactly once.
     pub answer: String,
     /// Whether the answer is a number.
     pub numeric: bool,
@@ -30,24 +30,24 @@ pub struct DocumentQuestion {
 /// A document of invented facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventedDocument {
-    /// What kind of thing it is about, such as `town`.
+    /// The kind of its subject, such as `town`.
     pub kind: &'static str,
-    /// Its subject.
+    /// The title, which names its subject.
     pub title: String,
-    /// Its text, a paragraph each.
+    /// The paragraphs, without line breaks.
     pub paragraphs: Vec<String>,
-    /// What can be asked about it.
+    /// Questions that it answers.
     pub questions: Vec<DocumentQuestion>,
 }
 
 impl InventedDocument {
-    /// The paragraphs, a blank line between two of them.
+    /// The paragraphs, separated by blank lines.
     pub fn text(&self) -> String {
         self.paragraphs.join("\n\n")
     }
 }
 
-/// Endless sequence of documents; document `i` depends on seed, part and `i` alone.
+/// An endless sequence of documents; document `i` depends only on seed, split and `i`.
 ///
 /// ```
 /// use bestof_tasks::arithmetic::Split;
@@ -65,7 +65,7 @@ pub struct InventedDocuments {
 }
 
 impl InventedDocuments {
-    /// The documents of a seed in one of the two parts.
+    /// The documents of a seed in one split.
     pub fn new(seed: u64, split: Split) -> Self {
         Self { seed, split }
     }
@@ -85,8 +85,8 @@ impl InventedDocuments {
         document
     }
 
-    /// Running text to learn from: documents from `index` on, up to `length` tokens, without a
-    /// document that would not fit; at least one. Returns the number after the last one used.
+    /// A row of running text: documents from `index` on, at least one, as many as fit into `length`
+    /// tokens. Also returns the index after the last document used.
     pub fn text_row(
         &self,
         mut index: u64,
@@ -101,7 +101,7 @@ impl InventedDocuments {
             if !text.is_empty() && counter.count(&longer) > length {
                 return (TextRow::new(text), index);
             }
-            // A counter that never grows must not keep this going.
+            // A counter that never grows must not make this endless.
             let done = longer.len() / 64 > length;
             text = longer;
             index += 1;
@@ -112,8 +112,8 @@ impl InventedDocuments {
     }
 }
 
-/// Every answer stands in the text once and not in its question, so that all questions can be
-/// asked.
+/// Whether every answer occurs in the text exactly once, and neither in the title nor in its
+/// question.
 fn answers_are_clear(document: &InventedDocument) -> bool {
     let text = document.text();
     document.questions.iter().all(|question| {

@@ -27,35 +27,35 @@ use super::{
 };
 use crate::draw::{Draw, Split, split_of};
 
-/// Greatest value of a line.
+/// Largest value of a line.
 const MAX_VALUE: u32 = 50_000;
 
-/// Most lines of a record.
+/// Largest number of lines in a record.
 pub const MAX_LINES: usize = 200_000;
 
-/// Records beyond this many lines have keys of two adjectives and a noun.
+/// Records of more lines have keys of two adjectives and a noun.
 const SHORT_KEYS: usize = 2_000;
 
-/// Records up to this many lines have no value twice.
+/// Records of at most this many lines have no value twice.
 const DISTINCT_VALUES: usize = 25_000;
 
-/// What stands before the lines, with the blank line after it.
+/// The text before the lines, with the blank line after it.
 const HEADER: &str = "Below is a record of lines I want you to remember. Each line begins with \
     'line <line index>' and contains a '<REGISTER_CONTENT>' at the end of the line as a numerical \
     value. For each line index, memorize its corresponding <REGISTER_CONTENT>. At the end of the \
     record, I will ask you to retrieve the corresponding <REGISTER_CONTENT> of a certain line \
     index. Now the record start:\n\n";
 
-/// What stands after the lines, with `{random_idx}` for the key.
+/// The text after the lines, with `{random_idx}` for the key.
 const QUESTION: &str = "\nNow the record is over. Tell me what is the <REGISTER_CONTENT> in \
     line {random_idx}? I need the number.";
 
-/// A record of lines of which one is asked for.
+/// A record of lines, one of which is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineRecord {
     /// Keys and values, in order.
     pub lines: Vec<(String, u32)>,
-    /// Index of the line that is asked for.
+    /// Index of the line asked for, from 0.
     pub target: usize,
     depth: DepthKey,
     item: u64,
@@ -96,11 +96,10 @@ impl LineRecord {
         Ok(Self { lines, target, depth: depth_key(depth), item, fitted: None })
     }
 
-    /// Record number `item` of `seed` whose prompt has at most `length` tokens and has no room for
-    /// another line.
+    /// Record number `item` of `seed` with as many lines as fit into `length` tokens.
     ///
     /// # Errors
-    /// [`LongContextError::TooShort`] when not one line fits.
+    /// [`LongContextError::TooShort`] if no line fits.
     pub fn generate_to_length(
         seed: u64,
         item: u64,
@@ -130,7 +129,7 @@ impl LineRecord {
         Ok(Self { lines, target, depth: depth_key(depth), item, fitted: Some((length, tokens)) })
     }
 
-    /// The line that is asked for.
+    /// The line asked for.
     fn target_line(&self) -> (&str, u32) {
         self.lines.get(self.target).map_or(("", 0), |(key, value)| (key.as_str(), *value))
     }

@@ -1,8 +1,8 @@
-//! Passkey retrieval, the usual smoke test: a five-digit number hidden in nonsense.
+//! Passkey retrieval, the usual smoke test: a five-digit number hidden in filler text.
 //!
-//! The wording is the one of Mohtashami and Jaggi (arXiv 2305.16300) that position interpolation
-//! (arXiv 2306.15595) and most after it use. A model that fails here uses no long input at all; one
-//! that passes has shown little.
+//! The wording is that of Mohtashami and Jaggi (arXiv 2305.16300), used by position interpolation
+//! (arXiv 2306.15595) and most later work. It is a necessary test only: a model that fails it does
+//! not use long inputs, but passing it shows little.
 
 use super::case::prompt;
 use super::length::{Fill, TokenCounter, fit};
@@ -20,7 +20,7 @@ const NOISE: &str = "The grass is green. The sky is blue. The sun is yellow. Her
 const QUESTION: &str = "What is the pass key? The pass key is";
 
 /// Case number `item` of `seed`: a prompt of at most `length` tokens without room for another
-/// repetition of the nonsense. Held-out keys never occur in training cases.
+/// repetition of the filler. Held-out keys never occur in training cases.
 ///
 /// ```
 /// use bestof_tasks::long_context::{DepthTarget, count_words, passkey};
@@ -127,7 +127,7 @@ mod tests {
         let error = make(20, DepthTarget::Uniform).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "passkey in 20 tokens: the shortest prompt has 47; ask for more, or reserve fewer"
+            "passkey in 20 tokens: the shortest prompt has 47; request more, or reserve fewer"
         );
         assert!(make(47, DepthTarget::Uniform).is_ok());
         assert!(make(100, DepthTarget::At(1.5)).is_err());

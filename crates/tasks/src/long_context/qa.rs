@@ -5,15 +5,15 @@
 //! last tenth, and asks before or after the document: six variants. Its builder was not published.
 //! The rules here are these:
 //!
-//! - **Answer.** It stands in the document letter for letter and as whole words; a number in either
+//! - **Answer.** It occurs in the document exactly and as whole words; a number in either
 //!   of the forms `1234` and `1,234`. Of several sentences that hold it, the one that shares most
 //!   words with the question is the answering sentence, the first of them if several do.
 //! - **Placing.** The document keeps its order. What comes before and after the answering sentence
-//!   is cut or padded, sentence by sentence, until the answer stands at the wanted depth: the
-//!   nearest sentences of its own document stay, beyond them come other documents. No sentence is
+//!   is cut or padded, sentence by sentence, until the answer is at the requested depth: the
+//!   nearest sentences of its own document stay, other documents follow beyond them. No sentence is
 //!   cut, except other text of more than 600 bytes without an end. Sentences elsewhere that hold
-//!   an accepted answer are left out, so that the answer stands in one place only.
-//! - **Length.** The prompt has at most the wanted number of tokens, and no room for the next
+//!   an accepted answer are left out, so that the answer occurs only once.
+//! - **Length.** The prompt has at most the requested number of tokens, and no room for the next
 //!   sentence.
 //! - **Alteration.** The answer is a number in digits, alone but for a currency sign or `%`. A year
 //!   (four digits from 1000 to 2100, no separator) becomes another within ten years; any other
@@ -21,10 +21,10 @@
 //!   question. It replaces the old one everywhere in the document, in the form used there, and
 //!   never inside longer numbers. Sentences that keep the old number in words (`fourteen`) or in a
 //!   word (`1960s`) are left out.
-//! - **Scoring.** Presence of the answer in the completion, as in the paper, and its strict reading
+//! - **Scoring.** Presence of the answer in the completion, as in the paper, and a strict score
 //!   beside it ([`Score::strict`](super::Score::strict)). The paper's mean BLEU is not computed.
 //!
-//! What cannot be used is a [`Skip`](super::Skip), counted and listed.
+//! A document that cannot be used is a [`Skip`](super::Skip), counted and listed.
 
 mod alter;
 mod assemble;

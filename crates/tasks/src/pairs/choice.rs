@@ -12,7 +12,7 @@ use super::{Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferenceP
 ///
 /// Use [`PromptStyle::QuestionAnswer`] for ARC and [`PromptStyle::Continuation`] for HellaSwag.
 /// All pairs of one question share their worked examples. Rows without a name are named by their
-/// place, counted from 1.
+/// position, counted from 1.
 ///
 /// ```
 /// use bestof_tasks::pairs::{PairOptions, PromptStyle, choice_pairs};

@@ -12,8 +12,7 @@ use crate::verify::VerifierKind;
 
 /// Countdown puzzles that have a solution with whole, positive numbers on the way.
 ///
-/// The answer of a row is one solution; its fields `numbers` and `target` are what the verifier
-/// needs.
+/// The answer of a row is one solution; the verifier reads its fields `numbers` and `target`.
 ///
 /// ```
 /// use bestof_tasks::arithmetic::Split;
@@ -33,7 +32,7 @@ pub struct CountdownPuzzles {
     largest: i64,
 }
 
-/// A partial solution: its value, its text, and whether it needs brackets as an operand.
+/// A partial solution: its value, its text, and the operator applied last, if any.
 struct Term {
     value: i64,
     text: String,

@@ -16,9 +16,9 @@ use crate::verify::VerifierKind;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GridRule {
-    /// Left and right change places.
+    /// Mirrored, left and right swapped.
     MirrorLeftRight,
-    /// Top and bottom change places.
+    /// Mirrored, top and bottom swapped.
     MirrorTopBottom,
     /// A quarter turn to the right.
     QuarterTurn,
@@ -34,12 +34,12 @@ pub enum GridRule {
     Fall,
     /// The outermost cells take this colour.
     Frame(u8),
-    /// Every cell becomes a block of this side.
+    /// Every cell becomes a square of this side.
     Enlarge(usize),
 }
 
 impl GridRule {
-    /// What becomes of `grid`; `None` if the result would be larger than a grid may be.
+    /// The rule applied to `grid`; `None` if the result would exceed the largest size of a grid.
     pub fn apply(self, grid: &Grid) -> Option<Grid> {
         let (height, width) = (grid.height(), grid.width());
         let rows = grid.rows();
@@ -163,7 +163,7 @@ impl PuzzleSource for GridRules {
         for _ in 0..4 {
             let input = self.grid(rule, draw)?;
             let output = rule.apply(&input)?;
-            // An example that changes nothing shows nothing.
+            // An example that changes nothing does not show the rule.
             if input == output {
                 return None;
             }

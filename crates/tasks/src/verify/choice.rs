@@ -4,10 +4,10 @@ use crate::extract::answer_text;
 
 use super::verification::{Verification, Verifier, VerifierError};
 
-/// Pays for naming the right option's letter, and no other.
+/// Rewards naming the right option's letter, and no other.
 ///
-/// In the marked answer part the letter may stand first (`B`, `(B)`, `B. The sun`). Without a
-/// marker the completion has to begin with the letter, or contain exactly one different letter in
+/// In the marked answer part the letter may come first (`B`, `(B)`, `B. The sun`). Without a
+/// marker the completion must begin with the letter, or contain only one distinct letter in
 /// brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChoiceVerifier {
@@ -57,7 +57,7 @@ impl Verifier for ChoiceVerifier {
     }
 }
 
-/// A letter that stands first and alone: `B`, `(b)`, `B.`, `B) text`, `**B**: text`.
+/// A letter that comes first and alone: `B`, `(b)`, `B.`, `B) text`, `**B**: text`.
 fn leading_letter(text: &str) -> Option<char> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || "([{*\"'$:".contains(c));
     let text = text.strip_prefix("\\text{").unwrap_or(text);

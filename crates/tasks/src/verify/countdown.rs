@@ -9,7 +9,7 @@ use super::verification::{Verification, Verifier};
 /// Longest expression that is read, in bytes.
 const MAX_LENGTH: usize = 2000;
 
-/// How missing the target is paid.
+/// The reward of expressions that miss the target.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -22,10 +22,10 @@ pub enum CountdownReward {
     Nearness,
 }
 
-/// Pays for an expression of `+ - * /` and brackets that uses every given number exactly once and
-/// comes to the target, in exact arithmetic.
+/// Rewards an expression of `+ - * /` and brackets that uses every given number exactly once and
+/// equals the target, in exact arithmetic.
 ///
-/// The expression is the marked answer part or else the last line that is not blank; a trailing
+/// The expression is the marked answer part, or else the last line that is not blank; a trailing
 /// `= value` is allowed if the value is right.
 #[derive(Debug, Clone)]
 pub struct CountdownVerifier {

@@ -1,24 +1,24 @@
-//! Grids of colours, paid by the cell.
+//! Grids of colours, rewarded by cell.
 
 use crate::extract::answer_range;
 use crate::grid::Grid;
 
 use super::verification::{Verification, Verifier, VerifierError};
 
-/// What a grid that is not wholly right is paid.
+/// The reward of a grid that is not entirely right.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum GridReward {
-    /// The share of cells that are right, nothing for another shape.
+    /// The share of right cells; 0 for another shape.
     #[default]
     Cells,
-    /// Nothing.
+    /// 0.
     WholeGrid,
 }
 
-/// Pays for a grid by the share of its cells that are right.
+/// Rewards a grid by the share of its cells that are right.
 ///
 /// The grid is the last one in the marked answer part or, without a marker, in the completion.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl GridVerifier {
 
 impl Verifier for GridVerifier {
     fn verify(&self, completion: &str) -> Verification {
-        // A grid takes lines, so a marker that ends with its line has the grid below it.
+        // A grid takes several lines, so after a marker at the end of a line it is below it.
         let part = match answer_range(completion) {
             Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
                 &completion[range]

@@ -11,7 +11,7 @@ use super::text::{TextMatch, TextVerifier};
 use super::verification::{Verifier, VerifierError};
 use crate::rows::AnswerRow;
 
-/// Which built-in verifier judges the completions of a data file.
+/// A built-in verifier, by its name on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerifierKind {
@@ -19,17 +19,17 @@ pub enum VerifierKind {
     Number,
     /// [`MathVerifier`]: equal expressions.
     Math,
-    /// [`TextVerifier`] that forgives case, spaces and punctuation.
+    /// [`TextVerifier`] that ignores case, spaces and punctuation.
     Text,
-    /// [`TextVerifier`] that forgives nothing.
+    /// [`TextVerifier`] that compares exactly.
     ExactText,
     /// [`ChoiceVerifier`]: the letter of an option.
     Choice,
-    /// [`GridVerifier`]: share of cells that are right.
+    /// [`GridVerifier`]: the share of right cells.
     Grid,
-    /// [`CountdownVerifier`]: hit or miss; needs the fields `numbers` and `target`.
+    /// [`CountdownVerifier`], reward 0 or 1; needs the fields `numbers` and `target`.
     Countdown,
-    /// [`CountdownVerifier`] that pays for coming near.
+    /// [`CountdownVerifier`] with a reward for near misses.
     CountdownNear,
 }
 

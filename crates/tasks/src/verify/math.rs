@@ -5,19 +5,19 @@ use crate::extract::{Marker, answer_text, balanced};
 
 use super::verification::{Verification, Verifier, VerifierError};
 
-/// Longest list of answers that is compared.
+/// Largest number of parts that are compared.
 const MAX_PARTS: usize = 50;
 
-/// Longest answer that is read, in bytes.
+/// Longest answer that is compared, in bytes.
 const MAX_LENGTH: usize = 2000;
 
-/// Pays for an answer that is mathematically equal to the expected one.
+/// Rewards an answer that is mathematically equal to the expected one.
 ///
 /// Both are read from their answer part (`\boxed{}`, `####`, `<answer>`, "answer is"); without a
 /// marker a completion's last line counts. Numbers are exact; expressions are compared as
 /// [`equal`] does; lists in round or square brackets part by part, sets and bare lists in any
 /// order; anything else as text without spacing. When a number is expected, an answer that only
-/// writes down a calculation (two operations more than the expected answer has) is not paid.
+/// writes down a calculation (two or more operations beyond the expected answer's) is wrong.
 #[derive(Debug, Clone)]
 pub struct MathVerifier {
     answer: String,

@@ -12,13 +12,13 @@ use serde_json::{Map, Value, json};
 
 use super::verification::{Verification, VerificationOutcome, Verifier, VerifierError};
 
-/// Longest part of a program's error output that is quoted, in bytes.
+/// Longest quoted part of a program's error output, in characters.
 const QUOTED: usize = 200;
 
-/// What a verifying program may use.
+/// Resource limits of a verifying program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProgramLimits {
-    /// Time until it has to have answered.
+    /// Time until it must have answered.
     pub time: Duration,
     /// Bytes it may write to its output.
     pub output_bytes: usize,
@@ -32,7 +32,7 @@ impl Default for ProgramLimits {
     }
 }
 
-/// Pays what an external program says.
+/// Rewards completions as an external program says.
 ///
 /// The program is started once for each completion. It reads one JSON object from its input,
 /// `{"completion": ...}` with the fields given at construction beside it, and writes one JSON
@@ -169,7 +169,7 @@ impl Verifier for ProgramVerifier {
 fn send(child: &mut Child, request: String) {
     if let Some(mut input) = child.stdin.take() {
         thread::spawn(move || {
-            // A program that has read enough closes its input; that is no error.
+            // A program may close its input before reading all of it.
             let _ = input.write_all(request.as_bytes());
         });
     }
@@ -217,7 +217,7 @@ fn has_ended(child: &mut Child) -> bool {
 
 /// Kills the program with everything it started in its group, and takes its status.
 fn stop(child: &mut Child) -> std::io::Result<ExitStatus> {
-    // The group was made for this child; that nobody is left in it is the usual case.
+    // The group was made for this child, and is usually empty by now.
     #[cfg(unix)]
     let _ = rustix::process::kill_process_group(
         rustix::process::Pid::from_child(child),

@@ -4,7 +4,7 @@ use crate::extract::answer_text;
 
 use super::verification::{Verification, Verifier};
 
-/// What two texts may differ in and still be equal.
+/// Which differences between two texts are ignored.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -17,10 +17,10 @@ pub enum TextMatch {
     Normalised,
 }
 
-/// Pays for an answer that is the expected text.
+/// Rewards an answer that equals the expected text.
 ///
-/// Compared are the marked answer part or, without a marker, the last line that is not blank and
-/// then all of the completion.
+/// The marked answer part is compared or, without a marker, the last line that is not blank and
+/// then the whole completion.
 #[derive(Debug, Clone)]
 pub struct TextVerifier {
     expected: String,

@@ -1,4 +1,4 @@
-//! Another number in the answer's place, everywhere in a document.
+//! Replacing a numeric answer by another number, everywhere in a document.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ use crate::draw::Draw;
 /// Years that are altered as years (Giraffe): these, without separators.
 const YEARS: std::ops::RangeInclusive<i64> = 1000..=2100;
 
-/// How far from the year the new one lies at most.
+/// Largest distance of the new year from the old one.
 const YEARS_AWAY: i64 = 10;
 
-/// Numbers drawn before it is said that none is free.
+/// Attempts at drawing a new number.
 const DRAWS: usize = 400;
 
-/// A document with another number in the answer's place.
+/// A document in which the answer was replaced by another number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Altered {
     pub(super) document: String,
@@ -168,10 +168,10 @@ mod tests {
             }
             let old = answer.to_string();
             if let Ok(new) = alter("How many?", &document, &old, &mut Draw::new(seed, 1)) {
-                let places = |text: &str, answer: &str| Answer::new(answer).occurrences(text).len();
-                prop_assert_eq!(places(&document, &new.answer), 0);
-                prop_assert_eq!(places(&new.document, &old), 0);
-                prop_assert_eq!(places(&new.document, &new.answer), places(&document, &old));
+                let count = |text: &str, answer: &str| Answer::new(answer).occurrences(text).len();
+                prop_assert_eq!(count(&document, &new.answer), 0);
+                prop_assert_eq!(count(&new.document, &old), 0);
+                prop_assert_eq!(count(&new.document, &new.answer), count(&document, &old));
                 prop_assert_eq!(numbers(&new.document).len(), numbers(&document).len());
             }
         }

@@ -1,4 +1,4 @@
-//! An item taken apart: the answering sentence and what stands around it.
+//! An item split into the answering sentence and the text around it.
 
 use super::super::SkipReason;
 use super::alter::{Altered, alter};
@@ -12,20 +12,20 @@ use crate::draw::Draw;
 pub(in super::super) struct Prepared {
     pub(in super::super) item: usize,
     pub(super) title: Option<String>,
-    /// The title as it is shown, if it does not give the answer away.
+    /// The title as shown, unless it reveals the answer.
     pub(super) heading: Option<Unit>,
     pub(super) question: String,
     pub(in super::super) answers: Vec<String>,
     pub(super) before: Vec<Unit>,
     pub(super) needle: Unit,
-    /// Where in the needle the answer stands.
+    /// Byte range of the answer in the needle.
     pub(super) answer_at: std::ops::Range<usize>,
     pub(super) after: Vec<Unit>,
-    /// What may stand nowhere but there.
+    /// What may occur nowhere else.
     pub(super) forbidden: Vec<Answer>,
 }
 
-/// The item, for the altered task with another number in it.
+/// The item, with another number in it for the altered task.
 pub(in super::super) fn prepare(
     item: &QaItem,
     altered: bool,
@@ -44,8 +44,8 @@ pub(in super::super) fn prepare(
         let mut draw = Draw::new(seed.wrapping_add(2), item.item as u64);
         return prepare_altered(item, &answers, &mut draw);
     }
-    let wanted: Vec<Answer> = answers.iter().map(|answer| Answer::new(answer)).collect();
-    take_apart(item, &item.document, &wanted, &[])
+    let targets: Vec<Answer> = answers.iter().map(|answer| Answer::new(answer)).collect();
+    take_apart(item, &item.document, &targets, &[])
 }
 
 fn prepare_altered(
@@ -75,21 +75,21 @@ fn prepare_altered(
 fn take_apart(
     item: &QaItem,
     document: &str,
-    wanted: &[Answer],
+    targets: &[Answer],
     also_forbidden: &[Answer],
 ) -> Result<Prepared, SkipReason> {
     let question = one_line(&item.question);
-    if any_within(&question, wanted) {
+    if any_within(&question, targets) {
         return Err(SkipReason::QuestionHoldsAnswer);
     }
-    let mut units = of_document(None, document, wanted);
+    let mut units = of_document(None, document, targets);
     let shared = |text: &str| {
         let lower = text.to_lowercase();
         let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3);
         words.filter(|word| lower.contains(&word.to_lowercase())).count()
     };
     let holding =
-        |unit: &Unit| wanted.iter().any(|answer| !answer.occurrences(&unit.text).is_empty());
+        |unit: &Unit| targets.iter().any(|answer| !answer.occurrences(&unit.text).is_empty());
     let needle = units
         .iter()
         .enumerate()
@@ -102,15 +102,15 @@ fn take_apart(
     if any_within(&needle.text, also_forbidden) {
         return Err(SkipReason::OldNumberRemains);
     }
-    let mut answers: Vec<String> = wanted.iter().map(|answer| answer.text.clone()).collect();
+    let mut answers: Vec<String> = targets.iter().map(|answer| answer.text.clone()).collect();
     let found =
-        wanted.iter().find_map(|answer| answer.occurrences(&needle.text).into_iter().next());
+        targets.iter().find_map(|answer| answer.occurrences(&needle.text).into_iter().next());
     let answer_at = found.unwrap_or(0..0);
     let as_written = needle.text[answer_at.clone()].to_owned();
     if !answers.contains(&as_written) {
         answers.push(as_written);
     }
-    let forbidden: Vec<Answer> = wanted.iter().chain(also_forbidden).cloned().collect();
+    let forbidden: Vec<Answer> = targets.iter().chain(also_forbidden).cloned().collect();
     let clean = |unit: &Unit| !any_within(&unit.text, &forbidden);
     units.retain(clean);
     after.retain(clean);

@@ -61,10 +61,9 @@ impl Row for WikiQaRow {
 }
 
 impl WikiQaRow {
-    /// Where the question stands in the text: before `Document:` or after it.
+    /// Position of the question in the text: before `Document:` or after it.
     fn question_position(&self) -> Option<QuestionPosition> {
-        // The words may stand in the document too; the first of the one and the last of the other
-        // are the prompt's own.
+        // The document may contain these words too; the first `Document:` is the prompt's own.
         let document = self.prompt.find("Document:")?;
         if self.prompt[..document].contains("Question:") {
             return Some(QuestionPosition::Before);
@@ -73,7 +72,7 @@ impl WikiQaRow {
     }
 
     /// The row as a case; `index` counts the rows of its file from 0 and decides the variant, `item`
-    /// is its line. Where the question stands is read from the text, if that shows it.
+    /// is its line. The position of the question is read from the text if possible.
     pub fn case(
         &self,
         task: RetrievalTask,

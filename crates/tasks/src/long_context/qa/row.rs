@@ -1,4 +1,4 @@
-//! Rows of question–answer–document files, in the shapes people have them in.
+//! Rows of question–answer–document files, in the shapes in common use.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const DOCUMENT: [&str; 8] =
 const A_DOCUMENT: &str = r#"text, a list of texts, or {"title", "text"} or a list of them"#;
 const SOME_ANSWERS: &str = r#"text, a number, a list of them, or {"text": [...]}"#;
 
-/// A question, its answers and a document, under the names that are in use:
+/// A question, its answers and a document, under the names in common use:
 ///
 /// | field | names | forms |
 /// |---|---|---|
