@@ -215,7 +215,7 @@ pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
 
 /// Coordinate of variable `name` at sample point `point`: fixed, irregular, away from 0 and 1.
 fn coordinate(name: char, point: usize) -> f64 {
-    let mixed = crate::draw::stable_hash(&format!("{name}{point}"));
+    let mixed = crate::rng::stable_hash(&format!("{name}{point}"));
     0.3 + 2.0 * (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 

@@ -15,8 +15,7 @@ use std::ops::RangeInclusive;
 
 pub use story::{NumberSize, Step};
 
-pub use crate::draw::Split;
-use crate::draw::{Draw, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 use data::DATA;
 use story::Story;
 
@@ -132,15 +131,15 @@ impl ArithmeticProblems {
 
     /// Problem number `index`; `None` in the rare case that no attempt succeeded.
     pub fn problem(&self, index: u64) -> Option<WordProblem> {
-        let mut chooser = Draw::new(self.config.seed, index.wrapping_mul(2));
+        let mut chooser = SeededRng::new(self.config.seed, index.wrapping_mul(2));
         let (low, high) = (*self.config.steps.start(), *self.config.steps.end());
         let steps = low + chooser.index(high - low + 1);
         // A separate stream for stories, so that their draws do not change the numbers of steps.
-        let mut source = Draw::new(self.config.seed, index.wrapping_mul(2) | 1);
+        let mut source = SeededRng::new(self.config.seed, index.wrapping_mul(2) | 1);
         (0..ATTEMPTS)
             .filter_map(|_| {
                 let seed = source.between(0, i64::MAX) as u64;
-                tell(Draw::new(seed, 0), steps, self.config.size)
+                tell(SeededRng::new(seed, 0), steps, self.config.size)
             })
             .find(|problem| problem.split() == self.config.split)
     }
@@ -170,8 +169,8 @@ impl ArithmeticProblems {
 }
 
 /// One story with exactly `steps` steps, or `None` if this attempt ends earlier.
-fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<WordProblem> {
-    let mut story = Story::new(draw, size);
+fn tell(rng: SeededRng, steps: usize, size: NumberSize) -> Option<WordProblem> {
+    let mut story = Story::new(rng, size);
     let situation = open(&mut story, steps)?;
     let mut told = Vec::new();
     while story.len() < steps {
@@ -187,10 +186,10 @@ fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<WordProblem> {
 
 /// Tells a random situation in at most `steps` steps and returns its name.
 fn open(story: &mut Story, steps: usize) -> Option<&'static str> {
-    let group = story.draw.choose(&DATA.situations)?;
-    let situation = story.draw.choose(group)?;
+    let group = story.rng.choose(&DATA.situations)?;
+    let situation = story.rng.choose(group)?;
     let lengths: Vec<usize> = situation.steps.iter().copied().filter(|n| *n <= steps).collect();
-    let length = *story.draw.choose(&lengths)?;
+    let length = *story.rng.choose(&lengths)?;
     story.tell(&situation.story, length)?;
     Some(&situation.name)
 }
@@ -204,7 +203,7 @@ fn go_on(story: &mut Story, steps: usize, told: &mut Vec<&'static str>) -> Optio
         .filter(|turn| turn.after.contains(&meaning) && story.len() + turn.steps <= steps)
         .filter(|turn| !told.contains(&turn.name.as_str()))
         .collect();
-    let turn = *story.draw.choose(&fitting)?;
+    let turn = *story.rng.choose(&fitting)?;
     told.push(&turn.name);
     story.tell(&turn.story, turn.steps)
 }

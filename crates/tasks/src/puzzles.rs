@@ -16,8 +16,8 @@ pub use task::{Level, MAX_PUZZLES, PuzzleTask};
 
 use std::collections::HashSet;
 
-use crate::arithmetic::{ArithmeticError, Split};
-use crate::draw::{Draw, split_of};
+use crate::arithmetic::ArithmeticError;
+use crate::rng::{SeededRng, Split, split_of};
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
@@ -61,14 +61,14 @@ pub trait PuzzleSource {
 
     /// One attempt at a puzzle, with its key: puzzles with equal keys are the same. `None` if the
     /// attempt failed.
-    fn attempt(&self, draw: &mut Draw) -> Option<(AnswerRow, String)>;
+    fn attempt(&self, rng: &mut SeededRng) -> Option<(AnswerRow, String)>;
 
     /// Puzzle number `index`, or `None` in the rare case that no attempt succeeded.
     fn puzzle(&self, index: u64) -> Option<AnswerRow> {
         let (seed, split) = self.seed_and_split();
-        let mut draw = Draw::new(seed, index);
+        let mut rng = SeededRng::new(seed, index);
         (0..ATTEMPTS)
-            .filter_map(|_| self.attempt(&mut draw))
+            .filter_map(|_| self.attempt(&mut rng))
             .find(|(_, key)| split_of(key) == split)
             .map(|(row, _)| row)
     }

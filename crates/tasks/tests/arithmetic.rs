@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bestof_tasks::arithmetic::{
-    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, Split, WordProblem,
-    situations,
+    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, WordProblem, situations,
 };
-use bestof_tasks::draw::stable_hash;
+use bestof_tasks::rng::{Split, stable_hash};
 
 const SIZES: [NumberSize; 3] = [NumberSize::Small, NumberSize::Medium, NumberSize::Large];
 

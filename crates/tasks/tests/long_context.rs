@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use bestof_tasks::arithmetic::Split;
 use bestof_tasks::long_context::lines::{self, LongChatRow};
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool};
 use bestof_tasks::long_context::{
     Depths, LongContextError, Placement, QaSource, QuestionPosition, RetrievalCase, RetrievalTask,
     Suite, SuiteConfig, TokenCounter, build, count_words,
 };
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{ReadOptions, read_rows_from};
 use proptest::prelude::*;
 
@@ -424,7 +424,7 @@ fn seeds_stand_for_the_same_cases_for_ever() {
                 .iter()
                 .map(|case| format!("{}|{}", case.prompt.last_text(), case.answers.join("|")))
                 .collect();
-            bestof_tasks::draw::stable_hash(&texts.join("\n"))
+            bestof_tasks::rng::stable_hash(&texts.join("\n"))
         })
         .collect();
     assert_eq!(

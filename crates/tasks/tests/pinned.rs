@@ -6,13 +6,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use bestof_tasks::arithmetic::{
-    ArithmeticConfig, ArithmeticProblems, NumberSize, Split, situations,
-};
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, situations};
 use bestof_tasks::long_context::documents::InventedDocuments;
 use bestof_tasks::long_context::{Depths, QaSource, RetrievalTask, Suite, SuiteConfig};
 use bestof_tasks::pairs::{PairOptions, PromptForm, WorkedItem, corrupted_pairs};
 use bestof_tasks::puzzles::{Level, PuzzleTask};
+use bestof_tasks::rng::Split;
 use sha2::{Digest, Sha256};
 
 const SEEDS: [u64; 3] = [0, 7, 2024];

@@ -4,11 +4,11 @@
 
 use std::collections::HashSet;
 
-use bestof_tasks::draw::{Split, stable_hash};
 use bestof_tasks::grid::GridTask;
 use bestof_tasks::puzzles::{
     ChainSums, CountdownPuzzles, GridRule, GridRules, PuzzleError, PuzzleSource,
 };
+use bestof_tasks::rng::{Split, stable_hash};
 use bestof_tasks::rows::{AnswerRow, ReadOptions, read_rows, write_rows};
 use bestof_tasks::verify::{VerificationOutcome, VerifierKind};
 

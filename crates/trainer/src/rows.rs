@@ -1,6 +1,6 @@
 //! Encoded rows with the places they come from.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::hex;
@@ -51,7 +51,7 @@ impl<T> RowSet<T> {
         }
         let count = ((share * self.len() as f64).round() as usize).clamp(1, self.len() - 1);
         let mut order: Vec<usize> = (0..self.len()).collect();
-        Draw::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
+        SeededRng::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
         let mut held = vec![false; self.len()];
         for &row in &order[..count] {
             held[row] = true;

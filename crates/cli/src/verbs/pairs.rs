@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
 use bestof_tasks::pairs::{
     PairOptions, PairSet, PromptForm, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
 };
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;

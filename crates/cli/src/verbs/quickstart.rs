@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
 use bestof_tasks::pairs::{PairOptions, PairSet, PromptForm, WorkedItem, corrupted_pairs};
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::preference;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use bestof_tasks::draw::{Draw, Split, split_of};
 use bestof_tasks::pairs::{PairOptions, WorkedItem, corrupted_pairs};
+use bestof_tasks::rng::{SeededRng, Split, split_of};
 use bestof_tasks::rows::{CompletionRow, Content, PreferenceRow};
 use bestof_tasks::words::number_words;
 use serde_json::Map;
@@ -32,9 +32,9 @@ fn distinct(
     stream: u64,
     split: Split,
     count: usize,
-    make: fn(&mut Draw) -> Problem,
+    make: fn(&mut SeededRng) -> Problem,
 ) -> Vec<Problem> {
-    let mut draw = Draw::new(seed, stream);
+    let mut draw = SeededRng::new(seed, stream);
     let (mut seen, mut problems) = (BTreeSet::new(), Vec::with_capacity(count));
     // A stop for more problems than there are; held out is one in eight.
     for _ in 0..count.saturating_mul(200) {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::Split;
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::launch::{preference, supervised};
 use bestof_trainer::progress::{Progress, Silent};

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::{Draw, Split};
 use bestof_tasks::long_context::documents::InventedDocuments;
 use bestof_tasks::long_context::{
     Depths, LongContextError, QaSource, RetrievalTask, Suite, SuiteConfig,
 };
+use bestof_tasks::rng::{SeededRng, Split};
 use bestof_tasks::rows::{CompletionRow, SupervisedRow, write_rows};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
@@ -59,7 +59,7 @@ pub(super) fn prepare(
     } else {
         let model = teach(options, size, seed, &dir, progress)?;
         let length = size.trained_length();
-        let mut draw = Draw::new(seed, EXTENDED);
+        let mut draw = SeededRng::new(seed, EXTENDED);
         let made: Vec<CompletionRow> =
             (0..size.extended.rows).map(|_| training_row(&mut draw, length / 4, length)).collect();
         write_rows(&rows, &made)?;
@@ -78,7 +78,7 @@ fn teach(
 ) -> Result<PathBuf, ReproduceError> {
     let untrained = dir.join("untrained");
     size.shape.write(&untrained, seed)?;
-    let mut draw = Draw::new(seed, TEACHING);
+    let mut draw = SeededRng::new(seed, TEACHING);
     let made: Vec<CompletionRow> = (0..size.taught.rows)
         .map(|_| training_row(&mut draw, size.context / 4, size.context))
         .collect();
@@ -123,12 +123,13 @@ fn small_questions(size: &Size, seed: u64) -> Questions {
         for (cell, depth) in DEPTHS.into_iter().enumerate() {
             for item in 0..size.cases {
                 // The same stream at every length.
-                let mut draw = Draw::new(seed, CASES << 32 | (cell * size.cases + item) as u64);
+                let mut draw =
+                    SeededRng::new(seed, CASES << 32 | (cell * size.cases + item) as u64);
                 cases.push(case(&mut draw, length, depth, item));
             }
         }
     }
-    let mut draw = Draw::new(seed, TEXTS);
+    let mut draw = SeededRng::new(seed, TEXTS);
     let texts = (0..size.texts).map(|_| long_text(&mut draw, size.longest())).collect();
     Questions { cases, texts }
 }

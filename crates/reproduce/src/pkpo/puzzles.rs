@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use bestof_tasks::arithmetic::Split;
 use bestof_tasks::puzzles::{CountdownPuzzles, PuzzleSource};
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{AnswerRow, CompletionRow};
 
 use crate::ReproduceError;

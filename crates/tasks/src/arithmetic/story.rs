@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::data::{DATA, Person};
 use super::integer::Integer;
 use super::script::{Action, Choice, Condition, Entry, Item, Line, List, Meaning, Script, Test};
-use crate::draw::Draw;
 use crate::expression::evaluate;
+use crate::rng::SeededRng;
 use crate::template;
 
 /// How large the numbers of a problem are.
@@ -63,7 +63,7 @@ enum Value {
 /// A word problem under construction.
 #[derive(Debug)]
 pub(super) struct Story {
-    pub(super) draw: Draw,
+    pub(super) rng: SeededRng,
     size: NumberSize,
     /// A list rather than a map: there are some twenty, looked up all the time.
     variables: Vec<(&'static str, Value)>,
@@ -76,9 +76,9 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn new(draw: Draw, size: NumberSize) -> Self {
+    pub(super) fn new(rng: SeededRng, size: NumberSize) -> Self {
         let mut story = Self {
-            draw,
+            rng,
             size,
             variables: Vec::new(),
             used_names: Vec::new(),
@@ -134,8 +134,7 @@ impl Story {
                     self.set(name, person);
                 }
                 Action::Fact(wordings) => {
-                    let index =
-                        if wordings.len() > 1 { self.draw.index(wordings.len()) } else { 0 };
+                    let index = if wordings.len() > 1 { self.rng.index(wordings.len()) } else { 0 };
                     self.facts.push(self.fill(&wordings[index]));
                 }
                 Action::Ask(question) => self.question = self.fill(question),
@@ -170,7 +169,7 @@ impl Story {
     /// Somebody who is not in the story yet.
     fn new_person(&mut self) -> Value {
         let people = &DATA.people;
-        let start = self.draw.index(people.len());
+        let start = self.rng.index(people.len());
         let person = people[start..]
             .iter()
             .chain(&people[..start])
@@ -203,8 +202,8 @@ impl Story {
             .collect();
         let chosen = match choice {
             Choice::First => vec![0],
-            Choice::One => vec![self.draw.index(allowed.len())],
-            Choice::Two => self.draw.sample(allowed.len(), 2),
+            Choice::One => vec![self.rng.index(allowed.len())],
+            Choice::Two => self.rng.sample(allowed.len(), 2),
         };
         for (names, index) in names.iter().zip(chosen) {
             self.bind(names, allowed.get(index)?);
@@ -262,7 +261,7 @@ impl Story {
                     return number;
                 }
                 let (low, high) = self.size.range(name).unwrap_or((0, 0));
-                self.draw.between(low, high)
+                self.rng.between(low, high)
             }
             Integer::Call(function, arguments) => {
                 let a = self.integer(&arguments[0]);
@@ -273,12 +272,12 @@ impl Story {
                     "*" => a * b,
                     "/" => a.checked_div(b).unwrap_or(0),
                     "%" => a.checked_rem(b).unwrap_or(0),
-                    ".." => self.draw.between(a, b),
+                    ".." => self.rng.between(a, b),
                     "min" => a.min(b),
                     "max" => a.max(b),
                     _ => {
                         let high = (a - 2).min(a * 3 / 4);
-                        self.draw.between((high / 8).max(2), high)
+                        self.rng.between((high / 8).max(2), high)
                     }
                 }
             }

@@ -8,7 +8,7 @@ mod kinds;
 
 use super::length::TokenCounter;
 use super::numbers::with_separators;
-use crate::draw::{Draw, Split, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 use crate::rows::TextRow;
 use crate::template;
 use kinds::{Form, Kind, VOCABULARY, Wordings};
@@ -50,7 +50,7 @@ impl InventedDocument {
 /// An endless sequence of documents; document `i` depends only on seed, split and `i`.
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::long_context::documents::InventedDocuments;
 ///
 /// let document = InventedDocuments::new(7, Split::Train).document(0);
@@ -72,7 +72,7 @@ impl InventedDocuments {
 
     /// Document number `index`.
     pub fn document(&self, index: u64) -> InventedDocument {
-        let mut source = Draw::new(self.seed, index);
+        let mut source = SeededRng::new(self.seed, index);
         let kind = &VOCABULARY.kinds[source.index(VOCABULARY.kinds.len())];
         let mut attempt = || write(kind, &mut source);
         let mut document = attempt();
@@ -131,16 +131,16 @@ struct Fact {
     number: Option<i64>,
 }
 
-fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
+fn write(kind: &'static Kind, rng: &mut SeededRng) -> InventedDocument {
     let mut facts: Vec<Fact> = Vec::with_capacity(kind.facts.len());
     for (name, form) in &kind.facts {
         // Two equal facts would make one question have two answers.
-        let mut fact = draw_fact(name, form, &facts, draw);
+        let mut fact = draw_fact(name, form, &facts, rng);
         for _ in 0..50 {
             if facts.iter().all(|other| !other.text.contains(&fact.text)) {
                 break;
             }
-            fact = draw_fact(name, form, &facts, draw);
+            fact = draw_fact(name, form, &facts, rng);
         }
         facts.push(fact);
     }
@@ -148,7 +148,7 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
         .paragraphs
         .iter()
         .map(|sentences| {
-            let sentence = |wordings: &Wordings| fill(pick(wordings, draw), &facts);
+            let sentence = |wordings: &Wordings| fill(pick(wordings, rng), &facts);
             sentences.iter().map(sentence).collect::<Vec<_>>().join(" ")
         })
         .collect();
@@ -168,12 +168,12 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
 }
 
 /// One of `items`; the empty text of an empty list.
-fn pick<'a>(items: &'a [String], draw: &mut Draw) -> &'a str {
-    draw.choose(items).map_or("", String::as_str)
+fn pick<'a>(items: &'a [String], rng: &mut SeededRng) -> &'a str {
+    rng.choose(items).map_or("", String::as_str)
 }
 
-fn draw_fact(name: &'static str, form: &Form, facts: &[Fact], draw: &mut Draw) -> Fact {
-    let mut word = |list: &str| pick(VOCABULARY.words(list), draw);
+fn draw_fact(name: &'static str, form: &Form, facts: &[Fact], rng: &mut SeededRng) -> Fact {
+    let mut word = |list: &str| pick(VOCABULARY.words(list), rng);
     let (text, number) = match form {
         Form::Place => {
             (["place_starts", "place_middles", "place_ends"].map(&mut word).concat(), None)
@@ -183,13 +183,13 @@ fn draw_fact(name: &'static str, form: &Form, facts: &[Fact], draw: &mut Draw) -
             (format!("{first} {start}{end}"), None)
         }
         Form::Words(first, second) => (format!("{} {}", word(first), word(second)), None),
-        Form::Year(low, high) => number_fact(draw.between(*low, *high), false),
+        Form::Year(low, high) => number_fact(rng.between(*low, *high), false),
         Form::After(earlier, low, high) => {
             let earlier = facts.iter().find(|fact| fact.name == earlier);
             let start = earlier.and_then(|fact| fact.number).unwrap_or(0);
-            number_fact(start + draw.between(*low, *high), false)
+            number_fact(start + rng.between(*low, *high), false)
         }
-        Form::Count(low, high) => number_fact(draw.between(*low, *high), true),
+        Form::Count(low, high) => number_fact(rng.between(*low, *high), true),
     };
     Fact { name, text, number }
 }

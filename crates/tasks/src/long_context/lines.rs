@@ -25,7 +25,7 @@ use super::{
     AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
     Variant,
 };
-use crate::draw::{Draw, Split, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 
 /// Largest value of a line.
 const MAX_VALUE: u32 = 50_000;
@@ -201,7 +201,7 @@ fn render(lines: &[(String, u32)], key: &str) -> String {
 
 /// Endless lines of one record.
 struct LineSource {
-    draw: Draw,
+    rng: SeededRng,
     split: Split,
     long_keys: bool,
     keys: HashSet<String>,
@@ -213,10 +213,10 @@ struct LineSource {
 impl LineSource {
     fn new(seed: u64, item: u64, split: Split, expected: usize) -> Self {
         // A stream of its own for the target, so that it is the same at every length.
-        let share =
-            Draw::new(seed, item.wrapping_mul(2) | 1).index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let share = SeededRng::new(seed, item.wrapping_mul(2) | 1).index(1 << 53) as f64
+            / (1_u64 << 53) as f64;
         Self {
-            draw: Draw::new(seed, item.wrapping_mul(2)),
+            rng: SeededRng::new(seed, item.wrapping_mul(2)),
             split,
             long_keys: expected > SHORT_KEYS,
             keys: HashSet::new(),
@@ -236,10 +236,10 @@ impl LineSource {
         loop {
             let mut key = String::new();
             for _ in 0..=usize::from(self.long_keys) {
-                key.push_str(adjectives[self.draw.index(adjectives.len())]);
+                key.push_str(adjectives[self.rng.index(adjectives.len())]);
                 key.push('-');
             }
-            key.push_str(nouns[self.draw.index(nouns.len())]);
+            key.push_str(nouns[self.rng.index(nouns.len())]);
             if split_of(&key) == self.split && self.keys.insert(key.clone()) {
                 return key;
             }
@@ -248,7 +248,7 @@ impl LineSource {
 
     fn value(&mut self) -> u32 {
         loop {
-            let value = self.draw.between(1, i64::from(MAX_VALUE)) as u32;
+            let value = self.rng.between(1, i64::from(MAX_VALUE)) as u32;
             if self.values.len() >= DISTINCT_VALUES || self.values.insert(value) {
                 return value;
             }

@@ -11,7 +11,7 @@ use super::{
     AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
     Variant,
 };
-use crate::draw::{Draw, Split, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 
 const TASK: &str = "There is an important info hidden inside a lot of irrelevant text. Find it and \
     memorize them. I will quiz you about the important information there.";
@@ -45,10 +45,10 @@ pub fn case(
 ) -> Result<RetrievalCase, LongContextError> {
     check_depth(depth)?;
     check_length(length)?;
-    let mut draw = Draw::new(seed, item);
-    let share = draw.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+    let mut rng = SeededRng::new(seed, item);
+    let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
     let key = loop {
-        let key = draw.between(10_000, 99_999).to_string();
+        let key = rng.between(10_000, 99_999).to_string();
         if split_of(&key) == split {
             break key;
         }

@@ -12,7 +12,7 @@ use super::{
     AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPosition,
     RetrievalCase, RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
 };
-use crate::draw::{Draw, Split};
+use crate::rng::{SeededRng, Split};
 
 /// Largest number of cases in a cell.
 const MAX_CASES: usize = 1_000_000;
@@ -261,8 +261,8 @@ impl<'a> Suite<'a> {
         cell: Cell,
     ) -> Result<RetrievalCase, SkipReason> {
         let SuiteConfig { task, seed, split, chat, reserve, .. } = self.config;
-        let mut draw = Draw::new(seed.wrapping_add(3), item.item as u64);
-        let share = draw.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let mut rng = SeededRng::new(seed.wrapping_add(3), item.item as u64);
+        let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
         let request = Request {
             length: cell.length - reserve,
             depth: cell.depth.aim(share),

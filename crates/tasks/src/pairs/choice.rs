@@ -1,7 +1,7 @@
 //! Right against wrong options of multiple-choice questions.
 
 use crate::distance::EditDistance;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 use crate::sets::ChoiceItem;
 
 use super::corrupted::others;
@@ -40,8 +40,8 @@ pub fn choice_pairs(
     let mut set = PairSet { rows: items.len(), ..PairSet::default() };
     for (index, item) in items.iter().enumerate() {
         let id = item.id.clone().unwrap_or_else(|| format!("row-{}", index + 1));
-        let mut draw = Draw::new(options.seed, index as u64);
-        let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut draw)
+        let mut rng = SeededRng::new(options.seed, index as u64);
+        let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut rng)
             .filter_map(|other| {
                 let other = &items[other];
                 let answer = other.options.get(other.right)?;

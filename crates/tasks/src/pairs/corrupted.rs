@@ -3,7 +3,7 @@
 use crate::arithmetic::WordProblem;
 use crate::corrupt::corrupt_number;
 use crate::distance::EditDistance;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 use crate::sets::{Gsm8kRow, MetaMathRow};
 use crate::worked::WorkedSolution;
 
@@ -75,11 +75,11 @@ pub fn corrupted_pairs(items: &[WorkedItem], options: &PairOptions) -> Result<Pa
         .collect();
     let mut set = PairSet { rows: items.len(), ..PairSet::default() };
     for (index, (item, solution)) in items.iter().zip(&solutions).enumerate() {
-        let mut draw = Draw::new(options.seed, index as u64);
-        match corrupted(solution, &mut draw) {
+        let mut rng = SeededRng::new(options.seed, index as u64);
+        match corrupted(solution, &mut rng) {
             Err(reason) => set.unusable.push((item.id.clone(), reason)),
             Ok((rejected, change)) => {
-                let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut draw)
+                let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut rng)
                     .map(|i| Shot { question: &items[i].question, answer: &solutions[i].text })
                     .collect();
                 let style = PromptStyle::QuestionAnswer;
@@ -102,13 +102,13 @@ pub(super) fn others(
     rows: usize,
     index: usize,
     count: usize,
-    draw: &mut Draw,
+    rng: &mut SeededRng,
 ) -> impl Iterator<Item = usize> + use<> {
-    let chosen = draw.sample(rows.saturating_sub(1), count);
+    let chosen = rng.sample(rows.saturating_sub(1), count);
     chosen.into_iter().map(move |other| if other < index { other } else { other + 1 })
 }
 
-fn corrupted(solution: &WorkedSolution, draw: &mut Draw) -> Result<(String, Change), Unusable> {
+fn corrupted(solution: &WorkedSolution, rng: &mut SeededRng) -> Result<(String, Change), Unusable> {
     if solution.text.len() > MAX_CHARACTERS {
         return Err(Unusable::TooLong);
     }
@@ -122,12 +122,12 @@ fn corrupted(solution: &WorkedSolution, draw: &mut Draw) -> Result<(String, Chan
     if order.is_empty() {
         return Err(Unusable::NoIntermediateResult);
     }
-    draw.shuffle(&mut order);
+    rng.shuffle(&mut order);
     order
         .into_iter()
         .find_map(|step| {
             let before = solution.text[solution.results[step].shown.clone()].to_owned();
-            let after = corrupt_number(&before, draw)?;
+            let after = corrupt_number(&before, rng)?;
             let rejected = solution.with_result(step, &after)?;
             let steps = solution.results.len();
             Some((rejected, Change::Result { corrupted_step: step + 1, steps, before, after }))

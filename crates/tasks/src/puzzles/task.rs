@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde_json::Map;
 
 use super::{ChainSums, CountdownPuzzles, GridRules, PuzzleError, PuzzleSource};
-use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split, WordProblem};
+use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, WordProblem};
+use crate::rng::Split;
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
@@ -47,7 +48,7 @@ impl Level {
 /// ```
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::puzzles::{Level, PuzzleTask};
 ///
 /// let task: PuzzleTask = "countdown".parse()?;

@@ -5,7 +5,7 @@ use super::prepare::Prepared;
 use super::source::QaSource;
 use super::units::Unit;
 use super::{matching, units};
-use crate::draw::{Draw, Split};
+use crate::rng::{SeededRng, Split};
 
 /// Number of the first invented document that pads; those below are asked about.
 const FIRST_PADDING: u64 = 1 << 40;
@@ -35,7 +35,7 @@ impl<'a> Padding<'a> {
         let mut order = Vec::new();
         if let QaSource::Pool(pool) = source {
             order.extend(0..pool.items.len());
-            Draw::new(seed.wrapping_add(1), prepared.item as u64).shuffle(&mut order);
+            SeededRng::new(seed.wrapping_add(1), prepared.item as u64).shuffle(&mut order);
         }
         Self {
             source,

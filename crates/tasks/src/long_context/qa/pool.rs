@@ -7,7 +7,7 @@ use std::path::Path;
 use super::item::QaItem;
 use super::matching::Answer;
 use super::row::QaRow;
-use crate::draw::{Split, split_of};
+use crate::rng::{Split, split_of};
 use crate::rows::{BadRows, OnBadRow, ReadOptions, Row, RowReader, RowsError};
 
 /// How much of a data file is kept in memory.

@@ -5,7 +5,7 @@ use super::alter::{Altered, alter};
 use super::item::QaItem;
 use super::matching::{Answer, any_within};
 use super::units::{Join, Unit, of_document, one_line};
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 
 /// An item, ready to be placed.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ pub(in super::super) fn prepare(
         return Err(SkipReason::NoAnswer);
     }
     if altered {
-        let mut draw = Draw::new(seed.wrapping_add(2), item.item as u64);
-        return prepare_altered(item, &answers, &mut draw);
+        let mut rng = SeededRng::new(seed.wrapping_add(2), item.item as u64);
+        return prepare_altered(item, &answers, &mut rng);
     }
     let targets: Vec<Answer> = answers.iter().map(|answer| Answer::new(answer)).collect();
     take_apart(item, &item.document, &targets, &[])
@@ -51,7 +51,7 @@ pub(in super::super) fn prepare(
 fn prepare_altered(
     item: &QaItem,
     answers: &[&str],
-    draw: &mut Draw,
+    rng: &mut SeededRng,
 ) -> Result<Prepared, SkipReason> {
     let numeric: Vec<Answer> = answers
         .iter()
@@ -68,7 +68,7 @@ fn prepare_altered(
         .iter()
         .find(|answer| !answer.occurrences(&item.document).is_empty())
         .ok_or(SkipReason::AnswerNotInDocument)?;
-    let Altered { document, answer } = alter(&item.question, &item.document, &old.text, draw)?;
+    let Altered { document, answer } = alter(&item.question, &item.document, &old.text, rng)?;
     take_apart(item, &document, &[Answer::new(&answer)], &numeric)
 }
 

@@ -3,7 +3,7 @@
 use super::super::documents::InventedDocuments;
 use super::item::QaItem;
 use super::pool::QaPool;
-use crate::draw::{Draw, Split};
+use crate::rng::{SeededRng, Split};
 
 /// Where questions and documents come from.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ impl QaSource<'_> {
             Self::Invented => (0..limit).collect(),
             Self::Pool(pool) => {
                 let mut order: Vec<usize> = (0..pool.items.len()).collect();
-                Draw::new(seed, u64::MAX).shuffle(&mut order);
+                SeededRng::new(seed, u64::MAX).shuffle(&mut order);
                 order
             }
         }
@@ -42,8 +42,8 @@ impl QaSource<'_> {
                 let questions: Vec<_> =
                     document.questions.iter().filter(|q| q.numeric || !numeric).collect();
                 // A stream of its own: the document is drawn from the one with this number.
-                let mut draw = Draw::new(!seed, index as u64);
-                let question = draw.choose(&questions).copied()?;
+                let mut rng = SeededRng::new(!seed, index as u64);
+                let question = rng.choose(&questions).copied()?;
                 Some(QaItem {
                     item: index,
                     title: Some(document.title.clone()),

@@ -8,11 +8,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A seeded random number generator; equal seed and stream give equal choices.
 #[derive(Debug, Clone)]
-pub struct Draw {
+pub struct SeededRng {
     source: ChaCha8Rng,
 }
 
-impl Draw {
+impl SeededRng {
     /// Stream number `stream` of `seed`; the streams of a seed are independent.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut source = ChaCha8Rng::seed_from_u64(seed);
@@ -111,36 +111,36 @@ mod tests {
 
     #[test]
     fn seeds_stand_for_the_same_choices_for_ever() {
-        let mut draw = Draw::new(7, 3);
-        let first: Vec<i64> = (0..6).map(|_| draw.between(-5, 100)).collect();
-        let mut again = Draw::new(7, 3);
+        let mut rng = SeededRng::new(7, 3);
+        let first: Vec<i64> = (0..6).map(|_| rng.between(-5, 100)).collect();
+        let mut again = SeededRng::new(7, 3);
         assert_eq!(first, (0..6).map(|_| again.between(-5, 100)).collect::<Vec<_>>());
-        let mut other = Draw::new(7, 4);
+        let mut other = SeededRng::new(7, 4);
         assert_ne!(first, (0..6).map(|_| other.between(-5, 100)).collect::<Vec<_>>());
         assert_eq!(first, [14, 4, 98, 30, 32, 35]);
     }
 
     #[test]
     fn ranges_are_covered_and_kept() {
-        let mut draw = Draw::new(1, 0);
+        let mut rng = SeededRng::new(1, 0);
         let mut seen = [0_u32; 7];
         for _ in 0..7000 {
-            seen[(draw.between(-3, 3) + 3) as usize] += 1;
+            seen[(rng.between(-3, 3) + 3) as usize] += 1;
         }
         // Each count is binomial(7000, 1/7): mean 1000, standard deviation 29; five of them.
         assert!(seen.iter().all(|&count| (850..1150).contains(&count)), "{seen:?}");
-        assert_eq!(draw.between(4, 4), 4);
-        assert_eq!(draw.between(9, 2), 9);
-        assert_eq!(draw.index(0), 0);
-        let extremes: Vec<i64> = (0..64).map(|_| draw.between(i64::MIN, i64::MAX)).collect();
+        assert_eq!(rng.between(4, 4), 4);
+        assert_eq!(rng.between(9, 2), 9);
+        assert_eq!(rng.index(0), 0);
+        let extremes: Vec<i64> = (0..64).map(|_| rng.between(i64::MIN, i64::MAX)).collect();
         assert!(extremes.iter().any(|&x| x < 0) && extremes.iter().any(|&x| x > 0));
     }
 
     #[test]
     fn samples_are_different_and_below_the_bound() {
-        let mut draw = Draw::new(2, 0);
+        let mut rng = SeededRng::new(2, 0);
         for (len, count) in [(100, 3), (5, 5), (5, 9), (0, 2)] {
-            let mut sample = draw.sample(len, count);
+            let mut sample = rng.sample(len, count);
             assert_eq!(sample.len(), count.min(len));
             sample.sort_unstable();
             sample.dedup();
