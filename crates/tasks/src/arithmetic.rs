@@ -16,6 +16,7 @@ use std::ops::RangeInclusive;
 pub use story::{NumberSize, Step};
 
 use crate::rng::{SeededRng, Split, split_of};
+use crate::setters::setters;
 use data::DATA;
 use story::Story;
 
@@ -27,6 +28,7 @@ const ATTEMPTS: u64 = 400;
 
 /// Which problems are generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ArithmeticConfig {
     /// Seed; equal seeds give equal problems in every release.
     pub seed: u64,
@@ -37,6 +39,8 @@ pub struct ArithmeticConfig {
     /// Training or held-out problems; they share none.
     pub split: Split,
 }
+
+setters!(ArithmeticConfig { seed: u64, steps: RangeInclusive<usize>, size: NumberSize, split: Split });
 
 impl Default for ArithmeticConfig {
     fn default() -> Self {

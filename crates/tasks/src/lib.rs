@@ -14,6 +14,7 @@ mod rational;
 pub mod rng;
 pub mod rows;
 pub mod sets;
+mod setters;
 mod template;
 pub mod verify;
 pub mod words;

@@ -11,12 +11,10 @@
 //!     Depths, QaSource, RetrievalTask, Suite, SuiteConfig, count_words,
 //! };
 //!
-//! let config = SuiteConfig {
-//!     lengths: vec![200, 400],
-//!     depths: Depths::At(vec![0.0, 0.5, 1.0]),
-//!     cases_per_cell: 2,
-//!     ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
-//! };
+//! let config = SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+//!     .lengths(vec![200, 400])
+//!     .depths(Depths::At(vec![0.0, 0.5, 1.0]))
+//!     .cases_per_cell(2);
 //! let mut suite = Suite::new(config, QaSource::Invented, &count_words)?;
 //! for case in suite.by_ref() {
 //!     let case = case?;

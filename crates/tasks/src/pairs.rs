@@ -20,10 +20,12 @@ use serde_json::Value;
 
 use crate::distance::EditDistance;
 use crate::rows::{Content, PreferenceRow};
+use crate::setters::setters;
 use crate::worked::Annotations;
 
 /// How pairs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PairOptions {
     /// Seed of the corruptions and of the worked examples; a row's pair depends only on it and on
     /// the row's index in the file.
@@ -35,6 +37,8 @@ pub struct PairOptions {
     /// Whether calculator annotations are kept or removed.
     pub annotations: Annotations,
 }
+
+setters!(PairOptions { seed: u64, shots: usize, form: PromptForm, annotations: Annotations });
 
 /// A preference pair and how it was made.
 #[derive(Debug, Clone, PartialEq)]

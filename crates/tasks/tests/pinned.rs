@@ -30,7 +30,8 @@ fn word_problems_of_every_situation() {
     for seed in SEEDS {
         for split in SPLITS {
             for size in [NumberSize::Small, NumberSize::Medium, NumberSize::Large] {
-                let config = ArithmeticConfig { seed, steps: 1..=6, size, split };
+                let config =
+                    ArithmeticConfig::default().seed(seed).steps(1..=6).size(size).split(split);
                 let problems = ArithmeticProblems::new(config).unwrap();
                 for problem in (0..400).filter_map(|index| problems.problem(index)) {
                     let (situation, solution) = (problem.situation, problem.annotated_solution());
@@ -74,12 +75,12 @@ fn invented_documents_of_every_kind() {
 fn pairs_in_both_forms() {
     let mut text = String::new();
     for seed in SEEDS {
-        let config = ArithmeticConfig { seed, ..ArithmeticConfig::default() };
+        let config = ArithmeticConfig::default().seed(seed);
         let problems = ArithmeticProblems::new(config).unwrap().take_distinct(100).unwrap();
         let items: Vec<_> =
             problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
         for form in [PromptForm::Text, PromptForm::Chat] {
-            let options = PairOptions { seed, shots: 1, form, ..PairOptions::default() };
+            let options = PairOptions::default().seed(seed).shots(1).form(form);
             let set = corrupted_pairs(&items, &options).unwrap();
             for pair in &set.pairs {
                 writeln!(text, "{}", serde_json::to_string(&pair.to_row()).unwrap()).unwrap();
@@ -111,13 +112,11 @@ fn retrieval_cases_of_every_task() {
     for task in RetrievalTask::ALL {
         for seed in SEEDS {
             for depths in [Depths::Uniform, Depths::At(vec![0.0, 0.7])] {
-                let config = SuiteConfig {
-                    lengths: vec![300, 900],
-                    depths,
-                    cases_per_cell: 3,
-                    seed,
-                    ..SuiteConfig::new(task)
-                };
+                let config = SuiteConfig::new(task)
+                    .lengths(vec![300, 900])
+                    .depths(depths)
+                    .cases_per_cell(3)
+                    .seed(seed);
                 let tokens = |text: &str| text.len().div_ceil(4);
                 for case in Suite::new(config, QaSource::Invented, &tokens).unwrap() {
                     writeln!(text, "{}", serde_json::to_string(&case.unwrap()).unwrap()).unwrap();

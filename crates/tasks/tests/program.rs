@@ -14,11 +14,10 @@ fn shell(script: &str) -> Vec<String> {
 }
 
 fn limits(milliseconds: u64) -> ProgramLimits {
-    ProgramLimits {
-        time: Duration::from_millis(milliseconds),
-        output_bytes: 1000,
-        memory_bytes: None,
-    }
+    ProgramLimits::default()
+        .time(Duration::from_millis(milliseconds))
+        .output_bytes(1000)
+        .memory_bytes(None)
 }
 
 fn verify(script: &str, limits: ProgramLimits) -> Verification {
@@ -122,9 +121,9 @@ fn input_that_is_not_read_blocks_nobody() {
 fn memory_is_limited() {
     // The shell's variable doubles until it has to fail.
     let script = r#"x=xxxxxxxx; i=0; while [ $i -lt 26 ]; do x="$x$x"; i=$((i+1)); done; echo '{"reward": 1}'"#;
-    let memory = ProgramLimits { memory_bytes: Some(64 << 20), ..limits(20_000) };
+    let memory = limits(20_000).memory_bytes(Some(64 << 20));
     assert_fails(&verify(script, memory), "the program failed");
-    let enough = ProgramLimits { memory_bytes: Some(512 << 20), ..limits(5000) };
+    let enough = limits(5000).memory_bytes(Some(512 << 20));
     assert_eq!(verify(r#"echo '{"reward": 1}'"#, enough).reward, 1.0);
 }
 

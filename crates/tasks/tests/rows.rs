@@ -107,15 +107,14 @@ fn long_lines_are_refused_without_being_held() {
     bytes.push(b'\n');
     bytes.extend(std::iter::repeat_n(b'x', 1 << 20));
     bytes.extend_from_slice(b"\n{\"text\":\"b\"}\n");
-    let options =
-        ReadOptions { max_line_bytes: 100, on_bad_row: OnBadRow::Skip, ..ReadOptions::default() };
+    let options = ReadOptions::default().max_line_bytes(100).on_bad_row(OnBadRow::Skip);
     let rows = read::<TextRow>(&bytes, &options).unwrap();
     assert_eq!(rows.lines, [1, 3]);
     assert_eq!(rows.skipped.listed[0].line, 2);
     assert_eq!(rows.skipped.listed[0].problem, RowProblem::TooLong { limit: 100 });
-    let exact = ReadOptions { max_line_bytes: 12, ..ReadOptions::default() };
+    let exact = ReadOptions::default().max_line_bytes(12);
     assert_eq!(read::<TextRow>(b"{\"text\":\"a\"}\n", &exact).unwrap().rows.len(), 1);
-    let one_less = ReadOptions { max_line_bytes: 11, ..ReadOptions::default() };
+    let one_less = ReadOptions::default().max_line_bytes(11);
     assert!(read::<TextRow>(b"{\"text\":\"a\"}\n", &one_less).is_err());
 }
 
@@ -131,7 +130,7 @@ fn all_bad_rows_are_counted_and_the_first_twenty_listed() {
     assert_eq!(message.matches("did you mean `txt`?").count(), 20);
     assert!(message.contains("\n  and 5 more\n"), "{message}");
 
-    let options = ReadOptions { on_bad_row: OnBadRow::Skip, ..ReadOptions::default() };
+    let options = ReadOptions::default().on_bad_row(OnBadRow::Skip);
     let rows = read::<TextRow>(text.as_bytes(), &options).unwrap();
     assert_eq!((rows.rows.len(), rows.skipped.count, rows.skipped.total), (25, 25, 50));
 }

@@ -151,13 +151,15 @@ impl Quickstart {
     }
 
     fn pairs_of(&self, split: Split, count: usize) -> Result<PairSet> {
-        let config =
-            ArithmeticConfig { seed: self.seed, steps: 2..=3, size: NumberSize::Small, split };
+        let config = ArithmeticConfig::default()
+            .seed(self.seed)
+            .steps(2..=3)
+            .size(NumberSize::Small)
+            .split(split);
         let problems = ArithmeticProblems::new(config)?.take_distinct(count)?;
         let items: Vec<WorkedItem> =
             problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-        let options =
-            PairOptions { seed: self.seed, form: PromptForm::Chat, ..PairOptions::default() };
+        let options = PairOptions::default().seed(self.seed).form(PromptForm::Chat);
         Ok(corrupted_pairs(&items, &options)?)
     }
 

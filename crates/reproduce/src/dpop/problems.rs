@@ -117,7 +117,7 @@ pub(crate) fn worked_pairs(
             solution: problem.annotated.clone(),
         })
         .collect();
-    let set = corrupted_pairs(&items, &PairOptions { seed, ..PairOptions::default() })?;
+    let set = corrupted_pairs(&items, &PairOptions::default().seed(seed))?;
     Ok(set
         .pairs
         .iter()

@@ -140,15 +140,13 @@ fn real_questions(model: &Path, size: &Size, seed: u64) -> Result<Questions, Rep
     let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
     // A text that cannot be encoded counts as too long for any prompt.
     let count = |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
-    let config = SuiteConfig {
-        lengths: size.lengths().to_vec(),
+    let config = SuiteConfig::new(RetrievalTask::LongchatLines)
+        .lengths(size.lengths().to_vec())
         // The answer, and tokens that begin every text.
-        reserve: size.answer + 2,
-        depths: Depths::At(DEPTHS.to_vec()),
-        cases_per_cell: size.cases,
-        seed,
-        ..SuiteConfig::new(RetrievalTask::LongchatLines)
-    };
+        .reserve(size.answer + 2)
+        .depths(Depths::At(DEPTHS.to_vec()))
+        .cases_per_cell(size.cases)
+        .seed(seed);
     let suite = Suite::new(config, QaSource::Invented, &count)?;
     let cases = suite.collect::<Result<Vec<_>, LongContextError>>()?;
     let (documents, mut next) = (InventedDocuments::new(seed, Split::HeldOut), 0);
@@ -167,14 +165,12 @@ fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<SupervisedRow>,
     let folder = open(model)?;
     let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
     let count = |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
-    let config = SuiteConfig {
-        lengths: vec![size.context / 4, size.context, size.trained_length()],
-        reserve: size.answer + 2,
-        cases_per_cell: size.extended.rows.div_ceil(6),
-        seed,
-        split: Split::Train,
-        ..SuiteConfig::new(RetrievalTask::LongchatLines)
-    };
+    let config = SuiteConfig::new(RetrievalTask::LongchatLines)
+        .lengths(vec![size.context / 4, size.context, size.trained_length()])
+        .reserve(size.answer + 2)
+        .cases_per_cell(size.extended.rows.div_ceil(6))
+        .seed(seed)
+        .split(Split::Train);
     let mut rows = Vec::new();
     for case in Suite::new(config, QaSource::Invented, &count)? {
         rows.push(SupervisedRow::Completion(case?.to_completion_row()));

@@ -13,6 +13,7 @@ use super::{
     RetrievalCase, RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
 };
 use crate::rng::{SeededRng, Split};
+use crate::setters::setters;
 
 /// Largest number of cases in a cell.
 const MAX_CASES: usize = 1_000_000;
@@ -31,6 +32,7 @@ pub enum Depths {
 
 /// Which cases are generated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SuiteConfig {
     /// The task.
     pub task: RetrievalTask,
@@ -53,6 +55,8 @@ pub struct SuiteConfig {
     /// Whether prompts are user messages instead of plain text.
     pub chat: bool,
 }
+
+setters!(SuiteConfig { task: RetrievalTask, lengths: Vec<usize>, reserve: usize, depths: Depths, questions: Vec<QuestionPosition>, cases_per_cell: usize, seed: u64, split: Split, chat: bool });
 
 impl SuiteConfig {
     /// 50 held-out cases at 2,048, 4,096 and 8,192 tokens, as plain text, nothing reserved: at any

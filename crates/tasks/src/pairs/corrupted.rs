@@ -60,7 +60,7 @@ impl WorkedItem {
 /// let problems = ArithmeticProblems::new(ArithmeticConfig::default())?.take_distinct(20)?;
 /// let items: Vec<_> =
 ///     problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-/// let set = corrupted_pairs(&items, &PairOptions { shots: 2, ..PairOptions::default() })?;
+/// let set = corrupted_pairs(&items, &PairOptions::default().shots(2))?;
 /// assert_eq!(set.pairs.len(), 20);
 /// assert!(set.mean_distance().unwrap().characters < 0.1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

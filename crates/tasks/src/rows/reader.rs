@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::field::{Fields, describe};
 use super::problem::{BadRow, BadRows, RowProblem, RowsError};
 use super::row::Row;
+use crate::setters::setters;
 
 /// What to do about bad lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +24,7 @@ pub enum OnBadRow {
 
 /// How a file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// Longest line accepted, in bytes.
     pub max_line_bytes: usize,
@@ -31,6 +33,8 @@ pub struct ReadOptions {
     /// Stop after this many good rows.
     pub limit: Option<usize>,
 }
+
+setters!(ReadOptions { max_line_bytes: usize, on_bad_row: OnBadRow, limit: Option<usize> });
 
 impl Default for ReadOptions {
     fn default() -> Self {

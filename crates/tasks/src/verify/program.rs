@@ -11,12 +11,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::verification::{Verification, VerificationOutcome, Verifier, VerifierError};
+use crate::setters::setters;
 
 /// Longest quoted part of a program's error output, in characters.
 const QUOTED: usize = 200;
 
 /// Resource limits of a verifying program.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ProgramLimits {
     /// Time until it must have answered.
     pub time: Duration,
@@ -25,6 +27,8 @@ pub struct ProgramLimits {
     /// Bytes of address space for each of its processes; only where there is a POSIX shell.
     pub memory_bytes: Option<u64>,
 }
+
+setters!(ProgramLimits { time: Duration, output_bytes: usize, memory_bytes: Option<u64> });
 
 impl Default for ProgramLimits {
     fn default() -> Self {

@@ -153,7 +153,7 @@ pub fn inspect_from(
     options: &ReadOptions,
     examples: usize,
 ) -> Result<Inspection, DataError> {
-    let options = ReadOptions { on_bad_row: OnBadRow::Skip, ..options.clone() };
+    let options = options.clone().on_bad_row(OnBadRow::Skip);
     let mut doctor = Doctor::new(encoder, examples);
     let report = each_row(source, name, &options, |line, row: DataRow, report| {
         doctor.look(line, &row, report)

@@ -9,9 +9,11 @@ use super::matching::Answer;
 use super::row::QaRow;
 use crate::rng::{Split, split_of};
 use crate::rows::{BadRows, OnBadRow, ReadOptions, Row, RowReader, RowsError};
+use crate::setters::setters;
 
 /// How much of a data file is kept in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolOptions {
     /// How lines are read; its limit is not used.
     pub rows: ReadOptions,
@@ -22,6 +24,13 @@ pub struct PoolOptions {
     /// Largest size of one document, in bytes; of longer ones the part around the answer is kept.
     pub max_document_bytes: usize,
 }
+
+setters!(PoolOptions {
+    rows: ReadOptions,
+    max_items: usize,
+    max_bytes: usize,
+    max_document_bytes: usize
+});
 
 impl Default for PoolOptions {
     fn default() -> Self {

@@ -19,7 +19,7 @@ fn read(bytes: &[u8], options: &ReadOptions) -> Result<Loaded<EncodedPair>, Data
 }
 
 fn skipping() -> ReadOptions {
-    ReadOptions { on_bad_row: OnBadRow::Skip, ..ReadOptions::default() }
+    ReadOptions::default().on_bad_row(OnBadRow::Skip)
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn broken_files_say_how_they_are_broken() {
         let message = read(bytes, &ReadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(part) && message.contains("pairs.jsonl"), "{message}");
     }
-    let short = ReadOptions { max_line_bytes: 20, ..ReadOptions::default() };
+    let short = ReadOptions::default().max_line_bytes(20);
     let message = read(GOOD.as_bytes(), &short).unwrap_err().to_string();
     assert!(message.contains("more than 20 bytes"), "{message}");
     let nowhere = tempfile::tempdir().unwrap();
@@ -168,9 +168,9 @@ fn supervised_rows_of_every_form() {
 #[test]
 fn reading_stops_at_the_limit() {
     let file = format!("{GOOD}\n").repeat(5);
-    let options = ReadOptions { limit: Some(2), ..ReadOptions::default() };
+    let options = ReadOptions::default().limit(Some(2));
     assert_eq!(read(file.as_bytes(), &options).unwrap().items.len(), 2);
-    let none = ReadOptions { limit: Some(0), ..ReadOptions::default() };
+    let none = ReadOptions::default().limit(Some(0));
     assert!(read(file.as_bytes(), &none).unwrap().items.is_empty());
 }
 
