@@ -86,7 +86,7 @@ fn a_missing_field_lists_the_present_ones_and_the_nearest() {
 fn every_kind_of_bad_line_is_named() {
     for (line, expected) in [
         (&br#"{"prompt":1,"chosen":"a","rejected":"b"}"#[..], "field `prompt`: found the number 1, expected text or a list of chat messages"),
-        (br#"{"prompt":null,"chosen":"a","rejected":"b"}"#, "field `prompt`: found null, expected text or a list of chat messages"),
+        (br#"{"prompt":null,"chosen":"a","rejected":"b"}"#, "field `chosen`: found no prompt, and answers that begin differently, expected a field `prompt`, or answers that begin with the same prompt"),
         (br#"{"prompt":"p","chosen":[],"rejected":"b"}"#, "field `chosen` is empty; give it text or remove the row"),
         (br#"{"prompt":[{"role":"user","content":"x"},{"role":"user"}],"chosen":"a","rejected":"b"}"#, "field `prompt[1].content` is missing, expected text; fields present: role"),
         (br#"{"prompt":["x"],"chosen":"a","rejected":"b"}"#, r#"field `prompt[0]`: found the text "x", expected a message {"role", "content"}"#),
