@@ -60,11 +60,11 @@ impl Row for PreferenceRow {
     }
 }
 
-/// Not there, or `null`; but a field with nearly this name is a misspelling, not an absence.
+/// Whether the prompt is missing or `null`, and no field has a similar name that may be a misspelling.
 fn is_absent(problem: &RowProblem) -> bool {
     match problem {
-        RowProblem::MissingField { nearest, .. } => nearest.is_none(),
-        RowProblem::WrongType { found, .. } => found == "null",
+        RowProblem::MissingField { field, nearest, .. } => field == "prompt" && nearest.is_none(),
+        RowProblem::WrongType { field, found, .. } => field == "prompt" && found == "null",
         _ => false,
     }
 }
