@@ -1,27 +1,37 @@
-//! The shapes of training rows, with TRL's implicit prompt.
+//! The shapes of rows.
 
-use bestof_tasks::rows::{AnswerRow, ChatMessage, CompletionRow, Content, Fields, Row, RowProblem};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// A preference pair. Without a `prompt` field, the prompt is what both answers begin with.
+use super::content::Content;
+use super::field::Fields;
+use super::problem::RowProblem;
+use super::row::Row;
+
+/// A prompt with a preferred and a rejected completion.
 ///
-/// For conversations that is the list of messages both share. For texts it is the shared beginning,
-/// cut back to the last white space, which goes to the answers: `"2 + 2 = 4"` and `"2 + 2 = 5"`
-/// become `"2 + 2 ="` with `" 4"` and `" 5"`. Differs from TRL, which cuts inside a word where the
-/// two answers differ there; a shared beginning without white space is cut as TRL cuts it.
+/// Without a `prompt` field, the prompt is what both completions begin with. For conversations that
+/// is the list of messages both share. For texts it is the shared beginning, cut back to the last
+/// white space, which goes to the completions: `"2 + 2 = 4"` and `"2 + 2 = 5"` become `"2 + 2 ="`
+/// with `" 4"` and `" 5"`. Differs from TRL, which cuts inside a word where the two texts differ
+/// there; a shared beginning without white space is cut as TRL cuts it.
 ///
 /// A text `prompt` beside whole conversations (which begin with the same messages) is ignored in
 /// favour of those messages, as in TRL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PairRow {
-    /// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreferenceRow {
+    /// What the model is given.
     pub prompt: Content,
-    /// The preferred answer.
+    /// The preferred completion.
     pub chosen: Content,
-    /// The other answer.
+    /// The other completion.
     pub rejected: Content,
+    /// Every other field of the line.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-impl Row for PairRow {
+impl Row for PreferenceRow {
     const SHAPE: &'static str = r#"{"prompt", "chosen", "rejected"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
@@ -34,26 +44,27 @@ impl Row for PairRow {
         let rejected = fields.content("rejected")?;
         let whole_conversations =
             matches!(prompt, Some(Content::Text(_))) && chosen.is_chat() && rejected.is_chat();
-        match prompt {
-            Some(prompt) if !whole_conversations => Ok(Self { prompt, chosen, rejected }),
-            Some(prompt) => Ok(match split_shared(&chosen, &rejected) {
-                Some(row) => row,
-                None => Self { prompt, chosen, rejected },
-            }),
+        let [prompt, chosen, rejected] = match prompt {
+            Some(prompt) if !whole_conversations => [prompt, chosen, rejected],
+            Some(prompt) => match split_shared(&chosen, &rejected) {
+                Some(parts) => parts,
+                None => [prompt, chosen, rejected],
+            },
             None => split_shared(&chosen, &rejected).ok_or_else(|| RowProblem::Inconsistent {
                 field: "chosen".to_owned(),
                 found: "no prompt, and answers that begin differently".to_owned(),
                 expected: "a field `prompt`, or answers that begin with the same prompt".to_owned(),
-            }),
-        }
+            })?,
+        };
+        Ok(Self { prompt, chosen, rejected, extra: fields.rest() })
     }
 }
 
-/// Not there, or `null`; but a field with nearly this name is a misspelling, not an absence.
+/// Whether the prompt is missing or `null`, and no field has a similar name that may be a misspelling.
 fn is_absent(problem: &RowProblem) -> bool {
     match problem {
-        RowProblem::MissingField { nearest, .. } => nearest.is_none(),
-        RowProblem::WrongType { found, .. } => found == "null",
+        RowProblem::MissingField { field, nearest, .. } => field == "prompt" && nearest.is_none(),
+        RowProblem::WrongType { field, found, .. } => field == "prompt" && found == "null",
         _ => false,
     }
 }
@@ -62,22 +73,18 @@ fn names_both_answers(fields: &Fields) -> bool {
     fields.contains("chosen") && fields.contains("rejected")
 }
 
-fn split_shared(chosen: &Content, rejected: &Content) -> Option<PairRow> {
+/// Prompt, chosen and rejected answer of two answers that begin alike.
+fn split_shared(chosen: &Content, rejected: &Content) -> Option<[Content; 3]> {
     match (chosen, rejected) {
         (Content::Text(chosen), Content::Text(rejected)) => {
             let cut = shared_text(chosen, rejected);
-            (cut > 0).then(|| PairRow {
-                prompt: chosen[..cut].into(),
-                chosen: chosen[cut..].into(),
-                rejected: rejected[cut..].into(),
-            })
+            (cut > 0).then(|| [chosen[..cut].into(), chosen[cut..].into(), rejected[cut..].into()])
         }
         (Content::Messages(chosen), Content::Messages(rejected)) => {
             let cut = chosen.iter().zip(rejected).take_while(|(a, b)| a == b).count();
-            (cut > 0).then(|| PairRow {
-                prompt: Content::Messages(chosen[..cut].to_vec()),
-                chosen: Content::Messages(chosen[cut..].to_vec()),
-                rejected: Content::Messages(rejected[cut..].to_vec()),
+            (cut > 0).then(|| {
+                [&chosen[..cut], &chosen[cut..], &rejected[cut..]]
+                    .map(|part| Content::Messages(part.to_vec()))
             })
         }
         _ => None,
@@ -94,50 +101,92 @@ fn shared_text(a: &str, b: &str) -> usize {
     }
 }
 
-/// Running text: `{"text"}`, or a whole conversation as `{"messages"}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextContentRow {
-    /// The text or the conversation; all of it is learned.
-    pub text: Content,
+/// A prompt with the completion to learn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CompletionRow {
+    /// What the model is given.
+    pub prompt: Content,
+    /// What it should answer.
+    pub completion: Content,
+    /// Every other field of the line.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-impl Row for TextContentRow {
+impl CompletionRow {
+    /// A row without further fields.
+    pub fn new(prompt: impl Into<Content>, completion: impl Into<Content>) -> Self {
+        Self { prompt: prompt.into(), completion: completion.into(), extra: Map::new() }
+    }
+}
+
+impl Row for CompletionRow {
+    const SHAPE: &'static str = r#"{"prompt", "completion"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        let prompt = fields.content("prompt")?;
+        let completion = fields.content("completion")?;
+        Ok(Self { prompt, completion, extra: fields.rest() })
+    }
+}
+
+/// Running text: `{"text"}`, or a whole conversation as `{"text"}` or `{"messages"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TextRow {
+    /// The text or the conversation; all of it is learned.
+    pub text: Content,
+    /// Every other field of the line.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl TextRow {
+    /// A row without further fields.
+    pub fn new(text: impl Into<Content>) -> Self {
+        Self { text: text.into(), extra: Map::new() }
+    }
+}
+
+impl Row for TextRow {
     const SHAPE: &'static str = r#"{"text"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let name = if !fields.contains("text") && fields.contains("messages") {
-            "messages"
-        } else {
-            "text"
-        };
-        Ok(Self { text: fields.content(name)? })
+        let conversation = !fields.contains("text") && fields.contains("messages");
+        let text = fields.content(if conversation { "messages" } else { "text" })?;
+        Ok(Self { text, extra: fields.rest() })
+    }
+}
+
+/// A prompt with the answer a verifier compares with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnswerRow {
+    /// What the model is given.
+    pub prompt: Content,
+    /// The right answer; a JSON number is kept as it is written.
+    pub answer: String,
+    /// Every other field of the line, such as the numbers of a Countdown problem.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Row for AnswerRow {
+    const SHAPE: &'static str = r#"{"prompt", "answer"}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        let prompt = fields.content("prompt")?;
+        let answer = fields.text_or_number("answer")?;
+        Ok(Self { prompt, answer, extra: fields.rest() })
     }
 }
 
 /// A row for supervised training: a prompt with its completion, or running text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum SupervisedRow {
     /// `{"prompt", "completion"}`: the completion is learned.
-    Completion(CompletionContent),
+    Completion(CompletionRow),
     /// `{"text"}` or `{"messages"}`: all of it is learned.
-    Text(TextContentRow),
-}
-
-/// A prompt and what should follow it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompletionContent {
-    /// What is asked.
-    pub prompt: Content,
-    /// What should be said; a text may be empty here, and is dropped with a reason later.
-    pub completion: Content,
-}
-
-impl Row for CompletionContent {
-    const SHAPE: &'static str = CompletionRow::SHAPE;
-
-    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        Ok(Self { prompt: fields.content("prompt")?, completion: fields.content("completion")? })
-    }
+    Text(TextRow),
 }
 
 impl Row for SupervisedRow {
@@ -145,18 +194,19 @@ impl Row for SupervisedRow {
 
     fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
         if fields.contains("text") || fields.contains("messages") {
-            TextContentRow::from_fields(fields).map(Self::Text)
+            TextRow::from_fields(fields).map(Self::Text)
         } else {
-            CompletionContent::from_fields(fields).map(Self::Completion)
+            CompletionRow::from_fields(fields).map(Self::Completion)
         }
     }
 }
 
-/// A row of any shape, told by its fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A row of any shape, recognised by its fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum DataRow {
     /// `{"prompt", "chosen", "rejected"}`.
-    Pair(PairRow),
+    Pair(PreferenceRow),
     /// `{"prompt", "completion"}`, `{"text"}` or `{"messages"}`.
     Supervised(SupervisedRow),
     /// `{"prompt", "answer"}`.
@@ -179,28 +229,16 @@ impl Row for DataRow {
     const SHAPE: &'static str = r#"{"prompt", "chosen", "rejected"}, {"prompt", "completion"}, {"text"} or {"prompt", "answer"}"#;
 
     fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        if fields.contains("chosen") || fields.contains("rejected") {
-            PairRow::from_fields(fields).map(Self::Pair)
-        } else if fields.contains("answer") {
+        let has = |names: &[&str]| names.iter().any(|name| fields.contains(name));
+        if has(&["chosen", "rejected"]) {
+            PreferenceRow::from_fields(fields).map(Self::Pair)
+        } else if has(&["answer"]) {
             AnswerRow::from_fields(fields).map(Self::Answer)
-        } else if ["completion", "text", "messages"].iter().any(|name| fields.contains(name)) {
-            SupervisedRow::from_fields(fields).map(Self::Supervised)
-        } else if fields.contains("prompt") {
-            CompletionContent::from_fields(fields)
+        } else if has(&["prompt", "completion"]) && !has(&["text", "messages"]) {
+            CompletionRow::from_fields(fields)
                 .map(|row| Self::Supervised(SupervisedRow::Completion(row)))
         } else {
-            TextContentRow::from_fields(fields)
-                .map(|row| Self::Supervised(SupervisedRow::Text(row)))
-        }
-    }
-}
-
-/// A content as messages, a plain text being one message of `role`.
-pub(super) fn as_messages(content: &Content, role: &str) -> Vec<ChatMessage> {
-    match content {
-        Content::Messages(messages) => messages.clone(),
-        Content::Text(text) => {
-            vec![ChatMessage { role: role.to_owned(), content: text.clone() }]
+            TextRow::from_fields(fields).map(|row| Self::Supervised(SupervisedRow::Text(row)))
         }
     }
 }
@@ -208,7 +246,7 @@ pub(super) fn as_messages(content: &Content, role: &str) -> Vec<ChatMessage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn row<R: Row>(value: Value) -> Result<R, RowProblem> {
         let Value::Object(map) = value else { panic!("not an object") };
@@ -216,7 +254,7 @@ mod tests {
     }
 
     fn pair(value: Value) -> (Content, Content, Content) {
-        let row: PairRow = row(value).unwrap();
+        let row: PreferenceRow = row(value).unwrap();
         (row.prompt, row.chosen, row.rejected)
     }
 
@@ -254,9 +292,9 @@ mod tests {
 
     #[test]
     fn nothing_shared_and_no_prompt_is_a_problem() {
-        let error = row::<PairRow>(json!({"chosen": "yes", "rejected": "no"})).unwrap_err();
+        let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": "no"})).unwrap_err();
         assert!(error.to_string().contains("field `prompt`"), "{error}");
-        let error = row::<PairRow>(json!({"chosen": "yes", "rejected": [
+        let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": [
             {"role": "assistant", "content": "no"}
         ]}));
         assert!(error.is_err());

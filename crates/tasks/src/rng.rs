@@ -1,19 +1,19 @@
-//! Seeded choices that stay the same for ever.
+//! Seeded random choices that are the same in every release.
 //!
 //! The generator is `ChaCha8` and the reduction to a range is written here, so that no
-//! release of a random-number library can change the problems a seed stands for.
+//! release of a random-number library can change what a seed generates.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Seeded source of small choices; equal seed and stream give equal choices.
+/// A seeded random number generator; equal seed and stream give equal choices.
 #[derive(Debug, Clone)]
-pub struct Draw {
+pub struct SeededRng {
     source: ChaCha8Rng,
 }
 
-impl Draw {
-    /// Source number `stream` of `seed`; streams of one seed are independent of each other.
+impl SeededRng {
+    /// Stream number `stream` of `seed`; the streams of a seed are independent.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut source = ChaCha8Rng::seed_from_u64(seed);
         source.set_stream(stream);
@@ -32,17 +32,17 @@ impl Draw {
         (i128::from(low) + offset as i128) as i64
     }
 
-    /// One of `items`, or `None` of an empty list.
+    /// One of `items`, uniform; `None` if there are none.
     pub fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.index(items.len()))
     }
 
-    /// `true` in one case of `n`.
+    /// `true` with probability `1 / n`.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.index(n) == 0
     }
 
-    /// Brings `items` into a random order.
+    /// Shuffles `items`, all orders equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.index(last + 1);
@@ -81,27 +81,26 @@ pub fn stable_hash(text: &str) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// One key in this many belongs to the held-out part.
+/// One key in this many is held out.
 const HELD_OUT_ONE_IN: u64 = 8;
 
-/// Which of the two parts of all problems is drawn from.
+/// Training or held-out problems.
 ///
-/// A problem's part is decided by a hash of what makes it (its situation and numbers, its grid),
-/// so no seed can bring a held-out problem into the training part, not even with other names in
-/// it.
+/// A hash of what defines a problem (its situation and numbers, its grid) decides which it is, so
+/// that no seed can put a held-out problem into the training set, not even under other names.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
-    /// Seven of eight problems.
+    /// Seven of every eight problems.
     #[default]
     Train,
-    /// One of eight.
+    /// One of every eight.
     HeldOut,
 }
 
-/// The part the problem with this key belongs to.
+/// The split that the problem with this key belongs to.
 pub fn split_of(key: &str) -> Split {
     if stable_hash(key).is_multiple_of(HELD_OUT_ONE_IN) { Split::HeldOut } else { Split::Train }
 }
@@ -112,36 +111,36 @@ mod tests {
 
     #[test]
     fn seeds_stand_for_the_same_choices_for_ever() {
-        let mut draw = Draw::new(7, 3);
-        let first: Vec<i64> = (0..6).map(|_| draw.between(-5, 100)).collect();
-        let mut again = Draw::new(7, 3);
+        let mut rng = SeededRng::new(7, 3);
+        let first: Vec<i64> = (0..6).map(|_| rng.between(-5, 100)).collect();
+        let mut again = SeededRng::new(7, 3);
         assert_eq!(first, (0..6).map(|_| again.between(-5, 100)).collect::<Vec<_>>());
-        let mut other = Draw::new(7, 4);
+        let mut other = SeededRng::new(7, 4);
         assert_ne!(first, (0..6).map(|_| other.between(-5, 100)).collect::<Vec<_>>());
         assert_eq!(first, [14, 4, 98, 30, 32, 35]);
     }
 
     #[test]
     fn ranges_are_covered_and_kept() {
-        let mut draw = Draw::new(1, 0);
+        let mut rng = SeededRng::new(1, 0);
         let mut seen = [0_u32; 7];
         for _ in 0..7000 {
-            seen[(draw.between(-3, 3) + 3) as usize] += 1;
+            seen[(rng.between(-3, 3) + 3) as usize] += 1;
         }
         // Each count is binomial(7000, 1/7): mean 1000, standard deviation 29; five of them.
         assert!(seen.iter().all(|&count| (850..1150).contains(&count)), "{seen:?}");
-        assert_eq!(draw.between(4, 4), 4);
-        assert_eq!(draw.between(9, 2), 9);
-        assert_eq!(draw.index(0), 0);
-        let extremes: Vec<i64> = (0..64).map(|_| draw.between(i64::MIN, i64::MAX)).collect();
+        assert_eq!(rng.between(4, 4), 4);
+        assert_eq!(rng.between(9, 2), 9);
+        assert_eq!(rng.index(0), 0);
+        let extremes: Vec<i64> = (0..64).map(|_| rng.between(i64::MIN, i64::MAX)).collect();
         assert!(extremes.iter().any(|&x| x < 0) && extremes.iter().any(|&x| x > 0));
     }
 
     #[test]
     fn samples_are_different_and_below_the_bound() {
-        let mut draw = Draw::new(2, 0);
+        let mut rng = SeededRng::new(2, 0);
         for (len, count) in [(100, 3), (5, 5), (5, 9), (0, 2)] {
-            let mut sample = draw.sample(len, count);
+            let mut sample = rng.sample(len, count);
             assert_eq!(sample.len(), count.min(len));
             sample.sort_unstable();
             sample.dedup();

@@ -1,17 +1,17 @@
-//! Where in a prompt the text to be found stands.
+//! Positions of the answer and of the question in a prompt.
 
 use serde::{Deserialize, Serialize};
 
 /// Share of the document that counts as its start, and as its end.
 pub(super) const BAND: f64 = 0.1;
 
-/// The paper's three places of the answer.
+/// The paper's three placements of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Placement {
     /// In the first tenth of the document.
     Start,
-    /// Between the two, at random.
+    /// At random between the two.
     Middle,
     /// In the last tenth.
     End,
@@ -21,7 +21,7 @@ impl Placement {
     /// All three, in the order of the published rows.
     pub const ALL: [Self; 3] = [Self::Start, Self::Middle, Self::End];
 
-    /// Whether something at this depth (0 to 1) is so placed.
+    /// Whether this depth (0 to 1) belongs to the placement.
     pub fn holds(self, depth: f64) -> bool {
         match self {
             Self::Start => depth <= BAND,
@@ -34,7 +34,7 @@ impl Placement {
 /// Whether the question is asked after the document or before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum QuestionPlace {
+pub enum QuestionPosition {
     /// Document first, then the question.
     #[default]
     After,
@@ -45,36 +45,36 @@ pub enum QuestionPlace {
 /// One of the paper's six variants of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variant {
-    /// Where the answer stands; `None` when a depth was chosen instead.
+    /// Placement of the answer; `None` if a depth was requested instead.
     pub placement: Option<Placement>,
-    /// Where the question stands.
-    pub question: QuestionPlace,
+    /// Position of the question.
+    pub question: QuestionPosition,
 }
 
 impl Variant {
     /// The variant of row `index` (from 0) of the published files: two rows each for start, middle
     /// and end, the question after the document in the even ones.
-    pub fn of_published_row(index: usize) -> Self {
+    pub(super) fn of_published_row(index: usize) -> Self {
         Self {
             placement: Some(Placement::ALL[index % 6 / 2]),
             question: if index.is_multiple_of(2) {
-                QuestionPlace::After
+                QuestionPosition::After
             } else {
-                QuestionPlace::Before
+                QuestionPosition::Before
             },
         }
     }
 }
 
-/// The depth asked for: 0 is the beginning of the document or record, 1 its end.
+/// A requested depth: 0 is the beginning of the document or record, 1 its end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DepthTarget {
-    /// Anywhere, each place equally likely.
+    /// Anywhere, all depths equally likely.
     Uniform,
     /// At this depth, as near as whole lines and sentences allow.
     At(f64),
-    /// In one of the paper's places.
+    /// At one of the paper's placements.
     Placement(Placement),
 }
 
@@ -89,7 +89,7 @@ impl DepthTarget {
         if let Self::Placement(placement) = self { Some(placement) } else { None }
     }
 
-    /// Which of `count` things in a row is meant; `share` in `[0, 1)` is the case's random number.
+    /// Index of the target among `count` lines; `share` in `[0, 1)` is the case's random number.
     pub(super) fn index(self, count: usize, share: f64) -> usize {
         let last = count.saturating_sub(1);
         // One in ten at most: rounding down keeps depth `i / last` within the band.
@@ -131,9 +131,9 @@ mod tests {
         let variants: Vec<Variant> = (0..12).map(Variant::of_published_row).collect();
         assert_eq!(variants[..6], variants[6..]);
         assert_eq!(variants[0].placement, Some(Placement::Start));
-        assert_eq!(variants[0].question, QuestionPlace::After);
+        assert_eq!(variants[0].question, QuestionPosition::After);
         assert_eq!(variants[3].placement, Some(Placement::Middle));
-        assert_eq!(variants[3].question, QuestionPlace::Before);
+        assert_eq!(variants[3].question, QuestionPosition::Before);
         assert_eq!(variants[5].placement, Some(Placement::End));
     }
 
@@ -146,7 +146,7 @@ mod tests {
             }
             let off = (DepthTarget::At(depth).index(count, share) as f64 - depth * last as f64).abs();
             prop_assert!(off <= 0.5 + 1e-9);
-            // Below four things there is no inner one to call the middle.
+            // Among fewer than four lines none is in the middle band.
             for placement in Placement::ALL.into_iter().filter(|_| count >= 4) {
                 let index = DepthTarget::Placement(placement).index(count, share);
                 prop_assert!(placement.holds(index as f64 / last as f64), "{placement:?} {index} of {count}");
