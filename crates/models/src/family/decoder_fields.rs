@@ -4,7 +4,9 @@ use bestof_positional::hf::HfDefaults;
 use serde_json::Value;
 
 use super::fields::{Fields, invalid};
-use crate::config::{Activation, DecoderConfig, LayerConfig};
+use bestof_kernels::Activation;
+
+use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
 
 /// A family's defaults for what all families have; those that RoPE depends on are in
