@@ -1,7 +1,8 @@
 //! Parameters of a module by their checkpoint names: listed, read, updated, differentiated, saved.
 //!
-//! The functions take any burn `Module` whose field names are the checkpoint's, so that a model
-//! with heads of its own around a [`Bert`](super::Bert) needs no more than its fields.
+//! The functions take any burn `Module` whose field names are the checkpoint's, so that a model with
+//! heads of its own around a [`Bert`](super::Bert) needs no more than its fields. Of a field that holds
+//! an enum, the name is the variant's in lower case.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,22 +22,35 @@ use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::vocabulary::floats;
 
-/// Where a walk through a module is.
+/// The path of a walk through a module.
 #[derive(Debug, Default)]
-struct Place(Vec<String>);
+struct ModulePath(Vec<Segment>);
 
-impl Place {
-    fn enter(&mut self, field: &str) {
-        // `self` cannot be a field's name.
-        self.0.push(if field == "self_" { "self" } else { field }.to_owned());
+#[derive(Debug)]
+struct Segment {
+    name: String,
+    is_variant: bool,
+}
+
+impl ModulePath {
+    /// Enters a field of a struct, or a variant of an enum.
+    fn enter(&mut self, name: &str, container: &str) {
+        let is_variant = container.starts_with("Enum:");
+        // A field cannot be called `self`.
+        let name = if name == "self_" { "self" } else { name };
+        let name = if is_variant { name.to_lowercase() } else { name.to_owned() };
+        self.0.push(Segment { name, is_variant });
     }
 
     fn leave(&mut self) {
         self.0.pop();
     }
 
+    /// The checkpoint's name: fields joined by dots, in which a variant replaces the field of its enum.
     fn name(&self) -> String {
-        self.0.join(".")
+        let next_is_variant = |index: usize| self.0.get(index + 1).is_some_and(|s| s.is_variant);
+        let kept = self.0.iter().enumerate().filter(|(index, _)| !next_is_variant(*index));
+        kept.map(|(_, segment)| segment.name.as_str()).collect::<Vec<_>>().join(".")
     }
 }
 
@@ -56,7 +70,7 @@ pub fn all<M: Module>(module: &M) -> Vec<ParameterInfo> {
 
 #[derive(Default)]
 struct Listing {
-    place: Place,
+    path: ModulePath,
     trainable_only: bool,
     found: Vec<ParameterInfo>,
 }
@@ -69,18 +83,18 @@ impl Listing {
 }
 
 impl ModuleVisitor for Listing {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.place.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.leave();
+        self.path.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if !self.trainable_only || param.val().is_require_grad() {
             let shape = param.val().dims().to_vec();
-            self.found.push(ParameterInfo { name: self.place.name(), shape });
+            self.found.push(ParameterInfo { name: self.path.name(), shape });
         }
     }
 }
@@ -90,7 +104,7 @@ impl ModuleVisitor for Listing {
 /// # Errors
 /// [`ModelError::UnknownParameter`] with the nearest name.
 pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError> {
-    let mut reading = Reading { place: Place::default(), wanted: name, found: None };
+    let mut reading = Reading { path: ModulePath::default(), wanted: name, found: None };
     module.visit(&mut reading);
     reading.found.ok_or_else(|| {
         let suggestion = nearest(name, all(module).into_iter().map(|info| info.name));
@@ -106,22 +120,22 @@ fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> 
 }
 
 struct Reading<'a> {
-    place: Place,
+    path: ModulePath,
     wanted: &'a str,
     found: Option<Tensor<1>>,
 }
 
 impl ModuleVisitor for Reading<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.place.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.leave();
+        self.path.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.found.is_none() && self.place.name() == self.wanted {
+        if self.found.is_none() && self.path.name() == self.wanted {
             self.found = Some(param.val().without_autodiff().reshape([-1]));
         }
     }
@@ -130,29 +144,29 @@ impl ModuleVisitor for Reading<'_> {
 /// The gradients of the parameters of `module`, taken out of what `loss.backward()` returned. A
 /// parameter that the loss does not depend on has none.
 pub fn gradients<M: Module>(module: &M, found: &mut burn::tensor::Gradients) -> Gradients {
-    let mut taking = Taking { place: Place::default(), from: found, taken: Gradients::new() };
+    let mut taking = Taking { path: ModulePath::default(), from: found, taken: Gradients::new() };
     module.visit(&mut taking);
     taking.taken
 }
 
 struct Taking<'a> {
-    place: Place,
+    path: ModulePath,
     from: &'a mut burn::tensor::Gradients,
     taken: Gradients,
 }
 
 impl ModuleVisitor for Taking<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.place.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.leave();
+        self.path.leave();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(self.from) {
-            self.taken.add_to(self.place.name(), gradient.reshape([-1]));
+            self.taken.add_to(self.path.name(), gradient.reshape([-1]));
         }
     }
 }
@@ -171,25 +185,25 @@ pub fn update<M: Module>(module: &mut M, update: &mut dyn FnMut(&str, Tensor<1>)
         let updated = update(&name, flat);
         values.insert(name, updated);
     }
-    let mut putting = PuttingBack { place: Place::default(), values, shapes: taking.shapes };
+    let mut putting = PuttingBack { path: ModulePath::default(), values, shapes: taking.shapes };
     *module = module.clone().map(&mut putting);
 }
 
 /// Leaves a single value in the place of each trainable parameter.
 #[derive(Default)]
 struct TakingOut {
-    place: Place,
+    path: ModulePath,
     taken: BTreeMap<String, Tensor<1>>,
     shapes: BTreeMap<String, Vec<usize>>,
 }
 
 impl ModuleMapper for TakingOut {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.place.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.leave();
+        self.path.leave();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -197,7 +211,7 @@ impl ModuleMapper for TakingOut {
             return param;
         }
         let (id, tensor, mapper) = param.consume();
-        let name = self.place.name();
+        let name = self.path.name();
         self.shapes.insert(name.clone(), tensor.dims().to_vec());
         let left = Tensor::zeros([1; D], &tensor.device().without_autodiff());
         self.taken.insert(name, tensor.without_autodiff().reshape([-1]));
@@ -206,22 +220,22 @@ impl ModuleMapper for TakingOut {
 }
 
 struct PuttingBack {
-    place: Place,
+    path: ModulePath,
     values: BTreeMap<String, Tensor<1>>,
     shapes: BTreeMap<String, Vec<usize>>,
 }
 
 impl ModuleMapper for PuttingBack {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.place.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.leave();
+        self.path.leave();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.place.name();
+        let name = self.path.name();
         let (Some(flat), Some(shape)) = (self.values.remove(&name), self.shapes.get(&name)) else {
             return param;
         };
