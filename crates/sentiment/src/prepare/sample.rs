@@ -145,7 +145,8 @@ impl<'a> ReviewSampler<'a> {
         } else {
             let business = self.restaurants.len() as u32;
             self.indices.insert(row.business_id.clone(), business);
-            self.restaurants.push(KeptRestaurant { id: row.business_id, metadata: metadata.clone() });
+            self.restaurants
+                .push(KeptRestaurant { id: row.business_id, metadata: metadata.clone() });
             business
         };
         let kept = KeptReview {
