@@ -14,10 +14,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use serde_json::Value;
 
-use super::encoder::Bert;
 use super::error::BertError;
-use super::heads::{BertForMaskedLm, BertForSequenceClassification};
-use crate::causal_lm::{ParameterInfo, Trainable};
+use crate::causal_lm::ParameterInfo;
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::vocabulary::floats;
@@ -112,7 +110,7 @@ pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError
     })
 }
 
-/// The name with the most words at the same places.
+/// The name with the most segments in common; `None` if no name has any.
 fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
     let shared =
         |name: &str| wanted.split('.').zip(name.split('.')).filter(|(a, b)| a == b).count();
@@ -141,8 +139,8 @@ impl ModuleVisitor for Reading<'_> {
     }
 }
 
-/// The gradients of the parameters of `module`, taken out of what `loss.backward()` returned. A
-/// parameter that the loss does not depend on has none.
+/// Takes the gradients of the parameters of `module` out of the result of `loss.backward()`. A parameter
+/// that the loss does not depend on has none.
 pub fn gradients<M: Module>(module: &M, found: &mut burn::tensor::Gradients) -> Gradients {
     let mut taking = Taking { path: ModulePath::default(), from: found, taken: Gradients::new() };
     module.visit(&mut taking);
@@ -171,14 +169,13 @@ impl ModuleVisitor for Taking<'_> {
     }
 }
 
-/// Replaces each trainable parameter by what `update` makes of it, sorted by name.
+/// Replaces each trainable parameter by the result of `update`, in the order of the names.
 ///
-/// A parameter is handed over flat, without automatic differentiation and with no other reference
-/// to it, so that in-place operations stay in place. `update` must return a tensor of the same
-/// length.
+/// A parameter is passed flat, without automatic differentiation and as the only reference to its values,
+/// so that operations can be done in place. `update` must return a tensor of the same length.
 pub fn update<M: Module>(module: &mut M, update: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
     let mut taking = TakingOut::default();
-    // The assignment drops what the module held, so that the values taken are the only ones left.
+    // The assignment drops the module's references, so that those taken out are the only ones.
     *module = module.clone().map(&mut taking);
     let mut values = BTreeMap::new();
     for (name, flat) in taking.taken {
@@ -189,7 +186,7 @@ pub fn update<M: Module>(module: &mut M, update: &mut dyn FnMut(&str, Tensor<1>)
     *module = module.clone().map(&mut putting);
 }
 
-/// Leaves a single value in the place of each trainable parameter.
+/// Takes out the values of each trainable parameter and leaves a single one.
 #[derive(Default)]
 struct TakingOut {
     path: ModulePath,
@@ -246,27 +243,6 @@ impl ModuleMapper for PuttingBack {
     }
 }
 
-/// Lets an optimiser reach the parameters of a module whose field names are the checkpoint's.
-macro_rules! trainable_by_path {
-    ($($model:ty),*) => {
-        $(impl Trainable for $model {
-            fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-                trainable(self)
-            }
-
-            fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-                update(self, apply);
-            }
-
-            fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-                values(self, name)
-            }
-        })*
-    };
-}
-
-trainable_by_path!(Bert, BertForSequenceClassification, BertForMaskedLm);
-
 /// Writes the parameters of `module`, sorted by name, one in memory at a time, and `config` as
 /// `config.json` into `dir`, which is created.
 ///
@@ -296,7 +272,7 @@ pub fn save<M: Module>(
     Ok(())
 }
 
-/// Replaces `config.json` in one step.
+/// Replaces `config.json` atomically.
 fn write_config(dir: &Path, config: &Value) -> Result<(), CheckpointError> {
     let path = dir.join("config.json");
     let beside = dir.join(format!(".config.json.partial-{}", std::process::id()));
@@ -310,4 +286,45 @@ fn write_config(dir: &Path, config: &Value) -> Result<(), CheckpointError> {
         let _ = fs::remove_file(&beside);
         CheckpointError::Io { action: "write", path: path.clone(), source }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[derive(Module, Debug)]
+    struct Leaf {
+        weight: Param<Tensor<1>>,
+    }
+
+    #[derive(Module, Debug)]
+    enum Kind {
+        First(Leaf),
+        Second(Leaf),
+    }
+
+    #[derive(Module, Debug)]
+    struct Model {
+        inner: Kind,
+        self_: Leaf,
+    }
+
+    #[test]
+    fn a_variant_names_the_field_that_holds_it() {
+        let device = Device::flex().autodiff();
+        let leaf = || Leaf { weight: Param::from_tensor(Tensor::ones([2], &device)) };
+        for (inner, expected) in
+            [(Kind::First(leaf()), "first.weight"), (Kind::Second(leaf()), "second.weight")]
+        {
+            let mut model = Model { inner, self_: leaf() };
+            let names: Vec<String> = all(&model).into_iter().map(|info| info.name).collect();
+            assert_eq!(names, [expected, "self.weight"]);
+            update(&mut model, &mut |name, old| {
+                if name == expected { old.mul_scalar(3) } else { old }
+            });
+            assert_eq!(floats(values(&model, expected).unwrap()), [3.0, 3.0]);
+            assert_eq!(floats(values(&model, "self.weight").unwrap()), [1.0, 1.0]);
+        }
+    }
 }
