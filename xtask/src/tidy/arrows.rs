@@ -13,10 +13,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-tasks", &[]),
     ("bestof-checkpoints", &[]),
     ("bestof-report", &[]),
-    ("bestof-models", &["bestof-positional", "bestof-checkpoints"]),
+    ("bestof-kernels", &[]),
+    ("bestof-models", &["bestof-kernels", "bestof-positional", "bestof-checkpoints"]),
     (
         "bestof-trainer",
         &[
+            "bestof-kernels",
             "bestof-models",
             "bestof-checkpoints",
             "bestof-positional",

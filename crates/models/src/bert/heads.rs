@@ -12,9 +12,8 @@ use super::config::BertConfig;
 use super::encoder::Bert;
 use super::error::BertError;
 use super::loader::{Fill, LoadReport, Loader};
-use super::parameters::{self, save};
 use super::parts::{Dense, Norm, Table, dropout};
-use crate::causal_lm::{ParameterInfo, Trainable};
+use super::save::save;
 use crate::error::ModelError;
 
 /// Tells the classifier's dropout from those of the layers.
@@ -253,24 +252,3 @@ impl BertForMaskedLm {
         save(self, &self.bert.config().to_hf("BertForMaskedLM"), dir, dtype)
     }
 }
-
-/// Implements `Trainable` for a module whose field names are the checkpoint's.
-macro_rules! trainable_by_path {
-    ($($model:ty),*) => {
-        $(impl Trainable for $model {
-            fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-                parameters::trainable(self)
-            }
-
-            fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-                parameters::update(self, apply);
-            }
-
-            fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-                parameters::values(self, name)
-            }
-        })*
-    };
-}
-
-trainable_by_path!(Bert, BertForSequenceClassification, BertForMaskedLm);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
-use bestof_models::bert::{Bert, BertConfig, Loader, parameters};
+use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::open_device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ impl NeuralClassifier {
         if let Some(encoder) = encoder {
             encoder.copy_companions(dir)?;
         }
-        parameters::save(&self.model, &self.model.config_json(), dir, StoredType::F32)?;
+        bert::save(&self.model, &self.model.config_json(), dir, StoredType::F32)?;
         if let Some(words) = self.tokenizer.vocabulary() {
             write_json(&dir.join(VOCABULARY_FILE), words)?;
         }

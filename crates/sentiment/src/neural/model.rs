@@ -1,7 +1,7 @@
 //! The whole network: text encoder, meta encoder, joint layer, heads.
 
-use bestof_models::bert::{Dense, Fill, Loader, dropout, parameters};
-use bestof_models::{ModelError, ParameterInfo, Trainable};
+use bestof_models::ModelError;
+use bestof_models::bert::{Dense, Fill, Loader, dropout};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -139,19 +139,5 @@ impl NeuralModel {
         };
         let sentiment = head(&self.sentiment, 2).map(|score| score.reshape([-1]));
         Ok(Outputs { stars: head(&self.stars, 0), binary: head(&self.binary, 1), sentiment })
-    }
-}
-
-impl Trainable for NeuralModel {
-    fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-        parameters::trainable(self)
-    }
-
-    fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-        parameters::update(self, apply);
-    }
-
-    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-        parameters::values(self, name)
     }
 }

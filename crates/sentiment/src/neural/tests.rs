@@ -1,13 +1,14 @@
 //! Training, saving and prediction with models of every kind.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use bestof_models::bert::{Bert, BertConfig, Loader, parameters};
-use bestof_models::{Device, Gradients, Trainable};
+use bestof_models::bert::{self, Bert, BertConfig, Loader};
+use bestof_models::{Device, parameters};
 use bestof_trainer::TrainError;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::{Progress, Silent, StepProgress};
-use bestof_trainer::run::{StepContext, TrainOptions, TrainingRun};
+use bestof_trainer::run::{Accumulated, StepContext, TrainOptions, TrainingRun};
 use burn::tensor::{Tensor, TensorData};
 
 use super::classifier::{SETTINGS_FILE, VOCABULARY_FILE};
@@ -73,15 +74,16 @@ fn context(rows: usize) -> StepContext {
 }
 
 /// Gradients and loss of the first rows.
-fn gradients(run: &mut NeuralRun, rows: usize) -> (Gradients, f64) {
+fn gradients(run: &mut NeuralRun, rows: usize) -> (BTreeMap<String, Tensor<1>>, f64) {
     let all: Vec<usize> = (0..rows).collect();
     let found = run.accumulate(&all, &context(rows)).unwrap();
-    (found.gradients, found.metrics.mean("loss").unwrap())
+    let gradients = parameters::named_gradients(run.model(), found.gradients);
+    (gradients, found.metrics.mean("loss").unwrap())
 }
 
 /// Adds `by` to one value of one parameter.
 fn nudge(run: &mut NeuralRun, name: &str, at: usize, by: f32) {
-    run.model_mut().update_parameters(&mut |found, old| {
+    parameters::update(run.model_mut(), &mut |found, old| {
         if found != name {
             return old;
         }
@@ -104,7 +106,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
     ] {
         let mut run = fresh_run(kind, &more, &data);
         let (found, _) = gradients(&mut run, 5);
-        let names: Vec<_> = run.model().trainable_parameters();
+        let names: Vec<_> = parameters::trainable(run.model());
         let mut compared = 0;
         for info in names {
             let gradient = floats(found.get(&info.name).expect(&info.name).clone());
@@ -143,7 +145,7 @@ fn a_second_task_without_weight_changes_nothing() {
         let (expected, loss) = gradients(&mut single, 6);
         let (found, with) = gradients(&mut both, 6);
         assert_eq!(loss, with);
-        for (name, gradient) in expected.iter() {
+        for (name, gradient) in &expected {
             assert_eq!(
                 floats(gradient.clone()),
                 floats(found.get(name).unwrap().clone()),
@@ -172,14 +174,15 @@ fn dividing_a_batch_changes_rounding_only() {
             without_dropout(&mut whole);
         }
         let (expected, loss) = gradients(&mut whole, 12);
-        let (mut found, mut total) = (Gradients::new(), 0.0);
+        let (mut sum, mut total) = (Accumulated::default(), 0.0);
         for rows in [[3_usize, 0, 8].as_slice(), &[1, 2, 11, 10], &[4], &[5, 6, 7, 9]] {
             let part = whole.accumulate(rows, &context(12)).unwrap();
-            found.accumulate(part.gradients);
+            sum.add_gradients(whole.model(), part.gradients);
             total += part.metrics.mean("loss").unwrap() * rows.len() as f64;
         }
         assert!((total / 12.0 - loss).abs() < 1e-5, "{kind}");
-        for (name, gradient) in expected.iter() {
+        let found = parameters::named_gradients(whole.model(), sum.gradients);
+        for (name, gradient) in &expected {
             let (a, b) = (floats(gradient.clone()), floats(found.get(name).unwrap().clone()));
             let largest = a.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
             let difference = largest_difference(&a, &b);
@@ -190,7 +193,7 @@ fn dividing_a_batch_changes_rounding_only() {
 
 fn without_dropout(run: &mut NeuralRun) {
     let dir = tempfile::tempdir().unwrap();
-    parameters::save(
+    bert::save(
         run.model(),
         &serde_json::json!({}),
         dir.path(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bestof_tasks::draw::{Draw, stable_hash};
+use bestof_tasks::rng::{SeededRng, stable_hash};
 
 use super::options::PrepareOptions;
 use crate::features::SplitRule;
@@ -85,7 +85,7 @@ pub(super) struct ReviewSampler<'a> {
     /// Index of each restaurant by its id.
     indices: HashMap<String, u32>,
     restaurants: Vec<KeptRestaurant>,
-    draw: Draw,
+    draw: SeededRng,
     offered: u64,
 }
 
@@ -97,7 +97,7 @@ impl<'a> ReviewSampler<'a> {
             ids: HashSet::new(),
             indices: HashMap::new(),
             restaurants: Vec::new(),
-            draw: Draw::new(options.seed, 1),
+            draw: SeededRng::new(options.seed, 1),
             offered: 0,
         }
     }
