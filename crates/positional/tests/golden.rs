@@ -49,7 +49,6 @@ fn config_of(case: &Value) -> RopeConfig {
         a: number("a"),
         b: number("b"),
         rho: number("rho"),
-        max_position_embeddings: count("max_position_embeddings"),
         original_max_position_embeddings: count("original_max_position_embeddings"),
         low_freq_factor: number("low_freq_factor"),
         high_freq_factor: number("high_freq_factor"),
@@ -65,7 +64,9 @@ fn config_of(case: &Value) -> RopeConfig {
     let method: Method = case["method"].as_str().unwrap().parse().unwrap();
     let head_dim = case["dim"].as_u64().unwrap() as usize;
     let base = case["base"].as_f64().unwrap();
-    RopeConfig::by_parameters(method, head_dim, base, &params).unwrap()
+    let max_position_embeddings = count("max_position_embeddings");
+    let head = RopeConfig { max_position_embeddings, ..RopeConfig::new(head_dim, base) };
+    head.with_method(method, &params).unwrap()
 }
 
 fn table_of(case: &Value) -> RopeTable {
@@ -144,7 +145,7 @@ fn carriers_agree_and_come_back() {
     let cut = |thresholds| RopeScaling::Truncated(Truncated { thresholds, factor: 1.0 });
     let half = RopeParams { power: Some(0.5), ..RopeParams::default() };
     let scalings = [
-        RopeScaling::from_params(Method::Power, &half).unwrap(),
+        RopeScaling::from_params(Method::Power, &half, None).unwrap(),
         cut(Thresholds::for_length(2048)),
         cut(Thresholds { a: 0.005, b: 0.05, rho: 0.002 }),
     ];
@@ -262,7 +263,7 @@ fn a_composition_on_two_lists_exports_both() {
     };
     let first = case("longrope-d8-n4096");
     let then = RopeParams { power: Some(0.5), factor: Some(2.0), ..RopeParams::default() };
-    let then = RopeScaling::from_params(Method::Power, &then).unwrap();
+    let then = RopeScaling::from_params(Method::Power, &then, None).unwrap();
     let scaling =
         RopeScaling::Composed(Composed { first: first.scaling.clone().into(), then: then.into() });
     let config = RopeConfig { scaling, ..first.clone() };

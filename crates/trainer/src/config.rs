@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use extend::{ExtendSection, OnScaledChoice};
+pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
 pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{

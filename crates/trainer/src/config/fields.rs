@@ -1,5 +1,6 @@
 //! Which keys exist: asked of the section types themselves, so that no second list can go stale.
 
+use bestof_positional::RopeParams;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -12,8 +13,9 @@ use super::sections::{
 };
 
 /// Every section with the keys it knows.
-fn sections() -> [(&'static str, &'static [&'static str]); 11] {
-    [
+fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
+    let extend = [&ExtendSection::KEYS[..], RopeParams::NAMES].concat();
+    let mut sections: Vec<_> = [
         ("model", fields_of::<ModelSection>()),
         ("data", fields_of::<DataSection>()),
         ("output", fields_of::<OutputSection>()),
@@ -24,8 +26,11 @@ fn sections() -> [(&'static str, &'static [&'static str]); 11] {
         ("rollout", fields_of::<RolloutSection>()),
         ("reward", fields_of::<RewardSection>()),
         ("objective", fields_of::<ObjectiveSection>()),
-        ("extend", fields_of::<ExtendSection>()),
     ]
+    .map(|(name, keys)| (name, keys.to_vec()))
+    .into();
+    sections.push(("extend", extend));
+    sections
 }
 
 /// Every key of the section `name` that `T` does not know, with the nearest that it does.
@@ -78,7 +83,7 @@ pub(super) fn unknown_keys(
 /// A top-level name may be a misspelt section, or a key written outside its section.
 fn nearest_section_or_key(
     name: &str,
-    sections: &[(&'static str, &'static [&'static str])],
+    sections: &[(&'static str, Vec<&'static str>)],
 ) -> Option<String> {
     exact_elsewhere(name, sections).or_else(|| {
         nearest(name, sections.iter().map(|(section, _)| *section)).map(ToOwned::to_owned)
@@ -89,17 +94,14 @@ fn nearest_section_or_key(
 fn nearest_key(
     section: &str,
     key: &str,
-    known: &'static [&'static str],
-    sections: &[(&'static str, &'static [&'static str])],
+    known: &[&'static str],
+    sections: &[(&'static str, Vec<&'static str>)],
 ) -> Option<String> {
     exact_elsewhere(key, sections)
         .or_else(|| nearest(key, known.iter().copied()).map(|k| format!("{section}.{k}")))
 }
 
-fn exact_elsewhere(
-    key: &str,
-    sections: &[(&'static str, &'static [&'static str])],
-) -> Option<String> {
+fn exact_elsewhere(key: &str, sections: &[(&'static str, Vec<&'static str>)]) -> Option<String> {
     sections
         .iter()
         .find(|(_, keys)| keys.contains(&key))
