@@ -33,9 +33,6 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
     sections
 }
 
-/// The section whose keys another crate knows.
-const OPAQUE: &str = "sentiment";
-
 /// Every key of the section `name` that `T` does not know, with the nearest that it does.
 pub fn unknown_keys_of<'de, T: Deserialize<'de>>(
     name: &str,
@@ -52,12 +49,19 @@ pub fn unknown_keys_of<'de, T: Deserialize<'de>>(
         .collect()
 }
 
-/// Every key of `table` that no section knows, with the nearest that one does.
-pub(super) fn unknown_keys(table: &toml::Table) -> Vec<UnknownKey> {
+/// Every key of `table` that no section knows, with the nearest that one does; foreign sections are not
+/// looked into.
+pub(super) fn unknown_keys(
+    table: &toml::Table,
+    is_foreign: impl Fn(&str) -> bool,
+) -> Vec<UnknownKey> {
     let sections = sections();
     let mut unknown = Vec::new();
-    for (name, value) in table.iter().filter(|(name, _)| *name != OPAQUE) {
+    for (name, value) in table {
         let Some((_, known)) = sections.iter().find(|(section, _)| section == name) else {
+            if is_foreign(name) {
+                continue;
+            }
             unknown.push(UnknownKey {
                 found: name.clone(),
                 nearest: nearest_section_or_key(name, &sections),
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn a_key_outside_its_section_is_recognised() {
         let table: toml::Table = "learning_rate = 1.0\n[lora]\nseed = 3".parse().unwrap();
-        let unknown = unknown_keys(&table);
+        let unknown = unknown_keys(&table, |_| false);
         assert_eq!(unknown[0].nearest.as_deref(), Some("train.learning_rate"));
         assert_eq!(unknown[1].nearest.as_deref(), Some("train.seed"));
     }

@@ -34,7 +34,7 @@ pub fn extension(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    config.validate_kind(RunKind::Extension)?;
+    config.validate_kind(RunKind::EXTENSION)?;
     let mut folder = ModelFolder::open(&config.model.path)?;
     let section = config.extend.clone().unwrap_or_else(|| ExtendSection::new("default"));
     let extended = section

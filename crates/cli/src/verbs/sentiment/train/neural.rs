@@ -9,48 +9,48 @@ use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, Trained, train};
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
-use super::{Learned, Made, Train};
+use super::{LabelsArg, Train, TrainedModel};
 use crate::console::Usage;
 use crate::progress::Bars;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Neural models")]
 pub(super) struct Flags {
-    /// The run's settings, as TOML; the flags win over it
+    /// The run's configuration, as TOML; flags take precedence
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Override a setting, as `sentiment.dropout=0.2`; may be given several times
+    /// Override a setting, as `sentiment.dropout=0.2`; may be repeated
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// The folder that BERT starts from, in the Hugging Face layout [default: models/minilm-l6-v2]
+    /// The folder of the pretrained BERT, in the Hugging Face layout [default: models/minilm-l6-v2]
     #[arg(long)]
     encoder: Option<PathBuf>,
-    /// Passes over the training rows [default: 3 for BERT, 5 for CNN and HAN]
+    /// Epochs [default: 3 for BERT, 5 for CNN and HAN]
     #[arg(long, allow_negative_numbers = true)]
     epochs: Option<f64>,
     /// The highest learning rate [default: 5e-5 for BERT, 1e-3 for CNN and HAN]
     #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Rows of a step [default: 32]
+    /// Rows per step [default: 32]
     #[arg(long)]
     batch: Option<usize>,
     /// Longest text, in word pieces (BERT) or words (CNN) [default: 128]
     #[arg(long)]
     max_length: Option<usize>,
-    /// How the losses of stars and sentiment are weighed [default: learned]
+    /// How the losses of stars and sentiment are weighted [default: learned]
     #[arg(long, value_enum)]
     loss_weights: Option<LossWeights>,
-    /// Whether rarer labels weigh more [default: none]
+    /// Whether rarer labels have a larger weight [default: none]
     #[arg(long, value_enum)]
     class_weights: Option<ClassWeights>,
-    /// End after this many evaluations without a lower validation loss, with the weights of the best;
-    /// there is one every 50 steps unless `train.eval_steps` says otherwise
+    /// Stop after this many evaluations without a lower validation loss, and return to the best weights;
+    /// there is one every 50 steps by default (`train.eval_steps`)
     #[arg(long, value_name = "EVALUATIONS")]
     early_stopping: Option<u64>,
-    /// Go on from the run's newest whole checkpoint
+    /// Resume from the run's newest intact checkpoint
     #[arg(long)]
     resume: bool,
-    /// Which processor does the work, in place of `model.device`
+    /// The device, in place of `model.device`
     #[arg(long, env = "BESTOF_DEVICE")]
     device: Option<String>,
 }
@@ -68,7 +68,7 @@ enum ClassWeights {
 }
 
 impl Flags {
-    /// One of these flags that was given. The device is not one: it may come from the environment.
+    /// One of these flags, if any was given; not the device, which may come from the environment.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             ("--config", self.config.is_some()),
@@ -93,19 +93,18 @@ impl Train {
         kind: ModelKind,
         data: &Dataset,
         validation: &Dataset,
-    ) -> Result<Made> {
+    ) -> Result<TrainedModel> {
         let flags = &self.neural;
         if flags.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
             let message =
                 format!("--encoder is for BERT models, and {kind} starts from random weights");
             return Err(Usage(message).into());
         }
-        let request = NeuralRequest {
-            kind: Some(kind),
-            data: Some(&self.data),
-            output: Some(&self.out),
-            encoder: flags.encoder.as_deref(),
-        };
+        let mut request = NeuralRequest::default();
+        request.kind = Some(kind);
+        request.data = Some(&self.data);
+        request.output = Some(&self.out);
+        request.encoder = flags.encoder.as_deref();
         let set = self.overrides();
         let config = match &flags.config {
             Some(path) => NeuralConfig::from_file(path, &set, request)?,
@@ -114,14 +113,14 @@ impl Train {
         let options = TrainOptions { resume: flags.resume, ..TrainOptions::default() };
         let Trained { summary, model, report, classifier } =
             train(&config, data, validation, &options, &mut Bars::new())?;
-        Ok(Made {
+        Ok(TrainedModel {
             json: json!({"folder": model, "report": report, "results": summary.to_json()}),
             lines: vec![format!("report {}", report.display())],
             model: Box::new(classifier),
         })
     }
 
-    /// The flags as settings, before those of `--set`.
+    /// The flags as settings, then those of `--set`.
     fn overrides(&self) -> Vec<String> {
         let flags = &self.neural;
         let mut set = Vec::new();
@@ -129,10 +128,10 @@ impl Train {
             set.extend(value.map(|value| format!("{key}={value}")));
         };
         let float = |value: f64| format!("{value:?}");
-        let learned = |labels| match labels {
-            Learned::Stars => "stars",
-            Learned::Binary => "binary",
-            Learned::Both => "both",
+        let label_name = |labels| match labels {
+            LabelsArg::Stars => "stars",
+            LabelsArg::Binary => "binary",
+            LabelsArg::Both => "both",
         };
         let weighting = |weights| match weights {
             LossWeights::Fixed => "fixed",
@@ -142,7 +141,7 @@ impl Train {
             ClassWeights::None => "none",
             ClassWeights::Balanced => "balanced",
         };
-        put("sentiment.labels", self.labels.map(|labels| learned(labels).to_owned()));
+        put("sentiment.labels", self.labels.map(|labels| label_name(labels).to_owned()));
         put("train.seed", self.seed.map(|seed| seed.to_string()));
         put("train.num_train_epochs", flags.epochs.map(float));
         put("train.learning_rate", flags.learning_rate.map(float));
