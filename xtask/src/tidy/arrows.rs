@@ -7,6 +7,7 @@ use crate::process;
 
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("bestof-closeness", &[]),
     ("bestof-estimators", &[]),
     ("bestof-losses", &[]),
     ("bestof-positional", &[]),
@@ -64,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that must build without a tensor library; `losses` has it as an option.
 const NO_BURN: &[&str] = &[
+    "bestof-closeness",
     "bestof-estimators",
     "bestof-losses",
     "bestof-positional",
