@@ -8,13 +8,14 @@ use crate::process;
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-closeness", &[]),
+    ("bestof-suggest", &[]),
     ("bestof-estimators", &[]),
-    ("bestof-losses", &[]),
+    ("bestof-losses", &["bestof-suggest"]),
     ("bestof-positional", &[]),
-    ("bestof-tasks", &[]),
-    ("bestof-checkpoints", &[]),
+    ("bestof-tasks", &["bestof-suggest"]),
+    ("bestof-checkpoints", &["bestof-suggest"]),
     ("bestof-report", &[]),
-    ("bestof-models", &["bestof-positional", "bestof-checkpoints"]),
+    ("bestof-models", &["bestof-positional", "bestof-checkpoints", "bestof-suggest"]),
     (
         "bestof-trainer",
         &[
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-losses",
             "bestof-estimators",
             "bestof-report",
+            "bestof-suggest",
         ],
     ),
     (
@@ -43,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-suggest",
         ],
     ),
     (
@@ -58,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-suggest",
         ],
     ),
     ("xtask", &[]),
@@ -66,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that must build without a tensor library; `losses` has it as an option.
 const NO_BURN: &[&str] = &[
     "bestof-closeness",
+    "bestof-suggest",
     "bestof-estimators",
     "bestof-losses",
     "bestof-positional",
