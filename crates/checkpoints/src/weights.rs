@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use bestof_suggest::nearest;
 use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
 use sha2::{Digest, Sha256};
@@ -269,7 +270,8 @@ impl Weights {
         self.position(name).ok_or_else(|| CheckpointError::MissingTensor {
             path: self.root.clone(),
             tensor: name.to_owned(),
-            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str())),
+            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str()))
+                .map(str::to_owned),
         })
     }
 
@@ -369,20 +371,6 @@ fn no_weights(dir: &Path) -> CheckpointError {
         }
     }
     CheckpointError::NoWeights { dir }
-}
-
-/// The name most like `wanted`, judged by the words between its dots.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let words: Vec<&str> = wanted.split('.').collect();
-    let shared = |name: &str| {
-        let (from_start, from_end) = (
-            name.split('.').zip(&words).take_while(|(a, b)| a == *b).count(),
-            name.rsplit('.').zip(words.iter().rev()).take_while(|(a, b)| a == *b).count(),
-        );
-        from_start + from_end
-    };
-    let best = names.map(|name| (shared(name), name)).max_by_key(|(score, _)| *score)?;
-    (best.0 * 2 >= words.len()).then(|| best.1.to_owned())
 }
 
 /// Feeds a file to a hash in pieces.

@@ -100,12 +100,8 @@ pub fn experiment(name: &str) -> Result<&'static dyn Experiment, ReproduceError>
         return Ok(*found);
     }
     let names = || EXPERIMENTS.iter().map(|experiment| experiment.name());
-    let nearest = names()
-        .map(|known| (strsim::damerau_levenshtein(known, name), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    let hint = match nearest {
-        Some((_, known)) => format!("did you mean `{known}`?"),
+    let hint = match bestof_suggest::nearest(name, names()) {
+        Some(known) => format!("did you mean `{known}`?"),
         None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
     };
     Err(ReproduceError::Unknown { name: name.to_owned(), hint })

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, WeightsWriter};
+use bestof_suggest::nearest;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use serde_json::Value;
@@ -93,16 +94,11 @@ pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError
     let mut reading = Reading { place: Place::default(), wanted: name, found: None };
     module.visit(&mut reading);
     reading.found.ok_or_else(|| {
-        let suggestion = nearest(name, all(module).into_iter().map(|info| info.name));
+        let known = all(module);
+        let suggestion = nearest(name, known.iter().map(|info| info.name.as_str()));
+        let suggestion = suggestion.map(str::to_owned);
         ModelError::UnknownParameter { name: name.to_owned(), suggestion }
     })
-}
-
-/// The name with the most words at the same places.
-fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let shared =
-        |name: &str| wanted.split('.').zip(name.split('.')).filter(|(a, b)| a == b).count();
-    names.max_by_key(|name| shared(name)).filter(|name| shared(name) > 0)
 }
 
 struct Reading<'a> {

@@ -1,5 +1,6 @@
 //! Reading and replacing parameters by name.
 
+use bestof_suggest::nearest;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
@@ -31,20 +32,16 @@ impl Trainable for Decoder {
 
     fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
         let mut found = None;
-        let mut nearest: Option<(usize, String)> = None;
+        let mut known = Vec::new();
         self.visit_parameters(|parameter| {
             if parameter.name == name {
                 found = Some((parameter.value)());
-            } else {
-                let distance = edit_distance(parameter.name, name);
-                if nearest.as_ref().is_none_or(|(best, _)| distance < *best) {
-                    nearest = Some((distance, parameter.name.to_owned()));
-                }
             }
+            known.push(parameter.name.to_owned());
         });
         found.ok_or_else(|| ModelError::UnknownParameter {
             name: name.to_owned(),
-            suggestion: nearest.map(|(_, name)| name),
+            suggestion: nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
         })
     }
 }
@@ -153,33 +150,5 @@ impl ModuleMapper for Mapper<'_, '_> {
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
         self.path.pop();
-    }
-}
-
-/// The number of letters to insert, remove or replace between two names (Levenshtein 1966).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::edit_distance;
-
-    #[test]
-    fn edit_distances_of_known_words() {
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("same", "same"), 0);
     }
 }
