@@ -14,7 +14,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
-  cargo xtask tidy                             the repository's own rules: arrows, sizes, docs, paths
+  cargo xtask tidy [--circles]                 the repository's own rules: dependencies, sizes, docs, paths;
+                                               --circles lists files of a crate that use each other
   cargo xtask bench [FILTER]                   criterion benches
   cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
   cargo xtask bench estimators --python P      the reward transformations beside NumPy and the sort alone
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     let rest = &args[1..];
     let done = match verb.as_str() {
         "test" => test::run(rest),
-        "tidy" => tidy::run(),
+        "tidy" => tidy::run(rest),
         "bench" => bench::run(rest),
         "check-cuda" => test::check_cuda(),
         "-h" | "--help" => {

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         }
     }
     process::step("format", process::cargo().args(["fmt", "--all", "--check"]))?;
-    tidy::run()?;
+    tidy::run(&[])?;
     if !quick {
         let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
         let mut command = process::cargo();

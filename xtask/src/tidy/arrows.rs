@@ -1,9 +1,6 @@
 //! Which crate may use which: the arrows of `docs/ARCHITECTURE.md`, and no others.
 
-use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-
-use crate::process;
 
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -81,18 +78,7 @@ const NO_BURN: &[&str] = &[
 ];
 
 /// One line for each dependency that no arrow allows.
-pub(crate) fn check() -> Result<Vec<String>> {
-    let output = process::cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .output()
-        .context("could not start cargo metadata")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-    Ok(findings(packages))
-}
-
-fn findings(packages: &[Value]) -> Vec<String> {
+pub(super) fn findings(packages: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
