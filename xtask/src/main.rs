@@ -1,13 +1,15 @@
 //! `cargo xtask …`: work on the repository, and every user verb.
 //!
-//! `test`, `tidy`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
+//! `test`, `tidy`, `package`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
 //! handed to the `bestof` binary, built in release with the features that its `--device` asks for.
 
 mod bench;
+mod package;
 mod process;
 mod test;
 mod tidy;
 mod user_verb;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -16,6 +18,8 @@ Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
   cargo xtask tidy [--circles]                 the repository's own rules: dependencies, sizes, docs, paths;
                                                --circles lists files of a crate that use each other
+  cargo xtask package [--all]                  packages every crate, and lints the packages of those without
+                                               tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
   cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
   cargo xtask bench estimators --python P      the reward transformations beside NumPy and the sort alone
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let done = match verb.as_str() {
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
+        "package" => package::run(rest),
         "bench" => bench::run(rest),
         "check-cuda" => test::check_cuda(),
         "-h" | "--help" => {

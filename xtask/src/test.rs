@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{process, tidy};
+use crate::{package, process, tidy};
 
 /// `test [--real-models] [--quick]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -21,6 +21,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
         let mut command = process::cargo();
         process::step("lints", command.args(clippy).args(["--", "--deny", "warnings"]))?;
+    }
+    if !quick {
+        package::run(&[])?;
     }
     let mut command = process::cargo();
     process::step(

@@ -4,18 +4,20 @@
 mod arrows;
 mod circles;
 mod files;
+mod packages;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::process;
+use crate::workspace::{self, name};
 
 /// `tidy [--circles]`: prints every finding and fails if there is one. With `--circles` it only lists
 /// the circles of files in all crates.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    let packages = packages()?;
+    let packages = workspace::metadata()?.packages;
     let circles_only = match args {
         [] => false,
         [flag] if flag == "--circles" => true,
@@ -28,6 +30,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     process::complain("\n=== tidy");
     let mut findings = arrows::findings(&packages);
+    findings.extend(packages::findings(&packages));
     findings.extend(files::check()?);
     findings.extend(circles::check(&targets(&packages))?);
     for finding in &findings {
@@ -39,30 +42,15 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
 }
 
-/// The workspace's packages, as `cargo metadata` describes them.
-fn packages() -> Result<Vec<Value>> {
-    let output = process::cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .output()
-        .context("could not start cargo metadata")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut metadata: Value = serde_json::from_slice(&output.stdout)?;
-    match metadata["packages"].take() {
-        Value::Array(packages) => Ok(packages),
-        _ => bail!("cargo metadata lists no packages"),
-    }
-}
-
 /// Each library and program with its package's name and its root file.
 fn targets(packages: &[Value]) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for package in packages {
-        let name = package["name"].as_str().unwrap_or_default();
         for target in package["targets"].as_array().into_iter().flatten() {
             let kinds = target["kind"].as_array().into_iter().flatten();
             let root = target["src_path"].as_str().unwrap_or_default();
             if kinds.filter_map(Value::as_str).any(|kind| kind == "lib" || kind == "bin") {
-                found.push((name.to_owned(), PathBuf::from(root)));
+                found.push((name(package).to_owned(), PathBuf::from(root)));
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::workspace::{NO_TENSORS, name};
+
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-closeness", &[]),
@@ -64,24 +66,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Crates that must build without a tensor library; `losses` has it as an option.
-const NO_BURN: &[&str] = &[
-    "bestof-closeness",
-    "bestof-suggest",
-    "bestof-estimators",
-    "bestof-losses",
-    "bestof-positional",
-    "bestof-tasks",
-    "bestof-checkpoints",
-    "bestof-report",
-    "xtask",
-];
-
 /// One line for each dependency that no arrow allows.
 pub(super) fn findings(packages: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
-        let name = package["name"].as_str().unwrap_or_default();
+        let name = name(package);
         if name == "bestof-benches" {
             continue;
         }
@@ -99,7 +88,7 @@ pub(super) fn findings(packages: &[Value]) -> Vec<String> {
             if normal && to.starts_with("bestof") && !allowed.contains(&to) {
                 found.push(format!("{name} -> {to}: no such arrow"));
             }
-            if normal && !optional && to == "burn" && NO_BURN.contains(&name) {
+            if normal && !optional && to == "burn" && NO_TENSORS.contains(&name) {
                 found.push(format!("{name} -> burn: this crate stays free of tensors"));
             }
         }
