@@ -1,5 +1,6 @@
 //! The formulas of every block type, written out slowly, against the decoder that is used.
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use half::f16;
 
 use super::blocks::Packing;
@@ -43,11 +44,8 @@ fn check(number: u32, scales: &[usize], values: usize, formula: impl Fn(&[u8], u
         .chunks_exact(packing.block_bytes())
         .flat_map(|block| (0..values).map(|i| formula(block, i)).collect::<Vec<_>>())
         .collect();
-    assert_eq!(found.len(), expected.len());
-    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let close = (found - expected).abs() <= 1e-6 * expected.abs().max(1.0);
-        assert!(close, "{} value {i}: {found}, by the formula {expected}", packing.name());
-    }
+    let tolerance = Tolerance::relative(1e-6).with_floor(1.0);
+    assert_close_in(packing.name(), &found, &expected, tolerance);
     assert!(expected.iter().any(|v| *v != expected[0]));
 }
 
