@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::numerics::Product;
 
-/// Scratch memory that every transformation works in; grows to the largest group it has seen.
+/// Scratch memory of all transformations; grows to the largest group it has held.
 ///
 /// It also remembers the subset weights of the last pair `(n, k)`, so that a batch of groups of
 /// one size computes them once. A workspace carries no result from one call to the next.
@@ -28,7 +28,7 @@ pub struct Workspace {
     subsets: SubsetWeights,
 }
 
-/// A reward with its place in the caller's order.
+/// A reward with its index in the caller's order.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ranked {
     key: u64,
@@ -43,7 +43,7 @@ impl Ranked {
 }
 
 /// Integers in the order of the rewards: one comparison each, where floats need several.
-/// Adding 0.0 makes the two zeros one.
+/// Adding 0.0 turns -0.0 into 0.0.
 #[inline]
 fn key_of(reward: f64) -> u64 {
     let bits = (reward + 0.0).to_bits();

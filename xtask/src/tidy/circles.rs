@@ -15,7 +15,6 @@ use crate::process;
 /// Crates whose circles are reported but do not fail `tidy`.
 const ALLOWED: &[&str] = &[
     "bestof",
-    "bestof-estimators",
     "bestof-losses",
     "bestof-models",
     "bestof-positional",
