@@ -143,11 +143,7 @@ impl fmt::Display for EstimatorError {
                 write!(f, "reward {index} is {value}: every reward must be a finite number")
             }
             Self::RewardTooLarge { index, value } => {
-                write!(
-                    f,
-                    "reward {index} is {value:e}: scale rewards to magnitudes below {:e}",
-                    MAX_REWARD
-                )
+                write!(f, "reward {index} is {value:e}: scale rewards to below {MAX_REWARD:e}")
             }
             Self::NotBinary { index, value } => {
                 write!(
