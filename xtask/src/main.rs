@@ -21,8 +21,8 @@ Work on the repository:
   cargo xtask package [--all]                  packages every crate, and lints the packages of those without
                                                tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
-  cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
-  cargo xtask bench estimators --python P      the reward transformations beside NumPy and the sort alone
+  cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
+  cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:
@@ -64,13 +64,13 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            process::complain(&format!("error: {error:#}"));
+            process::report(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage(problem: &str) -> ExitCode {
-    process::complain(&format!("error: {problem}\n\n{HELP}"));
+    process::report(&format!("error: {problem}\n\n{HELP}"));
     ExitCode::from(2)
 }

@@ -1,4 +1,4 @@
-//! Everything CI checks, in the order of what fails fastest.
+//! Everything CI checks, the fastest first.
 
 use anyhow::{Result, bail};
 

@@ -28,13 +28,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         process::print(&(circles.join("\n") + "\n"));
         return Ok(());
     }
-    process::complain("\n=== tidy");
+    process::report("\n=== tidy");
     let mut findings = arrows::findings(&packages);
     findings.extend(packages::findings(&packages));
     findings.extend(files::check()?);
     findings.extend(circles::check(&targets(&packages))?);
     for finding in &findings {
-        process::complain(finding);
+        process::report(finding);
     }
     match findings.len() {
         0 => Ok(()),

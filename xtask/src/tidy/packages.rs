@@ -1,5 +1,7 @@
 //! What a package says about itself.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::workspace::{is_published, name};
@@ -19,6 +21,11 @@ pub(super) fn findings(packages: &[Value]) -> Vec<String> {
                 found.push(format!("{name}: Cargo.toml needs one to five `{key}`"));
             }
         }
+        let folder = Path::new(package["manifest_path"].as_str().unwrap_or_default()).parent();
+        let readme = package["readme"].as_str().unwrap_or_default();
+        if !folder.is_some_and(|folder| folder.join(readme).is_file()) {
+            found.push(format!("{name}: there is no {readme}"));
+        }
         if package["metadata"]["docs"]["rs"].is_null() {
             found.push(format!("{name}: Cargo.toml has no [package.metadata.docs.rs]"));
         }
@@ -37,11 +44,13 @@ mod tests {
     use serde_json::json;
 
     use super::findings;
+    use crate::process;
 
     #[test]
     fn what_a_package_lacks_is_listed() {
+        let manifest = process::root().join("Cargo.toml");
         let mut package = json!({
-            "name": "bestof-x", "publish": null, "description": "X", "license": "MIT",
+            "name": "bestof-x", "publish": null, "manifest_path": manifest, "description": "X", "license": "MIT",
             "readme": "README.md", "documentation": "https://docs.rs/bestof-x",
             "rust_version": "1.95", "keywords": ["x"], "categories": ["science"],
             "metadata": {"docs": {"rs": {}}}, "dependencies": [{"name": "y", "req": "^1"}],
@@ -50,9 +59,10 @@ mod tests {
         package["description"] = json!(null);
         package["keywords"] = json!([]);
         package["metadata"] = json!(null);
+        package["readme"] = json!("READYOU.md");
         package["dependencies"][0]["req"] = json!("*");
         let found = findings(&[package.clone()]);
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 5, "{found:?}");
         package["publish"] = json!([]);
         assert_eq!(findings(&[package]), Vec::<String>::new());
     }
