@@ -65,7 +65,7 @@ fn every_case_agrees() {
     for case in cases {
         let id = case["id"].as_str().unwrap();
         let table = table_of(case);
-        assert_close_in(id, &table.inv_freq, &list(&case["inv_freq"]), CLOSE);
+        assert_close_in(id, &table.inv_freq, list(&case["inv_freq"]), CLOSE);
         let factor = case["attention_factor"].as_f64().unwrap();
         assert_close_in(id, table.attention_factor, factor, CLOSE);
     }
@@ -82,8 +82,8 @@ fn truncation_by_training_length_is_the_released_preset() {
         let expected = ["a", "b", "rho"].map(|key| case["params"][key].as_f64().unwrap());
         assert_close_in(
             "thresholds",
-            &[thresholds.a, thresholds.b, thresholds.rho],
-            &expected,
+            [thresholds.a, thresholds.b, thresholds.rho],
+            expected,
             CLOSE,
         );
         let table = table_of(case).inv_freq;
@@ -119,7 +119,7 @@ fn llama3_divisors_for_gguf_agree() {
     for case in golden["cases"].as_array().unwrap() {
         let Some(expected) = case.get("gguf_rope_freqs") else { continue };
         let found = config_of(case).gguf_rope_freqs().unwrap();
-        assert_close_in(case["id"].as_str().unwrap(), &found, &list(expected), CLOSE);
+        assert_close_in(case["id"].as_str().unwrap(), &found, list(expected), CLOSE);
         seen += 1;
     }
     assert_eq!(seen, 2);
@@ -148,10 +148,10 @@ fn carriers_agree_and_come_back() {
         assert_close_in(
             id,
             &config.build().unwrap().table(0).inv_freq,
-            &list(&carrier["inv_freq"]),
+            list(&carrier["inv_freq"]),
             CLOSE,
         );
-        assert_close_in(id, &config.gguf_rope_freqs().unwrap(), &divisors, CLOSE);
+        assert_close_in(id, config.gguf_rope_freqs().unwrap(), &divisors, CLOSE);
 
         let exported = config.portable().unwrap();
         let RopeScaling::LongRope(rule) = &exported.scaling else { panic!("{id}") };
@@ -162,12 +162,7 @@ fn carriers_agree_and_come_back() {
         let rope = exported.build().unwrap();
         for length in [0, 8192, 8193, 1 << 20] {
             let table = rope.table(length);
-            assert_close_in(
-                id,
-                &table.inv_freq,
-                &list(&carrier["inv_freq_after_roundtrip"]),
-                CLOSE,
-            );
+            assert_close_in(id, &table.inv_freq, list(&carrier["inv_freq_after_roundtrip"]), CLOSE);
             assert_eq!(table.attention_factor, 1.0);
         }
         assert_eq!(exported.frequency_hash(), config.frequency_hash(), "{id}");
@@ -191,12 +186,12 @@ fn rotations_agree_in_both_layouts() {
                 head
             };
             let (q, k) = (turned("rotation_q", "pos_q"), turned("rotation_k", "pos_k"));
-            assert_close_in(name, &q, &list(&case[format!("q_{name}")]), NEAR);
-            assert_close_in(name, &k, &list(&case[format!("k_{name}")]), NEAR);
+            assert_close_in(name, &q, list(&case[format!("q_{name}")]), NEAR);
+            assert_close_in(name, &k, list(&case[format!("k_{name}")]), NEAR);
             assert_close_in(
                 name,
-                &[dot(&q, &k)],
-                &[case[format!("dot_{name}")].as_f64().unwrap()],
+                [dot(&q, &k)],
+                [case[format!("dot_{name}")].as_f64().unwrap()],
                 NEAR,
             );
         }
@@ -218,7 +213,7 @@ fn xpos_agrees() {
         centre: 0.0,
     };
     assert_eq!(plain, XPos::default());
-    assert_close_in("zeta", &plain.zeta(&shape), &list(&xpos["zeta"]), CLOSE);
+    assert_close_in("zeta", plain.zeta(&shape), list(&xpos["zeta"]), CLOSE);
     let table = RopeConfig::new(8, 10_000.0).build().unwrap().table(0);
     let cases = xpos["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3);
@@ -228,10 +223,10 @@ fn xpos_agrees() {
         assert_eq!(-rule.centre, case["centre_offset"].as_f64().unwrap());
         let (n, m) = (case["pos_q"].as_f64().unwrap(), case["pos_k"].as_f64().unwrap());
         let (on_q, on_k) = (rule.query_scale(&shape, n), rule.key_scale(&shape, m));
-        assert_close_in("scale_q", &on_q, &list(&case["scale_q"]), CLOSE);
-        assert_close_in("scale_k", &on_k, &list(&case["scale_k"]), CLOSE);
+        assert_close_in("scale_q", &on_q, list(&case["scale_q"]), CLOSE);
+        assert_close_in("scale_k", &on_k, list(&case["scale_k"]), CLOSE);
         let product: Vec<f64> = on_q.iter().zip(&on_k).map(|(q, k)| q * k).collect();
-        assert_close_in("closed form", &product, &list(&case["dot_closed_form_scale"]), CLOSE);
+        assert_close_in("closed form", &product, list(&case["dot_closed_form_scale"]), CLOSE);
         let turned = |vector: &str, position: f64, scales: &[f64]| {
             let mut head = list(&golden[vector]);
             rotate(RotaryLayout::Interleaved, &mut head, &table, position).unwrap();
@@ -239,9 +234,9 @@ fn xpos_agrees() {
             head
         };
         let (q, k) = (turned("rotation_q", n, &on_q), turned("rotation_k", m, &on_k));
-        assert_close_in("q", &q, &list(&case["q"]), NEAR);
-        assert_close_in("k", &k, &list(&case["k"]), NEAR);
-        assert_close_in("dot", &[dot(&q, &k)], &[case["dot"].as_f64().unwrap()], NEAR);
+        assert_close_in("q", &q, list(&case["q"]), NEAR);
+        assert_close_in("k", &k, list(&case["k"]), NEAR);
+        assert_close_in("dot", [dot(&q, &k)], [case["dot"].as_f64().unwrap()], NEAR);
     }
 }
 
@@ -253,7 +248,7 @@ fn random_positions_agree() {
     for case in cases {
         let length = case["length"].as_u64().unwrap() as usize;
         let found = Randomized::default().positions(&list(&case["u"]), length).unwrap();
-        assert_close_in("positions", &found, &list(&case["positions"]), CLOSE);
+        assert_close_in("positions", &found, list(&case["positions"]), CLOSE);
     }
 }
 

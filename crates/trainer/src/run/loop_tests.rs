@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
+use bestof_closeness::assert_close;
 use bestof_report::RunFolder as Report;
 use proptest::prelude::*;
 
@@ -318,11 +319,6 @@ fn weights_after(overrides: &[&str]) -> Vec<f32> {
     weights_of(&run)
 }
 
-fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
-    let worst = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{worst}");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
@@ -335,7 +331,7 @@ proptest! {
             &format!("train.gradient_accumulation_steps={accumulation}"),
             &format!("train.max_tokens_per_forward={budget}"),
         ]);
-        assert_close(&cut, &weights_after(&[]), 2e-4);
+        assert_close(&cut, weights_after(&[]), 2e-4);
     }
 }
 
