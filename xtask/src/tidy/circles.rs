@@ -19,7 +19,6 @@ const ALLOWED: &[&str] = &[
     "bestof-models",
     "bestof-positional",
     "bestof-report",
-    "bestof-reproduce",
     "bestof-sentiment",
     "bestof-tasks",
     "bestof-trainer",

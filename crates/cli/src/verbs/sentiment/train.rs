@@ -2,14 +2,14 @@
 
 mod classical;
 mod neural;
-
-use std::path::PathBuf;
+mod request;
 
 use anyhow::Result;
 use bestof_sentiment::dataset::{Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::metrics::ClassScores;
-use bestof_sentiment::model::{Labels, ModelKind, Predictor};
+use bestof_sentiment::model::ModelKind;
+use request::Request;
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -24,19 +24,8 @@ pub(super) struct Train {
     /// han, each also with -mt, -joint and -mt-joint
     #[arg(long)]
     model: String,
-    /// The folder of `sentiment prepare`
-    #[arg(long)]
-    data: PathBuf,
-    /// The folder to write the model to
-    #[arg(long)]
-    out: PathBuf,
-    /// What it learns to answer [default: both for classical models, stars for neural ones, which
-    /// take four and five together]
-    #[arg(long, value_enum)]
-    labels: Option<Learned>,
-    /// Seed of everything random [default: 0 for classical models, train.seed for neural ones]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    request: Request,
     #[command(flatten)]
     classical: classical::Flags,
     #[command(flatten)]
@@ -44,30 +33,6 @@ pub(super) struct Train {
     /// Print one JSON object about the model
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Learned {
-    Stars,
-    Binary,
-    Both,
-}
-
-impl From<Learned> for Labels {
-    fn from(learned: Learned) -> Self {
-        match learned {
-            Learned::Stars => Self::Stars,
-            Learned::Binary => Self::Binary,
-            Learned::Both => Self::Both,
-        }
-    }
-}
-
-/// A trained model, and what only its sort has to tell.
-struct Made {
-    model: Box<dyn Predictor>,
-    json: Value,
-    lines: Vec<String>,
 }
 
 impl Train {
@@ -80,13 +45,13 @@ impl Train {
             let of = if kind.is_classical() { "neural" } else { "classical" };
             return Err(Usage(format!("{flag} is for {of} models, and {kind} is none")).into());
         }
-        let prepared = Prepared::open(&self.data)?;
+        let prepared = Prepared::open(&self.request.data)?;
         let train = prepared.part(Part::Train)?;
         let validation = prepared.part(Part::Validation)?;
         let made = if kind.is_classical() {
-            self.fit(kind, &train)?
+            self.classical.fit(&self.request, kind, &train)?
         } else {
-            self.learn(kind, &train, &validation)?
+            self.neural.learn(&self.request, kind, &train, &validation)?
         };
         let options = EvaluateOptions { resamples: 200, ..EvaluateOptions::default() };
         let judged = evaluate(kind.as_str(), &*made.model, &validation, &options, &mut |_| {})?;
@@ -95,7 +60,7 @@ impl Train {
         let card = made.model.card();
         if self.json {
             let mut told = json!({
-                "out": self.out,
+                "out": self.request.out,
                 "model": kind,
                 "inputs": card.inputs,
                 "trained_on": card.trained_on,
@@ -111,7 +76,7 @@ impl Train {
             return console::json(&told);
         }
         let mut told =
-            vec![format!("{}: {kind} of {} reviews", self.out.display(), card.trained_on)];
+            vec![format!("{}: {kind} of {} reviews", self.request.out.display(), card.trained_on)];
         told.extend(made.lines);
         for (name, scores) in [("two labels", positive), ("five stars", stars)] {
             if let Some(scores) = scores {

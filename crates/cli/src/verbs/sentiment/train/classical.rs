@@ -6,7 +6,7 @@ use bestof_sentiment::dataset::Dataset;
 use bestof_sentiment::model::{Labels, ModelKind, Predictor};
 use serde_json::json;
 
-use super::{Made, Train};
+use super::request::{Made, Request};
 use crate::console;
 
 /// Terms of the vocabulary unless said.
@@ -48,12 +48,10 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
-    pub(super) fn fit(&self, kind: ModelKind, train: &Dataset) -> Result<Made> {
-        let model = ClassicalModel::fit(train, &self.options(kind))?;
-        model.save(&self.out)?;
+    pub(super) fn fit(&self, request: &Request, kind: ModelKind, train: &Dataset) -> Result<Made> {
+        let model = ClassicalModel::fit(train, &self.options(request, kind))?;
+        model.save(&request.out)?;
         let card = model.card();
         if card.trained_on < card.available {
             console::note(&format!(
@@ -68,22 +66,21 @@ impl Train {
         })
     }
 
-    fn options(&self, kind: ModelKind) -> TrainOptions {
-        let flags = &self.classical;
+    fn options(&self, request: &Request, kind: ModelKind) -> TrainOptions {
         TrainOptions {
             kind,
-            inputs: match flags.inputs.unwrap_or(Sees::Joint) {
+            inputs: match self.inputs.unwrap_or(Sees::Joint) {
                 Sees::Meta => Inputs::Meta,
                 Sees::Text => Inputs::Text,
                 Sees::Joint => Inputs::Joint,
             },
-            labels: self.labels.map_or(Labels::Both, Labels::from),
+            labels: request.labels.map_or(Labels::Both, Labels::from),
             terms: TfIdfOptions {
-                max_terms: flags.terms.unwrap_or(TERMS),
-                pairs: flags.pairs,
+                max_terms: self.terms.unwrap_or(TERMS),
+                pairs: self.pairs,
                 ..TfIdfOptions::default()
             },
-            fit: FitOptions { seed: self.seed.unwrap_or(0), max_rows: flags.max_rows },
+            fit: FitOptions { seed: request.seed.unwrap_or(0), max_rows: self.max_rows },
         }
     }
 }

@@ -9,7 +9,7 @@ use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, Trained, train};
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
-use super::{Learned, Made, Train};
+use super::request::{Learned, Made, Request};
 use crate::console::Usage;
 use crate::progress::Bars;
 
@@ -85,33 +85,31 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
     pub(super) fn learn(
         &self,
+        request: &Request,
         kind: ModelKind,
         data: &Dataset,
         validation: &Dataset,
     ) -> Result<Made> {
-        let flags = &self.neural;
-        if flags.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
+        if self.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
             let message =
                 format!("--encoder is for BERT models, and {kind} starts from random weights");
             return Err(Usage(message).into());
         }
-        let request = NeuralRequest {
+        let neural = NeuralRequest {
             kind: Some(kind),
-            data: Some(&self.data),
-            output: Some(&self.out),
-            encoder: flags.encoder.as_deref(),
+            data: Some(&request.data),
+            output: Some(&request.out),
+            encoder: self.encoder.as_deref(),
         };
-        let set = self.overrides();
-        let config = match &flags.config {
-            Some(path) => NeuralConfig::from_file(path, &set, request)?,
-            None => NeuralConfig::from_toml("", &set, request)?,
+        let set = self.overrides(request);
+        let config = match &self.config {
+            Some(path) => NeuralConfig::from_file(path, &set, neural)?,
+            None => NeuralConfig::from_toml("", &set, neural)?,
         };
-        let options = TrainOptions { resume: flags.resume, ..TrainOptions::default() };
+        let options = TrainOptions { resume: self.resume, ..TrainOptions::default() };
         let Trained { summary, model, report, classifier } =
             train(&config, data, validation, &options, &mut Bars::new())?;
         Ok(Made {
@@ -122,8 +120,7 @@ impl Train {
     }
 
     /// The flags as settings, before those of `--set`.
-    fn overrides(&self) -> Vec<String> {
-        let flags = &self.neural;
+    fn overrides(&self, request: &Request) -> Vec<String> {
         let mut set = Vec::new();
         let mut put = |key: &str, value: Option<String>| {
             set.extend(value.map(|value| format!("{key}={value}")));
@@ -142,18 +139,18 @@ impl Train {
             ClassWeights::None => "none",
             ClassWeights::Balanced => "balanced",
         };
-        put("sentiment.labels", self.labels.map(|labels| learned(labels).to_owned()));
-        put("train.seed", self.seed.map(|seed| seed.to_string()));
-        put("train.num_train_epochs", flags.epochs.map(float));
-        put("train.learning_rate", flags.learning_rate.map(float));
-        put("train.per_device_train_batch_size", flags.batch.map(|rows| rows.to_string()));
-        put("sentiment.max_length", flags.max_length.map(|length| length.to_string()));
-        put("sentiment.weighting", flags.loss_weights.map(|w| weighting(w).to_owned()));
-        put("sentiment.class_weights", flags.class_weights.map(|w| classes(w).to_owned()));
-        put("train.early_stopping_patience", flags.early_stopping.map(|n| n.to_string()));
-        put("train.load_best_model_at_end", flags.early_stopping.map(|_| "true".to_owned()));
-        put("model.device", flags.device.clone());
-        set.extend(flags.set.iter().cloned());
+        put("sentiment.labels", request.labels.map(|labels| learned(labels).to_owned()));
+        put("train.seed", request.seed.map(|seed| seed.to_string()));
+        put("train.num_train_epochs", self.epochs.map(float));
+        put("train.learning_rate", self.learning_rate.map(float));
+        put("train.per_device_train_batch_size", self.batch.map(|rows| rows.to_string()));
+        put("sentiment.max_length", self.max_length.map(|length| length.to_string()));
+        put("sentiment.weighting", self.loss_weights.map(|w| weighting(w).to_owned()));
+        put("sentiment.class_weights", self.class_weights.map(|w| classes(w).to_owned()));
+        put("train.early_stopping_patience", self.early_stopping.map(|n| n.to_string()));
+        put("train.load_best_model_at_end", self.early_stopping.map(|_| "true".to_owned()));
+        put("model.device", self.device.clone());
+        set.extend(self.set.iter().cloned());
         set
     }
 }
