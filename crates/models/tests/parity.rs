@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
 use bestof_closeness::largest_difference;
+use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
 };
@@ -35,8 +36,10 @@ fn check(name: &str) {
     let mut logprobs = Vec::new();
     for row in &rows {
         let forest = TokenForest::text(row);
-        logits.extend(model.logits(&forest, &ForwardOptions::default()).unwrap());
-        logprobs.extend(model.logprobs(&forest, &ForwardOptions::default()).unwrap());
+        let nodes: Vec<u32> = (0..row.len() as u32).collect();
+        let options = ForwardOptions::default();
+        logits.extend(host_values(model.logits(&forest, &nodes, &options).unwrap()));
+        logprobs.extend(host_values(model.token_logps(&forest, &options).unwrap()));
     }
     let (_, expected_logits) = expected.read_f32_any("logits").unwrap();
     let difference = largest_difference(&logits, &expected_logits);

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod export;
 pub mod file_layer;
 mod forward;
+mod gradients;
 pub mod launch;
 pub mod metric;
 pub mod model_files;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, Weights};
 use bestof_closeness::largest_difference;
+use bestof_kernels::host_values;
 use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, TokenForest};
 use bestof_report::RunFolder;
 use bestof_trainer::TrainError;
@@ -15,6 +16,7 @@ use bestof_trainer::config::RunConfig;
 use bestof_trainer::launch::{Finished, preference, supervised};
 use bestof_trainer::progress::{Progress, Silent, StepProgress};
 use bestof_trainer::run::TrainOptions;
+use burn::module::Module;
 
 fn open(dir: &Path) -> Decoder {
     Decoder::open(&ModelFolder::open(dir).unwrap(), &Device::flex().autodiff()).unwrap()
@@ -22,7 +24,8 @@ fn open(dir: &Path) -> Decoder {
 
 fn logprobs(model: &Decoder) -> Vec<f32> {
     let text: Vec<u32> = (0..40).map(|i| 2 + i * 17 % 44).collect();
-    model.logprobs(&TokenForest::text(&text), &ForwardOptions::default()).unwrap()
+    let text = TokenForest::text(&text);
+    host_values(model.valid().token_logps(&text, &ForwardOptions::default()).unwrap())
 }
 
 fn straight(config: &RunConfig, prefer: bool) -> Finished {

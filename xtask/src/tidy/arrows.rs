@@ -14,10 +14,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-tasks", &["bestof-suggest"]),
     ("bestof-checkpoints", &["bestof-suggest"]),
     ("bestof-report", &[]),
-    ("bestof-models", &["bestof-positional", "bestof-checkpoints", "bestof-suggest"]),
+    ("bestof-kernels", &[]),
+    (
+        "bestof-models",
+        &["bestof-kernels", "bestof-positional", "bestof-checkpoints", "bestof-suggest"],
+    ),
     (
         "bestof-trainer",
         &[
+            "bestof-kernels",
             "bestof-models",
             "bestof-checkpoints",
             "bestof-positional",

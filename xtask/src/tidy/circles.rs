@@ -20,7 +20,6 @@ const ALLOWED: &[&str] = &[
     "bestof-positional",
     "bestof-report",
     "bestof-sentiment",
-    "bestof-tasks",
     "bestof-trainer",
 ];
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
 use bestof_closeness::assert_close;
+use bestof_models::parameters;
 use bestof_report::RunFolder as Report;
 use proptest::prelude::*;
 
@@ -298,7 +299,8 @@ fn the_first_steps_by_hand() {
 
 /// `log_softmax` of the toy's own table, from its parameters.
 fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
-    let table: Vec<f32> = crate::model_files::values_of(toy.parameter("table.weight").unwrap());
+    let table: Vec<f32> =
+        crate::model_files::values_of(parameters::values(toy, "table.weight").unwrap());
     let row: Vec<f64> = table[previous as usize * crate::toy::VOCAB..][..crate::toy::VOCAB]
         .iter()
         .map(|x| f64::from(*x))
@@ -308,7 +310,7 @@ fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
 }
 
 fn weights_of(run: &SupervisedRun<Toy>) -> Vec<f32> {
-    crate::model_files::values_of(run.model().parameter("table.weight").unwrap())
+    crate::model_files::values_of(parameters::values(run.model(), "table.weight").unwrap())
 }
 
 fn weights_after(overrides: &[&str]) -> Vec<f32> {
