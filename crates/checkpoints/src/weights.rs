@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use bestof_suggest::nearest;
 use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
 use sha2::{Digest, Sha256};
@@ -274,7 +275,8 @@ impl Weights {
         self.position(name).ok_or_else(|| CheckpointError::MissingTensor {
             path: self.root.clone(),
             tensor: name.to_owned(),
-            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str())),
+            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str()))
+                .map(str::to_owned),
         })
     }
 
@@ -374,20 +376,6 @@ fn no_weights(dir: &Path) -> CheckpointError {
         }
     }
     CheckpointError::NoWeights { dir }
-}
-
-/// The name most similar to `name`: the one that shares most dot-separated parts at both ends.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let parts: Vec<&str> = name.split('.').collect();
-    let shared = |name: &str| {
-        let (from_start, from_end) = (
-            name.split('.').zip(&parts).take_while(|(a, b)| a == *b).count(),
-            name.rsplit('.').zip(parts.iter().rev()).take_while(|(a, b)| a == *b).count(),
-        );
-        from_start + from_end
-    };
-    let best = names.map(|name| (shared(name), name)).max_by_key(|(score, _)| *score)?;
-    (best.0 * 2 >= parts.len()).then(|| best.1.to_owned())
 }
 
 /// Feeds a file to a hash in pieces.

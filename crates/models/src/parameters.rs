@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use bestof_suggest::nearest;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -117,7 +118,9 @@ pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError
     let mut reading = Reading { path: FieldPath::default(), wanted: name, found: None };
     module.visit(&mut reading);
     reading.found.ok_or_else(|| {
-        let suggestion = nearest(name, all(module).into_iter().map(|info| info.name));
+        let known = all(module);
+        let suggestion = nearest(name, known.iter().map(|info| info.name.as_str()));
+        let suggestion = suggestion.map(str::to_owned);
         ModelError::UnknownParameter { name: name.to_owned(), suggestion }
     })
 }
@@ -153,13 +156,6 @@ impl ModuleVisitor for Taking {
             self.taken.insert(self.path.name(), gradient.inner().reshape([-1]));
         }
     }
-}
-
-/// The name with the most words in the same position.
-fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let shared =
-        |name: &str| wanted.split('.').zip(name.split('.')).filter(|(a, b)| a == b).count();
-    names.max_by_key(|name| shared(name)).filter(|name| shared(name) > 0)
 }
 
 struct Reading<'a> {

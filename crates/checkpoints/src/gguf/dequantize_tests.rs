@@ -1,6 +1,7 @@
 //! The decoder against the formulas of every block type, written out value by value, and against
 //! recorded output of another implementation.
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use half::f16;
 
 use super::dequantize::dequantize_blocks;
@@ -52,11 +53,8 @@ fn check(number: u32, scales: &[usize], values: usize, formula: impl Fn(&[u8], u
         .chunks_exact(ggml_type.block_bytes())
         .flat_map(|block| (0..values).map(|i| formula(block, i)).collect::<Vec<_>>())
         .collect();
-    assert_eq!(found.len(), expected.len());
-    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let close = (found - expected).abs() <= 1e-6 * expected.abs().max(1.0);
-        assert!(close, "{ggml_type} value {i}: {found}, by the formula {expected}");
-    }
+    let tolerance = Tolerance::relative(1e-6).with_floor(1.0);
+    assert_close_in(ggml_type.name(), &found, &expected, tolerance);
     assert!(expected.iter().any(|v| *v != expected[0]));
 }
 

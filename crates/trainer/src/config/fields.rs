@@ -1,6 +1,7 @@
 //! Which keys exist: asked of the section types themselves, so that no second list can go stale.
 
 use bestof_positional::RopeParams;
+use bestof_suggest::nearest;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -108,15 +109,6 @@ fn exact_elsewhere(key: &str, sections: &[(&'static str, Vec<&'static str>)]) ->
         .map(|(section, _)| format!("{section}.{key}"))
 }
 
-/// The most similar of `known`, if it is similar at all (Jaro-Winkler above 0.7).
-pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(found, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 /// The field names that the derived `Deserialize` of a struct asks for.
 fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
@@ -170,10 +162,5 @@ mod tests {
         let unknown = unknown_keys(&table, |_| false);
         assert_eq!(unknown[0].nearest.as_deref(), Some("train.learning_rate"));
         assert_eq!(unknown[1].nearest.as_deref(), Some("train.seed"));
-    }
-
-    #[test]
-    fn something_far_from_all_gets_no_suggestion() {
-        assert_eq!(nearest("zzz", ["path", "device"].into_iter()), None);
     }
 }

@@ -22,7 +22,7 @@ use bestof_trainer::retrieval::{
 };
 use serde_json::Value;
 
-use super::read_options;
+use super::estimates::read_options;
 use crate::console::{self, Usage};
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;

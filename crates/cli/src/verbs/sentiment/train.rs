@@ -1,15 +1,15 @@
-//! `sentiment train`: trains a model on a prepared folder.
+//! `sentiment train`: a model of a prepared folder.
 
 mod classical;
 mod neural;
-
-use std::path::PathBuf;
+mod request;
 
 use anyhow::Result;
 use bestof_sentiment::dataset::{Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::metrics::ClassScores;
-use bestof_sentiment::model::{Labels, ModelKind, Predictor};
+use bestof_sentiment::model::ModelKind;
+use request::Request;
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -24,19 +24,8 @@ pub(super) struct Train {
     /// han, each also with -mt, -joint and -mt-joint
     #[arg(long)]
     model: String,
-    /// The folder of `sentiment prepare`
-    #[arg(long)]
-    data: PathBuf,
-    /// The folder to write the model to
-    #[arg(long)]
-    out: PathBuf,
-    /// The labels to predict [default: both for classical models, stars for neural ones, whose
-    /// probability of a positive review is that of four and five stars]
-    #[arg(long, value_enum)]
-    labels: Option<LabelsArg>,
-    /// Seed of everything random [default: 0 for classical models, train.seed for neural ones]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    request: Request,
     #[command(flatten)]
     classical: classical::Flags,
     #[command(flatten)]
@@ -44,30 +33,6 @@ pub(super) struct Train {
     /// Print one JSON object about the model
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LabelsArg {
-    Stars,
-    Binary,
-    Both,
-}
-
-impl From<LabelsArg> for Labels {
-    fn from(labels: LabelsArg) -> Self {
-        match labels {
-            LabelsArg::Stars => Self::Stars,
-            LabelsArg::Binary => Self::Binary,
-            LabelsArg::Both => Self::Both,
-        }
-    }
-}
-
-/// A trained model, with the output specific to its kind.
-struct TrainedModel {
-    model: Box<dyn Predictor>,
-    json: Value,
-    lines: Vec<String>,
 }
 
 impl Train {
@@ -80,13 +45,13 @@ impl Train {
             let of = if kind.is_classical() { "neural" } else { "classical" };
             return Err(Usage(format!("{flag} is for {of} models, and {kind} is not one")).into());
         }
-        let prepared = Prepared::open(&self.data)?;
+        let prepared = Prepared::open(&self.request.data)?;
         let train = prepared.part(Part::Train)?;
         let validation = prepared.part(Part::Validation)?;
         let trained = if kind.is_classical() {
-            self.fit(kind, &train)?
+            self.classical.fit(&self.request, kind, &train)?
         } else {
-            self.learn(kind, &train, &validation)?
+            self.neural.learn(&self.request, kind, &train, &validation)?
         };
         let mut options = EvaluateOptions::default();
         options.resamples = 200;
@@ -97,7 +62,7 @@ impl Train {
         let card = trained.model.card();
         if self.json {
             let mut output = json!({
-                "out": self.out,
+                "out": self.request.out,
                 "model": kind,
                 "inputs": card.inputs,
                 "trained_on": card.trained_on,
@@ -113,7 +78,7 @@ impl Train {
             return console::json(&output);
         }
         let mut lines =
-            vec![format!("{}: {kind} of {} reviews", self.out.display(), card.trained_on)];
+            vec![format!("{}: {kind} of {} reviews", self.request.out.display(), card.trained_on)];
         lines.extend(trained.lines);
         for (name, scores) in [("two labels", positive), ("five stars", stars)] {
             if let Some(scores) = scores {

@@ -6,7 +6,7 @@ use bestof_sentiment::dataset::Dataset;
 use bestof_sentiment::model::{Labels, ModelKind, Predictor};
 use serde_json::json;
 
-use super::{Train, TrainedModel};
+use super::request::{Request, TrainedModel};
 use crate::console;
 
 #[derive(Debug, clap::Args)]
@@ -45,12 +45,15 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
-    pub(super) fn fit(&self, kind: ModelKind, train: &Dataset) -> Result<TrainedModel> {
-        let model = ClassicalModel::fit(train, &self.options(kind))?;
-        model.save(&self.out)?;
+    pub(super) fn fit(
+        &self,
+        request: &Request,
+        kind: ModelKind,
+        train: &Dataset,
+    ) -> Result<TrainedModel> {
+        let model = ClassicalModel::fit(train, &self.options(request, kind))?;
+        model.save(&request.out)?;
         let card = model.card();
         if card.trained_on < card.available {
             console::note(&format!(
@@ -65,19 +68,18 @@ impl Train {
         })
     }
 
-    fn options(&self, kind: ModelKind) -> ClassicalOptions {
-        let flags = &self.classical;
-        let inputs = match flags.inputs.unwrap_or(InputsArg::Joint) {
+    fn options(&self, request: &Request, kind: ModelKind) -> ClassicalOptions {
+        let inputs = match self.inputs.unwrap_or(InputsArg::Joint) {
             InputsArg::Meta => Inputs::Meta,
             InputsArg::Text => Inputs::Text,
             InputsArg::Joint => Inputs::Joint,
         };
         let mut options = ClassicalOptions::new(kind, inputs);
-        options.labels = self.labels.map_or(options.labels, Labels::from);
-        options.terms.max_terms = flags.terms.unwrap_or(options.terms.max_terms);
-        options.terms.pairs = flags.pairs;
-        options.fit.seed = self.seed.unwrap_or(options.fit.seed);
-        options.fit.max_rows = flags.max_rows;
+        options.labels = request.labels.map_or(options.labels, Labels::from);
+        options.terms.max_terms = self.terms.unwrap_or(options.terms.max_terms);
+        options.terms.pairs = self.pairs;
+        options.fit.seed = request.seed.unwrap_or(options.fit.seed);
+        options.fit.max_rows = self.max_rows;
         options
     }
 }

@@ -9,7 +9,7 @@ use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, Trained, train};
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
-use super::{LabelsArg, Train, TrainedModel};
+use super::request::{LabelsArg, Request, TrainedModel};
 use crate::console::Usage;
 use crate::progress::Bars;
 
@@ -68,7 +68,7 @@ enum ClassWeights {
 }
 
 impl Flags {
-    /// One of these flags, if any was given; not the device, which may come from the environment.
+    /// One of these flags that was given. The device is not one: it may come from the environment.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             ("--config", self.config.is_some()),
@@ -85,32 +85,30 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
     pub(super) fn learn(
         &self,
+        request: &Request,
         kind: ModelKind,
         data: &Dataset,
         validation: &Dataset,
     ) -> Result<TrainedModel> {
-        let flags = &self.neural;
-        if flags.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
+        if self.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
             let message =
                 format!("--encoder is for BERT models, and {kind} starts from random weights");
             return Err(Usage(message).into());
         }
-        let mut request = NeuralRequest::default();
-        request.kind = Some(kind);
-        request.data = Some(&self.data);
-        request.output = Some(&self.out);
-        request.encoder = flags.encoder.as_deref();
-        let set = self.overrides();
-        let config = match &flags.config {
-            Some(path) => NeuralConfig::from_file(path, &set, request)?,
-            None => NeuralConfig::from_toml("", &set, request)?,
+        let mut neural = NeuralRequest::default();
+        neural.kind = Some(kind);
+        neural.data = Some(&request.data);
+        neural.output = Some(&request.out);
+        neural.encoder = self.encoder.as_deref();
+        let set = self.overrides(request);
+        let config = match &self.config {
+            Some(path) => NeuralConfig::from_file(path, &set, neural)?,
+            None => NeuralConfig::from_toml("", &set, neural)?,
         };
-        let options = TrainOptions { resume: flags.resume, ..TrainOptions::default() };
+        let options = TrainOptions { resume: self.resume, ..TrainOptions::default() };
         let Trained { summary, model, report, classifier } =
             train(&config, data, validation, &options, &mut Bars::new())?;
         Ok(TrainedModel {
@@ -120,15 +118,14 @@ impl Train {
         })
     }
 
-    /// The flags as settings, then those of `--set`.
-    fn overrides(&self) -> Vec<String> {
-        let flags = &self.neural;
+    /// The flags as settings, before those of `--set`.
+    fn overrides(&self, request: &Request) -> Vec<String> {
         let mut set = Vec::new();
         let mut put = |key: &str, value: Option<String>| {
             set.extend(value.map(|value| format!("{key}={value}")));
         };
         let float = |value: f64| format!("{value:?}");
-        let label_name = |labels| match labels {
+        let learned = |labels| match labels {
             LabelsArg::Stars => "stars",
             LabelsArg::Binary => "binary",
             LabelsArg::Both => "both",
@@ -141,18 +138,18 @@ impl Train {
             ClassWeights::None => "none",
             ClassWeights::Balanced => "balanced",
         };
-        put("sentiment.labels", self.labels.map(|labels| label_name(labels).to_owned()));
-        put("train.seed", self.seed.map(|seed| seed.to_string()));
-        put("train.num_train_epochs", flags.epochs.map(float));
-        put("train.learning_rate", flags.learning_rate.map(float));
-        put("train.per_device_train_batch_size", flags.batch.map(|rows| rows.to_string()));
-        put("sentiment.max_length", flags.max_length.map(|length| length.to_string()));
-        put("sentiment.weighting", flags.loss_weights.map(|w| weighting(w).to_owned()));
-        put("sentiment.class_weights", flags.class_weights.map(|w| classes(w).to_owned()));
-        put("train.early_stopping_patience", flags.early_stopping.map(|n| n.to_string()));
-        put("train.load_best_model_at_end", flags.early_stopping.map(|_| "true".to_owned()));
-        put("model.device", flags.device.clone());
-        set.extend(flags.set.iter().cloned());
+        put("sentiment.labels", request.labels.map(|labels| learned(labels).to_owned()));
+        put("train.seed", request.seed.map(|seed| seed.to_string()));
+        put("train.num_train_epochs", self.epochs.map(float));
+        put("train.learning_rate", self.learning_rate.map(float));
+        put("train.per_device_train_batch_size", self.batch.map(|rows| rows.to_string()));
+        put("sentiment.max_length", self.max_length.map(|length| length.to_string()));
+        put("sentiment.weighting", self.loss_weights.map(|w| weighting(w).to_owned()));
+        put("sentiment.class_weights", self.class_weights.map(|w| classes(w).to_owned()));
+        put("train.early_stopping_patience", self.early_stopping.map(|n| n.to_string()));
+        put("train.load_best_model_at_end", self.early_stopping.map(|_| "true".to_owned()));
+        put("model.device", self.device.clone());
+        set.extend(self.set.iter().cloned());
         set
     }
 }
