@@ -218,7 +218,7 @@ fn weights_computed_again_give_the_gradients_of_kept_ones() {
             let leaves = [(3, 1), (1, 2), (1, 3)]
                 .map(|(heads, seed)| random([length, heads, 4], seed).autodiff().require_grad());
             let [q, k, v] = leaves.clone();
-            let place = cpu::Place::Traced;
+            let place = cpu::Route::Traced;
             let y = cpu::attention(place, q, k, v, &blocks, shape, kept);
             let mut graph = y.mul(random([length, 12], 9)).sum().backward();
             leaves.iter().map(|x| host_values(x.grad_remove(&mut graph).unwrap())).collect()
