@@ -7,13 +7,14 @@ use crate::process;
 
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("bestof-files", &[]),
     ("bestof-estimators", &[]),
     ("bestof-losses", &[]),
     ("bestof-positional", &[]),
-    ("bestof-tasks", &[]),
-    ("bestof-checkpoints", &[]),
-    ("bestof-report", &[]),
-    ("bestof-models", &["bestof-positional", "bestof-checkpoints"]),
+    ("bestof-tasks", &["bestof-files"]),
+    ("bestof-checkpoints", &["bestof-files"]),
+    ("bestof-report", &["bestof-files"]),
+    ("bestof-models", &["bestof-positional", "bestof-checkpoints", "bestof-files"]),
     (
         "bestof-trainer",
         &[
@@ -24,11 +25,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-losses",
             "bestof-estimators",
             "bestof-report",
+            "bestof-files",
         ],
     ),
     (
         "bestof-sentiment",
-        &["bestof-trainer", "bestof-models", "bestof-checkpoints", "bestof-report", "bestof-tasks"],
+        &[
+            "bestof-trainer",
+            "bestof-models",
+            "bestof-checkpoints",
+            "bestof-report",
+            "bestof-tasks",
+            "bestof-files",
+        ],
     ),
     (
         "bestof-reproduce",
@@ -42,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-files",
         ],
     ),
     (
@@ -57,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-files",
         ],
     ),
     ("xtask", &[]),
@@ -64,6 +75,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that must build without a tensor library; `losses` has it as an option.
 const NO_BURN: &[&str] = &[
+    "bestof-files",
     "bestof-estimators",
     "bestof-losses",
     "bestof-positional",

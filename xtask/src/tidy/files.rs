@@ -30,7 +30,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     }
     for folder in ["estimators", "losses", "positional", "tasks", "checkpoints", "models"]
         .into_iter()
-        .chain(["report", "trainer", "cli"])
+        .chain(["report", "trainer", "cli", "files"])
     {
         if !root.join("crates").join(folder).join("README.md").exists() {
             found.push(format!("crates/{folder}: no README.md"));
