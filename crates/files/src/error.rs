@@ -4,9 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file or folder could not be written or read. What was there before is untouched.
+/// Why a file or folder could not be written or read.
+///
+/// What was there before is untouched, unless the step is [`Step::Sync`]: then the new file or folder may
+/// be in place already. The variants are all there are, since callers turn them into errors of their own.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FileError {
     /// The operating system refused a step.
     #[error("cannot {step} {}: {source}", path.display())]

@@ -114,7 +114,7 @@ fn a_folder_is_old_or_new_after_every_fault() {
     // One rename more takes the place of the exchange.
     let power_without = |operations| power(operations).without_exchange();
     let without = cut_everywhere(put_folder, folder_text, old, power_without);
-    assert_eq!(without, cuts + cfg!(target_os = "linux") as usize);
+    assert_eq!(without, cuts + usize::from(cfg!(target_os = "linux")));
     cut_everywhere(put_folder, folder_text, old, |operations| full(operations).without_exchange());
     cut_everywhere(put_folder, folder_text, None, full);
 }
@@ -270,4 +270,25 @@ fn errors_name_the_path_and_the_step() {
     assert!(error.to_string().starts_with(&format!("cannot create {}: ", missing.display())));
     assert!(!error.to_string().contains("partial"), "{error}");
     assert!(StagedFile::create(Path::new("/")).unwrap_err().to_string().contains("names no file"));
+}
+
+#[test]
+fn a_staged_folder_appears_whole_or_not_at_all() {
+    let root = tempfile::tempdir().unwrap();
+    let target = root.path().join("deep").join("model");
+    let staged = StagedFolder::new(&target).unwrap();
+    fs::write(staged.path().join("config.json"), "{}").unwrap();
+    assert!(!target.exists());
+    drop(staged);
+    assert_eq!(names(&root.path().join("deep")), [""; 0]);
+
+    let staged = StagedFolder::new(&target).unwrap();
+    fs::write(staged.path().join("config.json"), "{}").unwrap();
+    staged.commit().unwrap();
+    assert_eq!(names(&target), ["config.json"]);
+    assert!(matches!(StagedFolder::new(&target), Err(FileError::Occupied { .. })));
+
+    let empty = root.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    StagedFolder::new(&empty).unwrap().commit().unwrap();
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use bestof_files::FileError;
+
 /// Why a run could not be written, or not be read back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum ReportError {
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// The system's own words.
+        /// The reason.
         source: io::Error,
     },
     /// The named run folder does not exist.
@@ -113,6 +115,17 @@ pub enum ReportError {
         /// What the JSON writer met.
         source: serde_json::Error,
     },
+}
+
+impl From<FileError> for ReportError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { step, path, source } => {
+                Self::Io { action: step.as_str(), path, source }
+            }
+            FileError::Occupied { path } => Self::RunExists { path },
+        }
+    }
 }
 
 impl ReportError {

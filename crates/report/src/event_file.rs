@@ -8,7 +8,8 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::beside;
+use bestof_files::keep_prefix;
+
 use crate::error::ReportError;
 
 const PREFIX: &str = "events.out.tfevents.";
@@ -62,7 +63,7 @@ impl EventFile {
                 continue;
             }
             if kept < length {
-                beside::keep_prefix(&path, kept)?;
+                keep_prefix(&path, kept)?;
             }
             newest = Some(path);
         }

@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bestof_files::{keep_prefix, sync_parent};
 use serde::Deserialize;
 
-use crate::beside;
 use crate::error::ReportError;
 
 /// No row of metrics and no sample comes near this.
@@ -105,7 +105,7 @@ impl JsonLines {
             }
             Err(source) => return Err(ReportError::Io { action: "create", path, source }),
         };
-        beside::sync_folder_of(&path)?;
+        sync_parent(&path)?;
         Ok(Self { file, path })
     }
 
@@ -118,7 +118,7 @@ impl JsonLines {
         let kept = kept_length(&path, step)?;
         let length = path.metadata().map_err(ReportError::io("read", &path))?.len();
         if kept.bytes < length {
-            beside::keep_prefix(&path, kept.bytes)?;
+            keep_prefix(&path, kept.bytes)?;
         }
         let file =
             OpenOptions::new().append(true).open(&path).map_err(ReportError::io("open", &path))?;

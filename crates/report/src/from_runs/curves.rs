@@ -1,8 +1,8 @@
 //! Curves of every metric: of one run what belongs together, of several the same metric.
 
-use super::Runs;
 use super::catalog::{self, Chart, Curve, SECTIONS};
-use crate::block::{Plot, Series};
+use super::runs::Runs;
+use crate::element::{Plot, Series};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
 

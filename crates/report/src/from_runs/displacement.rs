@@ -1,11 +1,12 @@
 //! Chosen answers that lost probability: since when, by how much, and which pairs.
 
 use super::curves::reference_of;
-use super::{Runs, tables};
-use crate::block::{Cell, Histogram, Table, Text};
+use super::runs::Runs;
+use super::tables;
 use crate::curve::smoothed;
-use crate::facts::DisplacedPair;
+use crate::element::{Cell, Histogram, Table, Text};
 use crate::html::shortened;
+use crate::metadata::DisplacedPair;
 use crate::number::{format_number, format_percent};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
@@ -26,13 +27,13 @@ pub(super) fn section(runs: &Runs<'_>) -> Section {
         }
     }
     for (name, run) in runs.iter() {
-        if !run.facts.displaced.is_empty() {
-            section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.facts.displaced));
+        if !run.metadata.displaced.is_empty() {
+            section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.metadata.displaced));
         }
     }
     let mut data: Vec<(usize, &str, _)> = Vec::new();
     for (tint, (name, run)) in runs.iter().enumerate() {
-        let counts = &run.facts.edit_distances;
+        let counts = &run.metadata.edit_distances;
         if !counts.is_empty() && data.iter().all(|(.., known)| *known != counts) {
             data.push((tint, name, counts));
         }
@@ -124,7 +125,7 @@ mod tests {
             config: None,
             rows: rows.collect(),
             samples: Vec::new(),
-            facts: crate::RunFacts::default(),
+            metadata: crate::RunMetadata::default(),
             results: std::collections::BTreeMap::new(),
             remarks: Vec::new(),
         }

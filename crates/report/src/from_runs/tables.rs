@@ -1,12 +1,12 @@
-//! Numbers at the end of a run, facts of its data, and its result files.
+//! Numbers at the end of a run, its model and data, and its result files.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Runs;
 use super::catalog::{self, Better};
-use crate::block::{Cell, Table, Tiles};
+use super::runs::Runs;
+use crate::element::{Cell, Table, Tiles};
 use crate::number::{format_number, format_percent};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
@@ -135,14 +135,14 @@ fn best_of(metric: &str, values: &[Option<f64>]) -> Option<f64> {
     })
 }
 
-/// Facts of model and data, one column a run.
-pub(super) fn data_facts(runs: &Runs<'_>) -> Option<Table> {
-    let rows = runs.folders.iter().map(|run| run.facts.data.iter().cloned().collect());
-    let order = runs.folders.iter().flat_map(|run| run.facts.data.iter().map(|(name, _)| name));
-    by_name(runs, "Model and data", "fact", order, &rows.collect::<Vec<_>>())
+/// What is known of model and data, one column per run.
+pub(super) fn model_and_data(runs: &Runs<'_>) -> Option<Table> {
+    let rows = runs.folders.iter().map(|run| run.metadata.data.iter().cloned().collect());
+    let order = runs.folders.iter().flat_map(|run| run.metadata.data.iter().map(|(name, _)| name));
+    by_name(runs, "Model and data", "what", order, &rows.collect::<Vec<_>>())
 }
 
-/// The values of the result files, one column a run.
+/// The values of the result files, one column per run.
 pub(super) fn results(runs: &Runs<'_>) -> Section {
     let rows: Vec<BTreeMap<String, String>> = runs
         .folders
@@ -163,7 +163,7 @@ pub(super) fn results(runs: &Runs<'_>) -> Section {
     section
 }
 
-/// A table of named texts, one column a run.
+/// A table of named texts, one column per run.
 pub(super) fn by_name<'a>(
     runs: &Runs<'_>,
     caption: &str,

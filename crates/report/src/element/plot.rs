@@ -23,7 +23,7 @@ const READINGS: usize = 48;
 ///
 /// let loss = Series::new("loss", vec![(1.0, 0.69), (2.0, 0.5), (3.0, 0.4)]).smoothed(0.6);
 /// let plot = Plot::new("Loss").x_label("step").series(loss).reference("chance", 0.6931);
-/// let page = Report::new("A run").section(Section::new("Curves").block(plot)).to_html();
+/// let page = Report::new("A run").section(Section::new("Curves").element(plot)).to_html();
 /// assert!(page.contains("<svg"));
 /// ```
 #[derive(Debug, Clone)]
