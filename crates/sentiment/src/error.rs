@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use bestof_files::FileError;
+
 use crate::neural::NeuralError;
 
 /// Why reviews could not be read, prepared, learned from or judged.
@@ -231,6 +233,20 @@ impl SentimentError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<FileError> for SentimentError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { step, path, source } => {
+                Self::Io { action: step.as_str(), path, source }
+            }
+            FileError::Occupied { ref path } => {
+                let (action, path) = ("write", path.clone());
+                Self::Io { action, path, source: error.into_io() }
+            }
+        }
     }
 }
 

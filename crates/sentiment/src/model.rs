@@ -4,6 +4,7 @@ mod kind;
 
 use std::path::Path;
 
+use bestof_files::write_file;
 use bestof_trainer::export::FINAL;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,7 @@ impl ModelCard {
         let path = folder.join(MODEL_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))
+        Ok(write_file(&path, (text + "\n").as_bytes())?)
     }
 }
 

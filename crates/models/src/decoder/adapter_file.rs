@@ -46,7 +46,8 @@ impl Decoder {
         writer.finish()?;
         let text = format!("{:#}\n", peft_config(config, base));
         let path = dir.join(CONFIG);
-        std::fs::write(&path, text).map_err(|source| ModelError::Io { path, source })
+        bestof_files::write_file(&path, text.as_bytes())
+            .map_err(|error| ModelError::Io { path, source: error.into_io() })
     }
 
     /// Attaches the adapters that a folder holds.

@@ -85,7 +85,7 @@ fn choose(data: &Dataset, count: usize) -> Vec<usize> {
 impl Explained {
     /// Words that speak for four or five stars marked as good, those against as bad, and what was
     /// not read stepped back.
-    pub(super) fn to_block(&self) -> ColouredText {
+    pub(super) fn to_coloured_text(&self) -> ColouredText {
         let mut caption = format!(
             "{} of 5 stars. Probability of four or five: {:.2}, of no words {:.2}",
             self.stars, self.positive, self.baseline
@@ -154,8 +154,9 @@ mod tests {
             words: vec![word(0..4, 0.2), word(5..10, 0.01), word(13..17, -0.3), word(19..23, 0.0)],
             meta: vec![("useful".into(), -0.05), ("cool".into(), 0.001)],
         };
-        let html =
-            Report::new("t").section(Section::new("s").block(explained.to_block())).to_html();
+        let html = Report::new("t")
+            .section(Section::new("s").element(explained.to_coloured_text()))
+            .to_html();
         for part in [
             "<mark class=\"good\" title=\"+0.2000\">kind</mark>",
             "<span title=\"+0.0100\">staff</span>",

@@ -150,7 +150,7 @@ fn details(model: &Evaluated) -> Section {
         ));
     }
     for explained in &model.explained {
-        section.push(explained.to_block());
+        section.push(explained.to_coloured_text());
     }
     section
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_files::write_file;
 use bestof_models::bert::{Bert, BertConfig, Loader, parameters};
 use bestof_models::open_device;
 use burn::tensor::activation::softmax;
@@ -237,5 +238,5 @@ fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), NeuralError> {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
-    fs::write(path, text).map_err(NeuralError::io("write", path))
+    Ok(write_file(path, &text).map_err(SentimentError::from)?)
 }

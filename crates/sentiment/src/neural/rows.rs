@@ -1,7 +1,6 @@
 //! Reviews as a run holds them: encoded, with their labels, and in batches by length.
 
-use bestof_trainer::checkpoint::hex;
-use sha2::{Digest, Sha256};
+use bestof_files::Sha256Hasher;
 
 use super::error::NeuralError;
 use super::model::Shape;
@@ -66,7 +65,7 @@ impl Row {
 
 /// SHA-256 over all that is learned from.
 pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256Hasher::new();
     for set in sets {
         hash.update((set.len() as u64).to_le_bytes());
         for row in set {
@@ -82,7 +81,7 @@ pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> Stri
             hash.update([row.stars as u8, u8::from(row.positive)]);
         }
     }
-    hex(&hash.finalize())
+    hash.hex()
 }
 
 /// `rows` cut into batches of at most `batch` rows and `max_tokens` tokens, short texts first: rows

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
+use bestof_files::StagedFolder;
 use bestof_models::bert::{Bert, BertConfig, Loader};
 use bestof_models::open_device;
-use bestof_report::RunFacts;
-use bestof_trainer::export::{FINAL, replace_folder, write_results};
+use bestof_report::RunMetadata;
+use bestof_trainer::TrainError;
+use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
@@ -66,7 +68,7 @@ pub fn train(
     let rows = encode(&data.examples)?;
     let held_out = encode(&validation.examples)?;
     let tokens: usize = rows.iter().map(Row::tokens).sum();
-    let facts = facts(config, &fresh, rows.len(), held_out.len(), tokens);
+    let metadata = metadata(config, &fresh, rows.len(), held_out.len(), tokens);
     let names = data.examples.iter().map(|example| format!("training row {}", example.row));
     let files = ModelFiles::Full { config: config_json(&fresh.model) };
     let train_section = &config.run.train;
@@ -78,11 +80,13 @@ pub fn train(
     let model = run.into_model().valid();
     let card = card(config, data);
     let classifier = Classifier::new(model, fresh.reader, card, data.features.clone(), device);
-    let (mut folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
+    let (folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
-        folder = replace_folder(&folder, |dir| classifier.save(dir, fresh.encoder.as_ref()))?;
+        let staged = StagedFolder::replace(&folder).map_err(TrainError::from)?;
+        classifier.save(staged.path(), fresh.encoder.as_ref())?;
+        staged.commit().map_err(TrainError::from)?;
         write_results(&summary, dir)?;
-        report = write_report(dir, &facts)?;
+        report = write_report(dir, &metadata)?;
     }
     Ok(Trained { summary, model: folder, report, classifier })
 }
@@ -134,13 +138,13 @@ impl Fresh {
 }
 
 /// What the report says of model and data.
-fn facts(
+fn metadata(
     config: &NeuralConfig,
     fresh: &Fresh,
     rows: usize,
     held_out: usize,
     tokens: usize,
-) -> RunFacts {
+) -> RunMetadata {
     let mut data = vec![("model".to_owned(), config.sentiment.kind.to_string())];
     match (&fresh.encoder, fresh.reader.vocabulary()) {
         (Some(folder), _) => data.push(("encoder".to_owned(), folder.dir.display().to_string())),
@@ -154,5 +158,5 @@ fn facts(
         ("validation reviews".to_owned(), held_out.to_string()),
         ("tokens of a review, mean".to_owned(), format!("{mean:.1}")),
     ]);
-    RunFacts { data, ..RunFacts::default() }
+    RunMetadata { data, ..RunMetadata::default() }
 }

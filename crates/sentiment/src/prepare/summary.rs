@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
 use super::collect::Collected;
@@ -191,7 +192,7 @@ impl Summary {
         let path = folder.join(SUMMARY_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))?;
+        write_file(&path, (text + "\n").as_bytes())?;
         page::page(self).write(&folder.join(SUMMARY_PAGE)).map_err(SentimentError::Report)
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bestof_files::{Disk, FileLayer};
 use bestof_models::Gradients;
 use bestof_report::MetricRow;
 
@@ -17,7 +18,6 @@ use crate::communicator::{Communicator, SingleRank};
 use crate::config::RunConfig;
 use crate::data::DataOrder;
 use crate::error::TrainError;
-use crate::file_layer::{Disk, FileLayer};
 use crate::metric::MetricSums;
 use crate::optimizer::{AdamW, clip_factor, gradient_norm};
 use crate::progress::{Progress, StepProgress};
