@@ -201,7 +201,7 @@ impl<'s> WeightsWriter<'s> {
         Ok(())
     }
 
-    /// Puts the files in their places and returns them; weights of an earlier writing under other
+    /// Gives the files their names and returns their paths. Weights that were written before under other
     /// names (single and now sharded, or the reverse) are removed.
     ///
     /// # Errors

@@ -205,7 +205,7 @@ fn a_hub_that_sends_something_else_is_refused() {
     let wrong = hub(files(), Some(&"0".repeat(64)));
     fetch(dir.path(), "no-pip", &wrong, "own/tiny").refuses(
         1,
-        &["wrong checksum", "model.safetensors", "expected SHA-256 000000", &sha256_hex(&[1; 10])],
+        &["wrong checksum", "model.safetensors", "expected SHA-256 000000", &sha256_hex([1; 10])],
     );
     let bare = hub(vec![("config.json", b"{}".to_vec())], None);
     fetch(dir.path(), "no-pip", &bare, "own/tiny").refuses(1, &["no .safetensors file"]);

@@ -52,7 +52,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Goes on after `step`: later events and a torn tail are cut from the event files in `dir`.
+    /// Continues after `step`: later events and an incomplete end are removed from the event files in `dir`.
     pub(crate) fn resume(dir: &Path, step: u64) -> Result<Self, ReportError> {
         let mut newest = None;
         for path in event_files(dir)? {

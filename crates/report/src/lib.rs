@@ -13,6 +13,7 @@ mod html;
 mod json_lines;
 mod metadata;
 mod metric_row;
+mod metrics;
 mod metrics_writer;
 mod number;
 mod page;
@@ -28,7 +29,11 @@ pub use error::ReportError;
 pub use finding::{Finding, Verdict};
 pub use metadata::{DisplacedPair, METADATA_FILE, RunMetadata};
 pub use metric_row::MetricRow;
-pub use metrics_writer::{METRICS_FILE, MetricsWriter, TIMING_METRICS};
+pub use metrics::{
+    Better, METRICS, Metric, PlotCurve, PlotGroup, RunType, TIMING_METRICS, Unit, metric,
+    metric_names, metrics_markdown,
+};
+pub use metrics_writer::{METRICS_FILE, MetricsWriter};
 pub use number::{format_number, format_percent};
 pub use page::{Report, Section};
 pub use run_folder::RunFolder;

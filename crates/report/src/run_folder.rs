@@ -23,9 +23,9 @@ const RESULTS_SUFFIX: &str = "_results.json";
 /// read; each may be missing, but not both of the first two.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
-    /// Where it is.
+    /// Its path.
     pub dir: PathBuf,
-    /// What to call it: the folder's own name.
+    /// Its name: that of the folder.
     pub name: String,
     /// The resolved configuration, as text.
     pub config: Option<String>,
@@ -37,7 +37,7 @@ pub struct RunFolder {
     pub metadata: RunMetadata,
     /// Result files by name without the ending, `eval` for `eval_results.json`.
     pub results: BTreeMap<String, Value>,
-    /// What a reader should know about the state of the files, such as a torn last line.
+    /// Remarks on the state of the files, such as an incomplete last line.
     pub remarks: Vec<String>,
 }
 

@@ -29,7 +29,7 @@ fn dpo(step: f64) -> Vec<(&'static str, f64)> {
     vec![
         ("loss", 1.0 / step),
         ("logps/chosen", -30.0 - step),
-        ("ref_logps/chosen", -30.0),
+        ("logps/chosen_vs_ref", -step),
         ("rewards/accuracies", 0.5 + step / 120.0),
     ]
 }

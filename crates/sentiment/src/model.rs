@@ -4,7 +4,7 @@ mod kind;
 
 use std::path::Path;
 
-use bestof_files::write_file;
+use bestof_files::{recover_folder, write_file};
 use bestof_trainer::export::FINAL;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,7 @@ pub trait Predictor {
 /// [`SentimentError::NotAModel`], or what is wrong with a file or the device.
 pub fn open(folder: &Path, device: &str) -> Result<Box<dyn Predictor>, SentimentError> {
     let trained = folder.join(FINAL);
+    recover_folder(&trained)?;
     let of_run = !folder.join(MODEL_FILE).is_file() && trained.join(MODEL_FILE).is_file();
     let folder = if of_run { &trained } else { folder };
     Ok(if ModelCard::load(folder)?.kind.is_classical() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use bestof_losses::{PairLogps, PreferenceLoss, PreferenceTerms};
 use bestof_models::{CausalLm, ForwardOptions, ForwardPass, Trainable};
+use bestof_report::{RunType, metric_names};
 use serde_json::Value;
 
 use crate::data::EncodedPair;
@@ -297,20 +298,7 @@ impl<M: CausalLm + Trainable> TrainingRun for PreferenceRun<M> {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        vec![
-            "displacement",
-            "dpop/active_frac",
-            "dpop/penalty",
-            "logps/chosen",
-            "logps/chosen_vs_ref",
-            "logps/rejected",
-            "loss",
-            "reference_gap",
-            "rewards/accuracies",
-            "rewards/chosen",
-            "rewards/margins",
-            "rewards/rejected",
-        ]
+        metric_names(RunType::Preference)
     }
 
     fn accumulate(

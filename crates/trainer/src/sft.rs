@@ -1,6 +1,7 @@
 //! Supervised runs: completions given prompts, or plain text.
 
 use bestof_models::{CausalLm, ForwardOptions, RandomPositions, Trainable};
+use bestof_report::{RunType, metric_names};
 
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
@@ -148,7 +149,7 @@ impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        vec!["loss"]
+        metric_names(RunType::Supervised)
     }
 
     fn accumulate(

@@ -1,11 +1,13 @@
 //! A bigram model in closed form: small enough to train in microseconds, exact enough to check gradients by hand.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bestof_models::{
     CausalLm, Device, FinishReason, ForwardOptions, ForwardPass, Generation, Gradients, ModelError,
     NewToken, ParameterInfo, Request, SamplingConfig, TokenForest, Trainable,
 };
+use bestof_report::{RunFolder, RunType, metric, metric_names};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::data::{Boundary, EncodedCompletion, EncodedPair};
@@ -325,4 +327,19 @@ pub(crate) fn pairs(count: usize) -> RowSet<EncodedPair> {
         .collect();
     let names = (1..=count).map(|line| format!("pairs.jsonl:{line}")).collect();
     RowSet { items, names }
+}
+
+/// The metrics of the table that a run wrote. All that it wrote must be there, and for such runs.
+pub(crate) fn known_metrics(report: &RunFolder, run: RunType) -> BTreeSet<&'static str> {
+    let known = report.metric_names().into_iter().map(|name| {
+        let found = metric(name).unwrap_or_else(|| panic!("`{name}` is not in METRICS"));
+        assert!(found.runs.contains(&run), "`{name}` is not listed for {run:?}");
+        found.name
+    });
+    known.collect()
+}
+
+/// Every metric of the table for such runs.
+pub(crate) fn all_metrics(run: RunType) -> BTreeSet<&'static str> {
+    metric_names(run).into_iter().collect()
 }

@@ -1,6 +1,5 @@
 //! Chosen answers that lost probability: since when, by how much, and which pairs.
 
-use super::curves::reference_of;
 use super::runs::Runs;
 use super::tables;
 use crate::curve::smoothed;
@@ -11,7 +10,7 @@ use crate::number::{format_number, format_percent};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
 
-const CHOSEN: &str = "logps/chosen";
+const CHOSEN_VS_REF: &str = "logps/chosen_vs_ref";
 /// Fewer rows under the reference may be noise.
 const FEWEST_ROWS: usize = 3;
 const MOST_PAIRS: usize = 20;
@@ -65,16 +64,7 @@ fn warning(run: &RunFolder) -> Option<String> {
 /// Since which step the chosen answers have stayed below the reference until the end, and how far
 /// below they ended.
 fn below_reference(run: &RunFolder) -> Option<(f64, f64)> {
-    let reference = reference_of(run, CHOSEN);
-    let mut changes = Vec::new();
-    let mut next = reference.iter().peekable();
-    for (step, logp) in run.curve(CHOSEN) {
-        while next.next_if(|(at, _)| *at < step).is_some() {}
-        if let Some((_, reference)) = next.peek().filter(|(at, _)| *at == step) {
-            changes.push((step, logp - reference));
-        }
-    }
-    let smooth = smoothed(&changes, 0.8);
+    let smooth = smoothed(&run.curve(CHOSEN_VS_REF), 0.8);
     let below = smooth.iter().rev().take_while(|(_, change)| *change < 0.0).count();
     if below < FEWEST_ROWS {
         return None;
@@ -115,10 +105,10 @@ mod tests {
     use crate::metric_row::MetricRow;
 
     fn run(changes: &[f64]) -> RunFolder {
-        let rows = changes.iter().zip(1..).map(|(change, step)| {
-            let row = MetricRow::new(step).with("ref_logps/chosen", -30.0);
-            row.with(CHOSEN, -30.0 + change)
-        });
+        let rows = changes
+            .iter()
+            .zip(1..)
+            .map(|(change, step)| MetricRow::new(step).with(CHOSEN_VS_REF, *change));
         RunFolder {
             dir: "run".into(),
             name: "run".into(),
@@ -139,13 +129,5 @@ mod tests {
         assert_eq!(below_reference(&run(&[-1.0, -1.0, 9.0, 9.0])), None);
         assert_eq!(below_reference(&run(&[1.0, 1.0, 1.0, -9.0])), None);
         assert_eq!(below_reference(&run(&[])), None);
-    }
-
-    #[test]
-    fn the_reference_is_found_from_the_difference_too() {
-        let row = MetricRow::new(1).with(CHOSEN, -31.0).with("logps/chosen_vs_ref", -1.0);
-        let mut run = run(&[]);
-        run.rows.push(row);
-        assert_eq!(reference_of(&run, CHOSEN), [(1.0, -30.0)]);
     }
 }

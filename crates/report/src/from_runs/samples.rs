@@ -1,4 +1,4 @@
-//! What the model answered to the same prompt at first and at last.
+//! First and last completion of each prompt, side by side.
 
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ fn when(sample: &Sample) -> String {
     }
 }
 
-/// The further fields of a sample in a line.
+/// The further fields of a sample in one line.
 fn remark(sample: &Sample) -> String {
     let fields: Vec<_> = sample
         .extra

@@ -1,6 +1,7 @@
 //! A neural model as the shared training loop takes it.
 
 use bestof_models::bert::parameters;
+use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::metric::MetricSums;
 use bestof_trainer::model_files::ModelFiles;
@@ -161,13 +162,7 @@ impl TrainingRun for NeuralRun {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        let tasks = self.model.shape().tasks();
-        let mut names = vec!["loss"];
-        names.extend(tasks.iter().map(|task| task.loss_name()));
-        if self.model.shape().learns_weights() {
-            names.extend(tasks.iter().map(|task| task.variance_name()));
-        }
-        names
+        metric_names(RunType::Sentiment)
     }
 
     fn learning_rate_factor(&self, parameter: &str) -> f64 {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 
 use bestof_files::{Fault, FaultyDisk};
-use bestof_report::RunFolder as Report;
+use bestof_report::{RunFolder as Report, RunType};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,7 +15,7 @@ use crate::data::EncodedCompletion;
 use crate::progress::Silent;
 use crate::rows::RowSet;
 use crate::sft::{ForwardSettings, SupervisedRun};
-use crate::toy::{POISON, Toy, completions};
+use crate::toy::{POISON, Toy, all_metrics, completions, known_metrics};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
@@ -88,6 +88,14 @@ fn straight(dir: &Path, rows: usize) {
     let config = config(dir, &[]);
     let mut run = sft(completions(rows), &config);
     train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+}
+
+#[test]
+fn a_supervised_run_writes_the_metrics_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    straight(dir.path(), 23);
+    let report = Report::open(dir.path()).unwrap();
+    assert_eq!(known_metrics(&report, RunType::Supervised), all_metrics(RunType::Supervised));
 }
 
 #[test]
