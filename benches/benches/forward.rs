@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use bestof_benches::{pair, smollm2, text};
+use bestof_kernels::host_values;
 use bestof_models::{CausalLm, Device, ForwardOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -17,7 +18,9 @@ fn forward(c: &mut Criterion) {
     ];
     for (name, forest) in forests {
         group.bench_function(name, |b| {
-            b.iter(|| model.logprobs(&forest, &options).expect("tokens are in range"));
+            b.iter(|| {
+                host_values(model.token_logps(&forest, &options).expect("tokens are in range"))
+            });
         });
     }
 }

@@ -5,22 +5,23 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use bestof_benches::{pair, smollm2};
-use bestof_losses::{Dpop, PairLogps, PreferenceLoss};
+use bestof_losses::{Dpop, PairLogps, PreferenceLoss, with_gradient};
 use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, LoraConfig, TokenForest};
 use bestof_trainer::config::TrainSection;
 use bestof_trainer::optimizer::AdamW;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// One step; the reference is taken to be the first log-probabilities plus a little.
 fn step(
-    model: &mut Decoder,
-    optimizer: &mut AdamW,
+    model: Decoder,
+    optimizer: &mut ModuleOptimizer,
     forest: &TokenForest,
     loss: &dyn PreferenceLoss,
-) {
-    let pass = model.forward(forest, &ForwardOptions::default()).expect("tokens are in range");
-    let sum: f64 = pass.logprobs().iter().map(|p| f64::from(*p)).sum();
-    let half = sum / 2.0;
+) -> Decoder {
+    let logps = model.token_logps(forest, &ForwardOptions::default()).expect("tokens are in range");
+    let count = logps.dims()[0];
+    let half = f64::from(logps.clone().inner().sum().into_scalar::<f32>()) / 2.0;
     let terms = loss
         .terms(&PairLogps {
             chosen: half,
@@ -31,12 +32,11 @@ fn step(
             rejected_len: 1,
         })
         .expect("log-probabilities are finite");
-    let count = pass.logprobs().len();
-    let weights: Vec<f32> = (0..count)
-        .map(|i| if i < count / 2 { terms.grad_chosen } else { terms.grad_rejected } as f32)
-        .collect();
-    let gradients = pass.backward(&weights).expect("one weight a token");
-    optimizer.step(model, gradients, 1e-6, 1.0);
+    let slopes =
+        (0..count).map(|i| if i < count / 2 { terms.grad_chosen } else { terms.grad_rejected });
+    let loss = with_gradient(terms.loss, [(logps, slopes.collect())]);
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    optimizer.step(1e-6, model, gradients)
 }
 
 fn training(c: &mut Criterion) {
@@ -54,10 +54,15 @@ fn training(c: &mut Criterion) {
         if kind == "LoRA" {
             model.attach_lora(LoraConfig::default()).expect("the layers have these names");
         }
-        let mut optimizer = AdamW::new((&TrainSection::default()).into());
+        let mut model = Some(model);
+        let adamw = AdamW::new((&TrainSection::default()).into());
+        let mut optimizer = ModuleOptimizer::from(adamw);
         for (name, forest) in &forests {
             group.bench_function(format!("{kind}, {name}"), |b| {
-                b.iter(|| step(&mut model, &mut optimizer, forest, &loss));
+                b.iter(|| {
+                    let before = model.take().expect("every step gives the model back");
+                    model = Some(step(before, &mut optimizer, forest, &loss));
+                });
             });
         }
     }

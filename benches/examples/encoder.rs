@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut timings = Vec::new();
             for seed in 0..=repetitions {
                 let start = Timing::start();
-                trained.step(&mut optimizer, &batch, seed as u64)?;
+                trained = trained.step(&mut optimizer, &batch, seed as u64)?.0;
                 timings.push(start.elapsed());
             }
             report("fine-tune", &timings);

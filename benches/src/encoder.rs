@@ -1,9 +1,10 @@
 //! MiniLM-L6 with three heads on the mean of its tokens: prediction and a step of fine-tuning.
 
-use bestof_models::bert::{Bert, BertBatch, BertConfig, BertError, Dense, Loader, parameters};
-use bestof_models::{Device, ModelError, ParameterInfo, Trainable};
+use bestof_models::Device;
+use bestof_models::bert::{Bert, BertBatch, BertConfig, BertError, Dense, Loader};
 use bestof_trainer::optimizer::{AdamW, AdamWConfig};
 use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -54,16 +55,16 @@ impl MultiTask {
         Ok(self.heads.iter().map(|head| head.forward(mean.clone())).collect())
     }
 
-    /// Forward, backward and `AdamW` on made-up labels, with dropout; the loss.
+    /// Forward, backward and `AdamW` on made-up labels, with dropout; the model after it and the loss.
     ///
     /// # Errors
     /// What the encoder says.
     pub fn step(
-        &mut self,
-        optimizer: &mut AdamW,
+        self,
+        optimizer: &mut ModuleOptimizer,
         batch: &BertBatch,
         seed: u64,
-    ) -> Result<f32, BertError> {
+    ) -> Result<(Self, f32), BertError> {
         let rows = batch.rows();
         let device = Device::flex();
         let losses =
@@ -75,29 +76,14 @@ impl MultiTask {
             });
         let loss = Tensor::cat(losses.collect(), 0).sum();
         let value = loss.clone().into_scalar::<f32>();
-        let gradients = parameters::gradients(self, &mut loss.backward());
-        optimizer.step(self, gradients, 2e-5, 1.0);
-        Ok(value)
-    }
-}
-
-impl Trainable for MultiTask {
-    fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-        parameters::trainable(self)
-    }
-
-    fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-        parameters::update(self, apply);
-    }
-
-    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-        parameters::values(self, name)
+        let gradients = GradientsParams::from_grads(loss.backward(), &self);
+        Ok((optimizer.step(2e-5, self, gradients), value))
     }
 }
 
 /// The optimiser of the bench.
-pub fn optimizer() -> AdamW {
-    AdamW::new(AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 })
+pub fn optimizer() -> ModuleOptimizer {
+    AdamW::new(AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() }).into()
 }
 
 /// Rows of these numbers of tokens.

@@ -2,7 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{LossError, PairLogps, PreferenceLoss, PreferenceTerms, terms_of_batch};
+use crate::{
+    LossError, PairLogps, PolicyLoss, PolicyTerms, PreferenceLoss, PreferenceTerms,
+    SampledCompletion, terms_of_batch,
+};
 
 /// What a loss needs of a pair besides the policy's two log-probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -38,7 +41,7 @@ pub struct Attached {
 ///
 /// # Shapes
 /// - chosen, rejected: `[pairs]`, on one device and of one float type
-/// - constants: one entry a pair
+/// - constants: one entry per pair
 /// - output: `[1]`
 ///
 /// # Errors
@@ -77,13 +80,130 @@ pub fn attach(
     let terms = terms_of_batch(loss, &pairs)?;
     let share = 1.0 / expected as f64;
     let mean = terms.iter().map(|term| term.loss).sum::<f64>() * share;
-    let grad_chosen = constant(&chosen, terms.iter().map(|t| t.grad_chosen * share).collect());
-    let grad_rejected =
-        constant(&rejected, terms.iter().map(|t| t.grad_rejected * share).collect());
-    let value = constant(&chosen, vec![mean]);
-    let surrogate = (chosen * grad_chosen).sum() + (rejected * grad_rejected).sum();
-    let loss = (surrogate.clone() - surrogate.detach()) + value;
+    let slopes = |slope: fn(&PreferenceTerms) -> f64| -> Vec<f64> {
+        terms.iter().map(|terms| slope(terms) * share).collect()
+    };
+    let by_chosen = slopes(|terms| terms.grad_chosen);
+    let by_rejected = slopes(|terms| terms.grad_rejected);
+    let loss = with_gradient(mean, [(chosen, by_chosen), (rejected, by_rejected)]);
     Ok(Attached { loss, terms })
+}
+
+/// A tensor `[1]` of a value whose derivatives by some tensors are known numbers:
+///
+/// ```text
+/// s = sum_j <x_j, g_j>,   result = value + (s - stop_gradient(s))
+/// ```
+///
+/// # Shapes
+/// - each `x_j` and its derivatives `g_j` have one length; all tensors lie on one device
+///
+/// # Panics
+/// Without any tensor, or if a tensor and its derivatives differ in length.
+pub fn with_gradient(
+    value: f64,
+    tensors: impl IntoIterator<Item = (Tensor<1>, Vec<f64>)>,
+) -> Tensor<1> {
+    let mut surrogate: Option<Tensor<1>> = None;
+    for (tensor, derivatives) in tensors {
+        assert_eq!(tensor.dims(), [derivatives.len()], "one derivative per entry");
+        let derivatives = constant(&tensor, derivatives);
+        let part = (tensor * derivatives).sum();
+        surrogate = Some(match surrogate {
+            Some(sum) => sum + part,
+            None => part,
+        });
+    }
+    let surrogate = surrogate.expect("a loss depends on some tensor");
+    let value = constant(&surrogate, vec![value]);
+    (surrogate.clone() - surrogate.detach()) + value
+}
+
+/// One completion among those whose tokens' log-probabilities are in one tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CompletionTokens<'a> {
+    /// Indices of the completion's tokens in the tensor, in their order.
+    pub tokens: &'a [usize],
+    /// As [`SampledCompletion::weight`].
+    pub weight: f64,
+    /// As [`SampledCompletion::share`].
+    pub share: f64,
+    /// As [`SampledCompletion::old_logps`], one per token.
+    pub old_logps: Option<&'a [f64]>,
+    /// As [`SampledCompletion::reference`], one per token.
+    pub reference: Option<&'a [f64]>,
+}
+
+/// The policy-gradient loss of a batch as a tensor, and what the formula said of each completion.
+#[derive(Debug, Clone)]
+pub struct AttachedPolicy {
+    /// Sum of the completions' losses over the divisor, `[1]`; its gradient is the analytic one.
+    pub loss: Tensor<1>,
+    /// The terms of each completion, for logging.
+    pub terms: Vec<PolicyTerms>,
+}
+
+/// The policy-gradient loss of a batch of completions, as a tensor that can be differentiated.
+/// `divisor` is the number of prompts in the step.
+///
+/// Like [`attach`], the formula is evaluated in f64 from the tensors' values; a token that several
+/// completions share gets the sum of their derivatives.
+///
+/// # Shapes
+/// - `logps`, `entropies`: `[targets]`, on one device and of one float type
+/// - output: `[1]`
+///
+/// # Errors
+/// What [`PolicyLoss::terms`] says, with the completion's position; [`LossError::Missing`] without
+/// the entropies that the loss reads; [`LossError::EmptyBatch`] without any completion.
+///
+/// # Panics
+/// If a token's index is not below the length of `logps`.
+pub fn attach_policy(
+    loss: &PolicyLoss,
+    logps: Tensor<1>,
+    entropies: Option<Tensor<1>>,
+    completions: &[CompletionTokens<'_>],
+    divisor: f64,
+) -> Result<AttachedPolicy, LossError> {
+    if completions.is_empty() {
+        return Err(LossError::EmptyBatch);
+    }
+    let entropies = entropies.filter(|_| loss.needs_entropies());
+    let logp_values = values(&logps);
+    let entropy_values = entropies.as_ref().map(values);
+    let mut by_logp = vec![0.0; logp_values.len()];
+    let mut by_entropy = vec![0.0; logp_values.len()];
+    let mut terms = Vec::with_capacity(completions.len());
+    let mut total = 0.0;
+    for (index, completion) in completions.iter().enumerate() {
+        let of =
+            |values: &[f64]| completion.tokens.iter().map(|&at| values[at]).collect::<Vec<_>>();
+        let own_logps = of(&logp_values);
+        let own_entropies = entropy_values.as_deref().map(of);
+        let sampled = SampledCompletion {
+            weight: completion.weight,
+            share: completion.share,
+            logprobs: &own_logps,
+            old_logps: completion.old_logps,
+            reference: completion.reference,
+            entropies: own_entropies.as_deref(),
+        };
+        let mut gradient = vec![0.0; own_logps.len()];
+        let found = loss
+            .terms(&sampled, &mut gradient)
+            .map_err(|source| LossError::InPair { index, source: Box::new(source) })?;
+        total += found.loss;
+        let entropy_slope = loss.entropy_gradient(completion.share) / divisor;
+        for (&at, slope) in completion.tokens.iter().zip(&gradient) {
+            by_logp[at] += slope / divisor;
+            by_entropy[at] += entropy_slope;
+        }
+        terms.push(found);
+    }
+    let mut tensors = vec![(logps, by_logp)];
+    tensors.extend(entropies.map(|entropies| (entropies, by_entropy)));
+    Ok(AttachedPolicy { loss: with_gradient(total / divisor, tensors), terms })
 }
 
 fn values(tensor: &Tensor<1>) -> Vec<f64> {

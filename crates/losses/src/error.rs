@@ -96,12 +96,12 @@ pub enum LossError {
         /// The policy's log-probability of the rejected completion.
         rejected: f64,
     },
-    /// One pair of a batch cannot be evaluated.
-    #[error("pair {index} of the batch: {source}")]
+    /// One pair or completion of a batch cannot be evaluated.
+    #[error("entry {index} of the batch: {source}")]
     InPair {
         /// Position in the batch, from 0.
         index: usize,
-        /// What is wrong with that pair.
+        /// What is wrong with it.
         source: Box<LossError>,
     },
     /// Lists that should have one entry a pair differ in length.

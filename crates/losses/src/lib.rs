@@ -9,7 +9,9 @@ pub mod policy;
 pub mod preference;
 
 #[cfg(feature = "burn")]
-pub use attach::{Attached, PairConstants, attach};
+pub use attach::{
+    Attached, AttachedPolicy, CompletionTokens, PairConstants, attach, attach_policy, with_gradient,
+};
 pub use error::LossError;
 pub use name::{LossName, LossParameters};
 pub use policy::{Clip, KlEstimator, PolicyLoss, PolicyTerms, RatioLevel, SampledCompletion};

@@ -33,7 +33,7 @@ pub struct SampledCompletion<'a> {
     pub logprobs: &'a [f64],
     /// Log-probabilities under the policy that sampled; `None` while it still is the one being
     /// trained, so that every ratio is exactly 1.
-    pub behaviour: Option<&'a [f64]>,
+    pub old_logps: Option<&'a [f64]>,
     /// Log-probabilities under the reference; read only where there is a penalty on the KL
     /// divergence.
     pub reference: Option<&'a [f64]>,
@@ -157,11 +157,11 @@ impl PolicyLoss {
         gradient: &mut [f64],
     ) -> Result<PolicyTerms, LossError> {
         self.check(completion, gradient.len())?;
-        let &SampledCompletion { weight, share, logprobs, behaviour, .. } = completion;
-        let Surrogate { value, clipped } = match behaviour {
+        let &SampledCompletion { weight, share, logprobs, old_logps, .. } = completion;
+        let Surrogate { value, clipped } = match old_logps {
             None => ratio::on_policy(weight, logprobs, gradient),
-            Some(behaviour) => {
-                self.ratio.surrogate(weight, logprobs, behaviour, self.clip, gradient)
+            Some(old_logps) => {
+                self.ratio.surrogate(weight, logprobs, old_logps, self.clip, gradient)
             }
         };
         let mut terms = PolicyTerms { loss: value, ..PolicyTerms::default() };
@@ -193,7 +193,7 @@ impl PolicyLoss {
         finite("logprobs", completion.logprobs)?;
         let expected = completion.logprobs.len();
         let lists = [
-            ("behaviour", completion.behaviour, false),
+            ("old_logps", completion.old_logps, false),
             ("reference", completion.reference, self.needs_reference()),
             ("entropies", completion.entropies, self.needs_entropies()),
         ];

@@ -29,7 +29,7 @@ fn by_hand() {
     let completion = |weight| SampledCompletion {
         weight,
         logprobs: &now,
-        behaviour: Some(&then),
+        old_logps: Some(&then),
         ..SampledCompletion::default()
     };
     let mut gradient = [0.0; 3];
@@ -75,7 +75,7 @@ fn where_the_policies_agree_every_ratio_gives_reinforce_to_the_last_bit() {
         let expected = terms(&PolicyLoss::default(), &on_policy);
         assert_eq!(expected.1, [-weight; 4]);
         for ratio in RatioLevel::ALL {
-            let again = SampledCompletion { behaviour: Some(&LOGPS), ..on_policy };
+            let again = SampledCompletion { old_logps: Some(&LOGPS), ..on_policy };
             assert_eq!(terms(&loss_at(ratio), &again), expected, "{ratio:?}");
         }
     }
@@ -84,7 +84,7 @@ fn where_the_policies_agree_every_ratio_gives_reinforce_to_the_last_bit() {
 /// Derivatives that are those of the value; `k1` is treated by enumeration.
 #[test]
 fn gradients_are_those_of_the_loss() {
-    let behaviour = [-1.1, -0.3, -2.7, -0.55];
+    let old_logps = [-1.1, -0.3, -2.7, -0.55];
     let reference = [-0.7, -0.9, -2.0, -0.1];
     let entropies = [0.5, 1.0, 0.2, 0.7];
     for ratio in RatioLevel::ALL {
@@ -102,7 +102,7 @@ fn gradients_are_those_of_the_loss() {
                         weight,
                         share: 0.25,
                         logprobs,
-                        behaviour: Some(&behaviour),
+                        old_logps: Some(&old_logps),
                         reference: Some(&reference),
                         entropies: Some(&entropies),
                     };
@@ -290,7 +290,7 @@ fn what_cannot_be_meant_is_refused() {
     assert_eq!(error(&loss, &short), expected);
     let nan = SampledCompletion { weight: f64::NAN, ..completion };
     assert!(matches!(error(&PolicyLoss::default(), &nan), LossError::NotFinite { .. }));
-    let far = SampledCompletion { weight: -1.0, behaviour: Some(&[-900.0; 4]), ..completion };
+    let far = SampledCompletion { weight: -1.0, old_logps: Some(&[-900.0; 4]), ..completion };
     let message = error(&PolicyLoss::default(), &far).to_string();
     assert!(message.contains("lower the learning rate"), "{message}");
     for wrong in [

@@ -9,10 +9,12 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, DecoderConfig, Device, ForestBuilder, ForwardOptions, LoraConfig, Request,
     SamplingConfig, Sequence, TokenForest,
 };
+use burn::optim::GradientsParams;
 use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -94,9 +96,8 @@ impl Profile {
 }
 
 fn train(model: &Decoder, forest: &TokenForest, options: &ForwardOptions) -> Outcome {
-    let pass = model.forward(forest, options)?;
-    let weights = vec![-1.0 / pass.logprobs().len() as f32; pass.logprobs().len()];
-    pass.backward(&weights)?;
+    let loss = model.token_logps(forest, options)?.mean().neg();
+    GradientsParams::from_grads(loss.backward(), model);
     Ok(())
 }
 
@@ -114,16 +115,16 @@ fn main() -> Outcome {
         let model = Decoder::random(shape()?, 1, &Device::flex())?;
         let short = TokenForest::text(&tokens(256, 4));
         profile.time("log-probabilities 1x256", 3, || {
-            model.logprobs(&short, &options)?;
+            host_values(model.token_logps(&short, &options)?);
             Ok(())
         })?;
         let text = TokenForest::text(&tokens(1024, 5));
         profile.time("log-probabilities 1x1024", 2, || {
-            model.logprobs(&text, &options)?;
+            host_values(model.token_logps(&text, &options)?);
             Ok(())
         })?;
         profile.time("log-probabilities of a pair 200+60+60", 2, || {
-            model.logprobs(&pair(), &options)?;
+            host_values(model.token_logps(&pair(), &options)?);
             Ok(())
         })?;
         profile.time("prefill 44, decode 32 tokens, batch 1", 2, || generate(&model, 1, 32))?;
@@ -138,7 +139,7 @@ fn main() -> Outcome {
         })?;
         let long = TokenForest::text(&tokens(8192, 6));
         profile.time("log-probabilities 1x8192", 1, || {
-            model.logprobs(&long, &options)?;
+            host_values(model.token_logps(&long, &options)?);
             Ok(())
         })?;
     }

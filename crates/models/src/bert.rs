@@ -18,7 +18,8 @@
 //! A head of one's own is a burn module around a [`Bert`]:
 //!
 //! ```
-//! use bestof_models::bert::{Bert, BertBatch, BertConfig, Dense, Loader, parameters};
+//! use bestof_models::bert::{Bert, BertBatch, BertConfig, Dense, Loader};
+//! use bestof_models::parameters;
 //! use burn::module::Module;
 //!
 //! #[derive(Module, Debug)]
@@ -51,8 +52,8 @@ mod encoder;
 mod error;
 mod heads;
 mod loader;
-pub mod parameters;
 mod parts;
+mod save;
 mod tokens;
 
 pub use batch::BertBatch;
@@ -62,4 +63,5 @@ pub use error::BertError;
 pub use heads::{BertForMaskedLm, BertForSequenceClassification};
 pub use loader::{Fill, LoadReport, Loader};
 pub use parts::{Dense, dropout};
+pub use save::save;
 pub use tokens::BertTokens;

@@ -16,6 +16,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) options: ForwardOptions,
     /// The layer, so that each draws dropout masks of its own.
     pub(crate) layer: usize,
-    /// Whether there is a row a sequence only: one step of decoding.
+    /// Whether there is one row per sequence: a step of decoding.
     pub(crate) decoding: bool,
 }

@@ -1,13 +1,13 @@
 //! What training, scoring and sampling ask of a language model.
 
-use std::fmt;
 use std::ops::ControlFlow;
 
+use bestof_kernels::{TokenScores, Vocabulary};
 use burn::tensor::Tensor;
 
 use crate::error::ModelError;
 use crate::forest::TokenForest;
-use crate::gradients::Gradients;
+use crate::generate::{self, Recomputed};
 use crate::positions::RandomPositions;
 use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
 
@@ -22,7 +22,7 @@ pub struct ForwardOptions {
     /// Whether the backward pass computes each layer again instead of keeping what is inside it:
     /// the same gradients from a fraction of the memory, for about a third more time.
     pub checkpoint_layers: bool,
-    /// Whether the entropy of each wanted token's distribution is computed too.
+    /// Whether the entropy of each target's distribution is computed too.
     pub entropies: bool,
     /// Positions drawn at random in place of 0, 1, 2, …: for training only.
     pub random_positions: Option<RandomPositions>,
@@ -48,149 +48,152 @@ impl ForwardOptions {
     }
 }
 
-/// What runs the backward pass: derivatives by each wanted log-probability and by each entropy
-/// (an empty list for none) in, gradients out.
-pub type BackwardFn<'m> = Box<dyn FnOnce(&[f32], &[f32]) -> Result<Gradients, ModelError> + 'm>;
-
-/// Log-probabilities of a forest, and the graph that made them.
-pub struct ForwardPass<'m> {
-    logprobs: Vec<f32>,
-    entropies: Vec<f32>,
-    backward: BackwardFn<'m>,
-}
-
-impl<'m> ForwardPass<'m> {
-    /// A pass from its results and the function that differentiates it.
-    pub fn new(logprobs: Vec<f32>, entropies: Vec<f32>, backward: BackwardFn<'m>) -> Self {
-        Self { logprobs, entropies, backward }
-    }
-
-    /// The log-probability of each wanted token.
-    pub fn logprobs(&self) -> &[f32] {
-        &self.logprobs
-    }
-
-    /// The entropy in nats of the distribution each wanted token was drawn from; empty unless
-    /// [`ForwardOptions::entropies`] asked for it.
-    pub fn entropies(&self) -> &[f32] {
-        &self.entropies
-    }
-
-    /// Gradients of `sum_i weights[i] * logprobs[i]` by the trainable parameters. With
-    /// `weights[i] = dLoss / dlogprobs[i]` they are those of the loss.
-    ///
-    /// # Errors
-    /// [`ModelError::WeightCount`] unless there is one weight a wanted token.
-    pub fn backward(self, weights: &[f32]) -> Result<Gradients, ModelError> {
-        let expected = self.logprobs.len();
-        check_count(weights, expected)?;
-        (self.backward)(weights, &[])
-    }
-
-    /// Gradients of `sum_i weights[i] * logprobs[i] + entropy_weights[i] * entropies[i]`.
-    ///
-    /// # Errors
-    /// [`ModelError::WeightCount`] unless both lists have one weight a wanted token.
-    pub fn backward_with_entropies(
-        self,
-        weights: &[f32],
-        entropy_weights: &[f32],
-    ) -> Result<Gradients, ModelError> {
-        let expected = self.logprobs.len();
-        check_count(weights, expected)?;
-        check_count(entropy_weights, expected)?;
-        (self.backward)(weights, entropy_weights)
-    }
-}
-
-fn check_count(weights: &[f32], expected: usize) -> Result<(), ModelError> {
-    let found = weights.len();
-    if found == expected { Ok(()) } else { Err(ModelError::WeightCount { found, expected }) }
-}
-
-impl fmt::Debug for ForwardPass<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForwardPass").field("logprobs", &self.logprobs).finish_non_exhaustive()
-    }
-}
-
-/// A causal language model: token trees in, log-probabilities of wanted tokens out; prompts in,
-/// samples out.
+/// A causal language model: token forests in, tensors on the model's device out.
+///
+/// Two methods say what the model computes: [`hidden_states`](Self::hidden_states) and the
+/// [`vocabulary`](Self::vocabulary) that turns them into logits. The others follow from these. On
+/// a device with automatic differentiation the tensors carry their graph, so that
+/// `loss.backward()` reaches the model's parameters; on a plain device, and so for
+/// [`Module::valid`](burn::module::Module::valid), none is kept.
+///
+/// ```
+/// use bestof_models::{CausalLm, ForwardOptions, ModelError, TokenForest, Vocabulary};
+/// use burn::module::Module;
+/// use burn::nn::{Embedding, EmbeddingConfig};
+/// use burn::tensor::{Device, Tensor};
+///
+/// /// What comes next depends on the last token only.
+/// #[derive(Module, Debug)]
+/// struct Bigram {
+///     tokens: Embedding,
+///     output: Embedding,
+/// }
+///
+/// impl CausalLm for Bigram {
+///     fn vocab_size(&self) -> usize {
+///         self.output.weight.dims()[0]
+///     }
+///
+///     fn max_positions(&self) -> usize {
+///         usize::MAX
+///     }
+///
+///     fn hidden_states(
+///         &self,
+///         forest: &TokenForest,
+///         rows: &[u32],
+///         _: &ForwardOptions,
+///     ) -> Result<Tensor<2>, ModelError> {
+///         let ids = bestof_models::indices(&forest.token_ids(), &self.tokens.weight.device());
+///         let rows = bestof_models::indices(rows, &ids.device());
+///         Ok(self.tokens.forward(ids.unsqueeze()).squeeze_dim::<2>(0).select(0, rows))
+///     }
+///
+///     fn vocabulary(&self) -> Vocabulary {
+///         Vocabulary { weight: self.output.weight.val(), softcap: None }
+///     }
+/// }
+///
+/// let device = Device::flex().autodiff();
+/// let embedding = |device| EmbeddingConfig::new(50, 8).init(device);
+/// let model = Bigram { tokens: embedding(&device), output: embedding(&device) };
+/// let text = TokenForest::text(&[1, 2, 3]);
+/// let logps = model.token_logps(&text, &ForwardOptions::default())?;
+/// assert_eq!(logps.dims(), [2]); // of 2 and of 3
+/// assert!(model.tokens.weight.val().grad(&logps.sum().backward()).is_some());
+/// # Ok::<(), ModelError>(())
+/// ```
 pub trait CausalLm {
     /// The number of tokens the model knows.
     fn vocab_size(&self) -> usize;
 
-    /// The longest sequence the model was made for.
+    /// The longest sequence the model was made for, in tokens.
     fn max_positions(&self) -> usize;
 
-    /// The log-probability of each wanted token. Keeps no graph.
-    fn logprobs(
-        &self,
-        forest: &TokenForest,
-        options: &ForwardOptions,
-    ) -> Result<Vec<f32>, ModelError>;
-
-    /// The log-probability of each wanted token, with the graph for the backward pass.
+    /// The final hidden states, after the last norm, of some nodes of the forest,
+    /// `[rows, width]`. Nodes are counted through the forest, tree after tree.
     ///
     /// # Errors
-    /// [`ModelError::NotTrainable`] for a model on a device without automatic differentiation.
-    fn forward(
+    /// A token outside the vocabulary, or options that the model has not got.
+    fn hidden_states(
+        &self,
+        forest: &TokenForest,
+        rows: &[u32],
+        options: &ForwardOptions,
+    ) -> Result<Tensor<2>, ModelError>;
+
+    /// The projection from hidden states to logits.
+    fn vocabulary(&self) -> Vocabulary;
+
+    /// The log-probability of each target of the forest given its ancestors, `[targets]`, in the
+    /// order of [`TokenForest::targets`], in nats.
+    ///
+    /// # Errors
+    /// A target without ancestors, or what [`hidden_states`](Self::hidden_states) says.
+    fn token_logps(
         &self,
         forest: &TokenForest,
         options: &ForwardOptions,
-    ) -> Result<ForwardPass<'_>, ModelError>;
+    ) -> Result<Tensor<1>, ModelError> {
+        let options = ForwardOptions { entropies: false, ..*options };
+        Ok(self.token_scores(forest, &options)?.logps)
+    }
+
+    /// The same with the entropies of the targets' distributions, `[targets]`, in nats, where
+    /// [`ForwardOptions::entropies`] asks for them. `[nodes, vocab_size]` is never in memory at
+    /// once, and the gradient is in closed form; see [`Vocabulary::score`].
+    ///
+    /// # Errors
+    /// As [`token_logps`](Self::token_logps).
+    fn token_scores(
+        &self,
+        forest: &TokenForest,
+        options: &ForwardOptions,
+    ) -> Result<TokenScores, ModelError> {
+        let (rows, targets) = forest.target_rows()?;
+        let hidden = self.hidden_states(forest, &rows, options)?;
+        Ok(self.vocabulary().score(hidden, &targets, options.entropies))
+    }
+
+    /// The logits of some nodes of the forest, `[rows, vocab_size]`, nodes counted as in
+    /// [`hidden_states`](Self::hidden_states). For all nodes of a long text this is the tensor
+    /// that everything else here avoids.
+    ///
+    /// # Errors
+    /// As [`hidden_states`](Self::hidden_states).
+    fn logits(
+        &self,
+        forest: &TokenForest,
+        rows: &[u32],
+        options: &ForwardOptions,
+    ) -> Result<Tensor<2>, ModelError> {
+        Ok(self.vocabulary().logits(self.hidden_states(forest, rows, options)?))
+    }
 
     /// Continuations of the requests' prompts, in the order of requests and samples.
     ///
     /// What is sampled for a request depends on its prompt, its seed, the sample's number and
     /// `config` only, not on the other requests. `on_token` hears of every token as it is
     /// sampled; when it breaks, sampling stops and what there is comes back.
+    ///
+    /// As provided, every step computes whole sequences again; [`Decoder`](crate::Decoder) keeps
+    /// keys and values instead.
+    ///
+    /// # Errors
+    /// A setting out of range, an empty prompt, a token outside the vocabulary, or what
+    /// [`hidden_states`](Self::hidden_states) says.
     fn generate(
         &self,
         requests: &[Request],
         config: &SamplingConfig,
         on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
-    ) -> Result<Vec<Generation>, ModelError>;
-}
-
-/// Name and shape of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterInfo {
-    /// The name, as in the checkpoint.
-    pub name: String,
-    /// The shape.
-    pub shape: Vec<usize>,
-}
-
-impl ParameterInfo {
-    /// The number of values.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
+    ) -> Result<Vec<Generation>, ModelError> {
+        let logits = |forest: &TokenForest, rows: &[u32]| {
+            let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
+            self.logits(forest, rows, &options)
+        };
+        let limits =
+            generate::Limits { vocab_size: self.vocab_size(), max_positions: self.max_positions() };
+        generate::generate(&mut Recomputed::new(&logits), limits, requests, config, on_token)
     }
-
-    /// Whether the parameter has no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A model whose parameters an optimiser can read and replace by name.
-pub trait Trainable {
-    /// The parameters that gradients are computed for, sorted by name. With adapters attached
-    /// these are the adapters.
-    fn trainable_parameters(&self) -> Vec<ParameterInfo>;
-
-    /// Replaces each trainable parameter by what `update` makes of it, in the order of
-    /// [`Trainable::trainable_parameters`].
-    ///
-    /// A parameter is handed over flat, without automatic differentiation and with no other
-    /// reference to it, so that in-place operations stay in place. `update` must return a tensor
-    /// of the same length.
-    fn update_parameters(&mut self, update: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>);
-
-    /// The values of a parameter, trainable or not, flat.
-    ///
-    /// # Errors
-    /// [`ModelError::UnknownParameter`] with the nearest name.
-    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError>;
 }

@@ -1,20 +1,11 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
+use bestof_kernels::{Activation, AttentionShape};
 use bestof_positional::Rope;
 use bestof_positional::hf::LayerRopes;
 use serde_json::Value;
 
 use crate::error::ModelError;
-use crate::fused::AttentionShape;
-
-/// The activation of the gated feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// GELU by its tanh approximation.
-    GeluTanh,
-}
 
 /// What is particular to one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -100,12 +100,12 @@ pub enum ModelError {
         vocab_size: usize,
         /// The tree, or the request, that holds it.
         tree: usize,
-        /// Its place there.
+        /// Its index there.
         node: usize,
     },
-    /// A forest's wanted node is a root, or no node at all.
-    #[error("wanted node {node} of tree {tree} has no ancestor to be predicted from")]
-    WantedRoot {
+    /// A target of a forest is a root, or no node at all.
+    #[error("target node {node} of tree {tree} has no ancestor to be predicted from")]
+    RootTarget {
         /// The tree.
         tree: usize,
         /// The node.
@@ -127,17 +127,17 @@ pub enum ModelError {
         /// What it should be.
         expected: &'static str,
     },
-    /// The backward pass got another number of weights than there are wanted nodes.
-    #[error("{found} weights for {expected} wanted log-probabilities; give one each")]
-    WeightCount {
-        /// The number given.
-        found: usize,
-        /// The number of wanted nodes.
-        expected: usize,
+    /// A row of hidden states or logits is no node of the forest.
+    #[error("row {row} is asked for of a forest of {nodes} nodes")]
+    RowOutOfRange {
+        /// The row.
+        row: u32,
+        /// Nodes of the forest.
+        nodes: usize,
     },
-    /// The model lies on a device without automatic differentiation.
-    #[error("gradients need a model on an autodiff device; load it on `device.autodiff()`")]
-    NotTrainable,
+    /// A model of a user's own could not compute.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// No parameter has this name.
     #[error("no parameter is called `{name}`{}", suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]
     UnknownParameter {
@@ -183,11 +183,11 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// Adapters are attached already, or there are none.
-    #[error("{found}; {mend}")]
+    #[error("{found}; {fix}")]
     Adapters {
         /// The state the model is in.
         found: &'static str,
         /// What to do first.
-        mend: &'static str,
+        fix: &'static str,
     },
 }

@@ -6,7 +6,9 @@
 use bestof_positional::hf::{FULL_ATTENTION, HfDefaults, HfRope, LayerRopes, SLIDING_ATTENTION};
 use serde_json::Value;
 
-use crate::config::{Activation, DecoderConfig, LayerConfig};
+use bestof_kernels::Activation;
+
+use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
 use crate::rope::RopeLock;
 use fields::{Fields, invalid};

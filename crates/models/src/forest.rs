@@ -2,10 +2,15 @@
 //!
 //! A preference pair is a tree with two leaves, `n` rollouts of a prompt a tree with `n` leaves,
 //! plain text a path. Positions are depths, a node sees its ancestors only, and a loss reads the
-//! log-probabilities of the nodes it wants: exactly what separate sequences would give, without
+//! log-probabilities of its targets: exactly what separate sequences would give, without
 //! computing what they have in common more than once.
 
 use std::collections::HashMap;
+
+use bestof_kernels::{Target, indices};
+use burn::tensor::{IndexingUpdateOp, Tensor};
+
+use crate::error::ModelError;
 
 /// A trie of token sequences, its nodes in depth-first order: parents before children, and the
 /// descendants of node `i` at `i + 1 .. i + descendants(i) + 1`.
@@ -137,9 +142,9 @@ impl TokenTree {
     }
 }
 
-/// A node whose token's log-probability, given its ancestors, is asked for. Never a root.
+/// A node whose token's log-probability, given its ancestors, is computed. Never a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Wanted {
+pub struct TargetNode {
     /// The tree in the forest.
     pub tree: usize,
     /// The node in the tree.
@@ -150,7 +155,7 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenForest {
     trees: Vec<TokenTree>,
-    wanted: Vec<Wanted>,
+    targets: Vec<TargetNode>,
 }
 
 impl TokenForest {
@@ -159,9 +164,50 @@ impl TokenForest {
         &self.trees
     }
 
-    /// The nodes whose log-probabilities are asked for, in the order the results come in.
-    pub fn wanted(&self) -> &[Wanted] {
-        &self.wanted
+    /// The nodes whose log-probabilities are computed, in the order the results come in.
+    pub fn targets(&self) -> &[TargetNode] {
+        &self.targets
+    }
+
+    /// The tokens of all nodes, tree after tree.
+    pub fn token_ids(&self) -> Vec<u32> {
+        self.trees.iter().flat_map(|tree| tree.tokens().iter().copied()).collect()
+    }
+
+    /// The nodes that predict some target, each once and counted through the forest, tree after
+    /// tree; and of each target its token and which of these rows predicts it.
+    ///
+    /// # Errors
+    /// [`ModelError::RootTarget`] for a target without ancestors.
+    pub fn target_rows(&self) -> Result<(Vec<u32>, Vec<Target>), ModelError> {
+        let mut starts = Vec::with_capacity(self.trees.len());
+        let mut nodes = 0;
+        for tree in &self.trees {
+            starts.push(nodes);
+            nodes += tree.len();
+        }
+        let mut parents = Vec::with_capacity(self.targets.len());
+        for target in &self.targets {
+            let parent = self
+                .trees
+                .get(target.tree)
+                .and_then(|tree| tree.parents().get(target.node).copied().flatten())
+                .ok_or(ModelError::RootTarget { tree: target.tree, node: target.node })?;
+            parents.push((starts[target.tree] + parent) as u32);
+        }
+        let mut rows = parents.clone();
+        rows.sort_unstable();
+        rows.dedup();
+        let targets = self
+            .targets
+            .iter()
+            .zip(&parents)
+            .map(|(target, parent)| Target {
+                row: rows.partition_point(|row| row < parent) as u32,
+                token: self.trees[target.tree].tokens()[target.node],
+            })
+            .collect();
+        Ok((rows, targets))
     }
 
     /// The number of tokens a model computes: the nodes of all trees.
@@ -174,7 +220,7 @@ impl TokenForest {
         self.trees.iter().map(TokenTree::height).max().unwrap_or(0)
     }
 
-    /// The forest of one sequence that wants every token but the first.
+    /// The forest of one sequence, whose tokens but the first are the targets.
     pub fn text(tokens: &[u32]) -> Self {
         let mut builder = ForestBuilder::new();
         builder.add_group(&[Sequence { tokens, completion_start: 1 }]);
@@ -192,43 +238,62 @@ pub struct Sequence<'a> {
     pub completion_start: usize,
 }
 
-/// Where the log-probabilities of one sequence's completion are: indices into the forest's wanted
-/// list. Sequences of a group may share them.
+/// Where the log-probabilities of one sequence's completion are: indices into the forest's
+/// targets. Sequences of a group may share them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceSpan {
-    /// Indices into [`TokenForest::wanted`], in the order of the completion's tokens.
-    pub wanted: Vec<usize>,
+    /// Indices into [`TokenForest::targets`], in the order of the completion's tokens.
+    pub targets: Vec<usize>,
 }
 
 impl SequenceSpan {
     /// The number of completion tokens.
     pub fn len(&self) -> usize {
-        self.wanted.len()
+        self.targets.len()
     }
 
     /// Whether the completion has no token.
     pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+        self.targets.is_empty()
     }
 
-    /// The log-probability of the completion, given one value a wanted node.
+    /// The log-probability of the completion, given one value per target.
     ///
     /// # Panics
-    /// If `logprobs` is shorter than the forest's wanted list.
+    /// If `logprobs` is shorter than the forest's targets.
     pub fn sum(&self, logprobs: &[f32]) -> f64 {
-        self.wanted.iter().map(|&i| f64::from(logprobs[i])).sum()
+        self.targets.iter().map(|&i| f64::from(logprobs[i])).sum()
     }
 
     /// Adds `weight` at each of the completion's tokens: the derivative of a loss by the
     /// completion's log-probability, carried to the tokens.
     ///
     /// # Panics
-    /// If `weights` is shorter than the forest's wanted list.
+    /// If `weights` is shorter than the forest's targets.
     pub fn add_weight(&self, weight: f32, weights: &mut [f32]) {
-        for &i in &self.wanted {
+        for &i in &self.targets {
             weights[i] += weight;
         }
     }
+}
+
+/// The log-probability of each completion, `[spans]`, from those of the targets, `[targets]`, with
+/// their graph. In the tensors' own precision; [`SequenceSpan::sum`] sums in f64.
+pub fn sequence_logps(logps: &Tensor<1>, spans: &[SequenceSpan]) -> Tensor<1> {
+    let device = logps.device();
+    let targets: Vec<u32> =
+        spans.iter().flat_map(|span| span.targets.iter().map(|&target| target as u32)).collect();
+    let owners: Vec<u32> = spans
+        .iter()
+        .enumerate()
+        .flat_map(|(owner, span)| std::iter::repeat_n(owner as u32, span.len()))
+        .collect();
+    let sums = Tensor::zeros([spans.len()], (&device, logps.dtype()));
+    if targets.is_empty() {
+        return sums;
+    }
+    let values = logps.clone().select(0, indices(&targets, &device));
+    sums.select_assign(0, indices(&owners, &device), values, IndexingUpdateOp::Add)
 }
 
 /// Collects groups of sequences into a [`TokenForest`].
@@ -243,8 +308,8 @@ impl SequenceSpan {
 /// ]);
 /// let forest = builder.finish();
 /// assert_eq!(forest.token_count(), 5); // 5 6 7 are computed once
-/// assert_eq!(forest.wanted().len(), 3); // 7, 8 and 9
-/// assert_eq!(spans[0].wanted[0], spans[1].wanted[0]);
+/// assert_eq!(forest.targets().len(), 3); // 7, 8 and 9
+/// assert_eq!(spans[0].targets[0], spans[1].targets[0]);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ForestBuilder {
@@ -264,18 +329,18 @@ impl ForestBuilder {
         let (tree, nodes) = TokenTree::from_sequences(&tokens);
         let index = self.forest.trees.len();
         let mut slots: Vec<Option<usize>> = vec![None; tree.len()];
-        let wanted = &mut self.forest.wanted;
+        let targets = &mut self.forest.targets;
         let spans = sequences
             .iter()
             .zip(&nodes)
             .map(|(sequence, nodes)| SequenceSpan {
-                wanted: nodes
+                targets: nodes
                     .iter()
                     .skip(sequence.completion_start.max(1))
                     .map(|&node| {
                         *slots[node].get_or_insert_with(|| {
-                            wanted.push(Wanted { tree: index, node });
-                            wanted.len() - 1
+                            targets.push(TargetNode { tree: index, node });
+                            targets.len() - 1
                         })
                     })
                     .collect(),
@@ -321,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_sequences_want_nothing() {
+    fn empty_sequences_have_no_targets() {
         let mut builder = ForestBuilder::new();
         let spans = builder.add_group(&[
             Sequence { tokens: &[], completion_start: 0 },
@@ -329,7 +394,7 @@ mod tests {
             Sequence { tokens: &[3, 4], completion_start: 9 },
         ]);
         assert!(spans.iter().all(SequenceSpan::is_empty));
-        assert!(builder.finish().wanted().is_empty());
+        assert!(builder.finish().targets().is_empty());
     }
 
     #[test]

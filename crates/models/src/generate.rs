@@ -1,69 +1,51 @@
-//! Sampling: prompts once, then all their samples a token at a time.
+//! The sampling loop: prompts once, then all their samples a token at a time.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use bestof_kernels::{Random, host_values};
 use burn::tensor::Tensor;
 
-use crate::block::Pass;
-use crate::causal_lm::ForwardOptions;
-use crate::decoder::{Decoder, DecoderWeights};
 use crate::draw::{Draw, draw};
 use crate::error::ModelError;
-use crate::kv_cache::{Group, PromptLayer, SuffixLayer};
-use crate::mask::CausalMasks;
-use crate::plan::indices;
-use crate::random::Random;
+use crate::forest::{ForestBuilder, Sequence, TokenForest};
 use crate::sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};
-use crate::vocabulary::{Vocabulary, floats};
-use burn::module::Module;
 
-/// Continuations of the requests' prompts. See [`crate::CausalLm::generate`].
-pub(crate) fn generate(
-    model: &Decoder,
-    requests: &[Request],
-    config: &SamplingConfig,
-    on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
-) -> Result<Vec<Generation>, ModelError> {
-    config.validate()?;
-    check_requests(model, requests)?;
-    let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
-    let options = model.resolve(&options)?;
-    let weights = model.weights.valid();
-    let vocabulary = model.vocabulary(&weights);
-    let sampler =
-        Sampler { model, weights, vocabulary, requests, config, options, on_token, stopped: false };
-    Ok(sampler.run())
+/// What computes the logits that tokens are drawn from.
+pub(crate) trait Engine {
+    /// Takes on prompts and returns the logits after each, row by row.
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError>;
+
+    /// The logits after the last token of each sequence, row by row.
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError>;
+
+    /// Goes on with the sequences at these indices of the batch only.
+    fn keep(&mut self, indices: &[u32]);
 }
 
-fn check_requests(model: &Decoder, requests: &[Request]) -> Result<(), ModelError> {
-    let vocab_size = model.config.vocab_size;
-    for (index, request) in requests.iter().enumerate() {
-        if request.prompt.is_empty() {
-            return Err(ModelError::EmptyPrompt { request: index });
-        }
-        if let Some(node) = request.prompt.iter().position(|&t| t as usize >= vocab_size) {
-            let token = request.prompt[node];
-            return Err(ModelError::TokenOutOfRange { token, vocab_size, tree: index, node });
-        }
-    }
-    Ok(())
+/// What bounds a sequence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) vocab_size: usize,
+    /// Tokens, prompt included.
+    pub(crate) max_positions: usize,
 }
 
 /// A sample being drawn.
 #[derive(Debug)]
-struct Sequence {
+pub(crate) struct ActiveSequence {
     request: usize,
     sample: usize,
     /// Which of the batch's prompts it continues.
-    prompt: usize,
+    pub(crate) prompt: usize,
     random: Random,
-    ids: Vec<u32>,
+    /// The tokens drawn so far.
+    pub(crate) ids: Vec<u32>,
     logprobs: Vec<f32>,
     sampling_logprobs: Vec<f32>,
 }
 
-impl Sequence {
+impl ActiveSequence {
     fn finish(self, finish: FinishReason) -> Generation {
         Generation {
             request: self.request,
@@ -76,19 +58,43 @@ impl Sequence {
     }
 }
 
+/// Continuations of the requests' prompts. See [`crate::CausalLm::generate`].
+pub(crate) fn generate(
+    engine: &mut dyn Engine,
+    limits: Limits,
+    requests: &[Request],
+    config: &SamplingConfig,
+    on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+) -> Result<Vec<Generation>, ModelError> {
+    config.validate()?;
+    check_requests(limits.vocab_size, requests)?;
+    Sampler { engine, limits, requests, config, on_token, stopped: false }.run()
+}
+
+fn check_requests(vocab_size: usize, requests: &[Request]) -> Result<(), ModelError> {
+    for (index, request) in requests.iter().enumerate() {
+        if request.prompt.is_empty() {
+            return Err(ModelError::EmptyPrompt { request: index });
+        }
+        if let Some(node) = request.prompt.iter().position(|&t| t as usize >= vocab_size) {
+            let token = request.prompt[node];
+            return Err(ModelError::TokenOutOfRange { token, vocab_size, tree: index, node });
+        }
+    }
+    Ok(())
+}
+
 struct Sampler<'a> {
-    model: &'a Decoder,
-    weights: DecoderWeights,
-    vocabulary: Vocabulary,
+    engine: &'a mut dyn Engine,
+    limits: Limits,
     requests: &'a [Request],
     config: &'a SamplingConfig,
-    options: ForwardOptions,
     on_token: &'a mut dyn FnMut(NewToken) -> ControlFlow<()>,
     stopped: bool,
 }
 
 impl Sampler<'_> {
-    fn run(mut self) -> Vec<Generation> {
+    fn run(mut self) -> Result<Vec<Generation>, ModelError> {
         let mut done = Vec::new();
         let mut waiting: VecDeque<(usize, usize)> = self
             .requests
@@ -98,29 +104,28 @@ impl Sampler<'_> {
             .collect();
         while !waiting.is_empty() && !self.stopped {
             let batch = waiting.drain(..waiting.len().min(self.config.max_batch)).collect();
-            self.run_batch(batch, &mut done);
+            self.run_batch(batch, &mut done)?;
         }
         done.sort_by_key(|generation| (generation.request, generation.sample));
-        done
+        Ok(done)
     }
 
     /// Draws samples that start together, and so have computed equally many tokens of their own
     /// at any time.
-    fn run_batch(&mut self, batch: Vec<(usize, usize)>, done: &mut Vec<Generation>) {
-        let mut prompts: Vec<Vec<PromptLayer>> = Vec::new();
-        let mut active: Vec<Sequence> = Vec::new();
-        let mut rows: Vec<Vec<f32>> = Vec::new();
-        let mut first: Vec<usize> = Vec::new();
+    fn run_batch(
+        &mut self,
+        batch: Vec<(usize, usize)>,
+        done: &mut Vec<Generation>,
+    ) -> Result<(), ModelError> {
+        let mut prompts: Vec<&[u32]> = Vec::new();
+        let mut active: Vec<ActiveSequence> = Vec::new();
         let mut last_request = None;
         for (request, sample) in batch {
             if last_request != Some(request) {
-                let (layers, logits) = self.prefill(&self.requests[request].prompt);
-                prompts.push(layers);
-                rows.push(logits);
+                prompts.push(&self.requests[request].prompt);
                 last_request = Some(request);
             }
-            first.push(prompts.len() - 1);
-            active.push(Sequence {
+            active.push(ActiveSequence {
                 request,
                 sample,
                 prompt: prompts.len() - 1,
@@ -130,44 +135,39 @@ impl Sampler<'_> {
                 sampling_logprobs: Vec::new(),
             });
         }
-        let prompts = by_layer(prompts);
-        let logits: Vec<&[f32]> = first.iter().map(|&prompt| rows[prompt].as_slice()).collect();
-        let mut active = self.take_tokens(active, &logits, done).0;
+        let rows = self.engine.start(&prompts)?;
+        let logits: Vec<&[f32]> = active.iter().map(|s| rows[s.prompt].as_slice()).collect();
+        let started = active.len();
+        let (mut active, kept) = self.take_tokens(active, &logits, done);
+        if active.len() < started && !active.is_empty() {
+            self.engine.keep(&kept);
+        }
         drop(rows);
-        let like = self.vocabulary.weight.clone();
-        let model_config = &self.model.config;
-        let mut suffixes: Vec<SuffixLayer> = (0..model_config.layers.len())
-            .map(|_| SuffixLayer::new(model_config, active.len(), &like))
-            .collect();
-        let mut step = 0;
         while !active.is_empty() && !self.stopped {
-            let logits = self.step(&active, step, &prompts, &mut suffixes);
-            let rows: Vec<&[f32]> = logits.chunks(model_config.vocab_size).collect();
+            let logits = self.engine.step(&active)?;
+            let rows: Vec<&[f32]> = logits.chunks(self.limits.vocab_size).collect();
             let before = active.len();
-            let (rest, places) = self.take_tokens(active, &rows, done);
+            let (rest, kept) = self.take_tokens(active, &rows, done);
             active = rest;
             if active.len() < before && !active.is_empty() {
-                let places = indices(&places, &like.device());
-                for suffix in &mut suffixes {
-                    suffix.keep(&places);
-                }
+                self.engine.keep(&kept);
             }
-            step += 1;
         }
         done.extend(active.into_iter().map(|s| s.finish(FinishReason::Interrupted)));
+        Ok(())
     }
 
     /// Draws the next token of each sequence from its row of logits. Returns the sequences that
-    /// go on and their places in the batch.
+    /// go on and their indices in the batch.
     fn take_tokens(
         &mut self,
-        active: Vec<Sequence>,
+        active: Vec<ActiveSequence>,
         logits: &[&[f32]],
         done: &mut Vec<Generation>,
-    ) -> (Vec<Sequence>, Vec<u32>) {
+    ) -> (Vec<ActiveSequence>, Vec<u32>) {
         let mut rest = Vec::with_capacity(active.len());
-        let mut places = Vec::with_capacity(active.len());
-        for (place, (mut sequence, logits)) in active.into_iter().zip(logits).enumerate() {
+        let mut kept = Vec::with_capacity(active.len());
+        for (index, (mut sequence, logits)) in active.into_iter().zip(logits).enumerate() {
             if let Some(reason) = self.no_room(&sequence) {
                 done.push(sequence.finish(reason));
                 continue;
@@ -183,19 +183,19 @@ impl Sampler<'_> {
                 done.push(sequence.finish(reason));
             } else {
                 rest.push(sequence);
-                places.push(place as u32);
+                kept.push(index as u32);
             }
             self.stopped |= heard.is_break();
         }
-        (rest, places)
+        (rest, kept)
     }
 
     /// Why no token can follow, whatever it is.
-    fn no_room(&self, sequence: &Sequence) -> Option<FinishReason> {
+    fn no_room(&self, sequence: &ActiveSequence) -> Option<FinishReason> {
         let length = self.requests[sequence.request].prompt.len() + sequence.ids.len();
         if sequence.ids.len() >= self.config.max_new_tokens {
             Some(FinishReason::Length)
-        } else if length >= self.model.config.max_positions {
+        } else if length >= self.limits.max_positions {
             Some(FinishReason::Context)
         } else {
             None
@@ -203,7 +203,7 @@ impl Sampler<'_> {
     }
 
     /// Why a sequence ends with the token it just got.
-    fn end(&self, sequence: &Sequence) -> Option<FinishReason> {
+    fn end(&self, sequence: &ActiveSequence) -> Option<FinishReason> {
         let stops = &self.config.stop_sequences;
         if sequence.ids.last().is_some_and(|id| self.config.eos_token_ids.contains(id)) {
             Some(FinishReason::Eos)
@@ -213,101 +213,47 @@ impl Sampler<'_> {
             self.no_room(sequence)
         }
     }
+}
 
-    /// The keys and values of a prompt in every layer, and the logits after its last token.
-    fn prefill(&self, prompt: &[u32]) -> (Vec<PromptLayer>, Vec<f32>) {
-        let config = &*self.model.config;
-        let like = &self.vocabulary.weight;
-        let mut layers: Vec<PromptLayer> =
-            config.layers.iter().map(|_| PromptLayer::new(config, prompt.len(), like)).collect();
-        let masks: Vec<(Option<usize>, CausalMasks)> = config
-            .windows()
-            .into_iter()
-            .map(|window| (window, CausalMasks::new(prompt.len(), window, like)))
-            .collect();
-        let mut last: Option<Tensor<2>> = None;
-        for (index, chunk) in prompt.chunks(self.config.prefill_chunk).enumerate() {
-            let start = index * self.config.prefill_chunk;
-            let places: Vec<(usize, usize)> =
-                (start..start + chunk.len()).map(|position| (position, prompt.len())).collect();
-            let rotations = self.model.rotary.rotations(&places, None, like);
-            let mut x = self.model.embed(&self.weights, chunk);
-            for (index, layer) in self.weights.model.layers.iter().enumerate() {
-                let kind = &config.layers[index];
-                let pass = Pass { config, options: self.options, layer: index, decoding: false };
-                let rotation = kind.rope.map(|rope| &rotations[rope]);
-                x = layer.forward(x, rotation, &pass, |heads| {
-                    let masks = masks.iter().find(|(window, _)| *window == kind.window);
-                    match masks {
-                        Some((_, masks)) => layers[index].extend(heads, masks, config),
-                        None => unreachable!("every window has its masks"),
-                    }
-                });
-            }
-            last = Some(x.slice_dim(0, chunk.len() - 1..chunk.len()));
-        }
-        let logits = last.map_or_else(Vec::new, |x| self.logits(x));
-        (layers, logits)
+/// The logits of some nodes of a forest, `[rows, vocab_size]`.
+type ForestLogits<'a> = dyn Fn(&TokenForest, &[u32]) -> Result<Tensor<2>, ModelError> + 'a;
+
+/// An engine for any model: each step computes whole sequences.
+pub(crate) struct Recomputed<'a> {
+    logits: &'a ForestLogits<'a>,
+    prompts: Vec<Vec<u32>>,
+}
+
+impl<'a> Recomputed<'a> {
+    pub(crate) fn new(logits: &'a ForestLogits<'a>) -> Self {
+        Self { logits, prompts: Vec::new() }
     }
 
-    /// The logits of the next token of each sequence, whose last token is computed here.
-    fn step(
-        &self,
-        active: &[Sequence],
-        step: usize,
-        prompts: &[Vec<PromptLayer>],
-        suffixes: &mut [SuffixLayer],
-    ) -> Vec<f32> {
-        let config = &*self.model.config;
-        let ids: Vec<u32> = active.iter().filter_map(|s| s.ids.last().copied()).collect();
-        let places: Vec<(usize, usize)> = active
-            .iter()
-            .map(|s| {
-                let position = self.requests[s.request].prompt.len() + step;
-                (position, position + 1)
-            })
-            .collect();
-        let rotations = self.model.rotary.rotations(&places, None, &self.vocabulary.weight);
-        let groups = groups_of(active);
-        let mut x = self.model.embed(&self.weights, &ids);
-        for (index, layer) in self.weights.model.layers.iter().enumerate() {
-            let kind = &config.layers[index];
-            let pass = Pass { config, options: self.options, layer: index, decoding: true };
-            let rotation = kind.rope.map(|rope| &rotations[rope]);
-            x = layer.forward(x, rotation, &pass, |heads| {
-                suffixes[index].step(heads, step, &groups, &prompts[index], kind.window, config)
-            });
+    /// The logits after the last token of each sequence, each in a tree of its own.
+    fn last_logits(&self, sequences: &[Vec<u32>]) -> Result<Vec<f32>, ModelError> {
+        let mut builder = ForestBuilder::new();
+        let mut rows = Vec::with_capacity(sequences.len());
+        for tokens in sequences {
+            builder.add_group(&[Sequence { tokens, completion_start: tokens.len() }]);
+            rows.push(builder.token_count() as u32 - 1);
         }
-        self.logits(x)
-    }
-
-    fn logits(&self, x: Tensor<2>) -> Vec<f32> {
-        floats(self.vocabulary.next_token_logits(self.model.final_norm(&self.weights, x)))
+        Ok(host_values((self.logits)(&builder.finish(), &rows)?))
     }
 }
 
-/// Runs of sequences with the same prompt.
-fn groups_of(active: &[Sequence]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (place, sequence) in active.iter().enumerate() {
-        match groups.last_mut() {
-            Some(group) if group.prompt == sequence.prompt => group.members.end = place + 1,
-            _ => groups.push(Group { members: place..place + 1, prompt: sequence.prompt }),
-        }
+impl Engine for Recomputed<'_> {
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.prompts = prompts.iter().map(|prompt| prompt.to_vec()).collect();
+        let logits = self.last_logits(&self.prompts)?;
+        let width = logits.len() / prompts.len().max(1);
+        Ok(logits.chunks(width.max(1)).map(<[f32]>::to_vec).collect())
     }
-    groups
-}
 
-/// Prompt by layer to layer by prompt.
-fn by_layer(prompts: Vec<Vec<PromptLayer>>) -> Vec<Vec<PromptLayer>> {
-    let mut layers: Vec<Vec<PromptLayer>> = Vec::new();
-    for prompt in prompts {
-        for (index, layer) in prompt.into_iter().enumerate() {
-            match layers.get_mut(index) {
-                Some(row) => row.push(layer),
-                None => layers.push(vec![layer]),
-            }
-        }
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError> {
+        let sequences: Vec<Vec<u32>> =
+            active.iter().map(|s| [self.prompts[s.prompt].as_slice(), &s.ids].concat()).collect();
+        self.last_logits(&sequences)
     }
-    layers
+
+    fn keep(&mut self, _: &[u32]) {}
 }

@@ -3,15 +3,11 @@
 
 use std::ops::Range;
 
+use bestof_kernels::{CausalMasks, attention, first_key, soft_cap, softmax};
 use burn::tensor::Tensor;
 
 use crate::block::attention::Heads;
 use crate::config::DecoderConfig;
-use crate::fused::{
-    self,
-    plain::{soft_cap, softmax},
-};
-use crate::mask::{CausalMasks, first_key};
 
 /// Keys and values of one layer.
 #[derive(Debug, Clone)]
@@ -54,11 +50,11 @@ impl PromptLayer {
             block.rows = block.rows.start - start..block.rows.end - start;
         }
         let Pair { k, v } = self.pair.clone();
-        fused::attention(heads.q, k, v, &blocks, config.attention())
+        attention(heads.q, k, v, &blocks, config.attention())
     }
 }
 
-/// Writes `rows` into their place; in place as long as nobody else holds the cache.
+/// Writes `rows` where they belong; in place as long as nobody else holds the cache.
 fn append<const D: usize>(cache: &mut Tensor<D>, rows: Tensor<D>, dim: usize, span: &Range<usize>) {
     let mut ranges: [Range<usize>; D] = cache.dims().map(|size| 0..size);
     ranges[dim] = span.clone();
@@ -90,10 +86,10 @@ impl SuffixLayer {
         Self { pair: Pair { k: zeros(), v: zeros() } }
     }
 
-    /// Keeps the sequences at these places of the batch only.
-    pub(crate) fn keep(&mut self, places: &Tensor<1, burn::tensor::Int>) {
-        self.pair.k.inplace(|k| k.select(0, places.clone()));
-        self.pair.v.inplace(|v| v.select(0, places.clone()));
+    /// Keeps the sequences at these indices of the batch only.
+    pub(crate) fn keep(&mut self, kept: &Tensor<1, burn::tensor::Int>) {
+        self.pair.k.inplace(|k| k.select(0, kept.clone()));
+        self.pair.v.inplace(|v| v.select(0, kept.clone()));
     }
 
     /// Adds the keys and values of step `step` and returns what each sequence takes from its

@@ -1,29 +1,23 @@
-//! What a forest needs in every layer, made once a pass.
+//! What a forest needs in every layer, made once per pass.
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use bestof_kernels::{AttentionBlock, CausalMasks, attention, tree_blocks};
+use burn::tensor::Tensor;
 
 use crate::block::attention::Heads;
 use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
 use crate::forest::{TokenForest, TokenTree};
-use crate::fused;
-use crate::mask::{Block, CausalMasks, tree_blocks};
 use crate::rotary::{Rotary, Rotation};
 
-/// Token ids, rotations and attention blocks of a forest, and the rows its wanted
-/// log-probabilities are read from.
+/// Token ids, rotations and attention blocks of a forest.
 #[derive(Debug)]
 pub(crate) struct ForestPlan {
     pub(crate) ids: Vec<u32>,
     rotations: Vec<Rotation>,
     /// The blocks of all trees, for each window that some layer has.
-    blocks: HashMap<Option<usize>, Vec<Block>>,
-    /// Rows whose successors are wanted, each once, in order.
-    pub(crate) rows: Vec<u32>,
-    /// For each wanted token, its place in `rows` and its id.
-    pub(crate) targets: Vec<(usize, u32)>,
+    blocks: HashMap<Option<usize>, Vec<AttentionBlock>>,
 }
 
 impl ForestPlan {
@@ -37,22 +31,19 @@ impl ForestPlan {
         like: &Tensor<2>,
     ) -> Result<Self, ModelError> {
         let mut ids = Vec::with_capacity(forest.token_count());
-        let mut places = Vec::with_capacity(ids.capacity());
+        let mut positions = Vec::with_capacity(ids.capacity());
         let mut starts = Vec::with_capacity(forest.trees().len());
         for (index, tree) in forest.trees().iter().enumerate() {
             check_tokens(tree.tokens(), index, config.vocab_size)?;
             starts.push(ids.len());
             ids.extend_from_slice(tree.tokens());
             let height = tree.height();
-            places.extend(tree.depths().iter().map(|&depth| (depth, height)));
+            positions.extend(tree.depths().iter().map(|&depth| (depth, height)));
         }
-        let (rows, targets) = wanted_rows(forest, &starts)?;
         Ok(Self {
-            rotations: rotary.rotations(&places, drawn, like),
+            rotations: rotary.rotations(&positions, drawn, like),
             blocks: plan_blocks(forest, &starts, config, like),
             ids,
-            rows,
-            targets,
         })
     }
 
@@ -62,7 +53,7 @@ impl ForestPlan {
     }
 
     /// The blocks of attention within a window.
-    pub(crate) fn blocks(&self, window: Option<usize>) -> &[Block] {
+    pub(crate) fn blocks(&self, window: Option<usize>) -> &[AttentionBlock] {
         &self.blocks[&window]
     }
 
@@ -73,7 +64,7 @@ impl ForestPlan {
         window: Option<usize>,
         config: &DecoderConfig,
     ) -> Tensor<2> {
-        fused::attention(heads.q, heads.k, heads.v, self.blocks(window), config.attention())
+        attention(heads.q, heads.k, heads.v, self.blocks(window), config.attention())
     }
 }
 
@@ -86,40 +77,13 @@ fn check_tokens(tokens: &[u32], tree: usize, vocab_size: usize) -> Result<(), Mo
     }
 }
 
-type RowsAndTargets = (Vec<u32>, Vec<(usize, u32)>);
-
-fn wanted_rows(forest: &TokenForest, starts: &[usize]) -> Result<RowsAndTargets, ModelError> {
-    let mut parents = Vec::with_capacity(forest.wanted().len());
-    for wanted in forest.wanted() {
-        let parent = forest
-            .trees()
-            .get(wanted.tree)
-            .and_then(|tree| tree.parents().get(wanted.node).copied().flatten())
-            .ok_or(ModelError::WantedRoot { tree: wanted.tree, node: wanted.node })?;
-        parents.push((starts[wanted.tree] + parent) as u32);
-    }
-    let mut rows = parents.clone();
-    rows.sort_unstable();
-    rows.dedup();
-    let targets = forest
-        .wanted()
-        .iter()
-        .zip(&parents)
-        .map(|(wanted, parent)| {
-            let row = rows.partition_point(|row| row < parent);
-            (row, forest.trees()[wanted.tree].tokens()[wanted.node])
-        })
-        .collect();
-    Ok((rows, targets))
-}
-
 /// The blocks of all trees, by window, rows and keys counted over the whole forest.
 fn plan_blocks(
     forest: &TokenForest,
     starts: &[usize],
     config: &DecoderConfig,
     like: &Tensor<2>,
-) -> HashMap<Option<usize>, Vec<Block>> {
+) -> HashMap<Option<usize>, Vec<AttentionBlock>> {
     let longest_path = forest.trees().iter().filter(|t| t.is_path()).map(TokenTree::len).max();
     let of_window = |window: Option<usize>| {
         let causal = longest_path.map(|length| CausalMasks::new(length, window, like));
@@ -127,18 +91,11 @@ fn plan_blocks(
         for (tree, &start) in forest.trees().iter().zip(starts) {
             let blocks = match &causal {
                 Some(masks) if tree.is_path() => masks.blocks(0..tree.len()),
-                _ => tree_blocks(tree, window, like),
+                _ => tree_blocks(tree.parents(), tree.depths(), window, like),
             };
-            all.extend(blocks.into_iter().map(|block| block.moved(start, start)));
+            all.extend(blocks.into_iter().map(|block| block.shifted(start, start)));
         }
         (window, all)
     };
     config.windows().into_iter().map(of_window).collect()
-}
-
-/// Ids as an index tensor.
-pub(crate) fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let length = ids.len();
-    Tensor::from_data(TensorData::new(ids, [length]), &device.clone().without_autodiff())
 }

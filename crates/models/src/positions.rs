@@ -4,7 +4,7 @@ use bestof_positional::{Randomized, RopeError};
 
 use crate::error::ModelError;
 use crate::forest::TokenForest;
-use crate::random::Random;
+use bestof_kernels::Random;
 
 /// How the positions of a forest are drawn: the random walk of [`Randomized`], one a tree.
 ///

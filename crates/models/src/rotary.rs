@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bestof_kernels::{apply_rotary, host_tensor};
 use bestof_positional::{Rope, RopeTable, RotaryLayout};
 use burn::tensor::Tensor;
-
-use crate::block::projection::host_tensor;
-use crate::fused;
 
 /// The rotation of the rows of a pass.
 #[derive(Debug, Clone)]
@@ -25,12 +23,12 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// The queries `[rows * heads, head_dim]` turned and scaled, `[rows, heads, head_dim]`.
     pub(crate) fn turn_queries(&self, x: Tensor<2>) -> Tensor<3> {
-        fused::turn(x, &self.q_cos, &self.q_sin, self.pairs, self.exchange.as_ref())
+        apply_rotary(x, &self.q_cos, &self.q_sin, self.pairs, self.exchange.as_ref())
     }
 
     /// The keys `[rows * heads, head_dim]` turned, `[rows, heads, head_dim]`.
     pub(crate) fn turn_keys(&self, x: Tensor<2>) -> Tensor<3> {
-        fused::turn(x, &self.k_cos, &self.k_sin, self.pairs, self.exchange.as_ref())
+        apply_rotary(x, &self.k_cos, &self.k_sin, self.pairs, self.exchange.as_ref())
     }
 }
 
@@ -214,7 +212,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::vocabulary::floats;
+    use bestof_kernels::host_values;
 
     const DIM: usize = 8;
     const ROWS: [(usize, usize); 3] = [(0, 40), (3, 40), (39, 40)];
@@ -231,8 +229,8 @@ mod tests {
         let rotary = Rotary::new(vec![rope.clone()], layout, DIM, scale);
         let (values, x) = heads(ROWS.len());
         let rotation = &rotary.rotations(&ROWS, None, &x)[0];
-        let queries = floats(rotation.turn_queries(x.clone()));
-        let keys = floats(rotation.turn_keys(x));
+        let queries = host_values(rotation.turn_queries(x.clone()));
+        let keys = host_values(rotation.turn_keys(x));
         for (head, values) in values.chunks(DIM).enumerate() {
             let (position, length) = ROWS[head / 2];
             let table = rope.table(length);
@@ -266,7 +264,7 @@ mod tests {
         let rotary = Rotary::new(vec![rope.clone()], RotaryLayout::HalfSplit, DIM, 1.0);
         let (values, x) = heads(ROWS.len());
         let drawn = [0.25, 7.5, 1.0];
-        let keys = floats(rotary.rotations(&ROWS, Some(&drawn), &x)[0].turn_keys(x));
+        let keys = host_values(rotary.rotations(&ROWS, Some(&drawn), &x)[0].turn_keys(x));
         for (head, values) in values.chunks(DIM).enumerate() {
             let mut expected: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
             let table = rope.table(40);

@@ -3,16 +3,20 @@
 
 mod common;
 
-use bestof_models::{CausalLm, Decoder, ForwardOptions, ModelError, TokenForest, Trainable};
-use common::{close, gradient_difference, run, trainable, values, with_lora};
+use bestof_kernels::host_values;
+use bestof_models::{CausalLm, Decoder, ForwardOptions, ModelError, TokenForest, parameters};
+use burn::module::Module;
+use common::{
+    Gradients, close, flat, gradient_difference, gradients_of, logps, run, trainable, values,
+    weighted, with_lora,
+};
 
 const TEXT: [u32; 9] = [3, 14, 15, 92, 65, 35, 89, 79, 32];
 
 /// `sum_i w_i logp_i` with weights of both signs.
 fn objective(model: &Decoder) -> f64 {
-    let forest = TokenForest::text(&TEXT);
-    let logprobs = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
-    logprobs.iter().zip(weights()).map(|(l, w)| f64::from(*l) * f64::from(w)).sum()
+    let logps = logps(model, &TokenForest::text(&TEXT), &ForwardOptions::default());
+    logps.iter().zip(weights()).map(|(l, w)| f64::from(*l) * f64::from(w)).sum()
 }
 
 fn weights() -> Vec<f32> {
@@ -32,10 +36,10 @@ fn along_of(
 ) -> f64 {
     let moved = |sign: f32| {
         let mut model = model.clone();
-        model.update_parameters(&mut |name, value| {
+        parameters::update(&mut model, &mut |name, value| {
             let length = value.dims()[0];
             let delta: Vec<f32> = (0..length).map(|i| sign * step * direction(name, i)).collect();
-            let delta = bestof_models::tensor_from(&delta, &value.device());
+            let delta = flat(delta, &value.device());
             value.add(delta)
         });
         objective(&model)
@@ -51,9 +55,9 @@ fn wave(name: &str, i: usize) -> f32 {
 
 fn check_directions(model: &Decoder, checkpoint: bool) {
     let options = ForwardOptions { checkpoint_layers: checkpoint, ..ForwardOptions::default() };
-    let pass = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
-    let gradients = pass.backward(&weights()).unwrap();
-    for info in model.trainable_parameters() {
+    let logps = model.token_logps(&TokenForest::text(&TEXT), &options).unwrap();
+    let gradients = gradients_of(model, weighted(logps, &weights()));
+    for info in parameters::trainable(model) {
         let only = |name: &str, i: usize| if name == info.name { wave(name, i) } else { 0.0 };
         let numeric = along(model, &only, 1e-3);
         let gradient = values(&gradients, &info.name).expect("every parameter has a gradient");
@@ -81,7 +85,8 @@ fn entropy_weights() -> Vec<f32> {
 fn objective_with_entropies(model: &Decoder) -> f64 {
     let forest = TokenForest::text(&TEXT);
     let options = ForwardOptions { entropies: true, ..ForwardOptions::default() };
-    let (_, entropies) = model.logprobs_and_entropies(&forest, &options).unwrap();
+    let scores = model.valid().token_scores(&forest, &options).unwrap();
+    let entropies = host_values(scores.entropies.unwrap());
     let bonus: f64 =
         entropies.iter().zip(entropy_weights()).map(|(h, e)| f64::from(*h) * f64::from(e)).sum();
     objective(model) + bonus
@@ -93,17 +98,23 @@ fn gradients_of_entropies_match_finite_differences() {
         [("llama-tied-theta100k", false), ("gemma2", false), ("llama-gqa-untied", true)]
     {
         let model = if lora { with_lora(name, 0.0) } else { trainable(name) };
-        let options = ForwardOptions { checkpoint_layers: lora, ..ForwardOptions::default() };
-        let pass = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
-        let gradients = pass.backward_with_entropies(&weights(), &entropy_weights()).unwrap();
-        let plain = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
-        let plain = plain.backward(&weights()).unwrap();
+        let options = ForwardOptions {
+            checkpoint_layers: lora,
+            entropies: true,
+            ..ForwardOptions::default()
+        };
+        let text = TokenForest::text(&TEXT);
+        let scores = model.token_scores(&text, &options).unwrap();
+        let bonus = weighted(scores.entropies.unwrap(), &entropy_weights());
+        let gradients = gradients_of(&model, weighted(scores.logps, &weights()).add(bonus));
+        let plain = model.token_logps(&text, &options).unwrap();
+        let plain = gradients_of(&model, weighted(plain, &weights()));
         let mut moved_by_entropy = 0.0_f64;
-        for info in model.trainable_parameters() {
+        for info in parameters::trainable(&model) {
             let only =
                 |other: &str, i: usize| if other == info.name { wave(other, i) } else { 0.0 };
             let numeric = along_of(&model, &only, 1e-3, &objective_with_entropies);
-            let project = |gradients: &bestof_models::Gradients| -> f64 {
+            let project = |gradients: &Gradients| -> f64 {
                 let gradient = values(gradients, &info.name).unwrap();
                 let terms = gradient.iter().enumerate();
                 terms.map(|(i, g)| f64::from(*g) * f64::from(wave(&info.name, i))).sum()
@@ -118,11 +129,6 @@ fn gradients_of_entropies_match_finite_differences() {
             );
         }
         assert!(moved_by_entropy > 0.05, "{name}: entropies change nothing: {moved_by_entropy}");
-        let pass = model.forward(&TokenForest::text(&TEXT), &options).unwrap();
-        assert!(matches!(
-            pass.backward_with_entropies(&weights(), &[]),
-            Err(ModelError::WeightCount { found: 0, expected: 8 })
-        ));
     }
 }
 
@@ -162,37 +168,15 @@ fn checkpointing_changes_nothing_under_dropout() {
 }
 
 #[test]
-fn gradients_add_scale_and_have_a_norm() {
-    let model = trainable("llama-tied-theta100k");
-    let groups = vec![vec![(TEXT.to_vec(), 1)]];
-    let (_, one) = run(&model, &groups, &[1.0], &ForwardOptions::default());
-    let (_, minus_two) = run(&model, &groups, &[-2.0], &ForwardOptions::default());
-    let norm = one.global_norm();
-    let by_hand: f64 = one
-        .iter()
-        .flat_map(|(_, g)| g.to_data().iter::<f32>().collect::<Vec<_>>())
-        .map(|g| f64::from(g).powi(2))
-        .sum::<f64>()
-        .sqrt();
-    assert!((norm - by_hand).abs() < 1e-4 * by_hand);
-    assert!((minus_two.global_norm() - 2.0 * norm).abs() < 1e-4 * norm);
-    let mut sum = one.clone().scale(2.0);
-    sum.accumulate(minus_two);
-    assert!(sum.global_norm() < 1e-4 * norm);
-}
-
-#[test]
 fn wrong_uses_are_errors() {
     let model = trainable("llama-tied-theta100k");
-    let pass = model.forward(&TokenForest::text(&TEXT), &ForwardOptions::default()).unwrap();
-    assert!(matches!(
-        pass.backward(&[1.0]),
-        Err(ModelError::WeightCount { found: 1, expected: 8 })
-    ));
-    let outside = model.logprobs(&TokenForest::text(&[1, 500]), &ForwardOptions::default());
+    let options = ForwardOptions::default();
+    let outside = model.token_logps(&TokenForest::text(&[1, 500]), &options);
     assert!(matches!(outside, Err(ModelError::TokenOutOfRange { token: 500, node: 1, .. })));
-    let error = model.parameter("model.norm.wieght").unwrap_err().to_string();
+    let row = model.logits(&TokenForest::text(&[1, 2]), &[2], &options);
+    assert!(matches!(row, Err(ModelError::RowOutOfRange { row: 2, nodes: 2 })));
+    let error = parameters::values(&model, "model.norm.wieght").unwrap_err().to_string();
     assert!(error.contains("model.norm.weight"), "{error}");
-    let nothing = model.forward(&TokenForest::default(), &ForwardOptions::default()).unwrap();
-    assert!(nothing.logprobs().is_empty() && nothing.backward(&[]).unwrap().is_empty());
+    let nothing = model.token_logps(&TokenForest::default(), &options).unwrap();
+    assert_eq!(nothing.dims(), [0]);
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, Weights, WeightsWriter};
 use bestof_models::bert::{
     Bert, BertBatch, BertConfig, BertError, BertForMaskedLm, BertForSequenceClassification, Loader,
-    parameters,
 };
-use bestof_models::{Device, ModelError, Trainable};
+use bestof_models::{Device, ModelError, parameters};
 use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
@@ -142,11 +142,12 @@ fn weigh<const D: usize>(outputs: Tensor<D>) -> Tensor<1> {
 /// middle, with a central difference.
 fn check_gradients<M: Module>(model: M, loss: impl Fn(&M) -> Tensor<1>) {
     let mut model = model.map(&mut Double);
-    let gradients = parameters::gradients(&model, &mut loss(&model).backward());
+    let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
+    let gradients = parameters::named_gradients(&model, gradients);
     let names: Vec<String> = parameters::trainable(&model).into_iter().map(|i| i.name).collect();
-    assert_eq!(names, gradients.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>());
+    assert_eq!(names, gradients.keys().cloned().collect::<Vec<_>>());
     assert_eq!(names.len(), parameters::all(&model).len());
-    for (name, gradient) in gradients.iter() {
+    for (name, gradient) in &gradients {
         let slopes: Vec<f64> = gradient.clone().into_data().try_into_vec().unwrap();
         // A key's bias moves all scores of a query alike, and softmax takes no notice.
         let matters = !name.ends_with("key.bias");
@@ -365,27 +366,27 @@ fn an_optimiser_reaches_every_parameter_by_name() {
     let device = Device::flex().autodiff();
     let (mut model, _) =
         BertForSequenceClassification::open(&fixture("bert-classifier5"), &device).unwrap();
-    let names: Vec<_> = model.trainable_parameters().into_iter().map(|info| info.name).collect();
+    let names: Vec<_> = parameters::trainable(&model).into_iter().map(|info| info.name).collect();
     let stored: Vec<_> =
         contents(&fixture("bert-classifier5")).into_iter().map(|(info, _)| info.name).collect();
     assert_eq!(names, stored);
-    let before = floats(model.parameter("classifier.weight").unwrap());
+    let before = floats(parameters::values(&model, "classifier.weight").unwrap());
     let mut seen = Vec::new();
-    model.update_parameters(&mut |name, values| {
+    parameters::update(&mut model, &mut |name, values| {
         seen.push(name.to_owned());
         if name == "classifier.weight" { values.mul_scalar(2.0) } else { values }
     });
     assert_eq!(seen, names);
-    let after = floats(model.parameter("classifier.weight").unwrap());
+    let after = floats(parameters::values(&model, "classifier.weight").unwrap());
     assert!(before.iter().zip(&after).all(|(a, b)| 2.0 * a == *b));
-    assert_eq!(model.trainable_parameters().len(), names.len(), "still trainable");
-    let error = model.parameter("classifier.wieght").unwrap_err().to_string();
+    assert_eq!(parameters::trainable(&model).len(), names.len(), "still trainable");
+    let error = parameters::values(&model, "classifier.wieght").unwrap_err().to_string();
     assert!(
         error.contains("`classifier.weight`") || error.contains("`classifier.bias`"),
         "{error}"
     );
     let plain = BertForSequenceClassification::open(&fixture("bert-classifier5"), &Device::flex());
-    assert!(plain.unwrap().0.trainable_parameters().is_empty());
+    assert!(parameters::trainable(&plain.unwrap().0).is_empty());
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 mod common;
 
-use bestof_models::{CausalLm, ForwardOptions, Gradients, TokenForest};
-use common::{close, forest, gradient_difference, run, trainable, with_lora};
+use bestof_kernels::host_values;
+use bestof_models::{CausalLm, ForwardOptions, TokenForest};
+use burn::module::Module;
+use common::{Gradients, close, forest, gradient_difference, logps, run, trainable, with_lora};
 use proptest::prelude::*;
 
 /// f32 sums in another order, over at most a few hundred terms.
@@ -43,7 +45,16 @@ fn separately(
         let alone = vec![vec![sequence.clone()]];
         let (values, gradients) = run(model, &alone, &[*weight], options);
         logprobs.extend(values);
-        sum.accumulate(gradients);
+        for (name, gradient) in gradients {
+            let kept = sum.remove(&name);
+            sum.insert(
+                name,
+                match kept {
+                    Some(kept) => kept.add(gradient),
+                    None => gradient,
+                },
+            );
+        }
     }
     (logprobs, sum)
 }
@@ -94,12 +105,12 @@ fn long_paths_are_computed_in_blocks_that_fit_together() {
     other[299] = 5;
     for name in ["mistral-window", "gemma2", "llama-tied-theta100k"] {
         let model = trainable(name);
-        let path = model.logprobs(&TokenForest::text(&tokens), &ForwardOptions::default()).unwrap();
+        let path = logps(&model, &TokenForest::text(&tokens), &ForwardOptions::default());
         // The same sequence in a tree that branches at its end.
         let group = vec![(tokens.clone(), 1), (other.clone(), 1)];
         let (forest, spans) = forest(&[group]);
-        let tree = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
-        let tree: Vec<f32> = spans[0][0].wanted.iter().map(|&i| tree[i]).collect();
+        let tree = logps(&model, &forest, &ForwardOptions::default());
+        let tree: Vec<f32> = spans[0][0].targets.iter().map(|&i| tree[i]).collect();
         assert!(close(&path, &tree, TOLERANCE), "{name}");
     }
 }
@@ -108,15 +119,15 @@ fn long_paths_are_computed_in_blocks_that_fit_together() {
 fn later_and_sibling_tokens_leave_earlier_ones_alone() {
     let model = trainable("gemma2");
     let short = TokenForest::text(&[3, 1, 4, 1, 5]);
-    let base = model.logprobs(&short, &ForwardOptions::default()).unwrap();
+    let base = logps(&model, &short, &ForwardOptions::default());
     let long = TokenForest::text(&[3, 1, 4, 1, 5, 9, 2, 6]);
-    let longer = model.logprobs(&long, &ForwardOptions::default()).unwrap();
+    let longer = logps(&model, &long, &ForwardOptions::default());
     assert!(close(&base, &longer[..base.len()], 1e-6));
     for sibling in [0, 77] {
         let group = vec![(vec![3, 1, 4, 1, 5], 1), (vec![3, 1, sibling, 8, 8, 8], 3)];
         let (forest, spans) = forest(&[group]);
-        let values = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
-        let values: Vec<f32> = spans[0][0].wanted.iter().map(|&i| values[i]).collect();
+        let values = logps(&model, &forest, &ForwardOptions::default());
+        let values: Vec<f32> = spans[0][0].targets.iter().map(|&i| values[i]).collect();
         assert!(close(&base, &values, 1e-6));
     }
 }
@@ -126,14 +137,16 @@ fn entropies_are_those_of_the_logits() {
     let model = trainable("gemma2");
     let forest = TokenForest::text(&[3, 1, 4, 1, 5, 9]);
     let options = ForwardOptions { entropies: true, ..ForwardOptions::default() };
-    let (_, entropies) = model.logprobs_and_entropies(&forest, &options).unwrap();
-    let logits = model.logits(&forest, &options).unwrap();
+    let scores = model.valid().token_scores(&forest, &options).unwrap();
+    let entropies = host_values(scores.entropies.unwrap());
+    let logits = host_values(model.logits(&forest, &[0, 1, 2, 3, 4], &options).unwrap());
+    assert_eq!(logits.len(), 5 * model.vocab_size());
     for (row, entropy) in logits.chunks(model.vocab_size()).zip(&entropies) {
         let sum: f64 = row.iter().map(|l| f64::from(*l).exp()).sum();
         let expected: f64 =
             row.iter().map(|l| f64::from(*l).exp() / sum).map(|p| -p * p.ln()).sum();
         assert!((f64::from(*entropy) - expected).abs() < 1e-5);
     }
-    let pass = model.forward(&forest, &options).unwrap();
-    assert!(close(pass.entropies(), &entropies, 1e-6));
+    let traced = model.token_scores(&forest, &options).unwrap();
+    assert_eq!(host_values(traced.entropies.unwrap()), entropies, "with a graph and without");
 }

@@ -9,7 +9,7 @@ use bestof_models::{
     CausalLm, Decoder, FinishReason, ForestBuilder, ForwardOptions, Generation, Request,
     SamplingConfig, Sequence,
 };
-use common::{close, trainable, with_lora};
+use common::{close, logps, trainable, with_lora};
 
 fn sample(model: &Decoder, requests: &[Request], config: &SamplingConfig) -> Vec<Generation> {
     model.generate(requests, config, &mut |_| ControlFlow::Continue(())).unwrap()
@@ -39,7 +39,7 @@ fn decoding_with_a_cache_equals_the_forward_pass() {
             let sequence = Sequence { tokens: &tokens, completion_start: prompt.len() };
             builder.add_group(&[sequence]);
             let forest = builder.finish();
-            let logprobs = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
+            let logprobs = logps(&model, &forest, &ForwardOptions::default());
             assert!(close(&logprobs, &generation.logprobs, 1e-4), "{name}");
         }
     }

@@ -4,19 +4,21 @@
 mod common;
 
 use bestof_checkpoints::{StoredType, Weights};
-use bestof_models::{CausalLm, Decoder, ForwardOptions, LoraConfig, TokenForest, Trainable};
-use common::{close, trainable, with_lora};
+use bestof_kernels::host_values;
+use bestof_models::{CausalLm, Decoder, ForwardOptions, LoraConfig, TokenForest, parameters};
+use burn::module::Module;
+use common::{close, gradients_of, logps, trainable, with_lora};
 
 fn text() -> TokenForest {
     TokenForest::text(&[3, 14, 15, 92, 65, 35, 89, 79, 32])
 }
 
 fn logprobs(model: &Decoder) -> Vec<f32> {
-    model.logprobs(&text(), &ForwardOptions::default()).unwrap()
+    logps(model, &text(), &ForwardOptions::default())
 }
 
 fn reference(model: &Decoder) -> Vec<f32> {
-    model.logprobs(&text(), &ForwardOptions::reference()).unwrap()
+    logps(model, &text(), &ForwardOptions::reference())
 }
 
 #[test]
@@ -26,8 +28,8 @@ fn fresh_adapters_change_nothing() {
     model.attach_lora(LoraConfig::default()).unwrap();
     assert_eq!(logprobs(&base), logprobs(&model));
     assert_eq!(logprobs(&base), reference(&model));
-    let pass = model.forward(&text(), &ForwardOptions::default()).unwrap();
-    assert_eq!(pass.logprobs(), reference(&model), "with a graph and without, to the last bit");
+    let traced = model.token_logps(&text(), &ForwardOptions::default()).unwrap();
+    assert_eq!(host_values(traced), reference(&model), "with a graph and without, to the last bit");
 }
 
 #[test]
@@ -41,21 +43,21 @@ fn without_adapters_the_model_is_its_reference() {
 #[test]
 fn only_adapters_are_trained() {
     let mut model = trainable("llama-gqa-untied");
-    let all = model.trainable_parameters().len();
+    let all = parameters::trainable(&model).len();
     assert_eq!(all, 2 * 9 + 3);
     let targets = vec!["q_proj".to_owned(), "down_proj".to_owned()];
     model.attach_lora(LoraConfig { targets, r: 4, ..LoraConfig::default() }).unwrap();
     let names: Vec<String> =
-        model.trainable_parameters().into_iter().map(|info| info.name).collect();
+        parameters::trainable(&model).into_iter().map(|info| info.name).collect();
     assert_eq!(names.len(), 2 * 2 * 2);
     assert!(names.contains(&"model.layers.1.mlp.down_proj.lora_B.weight".to_owned()));
-    let pass = model.forward(&text(), &ForwardOptions::default()).unwrap();
-    let gradients = pass.backward(&[1.0; 8]).unwrap();
-    let with_gradient: Vec<&str> = gradients.iter().map(|(name, _)| name).collect();
-    assert!(with_gradient.iter().all(|name| name.contains(".lora_")));
+    let logps = model.token_logps(&text(), &ForwardOptions::default()).unwrap();
+    let gradients = gradients_of(&model, logps.sum());
+    assert!(!gradients.is_empty());
+    assert!(gradients.keys().all(|name| name.contains(".lora_")));
     assert!(model.attach_lora(LoraConfig::default()).is_err());
     model.detach_lora();
-    assert_eq!(model.trainable_parameters().len(), all);
+    assert_eq!(parameters::trainable(&model).len(), all);
 }
 
 #[test]
@@ -64,10 +66,11 @@ fn merged_adapters_compute_the_same() {
     let (adapted, base) = (logprobs(&model), reference(&model));
     model.merge_lora().unwrap();
     assert!(close(&adapted, &logprobs(&model), 1e-5));
-    let refused = model.logprobs(&text(), &ForwardOptions::reference()).unwrap_err().to_string();
+    let refused = model.valid().token_logps(&text(), &ForwardOptions::reference());
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("unmerge"), "{refused}");
     assert!(model.merge_lora().is_err());
-    assert!(model.forward(&text(), &ForwardOptions::default()).is_err());
+    assert!(model.token_logps(&text(), &ForwardOptions::default()).is_err());
     model.unmerge_lora().unwrap();
     assert!(close(&adapted, &logprobs(&model), 1e-5));
     assert!(close(&base, &reference(&model), 1e-5));

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
+use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, Request, SamplingConfig, Sequence,
     TokenForest,
@@ -58,7 +59,9 @@ fn compare(name: &str, recorded: &str) {
     let vocab = model.vocab_size();
     for prompt in &recorded.prompts {
         let forest = TokenForest::text(&prompt.ids);
-        let logits = model.logits(&forest, &ForwardOptions::default()).unwrap();
+        let rows: Vec<u32> = (0..prompt.ids.len() as u32).collect();
+        let logits = model.logits(&forest, &rows, &ForwardOptions::default()).unwrap();
+        let logits = host_values(logits);
         for expected in &prompt.logits {
             for (id, value) in expected.top_ids.iter().zip(&expected.top_values) {
                 let found = logits[expected.pos * vocab + id];
@@ -90,7 +93,8 @@ fn compare(name: &str, recorded: &str) {
         let mut builder = ForestBuilder::new();
         let completion_start = completion.prompt_ids.len();
         let spans = builder.add_group(&[Sequence { tokens: &tokens, completion_start }]);
-        let logprobs = model.logprobs(&builder.finish(), &ForwardOptions::default()).unwrap();
+        let logps = model.token_logps(&builder.finish(), &ForwardOptions::default()).unwrap();
+        let logprobs = host_values(logps);
         assert_eq!(logprobs.len(), completion.token_logprobs.len());
         for (found, expected) in logprobs.iter().zip(&completion.token_logprobs) {
             assert!((found - expected).abs() < 1e-3, "{name}: {found}, recorded {expected}");

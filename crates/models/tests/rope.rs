@@ -179,9 +179,9 @@ fn a_model_on_xpos_generates_what_its_log_probabilities_say() {
     let whole = [prompt.as_slice(), &drawn[0].ids].concat();
     let forest = TokenForest::text(&whole);
     let options = ForwardOptions::default();
-    let logprobs = model.logprobs(&forest, &options).unwrap();
+    let logprobs = common::logps(&model, &forest, &options);
     assert!(common::close(&logprobs[19..], &drawn[0].logprobs, 1e-5));
-    let without = plain.logprobs(&forest, &options).unwrap();
+    let without = common::logps(&plain, &forest, &options);
     assert!(!common::close(&logprobs, &without, 1e-6), "the amplitudes change something");
 }
 
@@ -191,19 +191,24 @@ fn random_positions_change_the_pass_they_are_asked_for_in() {
     let forest = TokenForest::text(&[3, 14, 15, 92, 65, 35, 89, 79, 32]);
     let drawing = RandomPositions { seed: 4, smallest_step: 0.0, length: 64 };
     let options = ForwardOptions { random_positions: Some(drawing), ..ForwardOptions::default() };
-    let even = model.logprobs(&forest, &ForwardOptions::default()).unwrap();
-    let drawn = model.logprobs(&forest, &options).unwrap();
+    let even = common::logps(&model, &forest, &ForwardOptions::default());
+    let drawn = common::logps(&model, &forest, &options);
     assert!(!common::close(&even, &drawn, 1e-6));
-    let pass = model.forward(&forest, &options).unwrap();
-    assert_eq!(pass.logprobs(), drawn, "the same draw in the same layers");
+    let traced = model.token_logps(&forest, &options).unwrap();
+    assert_eq!(
+        bestof_kernels::host_values(traced.clone()),
+        drawn,
+        "the same draw in the same layers"
+    );
     let again = ForwardOptions { checkpoint_layers: true, ..options };
-    let a = pass.backward(&[1.0; 8]).unwrap();
-    let b = model.forward(&forest, &again).unwrap().backward(&[1.0; 8]).unwrap();
+    let a = common::gradients_of(&model, traced.sum());
+    let b = model.token_logps(&forest, &again).unwrap().sum();
+    let b = common::gradients_of(&model, b);
     assert!(common::gradient_difference(&model, &a, &b) < 1e-5);
     // A step of always 1 is an even walk, begun at 1: the same relative positions.
     let even_steps = RandomPositions { smallest_step: 1.999_999_999, length: 8, ..drawing };
     let options =
         ForwardOptions { random_positions: Some(even_steps), ..ForwardOptions::default() };
-    let walked = model.logprobs(&forest, &options).unwrap();
+    let walked = common::logps(&model, &forest, &options);
     assert!(common::close(&even, &walked, 1e-4), "steps of 2, shrunk to the length");
 }

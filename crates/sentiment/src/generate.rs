@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use serde::Serialize;
 
 use crate::error::SentimentError;
@@ -80,7 +80,7 @@ pub fn generate(
     let file = |kind: &str| folder.join(format!("yelp_academic_dataset_{kind}.json"));
     let files = [file("business"), file("review"), file("user")];
     let mut world = World::new(options);
-    let mut draw = Draw::new(options.seed, 2);
+    let mut draw = SeededRng::new(options.seed, 2);
     let mut made = Generated { files, stars: [0; 5], of_restaurants: 0 };
 
     let mut reviews = Lines::create(&made.files[1])?;

@@ -2,11 +2,11 @@
 
 mod parse;
 
-pub use parse::{AlgebraError, parse};
+pub(crate) use parse::parse;
 
 use crate::rational::Rational;
 
-/// Deepest nesting that is followed.
+/// Deepest nesting of brackets, signs and powers.
 pub(crate) const MAX_DEPTH: usize = 40;
 
 /// Relative difference below which two values at a sample point are equal.
@@ -17,7 +17,7 @@ const POINTS: usize = 12;
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expression {
+pub(crate) enum Expression {
     /// A number.
     Number(Rational),
     /// A constant such as `π`, or a variable.
@@ -30,7 +30,7 @@ pub enum Expression {
     Quotient(Box<Expression>, Box<Expression>),
     /// The first to the power of the second.
     Power(Box<Expression>, Box<Expression>),
-    /// The other sign.
+    /// The negated expression.
     Negative(Box<Expression>),
     /// The root of the first with the degree of the second.
     Root(Box<Expression>, Box<Expression>),
@@ -40,7 +40,7 @@ pub enum Expression {
 
 /// Functions of one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
+pub(crate) enum Function {
     /// Sine, in radians.
     Sin,
     /// Cosine, in radians.
@@ -60,7 +60,7 @@ pub enum Function {
 impl Expression {
     /// The exact value, if it is made of numbers and the four operations, whole powers and exact
     /// square roots.
-    pub fn exact(&self) -> Option<Rational> {
+    pub(crate) fn exact(&self) -> Option<Rational> {
         match self {
             Self::Number(value) => Some(*value),
             Self::Symbol(_) | Self::Function(..) => None,
@@ -131,7 +131,7 @@ impl Expression {
     }
 
     /// How many operations it has; signs do not count.
-    pub fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         match self {
             Self::Number(_) | Self::Symbol(_) => 0,
             Self::Negative(a) => a.operations(),
@@ -144,7 +144,7 @@ impl Expression {
     }
 
     /// The variables in it, without the constants `π` and `e`.
-    pub fn variables(&self) -> Vec<char> {
+    pub(crate) fn variables(&self) -> Vec<char> {
         let mut names = Vec::new();
         self.collect_variables(&mut names);
         names.sort_unstable();
@@ -175,31 +175,22 @@ fn whole_root(value: i128) -> Option<i128> {
     if root * root == value { i128::try_from(root).ok() } else { None }
 }
 
-/// Whether two expressions are equal; `None` if that cannot be found out.
+/// Whether two expressions are equal; `None` if that cannot be decided.
 ///
 /// Numbers are compared as exact fractions. Anything else is compared at twelve fixed points with
 /// coordinates between 0.3 and 2.3, to a relative 1e-9: different expressions of the size of an
-/// answer do not agree at all of them but by an extraordinary accident, and equal ones always do.
+/// answer practically never agree at all of them, and equal ones always do.
 /// At least three points have to lie where both are defined. A decimal that agrees with an
 /// irrational number to nine digits therefore counts as equal to it.
-///
-/// ```
-/// use bestof_tasks::algebra::{equal, parse};
-///
-/// let (left, right) = (parse("(x+1)^2")?, parse("x^2 + 2x + 1")?);
-/// assert_eq!(equal(&left, &right), Some(true));
-/// assert_eq!(equal(&parse("1/3")?, &parse("0.3333")?), Some(false));
-/// # Ok::<(), bestof_tasks::algebra::AlgebraError>(())
-/// ```
-pub fn equal(left: &Expression, right: &Expression) -> Option<bool> {
+pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
     if let (Some(left), Some(right)) = (left.exact(), right.exact()) {
         return Some(left == right);
     }
     if left == right {
         return Some(true);
     }
-    // Plain arithmetic without an exact value left the 128 bits, and rounded values cannot tell
-    // such large numbers apart.
+    // Plain arithmetic without an exact value exceeded 128 bits, and rounded values cannot
+    // distinguish such large numbers.
     if left.is_arithmetic() && right.is_arithmetic() {
         return None;
     }
@@ -224,7 +215,7 @@ pub fn equal(left: &Expression, right: &Expression) -> Option<bool> {
 
 /// Coordinate of variable `name` at sample point `point`: fixed, irregular, away from 0 and 1.
 fn coordinate(name: char, point: usize) -> f64 {
-    let mixed = crate::draw::stable_hash(&format!("{name}{point}"));
+    let mixed = crate::rng::stable_hash(&format!("{name}{point}"));
     0.3 + 2.0 * (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 

@@ -1,57 +1,46 @@
 //! Arithmetic word problems with worked steps, from a seed.
 //!
-//! A story begins with one of many situations (shopping, travel, ages, tanks, ratios ...) and goes
-//! on with turns that use the number it has reached, until it has the wanted number of steps.
-//! Solutions are written like GSM8K's (arXiv 2110.14168): a sentence a step, the calculation
-//! annotated as `<<4*3=12>>`, and `#### N` at the end.
+//! A problem begins with one of many situations (shopping, travel, ages, tanks, ratios ...) and goes
+//! on with turns that use the number it has reached, until it has the requested number of steps.
+//! Solutions are written like GSM8K's (arXiv 2110.14168): one sentence per step, the calculation
+//! annotated as `<<4*3=12>>`, and `#### N` at the end. The stories are data, in `data/arithmetic/`.
 
-mod continuations;
-mod openings;
+mod data;
+mod integer;
+mod script;
 mod story;
-mod vocabulary;
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-pub use story::Step;
+pub use story::{NumberSize, Step};
 
-pub use crate::draw::Split;
-use crate::draw::{Draw, split_of};
-use story::{Kind, Quantity, Story};
+use crate::rng::{SeededRng, Split, split_of};
+use crate::setters::setters;
+use data::DATA;
+use story::Story;
 
-/// Most steps a problem can have.
+/// Largest number of steps of a problem.
 pub const MAX_STEPS: usize = 6;
 
-/// Stories begun for one problem before its place in the sequence is given up.
+/// Attempts at one problem before its index is skipped.
 const ATTEMPTS: u64 = 400;
 
-/// How large the numbers of a problem are.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum NumberSize {
-    /// Mostly one and two digits.
-    Small,
-    /// Two and three digits.
-    #[default]
-    Medium,
-    /// Up to four digits, and results beyond.
-    Large,
-}
-
-/// What problems are drawn.
+/// Which problems are generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ArithmeticConfig {
-    /// Seed; equal seeds give equal problems for ever.
+    /// Seed; equal seeds give equal problems in every release.
     pub seed: u64,
-    /// Numbers of steps, each equally frequent; within `1..=6`.
+    /// Numbers of steps, drawn uniformly; within `1..=6`.
     pub steps: RangeInclusive<usize>,
     /// How large the numbers are.
     pub size: NumberSize,
-    /// Training or held-out problems.
+    /// Training or held-out problems; they share none.
     pub split: Split,
 }
+
+setters!(ArithmeticConfig { seed: u64, steps: RangeInclusive<usize>, size: NumberSize, split: Split });
 
 impl Default for ArithmeticConfig {
     fn default() -> Self {
@@ -59,11 +48,11 @@ impl Default for ArithmeticConfig {
     }
 }
 
-/// Why problems cannot be drawn.
+/// Why problems cannot be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArithmeticError {
-    /// A range of steps that is empty or leaves `1..=6`.
+    /// A range of steps that is empty or not within `1..=6`.
     #[error("steps {low}..={high} are not a range within 1..={MAX_STEPS}")]
     Steps {
         /// Its lower end.
@@ -73,30 +62,30 @@ pub enum ArithmeticError {
     },
     /// More problems than could be found without repeating one.
     #[error(
-        "only {found} different problems found, {wanted} wanted; allow more steps or larger numbers"
+        "only {found} different problems found, {requested} requested; allow more steps or larger numbers"
     )]
     TooFew {
-        /// How many there are.
+        /// Number found.
         found: usize,
-        /// How many were asked for.
-        wanted: usize,
+        /// Number requested.
+        requested: usize,
     },
 }
 
 /// A word problem and its worked solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct WordProblem {
     /// The situation's name, such as `shopping`.
     pub situation: &'static str,
-    /// The problem as a text.
+    /// The text of the problem, which ends with the question.
     pub question: String,
-    /// The steps of the solution.
+    /// The steps of the solution, in order.
     pub steps: Vec<Step>,
-    /// The answer.
+    /// The answer: the value of the last step.
     pub answer: i64,
 }
 
-impl Problem {
+impl WordProblem {
     /// The solution as GSM8K writes it, with `<<4*3=12>>` annotations and `#### 12` at the end.
     pub fn annotated_solution(&self) -> String {
         let mut text = String::new();
@@ -107,7 +96,7 @@ impl Problem {
         text + &format!("#### {}", self.answer)
     }
 
-    /// The situation and the calculations: equal for problems that differ in wording only.
+    /// The situation and the calculations: equal for problems that differ only in wording.
     pub fn skeleton(&self) -> String {
         let mut text = self.situation.to_owned();
         for step in &self.steps {
@@ -117,25 +106,25 @@ impl Problem {
         text
     }
 
-    /// The part this problem belongs to.
+    /// Whether the problem is for training or held out.
     pub fn split(&self) -> Split {
         split_of(&self.skeleton())
     }
 }
 
-/// Names of all situations.
+/// Names of all situations, such as `shopping`.
 pub fn situations() -> Vec<&'static str> {
-    openings::ALL.iter().flat_map(|group| group.iter()).map(|opening| opening.name).collect()
+    DATA.situations.iter().flatten().map(|situation| situation.name.as_str()).collect()
 }
 
-/// Endless sequence of problems; `problem(i)` depends on the settings and `i` alone.
+/// An endless sequence of problems; `problem(i)` depends only on the settings and `i`.
 #[derive(Debug, Clone)]
 pub struct ArithmeticProblems {
     config: ArithmeticConfig,
 }
 
 impl ArithmeticProblems {
-    /// The problems `config` describes.
+    /// The problems that `config` describes.
     pub fn new(config: ArithmeticConfig) -> Result<Self, ArithmeticError> {
         let (low, high) = (*config.steps.start(), *config.steps.end());
         if low == 0 || low > high || high > MAX_STEPS {
@@ -144,17 +133,17 @@ impl ArithmeticProblems {
         Ok(Self { config })
     }
 
-    /// Problem number `index`; `None` in the rare case that no story came out right.
-    pub fn problem(&self, index: u64) -> Option<Problem> {
-        let mut chooser = Draw::new(self.config.seed, index.wrapping_mul(2));
+    /// Problem number `index`; `None` in the rare case that no attempt succeeded.
+    pub fn problem(&self, index: u64) -> Option<WordProblem> {
+        let mut chooser = SeededRng::new(self.config.seed, index.wrapping_mul(2));
         let (low, high) = (*self.config.steps.start(), *self.config.steps.end());
         let steps = low + chooser.index(high - low + 1);
-        // A separate stream for stories, so that wording cannot shift the numbers of steps.
-        let mut source = Draw::new(self.config.seed, index.wrapping_mul(2) | 1);
+        // A separate stream for stories, so that their draws do not change the numbers of steps.
+        let mut source = SeededRng::new(self.config.seed, index.wrapping_mul(2) | 1);
         (0..ATTEMPTS)
             .filter_map(|_| {
                 let seed = source.between(0, i64::MAX) as u64;
-                tell(Draw::new(seed, 0), steps, self.config.size)
+                tell(SeededRng::new(seed, 0), steps, self.config.size)
             })
             .find(|problem| problem.split() == self.config.split)
     }
@@ -168,61 +157,57 @@ impl ArithmeticProblems {
     /// assert!(problems[0].annotated_solution().ends_with(&format!("#### {}", problems[0].answer)));
     /// # Ok::<(), bestof_tasks::arithmetic::ArithmeticError>(())
     /// ```
-    pub fn take_distinct(&self, count: usize) -> Result<Vec<Problem>, ArithmeticError> {
+    pub fn take_distinct(&self, count: usize) -> Result<Vec<WordProblem>, ArithmeticError> {
         let mut seen = HashSet::new();
         let limit = (count as u64).saturating_mul(20).saturating_add(200);
-        let problems: Vec<Problem> = (0..limit)
+        let problems: Vec<WordProblem> = (0..limit)
             .filter_map(|index| self.problem(index))
             .filter(|problem| seen.insert(problem.question.clone()))
             .take(count)
             .collect();
         if problems.len() < count {
-            return Err(ArithmeticError::TooFew { found: problems.len(), wanted: count });
+            return Err(ArithmeticError::TooFew { found: problems.len(), requested: count });
         }
         Ok(problems)
     }
 }
 
-/// One story with exactly `steps` steps, or `None` when this attempt ends before.
-fn tell(draw: Draw, steps: usize, size: NumberSize) -> Option<Problem> {
-    let mut story = Story::new(draw, size);
-    let (situation, mut quantity) = open(&mut story, steps)?;
+/// One story with exactly `steps` steps, or `None` if this attempt ends earlier.
+fn tell(rng: SeededRng, steps: usize, size: NumberSize) -> Option<WordProblem> {
+    let mut story = Story::new(rng, size);
+    let situation = open(&mut story, steps)?;
     let mut told = Vec::new();
     while story.len() < steps {
-        quantity = go_on(&mut story, quantity, steps, &mut told)?;
+        go_on(&mut story, steps, &mut told)?;
     }
     if story.len() != steps {
         return None;
     }
     let (question, steps) = story.finish();
     let answer = steps.last()?.value;
-    Some(Problem { situation, question, steps, answer })
+    Some(WordProblem { situation, question, steps, answer })
 }
 
-fn open(story: &mut Story, steps: usize) -> Option<(&'static str, Quantity)> {
-    let group = story.pick(&openings::ALL);
-    let opening = story.pick(group);
-    let lengths: Vec<usize> = opening.steps.iter().copied().filter(|n| *n <= steps).collect();
-    let length = *story.draw.choose(&lengths)?;
-    let quantity = (opening.tell)(story, length);
-    Some((opening.name, quantity))
+/// Tells a random situation in at most `steps` steps and returns its name.
+fn open(story: &mut Story, steps: usize) -> Option<&'static str> {
+    let group = story.rng.choose(&DATA.situations)?;
+    let situation = story.rng.choose(group)?;
+    let lengths: Vec<usize> = situation.steps.iter().copied().filter(|n| *n <= steps).collect();
+    let length = *story.rng.choose(&lengths)?;
+    story.tell(&situation.story, length)?;
+    Some(&situation.name)
 }
 
-fn go_on(
-    story: &mut Story,
-    quantity: Quantity,
-    steps: usize,
-    told: &mut Vec<&'static str>,
-) -> Option<Quantity> {
-    if quantity.kind == Kind::End {
-        return None;
-    }
-    let fitting: Vec<_> = continuations::ALL
+/// Tells a random turn that has not been told and fits the steps left; `None` if there is none.
+fn go_on(story: &mut Story, steps: usize, told: &mut Vec<&'static str>) -> Option<()> {
+    let meaning = story.meaning()?;
+    let fitting: Vec<_> = DATA
+        .turns
         .iter()
-        .filter(|turn| turn.fits(quantity.kind) && story.len() + turn.steps <= steps)
-        .filter(|turn| !told.contains(&turn.name))
+        .filter(|turn| turn.after.contains(&meaning) && story.len() + turn.steps <= steps)
+        .filter(|turn| !told.contains(&turn.name.as_str()))
         .collect();
-    let turn = story.draw.choose(&fitting)?;
-    told.push(turn.name);
-    (turn.tell)(story, quantity)
+    let turn = *story.rng.choose(&fitting)?;
+    told.push(&turn.name);
+    story.tell(&turn.story, turn.steps)
 }

@@ -1,32 +1,24 @@
 //! Plausible wrong versions of a number.
 
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 
-/// Longest number that is corrupted, in digits.
+/// Longest number that can be corrupted, in digits.
 const MAX_DIGITS: usize = 30;
 
 /// Another number in the same notation (sign, separators, decimals) that a careless calculation
 /// could have given: a neighbour, one wrong digit, two digits swapped, or off by ten.
 ///
-/// `None` for text that is no plain number or is longer than 30 digits.
-///
-/// ```
-/// use bestof_tasks::{corrupt::corrupt_number, draw::Draw};
-///
-/// let wrong = corrupt_number("1,250", &mut Draw::new(5, 0)).unwrap();
-/// assert_ne!(wrong, "1,250");
-/// assert!(wrong.contains(','));
-/// ```
-pub fn corrupt_number(number: &str, draw: &mut Draw) -> Option<String> {
+/// `None` for text that is not a plain number or has more than 30 digits.
+pub(crate) fn corrupt_number(number: &str, rng: &mut SeededRng) -> Option<String> {
     let notation = Notation::of(number)?;
     let mut kinds = [neighbours, wrong_digits, swapped_digits, off_by_ten];
-    draw.shuffle(&mut kinds);
+    rng.shuffle(&mut kinds);
     kinds.into_iter().find_map(|kind| {
         let mut candidates = kind(&notation);
-        // Zero is the one result a reader would question at once.
+        // A result of zero would be conspicuous.
         candidates
             .retain(|candidate| *candidate != notation.digits && candidate.iter().any(|d| *d > 0));
-        draw.choose(&candidates).map(|digits| notation.write(digits))
+        rng.choose(&candidates).map(|digits| notation.write(digits))
     })
 }
 
@@ -66,7 +58,7 @@ impl Notation {
         format!("{value:0width$}").bytes().map(|digit| digit - b'0').collect()
     }
 
-    /// Whether digits begin with a zero that nobody would write.
+    /// Whether the digits have a leading zero that a number would not have.
     fn has_stray_zero(&self, digits: &[u8]) -> bool {
         digits.len() > self.decimals + 1 && digits[0] == 0
     }
@@ -141,8 +133,9 @@ mod tests {
 
     #[test]
     fn all_four_kinds_occur() {
-        let seen: HashSet<String> =
-            (0..2000).filter_map(|seed| corrupt_number("47", &mut Draw::new(seed, 0))).collect();
+        let seen: HashSet<String> = (0..2000)
+            .filter_map(|seed| corrupt_number("47", &mut SeededRng::new(seed, 0)))
+            .collect();
         for expected in ["46", "48", "45", "49", "74", "37", "57", "42", "97"] {
             assert!(seen.contains(expected), "{expected} is missing");
         }
@@ -153,7 +146,7 @@ mod tests {
     #[test]
     fn text_that_is_no_number_is_refused() {
         for text in ["", "-", ".", "1/2", "12a", "1.2.3", &"9".repeat(31)] {
-            assert_eq!(corrupt_number(text, &mut Draw::new(0, 0)), None, "{text}");
+            assert_eq!(corrupt_number(text, &mut SeededRng::new(0, 0)), None, "{text}");
         }
     }
 
@@ -170,7 +163,7 @@ mod tests {
             if let Some(decimals) = &decimals {
                 text = format!("{text}.{decimals}");
             }
-            let wrong = corrupt_number(&text, &mut Draw::new(seed, 0)).unwrap();
+            let wrong = corrupt_number(&text, &mut SeededRng::new(seed, 0)).unwrap();
             prop_assert_ne!(value(&wrong), value(&text));
             prop_assert_eq!(wrong.starts_with('-'), negative);
             let places = |text: &str| text.split_once('.').map_or(0, |(_, d)| d.len());
@@ -195,13 +188,13 @@ mod tests {
                 }
                 text
             };
-            let wrong = corrupt_number(&group(whole), &mut Draw::new(seed, 0)).unwrap();
+            let wrong = corrupt_number(&group(whole), &mut SeededRng::new(seed, 0)).unwrap();
             prop_assert_eq!(group(wrong.replace(',', "").parse().unwrap()), wrong);
         }
 
         #[test]
         fn nothing_makes_it_panic(text in "\\PC{0,20}|[-0-9.,]{0,35}", seed: u64) {
-            let _ = corrupt_number(&text, &mut Draw::new(seed, 0));
+            let _ = corrupt_number(&text, &mut SeededRng::new(seed, 0));
         }
     }
 }

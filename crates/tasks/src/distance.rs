@@ -10,7 +10,7 @@
 /// Normalised edit distances of two texts.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct EditDistance {
-    /// Over words, as [`words`] splits them.
+    /// Over words: runs of letters and digits, and every other visible character by itself.
     #[serde(rename = "edit_distance_words")]
     pub words: f64,
     /// Over Unicode scalar values.
@@ -33,12 +33,8 @@ impl EditDistance {
 }
 
 /// The words of a text: runs of letters and digits, and every other visible character by itself.
-/// White space separates words and is none.
-///
-/// ```
-/// assert_eq!(bestof_tasks::distance::words("It's $1.50."), ["It", "'", "s", "$", "1", ".", "50", "."]);
-/// ```
-pub fn words(text: &str) -> Vec<&str> {
+/// White space only separates words.
+fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, symbol) in text.char_indices() {

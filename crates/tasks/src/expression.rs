@@ -2,22 +2,22 @@
 
 use crate::rational::Rational;
 
-/// Deepest nesting of brackets and signs that is followed.
+/// Deepest nesting of brackets and signs.
 const MAX_DEPTH: usize = 64;
 
 /// Why an expression has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ExpressionError {
-    /// A character that belongs to no expression, or one in the wrong place.
-    #[error("unexpected `{found}` at character {at}; use numbers, + - * / ^ % and brackets")]
+pub(crate) enum ExpressionError {
+    /// A character that is not allowed in expressions, or not at this position.
+    #[error("unexpected `{found}` at character {position}; use numbers, + - * / ^ % and brackets")]
     Unexpected {
         /// The character found.
         found: char,
-        /// Its place, counted from 1.
-        at: usize,
+        /// Its position in characters, counted from 1.
+        position: usize,
     },
-    /// The text stops where an operand or a bracket has to follow.
+    /// The text ends where an operand or a closing bracket must follow.
     #[error("the expression ends too early")]
     Incomplete,
     /// A division by zero.
@@ -26,57 +26,51 @@ pub enum ExpressionError {
     /// A value outside 128-bit fractions.
     #[error("the value does not fit 128-bit fractions")]
     TooLarge,
-    /// More nested brackets than are followed.
+    /// Brackets or signs nested too deeply.
     #[error("brackets are nested deeper than {MAX_DEPTH}")]
     TooDeep,
 }
 
 /// An expression's value and the number literals in it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The exact value.
-    pub value: Rational,
+    pub(crate) value: Rational,
     /// Every number written in the expression.
-    pub literals: Vec<Rational>,
+    pub(crate) literals: Vec<Rational>,
 }
 
 /// Exact value of `text`: `+ - * / ^`, `%` (per cent, after a number), `×`, `x` between
 /// numbers, `÷`, `−`, brackets, decimals and thousands separators.
-///
-/// ```
-/// let value = bestof_tasks::expression::evaluate("1,200 * (2 + 3) / 4")?.value;
-/// assert_eq!(value.to_string(), "1500");
-/// # Ok::<(), bestof_tasks::expression::ExpressionError>(())
-/// ```
-pub fn evaluate(text: &str) -> Result<Evaluation, ExpressionError> {
+pub(crate) fn evaluate(text: &str) -> Result<Evaluation, ExpressionError> {
     let mut parser =
-        Parser { symbols: text.chars().collect(), at: 0, depth: 0, literals: Vec::new() };
+        Parser { symbols: text.chars().collect(), offset: 0, depth: 0, literals: Vec::new() };
     let value = parser.sum()?;
     match parser.peek() {
         None => Ok(Evaluation { value, literals: parser.literals }),
-        Some(found) => Err(ExpressionError::Unexpected { found, at: parser.at + 1 }),
+        Some(found) => Err(ExpressionError::Unexpected { found, position: parser.offset + 1 }),
     }
 }
 
 struct Parser {
     symbols: Vec<char>,
-    at: usize,
+    offset: usize,
     depth: usize,
     literals: Vec<Rational>,
 }
 
 impl Parser {
-    /// Next symbol that is no space.
+    /// The next symbol, spaces and dollar signs skipped.
     fn peek(&mut self) -> Option<char> {
-        while self.symbols.get(self.at).is_some_and(|c| c.is_whitespace() || *c == '$') {
-            self.at += 1;
+        while self.symbols.get(self.offset).is_some_and(|c| c.is_whitespace() || *c == '$') {
+            self.offset += 1;
         }
-        self.symbols.get(self.at).copied()
+        self.symbols.get(self.offset).copied()
     }
 
-    fn take_if(&mut self, wanted: &[char]) -> Option<char> {
-        let found = self.peek().filter(|c| wanted.contains(c))?;
-        self.at += 1;
+    fn take_if(&mut self, symbols: &[char]) -> Option<char> {
+        let found = self.peek().filter(|c| symbols.contains(c))?;
+        self.offset += 1;
         Some(found)
     }
 
@@ -137,7 +131,7 @@ impl Parser {
         let mut value = match self.peek() {
             None => return Err(ExpressionError::Incomplete),
             Some(open @ ('(' | '[' | '{')) => {
-                self.at += 1;
+                self.offset += 1;
                 self.enter()?;
                 let inner = self.sum()?;
                 self.depth -= 1;
@@ -147,16 +141,21 @@ impl Parser {
                     _ => '}',
                 };
                 match self.peek() {
-                    Some(found) if found == close => self.at += 1,
+                    Some(found) if found == close => self.offset += 1,
                     Some(found) => {
-                        return Err(ExpressionError::Unexpected { found, at: self.at + 1 });
+                        return Err(ExpressionError::Unexpected {
+                            found,
+                            position: self.offset + 1,
+                        });
                     }
                     None => return Err(ExpressionError::Incomplete),
                 }
                 inner
             }
             Some(c) if c.is_ascii_digit() || c == '.' => self.number()?,
-            Some(found) => return Err(ExpressionError::Unexpected { found, at: self.at + 1 }),
+            Some(found) => {
+                return Err(ExpressionError::Unexpected { found, position: self.offset + 1 });
+            }
         };
         while self.take_if(&['%']).is_some() {
             value = value.over(Rational::from(100)).ok_or(ExpressionError::TooLarge)?;
@@ -165,24 +164,24 @@ impl Parser {
     }
 
     fn number(&mut self) -> Result<Rational, ExpressionError> {
-        let start = self.at;
+        let start = self.offset;
         let mut digits = String::new();
-        while let Some(&symbol) = self.symbols.get(self.at) {
+        while let Some(&symbol) = self.symbols.get(self.offset) {
             let groups_thousands = symbol == ','
-                && self.symbols.get(self.at + 1..self.at + 4).is_some_and(|next| {
+                && self.symbols.get(self.offset + 1..self.offset + 4).is_some_and(|next| {
                     next.iter().all(char::is_ascii_digit)
-                        && !self.symbols.get(self.at + 4).is_some_and(char::is_ascii_digit)
+                        && !self.symbols.get(self.offset + 4).is_some_and(char::is_ascii_digit)
                 });
             match symbol {
                 '0'..='9' | '.' => digits.push(symbol),
                 _ if groups_thousands => {}
                 _ => break,
             }
-            self.at += 1;
+            self.offset += 1;
         }
         let well_formed = digits.matches('.').count() <= 1 && digits != ".";
         if !well_formed {
-            return Err(ExpressionError::Unexpected { found: '.', at: start + 1 });
+            return Err(ExpressionError::Unexpected { found: '.', position: start + 1 });
         }
         let value = Rational::from_decimal(&digits).ok_or(ExpressionError::TooLarge)?;
         self.literals.push(value);
@@ -231,14 +230,14 @@ mod tests {
             ("", ExpressionError::Incomplete),
             ("1 +", ExpressionError::Incomplete),
             ("(1", ExpressionError::Incomplete),
-            ("(1]", ExpressionError::Unexpected { found: ']', at: 3 }),
-            ("1 2", ExpressionError::Unexpected { found: '2', at: 3 }),
-            ("1.2.3", ExpressionError::Unexpected { found: '.', at: 1 }),
-            ("1 = 1", ExpressionError::Unexpected { found: '=', at: 3 }),
+            ("(1]", ExpressionError::Unexpected { found: ']', position: 3 }),
+            ("1 2", ExpressionError::Unexpected { found: '2', position: 3 }),
+            ("1.2.3", ExpressionError::Unexpected { found: '.', position: 1 }),
+            ("1 = 1", ExpressionError::Unexpected { found: '=', position: 3 }),
             ("1 / (2 - 2)", ExpressionError::DivisionByZero),
             ("0 ^ -1", ExpressionError::DivisionByZero),
             ("9^9^9", ExpressionError::TooLarge),
-            ("1,00 + 2", ExpressionError::Unexpected { found: ',', at: 2 }),
+            ("1,00 + 2", ExpressionError::Unexpected { found: ',', position: 2 }),
         ] {
             assert_eq!(evaluate(text), Err(expected), "{text}");
         }

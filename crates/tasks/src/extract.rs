@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::rational::Rational;
+pub use crate::rational::Rational;
 
 /// How a final answer was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -25,17 +25,16 @@ pub enum Marker {
 pub struct FoundNumber {
     /// Its value.
     pub value: Rational,
-    /// Where it stands, in bytes, with its sign and thousands separators.
+    /// Its byte range, with sign and thousands separators.
     pub range: Range<usize>,
     /// How it was recognised.
     pub marker: Marker,
 }
 
-/// The final number of a worked text: the first one in the part [`answer_range`] finds, else the
-/// last number at all.
+/// The final number of a worked text: the first one in the answer part (see [`answer_text`]), else
+/// the last number at all.
 ///
-/// A marker that is followed by no number, and a last number beyond 128 bits, yield `None` rather
-/// than a guess.
+/// `None` if a marker is not followed by a number, or if the last number exceeds 128 bits.
 ///
 /// ```
 /// let text = "48 / 2 = 24 in May.\n48 + 24 = 72 in all.\n#### 72";
@@ -53,13 +52,13 @@ pub fn final_number(text: &str) -> Option<FoundNumber> {
     }
 }
 
-/// The part of the text a marker declares to be the answer, and which marker it was: inside the
+/// The part of the text that a marker declares to be the answer, and the marker: inside the
 /// last `<answer>` tags, else after the last `####`, else in the last `\boxed{}`, else after the
 /// last "answer is", "Answer:" or "A:".
 ///
-/// The part reaches to the closing tag or brace, to the end of the line, or after a phrase to the
-/// end of the sentence.
-pub fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
+/// The part ends at the closing tag or brace, at the end of the line, or after a phrase at the end
+/// of the sentence.
+pub(crate) fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
     if let Some(range) = tagged(text) {
         return Some((range, Marker::Tags));
     }
@@ -76,8 +75,11 @@ pub fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
     Some((start..start + length, Marker::Phrase))
 }
 
-/// The answer part of a text without the white space around it, or all of the text without a
-/// marker.
+/// The answer part of a text and the marker that declares it, or the whole text and `None`;
+/// surrounding white space is removed.
+///
+/// The answer part is inside the last `<answer>` tags, else after the last `####`, else in the last
+/// `\boxed{}`, else after the last "answer is", "Answer:" or "A:".
 pub fn answer_text(text: &str) -> (&str, Option<Marker>) {
     match answer_range(text) {
         Some((range, marker)) => (text[range].trim(), Some(marker)),
@@ -91,8 +93,8 @@ fn tagged(text: &str) -> Option<Range<usize>> {
     Some(start..end)
 }
 
-/// The start of the marker that declares the answer: what comes before it is the working.
-pub fn working_end(text: &str) -> usize {
+/// Byte offset of the line that declares the answer; the working is before it.
+pub(crate) fn working_end(text: &str) -> usize {
     let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     match answer_range(text) {
         Some((range, _)) => line_start(range.start),
@@ -148,8 +150,8 @@ fn first_number(text: &str) -> Option<FoundNumber> {
     number_ranges(text).into_iter().next().and_then(|range| found(text, range))
 }
 
-/// Every number in `text`, in order: digits with thousands separators, a decimal point and a sign
-/// that no operand stands before. Numbers beyond 128 bits are left out.
+/// Every number in `text`, in order: digits with thousands separators, a decimal point, and a sign
+/// that does not follow an operand. Numbers that exceed 128 bits are left out.
 pub fn numbers(text: &str) -> Vec<FoundNumber> {
     number_ranges(text).into_iter().filter_map(|range| found(text, range)).collect()
 }
@@ -163,7 +165,7 @@ fn found(text: &str, range: Range<usize>) -> Option<FoundNumber> {
     Some(FoundNumber { value, range, marker: Marker::LastNumber })
 }
 
-/// Where the numbers of `text` stand, signs included.
+/// Byte ranges of the numbers of `text`, signs included.
 pub(crate) fn number_ranges(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut ranges = Vec::new();
@@ -202,7 +204,7 @@ pub(crate) fn number_end(text: &str, start: usize) -> usize {
     at
 }
 
-/// Where the number's sign stands, or `digits` itself if it has none.
+/// Byte offset of the number's sign, or `digits` if it has none.
 fn sign_start(text: &str, digits: usize) -> usize {
     let before = text[..digits].trim_end_matches('$');
     let Some(sign) = before.chars().next_back().filter(|c| matches!(c, '-' | '−')) else {

@@ -15,16 +15,16 @@ pub struct Grid {
     rows: Vec<Vec<u8>>,
 }
 
-/// Why rows of numbers are no grid.
+/// Why rows of numbers are not a grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GridError {
     /// No cells, or more than 30 rows or columns.
     #[error("a grid has 1 to {MAX_SIDE} rows and columns, found {rows} rows and {columns} columns")]
     Size {
-        /// Rows found.
+        /// Number of rows found.
         rows: usize,
-        /// Columns found in the first row.
+        /// Number of columns in the first row.
         columns: usize,
     },
     /// Rows of different lengths.
@@ -32,9 +32,9 @@ pub enum GridError {
     Ragged {
         /// The row, counted from 1.
         row: usize,
-        /// Its cells.
+        /// Number of its cells.
         found: usize,
-        /// Cells of the first row.
+        /// Number of cells of the first row.
         expected: usize,
     },
     /// A colour above 9.
@@ -127,7 +127,7 @@ impl From<Grid> for Vec<Vec<u8>> {
 }
 
 impl fmt::Display for Grid {
-    /// Writes one line a row, digits separated by spaces.
+    /// Writes one line per row, digits separated by spaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, row) in self.rows.iter().enumerate() {
             if index > 0 {
@@ -180,12 +180,12 @@ fn digit_row(line: &str) -> Option<Vec<u8>> {
     cells.filter(|cells| !cells.is_empty() && cells.len() <= 4 * MAX_SIDE)
 }
 
-/// An input grid and what becomes of it.
+/// An input grid and its output grid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GridExample {
-    /// The grid before.
+    /// The input grid.
     pub input: Grid,
-    /// The grid after.
+    /// The output grid.
     pub output: Grid,
 }
 
@@ -215,8 +215,8 @@ pub fn read_tasks(json: &str) -> Result<BTreeMap<String, GridTask>, TaskFileErro
 }
 
 impl GridTask {
-    /// The examples in words, and the input of test number `test` as the question; `None` if
-    /// there is no such test.
+    /// A prompt with the examples and the input of test `test` (from 0); `None` if there is no such
+    /// test.
     pub fn prompt(&self, test: usize) -> Option<String> {
         let mut text =
             "Find the rule that turns each input grid into its output grid.\n".to_owned();

@@ -1,19 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-pub mod algebra;
+mod algebra;
 pub mod arithmetic;
-pub mod corrupt;
+mod corrupt;
 pub mod distance;
-pub mod draw;
-pub mod expression;
+mod expression;
 pub mod extract;
 pub mod grid;
 pub mod long_context;
 pub mod pairs;
 pub mod puzzles;
-pub mod rational;
+mod rational;
+pub mod rng;
 pub mod rows;
 pub mod sets;
+mod setters;
+mod template;
 pub mod verify;
 pub mod words;
 pub mod worked;

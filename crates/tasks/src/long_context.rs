@@ -1,22 +1,20 @@
-//! Tasks that are only solved by using a long input, and how their answers are scored.
+//! Retrieval tasks that need a long input, and how their answers are scored.
 //!
 //! The three tasks of Giraffe (arXiv 2308.10882) and the usual smoke test: [`lines`] hides one
 //! value in a record of lines, [`qa`] hides the answer to a question in documents (with the number
-//! changed, so that memory does not help), [`passkey`] hides a number in nonsense. All of them
-//! become [`RetrievalCase`]s: a prompt of a wanted length, the answer at a wanted depth, and a
-//! score. A [`Suite`] makes them for lengths × depths, one at a time.
+//! altered, so that a memorised answer is wrong), [`passkey`] hides a number in filler text. Each
+//! produces [`RetrievalCase`]s: a prompt of a given length with the answer at a given depth, and a
+//! scoring rule. A [`Suite`] makes them for lengths × depths, one at a time.
 //!
 //! ```
 //! use bestof_tasks::long_context::{
 //!     Depths, QaSource, RetrievalTask, Suite, SuiteConfig, count_words,
 //! };
 //!
-//! let config = SuiteConfig {
-//!     lengths: vec![200, 400],
-//!     depths: Depths::At(vec![0.0, 0.5, 1.0]),
-//!     cases_per_cell: 2,
-//!     ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
-//! };
+//! let config = SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+//!     .lengths(vec![200, 400])
+//!     .depths(Depths::At(vec![0.0, 0.5, 1.0]))
+//!     .cases_per_cell(2);
 //! let mut suite = Suite::new(config, QaSource::Invented, &count_words)?;
 //! for case in suite.by_ref() {
 //!     let case = case?;
@@ -36,7 +34,7 @@ mod length;
 pub mod lines;
 mod numbers;
 pub mod passkey;
-mod place;
+mod position;
 pub mod qa;
 mod score;
 mod skip;
@@ -45,8 +43,8 @@ mod suite;
 pub use case::{RetrievalCase, RetrievalTask};
 pub use error::LongContextError;
 pub use length::{MAX_LENGTH, TokenCounter, count_words};
-pub use place::{DepthTarget, Placement, QuestionPlace, Variant};
+pub use position::{DepthTarget, Placement, QuestionPosition, Variant};
 pub use qa::QaSource;
-pub use score::{AnswerRule, Score, token_f1};
+pub use score::{AnswerRule, Score};
 pub use skip::{Skip, SkipReason, Skips};
 pub use suite::{Cell, Depths, ShortCell, Suite, SuiteConfig, build};

@@ -10,7 +10,7 @@ mod prompt;
 
 pub use choice::choice_pairs;
 pub use corrupted::{WorkedItem, corrupted_pairs};
-pub use prompt::{Form, PromptStyle, Shot};
+pub use prompt::{PromptForm, PromptStyle};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,24 +20,28 @@ use serde_json::Value;
 
 use crate::distance::EditDistance;
 use crate::rows::{Content, PreferenceRow};
+use crate::setters::setters;
 use crate::worked::Annotations;
 
 /// How pairs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PairOptions {
-    /// Seed of the corruptions and of the worked examples; a row's pair depends on it and on the
-    /// row's place in the file alone.
+    /// Seed of the corruptions and of the worked examples; a row's pair depends only on it and on
+    /// the row's index in the file.
     pub seed: u64,
-    /// Worked examples in front of every question, taken from other rows.
+    /// Number of worked examples before every question, taken from other rows.
     pub shots: usize,
     /// Plain text or chat messages.
-    pub form: Form,
-    /// What happens to calculator annotations.
+    pub form: PromptForm,
+    /// Whether calculator annotations are kept or removed.
     pub annotations: Annotations,
 }
 
-/// A preference pair and how it came about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+setters!(PairOptions { seed: u64, shots: usize, form: PromptForm, annotations: Annotations });
+
+/// A preference pair and how it was made.
+#[derive(Debug, Clone, PartialEq)]
 pub struct PreferencePair {
     /// What is asked, worked examples included.
     pub prompt: Content,
@@ -45,24 +49,32 @@ pub struct PreferencePair {
     pub chosen: Content,
     /// The wrong completion.
     pub rejected: Content,
-    /// The row the pair was built from.
+    /// Name of the row that the pair was built from.
     pub id: String,
-    /// How far chosen and rejected are from each other, prompt excluded.
-    #[serde(flatten)]
+    /// Edit distance between chosen and rejected, without the prompt.
     pub distance: EditDistance,
     /// What was changed.
-    #[serde(flatten)]
     pub change: Change,
 }
 
+/// The further fields of a pair's row.
+#[derive(Serialize)]
+struct Origin<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    distance: EditDistance,
+    #[serde(flatten)]
+    change: &'a Change,
+}
+
 impl PreferencePair {
-    /// The pair as a row of a data file, its origin among the extra fields.
+    /// The pair as a row of a data file, its origin among the further fields.
     pub fn to_row(&self) -> PreferenceRow {
-        let mut extra = match serde_json::to_value(self) {
+        let origin = Origin { id: &self.id, distance: self.distance, change: &self.change };
+        let extra = match serde_json::to_value(origin) {
             Ok(Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
-        extra.retain(|name, _| !matches!(name.as_str(), "prompt" | "chosen" | "rejected"));
         PreferenceRow {
             prompt: self.prompt.clone(),
             chosen: self.chosen.clone(),
@@ -87,7 +99,7 @@ pub enum Change {
         /// The result as it is now.
         after: String,
     },
-    /// A wrong option took the right one's place.
+    /// The right option was replaced by a wrong one.
     Option {
         /// Index of the wrong option.
         wrong_option: usize,
@@ -96,7 +108,7 @@ pub enum Change {
     },
 }
 
-/// Why a row gave no pair.
+/// Why no pair can be made from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unusable {
@@ -106,10 +118,10 @@ pub enum Unusable {
     /// No calculation result was found.
     #[error("no calculation")]
     NoCalculation,
-    /// The only results are the final answer.
+    /// All results equal the final answer.
     #[error("no intermediate result")]
     NoIntermediateResult,
-    /// The results are no plain numbers.
+    /// None of the results is a plain number.
     #[error("no result that can be corrupted")]
     NotCorruptible,
     /// A wrong option has the right one's text.
@@ -118,7 +130,7 @@ pub enum Unusable {
     /// Only one option.
     #[error("no wrong option")]
     NoWrongOption,
-    /// A text whose edit distance would take too long.
+    /// A text too long for the edit distance.
     #[error("longer than {} characters", MAX_CHARACTERS)]
     TooLong,
     /// No text.
@@ -133,24 +145,24 @@ pub(crate) const MAX_CHARACTERS: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairError {
-    /// Fewer rows than worked examples need.
+    /// Too few rows for the worked examples.
     #[error("{shots} worked examples need at least {} rows, found {rows}; ask for fewer", shots + 1)]
     TooFewRows {
-        /// Worked examples asked for.
+        /// Number of worked examples requested.
         shots: usize,
-        /// Rows there are.
+        /// Number of rows.
         rows: usize,
     },
 }
 
-/// The pairs of a data set, and the rows that gave none.
+/// The pairs of a data set, and the rows from which none could be made.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PairSet {
     /// The pairs, in the rows' order.
     pub pairs: Vec<PreferencePair>,
     /// Rows (or options) without a pair, and why.
     pub unusable: Vec<(String, Unusable)>,
-    /// How many rows there were.
+    /// Number of rows.
     pub rows: usize,
 }
 
@@ -165,7 +177,7 @@ impl PairSet {
             .then(|| EditDistance { words: mean(|d| d.words), characters: mean(|d| d.characters) })
     }
 
-    /// How many rows were unusable for each reason.
+    /// Number of unusable rows for each reason.
     pub fn unusable_by_reason(&self) -> BTreeMap<Unusable, usize> {
         let mut counts = BTreeMap::new();
         for (_, reason) in &self.unusable {

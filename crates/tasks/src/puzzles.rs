@@ -1,8 +1,8 @@
-//! Tasks with checkable answers, from a seed: Countdown, chains of sums, grids with one rule.
+//! Generated tasks with checkable answers: Countdown, chains of sums, grids that follow one rule.
 //!
-//! Like the word problems of [`crate::arithmetic`], a puzzle depends on the settings and its
-//! number alone, and training and held-out puzzles never meet: a hash of what makes the puzzle
-//! decides its part.
+//! Like the word problems of [`crate::arithmetic`], a puzzle depends only on the settings and its
+//! index, and training and held-out puzzles never overlap: a hash of what defines the puzzle
+//! decides its split.
 
 mod chain_sum;
 mod countdown;
@@ -16,15 +16,15 @@ pub use task::{Level, MAX_PUZZLES, PuzzleTask};
 
 use std::collections::HashSet;
 
-use crate::arithmetic::{ArithmeticError, Split};
-use crate::draw::{Draw, split_of};
+use crate::arithmetic::ArithmeticError;
+use crate::rng::{SeededRng, Split, split_of};
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
-/// Puzzles begun for one place in the sequence before it is given up.
+/// Attempts at one puzzle before its index is skipped.
 const ATTEMPTS: u64 = 200;
 
-/// Why puzzles cannot be drawn.
+/// Why puzzles cannot be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PuzzleError {
@@ -38,37 +38,37 @@ pub enum PuzzleError {
         /// What it may be.
         expected: &'static str,
     },
-    /// A word problem that could not be drawn.
+    /// Word problems that cannot be generated.
     #[error(transparent)]
     Arithmetic(#[from] ArithmeticError),
     /// More puzzles than could be found without repeating one.
-    #[error("only {found} different puzzles found, {wanted} wanted; allow larger ones")]
+    #[error("only {found} different puzzles found, {requested} requested; allow larger ones")]
     TooFew {
-        /// How many there are.
+        /// Number found.
         found: usize,
-        /// How many were asked for.
-        wanted: usize,
+        /// Number requested.
+        requested: usize,
     },
 }
 
-/// A sequence of puzzles from a seed.
+/// An endless sequence of puzzles, the same for the same seed.
 pub trait PuzzleSource {
     /// The verifier that judges answers to these puzzles.
     fn verifier(&self) -> VerifierKind;
 
-    /// The seed and the part the puzzles are drawn from.
+    /// The seed and the split of the puzzles.
     fn seed_and_split(&self) -> (u64, Split);
 
-    /// One puzzle, or `None` when this attempt came to nothing; with the key that makes it the
-    /// same puzzle as another.
-    fn attempt(&self, draw: &mut Draw) -> Option<(AnswerRow, String)>;
+    /// One attempt at a puzzle, with its key: puzzles with equal keys are the same. `None` if the
+    /// attempt failed.
+    fn attempt(&self, rng: &mut SeededRng) -> Option<(AnswerRow, String)>;
 
-    /// Puzzle number `index`, or `None` in the rare case that no attempt came out right.
+    /// Puzzle number `index`, or `None` in the rare case that no attempt succeeded.
     fn puzzle(&self, index: u64) -> Option<AnswerRow> {
         let (seed, split) = self.seed_and_split();
-        let mut draw = Draw::new(seed, index);
+        let mut rng = SeededRng::new(seed, index);
         (0..ATTEMPTS)
-            .filter_map(|_| self.attempt(&mut draw))
+            .filter_map(|_| self.attempt(&mut rng))
             .find(|(_, key)| split_of(key) == split)
             .map(|(row, _)| row)
     }
@@ -83,7 +83,7 @@ pub trait PuzzleSource {
             .take(count)
             .collect();
         if rows.len() < count {
-            return Err(PuzzleError::TooFew { found: rows.len(), wanted: count });
+            return Err(PuzzleError::TooFew { found: rows.len(), requested: count });
         }
         Ok(rows)
     }

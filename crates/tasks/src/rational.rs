@@ -1,11 +1,11 @@
-//! Exact fractions of 128-bit integers, and the decimal notation people write them in.
+//! Exact fractions of 128-bit integers, and their decimal notation.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 /// Exact fraction in lowest terms with a positive denominator.
 ///
-/// Every operation answers `None` instead of wrapping when a value leaves the 128 bits.
+/// Every operation returns `None` instead of wrapping when a value exceeds 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rational {
     numerator: i128,
@@ -33,12 +33,12 @@ impl Rational {
         self.denominator
     }
 
-    /// `true` for whole numbers.
+    /// Whether it is a whole number.
     pub fn is_integer(self) -> bool {
         self.denominator == 1
     }
 
-    /// The value as a whole number that fits 64 bits.
+    /// The value, if it is a whole number that fits 64 bits.
     pub fn to_i64(self) -> Option<i64> {
         if self.is_integer() { i64::try_from(self.numerator).ok() } else { None }
     }
@@ -76,7 +76,7 @@ impl Rational {
         self.times(Self::new(other.denominator, other.numerator)?)
     }
 
-    /// The value with the other sign.
+    /// The negated value.
     #[must_use]
     pub fn negated(self) -> Self {
         Self { numerator: -self.numerator, denominator: self.denominator }

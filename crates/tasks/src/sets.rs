@@ -1,4 +1,4 @@
-//! Lines of published data sets, in the shapes they are published in.
+//! Rows of published data sets, in their published shapes.
 
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ impl Row for MathRow {
 }
 
 impl MathRow {
-    /// The problem with what is in the solution's last box as the answer; `None` without a box.
+    /// The problem with the content of the solution's last box as the answer; `None` without a box.
     pub fn to_answer(&self) -> Option<AnswerRow> {
         let (answer, marker) = answer_text(&self.solution);
         (marker == Some(Marker::Boxed)).then(|| AnswerRow {
@@ -59,7 +59,7 @@ impl MathRow {
     }
 }
 
-/// A line of the reasoning-gym generators: a question, its answer and what it was made from.
+/// A line of the reasoning-gym generators: a question, its answer and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GymRow(pub AnswerRow);
 

@@ -1,20 +1,20 @@
-//! Worked solutions: where the results of their calculations stand.
+//! Worked solutions and the positions of their calculations' results.
 
 use std::ops::Range;
 
 use crate::extract::{final_number, number_end, working_end};
 use crate::rational::Rational;
 
-/// What happens to GSM8K's calculator annotations (`<<48/2=24>>`).
+/// Whether to keep GSM8K's calculator annotations (`<<48/2=24>>`).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Annotations {
-    /// Taken out: what a reader would see.
+    /// Removed.
     #[default]
     Strip,
-    /// Left in.
+    /// Kept.
     Keep,
 }
 
@@ -23,16 +23,16 @@ pub enum Annotations {
 pub struct CalculationResult {
     /// Its value.
     pub value: Rational,
-    /// The number as it is shown, in bytes of the text.
+    /// Byte range of the number in the text, outside annotations.
     pub shown: Range<usize>,
-    /// The same number inside the annotation, if annotations were kept.
+    /// Byte range of the number inside the annotation, if annotations were kept.
     pub annotated: Option<Range<usize>>,
 }
 
 /// A worked solution with the results of its calculations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkedSolution {
-    /// The text, annotations treated as asked.
+    /// The text, with annotations kept or removed.
     pub text: String,
     /// The results, in order, answer line excluded.
     pub results: Vec<CalculationResult>,
@@ -41,8 +41,8 @@ pub struct WorkedSolution {
 }
 
 impl WorkedSolution {
-    /// The solution in `text`. With annotations they tell where the results are; without any, a
-    /// result is a number that follows `=` and begins no further calculation.
+    /// The solution in `text`. Annotations, if there are any, mark the results; otherwise a result
+    /// is a number that follows `=` and does not begin another calculation.
     ///
     /// ```
     /// use bestof_tasks::worked::{Annotations, WorkedSolution};
@@ -72,7 +72,7 @@ impl WorkedSolution {
         &self.results[..last.map_or(0, |last| last + 1)]
     }
 
-    /// The text with the result number `index` written as `replacement`, nothing else touched.
+    /// The text with result `index` (from 0) replaced by `replacement`; `None` if there is none.
     pub fn with_result(&self, index: usize, replacement: &str) -> Option<String> {
         let result = self.results.get(index)?;
         let mut text = self.text.clone();
@@ -105,7 +105,7 @@ fn annotated_results(source: &str, annotations: Annotations) -> (String, Vec<Cal
             let offset = inside.len() - inside[equals + 1..].trim_start().len();
             let start = annotation_start + offset;
             let value = value_of(&rest[..length]);
-            // A shown number that differs from the annotation is no plain result (a percentage,
+            // A shown number that differs from the annotation is not a plain result (a percentage,
             // a rounded value), and a corruption of it would not be a single change.
             if value.is_some() && value == value_of(annotated) && !continues(&rest[length..]) {
                 results.extend(value.map(|value| CalculationResult {
@@ -151,7 +151,7 @@ fn value_of(number: &str) -> Option<Rational> {
     Rational::from_decimal(&plain)
 }
 
-/// `true` when a calculation goes on after a number, so that the number is no result.
+/// Whether a calculation continues after a number, so that the number is not a result.
 fn continues(rest: &str) -> bool {
     // "2x + 1" and "5A/5" go on with a variable, "12cm" and "5 eggs" with a unit.
     let mut letters = rest.chars();

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bestof_tasks::arithmetic::{
-    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, Problem, Split, situations,
+    ArithmeticConfig, ArithmeticError, ArithmeticProblems, NumberSize, WordProblem, situations,
 };
-use bestof_tasks::draw::stable_hash;
+use bestof_tasks::rng::{Split, stable_hash};
 
 const SIZES: [NumberSize; 3] = [NumberSize::Small, NumberSize::Medium, NumberSize::Large];
 
-fn problems(config: ArithmeticConfig, count: u64) -> Vec<Problem> {
+fn problems(config: ArithmeticConfig, count: u64) -> Vec<WordProblem> {
     let source = ArithmeticProblems::new(config).unwrap();
     (0..count).map(|index| source.problem(index).expect("a story comes out right")).collect()
 }
@@ -60,7 +60,7 @@ fn the_test_evaluator_is_right_itself() {
 }
 
 /// Checks one problem: its steps, the numbers they use, its answer line and its prose.
-fn check(problem: &Problem, steps: usize) {
+fn check(problem: &WordProblem, steps: usize) {
     let context = format!("{}\n{}", problem.question, problem.annotated_solution());
     assert_eq!(problem.steps.len(), steps, "{context}");
     let mut known: HashSet<i64> = numbers(&problem.question);
@@ -106,7 +106,7 @@ fn numbers(text: &str) -> HashSet<i64> {
 }
 
 /// Words in the question that stand for numbers in the solution.
-fn explained(used: i64, known: &HashSet<i64>, problem: &Problem) -> bool {
+fn explained(used: i64, known: &HashSet<i64>, problem: &WordProblem) -> bool {
     let words = [
         ("twice", 2),
         ("half", 2),
@@ -136,8 +136,11 @@ fn every_equation_of_thousands_of_problems_is_right() {
     for size in SIZES {
         for steps in 1..=6 {
             for split in [Split::Train, Split::HeldOut] {
-                let config =
-                    ArithmeticConfig { seed: 40 + steps as u64, steps: steps..=steps, size, split };
+                let config = ArithmeticConfig::default()
+                    .seed(40 + steps as u64)
+                    .steps(steps..=steps)
+                    .size(size)
+                    .split(split);
                 for problem in problems(config, 400) {
                     check(&problem, steps);
                     checked += 1;
@@ -153,7 +156,7 @@ fn every_situation_is_met_and_none_dominates() {
     let names = situations();
     assert!(names.len() >= 40, "{}", names.len());
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
-    let config = ArithmeticConfig { steps: 1..=6, ..ArithmeticConfig::default() };
+    let config = ArithmeticConfig::default().steps(1..=6);
     let mut counts = BTreeMap::new();
     for problem in problems(config, 6000) {
         *counts.entry(problem.situation).or_insert(0) += 1;
@@ -169,7 +172,11 @@ fn training_and_held_out_problems_never_meet() {
     for seed in 0..8 {
         for (part, split) in [Split::Train, Split::HeldOut].into_iter().enumerate() {
             // Few steps and small numbers: the smallest space, where a clash is likeliest.
-            let config = ArithmeticConfig { seed, steps: 1..=2, size: NumberSize::Small, split };
+            let config = ArithmeticConfig::default()
+                .seed(seed)
+                .steps(1..=2)
+                .size(NumberSize::Small)
+                .split(split);
             for problem in problems(config, 800) {
                 skeletons[part].insert(problem.skeleton());
                 texts[part].insert(problem.question);
@@ -186,13 +193,13 @@ fn problems_are_distinct_and_stable() {
     for (steps, size, floor) in
         [(1, NumberSize::Small, 0.90), (3, NumberSize::Medium, 0.995), (6, NumberSize::Large, 1.0)]
     {
-        let config = ArithmeticConfig { steps: steps..=steps, size, ..ArithmeticConfig::default() };
+        let config = ArithmeticConfig::default().steps(steps..=steps).size(size);
         let drawn = problems(config.clone(), 3000);
         let texts: HashSet<&str> = drawn.iter().map(|problem| problem.question.as_str()).collect();
         let share = texts.len() as f64 / drawn.len() as f64;
         assert!(share >= floor, "{steps} steps: only {share} are distinct");
         assert_eq!(problems(config.clone(), 50), drawn[..50]);
-        let other = problems(ArithmeticConfig { seed: 1, ..config }, 50);
+        let other = problems(config.seed(1), 50);
         assert_ne!(other, drawn[..50]);
     }
 }
@@ -202,7 +209,7 @@ fn a_seed_stands_for_the_same_problem_for_ever() {
     // A hash over many problems: any change of wording, order or randomness shows.
     let mut all = String::new();
     for size in SIZES {
-        let config = ArithmeticConfig { seed: 2024, steps: 1..=6, size, ..Default::default() };
+        let config = ArithmeticConfig::default().seed(2024).steps(1..=6).size(size);
         for problem in problems(config, 200) {
             all.push_str(&problem.question);
             all.push_str(&problem.annotated_solution());
@@ -217,7 +224,7 @@ fn distinct_problems_are_counted_out_or_refused() {
     let drawn = source.take_distinct(500).unwrap();
     assert_eq!(drawn.iter().map(|problem| &problem.question).collect::<HashSet<_>>().len(), 500);
     for (low, high) in [(0, 2), (3, 7), (4, 3)] {
-        let config = ArithmeticConfig { steps: low..=high, ..ArithmeticConfig::default() };
+        let config = ArithmeticConfig::default().steps(low..=high);
         assert!(matches!(ArithmeticProblems::new(config), Err(ArithmeticError::Steps { .. })));
     }
 }

@@ -1,14 +1,14 @@
-//! Long-context cases: lengths, depths, answers in one place only, and what is passed over.
+//! Long-context cases: lengths, depths, answers that occur once, and what is skipped.
 
 use std::collections::HashSet;
 
-use bestof_tasks::arithmetic::Split;
 use bestof_tasks::long_context::lines::{self, LongChatRow};
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool};
 use bestof_tasks::long_context::{
-    Depths, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase, RetrievalTask,
+    Depths, LongContextError, Placement, QaSource, QuestionPosition, RetrievalCase, RetrievalTask,
     Suite, SuiteConfig, TokenCounter, build, count_words,
 };
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{ReadOptions, read_rows_from};
 use proptest::prelude::*;
 
@@ -27,9 +27,9 @@ fn document(case: &RetrievalCase) -> &str {
     let text = case.prompt.last_text();
     let start = text.find("Document:\n").expect("a document") + "Document:\n".len();
     let rest = &text[start..];
-    match case.question_place() {
-        QuestionPlace::After => &rest[..rest.rfind("\n\nQuestion: ").expect("a question")],
-        QuestionPlace::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
+    match case.question_position() {
+        QuestionPosition::After => &rest[..rest.rfind("\n\nQuestion: ").expect("a question")],
+        QuestionPosition::Before => rest.strip_suffix("\n\nAnswer:").unwrap_or(rest),
     }
 }
 
@@ -72,7 +72,7 @@ proptest! {
         let task = if altered { RetrievalTask::AlteredNumericQa } else { RetrievalTask::FreeFormQa };
         let counter: &dyn TokenCounter = if quads { &count_quads } else { &count_words };
         let length = if quads { length * 2 } else { length };
-        let config = SuiteConfig { lengths: vec![length], cases_per_cell: 2, seed, chat, reserve: 7, ..SuiteConfig::new(task) };
+        let config = SuiteConfig::new(task).lengths(vec![length]).cases_per_cell(2).seed(seed).chat(chat).reserve(7);
         let cases = invented(config.clone(), counter);
         prop_assert_eq!(cases.len(), 12);
         prop_assert_eq!(&cases, &invented(config, counter));
@@ -96,13 +96,7 @@ proptest! {
 
     #[test]
     fn chosen_depths_are_met_to_a_sentence(seed in any::<u64>(), depth in 0.0..=1.0_f64) {
-        let config = SuiteConfig {
-            lengths: vec![800],
-            depths: Depths::At(vec![depth]),
-            cases_per_cell: 3,
-            seed,
-            ..SuiteConfig::new(RetrievalTask::FreeFormQa)
-        };
+        let config = SuiteConfig::new(RetrievalTask::FreeFormQa).lengths(vec![800]).depths(Depths::At(vec![depth])).cases_per_cell(3).seed(seed);
         for case in invented(config, &count_words) {
             // A sentence and a title are at most 5 % of 800 words.
             prop_assert!((case.depth.unwrap() - depth).abs() < 0.06, "{} for {}", case.depth.unwrap(), depth);
@@ -124,7 +118,7 @@ proptest! {
         let line = serde_json::json!({"question": "How many had it?", "answer": answer, "document": document.join(" ")});
         let pool = pool(&line.to_string());
         let task = if altered { RetrievalTask::AlteredNumericQa } else { RetrievalTask::FreeFormQa };
-        let config = SuiteConfig { lengths: vec![length], cases_per_cell: 1, seed, ..SuiteConfig::new(task) };
+        let config = SuiteConfig::new(task).lengths(vec![length]).cases_per_cell(1).seed(seed);
         if let Ok((cases, ..)) = build(config, QaSource::Pool(&pool), &count_words) {
             for case in &cases {
                 prop_assert!(count_words(case.prompt.last_text()) <= length);
@@ -155,7 +149,7 @@ proptest! {
         let read = QaPool::read_from(line.to_string().as_bytes(), "qa.jsonl".as_ref(), &PoolOptions::default());
         if let Ok(pool) = read {
             for task in [RetrievalTask::FreeFormQa, RetrievalTask::AlteredNumericQa] {
-                let config = SuiteConfig { lengths: vec![length], depths: Depths::At(vec![depth]), cases_per_cell: 1, ..SuiteConfig::new(task) };
+                let config = SuiteConfig::new(task).lengths(vec![length]).depths(Depths::At(vec![depth])).cases_per_cell(1);
                 match build(config, QaSource::Pool(&pool), &count_quads) {
                     Ok((cases, ..)) => for case in cases {
                         prop_assert!(count_quads(case.prompt.last_text()) <= length);
@@ -175,14 +169,12 @@ proptest! {
 fn training_and_evaluation_share_nothing() {
     for task in RetrievalTask::ALL {
         let make = |split, seed| {
-            let config = SuiteConfig {
-                lengths: vec![400],
-                cases_per_cell: 20,
-                depths: Depths::Uniform,
-                split,
-                seed,
-                ..SuiteConfig::new(task)
-            };
+            let config = SuiteConfig::new(task)
+                .lengths(vec![400])
+                .cases_per_cell(20)
+                .depths(Depths::Uniform)
+                .split(split)
+                .seed(seed);
             invented(config, &count_words)
         };
         let subjects = |cases: &[RetrievalCase]| -> HashSet<String> {
@@ -206,7 +198,7 @@ fn training_and_evaluation_share_nothing() {
         let row = train[0].to_completion_row();
         assert_eq!(row.completion.last_text(), format!(" {}", train[0].answer()));
         assert_eq!(
-            train[0].to_text_row().text,
+            train[0].to_text_row().text.last_text(),
             format!("{} {}", train[0].prompt.last_text(), train[0].answer())
         );
         assert!(train[0].score(row.completion.last_text()).correct);
@@ -215,11 +207,8 @@ fn training_and_evaluation_share_nothing() {
 
 #[test]
 fn one_question_is_asked_at_every_length_and_place() {
-    let config = SuiteConfig {
-        lengths: vec![300, 600],
-        cases_per_cell: 4,
-        ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
-    };
+    let config =
+        SuiteConfig::new(RetrievalTask::AlteredNumericQa).lengths(vec![300, 600]).cases_per_cell(4);
     let cases = invented(config, &count_words);
     assert_eq!(cases.len(), 2 * 6 * 4);
     let cell = |start: usize| -> Vec<(usize, &str)> {
@@ -249,13 +238,11 @@ fn what_cannot_be_used_is_counted_and_listed() {
     .map(|line| line.to_string())
     .join("\n");
     let pool = pool(&lines);
-    let config = SuiteConfig {
-        lengths: vec![100, 180],
-        depths: Depths::At(vec![0.0, 0.5]),
-        questions: vec![QuestionPlace::After],
-        cases_per_cell: 8,
-        ..SuiteConfig::new(RetrievalTask::AlteredNumericQa)
-    };
+    let config = SuiteConfig::new(RetrievalTask::AlteredNumericQa)
+        .lengths(vec![100, 180])
+        .depths(Depths::At(vec![0.0, 0.5]))
+        .questions(vec![QuestionPosition::After])
+        .cases_per_cell(8);
     let mut suite = Suite::new(config.clone(), QaSource::Pool(&pool), &count_quads).unwrap();
     let cases: Vec<_> = suite.by_ref().map(Result::unwrap).collect();
     assert_eq!(cases.len(), 4);
@@ -266,22 +253,22 @@ fn what_cannot_be_used_is_counted_and_listed() {
     for (reason, count) in [
         ("the row has no answer", 1),
         ("no answer occurs in its document", 0),
-        ("the question holds the answer", 1),
+        ("the question contains the answer", 1),
         ("the answer is not a number", 2),
         ("the old number remains beside the answer, in words or inside a word", 1),
-        ("no number is free to take the answer's place", 1),
+        ("every possible replacement number already occurs", 1),
         ("the shortest prompt is too long", 4),
     ] {
         assert_eq!(counts.get(reason).copied().unwrap_or(0), count, "{reason}: {counts:?}");
     }
     let words = suite.skips().to_string();
-    assert!(words.starts_with("10 documents passed over\n"), "{words}");
+    assert!(words.starts_with("10 documents skipped\n"), "{words}");
     assert!(
         words.contains("\n  document 8 in 100 tokens: question and answering sentence need "),
         "{words}"
     );
 
-    let config = SuiteConfig { task: RetrievalTask::FreeFormQa, ..config };
+    let config = config.task(RetrievalTask::FreeFormQa);
     let (cases, skips, _) = build(config, QaSource::Pool(&pool), &count_quads).unwrap();
     assert_eq!(
         cases.iter().map(|case| case.item).collect::<HashSet<_>>(),
@@ -297,45 +284,32 @@ fn no_case_at_all_and_bad_settings_are_errors() {
     let error = build(config.clone(), QaSource::Pool(&pool), &count_words).unwrap_err();
     assert!(
         error.to_string().starts_with(
-            "no case of free-form-qa could be made from the data:\n1 documents passed over"
+            "no case of free-form-qa could be made from the data:\n1 documents skipped"
         ),
         "{error}"
     );
     for (config, expected) in [
+        (config.clone().lengths(vec![]), "lengths is empty, expected at least one length"),
+        (config.clone().lengths(vec![0]), "length is 0, expected 1 to 16777216 tokens"),
+        (config.clone().reserve(2048), "reserve is 2048, expected less than the length 2048"),
+        (config.clone().cases_per_cell(0), "cases_per_cell is 0, expected 1 to 1000000"),
         (
-            SuiteConfig { lengths: vec![], ..config.clone() },
-            "lengths is empty, expected at least one length",
-        ),
-        (
-            SuiteConfig { lengths: vec![0], ..config.clone() },
-            "length is 0, expected 1 to 16777216 tokens",
-        ),
-        (
-            SuiteConfig { reserve: 2048, ..config.clone() },
-            "reserve is 2048, expected less than the length 2048",
-        ),
-        (
-            SuiteConfig { cases_per_cell: 0, ..config.clone() },
-            "cases_per_cell is 0, expected 1 to 1000000",
-        ),
-        (
-            SuiteConfig { questions: vec![], ..config.clone() },
+            config.clone().questions(vec![]),
             "questions is empty, expected `after`, `before` or both",
         ),
         (
-            SuiteConfig { depths: Depths::At(vec![]), ..config.clone() },
-            "depths is empty, expected at least one depth or place",
+            config.clone().depths(Depths::At(vec![])),
+            "depths is empty, expected at least one depth or placement",
         ),
         (
-            SuiteConfig { depths: Depths::At(vec![2.0]), ..config.clone() },
+            config.clone().depths(Depths::At(vec![2.0])),
             "depth is 2, expected 0 (beginning) to 1 (end)",
         ),
     ] {
         let error = Suite::new(config, QaSource::Invented, &count_words).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
-    let config =
-        SuiteConfig { lengths: vec![30], ..SuiteConfig::new(RetrievalTask::LongchatLines) };
+    let config = SuiteConfig::new(RetrievalTask::LongchatLines).lengths(vec![30]);
     let mut suite = Suite::new(config, QaSource::Invented, &count_words).unwrap();
     assert!(matches!(suite.next(), Some(Err(LongContextError::TooShort { length: 30, .. }))));
     assert!(suite.next().is_none());
@@ -348,13 +322,11 @@ fn a_long_document_is_cut_around_its_answer_and_keeps_its_order() {
     document.insert(200, "The answer is Velmora, as all agree.".to_owned());
     let line = serde_json::json!({"title": "Long", "question": "What is agreed?", "answer": "Velmora", "document": document.join(" ")});
     let pool = pool(&line.to_string());
-    let config = SuiteConfig {
-        lengths: vec![200],
-        depths: Depths::At(vec![0.0, 0.5, 1.0]),
-        questions: vec![QuestionPlace::Before],
-        cases_per_cell: 1,
-        ..SuiteConfig::new(RetrievalTask::FreeFormQa)
-    };
+    let config = SuiteConfig::new(RetrievalTask::FreeFormQa)
+        .lengths(vec![200])
+        .depths(Depths::At(vec![0.0, 0.5, 1.0]))
+        .questions(vec![QuestionPosition::Before])
+        .cases_per_cell(1);
     let (cases, ..) = build(config, QaSource::Pool(&pool), &count_words).unwrap();
     for (case, (first, last)) in
         cases.iter().zip([(None, true), (Some(true), true), (Some(true), false)])
@@ -414,17 +386,12 @@ fn seeds_stand_for_the_same_cases_for_ever() {
     let found: Vec<u64> = RetrievalTask::ALL
         .iter()
         .map(|task| {
-            let config = SuiteConfig {
-                lengths: vec![300, 900],
-                cases_per_cell: 3,
-                seed: 42,
-                ..SuiteConfig::new(*task)
-            };
+            let config = SuiteConfig::new(*task).lengths(vec![300, 900]).cases_per_cell(3).seed(42);
             let texts: Vec<String> = invented(config, &count_words)
                 .iter()
                 .map(|case| format!("{}|{}", case.prompt.last_text(), case.answers.join("|")))
                 .collect();
-            bestof_tasks::draw::stable_hash(&texts.join("\n"))
+            bestof_tasks::rng::stable_hash(&texts.join("\n"))
         })
         .collect();
     assert_eq!(
@@ -447,8 +414,7 @@ fn a_counter_of_a_caller_is_asked_seldom() {
         count_quads(text)
     };
     for task in RetrievalTask::ALL {
-        let config =
-            SuiteConfig { lengths: vec![8192], cases_per_cell: 2, ..SuiteConfig::new(task) };
+        let config = SuiteConfig::new(task).lengths(vec![8192]).cases_per_cell(2);
         calls.set(0);
         bytes.set(0);
         let cases = invented(config, &counter);

@@ -8,8 +8,8 @@ use std::path::Path;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems};
 use bestof_tasks::extract::final_number;
 use bestof_tasks::pairs::{
-    Change, Form, PairError, PairOptions, PairSet, PromptStyle, Unusable, WorkedItem, choice_pairs,
-    corrupted_pairs,
+    Change, PairError, PairOptions, PairSet, PreferencePair, PromptForm, PromptStyle, Unusable,
+    WorkedItem, choice_pairs, corrupted_pairs,
 };
 use bestof_tasks::rows::{
     ChatMessage, Content, PreferenceRow, ReadOptions, Row, RowsError, read_rows, read_rows_from,
@@ -41,7 +41,7 @@ fn gsm8k_items() -> Vec<WorkedItem> {
 }
 
 fn generated(count: usize, steps: std::ops::RangeInclusive<usize>) -> Vec<WorkedItem> {
-    let config = ArithmeticConfig { seed: 3, steps, ..ArithmeticConfig::default() };
+    let config = ArithmeticConfig::default().seed(3).steps(steps);
     let problems = ArithmeticProblems::new(config).unwrap().take_distinct(count).unwrap();
     problems.iter().enumerate().map(|(i, problem)| WorkedItem::from_problem(i, problem)).collect()
 }
@@ -85,7 +85,7 @@ fn check_single_change(set: &PairSet, items: &[WorkedItem], annotations: Annotat
 fn generated_problems_give_a_pair_each_with_one_change() {
     let items = generated(1500, 2..=6);
     for annotations in [Annotations::Strip, Annotations::Keep] {
-        let options = PairOptions { annotations, seed: 9, ..PairOptions::default() };
+        let options = PairOptions::default().annotations(annotations).seed(9);
         let set = corrupted_pairs(&items, &options).unwrap();
         assert_eq!(set.rows, 1500);
         // A solution whose results all equal the answer has none to corrupt; that is rare.
@@ -100,7 +100,7 @@ fn gsm8k_lines_give_pairs_and_the_rest_is_counted() {
     let items = gsm8k_items();
     for annotations in [Annotations::Strip, Annotations::Keep] {
         for seed in 0..50 {
-            let options = PairOptions { seed, annotations, ..PairOptions::default() };
+            let options = PairOptions::default().seed(seed).annotations(annotations);
             let set = corrupted_pairs(&items, &options).unwrap();
             let ids: Vec<&str> = set.pairs.iter().map(|pair| pair.id.as_str()).collect();
             assert_eq!(ids, ["line-1", "line-2", "line-5"]);
@@ -125,7 +125,7 @@ fn every_intermediate_result_is_corrupted_for_some_seed() {
     let items = gsm8k_items();
     let mut seen = std::collections::HashSet::new();
     for seed in 0..40 {
-        let set = corrupted_pairs(&items, &PairOptions { seed, ..PairOptions::default() }).unwrap();
+        let set = corrupted_pairs(&items, &PairOptions::default().seed(seed)).unwrap();
         if let Change::Result { corrupted_step, .. } = set.pairs[0].change {
             seen.insert(corrupted_step);
         }
@@ -147,7 +147,7 @@ fn metamath_lines_are_read_without_annotations() {
 #[test]
 fn worked_examples_come_from_other_rows_and_belong_to_the_prompt() {
     let items = generated(30, 2..=3);
-    let options = PairOptions { shots: 4, ..PairOptions::default() };
+    let options = PairOptions::default().shots(4);
     let set = corrupted_pairs(&items, &options).unwrap();
     for pair in &set.pairs {
         let item = items.iter().find(|item| item.id == pair.id).unwrap();
@@ -168,7 +168,7 @@ fn worked_examples_come_from_other_rows_and_belong_to_the_prompt() {
 #[test]
 fn chat_form_has_turns() {
     let items = generated(5, 2..=2);
-    let options = PairOptions { shots: 1, form: Form::Chat, ..PairOptions::default() };
+    let options = PairOptions::default().shots(1).form(PromptForm::Chat);
     let pair = &corrupted_pairs(&items, &options).unwrap().pairs[0];
     let Content::Messages(prompt) = &pair.prompt else { panic!("expected messages") };
     let roles: Vec<&str> = prompt.iter().map(|message| message.role.as_str()).collect();
@@ -183,11 +183,11 @@ fn chat_form_has_turns() {
 #[test]
 fn pairs_depend_on_seed_and_place_alone() {
     let items = generated(40, 2..=4);
-    let options = PairOptions { seed: 5, ..PairOptions::default() };
+    let options = PairOptions::default().seed(5);
     let set = corrupted_pairs(&items, &options).unwrap();
     assert_eq!(corrupted_pairs(&items, &options).unwrap(), set);
     assert_eq!(corrupted_pairs(&items[..10], &options).unwrap().pairs, set.pairs[..10]);
-    let other = corrupted_pairs(&items, &PairOptions { seed: 6, ..options }).unwrap();
+    let other = corrupted_pairs(&items, &options.seed(6)).unwrap();
     assert_ne!(other, set);
 }
 
@@ -196,14 +196,13 @@ fn pairs_are_written_and_read_as_preference_rows() {
     let set = corrupted_pairs(&generated(3, 2..=4), &PairOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pairs.jsonl");
-    write_rows(&path, &set.pairs).unwrap();
+    let rows: Vec<PreferenceRow> = set.pairs.iter().map(PreferencePair::to_row).collect();
+    write_rows(&path, &rows).unwrap();
     let read = read_rows::<PreferenceRow>(&path, &ReadOptions::default()).unwrap().rows;
-    let expected: Vec<_> =
-        set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect();
-    assert_eq!(read, expected);
+    assert_eq!(read, rows);
     let mut names: Vec<&str> = read[0].extra.keys().map(String::as_str).collect();
     names.sort_unstable();
-    let wanted = [
+    let expected = [
         "after",
         "before",
         "corrupted_step",
@@ -212,7 +211,7 @@ fn pairs_are_written_and_read_as_preference_rows() {
         "id",
         "steps",
     ];
-    assert_eq!(names, wanted);
+    assert_eq!(names, expected);
 }
 
 const ARC_LIKE: &str = r#"{"id": "own-1", "question": {"stem": "What melts at room temperature?", "choices": [{"text": "ice", "label": "A"}, {"text": "iron", "label": "B"}, {"text": "glass", "label": "C"}, {"text": "salt", "label": "D"}]}, "answerKey": "A"}
@@ -223,7 +222,7 @@ const ARC_LIKE: &str = r#"{"id": "own-1", "question": {"stem": "What melts at ro
 #[test]
 fn each_wrong_option_gives_a_pair() {
     let items: Vec<ChoiceItem> = rows::<ArcRow>(ARC_LIKE).into_iter().map(|row| row.0).collect();
-    let options = PairOptions { shots: 1, ..PairOptions::default() };
+    let options = PairOptions::default().shots(1);
     let set = choice_pairs(&items, PromptStyle::QuestionAnswer, &options).unwrap();
     let summary: Vec<(&str, &str, &str)> = set
         .pairs

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use bestof_tasks::verify::{
-    Outcome, ProgramLimits, ProgramVerifier, Verdict, Verifier, VerifierError,
+    ProgramLimits, ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierError,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,21 +14,20 @@ fn shell(script: &str) -> Vec<String> {
 }
 
 fn limits(milliseconds: u64) -> ProgramLimits {
-    ProgramLimits {
-        time: Duration::from_millis(milliseconds),
-        output_bytes: 1000,
-        memory_bytes: None,
-    }
+    ProgramLimits::default()
+        .time(Duration::from_millis(milliseconds))
+        .output_bytes(1000)
+        .memory_bytes(None)
 }
 
-fn verify(script: &str, limits: ProgramLimits) -> Verdict {
+fn verify(script: &str, limits: ProgramLimits) -> Verification {
     let fields: Map<String, Value> = [("answer".to_owned(), json!("4"))].into_iter().collect();
     ProgramVerifier::new(&shell(script), fields, 0.0..=1.0, limits).unwrap().verify("it's 4\n")
 }
 
-fn assert_fails(verdict: &Verdict, reason: &str) {
+fn assert_fails(verdict: &Verification, reason: &str) {
     let late = verdict.reason.contains("took longer");
-    let expected = if late { Outcome::TimedOut } else { Outcome::Failed };
+    let expected = if late { VerificationOutcome::TimedOut } else { VerificationOutcome::Failed };
     assert_eq!((verdict.outcome, verdict.reward), (expected, 0.0));
     assert!(verdict.outcome.is_failure());
     assert!(verdict.reason.contains(reason), "{:?} does not say {reason:?}", verdict.reason);
@@ -37,10 +36,10 @@ fn assert_fails(verdict: &Verdict, reason: &str) {
 #[test]
 fn a_reply_is_believed() {
     let verdict = verify(r#"echo '{"reward": 0.25, "reason": "near"}'"#, limits(5000));
-    assert_eq!((verdict.outcome, verdict.reward), (Outcome::Partial, 0.25));
+    assert_eq!((verdict.outcome, verdict.reward), (VerificationOutcome::Partial, 0.25));
     assert_eq!(verdict.reason, "near");
     let verdict = verify(r#"cat > /dev/null; echo '{"reward": 1}'"#, limits(5000));
-    assert_eq!(verdict.outcome, Outcome::Right);
+    assert_eq!(verdict.outcome, VerificationOutcome::Right);
 }
 
 #[test]
@@ -49,7 +48,7 @@ fn the_program_reads_one_json_object() {
     let script =
         r#"printf '{"reward": 0, "reason": '; cat | sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/"}/'"#;
     let verdict = verify(script, limits(5000));
-    assert_eq!(verdict.outcome, Outcome::Wrong, "{}", verdict.reason);
+    assert_eq!(verdict.outcome, VerificationOutcome::Wrong, "{}", verdict.reason);
     let request: Value = serde_json::from_str(&verdict.reason).unwrap();
     assert_eq!(request, json!({"answer": "4", "completion": "it's 4\n"}));
 }
@@ -75,7 +74,7 @@ fn bad_programs_fail_with_a_reason() {
     let absent = ["/no/such/program".to_owned()];
     let verifier = ProgramVerifier::new(&absent, Map::new(), -1.0..=1.0, limits(1000)).unwrap();
     let verdict = verifier.verify("");
-    assert_eq!((verdict.outcome, verdict.reward), (Outcome::Failed, -1.0));
+    assert_eq!((verdict.outcome, verdict.reward), (VerificationOutcome::Failed, -1.0));
     assert!(verdict.reason.contains("cannot start /no/such/program"));
 }
 
@@ -122,9 +121,9 @@ fn input_that_is_not_read_blocks_nobody() {
 fn memory_is_limited() {
     // The shell's variable doubles until it has to fail.
     let script = r#"x=xxxxxxxx; i=0; while [ $i -lt 26 ]; do x="$x$x"; i=$((i+1)); done; echo '{"reward": 1}'"#;
-    let memory = ProgramLimits { memory_bytes: Some(64 << 20), ..limits(20_000) };
+    let memory = limits(20_000).memory_bytes(Some(64 << 20));
     assert_fails(&verify(script, memory), "the program failed");
-    let enough = ProgramLimits { memory_bytes: Some(512 << 20), ..limits(5000) };
+    let enough = limits(5000).memory_bytes(Some(512 << 20));
     assert_eq!(verify(r#"echo '{"reward": 1}'"#, enough).reward, 1.0);
 }
 

@@ -4,13 +4,13 @@
 
 use std::collections::HashSet;
 
-use bestof_tasks::draw::{Split, stable_hash};
 use bestof_tasks::grid::GridTask;
 use bestof_tasks::puzzles::{
     ChainSums, CountdownPuzzles, GridRule, GridRules, PuzzleError, PuzzleSource,
 };
+use bestof_tasks::rng::{Split, stable_hash};
 use bestof_tasks::rows::{AnswerRow, ReadOptions, read_rows, write_rows};
-use bestof_tasks::verify::{Outcome, VerifierKind};
+use bestof_tasks::verify::{VerificationOutcome, VerifierKind};
 
 fn sources(seed: u64, split: Split) -> Vec<Box<dyn PuzzleSource>> {
     vec![
@@ -33,13 +33,13 @@ fn every_answer_is_right_for_its_verifier_and_another_is_not() {
             let verdict = verifier.verify(&row.answer);
             assert_eq!(
                 (verdict.outcome, verdict.reward),
-                (Outcome::Right, 1.0),
+                (VerificationOutcome::Right, 1.0),
                 "{row:?}: {verdict:?}"
             );
             if next.answer != row.answer {
                 assert!(verifier.verify(&next.answer).reward < 1.0, "{row:?}");
             }
-            assert_eq!(verifier.verify("").outcome, Outcome::CannotTell);
+            assert_eq!(verifier.verify("").outcome, VerificationOutcome::CannotTell);
         }
     }
 }
@@ -96,7 +96,7 @@ fn countdown_pays_for_coming_near_when_asked() {
     other.extra["target"] = (target + 1).into();
     assert_eq!(VerifierKind::Countdown.for_row(&other).unwrap().verify(&row.answer).reward, 0.0);
     let near = VerifierKind::CountdownNear.for_row(&other).unwrap().verify(&row.answer);
-    assert_eq!(near.outcome, Outcome::Partial);
+    assert_eq!(near.outcome, VerificationOutcome::Partial);
     let bare = AnswerRow { extra: serde_json::Map::new(), ..row };
     let error = VerifierKind::Countdown.for_row(&bare).unwrap_err();
     assert!(error.to_string().starts_with("field `numbers` is missing"), "{error}");

@@ -4,7 +4,7 @@
 //! TRL's: `{"prompt", "chosen", "rejected"}`, `{"prompt", "completion"}`, `{"text"}` (or
 //! `{"messages"}`) and `{"prompt", "answer"}`. A value is a string, or a list of chat messages that
 //! the model's own template renders. Without `prompt`, a pair's prompt is what its two answers
-//! begin with (see [`PairRow`]).
+//! begin with (see [`PreferenceRow`](bestof_tasks::rows::PreferenceRow)).
 //!
 //! # The boundary rule
 //! The ids of a prompt are those of the prompt alone, with the tokens that the tokenizer puts
@@ -35,15 +35,12 @@ mod load;
 mod options;
 mod order;
 mod report;
-mod rows;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 pub use edit::{edit_distance, normalised_edit_distance};
-pub use encoded::{
-    Boundary, DropReason, EncodedCompletion, EncodedPair, EncodedPrompt, EncodedRow,
-};
+pub use encoded::{Boundary, DropReason, EncodedCompletion, EncodedPair, EncodedRow};
 pub use encoder::Encoder;
 pub use error::DataError;
 pub use inspect::{
@@ -52,11 +49,10 @@ pub use inspect::{
 };
 pub(crate) use load::load_each;
 pub use load::{
-    Loaded, load_pairs, load_pairs_from, load_prompts, load_prompts_from, load_rows,
-    load_rows_from, load_supervised, load_supervised_from,
+    Loaded, load_pairs, load_pairs_from, load_rows, load_rows_from, load_supervised,
+    load_supervised_from,
 };
 pub use options::{EncodeOptions, Refusal, Truncation};
 pub use order::{DataOrder, OrderState};
 pub use report::{DataReport, DropCount};
-pub use rows::{CompletionContent, DataRow, PairRow, SupervisedRow, TextContentRow};
 pub use windows::{TextWindows, load_windows};

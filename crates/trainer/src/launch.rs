@@ -191,7 +191,7 @@ impl Base {
         };
         let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;
         let on_bad_row = if config.data.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-        let read = ReadOptions { on_bad_row, ..ReadOptions::default() };
+        let read = ReadOptions::default().on_bad_row(on_bad_row);
         let loaded = load(&config.data.train, &encoder, &read)?;
         let mut reports = vec![loaded.report.clone()];
         let all = RowSet::from(loaded);

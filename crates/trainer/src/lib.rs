@@ -9,6 +9,7 @@ mod error;
 pub mod evaluate;
 pub mod export;
 mod forward;
+mod gradients;
 pub mod launch;
 pub mod metric;
 pub mod model_files;

@@ -6,12 +6,13 @@ use std::io;
 use std::path::Path;
 
 use bestof_checkpoints::Weights;
-use bestof_models::{ParameterInfo, Trainable};
+use bestof_models::parameters::{self, ParameterInfo};
+use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::checkpoint::CheckpointWriter;
 use crate::error::TrainError;
-use crate::optimizer::{AdamW, OptimizerState};
+use crate::optimizer::{NamedAdamW, OptimizerState};
 use crate::tensor_file::{self, Entry};
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -47,7 +48,7 @@ impl ModelFiles {
     }
 
     /// Adds weights and configuration to a checkpoint.
-    pub(crate) fn save<M: Trainable>(
+    pub(crate) fn save<M: Module>(
         &self,
         model: &M,
         writer: &mut CheckpointWriter<'_>,
@@ -56,15 +57,15 @@ impl ModelFiles {
             Self::Full { config } => writer.json("config.json", config)?,
             Self::Adapter { config } => writer.json(crate::peft::CONFIG_FILE, config)?,
         }
-        let parameters = model.trainable_parameters();
-        let entries: Vec<Entry> = parameters
+        let trained = parameters::trainable(model);
+        let entries: Vec<Entry> = trained
             .iter()
             .map(|info| Entry { name: self.stored_name(&info.name), shape: info.shape.clone() })
             .collect();
         writer.file(self.weights_file(), |out| {
             let mut failed = None;
             let written = tensor_file::write(out, &[], &entries, |index| {
-                Cow::Owned(match model.parameter(&parameters[index].name) {
+                Cow::Owned(match parameters::values(model, &trained[index].name) {
                     Ok(tensor) => values_of(tensor),
                     Err(error) => {
                         failed = Some(error);
@@ -77,18 +78,18 @@ impl ModelFiles {
     }
 
     /// Puts the weights of a checkpoint folder into the model.
-    pub(crate) fn restore<M: Trainable>(
+    pub(crate) fn restore<M: Module>(
         &self,
         model: &mut M,
         folder: &Path,
     ) -> Result<(), TrainError> {
         let weights = Weights::open(&folder.join(self.weights_file()))?;
         let mut values = BTreeMap::new();
-        for ParameterInfo { name, shape } in model.trainable_parameters() {
+        for ParameterInfo { name, shape } in parameters::trainable(model) {
             let stored = weights.read_f32(&self.stored_name(&name), &shape)?;
             values.insert(name, stored);
         }
-        model.update_parameters(&mut |name, old| match values.remove(name) {
+        parameters::update(model, &mut |name, old| match values.remove(name) {
             Some(values) => {
                 let len = values.len();
                 Tensor::from_data(TensorData::new(values, [len]), &old.device())
@@ -110,7 +111,7 @@ pub(crate) fn values_of(tensor: Tensor<1>) -> Vec<f32> {
 
 /// Adds the optimiser's state to a checkpoint.
 pub(crate) fn save_optimizer(
-    optimizer: &AdamW,
+    optimizer: &NamedAdamW,
     writer: &mut CheckpointWriter<'_>,
 ) -> io::Result<()> {
     let states: Vec<OptimizerState<'_>> = optimizer.state().collect();
@@ -132,8 +133,8 @@ pub(crate) fn save_optimizer(
 }
 
 /// Reads the optimiser's state back for the model's parameters.
-pub(crate) fn restore_optimizer<M: Trainable>(
-    optimizer: &mut AdamW,
+pub(crate) fn restore_optimizer<M: Module>(
+    optimizer: &mut NamedAdamW,
     step: u64,
     model: &M,
     folder: &Path,
@@ -141,9 +142,9 @@ pub(crate) fn restore_optimizer<M: Trainable>(
     let weights = Weights::open(&folder.join(OPTIMIZER_FILE))?;
     let mut states = Vec::new();
     let mut device = None;
-    for info in model.trainable_parameters() {
+    for info in parameters::trainable(model) {
         if device.is_none() {
-            device = Some(model.parameter(&info.name)?.device());
+            device = Some(parameters::values(model, &info.name)?.device());
         }
         let read = |kind: &str| {
             let name = format!("{}.{kind}", info.name);

@@ -1,14 +1,17 @@
-//! `AdamW` with its state by parameter name, so that a checkpoint can hold and restore it exactly.
+//! `AdamW` in one pass over memory: as an optimiser of burn's, and with its state by parameter name, so
+//! that a checkpoint can hold and restore it exactly.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bestof_models::{Gradients, Trainable};
-use burn::tensor::{Device, Tensor, TensorData};
+use bestof_models::parameters;
+use burn::module::Module;
+use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::config::TrainSection;
-use crate::error::TrainError;
+use crate::gradients::NamedGradients;
 
 /// Elements handled by one task of the fused host loop; every element is computed alone, so neither this
 /// nor the number of threads changes a result.
@@ -25,6 +28,33 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Decoupled decay of weights of rank 2 and more; norms and biases are left alone.
     pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    /// Betas 0.9 and 0.999, epsilon 1e-8, no decay.
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+impl AdamWConfig {
+    /// The scalars of the step number `step`, counted from 1.
+    fn update(&self, step: u64, learning_rate: f64, gradient_scale: f64, decay: bool) -> Update {
+        let &Self { beta1, beta2, epsilon, weight_decay } = self;
+        let steps = i32::try_from(step).unwrap_or(i32::MAX);
+        let decay = if decay { weight_decay } else { 0.0 };
+        Update {
+            gradient_scale: gradient_scale as f32,
+            keep: (1.0 - learning_rate * decay) as f32,
+            beta1: beta1 as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            step_size: (learning_rate / (1.0 - beta1.powi(steps))) as f32,
+            root_correction: (1.0 - beta2.powi(steps)).sqrt() as f32,
+            epsilon: epsilon as f32,
+        }
+    }
 }
 
 impl From<&TrainSection> for AdamWConfig {
@@ -50,8 +80,101 @@ impl From<&TrainSection> for AdamWConfig {
 /// # Numerics
 /// On the CPU one fused pass reads and writes each array once, in f32; the scalars are computed in f64.
 /// On other devices the same formula runs as tensor operations.
-#[derive(Debug)]
+///
+/// It is an [`Optimizer`] of burn's, for any module:
+///
+/// ```
+/// use bestof_trainer::optimizer::{AdamW, AdamWConfig};
+/// use burn::nn::LinearConfig;
+/// use burn::optim::{GradientsParams, ModuleOptimizer};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex().autodiff();
+/// let model = LinearConfig::new(4, 1).init(&device);
+/// let mut optimizer = ModuleOptimizer::from(AdamW::new(AdamWConfig::default()));
+/// let loss = model.forward(Tensor::<2>::ones([3, 4], &device)).sum();
+/// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+/// let model = optimizer.step(1e-3, model, gradients);
+/// ```
+#[derive(Debug, Clone)]
 pub struct AdamW {
+    config: AdamWConfig,
+}
+
+/// What [`AdamW`] keeps of a parameter of rank `D`.
+#[derive(Debug, Clone)]
+pub struct AdamWState<const D: usize> {
+    /// Steps made.
+    pub time: usize,
+    /// Running mean of the gradient.
+    pub mean: Tensor<D>,
+    /// Running mean of its square.
+    pub square: Tensor<D>,
+}
+
+impl<const D: usize> RecordState for AdamWState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(prefix, "time", TensorData::new(vec![self.time as i64], [1]));
+        out.push_tensor(prefix, "mean", self.mean.to_data());
+        out.push_tensor(prefix, "square", self.square.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
+        let time = source.take_tensor(prefix, "time")?.iter::<i64>().next()?;
+        let mut moment = |name: &str| {
+            source.take_tensor(prefix, name).map(|data| Tensor::from_data(data, device))
+        };
+        let (mean, square) = (moment("mean")?, moment("square")?);
+        Some(Self { time: usize::try_from(time).ok()?, mean, square })
+    }
+}
+
+impl AdamW {
+    /// The optimiser of these settings.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config }
+    }
+}
+
+impl Optimizer for AdamW {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<AdamWState<D>>,
+    ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        let state = state.unwrap_or_else(|| AdamWState {
+            time: 0,
+            mean: tensor.zeros_like(),
+            square: tensor.zeros_like(),
+        });
+        let time = state.time + 1;
+        let update = self.config.update(time as u64, lr, 1.0, D >= 2);
+        let shape = tensor.shape();
+        let device = tensor.device();
+        let flat = |x: Tensor<D>| -> Tensor<1> { x.reshape([-1]) };
+        let (tensor, mean, square) =
+            update.run_on(flat(tensor), flat(grad), flat(state.mean), flat(state.square), &device);
+        let whole = |x: Tensor<1>| x.reshape(shape.clone());
+        let state = AdamWState { time, mean: whole(mean), square: whole(square) };
+        (whole(tensor), Some(state))
+    }
+
+    fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
+        AdamWState {
+            time: state.time,
+            mean: state.mean.to_device(device),
+            square: state.square.to_device(device),
+        }
+    }
+}
+
+/// [`AdamW`] over the parameters of a module, with its state by their names.
+#[derive(Debug)]
+pub(crate) struct NamedAdamW {
     config: AdamWConfig,
     step: u64,
     moments: BTreeMap<String, Moments>,
@@ -115,48 +238,37 @@ struct Update {
     epsilon: f32,
 }
 
-impl AdamW {
+impl NamedAdamW {
     /// An optimiser that has made no step.
-    pub fn new(config: AdamWConfig) -> Self {
+    pub(crate) fn new(config: AdamWConfig) -> Self {
         Self { config, step: 0, moments: BTreeMap::new() }
     }
 
     /// Number of steps made.
-    pub fn step_count(&self) -> u64 {
+    pub(crate) fn step_count(&self) -> u64 {
         self.step
     }
 
-    /// One step on every parameter that has a gradient, each multiplied by `gradient_scale` first.
+    /// One step on every parameter that has a gradient, each multiplied by `gradient_scale` first,
+    /// with a learning rate for each parameter, by its name.
     ///
     /// The scale is where clipping happens: it costs no pass of its own.
-    pub fn step<M: Trainable + ?Sized>(
+    pub(crate) fn step<M: Module>(
         &mut self,
         model: &mut M,
-        gradients: Gradients,
-        learning_rate: f64,
-        gradient_scale: f64,
-    ) {
-        self.step_by_name(model, gradients, &|_| learning_rate, gradient_scale);
-    }
-
-    /// The same with a learning rate for each parameter, by its name.
-    pub fn step_by_name<M: Trainable + ?Sized>(
-        &mut self,
-        model: &mut M,
-        mut gradients: Gradients,
+        mut gradients: NamedGradients,
         learning_rate: &dyn Fn(&str) -> f64,
         gradient_scale: f64,
     ) {
         self.step += 1;
-        let decayed: BTreeMap<String, bool> = model
-            .trainable_parameters()
+        let decayed: BTreeMap<String, bool> = parameters::trainable(model)
             .into_iter()
             .map(|info| (info.name, info.shape.len() >= 2))
             .collect();
-        model.update_parameters(&mut |name, parameter| {
+        parameters::update(model, &mut |name, parameter| {
             let Some(gradient) = gradients.remove(name) else { return parameter };
             let decay = decayed.get(name).copied().unwrap_or(false);
-            let update = self.update(learning_rate(name), gradient_scale, decay);
+            let update = self.config.update(self.step, learning_rate(name), gradient_scale, decay);
             let device = parameter.device();
             let len = parameter.dims()[0];
             let moments =
@@ -165,25 +277,8 @@ impl AdamW {
         });
     }
 
-    fn update(&self, learning_rate: f64, gradient_scale: f64, decay: bool) -> Update {
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
-        let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
-        let decay = if decay { weight_decay } else { 0.0 };
-        Update {
-            gradient_scale: gradient_scale as f32,
-            keep: (1.0 - learning_rate * decay) as f32,
-            beta1: beta1 as f32,
-            one_minus_beta1: (1.0 - beta1) as f32,
-            beta2: beta2 as f32,
-            one_minus_beta2: (1.0 - beta2) as f32,
-            step_size: (learning_rate / (1.0 - beta1.powi(steps))) as f32,
-            root_correction: (1.0 - beta2.powi(steps)).sqrt() as f32,
-            epsilon: epsilon as f32,
-        }
-    }
-
     /// Names, sorted, with the two running means: what a checkpoint stores.
-    pub fn state(&self) -> impl Iterator<Item = OptimizerState<'_>> {
+    pub(crate) fn state(&self) -> impl Iterator<Item = OptimizerState<'_>> {
         self.moments.iter().map(|(name, moments)| match moments {
             Moments::Host { mean, square } => OptimizerState {
                 name,
@@ -198,8 +293,8 @@ impl AdamW {
         })
     }
 
-    /// Puts back a state that [`AdamW::state`] gave, at its number of steps.
-    pub fn restore(
+    /// Puts back a state that [`NamedAdamW::state`] gave, at its number of steps.
+    pub(crate) fn restore(
         &mut self,
         step: u64,
         state: impl IntoIterator<Item = (String, Vec<f32>, Vec<f32>)>,
@@ -215,17 +310,25 @@ impl AdamW {
 
 /// The running means of one parameter.
 #[derive(Debug, Clone)]
-pub struct OptimizerState<'a> {
+pub(crate) struct OptimizerState<'a> {
     /// Parameter name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Running mean of the gradient.
-    pub mean: Cow<'a, [f32]>,
+    pub(crate) mean: Cow<'a, [f32]>,
     /// Running mean of its square.
-    pub square: Cow<'a, [f32]>,
+    pub(crate) square: Cow<'a, [f32]>,
 }
 
 fn download(tensor: &Tensor<1>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
+}
+
+fn floats(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("parameters, gradients and moments are f32")
+}
+
+fn floats_mut(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("parameters, gradients and moments are f32")
 }
 
 fn apply(
@@ -239,10 +342,7 @@ fn apply(
         Moments::Host { mean, square } => {
             let mut values = parameter.into_data();
             let gradient = gradient.into_data();
-            let p = values.as_mut_slice::<f32>().expect("parameters are f32");
-            let g = gradient.as_slice::<f32>().expect("gradients have their parameter's type");
-            assert_eq!(p.len(), g.len(), "a gradient has the length of its parameter");
-            update.run(p, g, mean, square);
+            update.run(floats_mut(&mut values), floats(&gradient), mean, square);
             Tensor::from_data(values, device)
         }
         Moments::Device(moments) => update.run_on_device(parameter, gradient, moments),
@@ -250,9 +350,33 @@ fn apply(
 }
 
 impl Update {
+    /// Parameter, mean and square after the step, on whatever device they lie.
+    fn run_on(
+        self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        mean: Tensor<1>,
+        square: Tensor<1>,
+        device: &Device,
+    ) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+        if is_host(device) && [parameter.dtype(), gradient.dtype()] == [DType::F32; 2] {
+            let [mut p, g, mut m, mut v] =
+                [parameter, gradient, mean, square].map(Tensor::into_data);
+            self.run(floats_mut(&mut p), floats(&g), floats_mut(&mut m), floats_mut(&mut v));
+            let device = &device.clone().without_autodiff();
+            let upload = |data| Tensor::from_data(data, device);
+            (upload(p), upload(m), upload(v))
+        } else {
+            let mut moments = DeviceMoments { mean, square };
+            let parameter = self.run_on_device(parameter, gradient, &mut moments);
+            (parameter, moments.mean, moments.square)
+        }
+    }
+
     /// The fused loop over host memory.
     fn run(self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         let u = self;
+        assert_eq!(p.len(), g.len(), "a gradient has the length of its parameter");
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
             .zip(m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)))
@@ -291,26 +415,6 @@ impl Update {
 /// ```
 pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
     if max_norm <= 0.0 { 1.0 } else { (max_norm / (norm + 1e-6)).min(1.0) }
-}
-
-/// The Euclidean norm of all gradients together, summed in f64 in the order of the names.
-///
-/// # Errors
-/// [`TrainError::GradientNotFinite`] naming the first parameter whose gradient is NaN or infinite.
-pub fn gradient_norm(gradients: &Gradients) -> Result<f64, TrainError> {
-    let mut total = 0.0;
-    for (name, gradient) in gradients.iter() {
-        let mut square = gradient.clone().dot(gradient.clone()).into_scalar::<f64>();
-        if !square.is_finite() {
-            // Squares beyond f32 are no reason to stop.
-            square = gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum();
-        }
-        if !square.is_finite() {
-            return Err(TrainError::GradientNotFinite { parameter: name.to_owned() });
-        }
-        total += square;
-    }
-    Ok(total.sqrt())
 }
 
 #[cfg(test)]

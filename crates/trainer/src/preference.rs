@@ -6,9 +6,12 @@ mod tests;
 
 use std::path::PathBuf;
 
-use bestof_losses::{PairLogps, PreferenceLoss, PreferenceTerms};
-use bestof_models::{CausalLm, ForwardOptions, ForwardPass, Trainable};
+use bestof_kernels::host_values;
+use bestof_losses::{PairLogps, PreferenceLoss, PreferenceTerms, with_gradient};
+use bestof_models::{CausalLm, ForwardOptions};
 use bestof_report::{RunType, metric_names};
+use burn::module::Module;
+use burn::optim::GradientsParams;
 use serde_json::Value;
 
 use crate::data::EncodedPair;
@@ -82,7 +85,7 @@ fn tolerance(reference: f64) -> f64 {
     1e-2 + 1e-4 * reference.abs()
 }
 
-impl<M: CausalLm + Trainable> PreferenceRun<M> {
+impl<M: CausalLm + Module> PreferenceRun<M> {
     /// A run whose reference log-probabilities are read from `cache`, or computed with the model as it is.
     ///
     /// # Errors
@@ -93,7 +96,8 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let settings = score_settings(parts.settings);
-        let train_reference = cache.scores(&parts.model, &parts.train, settings, progress)?;
+        let model = parts.model.valid();
+        let train_reference = cache.scores(&model, &parts.train, settings, progress)?;
         let eval_reference = if parts.eval.is_empty() {
             progress.notice(
                 "there are no held-out pairs, so falling chosen answers are not watched for; \
@@ -101,7 +105,7 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
             );
             Vec::new()
         } else {
-            cache.scores(&parts.model, &parts.eval, settings, progress)?
+            cache.scores(&model, &parts.eval, settings, progress)?
         };
         let cache_file = cache.file(&parts.train.items);
         Ok(Self {
@@ -165,13 +169,14 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
     fn clean_scores(
         &self,
         part: &PackedForest,
-        pass: &ForwardPass<'_>,
+        trained: &[(usize, PairScore)],
     ) -> Result<Vec<(usize, PairScore)>, TrainError> {
         if self.parts.settings.dropout {
-            let logprobs = self.parts.model.logprobs(&part.forest, &ForwardOptions::default())?;
-            Ok(pair_scores(part, &logprobs))
+            let model = self.parts.model.valid();
+            let logps = model.token_logps(&part.forest, &ForwardOptions::default())?;
+            Ok(pair_scores(part, &host_values(logps)))
         } else {
-            Ok(pair_scores(part, pass.logprobs()))
+            Ok(trained.to_vec())
         }
     }
 
@@ -183,8 +188,9 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
     ) -> Result<(), TrainError> {
         let options = self.parts.settings.training(context.dropout_seed);
         let names = &self.parts.train.names;
-        let pass = self.parts.model.forward(&part.forest, &options)?;
-        let clean = self.clean_scores(part, &pass)?;
+        let traced = self.parts.model.token_logps(&part.forest, &options)?;
+        let trained = pair_scores(part, &host_values(traced.clone().inner()));
+        let clean = self.clean_scores(part, &trained)?;
         let references: Vec<PairScore> = if context.step == 0 {
             let gap = self.check_reference(&clean)?;
             sum.metrics.add("reference_gap", gap * clean.len() as f64, clean.len() as f64);
@@ -192,21 +198,27 @@ impl<M: CausalLm + Trainable> PreferenceRun<M> {
         } else {
             clean.iter().map(|(row, _)| self.train_reference[*row]).collect()
         };
-        let trained = pair_scores(part, pass.logprobs());
         let terms = self.terms(&trained, &references, names, context.step + 1)?;
-        let mut weights = vec![0.0; pass.logprobs().len()];
+        let mut by_target = vec![0.0; traced.dims()[0]];
+        let mut loss = 0.0;
         for (terms, (_, spans)) in terms.iter().zip(&part.rows) {
             sum.metrics.observe("loss", terms.loss);
-            let [chosen, rejected] = [terms.grad_chosen, terms.grad_rejected]
-                .map(|gradient| (gradient / context.loss_weight) as f32);
-            spans[0].add_weight(chosen, &mut weights);
-            spans[1].add_weight(rejected, &mut weights);
+            loss += terms.loss / context.loss_weight;
+            for (span, slope) in spans.iter().zip([terms.grad_chosen, terms.grad_rejected]) {
+                for &target in &span.targets {
+                    by_target[target] += slope / context.loss_weight;
+                }
+            }
         }
         let clean_terms = self.terms(&clean, &references, names, context.step + 1)?;
         for (((_, score), reference), terms) in clean.iter().zip(&references).zip(&clean_terms) {
             self.observe(&logps(score, reference), terms, &mut sum.metrics);
         }
-        sum.gradients.accumulate(pass.backward(&weights)?);
+        if !by_target.is_empty() {
+            let loss = with_gradient(loss, [(traced, by_target)]);
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
+            sum.add_gradients(&self.parts.model, gradients);
+        }
         Ok(())
     }
 
@@ -266,7 +278,7 @@ fn score_settings(settings: ForwardSettings) -> ScoreSettings {
     ScoreSettings { batch: settings.eval_batch, max_tokens: settings.max_tokens }
 }
 
-impl<M: CausalLm + Trainable> TrainingRun for PreferenceRun<M> {
+impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     type Model = M;
 
     fn model(&self) -> &M {
@@ -329,7 +341,7 @@ impl<M: CausalLm + Trainable> TrainingRun for PreferenceRun<M> {
         let options = ForwardOptions::default();
         let settings = score_settings(self.parts.settings);
         let scores = score_pairs(
-            &self.parts.model,
+            &self.parts.model.valid(),
             &eval.items,
             &options,
             settings,

@@ -12,18 +12,19 @@
 
 mod judge;
 mod measure;
-mod passes;
 mod question;
 mod rollout;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bestof_estimators::{KSchedule, Schedule, Workspace, max_at_k_with};
 use bestof_losses::PolicyLoss;
-use bestof_models::{CausalLm, Trainable};
+use bestof_models::CausalLm;
 use bestof_report::{RunType, Sample, metric_names};
+use burn::module::Module;
 use serde_json::Value;
 
 pub use judge::{Job, Judgement, judge_all};
@@ -40,7 +41,7 @@ use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
 use crate::run::{Accumulated, BestBy, Evaluation, StepContext, TrainingRun, dropout_seed};
 use crate::sft::ForwardSettings;
-use passes::Weighted;
+use update::Weighted;
 
 /// Steps of a run whose failed verifications are told one by one.
 const TOLD_FAILURES: usize = 5;
@@ -100,7 +101,7 @@ struct Batch {
     moved: Vec<bool>,
 }
 
-impl<M: CausalLm + Trainable> ReinforceRun<M> {
+impl<M: CausalLm + Module> ReinforceRun<M> {
     /// A run of these parts.
     ///
     /// # Errors
@@ -264,7 +265,7 @@ pub fn sample_all<M: CausalLm>(
     Ok(groups)
 }
 
-impl<M: CausalLm + Trainable> TrainingRun for ReinforceRun<M> {
+impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     type Model = M;
 
     fn model(&self) -> &M {

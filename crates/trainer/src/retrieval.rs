@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use bestof_models::{CausalLm, Request, SamplingConfig};
 use bestof_report::{Cell, HeatMap, Report, Section, Table};
 use bestof_tasks::long_context::{
-    AnswerRule, Placement, QuestionPlace, RetrievalCase, RetrievalTask, Score,
+    AnswerRule, Placement, QuestionPosition, RetrievalCase, RetrievalTask, Score,
 };
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub struct Answer {
     /// The depth asked for.
     pub depth: Option<Depth>,
     /// Where the question stands.
-    pub question: QuestionPlace,
+    pub question: QuestionPosition,
     /// Line of the data file counted from 1, or number of the generated item.
     pub item: usize,
     /// Tokens of the prompt as the model saw it.
@@ -127,7 +127,7 @@ pub fn answer<M: CausalLm + ?Sized>(
     Ok(Some(Answer {
         length: case.length_target,
         depth: Depth::of(case),
-        question: case.question_place(),
+        question: case.question_position(),
         item: case.item,
         tokens,
         answers: case.answers.clone(),
@@ -286,7 +286,7 @@ mod tests {
         Answer {
             length: Some(length),
             depth: Some(depth),
-            question: QuestionPlace::After,
+            question: QuestionPosition::After,
             item: 1,
             tokens: length - 5,
             answers: vec!["12".to_owned()],

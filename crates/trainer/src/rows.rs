@@ -1,7 +1,7 @@
 //! Encoded rows with the places they come from.
 
 use bestof_files::Sha256Hasher;
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 
 use crate::data::{EncodedCompletion, EncodedPair, Loaded};
 
@@ -50,7 +50,7 @@ impl<T> RowSet<T> {
         }
         let count = ((share * self.len() as f64).round() as usize).clamp(1, self.len() - 1);
         let mut order: Vec<usize> = (0..self.len()).collect();
-        Draw::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
+        SeededRng::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
         let mut held = vec![false; self.len()];
         for &row in &order[..count] {
             held[row] = true;
@@ -69,6 +69,11 @@ impl<T> RowSet<T> {
 pub trait TokenRow {
     /// The lists of tokens the row is made of, in a fixed order.
     fn token_lists(&self) -> Vec<&[u32]>;
+
+    /// What else decides the training on this row, such as the answer of a problem.
+    fn text(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl TokenRow for EncodedPair {
@@ -83,15 +88,23 @@ impl TokenRow for EncodedCompletion {
     }
 }
 
-/// SHA-256 over the tokens of all rows, lengths included: equal only for equal rows in equal order.
+/// SHA-256 over the tokens and texts of all rows, lengths included: equal only for equal rows in equal order.
 pub fn fingerprint<'a, T: TokenRow + 'a>(sets: impl IntoIterator<Item = &'a [T]>) -> String {
     let mut hash = Sha256Hasher::new();
     for set in sets {
         hash.update((set.len() as u64).to_le_bytes());
-        for list in set.iter().flat_map(TokenRow::token_lists) {
-            hash.update((list.len() as u64).to_le_bytes());
-            for id in list {
-                hash.update(id.to_le_bytes());
+        for row in set {
+            for list in row.token_lists() {
+                hash.update((list.len() as u64).to_le_bytes());
+                for id in list {
+                    hash.update(id.to_le_bytes());
+                }
+            }
+            if let Some(text) = row.text() {
+                hash.update((text.chars().count() as u64).to_le_bytes());
+                for character in text.chars() {
+                    hash.update(u32::from(character).to_le_bytes());
+                }
             }
         }
     }

@@ -4,8 +4,9 @@ mod folder;
 mod summary;
 mod trainer;
 
-use bestof_models::{Gradients, Trainable};
 use bestof_report::Sample;
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use serde_json::Value;
 
 pub use summary::TrainSummary;
@@ -21,11 +22,21 @@ use crate::progress::Progress;
 #[derive(Debug, Default)]
 pub struct Accumulated {
     /// Gradients of the micro-batch's share of the step's loss.
-    pub gradients: Gradients,
+    pub gradients: GradientsParams,
     /// Metrics; `loss` must be among them.
     pub metrics: MetricSums,
     /// Tokens of the rows, prompts included.
     pub tokens: u64,
+}
+
+impl Accumulated {
+    /// Adds the gradients of another backward pass.
+    pub fn add_gradients<M: Module>(&mut self, model: &M, gradients: GradientsParams) {
+        let mut sum = GradientsAccumulator::new();
+        sum.accumulate(model, std::mem::take(&mut self.gradients));
+        sum.accumulate(model, gradients);
+        self.gradients = sum.grads();
+    }
 }
 
 /// What the loop says about the step a micro-batch belongs to.
@@ -72,7 +83,7 @@ pub struct Evaluation {
 /// no result beyond rounding.
 pub trait TrainingRun {
     /// The model being trained.
-    type Model: Trainable;
+    type Model: Module;
 
     /// The model being trained.
     fn model(&self) -> &Self::Model;

@@ -1,5 +1,6 @@
 //! Log-probabilities of rows, a batch at a time: what evaluations and reference caches are made of.
 
+use bestof_kernels::host_values;
 use bestof_models::{CausalLm, ForwardOptions};
 
 use crate::data::{EncodedCompletion, EncodedPair};
@@ -76,7 +77,7 @@ pub fn score_pairs<M: CausalLm + ?Sized>(
     let mut scores = Vec::with_capacity(pairs.len());
     for batch in rows.chunks(settings.batch.max(1)) {
         for part in pack(batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
-            let logprobs = model.logprobs(&part.forest, options)?;
+            let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
             scores.extend(pair_scores(&part, &logprobs).into_iter().map(|(_, score)| score));
         }
         progress.rows(what, scores.len(), pairs.len());
@@ -103,7 +104,7 @@ pub fn score_completions<M: CausalLm + ?Sized>(
     score_sequences(model, rows.len(), sequences, options, settings, what, progress)
 }
 
-/// Log-probability of every wanted token of rows of one sequence each.
+/// Log-probability of every target of rows of one sequence each.
 pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
     model: &M,
     count: usize,
@@ -117,9 +118,9 @@ pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
     let mut scores = Vec::with_capacity(count);
     for batch in rows.chunks(settings.batch.max(1)) {
         for part in pack(batch, settings.max_tokens, &sequences) {
-            let logprobs = model.logprobs(&part.forest, options)?;
+            let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
             for (_, spans) in &part.rows {
-                scores.push(spans[0].wanted.iter().map(|&i| logprobs[i]).collect());
+                scores.push(spans[0].targets.iter().map(|&i| logprobs[i]).collect());
             }
         }
         progress.rows(what, scores.len(), count);

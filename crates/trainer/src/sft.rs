@@ -1,7 +1,11 @@
 //! Supervised runs: completions given prompts, or plain text.
 
-use bestof_models::{CausalLm, ForwardOptions, RandomPositions, Trainable};
+use bestof_kernels::host_values;
+use bestof_losses::with_gradient;
+use bestof_models::{CausalLm, ForwardOptions, RandomPositions};
 use bestof_report::{RunType, metric_names};
+use burn::module::Module;
+use burn::optim::GradientsParams;
 
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
@@ -63,7 +67,7 @@ pub struct SupervisedRun<M> {
     random_positions: Option<RandomPositions>,
 }
 
-impl<M: CausalLm + Trainable> SupervisedRun<M> {
+impl<M: CausalLm + Module> SupervisedRun<M> {
     /// A run over `train`, evaluated on `eval` (which may be empty).
     pub fn new(
         model: M,
@@ -117,7 +121,7 @@ fn add_losses(
     if bad.is_empty() { Ok(()) } else { Err((worst, bad)) }
 }
 
-impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
+impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     type Model = M;
 
     fn model(&self) -> &M {
@@ -164,16 +168,19 @@ impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
                 seed: dropout_seed(drawing.seed, context.dropout_seed, number as u64),
                 ..drawing
             });
-            let pass = self.model.forward(&part.forest, &options)?;
-            add_losses(&part, pass.logprobs(), &self.train.names, &mut sum.metrics).map_err(
+            let logps = self.model.token_logps(&part.forest, &options)?;
+            let values = host_values(logps.clone().inner());
+            add_losses(&part, &values, &self.train.names, &mut sum.metrics).map_err(
                 |(loss, rows)| TrainError::LossNotFinite { step: context.step + 1, loss, rows },
             )?;
-            let weight = -1.0 / context.loss_weight;
-            let mut weights = vec![0.0; pass.logprobs().len()];
-            for (_, spans) in &part.rows {
-                spans[0].add_weight(weight as f32, &mut weights);
+            if values.is_empty() {
+                continue;
             }
-            sum.gradients.accumulate(pass.backward(&weights)?);
+            let weight = -1.0 / context.loss_weight;
+            let loss = weight * values.iter().map(|logp| f64::from(*logp)).sum::<f64>();
+            let loss = with_gradient(loss, [(logps, vec![weight; values.len()])]);
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+            sum.add_gradients(&self.model, gradients);
         }
         sum.tokens = rows.iter().map(|&row| self.train.items[row].sequence().len() as u64).sum();
         Ok(sum)
@@ -191,10 +198,11 @@ impl<M: CausalLm + Trainable> TrainingRun for SupervisedRun<M> {
         let mut metrics = MetricSums::default();
         let rows: Vec<usize> = (0..self.eval.len()).collect();
         let mut done = 0;
+        let model = self.model.valid();
         for batch in rows.chunks(self.settings.eval_batch) {
             for part in self.pack(&self.eval, batch) {
-                let logprobs = self.model.logprobs(&part.forest, &ForwardOptions::default())?;
-                add_losses(&part, &logprobs, &self.eval.names, &mut metrics)
+                let logps = model.token_logps(&part.forest, &ForwardOptions::default())?;
+                add_losses(&part, &host_values(logps), &self.eval.names, &mut metrics)
                     .map_err(|(loss, rows)| TrainError::LossNotFinite { step, loss, rows })?;
             }
             done += batch.len();

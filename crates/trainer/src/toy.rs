@@ -1,13 +1,19 @@
-//! A bigram model in closed form: small enough to train in microseconds, exact enough to check gradients by hand.
+//! A bigram model as a burn module of a user's own: small enough to train in microseconds.
+#![allow(
+    non_snake_case,
+    reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
+)]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use bestof_kernels::{host_values, indices};
 use bestof_models::{
-    CausalLm, Device, FinishReason, ForwardOptions, ForwardPass, Generation, Gradients, ModelError,
-    NewToken, ParameterInfo, Request, SamplingConfig, TokenForest, Trainable,
+    CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken, Request,
+    SamplingConfig, TokenForest, TokenScores, Vocabulary,
 };
 use bestof_report::{RunFolder, RunType, metric, metric_names};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::data::{Boundary, EncodedCompletion, EncodedPair};
@@ -18,75 +24,83 @@ pub(crate) const POISON: u32 = 15;
 pub(crate) const VOCAB: usize = 16;
 
 /// `log p(next | previous) = log_softmax(table[previous] + bias)[next]`, with an optional adapter on `table`.
-#[derive(Debug, Clone)]
+#[derive(Module, Debug)]
 pub(crate) struct Toy {
-    table: Vec<f32>,
-    bias: Vec<f32>,
-    adapter: Option<ToyAdapter>,
+    table: Table,
+    /// `[VOCAB]`
+    bias: Param<Tensor<1>>,
 }
 
-#[derive(Debug, Clone)]
-struct ToyAdapter {
-    rank: usize,
-    a: Vec<f32>,
-    b: Vec<f32>,
+#[derive(Module, Debug)]
+struct Table {
+    /// `[VOCAB, VOCAB]`, by the previous token.
+    weight: Param<Tensor<2>>,
+    /// `[rank, VOCAB]`
+    lora_A: Option<Factor>,
+    /// `[VOCAB, rank]`
+    lora_B: Option<Factor>,
+}
+
+#[derive(Module, Debug)]
+struct Factor {
+    weight: Param<Tensor<2>>,
+}
+
+fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+    let device = Device::flex().autodiff();
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &device))
 }
 
 impl Toy {
     pub(crate) fn new() -> Self {
         let table =
             (0..VOCAB * VOCAB).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).sin()).collect();
-        Self { table, bias: vec![0.0; VOCAB], adapter: None }
+        let weight = parameter(table, [VOCAB, VOCAB]);
+        let table = Table { weight, lora_A: None, lora_B: None };
+        Self { table, bias: parameter(vec![0.0; VOCAB], [VOCAB]) }
     }
 
     pub(crate) fn with_adapter(rank: usize) -> Self {
         let a = (0..rank * VOCAB).map(|i| (i as f32 * 0.7).cos() * 0.3).collect();
-        let adapter = ToyAdapter { rank, a, b: vec![0.0; VOCAB * rank] };
-        Self { adapter: Some(adapter), ..Self::new() }
+        let mut toy = Self::new().no_grad();
+        let factor = |values, shape| Some(Factor { weight: parameter(values, shape) });
+        toy.table.lora_A = factor(a, [rank, VOCAB]);
+        toy.table.lora_B = factor(vec![0.0; VOCAB * rank], [VOCAB, rank]);
+        toy
     }
 
     /// The same, giving the poisoned token next to no probability: what is sampled is the policy.
     pub(crate) fn without_poison(mut self) -> Self {
-        for row in self.table.chunks_mut(VOCAB) {
+        let mut table = host_values(self.table.weight.val().inner());
+        for row in table.chunks_mut(VOCAB) {
             row[POISON as usize] = -30.0;
         }
+        let trained = self.table.weight.is_require_grad();
+        self.table.weight = parameter(table, [VOCAB, VOCAB]).set_require_grad(trained);
         self
     }
 
-    fn parameters(&mut self) -> Vec<(&'static str, Vec<usize>, &mut Vec<f32>)> {
-        match &mut self.adapter {
-            Some(ToyAdapter { rank, a, b }) => vec![
-                ("table.lora_A.weight", vec![*rank, VOCAB], a),
-                ("table.lora_B.weight", vec![VOCAB, *rank], b),
-            ],
-            None => vec![
-                ("bias", vec![VOCAB], &mut self.bias),
-                ("table.weight", vec![VOCAB, VOCAB], &mut self.table),
-            ],
-        }
-    }
-
-    /// Row of logits after `previous`; the adapter's input is dropped where `dropout` says so.
-    fn logits(&self, previous: u32, options: &ForwardOptions) -> Vec<f64> {
-        let row = previous as usize * VOCAB;
-        let mut logits: Vec<f64> = self.table[row..row + VOCAB]
-            .iter()
-            .zip(&self.bias)
-            .map(|(w, b)| f64::from(*w) + f64::from(*b))
-            .collect();
-        if let Some(adapter) = self.adapter.as_ref().filter(|_| options.adapters) {
-            for (k, keep) in kept(adapter.rank, options).into_iter().enumerate() {
-                let b = f64::from(adapter.b[previous as usize * adapter.rank + k]) * keep;
-                for (logit, a) in logits.iter_mut().zip(&adapter.a[k * VOCAB..]) {
-                    *logit += b * f64::from(*a);
-                }
+    /// Rows of logits after `previous`, `[previous, VOCAB]`; the adapter's input is dropped where
+    /// `dropout` says so.
+    fn rows(&self, previous: &[u32], options: &ForwardOptions) -> Tensor<2> {
+        let weight = self.table.weight.val();
+        let ids = indices(previous, &weight.device());
+        let logits = weight.select(0, ids.clone()).add(self.bias.val().unsqueeze());
+        match (&self.table.lora_A, &self.table.lora_B) {
+            (Some(a), Some(b)) if options.adapters => {
+                let b = b.weight.val().select(0, ids);
+                let kept = kept(b.dims()[1], options);
+                let kept = Tensor::<1>::from_floats(kept.as_slice(), &Device::flex());
+                logits.add(b.mul(kept.unsqueeze()).matmul(a.weight.val()))
             }
+            _ => logits,
         }
-        logits
     }
 
+    /// Log-probabilities of all tokens after `previous`, in f64.
     fn log_softmax(&self, previous: u32, options: &ForwardOptions) -> Vec<f64> {
-        let logits = self.logits(previous, options);
+        let logits = host_values(self.rows(&[previous], options).inner());
+        let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
         let max = logits.iter().copied().fold(f64::MIN, f64::max);
         let log_sum = logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln() + max;
         logits.into_iter().map(|x| x - log_sum).collect()
@@ -94,24 +108,11 @@ impl Toy {
 }
 
 /// Which components of the adapter take part: all, or by the bits of the dropout seed.
-fn kept(rank: usize, options: &ForwardOptions) -> Vec<f64> {
+fn kept(rank: usize, options: &ForwardOptions) -> Vec<f32> {
     (0..rank)
         .map(|k| match options.dropout_seed {
-            Some(seed) => f64::from((seed >> k & 1) as u8) * 2.0,
+            Some(seed) => f32::from((seed >> k & 1) as u8) * 2.0,
             None => 1.0,
-        })
-        .collect()
-}
-
-/// Previous and next token of every wanted node.
-fn bigrams(forest: &TokenForest) -> Vec<(u32, u32)> {
-    forest
-        .wanted()
-        .iter()
-        .map(|wanted| {
-            let tree = &forest.trees()[wanted.tree];
-            let parent = tree.parents()[wanted.node].expect("wanted nodes are no roots");
-            (tree.tokens()[parent], tree.tokens()[wanted.node])
         })
         .collect()
 }
@@ -125,46 +126,40 @@ impl CausalLm for Toy {
         1024
     }
 
-    fn logprobs(
+    fn hidden_states(
         &self,
         forest: &TokenForest,
+        rows: &[u32],
         options: &ForwardOptions,
-    ) -> Result<Vec<f32>, ModelError> {
-        let value = |(previous, next): (u32, u32)| {
-            let logp = self.log_softmax(previous, options)[next as usize];
-            if next == POISON { f32::NAN } else { logp as f32 }
-        };
-        Ok(bigrams(forest).into_iter().map(value).collect())
+    ) -> Result<Tensor<2>, ModelError> {
+        let tokens = forest.token_ids();
+        let previous: Vec<u32> = rows.iter().map(|&row| tokens[row as usize]).collect();
+        Ok(self.rows(&previous, options))
     }
 
-    fn forward(
+    /// Hidden states are the logits already.
+    fn vocabulary(&self) -> Vocabulary {
+        let device = self.table.weight.val().device();
+        Vocabulary { weight: Tensor::eye(VOCAB, &device), softcap: None }
+    }
+
+    fn token_scores(
         &self,
         forest: &TokenForest,
         options: &ForwardOptions,
-    ) -> Result<ForwardPass<'_>, ModelError> {
-        let logprobs = self.logprobs(forest, options)?;
-        let (bigrams, options) = (bigrams(forest), *options);
-        let entropies = if options.entropies {
-            bigrams.iter().map(|(previous, _)| self.entropy(*previous, &options) as f32).collect()
-        } else {
-            Vec::new()
-        };
-        let backward = move |weights: &[f32], entropy_weights: &[f32]| {
-            let mut table = vec![0.0f64; VOCAB * VOCAB];
-            for (at, (previous, next)) in bigrams.iter().enumerate() {
-                let row = *previous as usize * VOCAB;
-                let logps = self.log_softmax(*previous, &options);
-                let entropy = self.entropy(*previous, &options);
-                let by_entropy = entropy_weights.get(at).copied().map_or(0.0, f64::from);
-                for (j, logp) in logps.iter().enumerate() {
-                    let hit = f64::from(u8::from(j == *next as usize));
-                    table[row + j] += f64::from(weights[at]) * (hit - logp.exp());
-                    table[row + j] -= by_entropy * logp.exp() * (logp + entropy);
-                }
-            }
-            Ok(self.gradients(&table, &options))
-        };
-        Ok(ForwardPass::new(logprobs, entropies, Box::new(backward)))
+    ) -> Result<TokenScores, ModelError> {
+        let (rows, targets) = forest.target_rows()?;
+        let hidden = self.hidden_states(forest, &rows, options)?;
+        let mut scores = self.vocabulary().score(hidden, &targets, options.entropies);
+        let poison: Vec<f32> = targets
+            .iter()
+            .map(|target| if target.token == POISON { f32::NAN } else { 0.0 })
+            .collect();
+        if poison.iter().any(|x| x.is_nan()) {
+            let poison = Tensor::<1>::from_floats(poison.as_slice(), &Device::flex());
+            scores.logps = scores.logps.add(poison);
+        }
+        Ok(scores)
     }
 
     /// Samples at temperature 1 from numbers that depend on seed, sample and place alone.
@@ -224,73 +219,6 @@ impl Toy {
         };
         let sampling_logprobs = logprobs.clone();
         Generation { request, sample, ids, logprobs, sampling_logprobs, finish }
-    }
-}
-
-impl Toy {
-    fn gradients(&self, table: &[f64], options: &ForwardOptions) -> Gradients {
-        let upload = |name: &str, values: Vec<f64>| {
-            let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
-            (name.to_owned(), Tensor::<1>::from_floats(values.as_slice(), &Device::flex()))
-        };
-        let Some(ToyAdapter { rank, a, b }) = &self.adapter else {
-            let bias = (0..VOCAB).map(|j| (0..VOCAB).map(|i| table[i * VOCAB + j]).sum()).collect();
-            return [upload("bias", bias), upload("table.weight", table.to_vec())]
-                .into_iter()
-                .collect();
-        };
-        let (mut da, mut db) = (vec![0.0; rank * VOCAB], vec![0.0; VOCAB * rank]);
-        for (k, keep) in kept(*rank, options).into_iter().enumerate() {
-            for i in 0..VOCAB {
-                for j in 0..VOCAB {
-                    let d = table[i * VOCAB + j] * keep;
-                    da[k * VOCAB + j] += d * f64::from(b[i * rank + k]);
-                    db[i * rank + k] += d * f64::from(a[k * VOCAB + j]);
-                }
-            }
-        }
-        [upload("table.lora_A.weight", da), upload("table.lora_B.weight", db)].into_iter().collect()
-    }
-}
-
-impl Trainable for Toy {
-    fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-        self.clone()
-            .parameters()
-            .into_iter()
-            .map(|(name, shape, _)| ParameterInfo { name: name.to_owned(), shape })
-            .collect()
-    }
-
-    fn update_parameters(&mut self, update: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-        for (name, _, values) in self.parameters() {
-            let len = values.len();
-            let data = TensorData::new(std::mem::take(values), [len]);
-            let tensor = Tensor::from_data(data, &Device::flex());
-            *values = update(name, tensor).into_data().try_into_vec().unwrap();
-        }
-    }
-
-    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-        let mut copy = self.clone();
-        let values = match name {
-            "table.weight" => Some(&mut copy.table),
-            "bias" => Some(&mut copy.bias),
-            _ => None,
-        };
-        let values = match values {
-            Some(values) => values.clone(),
-            None => copy
-                .parameters()
-                .into_iter()
-                .find(|(known, _, _)| *known == name)
-                .map(|(_, _, values)| values.clone())
-                .ok_or_else(|| ModelError::UnknownParameter {
-                    name: name.to_owned(),
-                    suggestion: None,
-                })?,
-        };
-        Ok(Tensor::from_floats(values.as_slice(), &Device::flex()))
     }
 }
 

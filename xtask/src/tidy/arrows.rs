@@ -14,10 +14,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-tasks", &["bestof-files"]),
     ("bestof-checkpoints", &["bestof-files"]),
     ("bestof-report", &["bestof-files"]),
-    ("bestof-models", &["bestof-positional", "bestof-checkpoints", "bestof-files"]),
+    ("bestof-kernels", &[]),
+    (
+        "bestof-models",
+        &["bestof-kernels", "bestof-positional", "bestof-checkpoints", "bestof-files"],
+    ),
     (
         "bestof-trainer",
         &[
+            "bestof-kernels",
             "bestof-models",
             "bestof-checkpoints",
             "bestof-positional",

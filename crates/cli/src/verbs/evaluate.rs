@@ -113,7 +113,7 @@ impl Evaluate {
 
 fn read_options(skip_bad_rows: bool) -> ReadOptions {
     let on_bad_row = if skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-    ReadOptions { on_bad_row, ..ReadOptions::default() }
+    ReadOptions::default().on_bad_row(on_bad_row)
 }
 
 fn show(estimates: &[Estimate], json: bool) -> Result<()> {

@@ -57,7 +57,7 @@ impl Inspect {
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;
-        let read = ReadOptions { on_bad_row: OnBadRow::Skip, ..ReadOptions::default() };
+        let read = ReadOptions::default().on_bad_row(OnBadRow::Skip);
         let found = inspect(&self.data, &encoder, &read, self.examples)?;
         if self.json {
             return console::json(&found);

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
 use bestof_tasks::pairs::{
-    Form, PairOptions, PairSet, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
+    PairOptions, PairSet, PromptForm, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
 };
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;
@@ -151,12 +152,15 @@ impl Build {
     }
 
     fn build(&self) -> Result<PairSet> {
-        let options = PairOptions {
-            seed: self.seed,
-            shots: self.shots,
-            form: if self.chat { Form::Chat } else { Form::Text },
-            annotations: if self.keep_annotations { Annotations::Keep } else { Annotations::Strip },
-        };
+        let options = PairOptions::default()
+            .seed(self.seed)
+            .shots(self.shots)
+            .form(if self.chat { PromptForm::Chat } else { PromptForm::Text })
+            .annotations(if self.keep_annotations {
+                Annotations::Keep
+            } else {
+                Annotations::Strip
+            });
         let items = match self.task {
             Task::Arithmetic => self.problems()?,
             Task::Gsm8k => {
@@ -181,12 +185,11 @@ impl Build {
                 from.display()
             )));
         }
-        let config = ArithmeticConfig {
-            seed: self.seed,
-            steps: self.steps.0..=self.steps.1,
-            size: self.size,
-            split: if self.held_out { Split::HeldOut } else { Split::Train },
-        };
+        let config = ArithmeticConfig::default()
+            .seed(self.seed)
+            .steps(self.steps.0..=self.steps.1)
+            .size(self.size)
+            .split(if self.held_out { Split::HeldOut } else { Split::Train });
         let problems = ArithmeticProblems::new(config)?.take_distinct(self.count.unwrap_or(300))?;
         Ok(problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect())
     }
@@ -208,11 +211,9 @@ impl Build {
     }
 
     fn read<R: Row>(&self) -> Result<Rows<R>> {
-        let options = ReadOptions {
-            on_bad_row: if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse },
-            limit: self.count,
-            ..ReadOptions::default()
-        };
+        let options = ReadOptions::default()
+            .on_bad_row(if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse })
+            .limit(self.count);
         let read = read_rows::<R>(self.file()?, &options)?;
         if read.skipped.count > 0 {
             console::note(&format!("{}", read.skipped));

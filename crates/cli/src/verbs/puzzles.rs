@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use bestof_tasks::arithmetic::Split;
 use bestof_tasks::puzzles::{Level, MAX_PUZZLES, PuzzleTask};
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{ChatMessage, Content, write_rows};
 use serde_json::json;
 

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Split};
-use bestof_tasks::pairs::{Form, PairOptions, PairSet, WorkedItem, corrupted_pairs};
-use bestof_tasks::rows::write_rows;
+use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
+use bestof_tasks::pairs::{PairOptions, PairSet, PromptForm, WorkedItem, corrupted_pairs};
+use bestof_tasks::rng::Split;
+use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::preference;
 use bestof_trainer::run::TrainOptions;
@@ -141,7 +142,7 @@ impl Quickstart {
         let solutions: Vec<_> = held_out
             .pairs
             .iter()
-            .map(|pair| json!({"prompt": pair.prompt, "completion": pair.chosen}))
+            .map(|pair| CompletionRow::new(pair.prompt.clone(), pair.chosen.clone()))
             .collect();
         write_rows(&data.solutions, &solutions)?;
         console::note(&format!("     {train}"));
@@ -150,12 +151,15 @@ impl Quickstart {
     }
 
     fn pairs_of(&self, split: Split, count: usize) -> Result<PairSet> {
-        let config =
-            ArithmeticConfig { seed: self.seed, steps: 2..=3, size: NumberSize::Small, split };
+        let config = ArithmeticConfig::default()
+            .seed(self.seed)
+            .steps(2..=3)
+            .size(NumberSize::Small)
+            .split(split);
         let problems = ArithmeticProblems::new(config)?.take_distinct(count)?;
         let items: Vec<WorkedItem> =
             problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-        let options = PairOptions { seed: self.seed, form: Form::Chat, ..PairOptions::default() };
+        let options = PairOptions::default().seed(self.seed).form(PromptForm::Chat);
         Ok(corrupted_pairs(&items, &options)?)
     }
 
@@ -188,6 +192,6 @@ impl Quickstart {
     }
 }
 
-fn rows(set: &PairSet) -> Vec<bestof_tasks::rows::PreferenceRow> {
+fn rows(set: &PairSet) -> Vec<PreferenceRow> {
     set.pairs.iter().map(bestof_tasks::pairs::PreferencePair::to_row).collect()
 }

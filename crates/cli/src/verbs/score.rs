@@ -43,7 +43,7 @@ impl Score {
         let opened = self.model.open()?;
         let encoder = opened.encoder(EncodeOptions::scoring())?;
         let on_bad_row = if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-        let options = ReadOptions { on_bad_row, ..ReadOptions::default() };
+        let options = ReadOptions::default().on_bad_row(on_bad_row);
         let loaded = load_rows(&self.data, &encoder, &options)?;
         if loaded.report.dropped() > 0 && !self.skip_bad_rows {
             bail!(

@@ -92,7 +92,7 @@ impl RatioLevel {
         self,
         weight: f64,
         logprobs: &[f64],
-        behaviour: &[f64],
+        old_logps: &[f64],
         clip: Clip,
         gradient: &mut [f64],
     ) -> Surrogate {
@@ -102,8 +102,8 @@ impl RatioLevel {
             return Surrogate { value: 0.0, clipped: (0, side) };
         }
         let tokens = logprobs.len();
-        let sampled: f64 = behaviour.iter().sum();
-        let moved: f64 = logprobs.iter().zip(behaviour).map(|(now, then)| now - then).sum();
+        let sampled: f64 = old_logps.iter().sum();
+        let moved: f64 = logprobs.iter().zip(old_logps).map(|(now, then)| now - then).sum();
         let whole = |log_ratio: f64, count: f64, gradient: &mut [f64]| {
             let (ratio, clipped) = if let Some(bound) = clip.cuts(log_ratio, weight) {
                 gradient.fill(0.0);
@@ -121,7 +121,7 @@ impl RatioLevel {
             Self::SequenceMean => whole(moved / tokens.max(1) as f64, tokens as f64, gradient),
             Self::Token => {
                 let (mut sum, mut clipped) = (0.0, 0);
-                for ((now, then), slope) in logprobs.iter().zip(behaviour).zip(gradient) {
+                for ((now, then), slope) in logprobs.iter().zip(old_logps).zip(gradient) {
                     let ratio = if let Some(bound) = clip.cuts(now - then, weight) {
                         *slope = 0.0;
                         clipped += 1;

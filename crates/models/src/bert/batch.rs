@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 
 use super::config::BertConfig;
 use super::error::BertError;
-use crate::block::projection::host_tensor;
-use crate::fused::encoder::Run;
+use bestof_kernels::Run;
+use bestof_kernels::host_tensor;
 
 /// Rows of tokens of one length, and which of the tokens are to be seen.
 ///
@@ -210,7 +210,7 @@ const HIDDEN: f32 = -1e30;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::floats;
+    use bestof_kernels::host_values;
     use burn::tensor::Device;
 
     #[test]
@@ -251,6 +251,6 @@ mod tests {
         let batch = BertBatch::pad(&[vec![5, 6], vec![7]], 0).unwrap();
         let hidden = [[[1.0, 2.0], [3.0, 5.0]], [[7.0, 8.0], [100.0, 100.0]]];
         let mean = batch.mean_pool(Tensor::from_data(hidden, &Device::flex()));
-        assert_eq!(floats(mean), [2.0, 3.5, 7.0, 8.0]);
+        assert_eq!(host_values(mean), [2.0, 3.5, 7.0, 8.0]);
     }
 }

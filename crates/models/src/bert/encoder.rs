@@ -14,10 +14,8 @@ use super::loader::Loader;
 use super::parts::{Dense, Norm, Table, dropout};
 use super::tokens::BertTokens;
 use crate::error::ModelError;
-use crate::fused::encoder::{
-    AddNormLayer, Projections, RowAttention, affine_add_norm, self_attention,
-};
-use crate::plan::indices;
+use bestof_kernels::indices;
+use bestof_kernels::{AddNormLayer, Projections, RowAttention, affine_add_norm, self_attention};
 
 /// What every part of a forward pass needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +205,7 @@ pub struct BertOutput {
 /// Source: Devlin et al. 2019, arXiv:1810.04805v2, section 3.
 ///
 /// Heads of one's own go on top of [`BertOutput`]. Put the encoder in a field called `bert` of
-/// another `Module`, and [`crate::bert::parameters`] gives all parameters the names that
+/// another `Module`, and [`crate::parameters`] gives all parameters the names that
 /// transformers would.
 #[derive(Module, Debug)]
 pub struct Bert {

@@ -12,8 +12,8 @@ use super::config::BertConfig;
 use super::encoder::Bert;
 use super::error::BertError;
 use super::loader::{Fill, LoadReport, Loader};
-use super::parameters::save;
 use super::parts::{Dense, Norm, Table, dropout};
+use super::save::save;
 use crate::error::ModelError;
 
 /// Tells the classifier's dropout from those of the layers.

@@ -8,7 +8,7 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::ModelError;
-use crate::random::Random;
+use bestof_kernels::Random;
 
 /// What a parameter is filled with when it is not loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

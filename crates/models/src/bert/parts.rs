@@ -7,10 +7,10 @@ use burn::tensor::module::layer_norm;
 
 use super::config::BertActivation;
 use super::loader::{Fill, Loader};
-use crate::block::projection::host_tensor;
 use crate::error::ModelError;
-use crate::fused::encoder::{add_layer_norm, affine, affine_gelu};
-use crate::random::dropout_mask;
+use bestof_kernels::dropout_mask;
+use bestof_kernels::host_tensor;
+use bestof_kernels::{add_layer_norm, affine, affine_gelu};
 
 /// A linear layer with its weight as checkpoints store it.
 ///
@@ -132,19 +132,19 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &[u64]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::floats;
+    use bestof_kernels::host_values;
     use burn::tensor::Device;
 
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
         let ones = Tensor::<2>::ones([200, 101], &Device::flex());
-        let dropped = floats(dropout(ones.clone(), 0.25, &[3, 1]));
+        let dropped = host_values(dropout(ones.clone(), 0.25, &[3, 1]));
         let zeros = dropped.iter().filter(|v| **v == 0.0).count() as f64 / 20_200.0;
         // Five standard errors: 5 * sqrt(0.25 * 0.75 / 20200).
         assert!((zeros - 0.25).abs() < 0.0153, "{zeros}");
         assert!(dropped.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
-        assert_eq!(dropped, floats(dropout(ones.clone(), 0.25, &[3, 1])));
-        assert_ne!(dropped, floats(dropout(ones.clone(), 0.25, &[3, 2])));
-        assert_eq!(floats(dropout(ones.clone(), 0.0, &[3])), floats(ones));
+        assert_eq!(dropped, host_values(dropout(ones.clone(), 0.25, &[3, 1])));
+        assert_ne!(dropped, host_values(dropout(ones.clone(), 0.25, &[3, 2])));
+        assert_eq!(host_values(dropout(ones.clone(), 0.0, &[3])), host_values(ones));
     }
 }

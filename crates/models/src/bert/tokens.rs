@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::block::projection::host_tensor;
-use crate::plan::indices;
+use bestof_kernels::host_tensor;
+use bestof_kernels::indices;
 
 /// The hidden states of a batch's tokens, row by row, without the padding behind a row.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! The gated feed-forward block.
 
+use bestof_kernels::gated_activation;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::Pass;
 use super::projection::Projection;
-use crate::fused;
 
 /// `down(activation(gate(x)) * up(x))`.
 ///
@@ -23,7 +23,7 @@ impl Mlp {
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
         let gate = self.gate_proj.forward(x.clone(), pass, 4);
         let up = self.up_proj.forward(x, pass, 5);
-        let inner = fused::gated(gate, up, pass.config.activation);
+        let inner = gated_activation(gate, up, pass.config.activation);
         self.down_proj.forward(inner, pass, 6)
     }
 }

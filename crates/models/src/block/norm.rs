@@ -1,9 +1,8 @@
 //! Root mean square normalisation.
 
+use bestof_kernels::rms_norm;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-
-use crate::fused;
 
 /// Divides rows by their root mean square and multiplies them by a weight.
 ///
@@ -21,6 +20,6 @@ pub(crate) struct RmsNorm {
 impl RmsNorm {
     /// The normalised rows of `x`, `[rows, width]`.
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64, offset: f64) -> Tensor<2> {
-        fused::rms_norm(x, self.weight.val(), eps, offset)
+        rms_norm(x, self.weight.val(), eps, offset)
     }
 }

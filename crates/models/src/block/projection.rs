@@ -4,12 +4,11 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
+use bestof_kernels::{Random, few_rows_product, host_tensor, linear};
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::Pass;
-use crate::fused;
-use crate::random::Random;
 
 /// One factor of a low-rank adapter.
 #[derive(Module, Debug)]
@@ -105,17 +104,6 @@ impl Projection {
 
 /// `x w^T`.
 fn product(x: Tensor<2>, weight: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
-    let few = if pass.decoding { fused::few_rows_product(&x, &weight) } else { None };
-    few.unwrap_or_else(|| fused::linear(x, weight))
-}
-
-/// A constant with the type of `like` and on its device, without automatic differentiation.
-pub(crate) fn host_tensor<const D: usize, const E: usize>(
-    values: Vec<f32>,
-    shape: [usize; D],
-    like: &Tensor<E>,
-) -> Tensor<D> {
-    let device = like.device().without_autodiff();
-    let tensor = Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32));
-    if like.dtype() == DType::F32 { tensor } else { tensor.cast(like.dtype()) }
+    let few = if pass.decoding { few_rows_product(&x, &weight) } else { None };
+    few.unwrap_or_else(|| linear(x, weight))
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
 use bestof_files::{recover_folder, write_file};
+use bestof_kernels::host_values;
+use burn::tensor::Tensor;
 use serde_json::{Value, json};
 
-use super::Decoder;
-use super::lora::LoraConfig;
-use crate::causal_lm::Trainable;
+use super::lora_config::LoraConfig;
+use super::model::Decoder;
 use crate::error::ModelError;
-use crate::vocabulary::floats;
+use crate::parameters::{self, ParameterInfo};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -33,7 +34,7 @@ impl Decoder {
         let mut tensors: Vec<(String, TensorInfo)> = self
             .adapter_parameters()
             .into_iter()
-            .map(|(name, shape)| {
+            .map(|ParameterInfo { name, shape }| {
                 let stored = format!("{PREFIX}{}", self.names.in_checkpoint(&name));
                 (name, TensorInfo { name: stored, dtype, shape })
             })
@@ -42,7 +43,7 @@ impl Decoder {
         let infos = tensors.iter().map(|(_, info)| info.clone()).collect();
         let mut writer = WeightsWriter::create_file(dir, WEIGHTS, infos, None)?;
         for (name, info) in &tensors {
-            writer.push(&info.name, &floats(self.parameter(name)?))?;
+            writer.push(&info.name, &host_values(parameters::values(self, name)?))?;
         }
         writer.finish()?;
         let text = format!("{:#}\n", peft_config(config, base));
@@ -69,15 +70,15 @@ impl Decoder {
         let mut fresh = self.clone();
         fresh.attach_lora(config)?;
         let mut failed = None;
-        let device = fresh.device.clone().without_autodiff();
+        let device = fresh.device().without_autodiff();
         let names = fresh.names;
-        let shapes: std::collections::HashMap<_, _> =
-            fresh.adapter_parameters().into_iter().collect();
-        // By name, since on a device without gradients no parameter counts as trained.
-        fresh.map_parameters(&mut |name, _, _| {
+        let fresh = parameters::replace(fresh, &mut |name, shape| {
+            if !name.contains(".lora_") {
+                return None;
+            }
             let stored = format!("{PREFIX}{}", names.in_checkpoint(name));
-            match read_tensor(&weights, &stored, shapes.get(name)?) {
-                Ok(values) => Some(burn::tensor::Tensor::from_data(values.as_slice(), &device)),
+            match read_tensor(&weights, &stored, shape) {
+                Ok(values) => Some(Tensor::from_data(values.as_slice(), &device)),
                 Err(error) => {
                     failed.get_or_insert(error);
                     None
@@ -91,19 +92,14 @@ impl Decoder {
         Ok(())
     }
 
-    fn adapter_parameters(&self) -> Vec<(String, Vec<usize>)> {
-        let mut found = Vec::new();
-        self.visit_parameters(|parameter| {
-            if parameter.name.contains(".lora_") {
-                found.push((parameter.name.to_owned(), parameter.shape.to_vec()));
-            }
-        });
-        found
+    fn adapter_parameters(&self) -> Vec<ParameterInfo> {
+        let all = parameters::all(self);
+        all.into_iter().filter(|info| info.name.contains(".lora_")).collect()
     }
 }
 
 const NO_ADAPTERS: ModelError =
-    ModelError::Adapters { found: "no adapters are attached", mend: "attach some first" };
+    ModelError::Adapters { found: "no adapters are attached", fix: "attach some first" };
 
 fn read_tensor(weights: &Weights, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
     match weights.info(name) {

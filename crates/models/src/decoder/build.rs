@@ -1,11 +1,12 @@
 //! Decoders from checkpoints, one tensor at a time, and from random numbers.
 
 use bestof_checkpoints::{ModelFolder, Weights};
+use bestof_kernels::Random;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use super::model::{Body, Decoder, Matrix};
 use super::names::TensorNames;
-use super::{Body, Decoder, DecoderWeights, Matrix};
 use crate::block::attention::Attention;
 use crate::block::layer::Layer;
 use crate::block::mlp::Mlp;
@@ -13,7 +14,6 @@ use crate::block::norm::RmsNorm;
 use crate::block::projection::Projection;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
-use crate::random::Random;
 
 /// Gives the values of the parameter of a name and shape.
 type Source<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError> + 'a;
@@ -50,8 +50,8 @@ impl Decoder {
             }
             Ok(weights.read_f32(&name, shape)?)
         };
-        let built = Builder { config: &config, device, source: &mut read }.decoder()?;
-        Ok(Self::assemble(config, built, device, names))
+        let (model, head) = Builder { config: &config, device, source: &mut read }.decoder()?;
+        Ok(Self::assemble(config, model, head, names))
     }
 
     /// A decoder of a shape with weights from a seed: uniform with the standard deviation
@@ -68,8 +68,8 @@ impl Decoder {
             let width = config.initializer_range * 12.0_f64.sqrt();
             Ok((0..count).map(|_| ((random.uniform() - 0.5) * width) as f32).collect())
         };
-        let built = Builder { config: &config, device, source: &mut draw }.decoder()?;
-        Ok(Self::assemble(config, built, device, TensorNames::default()))
+        let (model, head) = Builder { config: &config, device, source: &mut draw }.decoder()?;
+        Ok(Self::assemble(config, model, head, TensorNames::default()))
     }
 }
 
@@ -80,7 +80,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn decoder(mut self) -> Result<DecoderWeights, ModelError> {
+    fn decoder(mut self) -> Result<(Body, Option<Matrix>), ModelError> {
         let config = self.config;
         let vocabulary = [config.vocab_size, config.hidden_size];
         let embed_tokens = Matrix { weight: self.tensor("model.embed_tokens.weight", vocabulary)? };
@@ -93,7 +93,7 @@ impl Builder<'_> {
         } else {
             Some(Matrix { weight: self.tensor("lm_head.weight", vocabulary)? })
         };
-        Ok(DecoderWeights { model: Body { embed_tokens, layers, norm }, lm_head })
+        Ok((Body { embed_tokens, layers, norm }, lm_head))
     }
 
     fn layer(&mut self, path: &str) -> Result<Layer, ModelError> {
@@ -154,11 +154,11 @@ impl Builder<'_> {
 
     fn norm_if(
         &mut self,
-        wanted: bool,
+        present: bool,
         path: &str,
         width: usize,
     ) -> Result<Option<RmsNorm>, ModelError> {
-        if wanted { self.norm(path, width).map(Some) } else { Ok(None) }
+        if present { self.norm(path, width).map(Some) } else { Ok(None) }
     }
 
     fn tensor<const D: usize>(

@@ -1,93 +1,14 @@
 //! Low-rank adapters on the linear layers of a decoder.
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use bestof_kernels::Random;
+use burn::module::Module;
 
-use super::Decoder;
 use super::build::parameter;
+use super::lora_config::{LoraConfig, PROJECTIONS};
+use super::model::Decoder;
 use crate::block::layer::Layer;
 use crate::block::projection::{LoraFactor, Projection};
 use crate::error::ModelError;
-use crate::random::Random;
-
-/// Which linear layers get an adapter, and of what kind.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoraConfig {
-    /// The adapter's rank.
-    pub r: usize,
-    /// The adapter's output is multiplied by `alpha / r`.
-    pub alpha: f64,
-    /// The share of inputs an adapter does not see in training.
-    pub dropout: f64,
-    /// Ends of module names, such as `q_proj`, or `all-linear`.
-    pub targets: Vec<String>,
-    /// Seed of the first factors.
-    pub seed: u64,
-}
-
-impl Default for LoraConfig {
-    /// Rank 16, alpha 32, no dropout, all linear layers.
-    fn default() -> Self {
-        let targets = vec![ALL_LINEAR.to_owned()];
-        Self { r: 16, alpha: 32.0, dropout: 0.0, targets, seed: 0 }
-    }
-}
-
-/// Every linear layer but the vocabulary projection.
-const ALL_LINEAR: &str = "all-linear";
-
-/// The linear layers of a decoder layer, in its order.
-const PROJECTIONS: [&str; 7] = [
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "mlp.gate_proj",
-    "mlp.up_proj",
-    "mlp.down_proj",
-];
-
-impl LoraConfig {
-    fn validate(&self) -> Result<(), ModelError> {
-        let refuse =
-            |setting, found, expected| Err(ModelError::InvalidLora { setting, found, expected });
-        if self.r == 0 {
-            return refuse("r", 0.0, "at least 1");
-        }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return refuse("alpha", self.alpha, "a number above 0");
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", self.dropout, "at least 0, below 1");
-        }
-        let known = || PROJECTIONS.iter().map(|p| short(p).to_owned()).collect();
-        match self.targets.iter().find(|t| !PROJECTIONS.iter().any(|path| fits(t, path))) {
-            Some(target) => {
-                Err(ModelError::UnknownTarget { target: target.clone(), known: known() })
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The last part of the name of each kind of layer that gets an adapter.
-    pub(super) fn target_names(&self) -> Vec<&'static str> {
-        PROJECTIONS.iter().filter(|path| self.targets(path)).map(|path| short(path)).collect()
-    }
-
-    fn targets(&self, path: &str) -> bool {
-        self.targets.iter().any(|target| fits(target, path))
-    }
-}
-
-/// Whether a target means the linear layer at a path, as PEFT sees it: a whole end of the path.
-fn fits(target: &str, path: &str) -> bool {
-    target == ALL_LINEAR
-        || path.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-fn short(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
-}
 
 impl Decoder {
     /// Attaches adapters and freezes everything else. The first factor is drawn as PEFT draws it,
@@ -101,12 +22,12 @@ impl Decoder {
         if self.lora.is_some() {
             return Err(ModelError::Adapters {
                 found: "adapters are attached already",
-                mend: "detach them first",
+                fix: "detach them first",
             });
         }
         self.set_base_trainable(false);
-        let device = self.device.clone();
-        for (index, layer) in self.weights.model.layers.iter_mut().enumerate() {
+        let device = self.device();
+        for (index, layer) in self.model.layers.iter_mut().enumerate() {
             for (slot, path, projection) in projections_mut(layer) {
                 if config.targets(path) {
                     let keys = [config.seed, index as u64, slot as u64];
@@ -154,7 +75,7 @@ impl Decoder {
 
     /// Drops the adapters. Merged ones stay in the weights. Everything is trained from now on.
     pub fn detach_lora(&mut self) {
-        for layer in &mut self.weights.model.layers {
+        for layer in &mut self.model.layers {
             for (_, _, projection) in projections_mut(layer) {
                 projection.lora_A = None;
                 projection.lora_B = None;
@@ -172,9 +93,9 @@ impl Decoder {
                 (Some(_), true) => "the adapters are merged already",
                 (Some(_), false) => "the adapters are not merged",
             };
-            return Err(ModelError::Adapters { found, mend: "check the order of the calls" });
+            return Err(ModelError::Adapters { found, fix: "check the order of the calls" });
         }
-        for layer in &mut self.weights.model.layers {
+        for layer in &mut self.model.layers {
             for (_, _, projection) in projections_mut(layer) {
                 if let Some(delta) = projection.lora_delta() {
                     let delta = if merge { delta } else { delta.neg() };
@@ -193,23 +114,13 @@ impl Decoder {
     /// The linear layer at a path such as `model.layers.3.mlp.up_proj`.
     pub(super) fn projection(&self, path: &str) -> Option<&Projection> {
         let (layer, path) = path.strip_prefix("model.layers.")?.split_once('.')?;
-        let layer = self.weights.model.layers.get(layer.parse::<usize>().ok()?)?;
+        let layer = self.model.layers.get(layer.parse::<usize>().ok()?)?;
         projections(layer).into_iter().find(|(p, _)| *p == path).map(|(_, projection)| projection)
     }
 
     fn set_base_trainable(&mut self, trainable: bool) {
-        let weights = self.weights.clone();
-        self.weights = weights.map(&mut SetTrainable { trainable });
-    }
-}
-
-struct SetTrainable {
-    trainable: bool,
-}
-
-impl ModuleMapper for SetTrainable {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.set_require_grad(self.trainable)
+        self.model = self.model.clone().set_require_grad(trainable);
+        self.lm_head = self.lm_head.clone().set_require_grad(trainable);
     }
 }
 
@@ -248,28 +159,4 @@ fn projections_mut(
         &mut mlp.down_proj,
     ];
     all.into_iter().enumerate().map(|(slot, projection)| (slot, PROJECTIONS[slot], projection))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_whole_ends_of_names() {
-        assert!(fits("q_proj", "self_attn.q_proj"));
-        assert!(fits("self_attn.q_proj", "self_attn.q_proj"));
-        assert!(fits("all-linear", "mlp.up_proj"));
-        assert!(!fits("proj", "self_attn.q_proj"));
-        assert!(!fits("q_proj", "mlp.up_proj"));
-    }
-
-    #[test]
-    fn settings_out_of_range_are_refused() {
-        let check = |config: LoraConfig| config.validate().unwrap_err().to_string();
-        assert!(check(LoraConfig { r: 0, ..LoraConfig::default() }).contains("`r`"));
-        assert!(check(LoraConfig { dropout: 1.0, ..LoraConfig::default() }).contains("`dropout`"));
-        let targets = vec!["query".to_owned()];
-        let message = check(LoraConfig { targets, ..LoraConfig::default() });
-        assert!(message.contains("`query`") && message.contains("q_proj"), "{message}");
-    }
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{StoredType, TensorInfo, WeightsWriter};
+use bestof_kernels::host_values;
 
-use super::Decoder;
+use super::model::Decoder;
 use crate::error::ModelError;
-use crate::vocabulary::floats;
+use crate::parameters;
 
 impl Decoder {
     /// Writes the weights, adapters merged in, under their names in the checkpoint they came
@@ -21,19 +22,14 @@ impl Decoder {
         dtype: StoredType,
         max_shard_bytes: Option<u64>,
     ) -> Result<Vec<PathBuf>, ModelError> {
-        let mut infos = Vec::new();
-        self.visit_parameters(|parameter| {
-            if !parameter.name.contains(".lora_") {
-                infos.push((
-                    parameter.name.to_owned(),
-                    TensorInfo {
-                        name: self.names.in_checkpoint(parameter.name),
-                        dtype,
-                        shape: parameter.shape.to_vec(),
-                    },
-                ));
-            }
-        });
+        let mut infos: Vec<(String, TensorInfo)> = parameters::all(self)
+            .into_iter()
+            .filter(|info| !info.name.contains(".lora_"))
+            .map(|info| {
+                let name = self.names.in_checkpoint(&info.name);
+                (info.name, TensorInfo { name, dtype, shape: info.shape })
+            })
+            .collect();
         infos.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         let (names, infos): (Vec<String>, Vec<TensorInfo>) = infos.into_iter().unzip();
         let stored: Vec<String> = infos.iter().map(|info| info.name.clone()).collect();
@@ -46,14 +42,13 @@ impl Decoder {
 
     /// The values of a parameter as the model computes with it.
     fn merged_values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        use crate::causal_lm::Trainable;
         if !self.merged
             && let Some(path) = name.strip_suffix(".weight")
             && let Some(projection) = self.projection(path)
             && projection.lora_A.is_some()
         {
-            return Ok(floats(projection.merged_weight()));
+            return Ok(host_values(projection.merged_weight()));
         }
-        Ok(floats(self.parameter(name)?))
+        Ok(host_values(parameters::values(self, name)?))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::fields::Fields;
 use super::{Common, assign_layer_kinds};
-use crate::config::{Activation, DecoderConfig};
+use bestof_kernels::Activation;
+
+use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
 /// What Gemma 2 and 3 share, and where they differ by default.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bestof_checkpoints::ModelFolder;
+use bestof_kernels::host_values;
 use burn::tensor::Device;
 
 use super::ParityError;
@@ -66,7 +67,9 @@ fn compare_logits(
     let mut found = Vec::new();
     for (row, &length) in lengths.iter().enumerate() {
         let forest = TokenForest::text(&expected.row(row)[..length]);
-        found.extend(model.logits(&forest, &ForwardOptions::default())?);
+        let rows: Vec<u32> = (0..length as u32).collect();
+        let logits = model.logits(&forest, &rows, &ForwardOptions::default())?;
+        found.extend(host_values(logits));
         found.resize((row + 1) * expected.length * words, 0.0);
     }
     let shape = [expected.rows, expected.length, words];
@@ -83,7 +86,8 @@ fn compare_logprobs(
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for (row, &length) in lengths.iter().enumerate() {
         let forest = TokenForest::text(&expected.row(row)[..length]);
-        found.extend(model.logprobs(&forest, &ForwardOptions::default())?);
+        let logps = model.token_logps(&forest, &ForwardOptions::default())?;
+        found.extend(host_values(logps));
         found.resize((row + 1) * width, 0.0);
         seen.extend((0..width).map(|at| at + 1 < length));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::ParityError;
 use super::expected::Expected;
 use crate::bert::{Bert, BertBatch, BertError, BertForMaskedLm, BertForSequenceClassification};
-use crate::vocabulary::floats;
+use bestof_kernels::host_values;
 
 pub(super) fn compare(
     folder: &ModelFolder,
@@ -68,5 +68,5 @@ fn add<const D: usize>(
     differences: &mut BTreeMap<String, f64>,
 ) -> Result<(), ParityError> {
     let shape = found.dims();
-    expected.compare(key, &shape, &floats(found), seen, differences)
+    expected.compare(key, &shape, &host_values(found), seen, differences)
 }

@@ -2,13 +2,21 @@
 #![allow(dead_code, reason = "each test file uses some of these")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::ModelFolder;
+use bestof_kernels::host_values;
 use bestof_models::{
-    CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, Gradients, LoraConfig, Sequence,
-    SequenceSpan, TokenForest, Trainable,
+    CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, LoraConfig, Sequence, SequenceSpan,
+    TokenForest, parameters,
 };
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+/// Gradients by parameter name, flat.
+pub(crate) type Gradients = BTreeMap<String, Tensor<1>>;
 
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(name)
@@ -25,7 +33,7 @@ pub(crate) fn with_lora(name: &str, dropout: f64) -> Decoder {
     let mut model = trainable(name);
     model.attach_lora(LoraConfig { r: 3, alpha: 5.0, dropout, ..LoraConfig::default() }).unwrap();
     let mut next = 0.0_f32;
-    model.update_parameters(&mut |name, value| {
+    parameters::update(&mut model, &mut |name, value| {
         if name.contains("lora_B") {
             let length = value.dims()[0];
             let values: Vec<f32> = (0..length)
@@ -34,7 +42,7 @@ pub(crate) fn with_lora(name: &str, dropout: f64) -> Decoder {
                     next - 0.1
                 })
                 .collect();
-            bestof_models::tensor_from(&values, &value.device())
+            flat(values, &value.device())
         } else {
             value
         }
@@ -57,6 +65,28 @@ pub(crate) fn forest(groups: &[Vec<(Vec<u32>, usize)>]) -> (TokenForest, Vec<Vec
     (builder.finish(), spans)
 }
 
+pub(crate) fn flat(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
+}
+
+/// Log-probabilities of a forest's targets, without a graph.
+pub(crate) fn logps(model: &Decoder, forest: &TokenForest, options: &ForwardOptions) -> Vec<f32> {
+    host_values(model.valid().token_logps(forest, options).unwrap())
+}
+
+/// `sum_i weights_i * values_i`.
+pub(crate) fn weighted(values: Tensor<1>, weights: &[f32]) -> Tensor<1> {
+    let weights = flat(weights.to_vec(), &values.device());
+    values.mul(weights).sum()
+}
+
+/// The gradients of a loss by a model's parameters.
+pub(crate) fn gradients_of(model: &Decoder, loss: Tensor<1>) -> Gradients {
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    parameters::named_gradients(model, gradients)
+}
+
 /// Log-probabilities and gradients of `sum_i weight_i * logp(sequence i)`.
 pub(crate) fn run(
     model: &Decoder,
@@ -65,17 +95,19 @@ pub(crate) fn run(
     options: &ForwardOptions,
 ) -> (Vec<Vec<f32>>, Gradients) {
     let (forest, spans) = forest(groups);
-    let pass = model.forward(&forest, options).unwrap();
+    let logps = model.token_logps(&forest, options).unwrap();
+    let by_token = host_values(logps.clone());
     let spans: Vec<SequenceSpan> = spans.into_iter().flatten().collect();
-    let values = spans
-        .iter()
-        .map(|span| span.wanted.iter().map(|&i| pass.logprobs()[i]).collect())
-        .collect();
-    let mut by_token = vec![0.0; pass.logprobs().len()];
+    let values =
+        spans.iter().map(|span| span.targets.iter().map(|&i| by_token[i]).collect()).collect();
+    let mut by_target = vec![0.0; by_token.len()];
     for (span, weight) in spans.iter().zip(weights) {
-        span.add_weight(*weight, &mut by_token);
+        span.add_weight(*weight, &mut by_target);
     }
-    (values, pass.backward(&by_token).unwrap())
+    if by_target.is_empty() {
+        return (values, Gradients::new());
+    }
+    (values, gradients_of(model, weighted(logps, &by_target)))
 }
 
 pub(crate) fn values(gradients: &Gradients, name: &str) -> Option<Vec<f32>> {
@@ -86,14 +118,16 @@ pub(crate) fn values(gradients: &Gradients, name: &str) -> Option<Vec<f32>> {
 pub(crate) fn gradient_difference(model: &Decoder, a: &Gradients, b: &Gradients) -> f32 {
     let mut largest = 0.0_f32;
     let mut difference = 0.0_f32;
-    for info in model.trainable_parameters() {
+    for info in parameters::trainable(model) {
         let zeros = || vec![0.0; info.len()];
         let a = values(a, &info.name).unwrap_or_else(zeros);
         let b = values(b, &info.name).unwrap_or_else(zeros);
         assert_eq!(a.len(), b.len(), "{}", info.name);
         for (a, b) in a.iter().zip(&b) {
             largest = largest.max(a.abs());
-            difference = difference.max((a - b).abs());
+            let gap = (a - b).abs();
+            // `f32::max` would pass over NaN.
+            difference = if gap <= difference { difference } else { gap };
         }
     }
     assert!(largest > 0.0, "no gradient at all");

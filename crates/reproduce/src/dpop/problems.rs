@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use bestof_tasks::draw::{Draw, Split, split_of};
 use bestof_tasks::pairs::{PairOptions, WorkedItem, corrupted_pairs};
-use bestof_tasks::rows::{Content, PreferenceRow};
+use bestof_tasks::rng::{SeededRng, Split, split_of};
+use bestof_tasks::rows::{CompletionRow, Content, PreferenceRow};
 use bestof_tasks::words::number_words;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use crate::ReproduceError;
 
@@ -32,9 +32,9 @@ fn distinct(
     stream: u64,
     split: Split,
     count: usize,
-    make: fn(&mut Draw) -> Problem,
+    make: fn(&mut SeededRng) -> Problem,
 ) -> Vec<Problem> {
-    let mut draw = Draw::new(seed, stream);
+    let mut draw = SeededRng::new(seed, stream);
     let (mut seen, mut problems) = (BTreeSet::new(), Vec::with_capacity(count));
     // A stop for more problems than there are; held out is one in eight.
     for _ in 0..count.saturating_mul(200) {
@@ -90,8 +90,8 @@ impl Problem {
     }
 
     /// A supervised row with the right answer.
-    pub(crate) fn supervised(&self) -> Value {
-        json!({"prompt": self.prompt(), "completion": format!(" {}", self.solution())})
+    pub(crate) fn supervised(&self) -> CompletionRow {
+        CompletionRow::new(self.prompt(), format!(" {}", self.solution()))
     }
 
     /// The right answer without annotations.
@@ -117,7 +117,7 @@ pub(crate) fn worked_pairs(
             solution: problem.annotated.clone(),
         })
         .collect();
-    let set = corrupted_pairs(&items, &PairOptions { seed, ..PairOptions::default() })?;
+    let set = corrupted_pairs(&items, &PairOptions::default().seed(seed))?;
     Ok(set
         .pairs
         .iter()

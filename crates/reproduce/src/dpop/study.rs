@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::Split;
-use bestof_tasks::rows::{PreferenceRow, write_rows};
+use bestof_tasks::rng::Split;
+use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::launch::{preference, supervised};
 use bestof_trainer::progress::{Progress, Silent};
 use bestof_trainer::run::TrainOptions;
-use serde_json::Value;
 
 use super::outcome::{Outcome, measure};
 use super::problems::{Problem, choice_pairs, comparisons, sums, worked_pairs};
@@ -172,7 +171,7 @@ impl Trial<'_> {
         let untrained = self.dir.join("untrained");
         self.size.shape.write(&untrained, self.seed)?;
         let (worked, compared) = self.size.taught;
-        let rows: Vec<Value> = sums(self.seed, Split::Train, worked)
+        let rows: Vec<CompletionRow> = sums(self.seed, Split::Train, worked)
             .iter()
             .chain(&comparisons(self.seed, Split::Train, compared))
             .map(Problem::supervised)

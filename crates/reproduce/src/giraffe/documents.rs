@@ -7,12 +7,11 @@
 
 use std::sync::LazyLock;
 
-use bestof_tasks::draw::{Draw, stable_hash};
 use bestof_tasks::long_context::{
-    AnswerRule, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant,
 };
-use bestof_tasks::rows::Content;
-use serde_json::{Value, json};
+use bestof_tasks::rng::{SeededRng, stable_hash};
+use bestof_tasks::rows::{CompletionRow, Content};
 
 /// What running text is written with.
 const LETTERS: &str = "abcdefghijkl";
@@ -65,7 +64,7 @@ struct Document {
 
 impl Document {
     /// Of this many signs, with a record in each whole slot.
-    fn draw(draw: &mut Draw, length: usize, slot: usize) -> Self {
+    fn draw(draw: &mut SeededRng, length: usize, slot: usize) -> Self {
         let (keys, values, letters): (Vec<char>, Vec<char>, Vec<char>) =
             (KEYS.chars().collect(), VALUES.chars().collect(), LETTERS.chars().collect());
         let chosen = draw.sample(keys.len(), (length / slot).min(keys.len()));
@@ -95,7 +94,7 @@ impl Document {
 }
 
 /// The letter after two others: one of four that these decide upon.
-fn successor(draw: &mut Draw, before: (usize, usize), letters: usize) -> usize {
+fn successor(draw: &mut SeededRng, before: (usize, usize), letters: usize) -> usize {
     let mut at = draw.index(SUCCESSORS.iter().sum());
     let mut which = 0;
     while at >= SUCCESSORS[which] {
@@ -111,7 +110,7 @@ fn successor(draw: &mut Draw, before: (usize, usize), letters: usize) -> usize {
 ///
 /// Many rows are short: that a value comes out of the document is found there first. The first sign
 /// is the prompt, so that everything after it is learned.
-pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> Value {
+pub(super) fn training_row(draw: &mut SeededRng, shortest: usize, longest: usize) -> CompletionRow {
     let upper = shortest + draw.index(longest - shortest + 1);
     let length = if draw.one_in(2) { upper } else { shortest + draw.index(upper - shortest + 1) };
     let slot = SLOTS[draw.index(SLOTS.len())];
@@ -124,7 +123,7 @@ pub(super) fn training_row(draw: &mut Draw, shortest: usize, longest: usize) -> 
     }
     let learned = if questions == 0 || draw.one_in(WHOLE) { 1 } else { document.text.len() };
     let split = text.char_indices().nth(learned).map_or(text.len(), |(at, _)| at);
-    json!({"prompt": text[..split], "completion": text[split..]})
+    CompletionRow::new(&text[..split], &text[split..])
 }
 
 /// Tokens from one record to the next, where at most five keys in six are used.
@@ -134,7 +133,7 @@ fn slot_for(length: usize) -> usize {
 
 /// A question about the record at `depth` (0 the first, 1 the last) of a document, prompt and
 /// answer `length` tokens together.
-pub(super) fn case(draw: &mut Draw, length: usize, depth: f64, item: usize) -> RetrievalCase {
+pub(super) fn case(draw: &mut SeededRng, length: usize, depth: f64, item: usize) -> RetrievalCase {
     let document = Document::draw(draw, length - 1 - QUESTION, slot_for(length));
     let last = document.records.len().saturating_sub(1);
     let at = (depth * last as f64).round() as usize;
@@ -148,13 +147,13 @@ pub(super) fn case(draw: &mut Draw, length: usize, depth: f64, item: usize) -> R
         tokens: Some(length - 1),
         depth: Some(depth),
         depth_target: Some(depth),
-        variant: Variant { placement: None, question: QuestionPlace::After },
+        variant: Variant { placement: None, question: QuestionPosition::After },
         item,
     }
 }
 
 /// Running text of this many signs, records in it and no question.
-pub(super) fn long_text(draw: &mut Draw, length: usize) -> String {
+pub(super) fn long_text(draw: &mut SeededRng, length: usize) -> String {
     Document::draw(draw, length, slot_for(length)).text()
 }
 
@@ -181,14 +180,10 @@ mod tests {
 
     #[test]
     fn rows_ask_about_records_of_their_document_and_fit() {
-        let mut draw = Draw::new(1, 0);
+        let mut draw = SeededRng::new(1, 0);
         for _ in 0..200 {
             let row = training_row(&mut draw, 16, 128);
-            let text = format!(
-                "{}{}",
-                row["prompt"].as_str().unwrap(),
-                row["completion"].as_str().unwrap()
-            );
+            let text = format!("{}{}", row.prompt.last_text(), row.completion.last_text());
             let tokens = text.chars().count() + ENDS;
             assert!((16..=128).contains(&tokens), "{tokens}");
             let Some((document, questions)) = text.split_once(ASKS) else { continue };
@@ -203,7 +198,7 @@ mod tests {
     #[test]
     fn a_case_asks_for_the_record_at_its_depth() {
         for (length, depth) in [(128, 0.0), (128, 0.5), (256, 1.0), (1024, 0.25)] {
-            let case = case(&mut Draw::new(2, 0), length, depth, 0);
+            let case = case(&mut SeededRng::new(2, 0), length, depth, 0);
             let prompt = case.prompt.last_text();
             assert_eq!(prompt.chars().count() + 2, length);
             let (document, key) = prompt.split_once(ASKS).unwrap();

@@ -3,18 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::{Draw, Split};
 use bestof_tasks::long_context::documents::InventedDocuments;
 use bestof_tasks::long_context::{
     Depths, LongContextError, QaSource, RetrievalTask, Suite, SuiteConfig,
 };
-use bestof_tasks::rows::write_rows;
+use bestof_tasks::rng::{SeededRng, Split};
+use bestof_tasks::rows::{CompletionRow, SupervisedRow, write_rows};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::launch::supervised;
 use bestof_trainer::progress::Progress;
 use bestof_trainer::run::TrainOptions;
-use serde_json::{Value, json};
 
 use super::documents::{case, long_text, training_row};
 use super::measure::{Questions, open};
@@ -60,8 +59,8 @@ pub(super) fn prepare(
     } else {
         let model = teach(options, size, seed, &dir, progress)?;
         let length = size.trained_length();
-        let mut draw = Draw::new(seed, EXTENDED);
-        let made: Vec<Value> =
+        let mut draw = SeededRng::new(seed, EXTENDED);
+        let made: Vec<CompletionRow> =
             (0..size.extended.rows).map(|_| training_row(&mut draw, length / 4, length)).collect();
         write_rows(&rows, &made)?;
         (model, small_questions(size, seed))
@@ -79,8 +78,8 @@ fn teach(
 ) -> Result<PathBuf, ReproduceError> {
     let untrained = dir.join("untrained");
     size.shape.write(&untrained, seed)?;
-    let mut draw = Draw::new(seed, TEACHING);
-    let made: Vec<Value> = (0..size.taught.rows)
+    let mut draw = SeededRng::new(seed, TEACHING);
+    let made: Vec<CompletionRow> = (0..size.taught.rows)
         .map(|_| training_row(&mut draw, size.context / 4, size.context))
         .collect();
     let rows = dir.join("taught.jsonl");
@@ -124,12 +123,13 @@ fn small_questions(size: &Size, seed: u64) -> Questions {
         for (cell, depth) in DEPTHS.into_iter().enumerate() {
             for item in 0..size.cases {
                 // The same stream at every length.
-                let mut draw = Draw::new(seed, CASES << 32 | (cell * size.cases + item) as u64);
+                let mut draw =
+                    SeededRng::new(seed, CASES << 32 | (cell * size.cases + item) as u64);
                 cases.push(case(&mut draw, length, depth, item));
             }
         }
     }
-    let mut draw = Draw::new(seed, TEXTS);
+    let mut draw = SeededRng::new(seed, TEXTS);
     let texts = (0..size.texts).map(|_| long_text(&mut draw, size.longest())).collect();
     Questions { cases, texts }
 }
@@ -140,15 +140,13 @@ fn real_questions(model: &Path, size: &Size, seed: u64) -> Result<Questions, Rep
     let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
     // A text that cannot be encoded counts as too long for any prompt.
     let count = |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
-    let config = SuiteConfig {
-        lengths: size.lengths().to_vec(),
+    let config = SuiteConfig::new(RetrievalTask::LongchatLines)
+        .lengths(size.lengths().to_vec())
         // The answer, and tokens that begin every text.
-        reserve: size.answer + 2,
-        depths: Depths::At(DEPTHS.to_vec()),
-        cases_per_cell: size.cases,
-        seed,
-        ..SuiteConfig::new(RetrievalTask::LongchatLines)
-    };
+        .reserve(size.answer + 2)
+        .depths(Depths::At(DEPTHS.to_vec()))
+        .cases_per_cell(size.cases)
+        .seed(seed);
     let suite = Suite::new(config, QaSource::Invented, &count)?;
     let cases = suite.collect::<Result<Vec<_>, LongContextError>>()?;
     let (documents, mut next) = (InventedDocuments::new(seed, Split::HeldOut), 0);
@@ -156,37 +154,32 @@ fn real_questions(model: &Path, size: &Size, seed: u64) -> Result<Questions, Rep
         .map(|_| {
             let (row, after) = documents.text_row(next, size.longest() + size.scored, &count);
             next = after;
-            row.text
+            row.text.last_text().to_owned()
         })
         .collect();
     Ok(Questions { cases, texts })
 }
 
 /// Lines with their answers, and as many long texts, to train on.
-fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<Value>, ReproduceError> {
+fn real_rows(model: &Path, size: &Size, seed: u64) -> Result<Vec<SupervisedRow>, ReproduceError> {
     let folder = open(model)?;
     let tokenizer = folder.tokenizer().map_err(TrainError::from)?;
     let count = |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
-    let config = SuiteConfig {
-        lengths: vec![size.context / 4, size.context, size.trained_length()],
-        reserve: size.answer + 2,
-        cases_per_cell: size.extended.rows.div_ceil(6),
-        seed,
-        split: Split::Train,
-        ..SuiteConfig::new(RetrievalTask::LongchatLines)
-    };
+    let config = SuiteConfig::new(RetrievalTask::LongchatLines)
+        .lengths(vec![size.context / 4, size.context, size.trained_length()])
+        .reserve(size.answer + 2)
+        .cases_per_cell(size.extended.rows.div_ceil(6))
+        .seed(seed)
+        .split(Split::Train);
     let mut rows = Vec::new();
     for case in Suite::new(config, QaSource::Invented, &count)? {
-        let row = case?.to_completion_row();
-        rows.push(
-            json!({"prompt": row.prompt.last_text(), "completion": row.completion.last_text()}),
-        );
+        rows.push(SupervisedRow::Completion(case?.to_completion_row()));
     }
     let (documents, mut next) = (InventedDocuments::new(seed, Split::Train), 0);
     for _ in 0..rows.len() {
         let (row, after) = documents.text_row(next, size.trained_length(), &count);
         next = after;
-        rows.push(json!({"text": row.text}));
+        rows.push(SupervisedRow::Text(row));
     }
     Ok(rows)
 }

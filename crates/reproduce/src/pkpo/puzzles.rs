@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use bestof_tasks::arithmetic::Split;
 use bestof_tasks::puzzles::{CountdownPuzzles, PuzzleSource};
-use bestof_tasks::rows::AnswerRow;
-use serde_json::{Value, json};
+use bestof_tasks::rng::Split;
+use bestof_tasks::rows::{AnswerRow, CompletionRow};
 
 use crate::ReproduceError;
 
@@ -42,7 +41,7 @@ fn short(row: AnswerRow) -> AnswerRow {
 /// Demonstrations as `{"prompt", "completion"}`: one in `right_every` puzzles with its solution,
 /// the others with the solution of a puzzle of another target, so that what is learned is to use
 /// the numbers once each, and the target only a little.
-pub(super) fn demonstrations(puzzles: &[AnswerRow], right_every: usize) -> Vec<Value> {
+pub(super) fn demonstrations(puzzles: &[AnswerRow], right_every: usize) -> Vec<CompletionRow> {
     let target = |row: &AnswerRow| row.extra["target"].as_i64().unwrap_or_default();
     puzzles
         .iter()
@@ -55,14 +54,14 @@ pub(super) fn demonstrations(puzzles: &[AnswerRow], right_every: usize) -> Vec<V
             };
             let text = row.prompt.last_text();
             let numbers = text.split_once('>').map_or(text, |(numbers, _)| numbers);
-            json!({"prompt": format!("{numbers}> {shown}\n"), "completion": row.answer})
+            CompletionRow::new(format!("{numbers}> {shown}\n"), row.answer.as_str())
         })
         .collect()
 }
 
 /// Puzzles that are in none of the other sets, by prompt.
-pub(super) fn without(puzzles: Vec<AnswerRow>, others: &[Value]) -> Vec<AnswerRow> {
-    let shown: HashSet<&str> = others.iter().filter_map(|row| row["prompt"].as_str()).collect();
+pub(super) fn without(puzzles: Vec<AnswerRow>, others: &[CompletionRow]) -> Vec<AnswerRow> {
+    let shown: HashSet<&str> = others.iter().map(|row| row.prompt.last_text()).collect();
     puzzles.into_iter().filter(|row| !shown.contains(row.prompt.last_text())).collect()
 }
 
@@ -88,7 +87,7 @@ mod tests {
         let as_shown = shown
             .iter()
             .zip(&rows)
-            .filter(|(demonstration, row)| demonstration["prompt"] == row.prompt.last_text());
+            .filter(|(demonstration, row)| demonstration.prompt == row.prompt);
         // Every fourth keeps its target; few others have the same by chance.
         assert!((50..70).contains(&as_shown.count()));
         let held_out = puzzles(&kind, 200, 3, Split::HeldOut).unwrap();
@@ -97,9 +96,8 @@ mod tests {
         assert_eq!(without(rows.clone(), &shown).len(), 200 - as_count(&rows, &shown));
     }
 
-    fn as_count(rows: &[AnswerRow], shown: &[Value]) -> usize {
-        let is_shown =
-            |row: &&AnswerRow| shown.iter().any(|other| other["prompt"] == row.prompt.last_text());
+    fn as_count(rows: &[AnswerRow], shown: &[CompletionRow]) -> usize {
+        let is_shown = |row: &&AnswerRow| shown.iter().any(|other| other.prompt == row.prompt);
         rows.iter().filter(is_shown).count()
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::arithmetic::Split;
+use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{AnswerRow, write_rows};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};

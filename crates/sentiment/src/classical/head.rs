@@ -1,6 +1,6 @@
 //! What every classical model can do, and the choice of one by name.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -167,7 +167,7 @@ fn fit_as<C: Classifier>(
     let limit = options.max_rows.or(C::MAX_ROWS).unwrap_or(usize::MAX);
     let available = x.rows() as u64;
     let (x, y) = if x.rows() > limit {
-        let mut rows = Draw::new(options.seed, 3).sample(x.rows(), limit);
+        let mut rows = SeededRng::new(options.seed, 3).sample(x.rows(), limit);
         rows.sort_unstable();
         (&x.select(&rows), rows.iter().map(|&row| y[row]).collect::<Vec<_>>())
     } else {
@@ -205,7 +205,7 @@ mod tests {
 
     /// Three rings of points that no straight line parts, and two columns of noise.
     fn rings(count: usize, seed: u64) -> (Matrix, Vec<u8>) {
-        let mut draw = Draw::new(seed, 9);
+        let mut draw = SeededRng::new(seed, 9);
         let mut unit = || draw.index(1000) as f32 / 1000.0;
         let mut rows = Vec::new();
         let mut classes = Vec::new();

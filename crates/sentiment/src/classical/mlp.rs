@@ -3,7 +3,7 @@
 //! Written here because rows of TF-IDF weights are nearly all zeros: the first layer only touches
 //! the weights of columns that a row has, which no kept library does without a tensor engine.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
 use super::logistic::softmax;
@@ -32,7 +32,7 @@ struct Layer {
 
 impl Layer {
     /// Weights uniform within `sqrt(6 / inputs)` (He et al. 2015), biases 0.
-    fn new(inputs: usize, outputs: usize, draw: &mut Draw) -> Self {
+    fn new(inputs: usize, outputs: usize, draw: &mut SeededRng) -> Self {
         let bound = (6.0 / inputs.max(1) as f32).sqrt();
         let mut weight = || (draw.index(1 << 24) as f32 / (1 << 23) as f32 - 1.0) * bound;
         let weights = (0..inputs * outputs).map(|_| weight()).collect();
@@ -86,7 +86,7 @@ impl Layer {
 
 impl Perceptron {
     fn new(width: usize, classes: usize, seed: u64) -> Self {
-        let mut draw = Draw::new(seed, 4);
+        let mut draw = SeededRng::new(seed, 4);
         let sizes = [width, HIDDEN[0], HIDDEN[1], classes];
         let layers = sizes.windows(2).map(|pair| Layer::new(pair[0], pair[1], &mut draw)).collect();
         Self { layers }
@@ -167,7 +167,7 @@ impl Classifier for Perceptron {
         let mut adam = Adam { first: zeros(), second: zeros(), step: 0 };
         let mut sums = zeros();
         let mut order: Vec<usize> = (0..x.rows()).collect();
-        let mut draw = Draw::new(seed, 5);
+        let mut draw = SeededRng::new(seed, 5);
         for _ in 0..EPOCHS {
             draw.shuffle(&mut order);
             for batch in order.chunks(BATCH) {
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        let mut draw = Draw::new(1, 0);
+        let mut draw = SeededRng::new(1, 0);
         let layers = vec![
             Layer::new(3, 5, &mut draw),
             Layer::new(5, 4, &mut draw),

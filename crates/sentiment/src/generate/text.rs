@@ -1,6 +1,6 @@
 //! Texts of reviews: single points, each praised or blamed.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 
 /// Streets, named in some reviews.
 pub(super) const PLACES: [&str; 8] =
@@ -98,7 +98,7 @@ const FILLERS: [&str; 14] = [
 
 /// The text of a review that wishes to give `wish` stars (0.5 to 5.5).
 pub(super) fn review(
-    draw: &mut Draw,
+    draw: &mut SeededRng,
     wish: f64,
     cuisine: Option<usize>,
     place: usize,
@@ -126,7 +126,7 @@ pub(super) fn review(
     sentences.join(" ")
 }
 
-fn subject(draw: &mut Draw, cuisine: Option<usize>) -> &'static str {
+fn subject(draw: &mut SeededRng, cuisine: Option<usize>) -> &'static str {
     match cuisine {
         None => one(draw, &OTHER_POINTS),
         Some(_) if draw.one_in(2) => one(draw, &POINTS),
@@ -135,7 +135,7 @@ fn subject(draw: &mut Draw, cuisine: Option<usize>) -> &'static str {
 }
 
 /// A sentence whose words tell its polarity.
-fn plain(draw: &mut Draw, subject: &str, good: bool, wish: f64) -> String {
+fn plain(draw: &mut SeededRng, subject: &str, good: bool, wish: f64) -> String {
     let word = one(draw, if good { &GOOD } else { &BAD });
     let strength = match (wish - 3.0).abs() {
         far if far > 1.5 => "really ",
@@ -152,7 +152,7 @@ fn plain(draw: &mut Draw, subject: &str, good: bool, wish: f64) -> String {
 
 /// A sentence whose polarity lies in the order of its words, or in a negation: with other
 /// adjectives in the two places it would say the opposite in the same words.
-fn ordered(draw: &mut Draw, subject: &str, good: bool) -> String {
+fn ordered(draw: &mut SeededRng, subject: &str, good: bool) -> String {
     let (praise, blame) = (one(draw, &GOOD), one(draw, &BAD));
     let (first, last) = if good { (blame, praise) } else { (praise, blame) };
     match draw.index(6) {
@@ -165,11 +165,11 @@ fn ordered(draw: &mut Draw, subject: &str, good: bool) -> String {
     }
 }
 
-fn one<'a>(draw: &mut Draw, items: &[&'a str]) -> &'a str {
+fn one<'a>(draw: &mut SeededRng, items: &[&'a str]) -> &'a str {
     items[draw.index(items.len())]
 }
 
-fn chance(draw: &mut Draw, share: f64) -> bool {
+fn chance(draw: &mut SeededRng, share: f64) -> bool {
     (draw.index(1 << 20) as f64) < share * f64::from(1 << 20)
 }
 
@@ -187,7 +187,7 @@ mod tests {
         // With every form, praise and blame come from the same two lists in swapped places.
         let mut both = [0; 2];
         for seed in 0..200 {
-            let of = |good| ordered(&mut Draw::new(seed, 0), "soup", good);
+            let of = |good| ordered(&mut SeededRng::new(seed, 0), "soup", good);
             let (praise, blame) = (of(true), of(false));
             assert_ne!(praise, blame);
             let words = |text: &str| {
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn wishes_show_in_the_words() {
         let mean = |wish: f64| {
-            let mut draw = Draw::new(1, 0);
+            let mut draw = SeededRng::new(1, 0);
             let scores =
                 (0..500).map(|_| crate::lexicon::score(&review(&mut draw, wish, Some(1), 0, 0.0)));
             scores.sum::<f32>() / 500.0

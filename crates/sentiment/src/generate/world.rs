@@ -1,6 +1,6 @@
 //! Businesses and authors with their effects, and the reviews they lead to.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -116,10 +116,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(options: &GenerateOptions) -> Self {
-        let mut draw = Draw::new(options.seed, 0);
+        let mut draw = SeededRng::new(options.seed, 0);
         let businesses: Vec<Business> =
             (0..options.businesses).map(|number| business(&mut draw, number)).collect();
-        let mut draw = Draw::new(options.seed, 1);
+        let mut draw = SeededRng::new(options.seed, 1);
         let users = (0..options.users).map(|number| user(&mut draw, number)).collect();
         let mut sum = 0.0;
         let share = |business: &Business| {
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// The next review.
-    pub(super) fn review(&mut self, draw: &mut Draw, word_order: f64) -> Made {
+    pub(super) fn review(&mut self, draw: &mut SeededRng, word_order: f64) -> Made {
         let all = self.shares.last().copied().unwrap_or(0.0);
         let target = unit(draw) * all;
         let chosen = self.shares.partition_point(|&share| share <= target);
@@ -207,14 +207,15 @@ impl World {
     }
 }
 
-fn business(draw: &mut Draw, number: u32) -> Business {
+fn business(draw: &mut SeededRng, number: u32) -> Business {
     let restaurant = !draw.one_in(8);
     let cuisine = restaurant.then(|| draw.index(CUISINES.len()));
     let city = draw.index(CITIES.len());
     let price = draw.between(1, 4);
     let lean = cuisine.map_or(0.0, |cuisine| CUISINES[cuisine].1);
     let effect = lean + 0.12 * (price as f64 - 2.5) + 0.5 * normal(draw);
-    let near = |draw: &mut Draw, centre: f64| ((centre + 0.1 * normal(draw)) * 1e6).round() / 1e6;
+    let near =
+        |draw: &mut SeededRng, centre: f64| ((centre + 0.1 * normal(draw)) * 1e6).round() / 1e6;
     Business {
         id: name(draw, 0x0062_7573_696e_6573, u64::from(number)),
         name: format!("{} {}", pick(draw, &FIRST), pick(draw, &SECOND)),
@@ -233,7 +234,7 @@ fn business(draw: &mut Draw, number: u32) -> Business {
     }
 }
 
-fn user(draw: &mut Draw, number: u32) -> User {
+fn user(draw: &mut SeededRng, number: u32) -> User {
     let since = draw.between(1_104_537_600, DATES.1 - 86_400 * 90);
     let is_elite = draw.one_in(6);
     let elite = if is_elite {
@@ -304,7 +305,7 @@ fn business_row(number: usize, business: &Business) -> BusinessRow<'_> {
 }
 
 /// Votes for useful, funny and cool: harsh reviews are useful, kind ones are cool.
-fn votes(draw: &mut Draw, given: u8) -> [i64; 3] {
+fn votes(draw: &mut SeededRng, given: u8) -> [i64; 3] {
     let harsh = i64::from(5 - given);
     let kind = i64::from(given - 1);
     let mut of = |most: i64| {
@@ -321,7 +322,7 @@ fn votes(draw: &mut Draw, given: u8) -> [i64; 3] {
 }
 
 /// A name of 22 characters; the number in it makes it the only one of its kind.
-fn name(draw: &mut Draw, kind: u64, number: u64) -> String {
+fn name(draw: &mut SeededRng, kind: u64, number: u64) -> String {
     let mut name = String::with_capacity(22);
     for _ in 0..15 {
         name.push(char::from(ID[draw.index(64)]));
@@ -334,17 +335,17 @@ fn name(draw: &mut Draw, kind: u64, number: u64) -> String {
     name
 }
 
-fn pick<'a, T>(draw: &mut Draw, items: &'a [T]) -> &'a T {
+fn pick<'a, T>(draw: &mut SeededRng, items: &'a [T]) -> &'a T {
     &items[draw.index(items.len())]
 }
 
 /// Uniform in 0 to 1.
-fn unit(draw: &mut Draw) -> f64 {
+fn unit(draw: &mut SeededRng) -> f64 {
     draw.index(1 << 30) as f64 / f64::from(1 << 30)
 }
 
 /// Nearly normal, mean 0 and deviation 1: the sum of twelve uniform draws.
-fn normal(draw: &mut Draw) -> f64 {
+fn normal(draw: &mut SeededRng) -> f64 {
     (0..12).map(|_| unit(draw)).sum::<f64>() - 6.0
 }
 

@@ -1,6 +1,6 @@
 //! 95 % intervals: Wilson's for shares, the bootstrap for everything else.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
 /// Resamples of a bootstrap unless told otherwise.
@@ -60,7 +60,7 @@ pub fn bootstrap(
     if n == 0 || resamples == 0 {
         return Interval { value, low: value, high: value };
     }
-    let mut draw = Draw::new(seed, 0);
+    let mut draw = SeededRng::new(seed, 0);
     let mut drawn: Vec<f64> = Vec::with_capacity(resamples);
     for _ in 0..resamples {
         rows.fill_with(|| draw.index(n) as u32);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
 use bestof_files::write_file;
-use bestof_models::bert::{Bert, BertConfig, Loader, parameters};
+use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::open_device;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
@@ -120,7 +120,7 @@ impl Classifier {
         if let Some(encoder) = encoder {
             encoder.copy_companions(dir)?;
         }
-        parameters::save(&self.model, &config_json(&self.model), dir, StoredType::F32)?;
+        bert::save(&self.model, &config_json(&self.model), dir, StoredType::F32)?;
         if let Some(words) = self.reader.vocabulary() {
             write(&dir.join(VOCABULARY_FILE), words)?;
         }

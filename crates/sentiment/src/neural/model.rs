@@ -1,7 +1,7 @@
 //! The whole model: text encoder, meta encoder, joint layer, heads.
 
-use bestof_models::bert::{Bert, BertError, Dense, Fill, Loader, dropout, parameters};
-use bestof_models::{ModelError, ParameterInfo, Trainable};
+use bestof_models::ModelError;
+use bestof_models::bert::{Bert, BertError, Dense, Fill, Loader, dropout};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -258,19 +258,5 @@ fn fit_pooler(bert: Bert, pooling: Pooling, start: Start) -> Result<Bert, BertEr
         (Pooling::Mean, _) => Ok(bert.without_pooler()),
         (Pooling::Pooler, Start::Drawn(seed)) => bert.with_fresh_pooler(seed),
         (Pooling::Pooler, Start::Stored) => Ok(bert),
-    }
-}
-
-impl Trainable for NeuralModel {
-    fn trainable_parameters(&self) -> Vec<ParameterInfo> {
-        parameters::trainable(self)
-    }
-
-    fn update_parameters(&mut self, apply: &mut dyn FnMut(&str, Tensor<1>) -> Tensor<1>) {
-        parameters::update(self, apply);
-    }
-
-    fn parameter(&self, name: &str) -> Result<Tensor<1>, ModelError> {
-        parameters::values(self, name)
     }
 }

@@ -1,6 +1,5 @@
 //! A neural model as the shared training loop takes it.
 
-use bestof_models::bert::parameters;
 use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::metric::MetricSums;
@@ -8,6 +7,7 @@ use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
 use bestof_trainer::run::{Accumulated, Evaluation, StepContext, TrainingRun};
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::batch::{Inputs, floats};
@@ -193,8 +193,8 @@ impl TrainingRun for NeuralRun {
             let combined = self.combine(pass.losses, part.len());
             let total = combined.clone().into_scalar::<f64>();
             sum.metrics.add("loss", total, part.len() as f64);
-            let mut found = combined.div_scalar(context.loss_weight).backward();
-            sum.gradients.accumulate(parameters::gradients(&self.model, &mut found));
+            let found = combined.div_scalar(context.loss_weight).backward();
+            sum.add_gradients(&self.model, GradientsParams::from_grads(found, &self.model));
             sum.tokens += items.iter().map(|row| row.tokens() as u64).sum::<u64>();
         }
         if let Some(log_variances) = self.model.log_variances() {

@@ -1,10 +1,10 @@
 //! Training, saving and asking models of every kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bestof_models::bert::{Bert, BertConfig, Loader, parameters};
-use bestof_models::{Device, Gradients, Trainable};
+use bestof_models::bert::{self, Bert, BertConfig, Loader};
+use bestof_models::{Device, parameters};
 use bestof_report::{RunFolder, RunType, metric, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::model_files::ModelFiles;
@@ -61,15 +61,16 @@ fn context(rows: usize) -> StepContext {
 }
 
 /// Gradients and loss of the first rows.
-fn gradients(run: &mut NeuralRun, rows: usize) -> (Gradients, f64) {
+fn gradients(run: &mut NeuralRun, rows: usize) -> (BTreeMap<String, Tensor<1>>, f64) {
     let all: Vec<usize> = (0..rows).collect();
     let found = run.accumulate(&all, &context(rows)).unwrap();
-    (found.gradients, found.metrics.mean("loss").unwrap())
+    let gradients = parameters::named_gradients(run.model(), found.gradients);
+    (gradients, found.metrics.mean("loss").unwrap())
 }
 
 /// Adds `by` to one value of one parameter.
 fn nudge(run: &mut NeuralRun, name: &str, at: usize, by: f32) {
-    run.model_mut().update_parameters(&mut |found, old| {
+    parameters::update(run.model_mut(), &mut |found, old| {
         if found != name {
             return old;
         }
@@ -92,7 +93,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
     ] {
         let mut run = fresh_run(kind, &more, &data);
         let (found, _) = gradients(&mut run, 5);
-        let names: Vec<_> = run.model().trainable_parameters();
+        let names: Vec<_> = parameters::trainable(run.model());
         let mut compared = 0;
         for info in names {
             let gradient = floats(found.get(&info.name).expect(&info.name).clone());
@@ -172,7 +173,7 @@ fn cutting_a_batch_changes_rounding_only() {
 
 fn without_dropout(run: &mut NeuralRun) {
     let dir = tempfile::tempdir().unwrap();
-    parameters::save(
+    bert::save(
         run.model(),
         &serde_json::json!({}),
         dir.path(),

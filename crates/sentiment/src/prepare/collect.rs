@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use bestof_tasks::draw::{Draw, stable_hash};
+use bestof_tasks::rng::{SeededRng, stable_hash};
 
 use super::progress::Clock;
 use super::{PrepareOptions, Source};
@@ -272,7 +272,7 @@ struct Keeper<'a> {
     ids: HashSet<u64>,
     venues: HashMap<String, u32>,
     restaurants: Vec<Venue>,
-    draw: Draw,
+    draw: SeededRng,
     offered: u64,
 }
 
@@ -284,7 +284,7 @@ impl<'a> Keeper<'a> {
             ids: HashSet::new(),
             venues: HashMap::new(),
             restaurants: Vec::new(),
-            draw: Draw::new(options.seed, 1),
+            draw: SeededRng::new(options.seed, 1),
             offered: 0,
         }
     }

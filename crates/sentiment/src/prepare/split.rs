@@ -1,6 +1,6 @@
 //! Dealing rows out to training, validation and test.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 
 use super::collect::Kept;
 use crate::dataset::Part;
@@ -11,7 +11,7 @@ pub(super) fn assign(rule: SplitRule, seed: u64, rows: &[Kept]) -> Option<Vec<Pa
     let parts = match rule {
         SplitRule::Review => {
             let mut order: Vec<usize> = (0..rows.len()).collect();
-            Draw::new(seed, 0).shuffle(&mut order);
+            SeededRng::new(seed, 0).shuffle(&mut order);
             cut(&order)
         }
         SplitRule::Time => {
@@ -52,7 +52,7 @@ fn by_restaurant(seed: u64, rows: &[Kept]) -> Vec<Part> {
         sizes[row.business as usize] += 1;
     }
     let mut order: Vec<usize> = (0..count).collect();
-    Draw::new(seed, 0).shuffle(&mut order);
+    SeededRng::new(seed, 0).shuffle(&mut order);
     let [train, validation, all] = ends(rows.len());
     let wanted = [train, validation - train, all - validation].map(|rows| rows.max(1) as f64);
     let mut had = [0.0_f64; 3];

@@ -36,7 +36,7 @@ impl<R: FromLine> Row for Line<R> {
 
 impl<R: FromLine> JsonRows<R> {
     pub(crate) fn new(source: Opened) -> Self {
-        let options = ReadOptions { max_line_bytes: LONGEST_LINE, ..ReadOptions::default() };
+        let options = ReadOptions::default().max_line_bytes(LONGEST_LINE);
         Self { reader: RowReader::new(source, &options), line: 0 }
     }
 

@@ -9,8 +9,8 @@ const MAX_LENGTH: usize = 2000;
 /// Why a text is no expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AlgebraError {
-    /// A character in the wrong place.
+pub(crate) enum AlgebraError {
+    /// A character that cannot stand at its position.
     #[error("unexpected `{found}`")]
     Unexpected {
         /// The character.
@@ -36,7 +36,7 @@ pub enum AlgebraError {
 /// The expression in `text`: numbers, one-letter variables, `+ - * / ^`, brackets, `|x|`,
 /// products without a sign, `\frac`, `\sqrt`, `\pi`, `\cdot`, `\times`, `\div`, and `\sin`,
 /// `\cos`, `\tan`, `\ln`, `\log`, `\exp`.
-pub fn parse(text: &str) -> Result<Expression, AlgebraError> {
+pub(crate) fn parse(text: &str) -> Result<Expression, AlgebraError> {
     if text.len() > MAX_LENGTH {
         return Err(AlgebraError::TooLong);
     }

@@ -1,24 +1,23 @@
-//! One prompt with something to find in it.
+//! One prompt with an answer hidden in it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 
-use super::{AnswerRule, Placement, QuestionPlace, Score, Variant};
+use super::{AnswerRule, Placement, QuestionPosition, Score, Variant};
 use crate::rows::{ChatMessage, CompletionRow, Content, TextRow};
 
-/// The tasks.
+/// A retrieval task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetrievalTask {
     /// The value of one line in a record of lines.
     LongchatLines,
-    /// A number hidden in nonsense.
+    /// A number hidden in filler text.
     Passkey,
-    /// A question whose answer stands in the document.
+    /// A question whose answer occurs in the document.
     FreeFormQa,
-    /// The same with a number, altered everywhere.
+    /// A question whose answer is a number that was altered everywhere in the document.
     AlteredNumericQa,
 }
 
@@ -37,7 +36,7 @@ impl RetrievalTask {
         }
     }
 
-    /// `true` for the tasks made from documents.
+    /// Whether cases are made from documents.
     pub fn needs_documents(self) -> bool {
         matches!(self, Self::FreeFormQa | Self::AlteredNumericQa)
     }
@@ -49,28 +48,28 @@ impl fmt::Display for RetrievalTask {
     }
 }
 
-/// A prompt, what is to be found in it, and how an answer is scored.
+/// A prompt, the answers hidden in it, and how a completion is scored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RetrievalCase {
     /// The task.
     pub task: RetrievalTask,
-    /// What the model is shown: text, or one message of the user.
+    /// What the model is given: text, or one user message.
     pub prompt: Content,
-    /// The answers; any of them is right, the first is what a model should say.
+    /// The accepted answers; the first is what a model should say.
     pub answers: Vec<String>,
-    /// How an answer is scored.
+    /// How a completion is scored.
     pub rule: AnswerRule,
-    /// The length asked for, in tokens; `None` for published rows.
+    /// The requested length, in tokens; `None` for published rows.
     pub length_target: Option<usize>,
     /// Tokens of the prompt by the caller's counter; for published rows as published, if at all.
     pub tokens: Option<usize>,
-    /// Where the answer stands: 0 at the beginning of the document or record, 1 at its end.
+    /// Depth of the answer: 0 at the beginning of the document or record, 1 at its end.
     pub depth: Option<f64>,
-    /// The depth asked for, if one was.
+    /// The requested depth, if one was requested.
     pub depth_target: Option<f64>,
-    /// Which of the variants of the question it is.
+    /// Placement of the answer and position of the question.
     pub variant: Variant,
-    /// Line of the data file counted from 1, or number of the generated item.
+    /// Line in the data file counted from 1, or index of the generated item.
     pub item: usize,
 }
 
@@ -95,30 +94,30 @@ impl RetrievalCase {
         self.answers.first().map_or("", String::as_str)
     }
 
-    /// Where the answer was placed, if that was asked for.
+    /// The requested placement of the answer, if one was requested.
     pub fn placement(&self) -> Option<Placement> {
         self.variant.placement
     }
 
-    /// Where the question stands.
-    pub fn question_place(&self) -> QuestionPlace {
+    /// Position of the question.
+    pub fn question_position(&self) -> QuestionPosition {
         self.variant.question
     }
 
-    /// The case as a row to learn from: the answer with a space in front, or as a message.
+    /// The case as a training row: the answer after a space, or as a message.
     pub fn to_completion_row(&self) -> CompletionRow {
         let completion = if self.prompt.is_chat() {
             Content::Messages(vec![ChatMessage::assistant(self.answer())])
         } else {
             Content::Text(self.spaced_answer())
         };
-        CompletionRow { prompt: self.prompt.clone(), completion, extra: Map::new() }
+        CompletionRow::new(self.prompt.clone(), completion)
     }
 
-    /// The case as running text: the prompt and after it the answer, roles left out.
+    /// The case as running text: the prompt followed by the answer, without roles.
     pub fn to_text_row(&self) -> TextRow {
         let text = format!("{}{}", self.prompt.last_text(), self.spaced_answer());
-        TextRow { text, extra: Map::new() }
+        TextRow::new(text)
     }
 
     fn spaced_answer(&self) -> String {
@@ -127,7 +126,7 @@ impl RetrievalCase {
     }
 }
 
-/// The text as it stands, or as one message of the user.
+/// The text itself, or as one user message.
 pub(super) fn prompt(text: String, chat: bool) -> Content {
     if chat { Content::Messages(vec![ChatMessage::user(text)]) } else { Content::Text(text) }
 }

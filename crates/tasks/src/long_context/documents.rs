@@ -1,21 +1,19 @@
-//! Documents of facts that no model knows: invented places, people and institutions, from a seed.
+//! Generated documents about invented towns, people and institutions, whose facts no model knows.
 //!
-//! Each document has a title, a few paragraphs in varied wording and questions whose answers stand
-//! in it once. Everything in them is drawn: a model that answers has read. A hash of the title
-//! decides the part a document belongs to, so training and held-out documents share no subject.
+//! Each document has a title, a few paragraphs in varied wording and questions whose answers occur
+//! in it exactly once. All facts are random, so that they can only be answered by reading. A hash
+//! of the title decides a document's split, so training and held-out documents share no subject.
 
 mod kinds;
-mod names;
-
-use crate::draw::{Draw, Split, split_of};
-use crate::rows::TextRow;
-use kinds::{KINDS, Kind, Slot};
-use serde_json::Map;
 
 use super::length::TokenCounter;
 use super::numbers::with_separators;
+use crate::rng::{SeededRng, Split, split_of};
+use crate::rows::TextRow;
+use crate::template;
+use kinds::{Form, Kind, VOCABULARY, Wordings};
 
-/// Documents begun for one place in the sequence before the last attempt is taken as it is.
+/// Attempts at one document before the last one is used as it is.
 const ATTEMPTS: u64 = 400;
 
 /// A question about a document.
@@ -23,7 +21,7 @@ const ATTEMPTS: u64 = 400;
 pub struct DocumentQuestion {
     /// The question.
     pub question: String,
-    /// The answer, as it stands in the document, once.
+    /// The answer; it occurs in the document exactly once.
     pub answer: String,
     /// Whether the answer is a number.
     pub numeric: bool,
@@ -32,27 +30,27 @@ pub struct DocumentQuestion {
 /// A document of invented facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventedDocument {
-    /// What kind of thing it is about, such as `town`.
+    /// The kind of its subject, such as `town`.
     pub kind: &'static str,
-    /// Its subject.
+    /// The title, which names its subject.
     pub title: String,
-    /// Its text, a paragraph each.
+    /// The paragraphs, without line breaks.
     pub paragraphs: Vec<String>,
-    /// What can be asked about it.
+    /// Questions that it answers.
     pub questions: Vec<DocumentQuestion>,
 }
 
 impl InventedDocument {
-    /// The paragraphs, a blank line between two of them.
+    /// The paragraphs, separated by blank lines.
     pub fn text(&self) -> String {
         self.paragraphs.join("\n\n")
     }
 }
 
-/// Endless sequence of documents; document `i` depends on seed, part and `i` alone.
+/// An endless sequence of documents; document `i` depends only on seed, split and `i`.
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::long_context::documents::InventedDocuments;
 ///
 /// let document = InventedDocuments::new(7, Split::Train).document(0);
@@ -67,15 +65,15 @@ pub struct InventedDocuments {
 }
 
 impl InventedDocuments {
-    /// The documents of a seed in one of the two parts.
+    /// The documents of a seed in one split.
     pub fn new(seed: u64, split: Split) -> Self {
         Self { seed, split }
     }
 
     /// Document number `index`.
     pub fn document(&self, index: u64) -> InventedDocument {
-        let mut source = Draw::new(self.seed, index);
-        let kind = &KINDS[source.index(KINDS.len())];
+        let mut source = SeededRng::new(self.seed, index);
+        let kind = &VOCABULARY.kinds[source.index(VOCABULARY.kinds.len())];
         let mut attempt = || write(kind, &mut source);
         let mut document = attempt();
         for _ in 0..ATTEMPTS {
@@ -87,8 +85,8 @@ impl InventedDocuments {
         document
     }
 
-    /// Running text to learn from: documents from `index` on, up to `length` tokens, without a
-    /// document that would not fit; at least one. Returns the number after the last one used.
+    /// A row of running text: documents from `index` on, at least one, as many as fit into `length`
+    /// tokens. Also returns the index after the last document used.
     pub fn text_row(
         &self,
         mut index: u64,
@@ -101,21 +99,21 @@ impl InventedDocuments {
             let space = if text.is_empty() { "" } else { "\n\n" };
             let longer = format!("{text}{space}{}\n{}", document.title, document.text());
             if !text.is_empty() && counter.count(&longer) > length {
-                return (TextRow { text, extra: Map::new() }, index);
+                return (TextRow::new(text), index);
             }
-            // A counter that never grows must not keep this going.
+            // A counter that never grows must not make this endless.
             let done = longer.len() / 64 > length;
             text = longer;
             index += 1;
             if done {
-                return (TextRow { text, extra: Map::new() }, index);
+                return (TextRow::new(text), index);
             }
         }
     }
 }
 
-/// Every answer stands in the text once and not in its question, so that all questions can be
-/// asked.
+/// Whether every answer occurs in the text exactly once, and neither in the title nor in its
+/// question.
 fn answers_are_clear(document: &InventedDocument) -> bool {
     let text = document.text();
     document.questions.iter().all(|question| {
@@ -127,22 +125,22 @@ fn answers_are_clear(document: &InventedDocument) -> bool {
 
 /// A drawn fact.
 struct Fact {
-    slot: &'static str,
+    name: &'static str,
     text: String,
-    /// The number itself, for facts that come some time after it.
+    /// Value of a numeric fact; later facts can count from it.
     number: Option<i64>,
 }
 
-fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
-    let mut facts: Vec<Fact> = Vec::with_capacity(kind.slots.len());
-    for (slot, form) in kind.slots {
+fn write(kind: &'static Kind, rng: &mut SeededRng) -> InventedDocument {
+    let mut facts: Vec<Fact> = Vec::with_capacity(kind.facts.len());
+    for (name, form) in &kind.facts {
         // Two equal facts would make one question have two answers.
-        let mut fact = fact(slot, *form, &facts, draw);
+        let mut fact = draw_fact(name, form, &facts, rng);
         for _ in 0..50 {
             if facts.iter().all(|other| !other.text.contains(&fact.text)) {
                 break;
             }
-            fact = self::fact(slot, *form, &facts, draw);
+            fact = draw_fact(name, form, &facts, rng);
         }
         facts.push(fact);
     }
@@ -150,17 +148,15 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
         .paragraphs
         .iter()
         .map(|sentences| {
-            let sentence = |ways: &&'static [&'static str]| {
-                fill(draw.choose(ways).copied().unwrap_or_default(), &facts)
-            };
+            let sentence = |wordings: &Wordings| fill(pick(wordings, rng), &facts);
             sentences.iter().map(sentence).collect::<Vec<_>>().join(" ")
         })
         .collect();
     let questions = kind
         .questions
         .iter()
-        .filter_map(|(slot, question)| {
-            let fact = facts.iter().find(|fact| fact.slot == *slot)?;
+        .filter_map(|(name, question)| {
+            let fact = facts.iter().find(|fact| fact.name == name)?;
             Some(DocumentQuestion {
                 question: fill(question, &facts),
                 answer: fact.text.clone(),
@@ -168,49 +164,47 @@ fn write(kind: &'static Kind, draw: &mut Draw) -> InventedDocument {
             })
         })
         .collect();
-    InventedDocument { kind: kind.name, title: fill(kind.title, &facts), paragraphs, questions }
+    InventedDocument { kind: &kind.name, title: fill(&kind.title, &facts), paragraphs, questions }
 }
 
-fn fact(slot: &'static str, form: Slot, facts: &[Fact], draw: &mut Draw) -> Fact {
-    let number_of = |name: &str| {
-        facts.iter().find(|fact| fact.slot == name).and_then(|fact| fact.number).unwrap_or(0)
-    };
+/// One of `items`; the empty text of an empty list.
+fn pick<'a>(items: &'a [String], rng: &mut SeededRng) -> &'a str {
+    rng.choose(items).map_or("", String::as_str)
+}
+
+fn draw_fact(name: &'static str, form: &Form, facts: &[Fact], rng: &mut SeededRng) -> Fact {
+    let mut word = |list: &str| pick(VOCABULARY.words(list), rng);
     let (text, number) = match form {
-        Slot::Place => (names::place(draw), None),
-        Slot::Person => (names::person(draw), None),
-        Slot::Thing(first, second) => {
-            let first = draw.choose(first).copied().unwrap_or_default();
-            let second = draw.choose(second).copied().unwrap_or_default();
-            (format!("{first} {second}"), None)
+        Form::Place => {
+            (["place_starts", "place_middles", "place_ends"].map(&mut word).concat(), None)
         }
-        Slot::Year(low, high) => {
-            let year = draw.between(low, high);
-            (year.to_string(), Some(year))
+        Form::Person => {
+            let [first, start, end] = ["first_names", "surname_starts", "surname_ends"].map(word);
+            (format!("{first} {start}{end}"), None)
         }
-        Slot::After(slot, low, high) => {
-            let year = number_of(slot) + draw.between(low, high);
-            (year.to_string(), Some(year))
+        Form::Words(first, second) => (format!("{} {}", word(first), word(second)), None),
+        Form::Year(low, high) => number_fact(rng.between(*low, *high), false),
+        Form::After(earlier, low, high) => {
+            let earlier = facts.iter().find(|fact| fact.name == earlier);
+            let start = earlier.and_then(|fact| fact.number).unwrap_or(0);
+            number_fact(start + rng.between(*low, *high), false)
         }
-        Slot::Count(low, high) => {
-            let count = draw.between(low, high);
-            (with_separators(&count.to_string()), Some(count))
-        }
+        Form::Count(low, high) => number_fact(rng.between(*low, *high), true),
     };
-    Fact { slot, text, number }
+    Fact { name, text, number }
 }
 
-/// The template with each `{slot}` replaced by its fact.
+fn number_fact(number: i64, separators: bool) -> (String, Option<i64>) {
+    let digits = number.to_string();
+    (if separators { with_separators(&digits) } else { digits }, Some(number))
+}
+
+/// The template with each `{name}` replaced by the text of that fact.
 fn fill(template: &str, facts: &[Fact]) -> String {
-    let mut text = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
-        let fact = facts.iter().find(|fact| fact.slot == slot);
-        text.push_str(fact.map_or("", |fact| fact.text.as_str()));
-        rest = after;
-    }
-    text + rest
+    template::fill(template, |name, text| {
+        let fact = facts.iter().find(|fact| fact.name == name);
+        text.push_str(fact.map_or("", |fact| &fact.text));
+    })
 }
 
 #[cfg(test)]
@@ -226,8 +220,17 @@ mod tests {
 
     #[test]
     fn every_placeholder_is_a_slot_and_every_asked_fact_is_told_once() {
-        for kind in KINDS {
-            let slots: Vec<&str> = kind.slots.iter().map(|(slot, _)| *slot).collect();
+        for kind in &VOCABULARY.kinds {
+            let slots: Vec<&str> = kind.facts.iter().map(|(name, _)| name.as_str()).collect();
+            for (index, (_, form)) in kind.facts.iter().enumerate() {
+                match form {
+                    Form::Words(first, second) => assert!(
+                        [first, second].iter().all(|list| !VOCABULARY.words(list).is_empty())
+                    ),
+                    Form::After(earlier, ..) => assert!(slots[..index].contains(&earlier.as_str())),
+                    _ => {}
+                }
+            }
             let sentences: Vec<_> =
                 kind.paragraphs.iter().flat_map(|sentences| sentences.iter()).collect();
             let templates = sentences
@@ -240,7 +243,7 @@ mod tests {
                     assert!(slots.contains(&slot), "{} has no {slot}", kind.name);
                 }
             }
-            for (asked, question) in kind.questions {
+            for (asked, question) in &kind.questions {
                 let mut telling = 0;
                 for ways in &sentences {
                     let told: HashSet<usize> = ways
@@ -256,7 +259,7 @@ mod tests {
                     telling += told.into_iter().next().unwrap();
                 }
                 assert_eq!(telling, 1, "{}: {asked}", kind.name);
-                assert!(!placeholders(question).contains(asked));
+                assert!(!placeholders(question).contains(&asked.as_str()));
             }
         }
     }
@@ -289,10 +292,10 @@ mod tests {
     fn running_text_is_near_its_length() {
         let documents = InventedDocuments::new(2, Split::Train);
         let (row, next) = documents.text_row(3, 1000, &count_words);
-        let words = count_words(&row.text);
+        let words = count_words(row.text.last_text());
         assert!((600..=1000).contains(&words), "{words}");
-        assert!(row.text.starts_with(&documents.document(3).title) && next > 5);
+        assert!(row.text.last_text().starts_with(&documents.document(3).title) && next > 5);
         let (row, next) = documents.text_row(3, 1, &|_: &str| 0);
-        assert!(!row.text.is_empty() && next < 20);
+        assert!(!row.text.last_text().is_empty() && next < 20);
     }
 }

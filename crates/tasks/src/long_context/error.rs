@@ -18,9 +18,9 @@ pub enum LongContextError {
         /// What it may be.
         expected: String,
     },
-    /// A length that does not hold the question and the text to be found.
+    /// A length too short for the question and the answer.
     #[error(
-        "{task} in {length} tokens: the shortest prompt has {needed}; ask for more, or reserve \
+        "{task} in {length} tokens: the shortest prompt has {needed}; request more, or reserve \
          fewer"
     )]
     TooShort {
@@ -31,12 +31,12 @@ pub enum LongContextError {
         /// Tokens of the shortest prompt.
         needed: usize,
     },
-    /// Data from which not one case could be made.
+    /// Data from which no case could be made.
     #[error("no case of {task} could be made from the data:\n{skips}")]
     NoCases {
         /// The task.
         task: RetrievalTask,
-        /// Why each document was passed over.
+        /// Why each document was skipped.
         skips: Skips,
     },
     /// Rows that cannot be read.

@@ -1,15 +1,15 @@
-//! Filling a prompt up to a length that somebody else counts.
+//! Filling a prompt up to a length that the caller counts.
 
-/// Longest prompt that is made, in tokens.
+/// Longest prompt, in tokens.
 pub const MAX_LENGTH: usize = 1 << 24;
 
-/// Attempts that follow the estimate before the search halves what is left.
+/// Number of estimated guesses before the search bisects.
 const GUESSES: usize = 8;
 
-/// How many tokens a text has, without special tokens. Any `Fn(&str) -> usize` is one.
+/// Counts the tokens of a text, without special tokens. Any `Fn(&str) -> usize` is one.
 ///
 /// It is called once for each line or sentence that may go into a prompt and a few times for the
-/// whole prompt, whose length is therefore exact, whatever the parts add up to.
+/// whole prompt, so that the prompt's length is exact even if the counts of parts do not add up.
 pub trait TokenCounter {
     /// Number of tokens of `text`.
     fn count(&self, text: &str) -> usize;
@@ -21,7 +21,7 @@ impl<F: Fn(&str) -> usize + ?Sized> TokenCounter for F {
     }
 }
 
-/// Number of words between white space, for where there is no tokenizer.
+/// Number of words separated by white space, where there is no tokenizer.
 pub fn count_words(text: &str) -> usize {
     text.split_whitespace().count()
 }

@@ -22,39 +22,40 @@ pub use published::LongChatRow;
 use super::case::prompt;
 use super::length::{Fill, MAX_LENGTH, TokenCounter, fit};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
+    Variant,
 };
-use crate::draw::{Draw, Split, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 
-/// Greatest value of a line.
-pub const MAX_VALUE: u32 = 50_000;
+/// Largest value of a line.
+const MAX_VALUE: u32 = 50_000;
 
-/// Most lines of a record.
+/// Largest number of lines in a record.
 pub const MAX_LINES: usize = 200_000;
 
-/// Records beyond this many lines have keys of two adjectives and a noun.
+/// Records of more lines have keys of two adjectives and a noun.
 const SHORT_KEYS: usize = 2_000;
 
-/// Records up to this many lines have no value twice.
+/// Records of at most this many lines have no value twice.
 const DISTINCT_VALUES: usize = 25_000;
 
-/// What stands before the lines, with the blank line after it.
-pub const HEADER: &str = "Below is a record of lines I want you to remember. Each line begins with \
+/// The text before the lines, with the blank line after it.
+const HEADER: &str = "Below is a record of lines I want you to remember. Each line begins with \
     'line <line index>' and contains a '<REGISTER_CONTENT>' at the end of the line as a numerical \
     value. For each line index, memorize its corresponding <REGISTER_CONTENT>. At the end of the \
     record, I will ask you to retrieve the corresponding <REGISTER_CONTENT> of a certain line \
     index. Now the record start:\n\n";
 
-/// What stands after the lines, with `{random_idx}` for the key.
-pub const QUESTION: &str = "\nNow the record is over. Tell me what is the <REGISTER_CONTENT> in \
+/// The text after the lines, with `{random_idx}` for the key.
+const QUESTION: &str = "\nNow the record is over. Tell me what is the <REGISTER_CONTENT> in \
     line {random_idx}? I need the number.";
 
-/// A record of lines of which one is asked for.
+/// A record of lines, one of which is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineRecord {
     /// Keys and values, in order.
     pub lines: Vec<(String, u32)>,
-    /// Index of the line that is asked for.
+    /// Index of the line asked for, from 0.
     pub target: usize,
     depth: DepthKey,
     item: u64,
@@ -95,11 +96,10 @@ impl LineRecord {
         Ok(Self { lines, target, depth: depth_key(depth), item, fitted: None })
     }
 
-    /// Record number `item` of `seed` whose prompt has at most `length` tokens and has no room for
-    /// another line.
+    /// Record number `item` of `seed` with as many lines as fit into `length` tokens.
     ///
     /// # Errors
-    /// [`LongContextError::TooShort`] when not one line fits.
+    /// [`LongContextError::TooShort`] if no line fits.
     pub fn generate_to_length(
         seed: u64,
         item: u64,
@@ -129,7 +129,7 @@ impl LineRecord {
         Ok(Self { lines, target, depth: depth_key(depth), item, fitted: Some((length, tokens)) })
     }
 
-    /// The line that is asked for.
+    /// The line asked for.
     fn target_line(&self) -> (&str, u32) {
         self.lines.get(self.target).map_or(("", 0), |(key, value)| (key.as_str(), *value))
     }
@@ -151,7 +151,7 @@ impl LineRecord {
             tokens: self.fitted.map(|(_, tokens)| tokens),
             depth: Some(if last == 0 { 0.0 } else { self.target as f64 / last as f64 }),
             depth_target: self.depth.bits.map(f64::from_bits),
-            variant: Variant { placement: self.depth.placement, question: QuestionPlace::After },
+            variant: Variant { placement: self.depth.placement, question: QuestionPosition::After },
             item: self.item as usize,
         }
     }
@@ -201,7 +201,7 @@ fn render(lines: &[(String, u32)], key: &str) -> String {
 
 /// Endless lines of one record.
 struct LineSource {
-    draw: Draw,
+    rng: SeededRng,
     split: Split,
     long_keys: bool,
     keys: HashSet<String>,
@@ -213,10 +213,10 @@ struct LineSource {
 impl LineSource {
     fn new(seed: u64, item: u64, split: Split, expected: usize) -> Self {
         // A stream of its own for the target, so that it is the same at every length.
-        let share =
-            Draw::new(seed, item.wrapping_mul(2) | 1).index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let share = SeededRng::new(seed, item.wrapping_mul(2) | 1).index(1 << 53) as f64
+            / (1_u64 << 53) as f64;
         Self {
-            draw: Draw::new(seed, item.wrapping_mul(2)),
+            rng: SeededRng::new(seed, item.wrapping_mul(2)),
             split,
             long_keys: expected > SHORT_KEYS,
             keys: HashSet::new(),
@@ -236,10 +236,10 @@ impl LineSource {
         loop {
             let mut key = String::new();
             for _ in 0..=usize::from(self.long_keys) {
-                key.push_str(adjectives[self.draw.index(adjectives.len())]);
+                key.push_str(adjectives[self.rng.index(adjectives.len())]);
                 key.push('-');
             }
-            key.push_str(nouns[self.draw.index(nouns.len())]);
+            key.push_str(nouns[self.rng.index(nouns.len())]);
             if split_of(&key) == self.split && self.keys.insert(key.clone()) {
                 return key;
             }
@@ -248,7 +248,7 @@ impl LineSource {
 
     fn value(&mut self) -> u32 {
         loop {
-            let value = self.draw.between(1, i64::from(MAX_VALUE)) as u32;
+            let value = self.rng.between(1, i64::from(MAX_VALUE)) as u32;
             if self.values.len() >= DISTINCT_VALUES || self.values.insert(value) {
                 return value;
             }

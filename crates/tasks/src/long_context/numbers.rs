@@ -1,4 +1,4 @@
-//! Numbers in running text, as whole tokens: `1,234` is one number, `12` is none of `2012`.
+//! Numbers in running text, as whole tokens: `1,234` is one number, and `2012` does not contain 12.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use crate::words::number_words;
 /// A number written in digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Number {
-    /// Where it stands, in bytes, with its separators and decimals.
+    /// Its byte range, with separators and decimals.
     pub(super) range: Range<usize>,
-    /// Whether a letter, a digit of another script or `_` touches it, as in `1960s`.
+    /// Whether a letter, a digit of another script or `_` is adjacent, as in `1960s`.
     pub(super) glued: bool,
 }
 
 /// All numbers of `text`: digits, with thousands separators (`1,234,567`) and decimals (`3.14`)
-/// where they are well formed. Of dates such as `1.5.1984` each part is a number.
+/// where they are well formed. Each part of a date such as `1.5.1984` is a number.
 pub(super) fn numbers(text: &str) -> Vec<Number> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -76,8 +76,8 @@ pub(super) fn with_separators(digits: &str) -> String {
     text
 }
 
-/// A number from 2 to 99 in English words; `None` above, and for 0 and 1, whose words mean too
-/// much else.
+/// A number from 2 to 99 in English words; `None` for others: the words for 0 and 1 have too many
+/// other meanings.
 pub(super) fn in_words(value: &str) -> Option<String> {
     let number = value.parse().ok().filter(|number| *number >= 2)?;
     number_words(number, "-")

@@ -1,16 +1,17 @@
-//! Passkey retrieval, the usual smoke test: a five-digit number hidden in nonsense.
+//! Passkey retrieval, the usual smoke test: a five-digit number hidden in filler text.
 //!
-//! The wording is the one of Mohtashami and Jaggi (arXiv 2305.16300) that position interpolation
-//! (arXiv 2306.15595) and most after it use. A model that fails here uses no long input at all; one
-//! that passes has shown little.
+//! The wording is that of Mohtashami and Jaggi (arXiv 2305.16300), used by position interpolation
+//! (arXiv 2306.15595) and most later work. It is a necessary test only: a model that fails it does
+//! not use long inputs, but passing it shows little.
 
 use super::case::prompt;
 use super::length::{Fill, TokenCounter, fit};
 use super::lines::{check_depth, check_length};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, QuestionPlace, RetrievalCase, RetrievalTask, Variant,
+    AnswerRule, DepthTarget, LongContextError, QuestionPosition, RetrievalCase, RetrievalTask,
+    Variant,
 };
-use crate::draw::{Draw, Split, split_of};
+use crate::rng::{SeededRng, Split, split_of};
 
 const TASK: &str = "There is an important info hidden inside a lot of irrelevant text. Find it and \
     memorize them. I will quiz you about the important information there.";
@@ -19,7 +20,7 @@ const NOISE: &str = "The grass is green. The sky is blue. The sun is yellow. Her
 const QUESTION: &str = "What is the pass key? The pass key is";
 
 /// Case number `item` of `seed`: a prompt of at most `length` tokens without room for another
-/// repetition of the nonsense. Held-out keys never occur in training cases.
+/// repetition of the filler. Held-out keys never occur in training cases.
 ///
 /// ```
 /// use bestof_tasks::long_context::{DepthTarget, count_words, passkey};
@@ -44,10 +45,10 @@ pub fn case(
 ) -> Result<RetrievalCase, LongContextError> {
     check_depth(depth)?;
     check_length(length)?;
-    let mut draw = Draw::new(seed, item);
-    let share = draw.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+    let mut rng = SeededRng::new(seed, item);
+    let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
     let key = loop {
-        let key = draw.between(10_000, 99_999).to_string();
+        let key = rng.between(10_000, 99_999).to_string();
         if split_of(&key) == split {
             break key;
         }
@@ -67,7 +68,7 @@ pub fn case(
         tokens: Some(tokens),
         depth: Some(if units == 0 { 0.0 } else { before as f64 / units as f64 }),
         depth_target: depth.depth(),
-        variant: Variant { placement: depth.placement(), question: QuestionPlace::After },
+        variant: Variant { placement: depth.placement(), question: QuestionPosition::After },
         item: item as usize,
     })
 }
@@ -126,7 +127,7 @@ mod tests {
         let error = make(20, DepthTarget::Uniform).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "passkey in 20 tokens: the shortest prompt has 47; ask for more, or reserve fewer"
+            "passkey in 20 tokens: the shortest prompt has 47; request more, or reserve fewer"
         );
         assert!(make(47, DepthTarget::Uniform).is_ok());
         assert!(make(100, DepthTarget::At(1.5)).is_err());

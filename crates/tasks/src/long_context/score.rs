@@ -1,4 +1,4 @@
-//! Scoring of retrieved answers, as the papers do and more strictly.
+//! Scoring of retrieved answers: by the papers' rules, and more strictly.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{numbers, value};
 
-/// Longest part of a completion that is quoted, in characters.
+/// Longest quoted part of a completion, in characters.
 const QUOTED: usize = 200;
 
 /// How a completion is compared with the answers.
@@ -17,27 +17,26 @@ pub enum AnswerRule {
     FirstInteger,
     /// The last run of digits does (`LongEval`).
     LastInteger,
-    /// The answer is part of the completion, letter for letter (Giraffe's presence accuracy).
-    /// Pays for `12` in `2012` and for lists of guesses, and not for other letter case: see
-    /// [`Score::strict`].
+    /// The answer is a substring of the completion (Giraffe's presence accuracy). Accepts `12` in
+    /// `2012` and lists of guesses, and is case-sensitive: see [`Score::strict`].
     Presence,
-    /// The words of the answer stand in the completion, as [`Score::strict`] has it.
+    /// The words of the answer occur in the completion, as in [`Score::strict`].
     StrictPresence,
 }
 
-/// What a completion is worth.
+/// The score of a completion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
-    /// Right by the case's rule.
+    /// Whether it is right by the case's rule.
     pub correct: bool,
-    /// Right by the strict reading: for integers the same as `correct`. For texts the answer's
-    /// words stand in the completion as whole words in a row, whatever their case, punctuation and
-    /// thousands separators; an answer that is a number must be the completion's first number.
+    /// Whether it is right by the strict rule: for integers the same as `correct`. For texts the
+    /// answer's words occur in the completion as consecutive whole words, ignoring case,
+    /// punctuation and thousands separators; a numeric answer must be the completion's first number.
     pub strict: bool,
     /// Greatest F1 of words between an answer and the completion's first line that is not blank,
     /// as `SQuAD` counts it: without case, punctuation and articles.
     pub f1: f64,
-    /// What was taken as the answer, if anything.
+    /// What was read as the answer, if anything.
     pub extracted: Option<String>,
 }
 
@@ -85,13 +84,13 @@ impl AnswerRule {
 }
 
 fn strictly_in(said: &[String], completion: &str, answer: &str) -> bool {
-    let wanted = words(answer);
-    if wanted.is_empty() || !said.windows(wanted.len()).any(|window| window == wanted) {
+    let expected = words(answer);
+    if expected.is_empty() || !said.windows(expected.len()).any(|window| window == expected) {
         return false;
     }
-    let all_number = numbers(answer).len() == 1 && wanted.len() == 1;
+    let all_number = numbers(answer).len() == 1 && expected.len() == 1;
     let first = numbers(completion).into_iter().next();
-    !all_number || first.is_some_and(|number| value(&completion[number.range]) == wanted[0])
+    !all_number || first.is_some_and(|number| value(&completion[number.range]) == expected[0])
 }
 
 /// Lower-case words without punctuation and articles; numbers whole and without separators.
@@ -117,19 +116,13 @@ fn words(text: &str) -> Vec<String> {
 
 /// F1 between the words of two texts, without case, punctuation and articles; 1 when both have
 /// none.
-///
-/// ```
-/// use bestof_tasks::long_context::token_f1;
-///
-/// assert_eq!(token_f1("the Tower of Velmora", "Velmora"), 0.5);
-/// ```
-pub fn token_f1(said: &str, answer: &str) -> f64 {
-    let (said, wanted) = (words(said), words(answer));
-    if said.is_empty() || wanted.is_empty() {
-        return f64::from(u8::from(said.is_empty() && wanted.is_empty()));
+fn token_f1(said: &str, answer: &str) -> f64 {
+    let (said, expected) = (words(said), words(answer));
+    if said.is_empty() || expected.is_empty() {
+        return f64::from(u8::from(said.is_empty() && expected.is_empty()));
     }
     let mut left: HashMap<&str, usize> = HashMap::new();
-    for word in &wanted {
+    for word in &expected {
         *left.entry(word).or_default() += 1;
     }
     let mut common = 0_usize;
@@ -139,7 +132,7 @@ pub fn token_f1(said: &str, answer: &str) -> f64 {
             common += 1;
         }
     }
-    2.0 * common as f64 / (said.len() + wanted.len()) as f64
+    2.0 * common as f64 / (said.len() + expected.len()) as f64
 }
 
 #[cfg(test)]
@@ -207,6 +200,7 @@ mod tests {
     fn f1_against_counts_by_hand() {
         for (said, answer, expected) in [
             ("red fox", "the red fox", 1.0),
+            ("the Tower of Velmora", "Velmora", 0.5),
             ("a red red fox", "red fox fox", 2.0 / 3.0),
             ("blue", "red", 0.0),
             ("", "red", 0.0),

@@ -1,9 +1,9 @@
-//! Documents no case is made from: counted by reason, the first ones listed.
+//! Documents from which no case can be made: counted by reason, the first ones listed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Skips of one report that are listed one by one.
+/// Number of skips that a report lists.
 const LISTED: usize = 20;
 
 /// Why no case is made from a document.
@@ -16,66 +16,67 @@ pub enum SkipReason {
     /// A row without any answer.
     #[error("the row has no answer")]
     NoAnswer,
-    /// None of the answers stands in the document, letter for letter and as whole words.
+    /// None of the answers occurs in the document, exactly and as whole words.
     #[error("no answer occurs in its document")]
     AnswerNotInDocument,
-    /// The question gives the answer away.
-    #[error("the question holds the answer")]
+    /// The question contains the answer.
+    #[error("the question contains the answer")]
     QuestionHoldsAnswer,
     /// The altered task needs a number, written in digits, and nothing else.
     #[error("the answer is not a number")]
     NotNumeric,
-    /// Every number that could take the answer's place stands in the document or the question.
-    #[error("no number is free to take the answer's place")]
+    /// Every possible replacement occurs in the document or the question.
+    #[error("every possible replacement number already occurs")]
     NoReplacement,
-    /// The old number stands beside the answer in a form that is not altered: in words, or inside
-    /// a word such as `1960s`.
+    /// The answering sentence holds the old number in a form that is not altered: in words, or
+    /// inside a word such as `1960s`.
     #[error("the old number remains beside the answer, in words or inside a word")]
     OldNumberRemains,
-    /// The sentence with the answer and the question do not fit.
+    /// The answering sentence and the question do not fit.
     #[error("question and answering sentence need {needed} tokens")]
     LongerThanTarget {
         /// Tokens of the shortest prompt.
         needed: usize,
     },
-    /// The answering sentence is so long that the answer leaves the wanted tenth of the document.
-    #[error("the answering sentence is too long for the answer to stand in the wanted tenth")]
+    /// The answering sentence is so long that the answer is outside the requested tenth of the
+    /// document.
+    #[error("the answering sentence is too long for the answer to be in the requested tenth")]
     OutOfBand,
-    /// Two pieces of text beside each other spell the answer a second time.
-    #[error("the text around it spells the answer a second time")]
+    /// Two adjacent sentences together form the answer a second time.
+    #[error("the surrounding text forms the answer a second time")]
     StrayAnswer,
-    /// No text is left to reach the wanted length: all of it holds the answer.
-    #[error("all text to pad with holds the answer")]
+    /// No text is left to pad with: all of it contains the answer.
+    #[error("all text to pad with contains the answer")]
     NoPadding,
 }
 
-/// One document, or one document in one cell, that was passed over.
+/// A document that was skipped, or skipped in one cell.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skip {
-    /// Line in the data file counted from 1, or number of the invented document.
+    /// Line in the data file counted from 1, or index of the invented document.
     pub item: usize,
-    /// The wanted length in tokens, where the reason depends on it.
+    /// The requested length in tokens, if the reason depends on it.
     pub length: Option<usize>,
     /// Why.
     pub reason: SkipReason,
 }
 
-/// Everything that was passed over.
+/// All documents that were skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Skips {
-    /// The first twenty.
+    /// The first twenty skips.
     pub listed: Vec<Skip>,
-    /// How many there are of each reason, in words.
+    /// Number of skips by reason.
     pub counts: BTreeMap<String, usize>,
 }
 
 impl Skips {
-    /// How many there are.
+    /// Number of skips.
     pub fn total(&self) -> usize {
         self.counts.values().sum()
     }
 
-    /// `true` when nothing was passed over.
+    /// Whether nothing was skipped.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
@@ -94,7 +95,7 @@ impl Skips {
 
 impl fmt::Display for Skips {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} documents passed over", self.total())?;
+        write!(f, "{} documents skipped", self.total())?;
         for (reason, count) in &self.counts {
             write!(f, "\n  {count} × {reason}")?;
         }

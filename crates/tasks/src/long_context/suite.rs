@@ -9,15 +9,16 @@ use super::length::TokenCounter;
 use super::lines::{LineRecord, check_depth, check_length};
 use super::qa::{Assembled, Padding, Prepared, QaItem, Request, assemble, prepare};
 use super::{
-    AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPlace, RetrievalCase,
-    RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
+    AnswerRule, DepthTarget, LongContextError, Placement, QaSource, QuestionPosition,
+    RetrievalCase, RetrievalTask, Skip, SkipReason, Skips, Variant, passkey,
 };
-use crate::draw::{Draw, Split};
+use crate::rng::{SeededRng, Split};
+use crate::setters::setters;
 
-/// Most cases of a cell.
+/// Largest number of cases in a cell.
 const MAX_CASES: usize = 1_000_000;
 
-/// At which depths the answer stands.
+/// At which depths the answer is placed.
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Depths {
@@ -25,44 +26,47 @@ pub enum Depths {
     Uniform,
     /// At each of these depths, 0 to 1, as for a heat map.
     At(Vec<f64>),
-    /// In each of these places, as in the paper's question answering.
+    /// At each of these placements, as in the paper's question answering.
     Placements(Vec<Placement>),
 }
 
-/// What cases are made.
+/// Which cases are generated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SuiteConfig {
     /// The task.
     pub task: RetrievalTask,
     /// Lengths in tokens.
     pub lengths: Vec<usize>,
-    /// Tokens of each length that are kept for a chat template, special tokens and the answer: the
-    /// prompt's text has at most `length - reserve`.
+    /// Tokens of each length reserved for a chat template, special tokens and the answer: the
+    /// prompt's text has at most `length - reserve` tokens.
     pub reserve: usize,
     /// Depths of the answer.
     pub depths: Depths,
-    /// Where the question stands; without effect on LongChat-Lines and passkey, which ask last.
-    pub questions: Vec<QuestionPlace>,
-    /// Cases for each length, depth and place of the question.
+    /// Positions of the question; ignored by LongChat-Lines and passkey, which ask last.
+    pub questions: Vec<QuestionPosition>,
+    /// Number of cases for each length, depth and position of the question.
     pub cases_per_cell: usize,
-    /// Equal seeds give equal cases for ever.
+    /// Seed; equal seeds give equal cases in every release.
     pub seed: u64,
-    /// Training or held-out keys and invented documents; they share none. Data files are divided
+    /// Training or held-out keys and invented documents; they share none. Data files are split
     /// by [`QaPool::part`](super::qa::QaPool::part).
     pub split: Split,
-    /// Whether prompts are messages of a user instead of plain text.
+    /// Whether prompts are user messages instead of plain text.
     pub chat: bool,
 }
 
+setters!(SuiteConfig { task: RetrievalTask, lengths: Vec<usize>, reserve: usize, depths: Depths, questions: Vec<QuestionPosition>, cases_per_cell: usize, seed: u64, split: Split, chat: bool });
+
 impl SuiteConfig {
     /// 50 held-out cases at 2,048, 4,096 and 8,192 tokens, as plain text, nothing reserved: at any
-    /// depth, or for questions about documents in the paper's six variants.
+    /// depth, or the paper's six variants for questions about documents.
     pub fn new(task: RetrievalTask) -> Self {
         let (depths, questions) = if task.needs_documents() {
-            let questions = vec![QuestionPlace::After, QuestionPlace::Before];
+            let questions = vec![QuestionPosition::After, QuestionPosition::Before];
             (Depths::Placements(Placement::ALL.to_vec()), questions)
         } else {
-            (Depths::Uniform, vec![QuestionPlace::After])
+            (Depths::Uniform, vec![QuestionPosition::After])
         };
         Self {
             task,
@@ -98,7 +102,7 @@ impl SuiteConfig {
             return setting("questions", "empty".to_owned(), "`after`, `before` or both");
         }
         if self.depth_targets().is_empty() {
-            return setting("depths", "empty".to_owned(), "at least one depth or place");
+            return setting("depths", "empty".to_owned(), "at least one depth or placement");
         }
         self.depth_targets().into_iter().try_for_each(check_depth)
     }
@@ -107,38 +111,38 @@ impl SuiteConfig {
         match &self.depths {
             Depths::Uniform => vec![DepthTarget::Uniform],
             Depths::At(depths) => depths.iter().copied().map(DepthTarget::At).collect(),
-            Depths::Placements(places) => {
-                places.iter().copied().map(DepthTarget::Placement).collect()
+            Depths::Placements(placements) => {
+                placements.iter().copied().map(DepthTarget::Placement).collect()
             }
         }
     }
 }
 
-/// One length, depth and place of the question.
+/// A combination of length, depth and position of the question.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cell {
-    /// Length in tokens, what is reserved included.
+    /// Length in tokens, the reserve included.
     pub length: usize,
     /// Depth of the answer.
     pub depth: DepthTarget,
-    /// Where the question stands.
-    pub question: QuestionPlace,
+    /// Position of the question.
+    pub question: QuestionPosition,
 }
 
-/// A cell with fewer cases than were asked for.
+/// A cell with fewer cases than requested.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ShortCell {
     /// The cell.
     pub cell: Cell,
-    /// Its cases.
+    /// Number of cases.
     pub cases: usize,
 }
 
 /// Iterator over the cases of all cells, made one at a time.
 ///
-/// The same questions are used in every cell, so that cells compare. Documents no case can be made
-/// from are passed over, counted and listed in [`skips`](Self::skips); a cell that runs out of
-/// documents is in [`short_cells`](Self::short_cells). An error ends the iteration.
+/// The same questions are used in every cell, so that cells are comparable. Documents from which no
+/// case can be made are skipped, counted and listed in [`skips`](Self::skips); cells that run out of
+/// documents are in [`short_cells`](Self::short_cells). An error ends the iteration.
 pub struct Suite<'a> {
     config: SuiteConfig,
     source: QaSource<'a>,
@@ -173,7 +177,7 @@ impl<'a> Suite<'a> {
         let questions = if config.task.needs_documents() {
             config.questions.clone()
         } else {
-            vec![QuestionPlace::After]
+            vec![QuestionPosition::After]
         };
         let mut cells = VecDeque::new();
         for length in &config.lengths {
@@ -183,7 +187,7 @@ impl<'a> Suite<'a> {
                 }
             }
         }
-        // Invented documents are without end; three for each case are more than are ever needed.
+        // Invented documents are endless; three per case are more than are ever needed.
         let order = source.order(config.seed, (config.cases_per_cell * 3).max(50));
         Ok(Self {
             config,
@@ -199,17 +203,17 @@ impl<'a> Suite<'a> {
         })
     }
 
-    /// What was passed over so far.
+    /// The documents skipped so far.
     pub fn skips(&self) -> &Skips {
         &self.skips
     }
 
-    /// Cells that ended with fewer cases than were asked for.
+    /// Finished cells with fewer cases than requested.
     pub fn short_cells(&self) -> &[ShortCell] {
         &self.short
     }
 
-    /// The number of cases if nothing has to be passed over.
+    /// Number of cases still to come if nothing is skipped.
     pub fn expected(&self) -> usize {
         self.cells.len() * self.config.cases_per_cell - self.made
     }
@@ -237,14 +241,14 @@ impl<'a> Suite<'a> {
             let prepared = match prepare(&item, numeric, seed) {
                 Ok(prepared) => prepared,
                 Err(reason) => {
-                    // It is so in every cell, and is said once.
+                    // The same in every cell, and reported once.
                     if self.skipped.insert(item.item) {
                         self.skips.push(Skip { item: item.item, length: None, reason });
                     }
                     continue;
                 }
             };
-            match self.place(&item, &prepared, cell) {
+            match self.assemble(&item, &prepared, cell) {
                 Ok(case) => return Some(case),
                 Err(reason) => {
                     self.skips.push(Skip { item: item.item, length: Some(cell.length), reason });
@@ -254,15 +258,15 @@ impl<'a> Suite<'a> {
         None
     }
 
-    fn place(
+    fn assemble(
         &self,
         item: &QaItem,
         prepared: &Prepared,
         cell: Cell,
     ) -> Result<RetrievalCase, SkipReason> {
         let SuiteConfig { task, seed, split, chat, reserve, .. } = self.config;
-        let mut draw = Draw::new(seed.wrapping_add(3), item.item as u64);
-        let share = draw.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let mut rng = SeededRng::new(seed.wrapping_add(3), item.item as u64);
+        let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
         let request = Request {
             length: cell.length - reserve,
             depth: cell.depth.aim(share),
@@ -320,12 +324,12 @@ impl Iterator for Suite<'_> {
     }
 }
 
-/// All cases that `config` describes, what was passed over, and the cells that came out short.
+/// All cases that `config` describes, the documents skipped, and the cells with too few cases.
 ///
-/// They are held in memory together; to make one at a time, iterate over a [`Suite`].
+/// All cases are in memory together; to make one at a time, iterate over a [`Suite`].
 ///
 /// # Errors
-/// [`LongContextError::NoCases`] when the data gives not one.
+/// [`LongContextError::NoCases`] if no case can be made.
 pub fn build(
     config: SuiteConfig,
     source: QaSource<'_>,

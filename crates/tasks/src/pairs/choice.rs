@@ -1,20 +1,18 @@
 //! Right against wrong options of multiple-choice questions.
 
 use crate::distance::EditDistance;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 use crate::sets::ChoiceItem;
 
 use super::corrupted::others;
-use super::{
-    Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, PromptStyle, Shot,
-    Unusable,
-};
+use super::prompt::{PromptStyle, Shot, completion};
+use super::{Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, Unusable};
 
 /// One pair for each wrong option: chosen is the right option's text, rejected the wrong one's.
 ///
 /// Use [`PromptStyle::QuestionAnswer`] for ARC and [`PromptStyle::Continuation`] for HellaSwag.
 /// All pairs of one question share their worked examples. Rows without a name are named by their
-/// place, counted from 1.
+/// position, counted from 1.
 ///
 /// ```
 /// use bestof_tasks::pairs::{PairOptions, PromptStyle, choice_pairs};
@@ -42,8 +40,8 @@ pub fn choice_pairs(
     let mut set = PairSet { rows: items.len(), ..PairSet::default() };
     for (index, item) in items.iter().enumerate() {
         let id = item.id.clone().unwrap_or_else(|| format!("row-{}", index + 1));
-        let mut draw = Draw::new(options.seed, index as u64);
-        let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut draw)
+        let mut rng = SeededRng::new(options.seed, index as u64);
+        let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut rng)
             .filter_map(|other| {
                 let other = &items[other];
                 let answer = other.options.get(other.right)?;
@@ -68,8 +66,8 @@ pub fn choice_pairs(
             }
             set.pairs.push(PreferencePair {
                 prompt: prompt.clone(),
-                chosen: style.completion(options.form, right),
-                rejected: style.completion(options.form, wrong),
+                chosen: completion(options.form, right),
+                rejected: completion(options.form, wrong),
                 id: id.clone(),
                 distance: EditDistance::between(right, wrong),
                 change: Change::Option { wrong_option, right_option: item.right },

@@ -1,16 +1,14 @@
 //! Worked solutions against the same with one intermediate result corrupted.
 
-use crate::arithmetic::Problem;
+use crate::arithmetic::WordProblem;
 use crate::corrupt::corrupt_number;
 use crate::distance::EditDistance;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 use crate::sets::{Gsm8kRow, MetaMathRow};
 use crate::worked::WorkedSolution;
 
-use super::{
-    Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, PromptStyle, Shot,
-    Unusable,
-};
+use super::prompt::{PromptStyle, Shot, completion};
+use super::{Change, MAX_CHARACTERS, PairError, PairOptions, PairSet, PreferencePair, Unusable};
 
 /// A question with its worked solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub struct WorkedItem {
 
 impl WorkedItem {
     /// A generated problem; `index` becomes part of its name.
-    pub fn from_problem(index: usize, problem: &Problem) -> Self {
+    pub fn from_problem(index: usize, problem: &WordProblem) -> Self {
         Self {
             id: format!("{}-{index}", problem.situation),
             question: problem.question.clone(),
@@ -62,7 +60,7 @@ impl WorkedItem {
 /// let problems = ArithmeticProblems::new(ArithmeticConfig::default())?.take_distinct(20)?;
 /// let items: Vec<_> =
 ///     problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect();
-/// let set = corrupted_pairs(&items, &PairOptions { shots: 2, ..PairOptions::default() })?;
+/// let set = corrupted_pairs(&items, &PairOptions::default().shots(2))?;
 /// assert_eq!(set.pairs.len(), 20);
 /// assert!(set.mean_distance().unwrap().characters < 0.1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -77,18 +75,18 @@ pub fn corrupted_pairs(items: &[WorkedItem], options: &PairOptions) -> Result<Pa
         .collect();
     let mut set = PairSet { rows: items.len(), ..PairSet::default() };
     for (index, (item, solution)) in items.iter().zip(&solutions).enumerate() {
-        let mut draw = Draw::new(options.seed, index as u64);
-        match corrupted(solution, &mut draw) {
+        let mut rng = SeededRng::new(options.seed, index as u64);
+        match corrupted(solution, &mut rng) {
             Err(reason) => set.unusable.push((item.id.clone(), reason)),
             Ok((rejected, change)) => {
-                let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut draw)
+                let shots: Vec<Shot<'_>> = others(items.len(), index, options.shots, &mut rng)
                     .map(|i| Shot { question: &items[i].question, answer: &solutions[i].text })
                     .collect();
                 let style = PromptStyle::QuestionAnswer;
                 set.pairs.push(PreferencePair {
                     prompt: style.prompt(options.form, &shots, &item.question),
-                    chosen: style.completion(options.form, &solution.text),
-                    rejected: style.completion(options.form, &rejected),
+                    chosen: completion(options.form, &solution.text),
+                    rejected: completion(options.form, &rejected),
                     id: item.id.clone(),
                     distance: EditDistance::between(&solution.text, &rejected),
                     change,
@@ -104,13 +102,13 @@ pub(super) fn others(
     rows: usize,
     index: usize,
     count: usize,
-    draw: &mut Draw,
+    rng: &mut SeededRng,
 ) -> impl Iterator<Item = usize> + use<> {
-    let chosen = draw.sample(rows.saturating_sub(1), count);
+    let chosen = rng.sample(rows.saturating_sub(1), count);
     chosen.into_iter().map(move |other| if other < index { other } else { other + 1 })
 }
 
-fn corrupted(solution: &WorkedSolution, draw: &mut Draw) -> Result<(String, Change), Unusable> {
+fn corrupted(solution: &WorkedSolution, rng: &mut SeededRng) -> Result<(String, Change), Unusable> {
     if solution.text.len() > MAX_CHARACTERS {
         return Err(Unusable::TooLong);
     }
@@ -124,12 +122,12 @@ fn corrupted(solution: &WorkedSolution, draw: &mut Draw) -> Result<(String, Chan
     if order.is_empty() {
         return Err(Unusable::NoIntermediateResult);
     }
-    draw.shuffle(&mut order);
+    rng.shuffle(&mut order);
     order
         .into_iter()
         .find_map(|step| {
             let before = solution.text[solution.results[step].shown.clone()].to_owned();
-            let after = corrupt_number(&before, draw)?;
+            let after = corrupt_number(&before, rng)?;
             let rejected = solution.with_result(step, &after)?;
             let steps = solution.results.len();
             Some((rejected, Change::Result { corrupted_step: step + 1, steps, before, after }))

@@ -7,7 +7,7 @@ use crate::rows::{ChatMessage, Content};
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub enum PromptForm {
     /// One text.
     #[default]
     Text,
@@ -30,31 +30,24 @@ pub enum PromptStyle {
 
 /// A worked example: a question and its right completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shot<'a> {
+pub(super) struct Shot<'a> {
     /// The question.
-    pub question: &'a str,
+    pub(super) question: &'a str,
     /// The right completion.
-    pub answer: &'a str,
+    pub(super) answer: &'a str,
 }
 
 impl PromptStyle {
     /// The prompt that asks `question` after the worked examples `shots`.
-    ///
-    /// ```
-    /// use bestof_tasks::pairs::{Form, PromptStyle};
-    ///
-    /// let prompt = PromptStyle::QuestionAnswer.prompt(Form::Text, &[], "What is 2 + 2?");
-    /// assert_eq!(prompt.last_text(), "Question: What is 2 + 2?\nAnswer:");
-    /// ```
-    pub fn prompt(self, form: Form, shots: &[Shot<'_>], question: &str) -> Content {
+    pub(super) fn prompt(self, form: PromptForm, shots: &[Shot<'_>], question: &str) -> Content {
         match form {
-            Form::Chat => {
+            PromptForm::Chat => {
                 let turns = shots.iter().flat_map(|shot| {
                     [ChatMessage::user(shot.question), ChatMessage::assistant(shot.answer)]
                 });
                 Content::Messages(turns.chain([ChatMessage::user(question)]).collect())
             }
-            Form::Text => {
+            PromptForm::Text => {
                 let mut text = String::new();
                 for shot in shots {
                     text.push_str(&self.framed(shot.question));
@@ -67,19 +60,19 @@ impl PromptStyle {
         }
     }
 
-    /// The completion as it follows the prompt. In plain text it begins with the space that
-    /// separates the two, because tokenizers attach a space to the word behind it.
-    pub fn completion(self, form: Form, answer: &str) -> Content {
-        match form {
-            Form::Chat => Content::Messages(vec![ChatMessage::assistant(answer)]),
-            Form::Text => Content::Text(format!(" {answer}")),
-        }
-    }
-
     fn framed(self, question: &str) -> String {
         match self {
             Self::QuestionAnswer => format!("Question: {question}\nAnswer:"),
             Self::Continuation => question.trim_end().to_owned(),
         }
+    }
+}
+
+/// The completion as it follows the prompt. In plain text it begins with the space that
+/// separates the two, because tokenizers attach a space to the word behind it.
+pub(super) fn completion(form: PromptForm, answer: &str) -> Content {
+    match form {
+        PromptForm::Chat => Content::Messages(vec![ChatMessage::assistant(answer)]),
+        PromptForm::Text => Content::Text(format!(" {answer}")),
     }
 }

@@ -6,15 +6,15 @@ use std::ops::RangeInclusive;
 use serde_json::Map;
 
 use super::{PuzzleError, PuzzleSource};
-use crate::arithmetic::Split;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
+use crate::rng::Split;
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
 /// Sums such as `4 - 1 - 7`, to be worked out.
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::puzzles::{ChainSums, PuzzleSource};
 ///
 /// let sums = ChainSums::new(1, Split::Train, 2..=4, 1..=2)?;
@@ -68,12 +68,12 @@ impl PuzzleSource for ChainSums {
         (self.seed, self.split)
     }
 
-    fn attempt(&self, draw: &mut Draw) -> Option<(AnswerRow, String)> {
-        let terms = self.terms.start() + draw.index(self.terms.end() - self.terms.start() + 1);
+    fn attempt(&self, rng: &mut SeededRng) -> Option<(AnswerRow, String)> {
+        let terms = self.terms.start() + rng.index(self.terms.end() - self.terms.start() + 1);
         let (low, high) = (i64::from(*self.digits.start()), i64::from(*self.digits.end()));
-        let digits = draw.between(low, high) as u32;
+        let digits = rng.between(low, high) as u32;
         let mut term = || {
-            draw.between(
+            rng.between(
                 if digits == 1 { 1 } else { 10_i64.pow(digits - 1) },
                 10_i64.pow(digits) - 1,
             )
@@ -81,7 +81,7 @@ impl PuzzleSource for ChainSums {
         let numbers: Vec<i64> = (0..terms).map(|_| term()).collect();
         let (mut text, mut sum) = (numbers[0].to_string(), numbers[0]);
         for number in &numbers[1..] {
-            let minus = draw.one_in(2);
+            let minus = rng.one_in(2);
             sum += if minus { -number } else { *number };
             let _ = write!(text, " {} {number}", if minus { '-' } else { '+' });
         }

@@ -5,18 +5,17 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, json};
 
 use super::{PuzzleError, PuzzleSource};
-use crate::arithmetic::Split;
-use crate::draw::Draw;
+use crate::rng::SeededRng;
+use crate::rng::Split;
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
 /// Countdown puzzles that have a solution with whole, positive numbers on the way.
 ///
-/// The answer of a row is one solution; its fields `numbers` and `target` are what the verifier
-/// needs.
+/// The answer of a row is one solution; the verifier reads its fields `numbers` and `target`.
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::puzzles::{CountdownPuzzles, PuzzleSource};
 ///
 /// let puzzles = CountdownPuzzles::new(1, Split::Train, 3..=4, 99)?;
@@ -33,7 +32,7 @@ pub struct CountdownPuzzles {
     largest: i64,
 }
 
-/// A partial solution: its value, its text, and whether it needs brackets as an operand.
+/// A partial solution: its value, its text, and the operator applied last, if any.
 struct Term {
     value: i64,
     text: String,
@@ -73,17 +72,17 @@ impl PuzzleSource for CountdownPuzzles {
         (self.seed, self.split)
     }
 
-    fn attempt(&self, draw: &mut Draw) -> Option<(AnswerRow, String)> {
-        let count = self.count.start() + draw.index(self.count.end() - self.count.start() + 1);
-        let numbers: Vec<i64> = (0..count).map(|_| draw.between(1, self.largest)).collect();
+    fn attempt(&self, rng: &mut SeededRng) -> Option<(AnswerRow, String)> {
+        let count = self.count.start() + rng.index(self.count.end() - self.count.start() + 1);
+        let numbers: Vec<i64> = (0..count).map(|_| rng.between(1, self.largest)).collect();
         let mut terms: Vec<Term> = numbers
             .iter()
             .map(|number| Term { value: *number, text: number.to_string(), operator: None })
             .collect();
         while terms.len() > 1 {
-            let left = terms.swap_remove(draw.index(terms.len()));
-            let right = terms.swap_remove(draw.index(terms.len()));
-            terms.push(join(left, right, draw)?);
+            let left = terms.swap_remove(rng.index(terms.len()));
+            let right = terms.swap_remove(rng.index(terms.len()));
+            terms.push(join(left, right, rng)?);
         }
         let solution = terms.pop()?;
         let target = solution.value;
@@ -108,7 +107,7 @@ impl PuzzleSource for CountdownPuzzles {
 }
 
 /// Both terms joined by an operator that keeps the value whole, positive and below 10,000.
-fn join(left: Term, right: Term, draw: &mut Draw) -> Option<Term> {
+fn join(left: Term, right: Term, rng: &mut SeededRng) -> Option<Term> {
     let (a, b) = (left.value, right.value);
     let choices: Vec<(char, i64)> = [
         ('+', Some(a + b)),
@@ -119,7 +118,7 @@ fn join(left: Term, right: Term, draw: &mut Draw) -> Option<Term> {
     .into_iter()
     .filter_map(|(operator, value)| Some((operator, value.filter(|value| *value < 10_000)?)))
     .collect();
-    let &(operator, value) = draw.choose(&choices)?;
+    let &(operator, value) = rng.choose(&choices)?;
     let tight = matches!(operator, '*' | '/');
     let bracketed = |term: Term, second: bool| {
         let needed = match term.operator {

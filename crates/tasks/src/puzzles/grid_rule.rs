@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, json};
 
 use super::{PuzzleError, PuzzleSource};
-use crate::arithmetic::Split;
-use crate::draw::Draw;
 use crate::grid::{Grid, GridExample, GridTask, MAX_SIDE};
+use crate::rng::SeededRng;
+use crate::rng::Split;
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
@@ -16,9 +16,9 @@ use crate::verify::VerifierKind;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GridRule {
-    /// Left and right change places.
+    /// Mirrored, left and right swapped.
     MirrorLeftRight,
-    /// Top and bottom change places.
+    /// Mirrored, top and bottom swapped.
     MirrorTopBottom,
     /// A quarter turn to the right.
     QuarterTurn,
@@ -34,12 +34,12 @@ pub enum GridRule {
     Fall,
     /// The outermost cells take this colour.
     Frame(u8),
-    /// Every cell becomes a block of this side.
+    /// Every cell becomes a square of this side.
     Enlarge(usize),
 }
 
 impl GridRule {
-    /// What becomes of `grid`; `None` if the result would be larger than a grid may be.
+    /// The rule applied to `grid`; `None` if the result would exceed the largest size of a grid.
     pub fn apply(self, grid: &Grid) -> Option<Grid> {
         let (height, width) = (grid.height(), grid.width());
         let rows = grid.rows();
@@ -80,17 +80,17 @@ impl GridRule {
         Grid::new(cells).ok()
     }
 
-    fn drawn(draw: &mut Draw) -> Self {
-        let colour = draw.between(1, 9) as u8;
-        match draw.index(10) {
+    fn drawn(rng: &mut SeededRng) -> Self {
+        let colour = rng.between(1, 9) as u8;
+        match rng.index(10) {
             0 => Self::MirrorLeftRight,
             1 => Self::MirrorTopBottom,
             2 => Self::QuarterTurn,
             3 => Self::HalfTurn,
             4 => Self::Transpose,
-            5 => Self::ShiftRight(1 + draw.index(3)),
+            5 => Self::ShiftRight(1 + rng.index(3)),
             6 => {
-                let other = 1 + (colour + draw.between(0, 7) as u8) % 9;
+                let other = 1 + (colour + rng.between(0, 7) as u8) % 9;
                 Self::Recolour(colour, other)
             }
             7 => Self::Fall,
@@ -103,7 +103,7 @@ impl GridRule {
 /// Puzzles in the shape of ARC-AGI tasks: three examples of one rule, and a grid to apply it to.
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::puzzles::{GridRules, PuzzleSource};
 ///
 /// let puzzles = GridRules::new(1, Split::Train, 3..=6)?;
@@ -133,17 +133,17 @@ impl GridRules {
         Ok(Self { seed, split, side })
     }
 
-    fn grid(&self, rule: GridRule, draw: &mut Draw) -> Option<Grid> {
-        let mut side = || self.side.start() + draw.index(self.side.end() - self.side.start() + 1);
+    fn grid(&self, rule: GridRule, rng: &mut SeededRng) -> Option<Grid> {
+        let mut side = || self.side.start() + rng.index(self.side.end() - self.side.start() + 1);
         let (height, width) = (side(), side());
         let mut palette: Vec<u8> = (1..=9).collect();
-        draw.shuffle(&mut palette);
+        rng.shuffle(&mut palette);
         palette.truncate(3);
         if let GridRule::Recolour(from, _) = rule {
             palette.push(from);
         }
         // Half of the cells are empty, as in most public tasks.
-        let mut cell = || if draw.one_in(2) { 0 } else { palette[draw.index(palette.len())] };
+        let mut cell = || if rng.one_in(2) { 0 } else { palette[rng.index(palette.len())] };
         Grid::new((0..height).map(|_| (0..width).map(|_| cell()).collect()).collect()).ok()
     }
 }
@@ -157,13 +157,13 @@ impl PuzzleSource for GridRules {
         (self.seed, self.split)
     }
 
-    fn attempt(&self, draw: &mut Draw) -> Option<(AnswerRow, String)> {
-        let rule = GridRule::drawn(draw);
+    fn attempt(&self, rng: &mut SeededRng) -> Option<(AnswerRow, String)> {
+        let rule = GridRule::drawn(rng);
         let mut examples = Vec::with_capacity(4);
         for _ in 0..4 {
-            let input = self.grid(rule, draw)?;
+            let input = self.grid(rule, rng)?;
             let output = rule.apply(&input)?;
-            // An example that changes nothing shows nothing.
+            // An example that changes nothing does not show the rule.
             if input == output {
                 return None;
             }

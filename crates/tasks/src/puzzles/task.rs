@@ -1,18 +1,19 @@
-//! Puzzles by name and level: what a command line or a configuration asks for.
+//! Puzzles by name and level, as a command line names them.
 
 use std::str::FromStr;
 
 use serde_json::Map;
 
 use super::{ChainSums, CountdownPuzzles, GridRules, PuzzleError, PuzzleSource};
-use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, Problem, Split};
+use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, WordProblem};
+use crate::rng::Split;
 use crate::rows::AnswerRow;
 use crate::verify::VerifierKind;
 
-/// Most puzzles that are made at once.
+/// Largest number of puzzles in one call.
 pub const MAX_PUZZLES: usize = 10_000_000;
 
-/// How hard puzzles are, from 1 to 5.
+/// Difficulty of puzzles, from 1 to 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(u8);
 
@@ -47,7 +48,7 @@ impl Level {
 /// ```
 ///
 /// ```
-/// use bestof_tasks::arithmetic::Split;
+/// use bestof_tasks::rng::Split;
 /// use bestof_tasks::puzzles::{Level, PuzzleTask};
 ///
 /// let task: PuzzleTask = "countdown".parse()?;
@@ -72,7 +73,7 @@ impl PuzzleTask {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Countdown, Self::ChainSum, Self::Grid, Self::Arithmetic];
 
-    /// Its name.
+    /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Countdown => "countdown",
@@ -94,7 +95,7 @@ impl PuzzleTask {
     /// The first `count` puzzles of a seed, no two with the same prompt.
     ///
     /// # Errors
-    /// [`PuzzleError::Setting`] above [`MAX_PUZZLES`], and when there are not so many.
+    /// [`PuzzleError::Setting`] above [`MAX_PUZZLES`], [`PuzzleError::TooFew`] if there are fewer.
     pub fn take(
         self,
         count: usize,
@@ -136,13 +137,13 @@ impl PuzzleTask {
                 ]);
                 let config = ArithmeticConfig { seed, steps, size, split };
                 let problems = ArithmeticProblems::new(config)?.take_distinct(count)?;
-                Ok(problems.iter().map(question).collect())
+                Ok(problems.iter().map(answer_row).collect())
             }
         }
     }
 }
 
-fn question(problem: &Problem) -> AnswerRow {
+fn answer_row(problem: &WordProblem) -> AnswerRow {
     let prompt = format!("{} Give the final answer as a number.", problem.question).into();
     AnswerRow { prompt, answer: problem.answer.to_string(), extra: Map::new() }
 }

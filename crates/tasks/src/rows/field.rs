@@ -2,28 +2,28 @@
 
 use serde_json::{Map, Value};
 
+use super::content::{ChatMessage, Content};
 use super::problem::RowProblem;
-use super::{ChatMessage, Content};
 
-/// Longest field name that is quoted, in characters, and how many are.
+/// Longest quoted field name, in characters, and the largest number of names quoted.
 const MAX_NAME: usize = 60;
 const MAX_NAMES: usize = 40;
 
-/// What a text field may hold, in words.
+/// What a text field may hold, for messages.
 const CONTENT: &str = "text or a list of chat messages";
 
-/// The fields of one line, taken out one by one.
+/// The fields of one line, taken one at a time.
 #[derive(Debug, Clone)]
 pub struct Fields {
     values: Map<String, Value>,
-    /// Names at the start, since taken fields still count as present.
+    /// The names of all fields; fields that have been taken still count as present.
     present: Vec<String>,
 }
 
 impl Fields {
     /// The fields of a JSON object.
     pub fn new(values: Map<String, Value>) -> Self {
-        // Names are quoted in messages, where a runaway one would drown the rest.
+        // Names are quoted in messages, which must stay readable.
         let short = |name: &String| name.chars().take(MAX_NAME).collect();
         let mut present: Vec<String> = values.keys().map(short).collect();
         present.sort_unstable();
@@ -36,12 +36,12 @@ impl Fields {
         self.values.remove(field).ok_or_else(|| missing(field, expected, &self.present))
     }
 
-    /// The value of `field` if it is there and not `null`.
+    /// The value of `field`, which is removed; `None` if it is missing or `null`.
     pub fn take_optional(&mut self, field: &str) -> Option<Value> {
         self.values.remove(field).filter(|value| !value.is_null())
     }
 
-    /// `true` when the line has `field`.
+    /// Whether the line has `field`, and it has not been taken.
     pub fn contains(&self, field: &str) -> bool {
         self.values.contains_key(field)
     }
@@ -105,16 +105,7 @@ impl Fields {
         }
     }
 
-    /// Text or chat messages that hold at least one character.
-    pub fn completion(&mut self, field: &str) -> Result<Content, RowProblem> {
-        let content = self.content(field)?;
-        if content.is_empty() {
-            return Err(RowProblem::Empty { field: field.to_owned() });
-        }
-        Ok(content)
-    }
-
-    /// The fields nobody asked for.
+    /// The fields that were not taken.
     pub fn rest(self) -> Map<String, Value> {
         self.values
     }
@@ -149,12 +140,12 @@ fn missing(field: &str, expected: &'static str, present: &[String]) -> RowProble
     }
 }
 
-/// The problem of `value` standing where `expected` should.
+/// The problem of a field that holds `value` instead of `expected`.
 pub(crate) fn wrong_type(field: &str, value: &Value, expected: &'static str) -> RowProblem {
     RowProblem::WrongType { field: field.to_owned(), found: describe(value), expected }
 }
 
-/// What a JSON value is, with its beginning.
+/// A JSON value in words, shortened.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

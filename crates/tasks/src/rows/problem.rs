@@ -1,39 +1,39 @@
-//! What can be wrong with rows, in words that say how to mend it.
+//! What can be wrong with rows, in messages that say how to fix it.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Rows of one report that are printed one by one.
+/// Number of bad rows that a report lists.
 const LISTED: usize = 20;
 
 /// What is wrong with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowProblem {
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("byte {byte} is not valid UTF-8{}; save the file as UTF-8", if *utf16 { " (it looks like UTF-16)" } else { "" })]
     InvalidUtf8 {
-        /// Place of the first bad byte in the line, counted from 1.
+        /// Position of the first bad byte in the line, counted from 1.
         byte: usize,
         /// Whether the line begins like UTF-16 text.
         utf16: bool,
     },
-    /// A line longer than the reader accepts.
+    /// A line longer than the limit.
     #[error("the line has more than {limit} bytes; split it, or raise the limit")]
     TooLong {
-        /// The reader's bound.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// Text that is no JSON.
+    /// Text that is not JSON.
     #[error("not valid JSON at column {column}: {message}")]
     NotJson {
         /// Column of the failure, counted from 1.
         column: usize,
-        /// The JSON reader's words.
+        /// The message of the JSON reader.
         message: String,
     },
-    /// JSON that is no object.
+    /// JSON that is not an object.
     #[error("found {found}, expected an object {expected} on a line of its own")]
     NotAnObject {
         /// What the line holds.
@@ -41,26 +41,26 @@ pub enum RowProblem {
         /// The shape of a row.
         expected: &'static str,
     },
-    /// A field that is not there.
+    /// A missing field.
     #[error(
         "field `{field}` is missing, expected {expected}; fields present: {}{}",
         list(present),
         nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     )]
     MissingField {
-        /// The field asked for.
+        /// The expected field.
         field: String,
         /// What it should hold.
         expected: &'static str,
         /// The fields the line has.
         present: Vec<String>,
-        /// The field whose name is nearest, if one is near.
+        /// The present field with the most similar name, if one is similar.
         nearest: Option<String>,
     },
-    /// A field of another type.
+    /// A field of the wrong type.
     #[error("field `{field}`: found {found}, expected {expected}")]
     WrongType {
-        /// The field, with its place in lists (`prompt[2].role`).
+        /// Path of the field (`prompt[2].role`).
         field: String,
         /// What it holds.
         found: String,
@@ -73,14 +73,14 @@ pub enum RowProblem {
         /// The field.
         field: String,
     },
-    /// Well-typed fields that contradict each other.
+    /// Fields of the right types that contradict each other.
     #[error("field `{field}`: found {found}, expected {expected}")]
     Inconsistent {
         /// The field.
         field: String,
         /// What it holds.
         found: String,
-        /// What the other fields ask for.
+        /// What the other fields require.
         expected: String,
     },
 }
@@ -103,7 +103,7 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// One line that is no row, and why.
+/// A line that is not a valid row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
     /// Line in the file, counted from 1.
@@ -112,21 +112,21 @@ pub struct BadRow {
     pub problem: RowProblem,
 }
 
-/// Every bad line of one file: the first ones in full, all of them counted.
+/// The bad lines of a file: all are counted, the first twenty are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRows {
     /// The file.
     pub file: PathBuf,
     /// The first bad lines.
     pub listed: Vec<BadRow>,
-    /// How many bad lines there are.
+    /// Number of bad lines.
     pub count: usize,
-    /// How many lines were rows or bad rows.
+    /// Number of rows read, bad ones included.
     pub total: usize,
 }
 
 impl BadRows {
-    /// A report without any bad line.
+    /// A report without bad lines.
     pub(crate) fn none(file: PathBuf) -> Self {
         Self { file, listed: Vec::new(), count: 0, total: 0 }
     }
@@ -163,21 +163,21 @@ impl fmt::Display for BadRows {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowsError {
-    /// The operating system refused.
+    /// An error of the operating system.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// What was attempted: `open`, `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// The operating system's words.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Lines that are no rows.
-    #[error("{0}\n  mend these lines, or skip them with --skip-bad-rows")]
+    /// Bad lines.
+    #[error("{0}\n  fix these lines, or skip them with --skip-bad-rows")]
     Bad(BadRows),
     /// A file without rows.
-    #[error("{} holds no rows; expected one {expected} a line", path.display())]
+    #[error("{} holds no rows; expected one {expected} per line", path.display())]
     NoRows {
         /// The file.
         path: PathBuf,
@@ -191,7 +191,7 @@ pub enum RowsError {
         path: PathBuf,
         /// The row, counted from 1.
         row: usize,
-        /// The JSON writer's words.
+        /// The error of the JSON writer.
         source: serde_json::Error,
     },
 }

@@ -7,30 +7,34 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Row;
 use super::field::{Fields, describe};
 use super::problem::{BadRow, BadRows, RowProblem, RowsError};
+use super::row::Row;
+use crate::setters::setters;
 
-/// What to do about lines that are no rows.
+/// What to do about bad lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBadRow {
-    /// Read on to the end and then fail with a report of all of them.
+    /// Read to the end, then fail with a report of all of them.
     #[default]
     Refuse,
-    /// Leave them out and hand back the report beside the rows.
+    /// Leave them out and report them with the rows.
     Skip,
 }
 
 /// How a file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// Longest line accepted, in bytes.
     pub max_line_bytes: usize,
-    /// What to do about lines that are no rows.
+    /// What to do about bad lines.
     pub on_bad_row: OnBadRow,
     /// Stop after this many good rows.
     pub limit: Option<usize>,
 }
+
+setters!(ReadOptions { max_line_bytes: usize, on_bad_row: OnBadRow, limit: Option<usize> });
 
 impl Default for ReadOptions {
     fn default() -> Self {
@@ -38,7 +42,7 @@ impl Default for ReadOptions {
     }
 }
 
-/// The rows of a file, where they stood, and what was left out.
+/// The rows of a file, their lines, and the lines left out.
 #[derive(Debug, Clone)]
 pub struct Rows<R> {
     /// The rows, in the file's order.
@@ -49,9 +53,9 @@ pub struct Rows<R> {
     pub skipped: BadRows,
 }
 
-/// Iterator over the rows of a source: `(line, row)`, or the line that is none.
+/// Iterator over the rows of a source: `(line, row)`, or a bad line.
 ///
-/// Blank lines, a byte order mark and carriage returns before a line's end are passed over.
+/// Blank lines, a byte order mark and carriage returns before a line's end are skipped.
 /// A read error ends the iteration and is kept for [`RowReader::io_error`].
 #[derive(Debug)]
 pub struct RowReader<B, R> {
@@ -82,7 +86,7 @@ impl<B: BufRead, R: Row> RowReader<B, R> {
     }
 
     /// Fills the buffer with the next line; `Ok(None)` at the end, `Ok(Some(false))` for a line
-    /// that is too long and was passed over.
+    /// that is too long and was skipped.
     fn next_line(&mut self) -> io::Result<Option<bool>> {
         self.buffer.clear();
         let mut fits = true;

@@ -2,12 +2,12 @@
 
 use crate::extract::answer_text;
 
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
-/// Pays for naming the right option's letter, and no other.
+/// Rewards naming the right option's letter, and no other.
 ///
-/// In the marked answer part the letter may stand first (`B`, `(B)`, `B. The sun`). Without a
-/// marker the completion has to begin with the letter, or contain exactly one different letter in
+/// In the marked answer part the letter may come first (`B`, `(B)`, `B. The sun`). Without a
+/// marker the completion must begin with the letter, or contain only one distinct letter in
 /// brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChoiceVerifier {
@@ -37,7 +37,7 @@ impl ChoiceVerifier {
 }
 
 impl Verifier for ChoiceVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let (part, marker) = answer_text(completion);
         let mut named = bracketed(part);
         let leading = leading_letter(part);
@@ -47,15 +47,17 @@ impl Verifier for ChoiceVerifier {
         named.extend(alternatives(part, leading).filter(|letter| Some(*letter) != leading));
         named.dedup();
         match (named.as_slice(), marker) {
-            ([], _) => Verdict::cannot_tell("no option is named"),
-            ([letter], _) if *letter == self.letter => Verdict::right(format!("{letter} is right")),
-            ([letter], _) => Verdict::wrong(format!("{letter} is not {}", self.letter)),
-            _ => Verdict::cannot_tell("several options are named"),
+            ([], _) => Verification::cannot_tell("no option is named"),
+            ([letter], _) if *letter == self.letter => {
+                Verification::right(format!("{letter} is right"))
+            }
+            ([letter], _) => Verification::wrong(format!("{letter} is not {}", self.letter)),
+            _ => Verification::cannot_tell("several options are named"),
         }
     }
 }
 
-/// A letter that stands first and alone: `B`, `(b)`, `B.`, `B) text`, `**B**: text`.
+/// A letter that comes first and alone: `B`, `(b)`, `B.`, `B) text`, `**B**: text`.
 fn leading_letter(text: &str) -> Option<char> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || "([{*\"'$:".contains(c));
     let text = text.strip_prefix("\\text{").unwrap_or(text);
@@ -105,7 +107,7 @@ fn alternatives(text: &str, leading: Option<char>) -> impl Iterator<Item = char>
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 

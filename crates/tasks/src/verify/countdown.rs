@@ -4,12 +4,12 @@ use crate::expression::{ExpressionError, evaluate};
 use crate::extract::answer_text;
 use crate::rational::Rational;
 
-use super::{Verdict, Verifier};
+use super::verification::{Verification, Verifier};
 
 /// Longest expression that is read, in bytes.
 const MAX_LENGTH: usize = 2000;
 
-/// How missing the target is paid.
+/// The reward of expressions that miss the target.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -22,10 +22,10 @@ pub enum CountdownReward {
     Nearness,
 }
 
-/// Pays for an expression of `+ - * /` and brackets that uses every given number exactly once and
-/// comes to the target, in exact arithmetic.
+/// Rewards an expression of `+ - * /` and brackets that uses every given number exactly once and
+/// equals the target, in exact arithmetic.
 ///
-/// The expression is the marked answer part or else the last line that is not blank; a trailing
+/// The expression is the marked answer part, or else the last line that is not blank; a trailing
 /// `= value` is allowed if the value is right.
 #[derive(Debug, Clone)]
 pub struct CountdownVerifier {
@@ -50,26 +50,26 @@ impl CountdownVerifier {
         Self { numbers, target: Rational::from(target), reward }
     }
 
-    fn miss(&self, value: Rational) -> Verdict {
+    fn miss(&self, value: Rational) -> Verification {
         let reason = format!("{value} is not {}", self.target);
         let distance = match (self.reward, value.minus(self.target)) {
             (CountdownReward::Nearness, Some(difference)) => difference.magnitude().to_f64(),
-            _ => return Verdict::wrong(reason),
+            _ => return Verification::wrong(reason),
         };
         let scale = self.target.magnitude().to_f64().max(1.0);
-        Verdict::partial(0.9 * (1.0 - distance / scale).max(0.0), reason)
+        Verification::partial(0.9 * (1.0 - distance / scale).max(0.0), reason)
     }
 }
 
 impl Verifier for CountdownVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let (part, marker) = answer_text(completion);
         let line = match marker {
             Some(_) => part,
             None => part.lines().next_back().unwrap_or_default(),
         };
         if line.len() > MAX_LENGTH {
-            return Verdict::cannot_tell("the expression is too long to read");
+            return Verification::cannot_tell("the expression is too long to read");
         }
         let (expression, claimed) = match line.split_once('=') {
             Some((expression, claimed)) => (expression, Some(claimed)),
@@ -83,26 +83,26 @@ impl Verifier for CountdownVerifier {
             .replace("\\right", "");
         let expression = expression.trim_matches(|c: char| c.is_whitespace() || "`*$.".contains(c));
         if expression.contains(['^', '%']) {
-            return Verdict::wrong("only + - * / and brackets are allowed");
+            return Verification::wrong("only + - * / and brackets are allowed");
         }
         let evaluation = match evaluate(expression) {
             Ok(evaluation) => evaluation,
             Err(error @ ExpressionError::DivisionByZero) => {
-                return Verdict::wrong(error.to_string());
+                return Verification::wrong(error.to_string());
             }
-            Err(error) => return Verdict::cannot_tell(error.to_string()),
+            Err(error) => return Verification::cannot_tell(error.to_string()),
         };
         let mut used = evaluation.literals;
         used.sort_unstable();
         if used != self.numbers {
-            return Verdict::wrong("the given numbers are not used exactly once each");
+            return Verification::wrong("the given numbers are not used exactly once each");
         }
         let value_of = |text: &str| evaluate(text.trim_end_matches('.')).map(|claim| claim.value);
         if claimed.is_some_and(|claimed| value_of(claimed) != Ok(evaluation.value)) {
-            return Verdict::wrong("the value after = is not the expression's");
+            return Verification::wrong("the value after = is not the expression's");
         }
         if evaluation.value == self.target {
-            Verdict::right(format!("comes to {}", self.target))
+            Verification::right(format!("comes to {}", self.target))
         } else {
             self.miss(evaluation.value)
         }
@@ -111,7 +111,7 @@ impl Verifier for CountdownVerifier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, CannotTell, Partial, Right, Wrong};
+    use super::super::VerificationOutcome::{self, CannotTell, Partial, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(judged("10 * 5"), (Wrong, 0.0));
         assert_eq!(judged("20").0, Wrong);
         assert_eq!(judged("10 + 10").1, 0.0);
-        let hit: (Outcome, f64) = (Right, 1.0);
+        let hit: (VerificationOutcome, f64) = (Right, 1.0);
         let verifier = CountdownVerifier::new(&[10, 5], 15, CountdownReward::Nearness);
         let verdict = verifier.verify("10 + 5");
         assert_eq!((verdict.outcome, verdict.reward), hit);

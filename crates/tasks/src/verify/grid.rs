@@ -1,24 +1,24 @@
-//! Grids of colours, paid by the cell.
+//! Grids of colours, rewarded by cell.
 
 use crate::extract::answer_range;
 use crate::grid::Grid;
 
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
-/// What a grid that is not wholly right is paid.
+/// The reward of a grid that is not entirely right.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum GridReward {
-    /// The share of cells that are right, nothing for another shape.
+    /// The share of right cells; 0 for another shape.
     #[default]
     Cells,
-    /// Nothing.
+    /// 0.
     WholeGrid,
 }
 
-/// Pays for a grid by the share of its cells that are right.
+/// Rewards a grid by the share of its cells that are right.
 ///
 /// The grid is the last one in the marked answer part or, without a marker, in the completion.
 #[derive(Debug, Clone)]
@@ -54,8 +54,8 @@ impl GridVerifier {
 }
 
 impl Verifier for GridVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
-        // A grid takes lines, so a marker that ends with its line has the grid below it.
+    fn verify(&self, completion: &str) -> Verification {
+        // A grid takes several lines, so after a marker at the end of a line it is below it.
         let part = match answer_range(completion) {
             Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
                 &completion[range]
@@ -65,10 +65,10 @@ impl Verifier for GridVerifier {
         };
         let grid = match Grid::parse(part) {
             Ok(grid) => grid,
-            Err(error) => return Verdict::cannot_tell(error.to_string()),
+            Err(error) => return Verification::cannot_tell(error.to_string()),
         };
         let Some(share) = self.expected.agreement(&grid) else {
-            return Verdict::wrong(format!(
+            return Verification::wrong(format!(
                 "{} by {} cells instead of {} by {}",
                 grid.height(),
                 grid.width(),
@@ -78,16 +78,16 @@ impl Verifier for GridVerifier {
         };
         let reason = format!("{:.1} % of the cells are right", 100.0 * share);
         match self.reward {
-            GridReward::Cells => Verdict::partial(share, reason),
-            GridReward::WholeGrid if share < 1.0 => Verdict::wrong(reason),
-            GridReward::WholeGrid => Verdict::right(reason),
+            GridReward::Cells => Verification::partial(share, reason),
+            GridReward::WholeGrid if share < 1.0 => Verification::wrong(reason),
+            GridReward::WholeGrid => Verification::right(reason),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{CannotTell, Partial, Right, Wrong};
+    use super::super::VerificationOutcome::{CannotTell, Partial, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 

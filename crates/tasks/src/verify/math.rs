@@ -3,21 +3,21 @@
 use crate::algebra::{Expression, equal, parse};
 use crate::extract::{Marker, answer_text, balanced};
 
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
-/// Longest list of answers that is compared.
+/// Largest number of parts that are compared.
 const MAX_PARTS: usize = 50;
 
-/// Longest answer that is read, in bytes.
+/// Longest answer that is compared, in bytes.
 const MAX_LENGTH: usize = 2000;
 
-/// Pays for an answer that is mathematically equal to the expected one.
+/// Rewards an answer that is mathematically equal to the expected one.
 ///
 /// Both are read from their answer part (`\boxed{}`, `####`, `<answer>`, "answer is"); without a
 /// marker a completion's last line counts. Numbers are exact; expressions are compared as
 /// [`equal`] does; lists in round or square brackets part by part, sets and bare lists in any
 /// order; anything else as text without spacing. When a number is expected, an answer that only
-/// writes down a calculation (two operations more than the expected answer has) is not paid.
+/// writes down a calculation (two or more operations beyond the expected answer's) is wrong.
 #[derive(Debug, Clone)]
 pub struct MathVerifier {
     answer: String,
@@ -61,7 +61,7 @@ impl MathVerifier {
 }
 
 impl Verifier for MathVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let (part, marker) = answer_text(completion);
         let part = match marker {
             Some(_) => part,
@@ -69,16 +69,16 @@ impl Verifier for MathVerifier {
         };
         let part = if marker == Some(Marker::Phrase) { part.trim_end_matches('.') } else { part };
         if part.len() > MAX_LENGTH {
-            return Verdict::cannot_tell("the answer is too long to compare");
+            return Verification::cannot_tell("the answer is too long to compare");
         }
         let found = Answer::read(part);
         if found.parts.iter().all(|part| part.text.is_empty()) {
-            return Verdict::cannot_tell("no answer in the completion");
+            return Verification::cannot_tell("no answer in the completion");
         }
         match self.expected.same_as(&found) {
-            Some(true) => Verdict::right(format!("equals {}", self.answer)),
-            Some(false) => Verdict::wrong(format!("does not equal {}", self.answer)),
-            None => Verdict::cannot_tell(format!("cannot be compared with {}", self.answer)),
+            Some(true) => Verification::right(format!("equals {}", self.answer)),
+            Some(false) => Verification::wrong(format!("does not equal {}", self.answer)),
+            None => Verification::cannot_tell(format!("cannot be compared with {}", self.answer)),
         }
     }
 }
@@ -261,11 +261,11 @@ fn without_thousands(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{self, CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 
-    fn outcome(answer: &str, completion: &str) -> Outcome {
+    fn outcome(answer: &str, completion: &str) -> VerificationOutcome {
         MathVerifier::new(answer).unwrap().verify(completion).outcome
     }
 

@@ -3,14 +3,14 @@
 use crate::extract::{Marker, answer_text};
 
 use super::quantity::{Quantity, plain, quantities};
-use super::{Verdict, Verifier, VerifierError};
+use super::verification::{Verification, Verifier, VerifierError};
 
-/// Pays for a final number that equals the answer exactly.
+/// Rewards a final number that equals the answer exactly.
 ///
 /// The number is read from the completion's answer part (`<answer>`, `####`, `\boxed{}`, "answer
 /// is"), and without such a marker it is the last number. Thousands separators, fractions, mixed
 /// numbers, percentages, powers of ten, currency signs and common units are understood and
-/// compared as exact fractions. Different numbers in one answer part are no answer.
+/// compared as exact fractions. An answer part with different numbers is not accepted.
 #[derive(Debug, Clone)]
 pub struct NumberVerifier {
     answer: String,
@@ -38,13 +38,15 @@ impl NumberVerifier {
 }
 
 impl Verifier for NumberVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         match read(completion) {
-            Err(reason) => Verdict::cannot_tell(reason),
+            Err(reason) => Verification::cannot_tell(reason),
             Ok(found) if found.same_as(&self.expected) => {
-                Verdict::right(format!("{} equals {}", found.value, self.answer.trim()))
+                Verification::right(format!("{} equals {}", found.value, self.answer.trim()))
             }
-            Ok(found) => Verdict::wrong(format!("{} is not {}", found.value, self.answer.trim())),
+            Ok(found) => {
+                Verification::wrong(format!("{} is not {}", found.value, self.answer.trim()))
+            }
         }
     }
 }
@@ -52,7 +54,7 @@ impl Verifier for NumberVerifier {
 /// Bytes of an answer part, or of an unmarked completion's end, that are read.
 const MAX_LENGTH: usize = 2000;
 
-/// The one number a text gives as its answer.
+/// The number that a text gives as its answer.
 fn read(text: &str) -> Result<Quantity, &'static str> {
     let (part, marker) = answer_text(text);
     if marker.is_some() && part.len() > MAX_LENGTH {
@@ -60,7 +62,7 @@ fn read(text: &str) -> Result<Quantity, &'static str> {
     }
     let part = &part[part.ceil_char_boundary(part.len().saturating_sub(MAX_LENGTH))..];
     let part = plain(part);
-    // In "2 + 3 = 5" the number is what the calculation comes to.
+    // In "2 + 3 = 5" the answer is the result of the calculation.
     let part = match marker {
         Some(_) => part.rsplit('=').next().unwrap_or(&part),
         None => part.as_str(),
@@ -81,11 +83,11 @@ fn read(text: &str) -> Result<Quantity, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{self, CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 
-    fn outcome(answer: &str, completion: &str) -> Outcome {
+    fn outcome(answer: &str, completion: &str) -> VerificationOutcome {
         NumberVerifier::new(answer).unwrap().verify(completion).outcome
     }
 

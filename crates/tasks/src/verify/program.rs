@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Verdict, Verifier, VerifierError};
+use super::verification::{Verification, VerificationOutcome, Verifier, VerifierError};
+use crate::setters::setters;
 
-/// Longest part of a program's error output that is quoted, in bytes.
+/// Longest quoted part of a program's error output, in characters.
 const QUOTED: usize = 200;
 
-/// What a verifying program may use.
+/// Resource limits of a verifying program.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ProgramLimits {
-    /// Time until it has to have answered.
+    /// Time until it must have answered.
     pub time: Duration,
     /// Bytes it may write to its output.
     pub output_bytes: usize,
@@ -26,19 +28,21 @@ pub struct ProgramLimits {
     pub memory_bytes: Option<u64>,
 }
 
+setters!(ProgramLimits { time: Duration, output_bytes: usize, memory_bytes: Option<u64> });
+
 impl Default for ProgramLimits {
     fn default() -> Self {
         Self { time: Duration::from_secs(10), output_bytes: 1 << 20, memory_bytes: None }
     }
 }
 
-/// Pays what an external program says.
+/// Rewards completions as an external program says.
 ///
 /// The program is started once for each completion. It reads one JSON object from its input,
 /// `{"completion": ...}` with the fields given at construction beside it, and writes one JSON
 /// object `{"reward": number, "reason": text}` to its output; `reason` may be missing. A program
 /// that crashes, says too much, or something else, or rewards outside the range, gives
-/// [`Outcome::Failed`] and the least reward, and one that hangs [`Outcome::TimedOut`]. On Unix it runs in a process group of its own,
+/// [`VerificationOutcome::Failed`] and the least reward, and one that hangs [`VerificationOutcome::TimedOut`]. On Unix it runs in a process group of its own,
 /// all of which is killed at the end.
 ///
 /// The limits keep a bad program from stopping a run. They are no sandbox: the program has the
@@ -81,13 +85,13 @@ impl ProgramVerifier {
         Ok(Self { command: command.to_vec(), fields, range, limits })
     }
 
-    fn failed(&self, reason: String) -> Verdict {
-        Verdict { reward: *self.range.start(), outcome: Outcome::Failed, reason }
+    fn failed(&self, reason: String) -> Verification {
+        Verification { reward: *self.range.start(), outcome: VerificationOutcome::Failed, reason }
     }
 
-    fn timed_out(&self) -> Verdict {
+    fn timed_out(&self) -> Verification {
         let reason = format!("the program took longer than {:?}", self.limits.time);
-        Verdict { outcome: Outcome::TimedOut, ..self.failed(reason) }
+        Verification { outcome: VerificationOutcome::TimedOut, ..self.failed(reason) }
     }
 
     fn start(&self) -> std::io::Result<Child> {
@@ -110,7 +114,7 @@ impl ProgramVerifier {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    fn judge(&self, status: ExitStatus, output: &[u8], errors: &[u8]) -> Verdict {
+    fn judge(&self, status: ExitStatus, output: &[u8], errors: &[u8]) -> Verification {
         if !status.success() {
             let errors = String::from_utf8_lossy(errors);
             let quoted: String = errors.trim().chars().take(QUOTED).collect();
@@ -125,13 +129,13 @@ impl ProgramVerifier {
             return self.failed(format!("reward {} is outside {low}..={high}", reply.reward));
         }
         let outcome = if reply.reward == *self.range.end() {
-            Outcome::Right
+            VerificationOutcome::Right
         } else if reply.reward == *self.range.start() {
-            Outcome::Wrong
+            VerificationOutcome::Wrong
         } else {
-            Outcome::Partial
+            VerificationOutcome::Partial
         };
-        Verdict { reward: reply.reward, outcome, reason: reply.reason }
+        Verification { reward: reply.reward, outcome, reason: reply.reason }
     }
 }
 
@@ -140,7 +144,7 @@ impl Verifier for ProgramVerifier {
         self.range.clone()
     }
 
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let deadline = Instant::now() + self.limits.time;
         let mut child = match self.start() {
             Ok(child) => child,
@@ -169,7 +173,7 @@ impl Verifier for ProgramVerifier {
 fn send(child: &mut Child, request: String) {
     if let Some(mut input) = child.stdin.take() {
         thread::spawn(move || {
-            // A program that has read enough closes its input; that is no error.
+            // A program may close its input before reading all of it.
             let _ = input.write_all(request.as_bytes());
         });
     }
@@ -217,7 +221,7 @@ fn has_ended(child: &mut Child) -> bool {
 
 /// Kills the program with everything it started in its group, and takes its status.
 fn stop(child: &mut Child) -> std::io::Result<ExitStatus> {
-    // The group was made for this child; that nobody is left in it is the usual case.
+    // The group was made for this child, and is usually empty by now.
     #[cfg(unix)]
     let _ = rustix::process::kill_process_group(
         rustix::process::Pid::from_child(child),

@@ -3,7 +3,7 @@
 use crate::extract::number_end;
 use crate::rational::Rational;
 
-/// A number with what is written around it.
+/// A number with its percent sign and unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Quantity {
     pub(super) value: Rational,
@@ -46,8 +46,8 @@ const UNITS: &[(&[&str], &str, (i64, i64))] = &[
 ];
 
 impl Quantity {
-    /// Whether both stand for the same amount: equal numbers in the same or in no stated unit, or
-    /// equal amounts in units of one dimension. A percentage equals both its number and its share.
+    /// Whether both are the same amount: equal numbers in the same unit or without one, or equal
+    /// amounts in units of one dimension. A percentage equals both its number and its share.
     pub(super) fn same_as(&self, other: &Self) -> bool {
         if let (Some(left), Some(right)) = (self.unit, other.unit) {
             let scaled = |quantity: &Self, unit: Unit| {
@@ -119,8 +119,8 @@ fn fraction_part(text: &str) -> Option<(String, &str)> {
 }
 
 /// Every quantity of a text in [`plain`] characters, in order, each in its longest form:
-/// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`. `None` stands for a number
-/// beyond 128 bits.
+/// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`. `None` is a number that
+/// exceeds 128 bits.
 pub(super) fn quantities(text: &str) -> Vec<Option<Quantity>> {
     let bytes = text.as_bytes();
     let mut all = Vec::new();
@@ -147,7 +147,7 @@ pub(super) fn quantities(text: &str) -> Vec<Option<Quantity>> {
     all
 }
 
-/// Whether the text before a number ends in a sign that no operand stands before.
+/// Whether the text before a number ends in a sign that does not follow an operand.
 fn is_negative(before: &str) -> bool {
     let before = before.trim_end_matches(['$', '(', '{']);
     let Some(rest) = before.strip_suffix('-') else { return false };
@@ -204,7 +204,7 @@ fn digits(text: &str, start: usize) -> (Option<Rational>, usize) {
     (Rational::from_decimal(&plain), end)
 }
 
-/// The digits after `mark`, which follows at `at`, spaces aside.
+/// The digits after `mark`, which follows at byte `at` after optional spaces.
 fn after(text: &str, at: usize, mark: &str) -> Option<(Rational, usize)> {
     let rest = text[at..].trim_start_matches(' ').strip_prefix(mark)?.trim_start_matches(' ');
     let (value, end) = digits(text, text.len() - rest.len());
@@ -242,7 +242,7 @@ fn suffix(text: &str, end: usize) -> (bool, Option<Unit>, usize) {
         .iter()
         .find(|(names, _, _)| names.contains(&singular) || names.contains(&word.as_str()))
         .map(|(_, dimension, factor)| Unit { dimension, factor: *factor });
-    // Squares and cubes of a unit are other units, and their exponents no numbers.
+    // Squares and cubes of a unit are other units, and their exponents are not numbers.
     let behind = &rest[length..];
     if length > 0 && behind.starts_with(['^', '²', '³']) {
         let exponent =

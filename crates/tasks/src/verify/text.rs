@@ -2,9 +2,9 @@
 
 use crate::extract::answer_text;
 
-use super::{Verdict, Verifier};
+use super::verification::{Verification, Verifier};
 
-/// What two texts may differ in and still be equal.
+/// Which differences between two texts are ignored.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -17,10 +17,10 @@ pub enum TextMatch {
     Normalised,
 }
 
-/// Pays for an answer that is the expected text.
+/// Rewards an answer that equals the expected text.
 ///
-/// Compared are the marked answer part or, without a marker, the last line that is not blank and
-/// then all of the completion.
+/// The marked answer part is compared or, without a marker, the last line that is not blank and
+/// then the whole completion.
 #[derive(Debug, Clone)]
 pub struct TextVerifier {
     expected: String,
@@ -42,7 +42,7 @@ impl TextVerifier {
 }
 
 impl Verifier for TextVerifier {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let (part, marker) = answer_text(completion);
         let last_line = completion.lines().rev().find(|line| !line.trim().is_empty());
         let candidates = match marker {
@@ -54,12 +54,12 @@ impl Verifier for TextVerifier {
         let first: String =
             found.first().map(|text| text.chars().take(60).collect()).unwrap_or_default();
         if first.is_empty() {
-            return Verdict::cannot_tell("no answer in the completion");
+            return Verification::cannot_tell("no answer in the completion");
         }
         if found.contains(&self.expected) {
-            Verdict::right(format!("{first:?} is the answer"))
+            Verification::right(format!("{first:?} is the answer"))
         } else {
-            Verdict::wrong(format!("{first:?} is not {:?}", self.expected))
+            Verification::wrong(format!("{first:?} is not {:?}", self.expected))
         }
     }
 }
@@ -86,7 +86,7 @@ fn normalised(text: &str, accepts: TextMatch) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{CannotTell, Right, Wrong};
+    use super::super::VerificationOutcome::{CannotTell, Right, Wrong};
     use super::*;
     use proptest::prelude::*;
 

@@ -162,11 +162,9 @@ impl RewardSection {
 
     /// What a verifying program may use.
     pub fn program_limits(&self) -> ProgramLimits {
-        ProgramLimits {
-            time: Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX),
-            memory_bytes: self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)),
-            ..ProgramLimits::default()
-        }
+        ProgramLimits::default()
+            .time(Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX))
+            .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Rows as token ids, and the reasons for which a row has none.
 
-use bestof_tasks::rows::AnswerRow;
 use serde::Serialize;
 
 use super::edit::{normalised_edit_distance, shared_prefix};
@@ -126,15 +125,6 @@ impl EncodedCompletion {
     pub fn sequence(&self) -> Vec<u32> {
         [self.prompt_ids.as_slice(), &self.completion_ids].concat()
     }
-}
-
-/// A prompt in token ids with the answer a verifier looks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedPrompt {
-    /// The prompt, ready for generation. Not empty.
-    pub prompt_ids: Vec<u32>,
-    /// The row it came from.
-    pub row: AnswerRow,
 }
 
 /// A row that can be scored.

@@ -1,12 +1,11 @@
 //! Texts and conversations to token ids, by the boundary rule.
 
 use bestof_checkpoints::{ChatTemplate, Message, Tokenizer};
-use bestof_tasks::rows::{ChatMessage, Content, RowProblem};
+use bestof_tasks::rows::{ChatMessage, Content, RowProblem, SupervisedRow};
 
-use super::rows::as_messages;
 use super::{
     Boundary, DataError, DropReason, EncodeOptions, EncodedCompletion, EncodedPair, Refusal,
-    SupervisedRow, Truncation,
+    Truncation,
 };
 
 /// Turns rows into token ids by the [boundary rule](super).
@@ -184,7 +183,7 @@ impl<'a> Encoder<'a> {
     fn prompt(&self, prompt: &Content, chat: bool) -> Result<Rendered, Refusal> {
         let text = match prompt {
             Content::Text(text) if !chat => text.clone(),
-            _ => self.render("prompt", &as_messages(prompt, "user"), true)?,
+            _ => self.render("prompt", &prompt.to_messages("user"), true)?,
         };
         Ok(Rendered { text, chat })
     }
@@ -233,8 +232,8 @@ impl<'a> Encoder<'a> {
         prompt: &Content,
         completion: &Content,
     ) -> Result<String, Refusal> {
-        let mut messages = as_messages(prompt, "user");
-        messages.extend(as_messages(completion, "assistant"));
+        let mut messages = prompt.to_messages("user");
+        messages.extend(completion.to_messages("assistant"));
         self.render(field, &messages, false)
     }
 

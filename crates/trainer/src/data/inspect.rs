@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
 use std::path::Path;
 
-use bestof_tasks::rows::{AnswerRow, Content, OnBadRow, ReadOptions, RowProblem};
+use bestof_tasks::rows::{
+    AnswerRow, CompletionRow, Content, DataRow, OnBadRow, PreferenceRow, ReadOptions, RowProblem,
+    SupervisedRow,
+};
 use serde::Serialize;
 
 pub use duplicates::{Duplicates, Match};
@@ -17,10 +20,8 @@ pub use tokens::{AnswerView, Colour, Example, TokenView};
 pub use values::{EditDistances, LengthSummary, Lengths};
 
 use super::load::{each_row, open};
-use super::rows::CompletionContent;
 use super::{
-    Boundary, DataError, DataReport, DataRow, DropReason, EncodedCompletion, EncodedPair, Encoder,
-    PairRow, Refusal, SupervisedRow,
+    Boundary, DataError, DataReport, DropReason, EncodedCompletion, EncodedPair, Encoder, Refusal,
 };
 use duplicates::Seen;
 use values::Lists;
@@ -152,7 +153,7 @@ pub fn inspect_from(
     options: &ReadOptions,
     examples: usize,
 ) -> Result<Inspection, DataError> {
-    let options = ReadOptions { on_bad_row: OnBadRow::Skip, ..options.clone() };
+    let options = options.clone().on_bad_row(OnBadRow::Skip);
     let mut doctor = Doctor::new(encoder, examples);
     let report = each_row(source, name, &options, |line, row: DataRow, report| {
         doctor.look(line, &row, report)
@@ -207,7 +208,12 @@ impl<'e, 'm> Doctor<'e, 'm> {
         Ok(())
     }
 
-    fn pair(&mut self, line: usize, row: &PairRow, report: &mut DataReport) -> Result<(), Refusal> {
+    fn pair(
+        &mut self,
+        line: usize,
+        row: &PreferenceRow,
+        report: &mut DataReport,
+    ) -> Result<(), Refusal> {
         let pair = self.encoder.encode_pair(&row.prompt, &row.chosen, &row.rejected)?;
         report.keep(pair.has_separate_boundary(), pair.truncated);
         self.seen.pair(line, row);
@@ -237,7 +243,7 @@ impl<'e, 'm> Doctor<'e, 'm> {
         let item = self.encoder.encode_supervised(row)?;
         report.keep(item.boundary == Boundary::Separate, item.truncated);
         match row {
-            SupervisedRow::Completion(CompletionContent { prompt, completion }) => {
+            SupervisedRow::Completion(CompletionRow { prompt, completion, .. }) => {
                 self.seen.texts(line, &[prompt, completion]);
                 self.prompt(prompt, Some(completion), &item.prompt_ids);
             }

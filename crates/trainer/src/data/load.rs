@@ -5,12 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use bestof_tasks::rows::{
-    AnswerRow, BadRow, OnBadRow, ReadOptions, Row, RowProblem, RowReader, RowsError,
+    BadRow, DataRow, OnBadRow, PreferenceRow, ReadOptions, Row, RowProblem, RowReader, RowsError,
+    SupervisedRow,
 };
 
 use super::{
-    Boundary, DataError, DataReport, DataRow, EncodedCompletion, EncodedPair, EncodedPrompt,
-    EncodedRow, Encoder, PairRow, Refusal, SupervisedRow,
+    Boundary, DataError, DataReport, EncodedCompletion, EncodedPair, EncodedRow, Encoder, Refusal,
 };
 
 /// The usable rows of a file.
@@ -44,7 +44,7 @@ pub fn load_pairs_from(
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedPair>, DataError> {
-    collect(source, name, options, |row: PairRow| encode_pair(encoder, &row))
+    collect(source, name, options, |row: PreferenceRow| encode_pair(encoder, &row))
 }
 
 /// The completions and running texts of a file, for supervised training.
@@ -67,31 +67,6 @@ pub fn load_supervised_from(
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedCompletion>, DataError> {
     collect(source, name, options, |row: SupervisedRow| encode_supervised(encoder, &row))
-}
-
-/// The prompts of a file, with the answers a verifier looks for.
-///
-/// # Errors
-/// As [`load_pairs`].
-pub fn load_prompts(
-    path: &Path,
-    encoder: &Encoder<'_>,
-    options: &ReadOptions,
-) -> Result<Loaded<EncodedPrompt>, DataError> {
-    load_prompts_from(open(path)?, path, encoder, options)
-}
-
-/// The prompts of `source`. As [`load_prompts`].
-pub fn load_prompts_from(
-    source: impl BufRead,
-    name: &Path,
-    encoder: &Encoder<'_>,
-    options: &ReadOptions,
-) -> Result<Loaded<EncodedPrompt>, DataError> {
-    collect(source, name, options, |row: AnswerRow| {
-        let prompt_ids = encoder.encode_prompt(&row.prompt)?;
-        Ok(Kept { truncated: false, separate: false, item: EncodedPrompt { prompt_ids, row } })
-    })
 }
 
 /// The pairs, completions and running texts of a file, in their order: what can be scored.
@@ -150,7 +125,7 @@ impl<T> Kept<T> {
     }
 }
 
-fn encode_pair(encoder: &Encoder<'_>, row: &PairRow) -> Result<Kept<EncodedPair>, Refusal> {
+fn encode_pair(encoder: &Encoder<'_>, row: &PreferenceRow) -> Result<Kept<EncodedPair>, Refusal> {
     let item = encoder.encode_pair(&row.prompt, &row.chosen, &row.rejected)?;
     Ok(Kept { truncated: item.truncated, separate: item.has_separate_boundary(), item })
 }

@@ -1,6 +1,6 @@
 //! The order in which rows are visited: a function of seed and epoch, with a place to resume at.
 
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
@@ -109,7 +109,7 @@ fn permutation(state: &OrderState) -> Vec<u32> {
         return Vec::new();
     }
     let mut rows: Vec<u32> = (0..state.rows as u32).collect();
-    Draw::new(state.seed, state.epoch).shuffle(&mut rows);
+    SeededRng::new(state.seed, state.epoch).shuffle(&mut rows);
     rows
 }
 

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use bestof_tasks::rows::{Content, ReadOptions, RowsError};
+use bestof_tasks::rows::{Content, ReadOptions, RowsError, SupervisedRow, TextRow};
 
 use super::load::{each_row, open};
 use super::{
     Boundary, DataError, DataReport, DropReason, EncodedCompletion, Encoder, Loaded, Refusal,
-    SupervisedRow, TextContentRow,
 };
 
 /// How documents are cut.
@@ -65,7 +64,7 @@ pub fn load_windows(
     let report = if json {
         each_row(open(path)?, path, options, |line, row: SupervisedRow, report| {
             let rows = match &row {
-                SupervisedRow::Text(TextContentRow { text: Content::Text(text) }) => {
+                SupervisedRow::Text(TextRow { text: Content::Text(text), .. }) => {
                     cut(text, encoder, windows)?
                 }
                 _ => vec![encoder.encode_supervised(&row)?],

@@ -7,7 +7,7 @@ use bestof_checkpoints::ModelFolder;
 use bestof_models::rope::Extended;
 use bestof_models::{ModelError, RandomPositions};
 use bestof_report::RunMetadata;
-use bestof_tasks::draw::Draw;
+use bestof_tasks::rng::SeededRng;
 use bestof_tasks::rows::ReadOptions;
 
 use super::{Base, Finished, finish};
@@ -125,7 +125,7 @@ fn hold_out_documents(
     let count = |n: usize| ((share * n as f64).round() as usize).clamp(1, n.max(2) - 1);
     if documents.len() > 1 {
         let mut order: Vec<usize> = (0..documents.len()).collect();
-        Draw::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
+        SeededRng::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
         let out = &order[..count(documents.len())];
         for (item, name) in all.items.into_iter().zip(all.names) {
             let side = if out.contains(&documents[&name]) { &mut held } else { &mut kept };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bestof_models::{CausalLm, Trainable};
+use bestof_models::CausalLm;
 use bestof_report::DisplacedPair;
+use burn::module::Module;
 
 use super::PreferenceRun;
 use crate::data::{EncodedPair, edit_distance};
@@ -23,7 +24,7 @@ pub struct PairTexts {
     pub rejected: String,
 }
 
-impl<M: CausalLm + Trainable> PreferenceRun<M> {
+impl<M: CausalLm + Module> PreferenceRun<M> {
     /// The pairs of the last evaluation whose chosen answer lost most against the reference, worst first.
     /// Rows are those of the evaluation file, counted from 0.
     pub fn displaced_pairs(&self, count: usize) -> Vec<DisplacedPair> {

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use bestof_losses::{LossName, LossParameters};
+use bestof_models::parameters;
 use bestof_report::{RunFolder as Report, RunType};
 
 use super::*;
 use crate::config::RunConfig;
+use crate::gradients::NamedGradients;
 use crate::progress::Silent;
 use crate::run::{TrainOptions, train};
 use crate::toy::{POISON, Toy, all_metrics, known_metrics, pairs};
@@ -131,15 +133,18 @@ fn gradients_are_those_of_the_mean_loss() {
         let rows: Vec<usize> = (0..16).collect();
         // Two uneven micro-batches of one step.
         let context = StepContext { step: 7, update: 0, loss_weight: 16.0, dropout_seed: 1 };
-        let mut sum = run.accumulate(&rows[..5], &context).unwrap().gradients;
-        sum.accumulate(run.accumulate(&rows[5..], &context).unwrap().gradients);
-        for info in run.model().trainable_parameters() {
-            let gradient = crate::model_files::values_of(sum.get(&info.name).unwrap().clone());
+        let mut sum = NamedGradients::default();
+        for micro_batch in [&rows[..5], &rows[5..]] {
+            let part = run.accumulate(micro_batch, &context).unwrap();
+            sum.accumulate(run.model(), part.gradients);
+        }
+        for info in parameters::trainable(run.model()) {
+            let gradient = sum.values(&info.name);
             let h = 5e-3;
             for at in (0..info.len()).step_by(7) {
                 let moved = |by: f32| {
                     let mut model = run.model().clone();
-                    model.update_parameters(&mut |name, old| {
+                    parameters::update(&mut model, &mut |name, old| {
                         if name == info.name {
                             let mut values = crate::model_files::values_of(old);
                             values[at] += by;
@@ -190,9 +195,9 @@ fn an_interrupted_run_ends_as_a_straight_one() {
             Err(other) => panic!("{other}"),
         }
     };
-    for info in straight.model().trainable_parameters() {
+    for info in parameters::trainable(straight.model()) {
         let values = |run: &PreferenceRun<Toy>| {
-            crate::model_files::values_of(run.model().parameter(&info.name).unwrap())
+            crate::model_files::values_of(parameters::values(run.model(), &info.name).unwrap())
         };
         assert_eq!(values(&straight), values(&resumed), "{}", info.name);
     }
@@ -255,7 +260,7 @@ fn a_reference_of_another_model_is_found_before_the_first_update() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &[]);
     let mut other = Toy::new();
-    other.update_parameters(&mut |_, values| values * 1.5);
+    parameters::update(&mut other, &mut |_, values| values * 1.5);
     let (set, settings) = (pairs(16), ScoreSettings::default());
     cache(&config).scores(&other, &set, settings, &mut Silent).unwrap();
     let mut run = new_run(&config, set).unwrap();

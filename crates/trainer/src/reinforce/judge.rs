@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bestof_tasks::verify::{Outcome, Verifier};
+use bestof_tasks::verify::{VerificationOutcome, Verifier};
 
 use crate::config::RewardSection;
 
@@ -13,7 +13,7 @@ pub struct Judgement {
     /// The reward.
     pub reward: f64,
     /// What was found.
-    pub outcome: Outcome,
+    pub outcome: VerificationOutcome,
     /// Why, in words.
     pub reason: String,
     /// Whether the completion counts as passed.
@@ -81,7 +81,7 @@ pub fn judge_all(jobs: &[Job<'_>], reward: &RewardSection) -> Vec<Judgement> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bestof_tasks::verify::Verdict;
+    use bestof_tasks::verify::Verification;
 
     /// Pays the number that the completion is, and fails for what is none.
     #[derive(Debug)]
@@ -92,16 +92,22 @@ mod tests {
             -1.0..=2.0
         }
 
-        fn verify(&self, completion: &str) -> Verdict {
+        fn verify(&self, completion: &str) -> Verification {
             // Later ones are faster, so that the order of the ends is not that of the starts.
             let number = completion.parse::<f64>();
             let pause = number.clone().map_or(0.0, |n| 2.0 - n);
             std::thread::sleep(std::time::Duration::from_secs_f64(pause * 2e-3));
             match number {
-                Ok(reward) => Verdict { reward, outcome: Outcome::Partial, reason: String::new() },
-                Err(_) => {
-                    Verdict { reward: -1.0, outcome: Outcome::TimedOut, reason: "late".to_owned() }
-                }
+                Ok(reward) => Verification {
+                    reward,
+                    outcome: VerificationOutcome::Partial,
+                    reason: String::new(),
+                },
+                Err(_) => Verification {
+                    reward: -1.0,
+                    outcome: VerificationOutcome::TimedOut,
+                    reason: "late".to_owned(),
+                },
             }
         }
     }
@@ -119,7 +125,7 @@ mod tests {
             let expected: Vec<f64> = (0..40).map(|i| f64::from(i) / 20.0).chain([-1.0]).collect();
             assert_eq!(rewards, expected, "{workers} workers");
             assert_eq!(judged.iter().filter(|judgement| judgement.passed).count(), 10);
-            assert_eq!(judged[40].outcome, Outcome::TimedOut);
+            assert_eq!(judged[40].outcome, VerificationOutcome::TimedOut);
         }
         // Not even a reward at the top makes a failed verification a pass.
         let reward = RewardSection { failed: Some(2.0), ..RewardSection::default() };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bestof_estimators::{mean_pass_at_k, pass_at_k};
-use bestof_tasks::verify::Outcome;
+use bestof_tasks::verify::VerificationOutcome;
 
 use super::rollout::Group;
 use crate::error::TrainError;
@@ -67,7 +67,7 @@ fn distinct_answers(group: &Group) -> usize {
 /// Failed verifications of some groups: all of them, and those that took too long.
 pub(super) fn failures(groups: &[Group]) -> (usize, usize) {
     let outcomes = || groups.iter().flat_map(|group| &group.rollouts).map(|r| r.judgement.outcome);
-    let late = outcomes().filter(|outcome| *outcome == Outcome::TimedOut).count();
+    let late = outcomes().filter(|outcome| *outcome == VerificationOutcome::TimedOut).count();
     (outcomes().filter(|outcome| outcome.is_failure()).count(), late)
 }
 

@@ -65,8 +65,8 @@ pub struct Question {
     pub answer: String,
     /// The judge of its completions.
     pub verifier: Box<dyn Verifier>,
-    /// Answer and further fields, for the fingerprint.
-    code: Vec<u32>,
+    /// Answer and further fields as text, for the fingerprint.
+    fields: String,
 }
 
 impl Question {
@@ -85,8 +85,7 @@ impl Question {
         let mut question = Self::judged_by(prompt_ids, verifier);
         row.prompt.last_text().clone_into(&mut question.prompt);
         row.answer.clone_into(&mut question.answer);
-        let extra = Value::Object(row.extra.clone()).to_string();
-        question.code = row.answer.chars().chain(extra.chars()).map(u32::from).collect();
+        question.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
         Ok(question)
     }
 
@@ -97,14 +96,18 @@ impl Question {
             prompt: String::new(),
             answer: String::new(),
             verifier,
-            code: Vec::new(),
+            fields: String::new(),
         }
     }
 }
 
 impl TokenRow for Question {
     fn token_lists(&self) -> Vec<&[u32]> {
-        vec![&self.prompt_ids, &self.code]
+        vec![&self.prompt_ids]
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(&self.fields)
     }
 }
 
@@ -163,7 +166,7 @@ fn problem(error: &VerifierError) -> RowProblem {
 /// The questions of a file.
 ///
 /// # Errors
-/// Those of [`crate::data::load_prompts`]; a row that the verifier cannot judge is a bad row.
+/// Those of [`crate::data::load_pairs`]; a row that the verifier cannot judge is a bad row.
 pub fn load_questions(
     path: &Path,
     encoder: &Encoder<'_>,

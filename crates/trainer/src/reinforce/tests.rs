@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bestof_estimators::Estimator;
-use bestof_models::{FinishReason, ForwardOptions, Gradients, ParameterInfo, SamplingConfig};
+use bestof_kernels::host_values;
+use bestof_models::parameters::{self, ParameterInfo};
+use bestof_models::{FinishReason, ForwardOptions, SamplingConfig};
 use bestof_report::{RunFolder as Report, TIMING_METRICS};
-use bestof_tasks::verify::{Outcome, Verdict, Verifier};
+use bestof_tasks::verify::{Verification, VerificationOutcome, Verifier};
+use burn::tensor::Tensor;
 
 use super::*;
 use crate::config::{RewardSection, RunConfig};
+use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::{Silent, StepProgress};
 use crate::run::{TrainOptions, train};
@@ -36,18 +40,20 @@ enum Judge {
 }
 
 impl Verifier for Judge {
-    fn verify(&self, completion: &str) -> Verdict {
+    fn verify(&self, completion: &str) -> Verification {
         let tokens: Vec<u32> = completion.split(' ').filter_map(|t| t.parse().ok()).collect();
         let sum: u32 = tokens.iter().sum();
         match self {
-            Self::Divides(by) if sum.is_multiple_of(*by) => Verdict::right(""),
-            Self::Divides(_) => Verdict::wrong(""),
-            Self::Continuous => Verdict::partial(value_of(&tokens), ""),
-            Self::Constant(reward) => Verdict::partial(*reward, ""),
-            Self::Fails if sum.is_multiple_of(2) => {
-                Verdict { reward: 0.0, outcome: Outcome::TimedOut, reason: "too slow".to_owned() }
-            }
-            Self::Fails => Verdict::right(""),
+            Self::Divides(by) if sum.is_multiple_of(*by) => Verification::right(""),
+            Self::Divides(_) => Verification::wrong(""),
+            Self::Continuous => Verification::partial(value_of(&tokens), ""),
+            Self::Constant(reward) => Verification::partial(*reward, ""),
+            Self::Fails if sum.is_multiple_of(2) => Verification {
+                reward: 0.0,
+                outcome: VerificationOutcome::TimedOut,
+                reason: "too slow".to_owned(),
+            },
+            Self::Fails => Verification::right(""),
         }
     }
 }
@@ -127,12 +133,8 @@ fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
 }
 
 fn weights_of(model: &Toy) -> Vec<f32> {
-    let of = |info: &ParameterInfo| values_of(model.parameter(&info.name).unwrap());
-    model.trainable_parameters().iter().flat_map(of).collect()
-}
-
-fn gradient_of(gradients: &Gradients, name: &str) -> Vec<f32> {
-    gradients.get(name).map_or_else(Vec::new, |gradient| values_of(gradient.clone()))
+    let of = |info: &ParameterInfo| values_of(parameters::values(model, &info.name).unwrap());
+    parameters::trainable(model).iter().flat_map(of).collect()
 }
 
 fn rollout(ids: &[u32], judge: Judge) -> Rollout {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 
 use bestof_files::{Fault, FaultyDisk};
+use bestof_models::parameters;
 use bestof_report::{RunFolder as Report, RunType};
 use proptest::prelude::*;
 
@@ -250,7 +251,8 @@ fn the_first_steps_by_hand() {
 
 /// `log_softmax` of the toy's own table, from its parameters.
 fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
-    let table: Vec<f32> = crate::model_files::values_of(toy.parameter("table.weight").unwrap());
+    let table: Vec<f32> =
+        crate::model_files::values_of(parameters::values(toy, "table.weight").unwrap());
     let row: Vec<f64> = table[previous as usize * crate::toy::VOCAB..][..crate::toy::VOCAB]
         .iter()
         .map(|x| f64::from(*x))
@@ -260,7 +262,7 @@ fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
 }
 
 fn weights_of(run: &SupervisedRun<Toy>) -> Vec<f32> {
-    crate::model_files::values_of(run.model().parameter("table.weight").unwrap())
+    crate::model_files::values_of(parameters::values(run.model(), "table.weight").unwrap())
 }
 
 fn weights_after(overrides: &[&str]) -> Vec<f32> {
@@ -272,8 +274,8 @@ fn weights_after(overrides: &[&str]) -> Vec<f32> {
 }
 
 fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
-    let worst = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{worst}");
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().zip(b).all(|(x, y)| (x - y).abs() <= tolerance), "{a:?} against {b:?}");
 }
 
 proptest! {

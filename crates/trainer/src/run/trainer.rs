@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bestof_files::{Disk, FileLayer};
-use bestof_models::Gradients;
 use bestof_report::MetricRow;
 
 use super::folder::RunFolder;
 use super::summary::TrainSummary;
-use super::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
+use super::{Evaluation, StepContext, TrainingRun, dropout_seed};
 use crate::communicator::{Communicator, SingleRank};
 use crate::config::RunConfig;
 use crate::data::DataOrder;
 use crate::error::TrainError;
+use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
-use crate::optimizer::{AdamW, clip_factor, gradient_norm};
+use crate::optimizer::{NamedAdamW, clip_factor};
 use crate::progress::{Progress, StepProgress};
 use crate::schedule::Schedule;
 use crate::state::{Best, RunState, VERSION};
@@ -73,7 +73,7 @@ struct Trainer<'a, R: TrainingRun> {
     communicator: &'a dyn Communicator,
     folder: RunFolder,
     progress: &'a mut dyn Progress,
-    optimizer: AdamW,
+    optimizer: NamedAdamW,
     schedule: Schedule,
     order: DataOrder,
     global_batch: usize,
@@ -98,6 +98,14 @@ struct StepFacts {
     loss: f64,
     grad_norm: f64,
     learning_rate: f64,
+}
+
+/// What the micro-batches of an update gave together.
+#[derive(Default)]
+struct StepSum {
+    gradients: NamedGradients,
+    metrics: MetricSums,
+    tokens: u64,
 }
 
 /// What one update of a step gave.
@@ -146,7 +154,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         };
         let now = Instant::now();
         Self {
-            optimizer: AdamW::new(train.into()),
+            optimizer: NamedAdamW::new(train.into()),
             schedule: Schedule::from_config(train, total_steps),
             pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
             last_train: Vec::new(),
@@ -278,7 +286,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             return Ok(facts);
         }
         self.reduce_gradients(&mut sum.gradients)?;
-        facts.grad_norm = gradient_norm(&sum.gradients).map_err(|error| match error {
+        facts.grad_norm = sum.gradients.norm().map_err(|error| match error {
             TrainError::GradientNotFinite { parameter } => {
                 TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows) }
             }
@@ -290,16 +298,16 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         Ok(facts)
     }
 
-    fn update(&mut self, gradients: Gradients, learning_rate: f64, factor: f64) {
-        let names = gradients.iter().map(|(name, _)| name.to_owned());
-        let rates: BTreeMap<String, f64> = names
+    fn update(&mut self, gradients: NamedGradients, learning_rate: f64, factor: f64) {
+        let rates: BTreeMap<String, f64> = gradients
+            .names()
             .map(|name| {
-                let rate = learning_rate * self.run.learning_rate_factor(&name);
-                (name, rate)
+                let rate = learning_rate * self.run.learning_rate_factor(name);
+                (name.to_owned(), rate)
             })
             .collect();
         let rate = |name: &str| rates.get(name).copied().unwrap_or(learning_rate);
-        self.optimizer.step_by_name(self.run.model_mut(), gradients, &rate, factor);
+        self.optimizer.step(self.run.model_mut(), gradients, &rate, factor);
     }
 
     /// The next rows, fewer at the end of an epoch.
@@ -311,13 +319,9 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     }
 
     /// The micro-batches of this rank: every `size`-th of the step's.
-    fn accumulate_step(
-        &mut self,
-        rows: &[usize],
-        update: usize,
-    ) -> Result<Accumulated, TrainError> {
+    fn accumulate_step(&mut self, rows: &[usize], update: usize) -> Result<StepSum, TrainError> {
         let loss_weight = self.run.loss_weight(rows);
-        let mut sum = Accumulated::default();
+        let mut sum = StepSum::default();
         let micro_batches = rows.chunks(self.config.train.per_device_train_batch_size).enumerate();
         for (number, micro_batch) in micro_batches {
             if number % self.communicator.size() != self.communicator.rank() {
@@ -330,7 +334,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
                 dropout_seed: dropout_seed(self.state.seed, self.state.step, number as u64),
             };
             let part = self.run.accumulate(micro_batch, &context)?;
-            sum.gradients.accumulate(part.gradients);
+            sum.gradients.accumulate(self.run.model(), part.gradients);
             sum.metrics.merge(&part.metrics);
             sum.tokens += part.tokens;
         }

@@ -186,21 +186,18 @@ impl RetrievalArgs {
         lengths: Vec<usize>,
         asking: &mut Asking<'_>,
     ) -> Result<()> {
-        let mut config = SuiteConfig {
-            lengths,
-            reserve: asking.reserve(self.chat)?,
-            cases_per_cell: self.cases,
-            seed: self.seed,
-            chat: self.chat,
-            ..SuiteConfig::new(task)
-        };
+        let mut config = SuiteConfig::new(task)
+            .lengths(lengths)
+            .reserve(asking.reserve(self.chat)?)
+            .cases_per_cell(self.cases)
+            .seed(self.seed)
+            .chat(self.chat);
         if !self.depths.is_empty() {
             config.depths = Depths::At(self.depths.clone());
         } else if !task.needs_documents() {
             config.depths = Depths::At(vec![0.0, 0.25, 0.5, 0.75, 1.0]);
         }
-        let options =
-            PoolOptions { rows: read_options(self.skip_bad_rows), ..PoolOptions::default() };
+        let options = PoolOptions::default().rows(read_options(self.skip_bad_rows));
         let pool = match &self.data {
             Some(path) => Some(QaPool::read(path, &options)?),
             None => None,

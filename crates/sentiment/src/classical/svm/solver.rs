@@ -162,12 +162,12 @@ fn bias(alpha: &[f64], slope: &[f64], sign: &[f64], cost: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use bestof_tasks::draw::Draw;
+    use bestof_tasks::rng::SeededRng;
 
     use super::*;
 
     fn problem(n: usize) -> (Matrix, Vec<bool>) {
-        let mut draw = Draw::new(5, 0);
+        let mut draw = SeededRng::new(5, 0);
         let mut unit = || draw.index(1000) as f32 / 500.0 - 1.0;
         let rows: Vec<Vec<f32>> = (0..n).map(|_| vec![unit(), unit()]).collect();
         let label = |row: &Vec<f32>| row[0] * row[1] + 0.3 * unit() > 0.0;

@@ -1,70 +1,63 @@
-//! What the documents are about and how they are worded.
-//!
-//! A kind has slots for facts, sentences in several wordings each, and questions for slots. A slot
-//! that is asked for is told in exactly one sentence, in each of its wordings.
+//! The kinds of documents and their words, read from `data/documents.toml`.
 
-mod institutions;
-mod people;
-mod places;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// What a slot is filled with.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Slot {
+use serde::Deserialize;
+
+/// How the text of a fact is drawn.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Form {
     /// The name of a place.
     Place,
     /// The name of a person.
     Person,
-    /// A word of each list.
-    Thing(&'static [&'static str], &'static [&'static str]),
+    /// A word of each of the two named lists.
+    Words(String, String),
     /// A year between these.
     Year(i64, i64),
-    /// So many years after the year in the named slot.
-    After(&'static str, i64, i64),
+    /// So many years after the year of the named fact.
+    After(String, i64, i64),
     /// A count between these, with thousands separators.
     Count(i64, i64),
 }
 
-/// The ways one sentence can be worded.
-pub(super) type Wordings = &'static [&'static str];
+/// The wordings of one sentence.
+pub(super) type Wordings = Vec<String>;
 
 /// A kind of document.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Kind {
-    /// Its name.
-    pub(super) name: &'static str,
-    /// Its title.
-    pub(super) title: &'static str,
-    /// Its facts, in the order they are drawn.
-    pub(super) slots: &'static [(&'static str, Slot)],
-    /// Its paragraphs, a list of sentences each.
-    pub(super) paragraphs: &'static [&'static [Wordings]],
-    /// The slots that can be asked for, with the question.
-    pub(super) questions: &'static [(&'static str, &'static str)],
+    pub(super) name: String,
+    pub(super) title: String,
+    /// Names and forms of the facts, in the order they are drawn.
+    pub(super) facts: Vec<(String, Form)>,
+    /// The sentences of each paragraph.
+    pub(super) paragraphs: Vec<Vec<Wordings>>,
+    /// The facts that can be asked for, each with the question.
+    pub(super) questions: Vec<(String, String)>,
 }
 
-/// All kinds.
-pub(super) const KINDS: &[Kind] = &[
-    places::TOWN,
-    places::BRIDGE,
-    places::ISLAND,
-    institutions::OBSERVATORY,
-    institutions::LIBRARY,
-    institutions::WORKS,
-    institutions::FAIR,
-    people::EXPLORER,
-    people::COMPOSER,
-    people::SHIP,
-];
+/// All kinds and the lists their words are drawn from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vocabulary {
+    #[serde(rename = "kind")]
+    pub(super) kinds: Vec<Kind>,
+    words: HashMap<String, Vec<String>>,
+}
 
-const COLOURS: &[&str] =
-    &["grey", "honey-coloured", "green-veined", "rust-red", "blue-black", "chalk-white", "mottled"];
-const STONES: &[&str] = &["basalt", "sandstone", "slate", "gneiss", "marble", "flint", "tuff"];
-const GLASSES: &[&str] = &["goblets", "beads", "mirrors", "lamps", "window panes"];
-const MAKERS: &[&str] = &["wandering", "retired", "one-eyed", "travelling", "court", "village"];
-const TRADES: &[&str] =
-    &["clockmaker", "beekeeper", "glassblower", "surveyor", "ropemaker", "apothecary", "tinsmith"];
-const QUALITIES: &[&str] = &["smoked", "pickled", "candied", "salted", "spiced", "roasted"];
-const FOODS: &[&str] =
-    &["eel", "quince", "walnut", "parsnip", "heron egg", "chestnut", "barley cake"];
-const BEASTS: &[&str] = &["crested", "three-toed", "silver", "marsh", "hooded", "long-tailed"];
-const BIRDS: &[&str] = &["grebe", "otter", "salamander", "plover", "stoat", "bittern", "newt"];
+impl Vocabulary {
+    /// The word list of this name; empty if there is none.
+    pub(super) fn words(&self, list: &str) -> &[String] {
+        self.words.get(list).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The embedded data, parsed at first use.
+pub(super) static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../../data/documents.toml"))
+        .unwrap_or_else(|error| unreachable!("the embedded documents.toml is tested: {error}"))
+});

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::case::prompt;
-use super::super::{AnswerRule, QuestionPlace, RetrievalCase, RetrievalTask, Variant};
+use super::super::{AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 /// A row as `abacusai/LongChat-Lines` publishes it (`prompt`, `expected_number`, `num_lines`,
@@ -103,7 +103,7 @@ impl LongChatRow {
             tokens: self.token_size,
             depth: self.target.map(|target| target as f64 / last as f64),
             depth_target: None,
-            variant: Variant { placement: None, question: QuestionPlace::After },
+            variant: Variant { placement: None, question: QuestionPosition::After },
             item,
         }
     }

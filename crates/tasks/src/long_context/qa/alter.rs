@@ -1,22 +1,22 @@
-//! Another number in the answer's place, everywhere in a document.
+//! Replacing a numeric answer by another number, everywhere in a document.
 
 use std::collections::HashSet;
 
 use super::super::SkipReason;
 use super::super::numbers::{numbers, value, with_separators};
 use super::matching::{Answer, any_within, bare_number};
-use crate::draw::Draw;
+use crate::rng::SeededRng;
 
 /// Years that are altered as years (Giraffe): these, without separators.
 const YEARS: std::ops::RangeInclusive<i64> = 1000..=2100;
 
-/// How far from the year the new one lies at most.
+/// Largest distance of the new year from the old one.
 const YEARS_AWAY: i64 = 10;
 
-/// Numbers drawn before it is said that none is free.
+/// Attempts at drawing a new number.
 const DRAWS: usize = 400;
 
-/// A document with another number in the answer's place.
+/// A document in which the answer was replaced by another number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Altered {
     pub(super) document: String,
@@ -29,7 +29,7 @@ pub(super) fn alter(
     question: &str,
     document: &str,
     answer: &str,
-    draw: &mut Draw,
+    rng: &mut SeededRng,
 ) -> Result<Altered, SkipReason> {
     let range = bare_number(answer).ok_or(SkipReason::NotNumeric)?;
     let written = &answer[range.clone()];
@@ -45,7 +45,7 @@ pub(super) fn alter(
             // In words it may stand there too.
             && (new.len() > 2 || !any_within(document, &[Answer::new(&new)]))
     };
-    let digits = other_number(written, free, draw).ok_or(SkipReason::NoReplacement)?;
+    let digits = other_number(written, free, rng).ok_or(SkipReason::NoReplacement)?;
     let form =
         |like: &str| if like.contains(',') { with_separators(&digits) } else { digits.clone() };
     let mut altered = String::with_capacity(document.len());
@@ -64,13 +64,13 @@ pub(super) fn alter(
 }
 
 /// Digits, without separators, of another number in the same form.
-fn other_number(written: &str, free: impl Fn(&str) -> bool, draw: &mut Draw) -> Option<String> {
+fn other_number(written: &str, free: impl Fn(&str) -> bool, rng: &mut SeededRng) -> Option<String> {
     let year =
         written.parse::<i64>().ok().filter(|year| YEARS.contains(year) && written.len() == 4);
     if let Some(year) = year {
         let mut years: Vec<i64> =
             (year - YEARS_AWAY..=year + YEARS_AWAY).filter(|year| YEARS.contains(year)).collect();
-        draw.shuffle(&mut years);
+        rng.shuffle(&mut years);
         return years.into_iter().map(|year| year.to_string()).find(|year| free(year));
     }
     let digits: Vec<char> = written.chars().filter(|c| *c != ',').collect();
@@ -81,8 +81,8 @@ fn other_number(written: &str, free: impl Fn(&str) -> bool, draw: &mut Draw) -> 
             let digit = |(index, c): (usize, &char)| match (index, c) {
                 (_, '.') => '.',
                 (0, _) if keeps_zero => '0',
-                (0, _) => char::from(b'1' + draw.index(9) as u8),
-                _ => char::from(b'0' + draw.index(10) as u8),
+                (0, _) => char::from(b'1' + rng.index(9) as u8),
+                _ => char::from(b'0' + rng.index(10) as u8),
             };
             digits.iter().enumerate().map(digit).collect::<String>()
         })
@@ -95,15 +95,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn altered(document: &str, answer: &str) -> Result<Altered, SkipReason> {
-        alter("When?", document, answer, &mut Draw::new(4, 0))
+        alter("When?", document, answer, &mut SeededRng::new(4, 0))
     }
 
     #[test]
     fn years_stay_near_and_other_numbers_keep_their_form() {
         for seed in 0..200 {
-            let mut draw = Draw::new(seed, 0);
+            let mut rng = SeededRng::new(seed, 0);
             let mut new = |answer: &str| {
-                alter("?", "in 1500 or 1,500 or 0.50 or 7", answer, &mut draw).unwrap()
+                alter("?", "in 1500 or 1,500 or 0.50 or 7", answer, &mut rng).unwrap()
             };
             let year: i64 = new("1500").answer.parse().unwrap();
             assert!(year != 1500 && (1490..=1510).contains(&year));
@@ -167,11 +167,11 @@ mod tests {
                 document.push_str(&part);
             }
             let old = answer.to_string();
-            if let Ok(new) = alter("How many?", &document, &old, &mut Draw::new(seed, 1)) {
-                let places = |text: &str, answer: &str| Answer::new(answer).occurrences(text).len();
-                prop_assert_eq!(places(&document, &new.answer), 0);
-                prop_assert_eq!(places(&new.document, &old), 0);
-                prop_assert_eq!(places(&new.document, &new.answer), places(&document, &old));
+            if let Ok(new) = alter("How many?", &document, &old, &mut SeededRng::new(seed, 1)) {
+                let count = |text: &str, answer: &str| Answer::new(answer).occurrences(text).len();
+                prop_assert_eq!(count(&document, &new.answer), 0);
+                prop_assert_eq!(count(&new.document, &old), 0);
+                prop_assert_eq!(count(&new.document, &new.answer), count(&document, &old));
                 prop_assert_eq!(numbers(&new.document).len(), numbers(&document).len());
             }
         }

@@ -1,25 +1,26 @@
 //! The prompt around an answering sentence: cut or padded to a length, the answer at a depth.
 
 use super::super::length::{Fill, TokenCounter, fit};
-use super::super::{Placement, QuestionPlace, SkipReason};
+use super::super::{Placement, QuestionPosition, SkipReason};
+use super::padding::Padding;
+use super::prepare::Prepared;
 use super::units::{Join, Unit};
-use super::{Padding, Prepared};
 
 const INSTRUCTION: &str = "Answer the question from the document below, with a single word, a \
     number or a short phrase that stands in it.";
 
-/// What a prompt has to be like.
+/// The requirements of a prompt.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Request {
     /// Most tokens.
     pub(in super::super) length: usize,
-    /// Where the answer should stand, 0 to 1.
+    /// Requested depth of the answer, 0 to 1.
     pub(in super::super) depth: f64,
-    /// Where it must stand, if a place was asked for.
+    /// The placement it must have, if one was requested.
     pub(in super::super) placement: Option<Placement>,
-    /// Where the question stands.
-    pub(in super::super) question: QuestionPlace,
-    /// Whether a chat template says where the answer begins.
+    /// Position of the question.
+    pub(in super::super) question: QuestionPosition,
+    /// Whether a chat template marks the beginning of the answer.
     pub(in super::super) chat: bool,
 }
 
@@ -34,11 +35,11 @@ pub(in super::super) struct Assembled {
 /// The prompt with the document in it.
 fn frame(question: &str, document: &str, request: &Request) -> String {
     match (request.question, request.chat) {
-        (QuestionPlace::After, chat) => {
+        (QuestionPosition::After, chat) => {
             let cue = if chat { "" } else { "\nAnswer:" };
             format!("{INSTRUCTION}\n\nDocument:\n{document}\n\nQuestion: {question}{cue}")
         }
-        (QuestionPlace::Before, chat) => {
+        (QuestionPosition::Before, chat) => {
             let cue = if chat { "" } else { "\n\nAnswer:" };
             format!("{INSTRUCTION}\n\nQuestion: {question}\n\nDocument:\n{document}{cue}")
         }
@@ -127,8 +128,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The side with less on it is filled first, up to its share, so that the other one alone
-    /// decides the length.
+    /// The side with the smaller share is filled first, so that the length depends only on the
+    /// other one.
     fn minor_is_before(&self) -> bool {
         self.request.depth <= 0.5
     }
@@ -189,7 +190,7 @@ impl<'a> Body<'a> {
             taken += 1;
         }
         let side = self.side(before);
-        // What does not fit is nobody's: the side ends here.
+        // Sentences that do not fit are dropped: the side ends here.
         side.units.truncate(taken);
         side.own = side.own.min(taken);
     }

@@ -1,136 +1,16 @@
-//! An item taken apart: the answering sentence and what stands around it.
+//! A question about a document.
 
-use super::super::SkipReason;
-use super::QaItem;
-use super::alter::{Altered, alter};
-use super::matching::{Answer, any_within};
-use super::units::{Join, Unit, of_document, one_line};
-use crate::draw::Draw;
-
-/// An item, ready to be placed.
-#[derive(Debug, Clone)]
-pub(in super::super) struct Prepared {
-    pub(in super::super) item: usize,
-    pub(super) title: Option<String>,
-    /// The title as it is shown, if it does not give the answer away.
-    pub(super) heading: Option<Unit>,
-    pub(super) question: String,
-    pub(in super::super) answers: Vec<String>,
-    pub(super) before: Vec<Unit>,
-    pub(super) needle: Unit,
-    /// Where in the needle the answer stands.
-    pub(super) answer_at: std::ops::Range<usize>,
-    pub(super) after: Vec<Unit>,
-    /// What may stand nowhere but there.
-    pub(super) forbidden: Vec<Answer>,
-}
-
-/// The item, for the altered task with another number in it.
-pub(in super::super) fn prepare(
-    item: &QaItem,
-    altered: bool,
-    seed: u64,
-) -> Result<Prepared, SkipReason> {
-    let answers: Vec<&str> = item
-        .answers
-        .iter()
-        .map(|answer| answer.trim())
-        .filter(|answer| !answer.is_empty())
-        .collect();
-    if answers.is_empty() {
-        return Err(SkipReason::NoAnswer);
-    }
-    if altered {
-        let mut draw = Draw::new(seed.wrapping_add(2), item.item as u64);
-        return prepare_altered(item, &answers, &mut draw);
-    }
-    let wanted: Vec<Answer> = answers.iter().map(|answer| Answer::new(answer)).collect();
-    take_apart(item, &item.document, &wanted, &[])
-}
-
-fn prepare_altered(
-    item: &QaItem,
-    answers: &[&str],
-    draw: &mut Draw,
-) -> Result<Prepared, SkipReason> {
-    let numeric: Vec<Answer> = answers
-        .iter()
-        .filter(|answer| super::matching::bare_number(answer).is_some())
-        .map(|answer| Answer::new(answer))
-        .collect();
-    if numeric.is_empty() {
-        return Err(SkipReason::NotNumeric);
-    }
-    if any_within(&item.question, &numeric) {
-        return Err(SkipReason::QuestionHoldsAnswer);
-    }
-    let old = numeric
-        .iter()
-        .find(|answer| !answer.occurrences(&item.document).is_empty())
-        .ok_or(SkipReason::AnswerNotInDocument)?;
-    let Altered { document, answer } = alter(&item.question, &item.document, &old.text, draw)?;
-    take_apart(item, &document, &[Answer::new(&answer)], &numeric)
-}
-
-fn take_apart(
-    item: &QaItem,
-    document: &str,
-    wanted: &[Answer],
-    also_forbidden: &[Answer],
-) -> Result<Prepared, SkipReason> {
-    let question = one_line(&item.question);
-    if any_within(&question, wanted) {
-        return Err(SkipReason::QuestionHoldsAnswer);
-    }
-    let mut units = of_document(None, document, wanted);
-    let shared = |text: &str| {
-        let lower = text.to_lowercase();
-        let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3);
-        words.filter(|word| lower.contains(&word.to_lowercase())).count()
-    };
-    let holding =
-        |unit: &Unit| wanted.iter().any(|answer| !answer.occurrences(&unit.text).is_empty());
-    let needle = units
-        .iter()
-        .enumerate()
-        .filter(|(_, unit)| holding(unit))
-        .max_by_key(|(index, unit)| (shared(&unit.text), std::cmp::Reverse(*index)))
-        .map(|(index, _)| index)
-        .ok_or(SkipReason::AnswerNotInDocument)?;
-    let mut after = units.split_off(needle + 1);
-    let needle = units.pop().ok_or(SkipReason::AnswerNotInDocument)?;
-    if any_within(&needle.text, also_forbidden) {
-        return Err(SkipReason::OldNumberRemains);
-    }
-    let mut answers: Vec<String> = wanted.iter().map(|answer| answer.text.clone()).collect();
-    let found =
-        wanted.iter().find_map(|answer| answer.occurrences(&needle.text).into_iter().next());
-    let answer_at = found.unwrap_or(0..0);
-    let as_written = needle.text[answer_at.clone()].to_owned();
-    if !answers.contains(&as_written) {
-        answers.push(as_written);
-    }
-    let forbidden: Vec<Answer> = wanted.iter().chain(also_forbidden).cloned().collect();
-    let clean = |unit: &Unit| !any_within(&unit.text, &forbidden);
-    units.retain(clean);
-    after.retain(clean);
-    let heading = item
-        .title
-        .as_deref()
-        .map(one_line)
-        .filter(|title| !title.is_empty())
-        .map(|text| Unit { text, join: Join::Paragraph })
-        .filter(clean);
-    Ok(Prepared {
-        item: item.item,
-        title: item.title.clone(),
-        heading,
-        question,
-        answers,
-        before: units,
-        needle,
-        answer_at,
-        after,
-        forbidden,
-    })
+/// A question, its answers and the document they stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QaItem {
+    /// Line in the data file counted from 1, or number of the invented document.
+    pub item: usize,
+    /// The document's title.
+    pub title: Option<String>,
+    /// The question.
+    pub question: String,
+    /// Accepted answers.
+    pub answers: Vec<String>,
+    /// The document.
+    pub document: String,
 }

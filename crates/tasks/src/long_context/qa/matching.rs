@@ -1,10 +1,10 @@
-//! Where an answer stands in a text.
+//! Occurrences of an answer in a text.
 
 use std::ops::Range;
 
 use super::super::numbers::{in_words, numbers, value};
 
-/// An answer as it is looked for.
+/// An answer to search for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) text: String,
@@ -22,23 +22,23 @@ impl Answer {
         Self { lower: text.to_lowercase(), value, words, text }
     }
 
-    /// Where the answer stands as it is written, as whole words; a number in any form of digits.
+    /// Byte ranges where the answer occurs exactly and as whole words; a number in any digit form.
     pub(super) fn occurrences(&self, text: &str) -> Vec<Range<usize>> {
         match &self.value {
-            Some(wanted) => numbers(text)
+            Some(expected) => numbers(text)
                 .into_iter()
-                .filter(|number| !number.glued && value(&text[number.range.clone()]) == *wanted)
+                .filter(|number| !number.glued && value(&text[number.range.clone()]) == *expected)
                 .map(|number| number.range)
                 .collect(),
             None => whole_words(text, &self.text),
         }
     }
 
-    /// Whether the text gives the answer away: whatever the case, in words, or inside a word.
+    /// Whether the text reveals the answer: in any case, in words, or inside a word.
     fn within(&self, text: &str, lower: &str) -> bool {
         match &self.value {
-            Some(wanted) => {
-                numbers(text).into_iter().any(|number| value(&text[number.range]) == *wanted)
+            Some(expected) => {
+                numbers(text).into_iter().any(|number| value(&text[number.range]) == *expected)
                     || self.words.as_ref().is_some_and(|words| {
                         has_words(lower, words)
                             || words.contains('-') && has_words(lower, &words.replace('-', " "))
@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-/// Whether the text gives one of the answers away.
+/// Whether the text reveals one of the answers.
 pub(super) fn any_within(text: &str, answers: &[Answer]) -> bool {
     let lower = text.to_lowercase();
     answers.iter().any(|answer| answer.within(text, &lower))
@@ -65,14 +65,14 @@ pub(super) fn bare_number(answer: &str) -> Option<Range<usize>> {
     (alone && !number.glued).then(|| number.range.clone())
 }
 
-/// Whether a letter or digit of a script that writes spaces between words.
+/// Whether `c` is a letter or digit of a script that separates words by spaces.
 fn joins(c: char) -> bool {
     let without_spaces =
         matches!(c, '\u{0E00}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{2E80}'..);
     c.is_alphanumeric() && !without_spaces
 }
 
-/// All places where `words` stands in `text` with no letter or digit touching it; none overlap.
+/// Byte ranges where `words` occurs in `text` with no letter or digit adjacent; none overlap.
 fn whole_words(text: &str, words: &str) -> Vec<Range<usize>> {
     matches_of(text, words).collect()
 }

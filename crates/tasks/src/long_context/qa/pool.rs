@@ -1,26 +1,36 @@
-//! Questions and documents of a data file, held within bounds.
+//! Questions and documents of a data file, in bounded memory.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use super::item::QaItem;
 use super::matching::Answer;
-use super::{QaItem, QaRow};
-use crate::draw::{Split, split_of};
+use super::row::QaRow;
+use crate::rng::{Split, split_of};
 use crate::rows::{BadRows, OnBadRow, ReadOptions, Row, RowReader, RowsError};
+use crate::setters::setters;
 
-/// How much of a data file is held.
+/// How much of a data file is kept in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolOptions {
     /// How lines are read; its limit is not used.
     pub rows: ReadOptions,
-    /// Most items.
+    /// Largest number of items.
     pub max_items: usize,
-    /// Most bytes of documents, all together.
+    /// Largest size of all documents together, in bytes.
     pub max_bytes: usize,
-    /// Most bytes of one document; of longer ones the part around the answer is kept.
+    /// Largest size of one document, in bytes; of longer ones the part around the answer is kept.
     pub max_document_bytes: usize,
 }
+
+setters!(PoolOptions {
+    rows: ReadOptions,
+    max_items: usize,
+    max_bytes: usize,
+    max_document_bytes: usize
+});
 
 impl Default for PoolOptions {
     fn default() -> Self {
@@ -38,11 +48,11 @@ impl Default for PoolOptions {
 pub struct QaPool {
     /// The items, in the file's order.
     pub items: Vec<QaItem>,
-    /// Lines that are no rows; empty unless they are skipped.
+    /// Bad lines; empty unless they are skipped.
     pub bad_rows: BadRows,
-    /// Documents of which a part was kept.
+    /// Number of documents of which only a part was kept.
     pub narrowed: usize,
-    /// Whether the file goes on after what was held.
+    /// Whether the file has more items than were kept.
     pub cut_short: bool,
 }
 
@@ -115,8 +125,8 @@ impl QaPool {
         Ok(pool)
     }
 
-    /// Only the items of one of the two parts, decided by a hash of title, or of the document
-    /// without one: training on one part and evaluating on the other shares no document.
+    /// The items of one split, decided by a hash of the title (or of the document if it has none):
+    /// the two splits share no document.
     #[must_use]
     pub fn part(mut self, split: Split) -> Self {
         self.items

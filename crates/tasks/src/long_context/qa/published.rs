@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::case::prompt;
-use super::super::{AnswerRule, QuestionPlace, RetrievalCase, RetrievalTask, Variant};
+use super::super::{AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 const CONVERSATION: &str = r#"a list of two turns {"from", "value"}"#;
@@ -61,19 +61,18 @@ impl Row for WikiQaRow {
 }
 
 impl WikiQaRow {
-    /// Where the question stands in the text: before `Document:` or after it.
-    fn question_place(&self) -> Option<QuestionPlace> {
-        // The words may stand in the document too; the first of the one and the last of the other
-        // are the prompt's own.
+    /// Position of the question in the text: before `Document:` or after it.
+    fn question_position(&self) -> Option<QuestionPosition> {
+        // The document may contain these words too; the first `Document:` is the prompt's own.
         let document = self.prompt.find("Document:")?;
         if self.prompt[..document].contains("Question:") {
-            return Some(QuestionPlace::Before);
+            return Some(QuestionPosition::Before);
         }
-        self.prompt[document..].contains("Question:").then_some(QuestionPlace::After)
+        self.prompt[document..].contains("Question:").then_some(QuestionPosition::After)
     }
 
     /// The row as a case; `index` counts the rows of its file from 0 and decides the variant, `item`
-    /// is its line. Where the question stands is read from the text, if that shows it.
+    /// is its line. The position of the question is read from the text if possible.
     pub fn case(
         &self,
         task: RetrievalTask,
@@ -92,7 +91,7 @@ impl WikiQaRow {
             depth: None,
             depth_target: None,
             variant: Variant {
-                question: self.question_place().unwrap_or(variant.question),
+                question: self.question_position().unwrap_or(variant.question),
                 ..variant
             },
             item,
@@ -121,12 +120,12 @@ mod tests {
         let case = read(line).unwrap().case(RetrievalTask::AlteredNumericQa, 4, 5, true);
         assert_eq!((case.tokens, case.item), (Some(1815), 5));
         assert_eq!(case.variant.placement, Some(Placement::End));
-        assert_eq!(case.variant.question, QuestionPlace::After);
+        assert_eq!(case.variant.question, QuestionPosition::After);
         assert!(case.score("In 1984.").correct && case.prompt.is_chat());
         let before =
             line.replace("Answer.\\n\\nDocument", "Answer.\\n\\nQuestion: When?\\n\\nDocument");
         let case = read(&before).unwrap().case(RetrievalTask::FreeFormQa, 1, 2, false);
-        assert_eq!(case.variant.question, QuestionPlace::Before);
+        assert_eq!(case.variant.question, QuestionPosition::Before);
         assert_eq!(case.variant.placement, Some(Placement::Start));
     }
 

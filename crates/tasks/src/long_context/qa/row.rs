@@ -1,4 +1,4 @@
-//! Rows of question–answer–document files, in the shapes people have them in.
+//! Rows of question–answer–document files, in the shapes in common use.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const DOCUMENT: [&str; 8] =
 const A_DOCUMENT: &str = r#"text, a list of texts, or {"title", "text"} or a list of them"#;
 const SOME_ANSWERS: &str = r#"text, a number, a list of them, or {"text": [...]}"#;
 
-/// A question, its answers and a document, under the names that are in use:
+/// A question, its answers and a document, under the names in common use:
 ///
 /// | field | names | forms |
 /// |---|---|---|
@@ -24,15 +24,15 @@ const SOME_ANSWERS: &str = r#"text, a number, a list of them, or {"text": [...]}
 /// The simplified Natural Questions form is read too: `document_text` with spaces between tokens,
 /// and `annotations` with the token numbers of `short_answers`. Its tags become paragraphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QaRow {
+pub(super) struct QaRow {
     /// The title, if there is one.
-    pub title: Option<String>,
+    pub(super) title: Option<String>,
     /// The question.
-    pub question: String,
+    pub(super) question: String,
     /// The answers; empty for a question without one.
-    pub answers: Vec<String>,
+    pub(super) answers: Vec<String>,
     /// The document.
-    pub document: String,
+    pub(super) document: String,
 }
 
 impl Row for QaRow {

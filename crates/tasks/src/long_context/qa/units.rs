@@ -1,13 +1,13 @@
-//! Documents as sentences that can be left out one by one.
+//! Documents as sentences that can be left out individually.
 
 use std::ops::Range;
 
 use super::matching::Answer;
 
-/// Longest unit, in bytes, where a text has no end of a sentence.
+/// Longest unit, in bytes, in text without sentence ends.
 const LONGEST: usize = 600;
 
-/// What stands between a unit and the one before it.
+/// The separator between a unit and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Join {
     Space,
@@ -25,15 +25,14 @@ impl Join {
     }
 }
 
-/// A sentence, with the title in front if it is a document's first.
+/// A sentence; the first one of a document begins with the title.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) text: String,
     pub(super) join: Join,
 }
 
-/// The sentences of a document, the title on a line in front of the first; no answer to keep is
-/// cut.
+/// The sentences of a document, the title on a line before the first. No answer in `keep` is split.
 pub(super) fn of_document(title: Option<&str>, document: &str, keep: &[Answer]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     for paragraph in document.lines().map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
@@ -51,7 +50,7 @@ pub(super) fn of_document(title: Option<&str>, document: &str, keep: &[Answer]) 
     units
 }
 
-/// The text with every run of white space as one space.
+/// The text with every run of white space replaced by one space.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -61,7 +60,7 @@ pub(super) fn one_line(text: &str) -> String {
 fn sentences(paragraph: &str, whole: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
-    // The last place a long text can be cut at.
+    // The last offset at which a long text can be cut.
     let mut space = None;
     let free = |at: usize| !whole.iter().any(|range| range.start < at && at < range.end);
     let mut push = |range: Range<usize>| {

@@ -4,10 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use bestof_files::Sha256Hasher;
-use bestof_tasks::rows::Content;
+use bestof_tasks::rows::{Content, PreferenceRow};
 use serde::Serialize;
-
-use super::PairRow;
 
 /// Matches that are listed one by one.
 const LISTED: usize = 10;
@@ -51,7 +49,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Notes a pair.
-    pub(super) fn pair(&mut self, line: usize, row: &PairRow) {
+    pub(super) fn pair(&mut self, line: usize, row: &PreferenceRow) {
         self.texts(line, &[&row.prompt, &row.chosen, &row.rejected]);
         self.chosen.insert(fingerprint(&[&row.prompt, &row.chosen], Some));
         self.rejected.insert(fingerprint(&[&row.prompt, &row.rejected], Some));
@@ -122,8 +120,13 @@ fn fingerprint(parts: &[&Content], keep: fn(char) -> Option<char>) -> u128 {
 mod tests {
     use super::*;
 
-    fn pair(prompt: &str, chosen: &str, rejected: &str) -> PairRow {
-        PairRow { prompt: prompt.into(), chosen: chosen.into(), rejected: rejected.into() }
+    fn pair(prompt: &str, chosen: &str, rejected: &str) -> PreferenceRow {
+        PreferenceRow {
+            prompt: prompt.into(),
+            chosen: chosen.into(),
+            rejected: rejected.into(),
+            extra: serde_json::Map::new(),
+        }
     }
 
     #[test]

@@ -6,8 +6,7 @@ use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
 use super::super::{
     DataError, DropReason, EncodeOptions, EncodedCompletion, EncodedPair, EncodedRow, Loaded,
-    Truncation, load_pairs, load_pairs_from, load_prompts_from, load_rows_from,
-    load_supervised_from,
+    Truncation, load_pairs, load_pairs_from, load_rows_from, load_supervised_from,
 };
 use super::{CHAT, byte_level};
 
@@ -20,7 +19,7 @@ fn read(bytes: &[u8], options: &ReadOptions) -> Result<Loaded<EncodedPair>, Data
 }
 
 fn skipping() -> ReadOptions {
-    ReadOptions { on_bad_row: OnBadRow::Skip, ..ReadOptions::default() }
+    ReadOptions::default().on_bad_row(OnBadRow::Skip)
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn broken_files_say_how_they_are_broken() {
         let message = read(bytes, &ReadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(part) && message.contains("pairs.jsonl"), "{message}");
     }
-    let short = ReadOptions { max_line_bytes: 20, ..ReadOptions::default() };
+    let short = ReadOptions::default().max_line_bytes(20);
     let message = read(GOOD.as_bytes(), &short).unwrap_err().to_string();
     assert!(message.contains("more than 20 bytes"), "{message}");
     let nowhere = tempfile::tempdir().unwrap();
@@ -147,7 +146,7 @@ fn cut_rows_are_counted() {
 }
 
 #[test]
-fn supervised_rows_and_prompts_of_every_form() {
+fn supervised_rows_of_every_form() {
     let model = byte_level(true, Some(CHAT));
     let encoder = model.encoder(EncodeOptions::training());
     let file = [
@@ -164,20 +163,14 @@ fn supervised_rows_and_prompts_of_every_form() {
     assert_eq!(texts, ["<s>ab</s>", "<s>ab</s>", chat, chat]);
     let starts: Vec<usize> = loaded.items.iter().map(EncodedCompletion::completion_start).collect();
     assert_eq!(starts, [2, 1, 1, model.ids("<|user|>a<|end|>\n<|assistant|>").len()]);
-
-    let file = r#"{"prompt": "2 + 2 =", "answer": 4, "level": "easy"}"#;
-    let loaded = load_prompts_from(file.as_bytes(), Path::new("f"), &encoder, &options).unwrap();
-    assert_eq!(loaded.items[0].row.answer, "4");
-    assert_eq!(loaded.items[0].row.extra["level"], "easy");
-    assert_eq!(model.text(&loaded.items[0].prompt_ids), "<s>2 + 2 =");
 }
 
 #[test]
 fn reading_stops_at_the_limit() {
     let file = format!("{GOOD}\n").repeat(5);
-    let options = ReadOptions { limit: Some(2), ..ReadOptions::default() };
+    let options = ReadOptions::default().limit(Some(2));
     assert_eq!(read(file.as_bytes(), &options).unwrap().items.len(), 2);
-    let none = ReadOptions { limit: Some(0), ..ReadOptions::default() };
+    let none = ReadOptions::default().limit(Some(0));
     assert!(read(file.as_bytes(), &none).unwrap().items.is_empty());
 }
 

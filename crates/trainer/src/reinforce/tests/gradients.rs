@@ -11,7 +11,7 @@ fn the_expected_gradient_is_that_of_the_enumerated_objective() {
     let actions = [1_u32, 5, 6];
     let previous = 1_u32;
     let mut policy = Toy::new();
-    policy.update_parameters(&mut |name, old| {
+    parameters::update(&mut policy, &mut |name, old| {
         let mut values = values_of(old.clone());
         if name == "table.weight" {
             let row = previous as usize * VOCAB;
@@ -24,7 +24,7 @@ fn the_expected_gradient_is_that_of_the_enumerated_objective() {
                 };
             }
         }
-        bestof_models::tensor_from(&values, &old.device())
+        Tensor::from_floats(values.as_slice(), &old.device())
     });
     let reward = |token: u32| value_of(&[token]);
     let chance =
@@ -61,7 +61,8 @@ fn the_expected_gradient_is_that_of_the_enumerated_objective() {
             let group = Group { row: 0, rollouts: rollouts.collect() };
             inject(&mut run, 0, vec![group]);
             let found = run.accumulate(&[0], &context(0, 1)).unwrap();
-            let table = gradient_of(&found.gradients, "table.weight");
+            let found = NamedGradients::of(run.model(), found.gradients);
+            let table = found.values("table.weight");
             let likely: f64 = drawn.iter().map(|i| chance(&logits, *i)).product();
             for (sum, action) in expected.iter_mut().zip(actions) {
                 let at = previous as usize * VOCAB + action as usize;
@@ -106,8 +107,8 @@ fn loss_apart(
             tokens: &tokens,
             completion_start: prompt.len(),
         }]);
-        let logps = model.logprobs(&builder.finish(), options).unwrap();
-        logps.into_iter().map(f64::from).collect()
+        let logps = model.valid().token_logps(&builder.finish(), options).unwrap();
+        host_values(logps).into_iter().map(f64::from).collect()
     };
     let mut total = 0.0;
     for (group, weights) in groups {
@@ -128,7 +129,7 @@ fn loss_apart(
                 weight: *weight,
                 share: 1.0 / weights.len() as f64,
                 logprobs: &now,
-                behaviour: Some(&then),
+                old_logps: Some(&then),
                 reference: Some(&anchor),
                 entropies: Some(&entropies),
             };
@@ -173,13 +174,13 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
         let mut run = new_run(&configured, Judge::Continuous);
         // A policy apart from its reference, and then one apart from that which sampled.
         let shift = |run: &mut ReinforceRun<Toy>, by: f32| {
-            run.model_mut().update_parameters(&mut |_, old| {
+            parameters::update(run.model_mut(), &mut |_, old| {
                 let values: Vec<f32> = values_of(old.clone())
                     .iter()
                     .enumerate()
                     .map(|(i, x)| x + by * (i as f32 * 0.37).sin())
                     .collect();
-                bestof_models::tensor_from(&values, &old.device())
+                Tensor::from_floats(values.as_slice(), &old.device())
             });
         };
         shift(&mut run, 0.3);
@@ -202,17 +203,18 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
             let loss = found.metrics.mean("loss").unwrap();
             let apart = loss_apart(&run, &model, &old, &weighted);
             assert!((loss - apart).abs() < 1e-5, "{overrides:?}: {loss} against {apart}");
-            for info in model.trainable_parameters() {
-                let gradient = gradient_of(&found.gradients, &info.name);
+            let gradients = NamedGradients::of(run.model(), found.gradients);
+            for info in parameters::trainable(&model) {
+                let gradient = gradients.values(&info.name);
                 for at in (0..info.len()).step_by(5) {
                     let moved = |by: f32| {
                         let mut model = model.clone();
-                        model.update_parameters(&mut |name, tensor| {
+                        parameters::update(&mut model, &mut |name, tensor| {
                             let mut values = values_of(tensor.clone());
                             if name == info.name {
                                 values[at] += by;
                             }
-                            bestof_models::tensor_from(&values, &tensor.device())
+                            Tensor::from_floats(values.as_slice(), &tensor.device())
                         });
                         loss_apart(&run, &model, &old, &weighted)
                     };
@@ -242,8 +244,11 @@ fn the_first_update_is_on_policy_and_later_ones_are_clipped() {
     // Nothing has moved: the second update's ratios are 1 to the last bit, its gradient the same.
     let second = run.accumulate(&[0, 1, 2, 3], &context(1, 4)).unwrap();
     assert_eq!(second.metrics.mean("loss"), first.metrics.mean("loss"));
+    let first = NamedGradients::of(run.model(), first.gradients);
+    let second = NamedGradients::of(run.model(), second.gradients);
     for name in ["bias", "table.weight"] {
-        assert_eq!(gradient_of(&first.gradients, name), gradient_of(&second.gradients, name));
+        assert!(first.values(name).iter().any(|x| *x != 0.0));
+        assert_eq!(first.values(name), second.values(name));
     }
     let (_, report) = trained(&config, Judge::Divides(2));
     assert!(report.last("clip_ratio").unwrap() > 0.0, "large steps reach the bounds");

@@ -1,6 +1,6 @@
 //! What ranks exchange: whether all can go on, their gradients, the weights they start from.
 
-use bestof_models::{Gradients, Trainable};
+use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
 use super::super::folder::RunFolder;
@@ -8,6 +8,7 @@ use super::{TrainOptions, Trainer, TrainingRun};
 use crate::communicator::Communicator;
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::Progress;
 
@@ -52,19 +53,22 @@ impl<R: TrainingRun> Trainer<'_, R> {
         agree(self.communicator, outcome)
     }
 
-    pub(super) fn reduce_gradients(&self, gradients: &mut Gradients) -> Result<(), TrainError> {
+    pub(super) fn reduce_gradients(
+        &self,
+        gradients: &mut NamedGradients,
+    ) -> Result<(), TrainError> {
         if self.communicator.size() == 1 {
             return Ok(());
         }
         let model = self.run.model();
-        let mut reduced = Gradients::new();
-        for info in model.trainable_parameters() {
-            let device = model.parameter(&info.name)?.device();
+        let mut reduced = NamedGradients::default();
+        for info in parameters::trainable(model) {
+            let device = parameters::values(model, &info.name)?.device();
             let mut values =
                 gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], values_of);
             self.communicator.all_reduce_f32(&mut values)?;
             let data = TensorData::new(values, [info.len()]);
-            reduced.add_to(info.name, Tensor::from_data(data, &device.inner()));
+            reduced.add(info.name, Tensor::from_data(data, &device.inner()));
         }
         *gradients = reduced;
         Ok(())
@@ -76,7 +80,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let communicator = self.communicator;
         let mut outcome = Ok(());
-        self.run.model_mut().update_parameters(&mut |_, parameter| {
+        parameters::update(self.run.model_mut(), &mut |_, parameter| {
             let device = parameter.device();
             let mut values = values_of(parameter);
             if outcome.is_ok() {

@@ -1,0 +1,295 @@
+//! The parts of an encoder on the CPU.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Tensor;
+
+use super::kernel_encoder::{self, Before};
+use super::{
+    NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
+    values_mut,
+};
+use crate::encoder_shape::AddNormLayer;
+
+pub(crate) fn add_layer_norm(
+    route: Route,
+    x: Tensor<2>,
+    residual: Tensor<2>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f32,
+) -> Tensor<2> {
+    if route == Route::Plain {
+        let (mut x, residual) = (dense(plain(x)), dense(plain(residual)));
+        let (weight, bias) = (dense(plain(weight)), dense(plain(bias)));
+        let before = Before { bias: None, mask: None, residual: values(&residual) };
+        let (weight, bias) = (values(&weight), values(&bias));
+        kernel_encoder::add_layer_norm(values_mut(&mut x), before, weight, bias, eps, None);
+        return from_plain(x);
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (residual, residual_node) = traced(residual).into_parts();
+    let (weight, weight_node) = traced(weight).into_parts();
+    let (bias, bias_node) = traced(bias).into_parts();
+    let (mut y, residual) = (dense(x), dense(residual));
+    let before = Before { bias: None, mask: None, residual: values(&residual) };
+    let state = NormState::of(&mut y, before, dense(weight), &dense(bias), eps);
+    let parents = [x_node, residual_node, weight_node, bias_node];
+    match AddLayerNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct AddLayerNorm;
+
+#[derive(Debug, Clone)]
+struct NormState {
+    normed: Vec<f32>,
+    scales: Vec<f32>,
+    weight: Plain,
+}
+
+impl NormState {
+    /// Normalises `y` and keeps what the way back needs.
+    fn of(y: &mut Plain, before: Before<'_>, weight: Plain, bias: &Plain, eps: f32) -> Self {
+        let (count, width) = (values(y).len(), values(&weight).len());
+        let (mut normed, mut scales) = (vec![0.0; count], vec![0.0; count / width]);
+        kernel_encoder::add_layer_norm(
+            values_mut(y),
+            before,
+            values(&weight),
+            values(bias),
+            eps,
+            Some((&mut normed, &mut scales)),
+        );
+        Self { normed, scales, weight }
+    }
+
+    /// Turns `dy` into the derivative by what was normalised; returns those by weight and bias.
+    fn backward(&self, dy: &mut Plain) -> (Plain, Plain) {
+        let dy = values_mut(dy);
+        let (dw, db) = kernel_encoder::layer_norm_backward(
+            &self.normed,
+            &self.scales,
+            values(&self.weight),
+            dy,
+        );
+        let width = dw.len();
+        (tensor(dw, [width]), tensor(db, [width]))
+    }
+}
+
+impl Backward<Flex, 4> for AddLayerNorm {
+    type State = NormState;
+
+    fn backward(self, ops: Ops<NormState, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut dy = dense(grads.consume::<Flex>(&ops.node));
+        let [x_node, residual_node, weight_node, bias_node] = ops.parents;
+        let (dw, db) = ops.state.backward(&mut dy);
+        if let Some(node) = weight_node {
+            grads.register::<Flex>(node.id, dw);
+        }
+        if let Some(node) = bias_node {
+            grads.register::<Flex>(node.id, db);
+        }
+        if let Some(node) = residual_node {
+            grads.register::<Flex>(node.id, dy.clone());
+        }
+        if let Some(node) = x_node {
+            grads.register::<Flex>(node.id, dy);
+        }
+    }
+}
+
+/// `x w^T`, dense.
+fn product(x: Plain, weight: Plain) -> Plain {
+    dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)))
+}
+
+/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are wanted, the weight's in its own
+/// layout: burn's product would give it transposed, to be copied before anyone can use it.
+fn affine_derivatives(
+    wanted: [bool; 3],
+    (x, weight): (Plain, Plain),
+    dy: Plain,
+) -> [Option<Plain>; 3] {
+    let [by_x, by_weight, by_bias] = wanted;
+    let width = dy.shape()[1];
+    let db = by_bias.then(|| tensor(kernel_encoder::sum_rows(values(&dy), width), [width]));
+    let dw = by_weight.then(|| Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
+    let dx = by_x.then(|| Flex::float_matmul(dy, weight));
+    [dx, dw, db]
+}
+
+pub(crate) fn affine_gelu(
+    route: Route,
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+) -> Tensor<2> {
+    if route == Route::Plain {
+        let mut y = product(plain(x), plain(weight));
+        kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(plain(bias))), None);
+        return from_plain(y);
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (weight, weight_node) = traced(weight).into_parts();
+    let (bias, bias_node) = traced(bias).into_parts();
+    let mut y = product(x.clone(), weight.clone());
+    let mut slopes = vec![0.0; values(&y).len()];
+    kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(bias)), Some(&mut slopes));
+    let parents = [x_node, weight_node, bias_node];
+    match AffineGelu.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish((x, weight, slopes), y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct AffineGelu;
+
+impl Backward<Flex, 3> for AffineGelu {
+    type State = (Plain, Plain, Vec<f32>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut dy = dense(grads.consume::<Flex>(&ops.node));
+        let (x, weight, slopes) = ops.state;
+        kernel_encoder::multiply(values_mut(&mut dy), &slopes);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, (x, weight), dy);
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
+            }
+        }
+    }
+}
+
+pub(crate) fn affine_add_norm(
+    route: Route,
+    x: Tensor<2>,
+    residual: Tensor<2>,
+    layer: AddNormLayer,
+) -> Tensor<2> {
+    let eps = layer.eps as f32;
+    if route == Route::Plain {
+        let residual = dense(plain(residual));
+        let mut y = product(plain(x), plain(layer.weight.clone()));
+        let mask = layer.mask(values(&y).len());
+        let bias = dense(plain(layer.bias));
+        let (norm_weight, norm_bias) =
+            (dense(plain(layer.norm_weight)), dense(plain(layer.norm_bias)));
+        let before = Before {
+            bias: Some(values(&bias)),
+            mask: mask.as_deref(),
+            residual: values(&residual),
+        };
+        let (weight, bias) = (values(&norm_weight), values(&norm_bias));
+        kernel_encoder::add_layer_norm(values_mut(&mut y), before, weight, bias, eps, None);
+        return from_plain(y);
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (residual, residual_node) = traced(residual).into_parts();
+    let (weight, weight_node) = traced(layer.weight.clone()).into_parts();
+    let mut y = product(x.clone(), weight.clone());
+    let mask = layer.mask(values(&y).len());
+    let (bias, bias_node) = traced(layer.bias).into_parts();
+    let (norm_weight, norm_weight_node) = traced(layer.norm_weight).into_parts();
+    let (norm_bias, norm_bias_node) = traced(layer.norm_bias).into_parts();
+    let (bias, residual) = (dense(bias), dense(residual));
+    let before =
+        Before { bias: Some(values(&bias)), mask: mask.as_deref(), residual: values(&residual) };
+    let norm = NormState::of(&mut y, before, dense(norm_weight), &dense(norm_bias), eps);
+    let state = AddNormState { x, weight, mask, norm };
+    let parents = [x_node, weight_node, bias_node, residual_node, norm_weight_node, norm_bias_node];
+    match AffineAddNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct AffineAddNorm;
+
+#[derive(Debug, Clone)]
+struct AddNormState {
+    x: Plain,
+    weight: Plain,
+    mask: Option<Vec<f32>>,
+    norm: NormState,
+}
+
+impl Backward<Flex, 6> for AffineAddNorm {
+    type State = AddNormState;
+
+    fn backward(self, ops: Ops<AddNormState, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut dy = dense(grads.consume::<Flex>(&ops.node));
+        let AddNormState { x, weight, mask, norm } = ops.state;
+        let [x_node, weight_node, bias_node, residual_node, norm_weight_node, norm_bias_node] =
+            ops.parents;
+        let (dw, db) = norm.backward(&mut dy);
+        if let Some(node) = norm_weight_node {
+            grads.register::<Flex>(node.id, dw);
+        }
+        if let Some(node) = norm_bias_node {
+            grads.register::<Flex>(node.id, db);
+        }
+        if let Some(node) = residual_node {
+            grads.register::<Flex>(node.id, dy.clone());
+        }
+        if let Some(mask) = mask {
+            kernel_encoder::multiply(values_mut(&mut dy), &mask);
+        }
+        let nodes = [x_node, weight_node, bias_node];
+        let wanted = nodes.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, (x, weight), dy);
+        for (node, found) in nodes.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
+            }
+        }
+    }
+}
+
+pub(crate) fn affine(route: Route, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let forward = |x: Plain, weight: Plain, bias: Plain| {
+        let mut y = product(x, weight);
+        kernel_encoder::add_to_rows(values_mut(&mut y), values(&dense(bias)));
+        y
+    };
+    if route == Route::Plain {
+        return from_plain(forward(plain(x), plain(weight), plain(bias)));
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (weight, weight_node) = traced(weight).into_parts();
+    let (bias, bias_node) = traced(bias).into_parts();
+    let y = forward(x.clone(), weight.clone(), bias);
+    let parents = [x_node, weight_node, bias_node];
+    match Affine.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish((x, weight), y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct Affine;
+
+impl Backward<Flex, 3> for Affine {
+    type State = (Plain, Plain);
+
+    fn backward(self, ops: Ops<(Plain, Plain), 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = dense(grads.consume::<Flex>(&ops.node));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(wanted, ops.state, dy);
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(found)) = (node, found) {
+                grads.register::<Flex>(node.id, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Attention within rows on the CPU, from hidden states to what each token takes.
+
+use std::ops::Range;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Slice, Tensor};
+
+use super::kernel;
+use super::kernel_encoder::{self, HeadLayout};
+use super::{
+    NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
+    values_mut,
+};
+use crate::encoder_shape::{Projections, RowAttention, Run};
+
+/// What the backward pass of a run needs; `q`, `k`, `v` are `[rows * heads, length, d]`, the queries
+/// scaled.
+#[derive(Debug, Clone)]
+struct RunState {
+    run: Run,
+    q: Plain,
+    k: Plain,
+    v: Plain,
+    shares: Plain,
+    mask: Option<Vec<f32>>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    x: Plain,
+    /// The three weights one above the other, `[3 width, width]`.
+    weight: Plain,
+    runs: Vec<RunState>,
+    heads: usize,
+}
+
+pub(crate) fn self_attention(
+    route: Route,
+    x: Tensor<2>,
+    projections: Projections,
+    shape: &RowAttention<'_>,
+) -> Tensor<2> {
+    let Projections { weights, biases } = projections;
+    if route == Route::Plain {
+        let weight = Flex::float_cat(weights.map(plain).to_vec(), 0);
+        let bias = Flex::float_cat(biases.map(plain).to_vec(), 0);
+        return from_plain(attend(plain(x), weight, &bias, shape, &mut |_| ()));
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let weights = weights.map(|weight| traced(weight).into_parts());
+    let biases = biases.map(|bias| traced(bias).into_parts());
+    let [(wq, wq_node), (wk, wk_node), (wv, wv_node)] = weights;
+    let [(bq, bq_node), (bk, bk_node), (bv, bv_node)] = biases;
+    let parents = [x_node, wq_node, wk_node, wv_node, bq_node, bk_node, bv_node];
+    let weight = Flex::float_cat(vec![wq, wk, wv], 0);
+    let bias = Flex::float_cat(vec![bq, bk, bv], 0);
+    match Attention.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let mut runs = Vec::with_capacity(shape.runs.len());
+            let keep = &mut |run| runs.push(run);
+            let y = attend(x.clone(), weight.clone(), &bias, shape, keep);
+            from_traced(prep.finish(State { x, weight, runs, heads: shape.heads }, y))
+        }
+        OpsKind::UnTracked(prep) => {
+            from_traced(prep.finish(attend(x, weight, &bias, shape, &mut |_| ())))
+        }
+    }
+}
+
+/// The places of heads in a matrix with `parts` times the width of the hidden states.
+fn layout_of(
+    run: &Run,
+    from: usize,
+    heads: usize,
+    width: usize,
+    [part, parts]: [usize; 2],
+) -> HeadLayout {
+    HeadLayout {
+        from,
+        rows: run.rows,
+        length: run.length,
+        heads,
+        dim: width / heads,
+        column: part * width,
+        width: parts * width,
+    }
+}
+
+/// `[rows * heads, length, d]` as a tensor.
+fn by_head(values: Vec<f32>, at: &HeadLayout) -> Plain {
+    tensor(values, [at.rows * at.heads, at.length, at.dim])
+}
+
+fn transposed(x: Plain) -> Plain {
+    Flex::float_swap_dims(x, 1, 2)
+}
+
+fn attend(
+    x: Plain,
+    weight: Plain,
+    bias: &Plain,
+    shape: &RowAttention<'_>,
+    keep: &mut dyn FnMut(RunState),
+) -> Plain {
+    let [tokens, width] = [x.shape()[0], x.shape()[1]];
+    let heads = shape.heads;
+    let scale = ((width / heads) as f32).sqrt().recip();
+    let all = dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)));
+    let bias = dense(bias.clone());
+    let mut y = vec![0.0; tokens * width];
+    let mut from = 0;
+    for (number, run) in shape.runs.iter().enumerate() {
+        let take = |part: usize, factor: f32| {
+            let at = layout_of(run, from, heads, width, [part, 3]);
+            by_head(at.take(values(&all), Some(values(&bias)), factor), &at)
+        };
+        let (q, k, v) = (take(0, scale), take(1, 1.0), take(2, 1.0));
+        let mut shares = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
+        let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
+        kernel::softmax(values_mut(&mut shares), run.length, keys);
+        let mask = shape.mask(number, run.rows * heads * run.length * run.length);
+        let taken = dropped(&shares, mask.as_deref());
+        let found = dense(Flex::float_matmul(taken, v.clone()));
+        layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
+        from += run.rows * run.length;
+        keep(RunState { run: run.clone(), q, k, v, shares, mask });
+    }
+    tensor(y, [tokens, width])
+}
+
+fn dropped(shares: &Plain, mask: Option<&[f32]>) -> Plain {
+    let mut taken = shares.clone();
+    if let Some(mask) = mask {
+        kernel_encoder::multiply(values_mut(&mut taken), mask);
+    }
+    taken
+}
+
+#[derive(Debug)]
+struct Attention;
+
+impl Backward<Flex, 7> for Attention {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = dense(grads.consume::<Flex>(&ops.node));
+        let State { x, weight, runs, heads } = ops.state;
+        let [tokens, width] = [dy.shape()[0], dy.shape()[1]];
+        let scale = ((width / heads) as f32).sqrt().recip();
+        let mut dall = vec![0.0; tokens * 3 * width];
+        let mut from = 0;
+        for RunState { run, q, k, v, shares, mask } in runs {
+            let at = layout_of(&run, from, heads, width, [0, 1]);
+            let dy = by_head(at.take(values(&dy), None, 1.0), &at);
+            let mut put = |part: usize, factor: f32, found: Plain| {
+                let at = layout_of(&run, from, heads, width, [part, 3]);
+                at.put(values(&dense(found)), factor, &mut dall);
+            };
+            let taken = dropped(&shares, mask.as_deref());
+            put(2, 1.0, Flex::float_matmul(transposed(taken), dy.clone()));
+            let mut ds = dense(Flex::float_matmul(dy, transposed(v)));
+            if let Some(mask) = &mask {
+                kernel_encoder::multiply(values_mut(&mut ds), mask);
+            }
+            kernel::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
+            put(1, 1.0, Flex::float_matmul(transposed(ds.clone()), q));
+            put(0, scale, Flex::float_matmul(ds, k));
+            from += run.rows * run.length;
+        }
+        let [x_node, wq, wk, wv, bq, bk, bv] = ops.parents;
+        let part = |number: usize| number * width..(number + 1) * width;
+        let rows_of = |x: &Plain, rows: Range<usize>| {
+            dense(Flex::float_slice(x.clone(), &[Slice::from(rows)]))
+        };
+        let db = kernel_encoder::sum_rows(&dall, 3 * width);
+        for (number, node) in [bq, bk, bv].into_iter().enumerate() {
+            if let Some(node) = node {
+                let db = db[part(number)].to_vec();
+                grads.register::<Flex>(node.id, tensor(db, [width]));
+            }
+        }
+        let dall = tensor(dall, [tokens, 3 * width]);
+        let nodes = [wq, wk, wv];
+        if nodes.iter().any(Option::is_some) {
+            let dw = Flex::float_matmul(Flex::float_swap_dims(dall.clone(), 0, 1), x);
+            for (number, node) in nodes.into_iter().enumerate() {
+                if let Some(node) = node {
+                    grads.register::<Flex>(node.id, rows_of(&dw, part(number)));
+                }
+            }
+        }
+        if let Some(node) = x_node {
+            grads.register::<Flex>(node.id, Flex::float_matmul(dall, weight));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Between host memory and tensors.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+/// A constant with the float type of `like` and on its device, without automatic differentiation.
+pub fn host_tensor<const D: usize, const E: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    like: &Tensor<E>,
+) -> Tensor<D> {
+    let device = like.device().without_autodiff();
+    let tensor = Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32));
+    if like.dtype() == DType::F32 { tensor } else { tensor.cast(like.dtype()) }
+}
+
+/// The values of a tensor in row-major order, as f32.
+pub fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let tensor = if tensor.dtype() == DType::F32 { tensor } else { tensor.cast(DType::F32) };
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Ids as an index tensor, `[ids]`.
+pub fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let length = ids.len();
+    Tensor::from_data(TensorData::new(ids, [length]), &device.clone().without_autodiff())
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "cpu")]
+mod cpu;
+mod custom;
+mod decoder;
+mod encoder;
+mod encoder_shape;
+mod host;
+mod logps;
+mod mask;
+mod plain;
+mod plain_encoder;
+mod random;
+mod shape;
+
+#[cfg(all(test, feature = "cpu"))]
+mod encoder_tests;
+#[cfg(all(test, feature = "cpu"))]
+mod tests;
+
+pub use custom::{AnyTensor, Inputs};
+pub use decoder::{
+    apply_rotary, attention, attention_recomputes, few_rows_product, gated_activation, linear,
+    rms_norm, softmax_rows,
+};
+pub use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu, self_attention};
+pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
+pub use host::{host_tensor, host_values, indices};
+pub use logps::{Target, TokenScores, Vocabulary};
+pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
+pub use plain::{soft_cap, softmax};
+pub use random::{Random, dropout_mask};
+pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};

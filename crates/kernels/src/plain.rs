@@ -1,0 +1,113 @@
+//! The decoder operations as plain tensor operations, for every device and float type.
+
+use burn::tensor::{Tensor, activation::sigmoid};
+
+use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+
+pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: f64) -> Tensor<2> {
+    let scale = x.clone().square().mean_dim(1).add_scalar(eps).sqrt().recip();
+    let weight = if offset == 0.0 { weight } else { weight.add_scalar(offset) };
+    x.mul(scale).mul(weight.unsqueeze())
+}
+
+pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {
+    let slope = match activation {
+        Activation::Silu => gate.clone(),
+        // 0.5 x (1 + tanh(z)) = x sigmoid(2 z), z = sqrt(2/pi) (x + 0.044715 x^3)
+        Activation::GeluTanh => {
+            let slope = 2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+            let square = gate.clone().square();
+            square.mul_scalar(0.044_715 * slope).add_scalar(slope).mul(gate.clone())
+        }
+    };
+    sigmoid(slope).mul(gate).mul(up)
+}
+
+pub(crate) fn turn(
+    x: Tensor<2>,
+    cos: &Tensor<3>,
+    sin: &Tensor<3>,
+    pairs: usize,
+    exchange: Option<&Tensor<2>>,
+) -> Tensor<3> {
+    let [rows, _, dim] = cos.dims();
+    let heads = x.dims()[0] / rows;
+    let shape = [rows, heads, dim];
+    let exchanged = match exchange {
+        Some(exchange) => x.clone().matmul(exchange.clone()),
+        None => Tensor::cat(
+            vec![
+                x.clone().slice_dim(1, pairs..2 * pairs).neg(),
+                x.clone().slice_dim(1, 0..pairs),
+                x.clone().slice_dim(1, 2 * pairs..dim),
+            ],
+            1,
+        ),
+    };
+    x.reshape(shape).mul(cos.clone()).add(exchanged.reshape(shape).mul(sin.clone()))
+}
+
+pub(crate) fn attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    blocks: &[AttentionBlock],
+    shape: AttentionShape,
+) -> Tensor<2> {
+    let AttentionShape { kv_heads: kv, group, head_dim: dim, softcap } = shape;
+    let ([queries, ..], [keys, ..]) = (q.dims(), k.dims());
+    // Row, kv head, group, entry -> kv head, group, row, entry; nothing moves in memory.
+    let q = q.reshape([queries, kv, group, dim]).permute([1, 2, 0, 3]);
+    let k = k.reshape([keys, kv, 1, dim]).permute([1, 2, 0, 3]);
+    let v = v.reshape([keys, kv, 1, dim]).permute([1, 2, 0, 3]);
+    let parts = blocks
+        .iter()
+        .map(|block| {
+            let taken = block.rows.len();
+            let q = q.clone().slice_dim(2, block.rows.clone());
+            let k = k.clone().slice_dim(2, block.keys.clone());
+            let v = v.clone().slice_dim(2, block.keys.clone());
+            let mut scores = soft_cap(q.matmul(k.transpose()), softcap);
+            if let Some(mask) = &block.mask {
+                scores = scores.add(mask.clone().unsqueeze());
+            }
+            let part = softmax(scores).matmul(v);
+            part.permute([2, 0, 1, 3]).reshape([taken, kv * group * dim])
+        })
+        .collect();
+    Tensor::cat(parts, 0)
+}
+
+/// `c tanh(x / c)`.
+pub fn soft_cap<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
+    match cap {
+        Some(cap) => x.div_scalar(cap).tanh().mul_scalar(cap),
+        None => x,
+    }
+}
+
+/// Softmax over the last dimension.
+///
+/// Written out, because burn takes another path with automatic differentiation than without,
+/// and the log-probabilities of a policy and its reference must agree to the last bit before
+/// training.
+pub fn softmax<const D: usize>(scores: Tensor<D>) -> Tensor<D> {
+    let max = scores.clone().detach().max_dim(D - 1);
+    let exps = scores.sub(max).exp();
+    let sums = exps.clone().sum_dim(D - 1);
+    exps.div(sums)
+}
+
+pub(crate) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
+    let max = logits.clone().max_dim(1);
+    let centred = logits.sub(max.clone());
+    let exps = centred.clone().exp();
+    let sums = exps.clone().sum_dim(1);
+    let means = exps.clone().mul(centred).sum_dim(1).div(sums.clone());
+    SoftmaxRows {
+        exps,
+        max: max.squeeze_dim(1),
+        sums: sums.squeeze_dim(1),
+        means: means.squeeze_dim(1),
+    }
+}

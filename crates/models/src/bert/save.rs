@@ -1,0 +1,42 @@
+//! Writing an encoder, or a module around one, as a checkpoint.
+
+use std::path::Path;
+
+use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, WeightsWriter};
+use bestof_files::write_file;
+use bestof_kernels::host_values;
+use burn::module::Module;
+use serde_json::Value;
+
+use super::error::BertError;
+use crate::parameters::{self, ParameterInfo};
+
+/// Writes the parameters of `module`, sorted by name, one in memory at a time, and `config` as
+/// `config.json` into `dir`, which is created.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn save<M: Module>(
+    module: &M,
+    config: &Value,
+    dir: &Path,
+    dtype: StoredType,
+) -> Result<(), BertError> {
+    let infos = parameters::all(module)
+        .into_iter()
+        .map(|ParameterInfo { name, shape }| TensorInfo { name, dtype, shape })
+        .collect::<Vec<_>>();
+    let mut writer = WeightsWriter::create(dir, infos.clone(), None)?;
+    for TensorInfo { name, .. } in &infos {
+        writer.push(name, &host_values(parameters::values(module, name)?))?;
+    }
+    writer.finish()?;
+    let mut config = config.clone();
+    if let (Some(fields), Some(dtype)) = (config.as_object_mut(), dtype.torch_name()) {
+        fields.remove("torch_dtype");
+        fields.insert("dtype".into(), dtype.into());
+    }
+    let text = format!("{config:#}\n");
+    write_file(&dir.join("config.json"), text.as_bytes()).map_err(CheckpointError::from)?;
+    Ok(())
+}

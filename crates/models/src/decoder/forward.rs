@@ -1,0 +1,100 @@
+//! The decoder's forward pass over a token forest.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bestof_kernels::{Vocabulary, indices};
+use burn::tensor::Tensor;
+
+use super::decode;
+use super::model::Decoder;
+use super::recompute::{LayerPass, recomputed};
+use crate::causal_lm::{CausalLm, ForwardOptions};
+use crate::error::ModelError;
+use crate::forest::TokenForest;
+use crate::plan::ForestPlan;
+use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
+
+impl Decoder {
+    pub(super) fn plan(
+        &self,
+        forest: &TokenForest,
+        options: &ForwardOptions,
+    ) -> Result<ForestPlan, ModelError> {
+        let like = self.model.embed_tokens.weight.val();
+        let drawn = match &options.random_positions {
+            Some(drawing) => Some(drawing.draw(forest)?),
+            None => None,
+        };
+        ForestPlan::new(forest, self.config(), self.rotary(), drawn.as_deref(), &like)
+    }
+}
+
+/// Some rows of `x`, in order; `x` itself if that is all of them.
+fn select_rows(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
+    if rows.len() == x.dims()[0] && rows.iter().enumerate().all(|(at, row)| at as u32 == *row) {
+        return x;
+    }
+    let device = x.device();
+    x.select(0, indices(rows, &device))
+}
+
+impl CausalLm for Decoder {
+    fn vocab_size(&self) -> usize {
+        self.config().vocab_size
+    }
+
+    fn max_positions(&self) -> usize {
+        self.config().max_positions
+    }
+
+    fn hidden_states(
+        &self,
+        forest: &TokenForest,
+        rows: &[u32],
+        options: &ForwardOptions,
+    ) -> Result<Tensor<2>, ModelError> {
+        let options = self.resolve(options)?;
+        if self.merged && self.device().is_autodiff() {
+            return Err(ModelError::Adapters {
+                found: "the adapters are merged into the weights, so that no gradient reaches them",
+                fix: "unmerge them before training, or compute with `model.valid()`",
+            });
+        }
+        let plan = Arc::new(self.plan(forest, &options)?);
+        let mut x = self.embed(&plan.ids);
+        if !plan.ids.is_empty() {
+            for (index, layer) in self.layers().iter().enumerate() {
+                let pass = LayerPass {
+                    config: Arc::clone(self.shared_config()),
+                    plan: Arc::clone(&plan),
+                    options,
+                    index,
+                };
+                x = if options.checkpoint_layers {
+                    recomputed(layer, x, pass)
+                } else {
+                    pass.forward(layer, x)
+                };
+            }
+        }
+        if let Some(&row) = rows.iter().find(|row| **row as usize >= plan.ids.len()) {
+            return Err(ModelError::RowOutOfRange { row, nodes: plan.ids.len() });
+        }
+        Ok(self.final_norm(select_rows(x, rows)))
+    }
+
+    fn vocabulary(&self) -> Vocabulary {
+        let matrix = self.lm_head.as_ref().unwrap_or(&self.model.embed_tokens);
+        Vocabulary { weight: matrix.weight.val(), softcap: self.config().final_softcap }
+    }
+
+    fn generate(
+        &self,
+        requests: &[Request],
+        config: &SamplingConfig,
+        on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    ) -> Result<Vec<Generation>, ModelError> {
+        decode::generate(self, requests, config, on_token)
+    }
+}
