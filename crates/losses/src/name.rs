@@ -125,33 +125,12 @@ impl FromStr for LossName {
     /// Reads a name; case does not matter, and `_` may stand for `-`.
     fn from_str(text: &str) -> Result<Self, LossError> {
         let wanted = text.trim().to_lowercase().replace('_', "-");
-        Self::ALL.into_iter().find(|name| name.as_str() == wanted).ok_or_else(|| {
-            LossError::UnknownLoss { found: text.to_owned(), nearest: nearest(&wanted) }
+        let named = |name: &str| Self::ALL.into_iter().find(|loss| loss.as_str() == name);
+        named(&wanted).ok_or_else(|| LossError::UnknownLoss {
+            found: text.to_owned(),
+            nearest: bestof_suggest::nearest(&wanted, Self::ALL.map(Self::as_str)).and_then(named),
         })
     }
-}
-
-/// The known name that shares most letters with `wanted`, if they share more than half of them.
-fn nearest(wanted: &str) -> Option<LossName> {
-    LossName::ALL
-        .into_iter()
-        .map(|name| (shared_letters(name.as_str(), wanted), name))
-        .filter(|(shared, _)| *shared > 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
-}
-
-/// Dice's coefficient of the two words' letters, order ignored: 1 for anagrams, 0 for strangers.
-fn shared_letters(a: &str, b: &str) -> f64 {
-    let mut left: Vec<char> = b.chars().collect();
-    let total = a.chars().count() + left.len();
-    let shared = a
-        .chars()
-        .filter(|letter| {
-            left.iter().position(|other| other == letter).map(|at| left.swap_remove(at)).is_some()
-        })
-        .count();
-    2.0 * shared as f64 / total as f64
 }
 
 /// The hyper-parameters of all losses in one plain record; each loss reads those it has.

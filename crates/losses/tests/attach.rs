@@ -1,5 +1,6 @@
 //! The tensor form: values of the formula, gradients of the formula, for every loss.
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use bestof_losses::{
     Dpop, LossError, LossName, LossParameters, PairConstants, PairLogps, PreferenceLoss, attach,
     terms_of_batch,
@@ -55,19 +56,16 @@ fn value_and_gradient_are_those_of_the_formula() {
             let attached =
                 attach(loss.as_ref(), chosen.clone(), rejected.clone(), &constants()).unwrap();
             assert_eq!(attached.terms, expected);
+            let tolerance = Tolerance::relative(tolerance).with_floor(1.0);
             let mean = expected.iter().map(|terms| terms.loss).sum::<f64>() / 4.0;
-            let value = numbers(attached.loss.clone().detach())[0];
-            assert!((value - mean).abs() <= tolerance * mean.abs().max(1.0), "{name}: {value}");
+            assert_close_in(name, numbers(attached.loss.clone().detach()), [mean], tolerance);
             let gradients = attached.loss.backward();
             for (tensor, wanted) in [
                 (&chosen, expected.iter().map(|t| t.grad_chosen / 4.0).collect::<Vec<_>>()),
                 (&rejected, expected.iter().map(|t| t.grad_rejected / 4.0).collect()),
             ] {
                 let found = numbers(tensor.grad(&gradients).unwrap());
-                for (found, wanted) in found.iter().zip(&wanted) {
-                    let allowed = tolerance * wanted.abs().max(1.0);
-                    assert!((found - wanted).abs() <= allowed, "{name}: {found} {wanted}");
-                }
+                assert_close_in(name, found, wanted, tolerance);
             }
         }
     }
