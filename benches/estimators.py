@@ -1,4 +1,4 @@
-"""bestof's reward transformations beside NumPy's: the same rewards, one process after the other.
+"""bestof's reward transformations and NumPy's: the same rewards, one process after the other.
 
 Run it with a Python that has NumPy:
 
@@ -6,7 +6,7 @@ Run it with a Python that has NumPy:
 
 The NumPy side is PKPO's formulas (arXiv 2505.15201) as one would write them: a sort, running sums of
 gaps between rewards weighted by the share of subsets that a rank leads, and the way back to the
-caller's order. It is timed a prompt at a time, and with all prompts of a size in one array. Both sides
+caller's order. It is timed one prompt at a time, and with all prompts of a size in one array. Both sides
 must give the same weights. A time is the best of several rounds in which the contestants take turns.
 """
 
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 SIZES = [8, 16, 64, 1024, 65_536, 1_000_000]
-# Rewards in all groups of a size together: enough that no branch predictor learns them by heart.
+# Rewards in all groups of a size together: too many for a branch predictor to memorise.
 TOTAL = 1 << 17
-# Groups that NumPy is given one by one, at most.
+# Maximum number of groups that NumPy is given one by one.
 ONE_BY_ONE = 256
 # Largest difference of weights, as a share of the largest weight.
 TOLERANCE = 1e-9
@@ -86,7 +86,7 @@ NUMPY = {"plain": plain, "loo": loo, "loo-minus-one": loo_minus_one}
 
 
 class Bestof:
-    """The other process, which keeps the rewards of one size at a time."""
+    """The process of bestof, which holds the rewards of one size at a time."""
 
     def __init__(self, program):
         self.process = subprocess.Popen(
@@ -121,7 +121,7 @@ def check(bestof, rewards, k, scratch):
 
 
 def measure(bestof, rewards, k, best):
-    """One round: every contestant once, in nanoseconds a reward."""
+    """One round: every contestant once, in nanoseconds per reward."""
     def note(name, total, count):
         best[name] = min(best.get(name, float("inf")), total / count)
 
@@ -144,7 +144,7 @@ def main():
     random = np.random.default_rng(0)
     bestof = Bestof(args.bestof)
     rows = []
-    print(f"NumPy {np.__version__}; nanoseconds a reward, the best of {args.rounds} rounds; k = 8, or n/2")
+    print(f"NumPy {np.__version__}; nanoseconds per reward, the best of {args.rounds} rounds; k = 8, or n/2")
     print(f"{'n':>9} {'estimator':14} {'sort alone':>10} {'bestof':>8} {'/ sort':>7} "
           f"{'NumPy, prompts':>18} {'NumPy, a prompt':>18}")
     print(f"{'':9} {'':14} {'':10} {'':8} {'':7} {'together':>18} {'at a time':>18}")

@@ -101,7 +101,7 @@ def bestof(args, scratch, pairs, kind):
 
 
 def reference_seconds(args, pairs, scratch):
-    """What the pass for the reference costs: scoring the pairs, less what it takes to start."""
+    """Time of the reference pass: scoring the pairs, without the start-up."""
     def timed(data):
         before = time.perf_counter()
         run([args.bestof, "--quiet", "score", "--model", args.model, "--data", str(data), "--json"],

@@ -1,7 +1,7 @@
 //! A training step on one preference pair: forward, loss, backward, AdamW.
 //!
-//! `pair of 100 + 100` is the work of the peers' bench, answers that share nothing;
-//! `low edit distance` has the same lengths, and answers that part after 60 tokens.
+//! `pair of 100 + 100` has two answers without a common start; `low edit distance` has the same
+//! lengths, and answers that differ from token 60 on.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use bestof_benches::{pair, smollm2};
@@ -12,7 +12,7 @@ use bestof_trainer::optimizer::AdamW;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// One step; the reference is taken to be the first log-probabilities plus a little.
+/// One step; the reference log-probabilities differ from the policy's by 0.1.
 fn step(
     model: Decoder,
     optimizer: &mut ModuleOptimizer,

@@ -10,14 +10,14 @@ use bestof_benches::encoder::{MultiTask, batches, optimizer, rows};
 use bestof_models::Device;
 use serde_json::json;
 
-/// Seconds of the clock and of the processor.
+/// Seconds of wall clock and of processor time.
 #[derive(Debug, Clone, Copy)]
 struct Timing {
     wall: f64,
     processor: f64,
 }
 
-/// A running clock.
+/// The start of a measurement.
 struct Running(Instant, f64);
 
 impl Timing {
@@ -33,7 +33,7 @@ impl Running {
     }
 }
 
-/// The processor time this process has used, in hundredths; 0 where the system does not say.
+/// The processor time this process has used, in hundredths of a second; 0 where the system does not report it.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();

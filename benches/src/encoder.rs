@@ -22,7 +22,7 @@ impl MultiTask {
     /// The model with random weights.
     ///
     /// # Errors
-    /// What the encoder says.
+    /// Those of the encoder.
     pub fn new(device: &Device) -> Result<Self, BertError> {
         let config = BertConfig {
             hidden_size: 384,
@@ -45,7 +45,7 @@ impl MultiTask {
     /// The logits of the heads.
     ///
     /// # Errors
-    /// What the encoder says.
+    /// Those of the encoder.
     pub fn forward(
         &self,
         batch: &BertBatch,
@@ -55,10 +55,10 @@ impl MultiTask {
         Ok(self.heads.iter().map(|head| head.forward(mean.clone())).collect())
     }
 
-    /// Forward, backward and `AdamW` on made-up labels, with dropout; the model after it and the loss.
+    /// Forward, backward and `AdamW` on arbitrary labels, with dropout; the model after it and the loss.
     ///
     /// # Errors
-    /// What the encoder says.
+    /// Those of the encoder.
     pub fn step(
         self,
         optimizer: &mut ModuleOptimizer,

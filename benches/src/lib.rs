@@ -1,7 +1,6 @@
-//! What the benches share: models of SmolLM2-135M's and of MiniLM-L6's shape with random weights, and
-//! texts for them.
+//! Models of SmolLM2-135M's and of MiniLM-L6's shape with random weights, and texts for them.
 //!
-//! Speed does not depend on the weights' values, so that nothing has to be fetched.
+//! Speed does not depend on the weights' values, so that nothing has to be downloaded.
 
 pub mod encoder;
 
@@ -13,7 +12,7 @@ use serde_json::json;
 /// A model of SmolLM2-135M's shape.
 ///
 /// # Errors
-/// What the model says.
+/// As [`Decoder::random`].
 pub fn smollm2(device: &Device) -> Result<Decoder, ModelError> {
     let config = DecoderConfig::from_hf(&json!({
         "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
@@ -23,7 +22,7 @@ pub fn smollm2(device: &Device) -> Result<Decoder, ModelError> {
     Decoder::random(config, 1, device)
 }
 
-/// Tokens that differ enough for no two texts to share a start by accident.
+/// Tokens of which no two texts have a common start by accident.
 pub fn tokens(count: usize, seed: usize) -> Vec<u32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 49_000) as u32).collect()
 }

@@ -1,4 +1,4 @@
-//! Criterion benches of the workspace, and the side-by-side tables with the peers.
+//! Criterion benches of the workspace, and comparisons with other implementations.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     process::step("benches", process::keeping_memory(&mut command))
 }
 
-/// bestof beside TRL on the same pairs; the peer's packages are the user's.
+/// bestof and TRL on the same pairs; the user's Python needs TRL's packages.
 fn side_by_side(args: &[String]) -> Result<()> {
     let (mut python, mut model, mut rest) = ("python3".to_owned(), None, Vec::new());
     let mut args = args.iter();
@@ -39,7 +39,7 @@ fn side_by_side(args: &[String]) -> Result<()> {
         None => process::root().join("models/smollm2-135m-instruct").display().to_string(),
     };
     if !std::path::Path::new(&model).join("config.json").is_file() {
-        bail!("{model} holds no model; `cargo xtask fetch smollm2-135m-instruct` brings one");
+        bail!("{model} holds no model; `cargo xtask fetch smollm2-135m-instruct` downloads one");
     }
     let binary = user_verb::build(&[])?;
     let mut command = Command::new(&python);
@@ -52,7 +52,7 @@ fn side_by_side(args: &[String]) -> Result<()> {
     })
 }
 
-/// The reward transformations beside `NumPy`, which is the user's, on the same rewards.
+/// The reward transformations and the same formulas in the user's `NumPy`, on the same rewards.
 fn estimators(args: &[String]) -> Result<()> {
     let (python, rest) = python_and_rest(args)?;
     let mut build = process::cargo();
@@ -65,7 +65,7 @@ fn estimators(args: &[String]) -> Result<()> {
         .with_context(|| format!("{python} needs numpy; name another with --python"))
 }
 
-/// Prediction and fine-tuning of an encoder beside `PyTorch`, whose packages are the user's.
+/// Prediction and fine-tuning of an encoder, and the same in the user's `PyTorch`.
 fn encoder_side_by_side(args: &[String]) -> Result<()> {
     let (python, rest) = python_and_rest(args)?;
     let mut build = process::cargo();

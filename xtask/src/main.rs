@@ -1,23 +1,28 @@
 //! `cargo xtask …`: work on the repository, and every user verb.
 //!
-//! `test`, `tidy`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
+//! `test`, `tidy`, `package`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
 //! handed to the `bestof` binary, built in release with the features that its `--device` asks for.
 
 mod bench;
+mod package;
 mod process;
 mod test;
 mod tidy;
 mod user_verb;
+mod workspace;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
-  cargo xtask tidy                             the repository's own rules: arrows, sizes, docs, paths
+  cargo xtask tidy [--circles]                 the repository's own rules: dependencies, sizes, docs, paths;
+                                               --circles lists files of a crate that use each other
+  cargo xtask package [--all]                  packages every crate, and lints the packages of those without
+                                               tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
-  cargo xtask bench side-by-side --python P    the same training beside TRL, with the ratios
-  cargo xtask bench estimators --python P      the reward transformations beside NumPy and the sort alone
+  cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
+  cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:
@@ -46,7 +51,8 @@ fn main() -> ExitCode {
     let rest = &args[1..];
     let done = match verb.as_str() {
         "test" => test::run(rest),
-        "tidy" => tidy::run(),
+        "tidy" => tidy::run(rest),
+        "package" => package::run(rest),
         "bench" => bench::run(rest),
         "check-cuda" => test::check_cuda(),
         "-h" | "--help" => {
@@ -58,13 +64,13 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            process::complain(&format!("error: {error:#}"));
+            process::report(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage(problem: &str) -> ExitCode {
-    process::complain(&format!("error: {problem}\n\n{HELP}"));
+    process::report(&format!("error: {problem}\n\n{HELP}"));
     ExitCode::from(2)
 }

@@ -19,15 +19,15 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// What the C library's allocator keeps for the next tensor. By itself it hands memory back to the
-/// kernel at each of them, and filling the new pages with zeros takes up to a third of a pass through
-/// a small model. Programs on other systems pass over the setting.
+/// Makes glibc keep freed memory for the next tensor. By default it returns large blocks to the kernel,
+/// and zeroing the new pages takes up to a third of a pass through a small model. Other systems ignore
+/// the setting.
 const ALLOCATOR: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456",
 );
 
-/// Lets a program that computes keep its memory, unless the user has chosen settings.
+/// Sets [`ALLOCATOR`] for a program that computes, unless the user has set that variable.
 pub(crate) fn keeping_memory(program: &mut Command) -> &mut Command {
     let (name, value) = ALLOCATOR;
     if std::env::var_os(name).is_none() {
@@ -38,15 +38,15 @@ pub(crate) fn keeping_memory(program: &mut Command) -> &mut Command {
 
 /// Runs a step to its end, its output passed through; a failure names the step.
 pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
-    complain(&format!("\n=== {name}"));
+    report(&format!("\n=== {name}"));
     let status = command.status().with_context(|| format!("{name}: could not start"))?;
     ensure!(status.success(), "{name} failed ({status})");
     Ok(())
 }
 
-/// Builds a program and says where it is; the compiler's messages are passed through.
+/// Builds a program and returns its path; the compiler's messages are passed through.
 pub(crate) fn executable(build: &mut Command, name: &str) -> Result<PathBuf> {
-    // Cargo says itself where the program went: the target folder may be anywhere.
+    // Cargo's messages name the path: the target folder may be anywhere.
     build.args(["--message-format", "json-render-diagnostics"]);
     let output = build
         .stdout(Stdio::piped())
@@ -68,8 +68,8 @@ pub(crate) fn print(text: &str) {
     print!("{text}");
 }
 
-/// Writes a line to stderr: progress and problems, so that stdout stays the verb's own.
+/// Writes a line to stderr: progress and problems, so that stdout has the verb's output only.
 #[expect(clippy::print_stderr, reason = "the one place that prints progress")]
-pub(crate) fn complain(text: &str) {
+pub(crate) fn report(text: &str) {
     eprintln!("{text}");
 }

@@ -1,4 +1,4 @@
-//! A user's verb: `bestof` is built in release, with the features its device needs, and run.
+//! Verbs of `bestof`, which is built in release with the features that its device needs, and run.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// Builds `bestof` and runs it with `args`; its exit code is ours.
+/// Builds `bestof`, runs it with `args` and returns its exit code.
 pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
     let mut features = features.to_vec();
     features.extend(device_feature(args, std::env::var("BESTOF_DEVICE").ok().as_deref()));
@@ -18,10 +18,10 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
             .status()
             .with_context(|| format!("could not start {}", binary.display()))
     }) {
-        // A process ended by a signal has no code; 1 says "failed" as the contract has it.
+        // A process ended by a signal has no code; 1 means failure.
         Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
         Err(error) => {
-            process::complain(&format!("error: {error:#}"));
+            process::report(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -39,7 +39,7 @@ fn device_feature(args: &[String], from_env: Option<&str>) -> Option<String> {
     matches!(kind, "wgpu" | "vulkan" | "cuda").then(|| kind.to_owned())
 }
 
-/// Builds `bestof` in release and says where the binary is.
+/// Builds `bestof` in release and returns the path of the binary.
 pub(crate) fn build(features: &[String]) -> Result<PathBuf> {
     let mut command = process::cargo();
     command.args(["build", "--release", "--package", "bestof", "--bin", "bestof"]);
@@ -52,7 +52,7 @@ pub(crate) fn build(features: &[String]) -> Result<PathBuf> {
     process::executable(&mut command, "`bestof`")
 }
 
-/// A first build takes minutes and must show that it is alive; later ones stay silent.
+/// Whether cargo should show its progress: a first build takes minutes.
 fn needs_build_output() -> bool {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| process::root().join("target"), PathBuf::from);

@@ -13,22 +13,22 @@ use crate::template_functions as functions;
 use crate::tokenizer::SpecialTokens;
 use crate::{json, template_functions};
 
-/// Instructions a template may execute: far beyond any conversation, and the end of a template
-/// that would never come back.
+/// Number of instructions a template may execute: more than any conversation needs, so that a
+/// template that loops forever ends.
 const FUEL: u64 = 10_000_000;
 const NAME: &str = "chat_template";
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
+    /// `system`, `user` or `assistant`.
     pub role: String,
-    /// What is said.
+    /// The text of the message.
     pub content: String,
 }
 
 impl Message {
-    /// A message from its two parts.
+    /// A message of a role.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self { role: role.into(), content: content.into() }
     }

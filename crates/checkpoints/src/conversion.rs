@@ -1,4 +1,4 @@
-//! What the conversions share: how to write, how far they are, what they wrote.
+//! Options, progress and result of a conversion.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::stored::StoredType;
 pub struct ConvertOptions {
     /// Type of the written weights: `F32`, `F16` or `BF16`.
     pub dtype: StoredType,
-    /// Largest file of weights; `None` for a single file.
+    /// Largest weight file, in bytes; `None` for a single file.
     pub max_shard_bytes: Option<u64>,
 }
 
@@ -19,7 +19,7 @@ impl Default for ConvertOptions {
     }
 }
 
-/// How far a conversion has come.
+/// The progress of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
@@ -31,7 +31,7 @@ pub struct Progress<'a> {
     pub values_total: u64,
 }
 
-/// What a conversion wrote.
+/// The result of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Converted {
@@ -43,7 +43,7 @@ pub struct Converted {
     pub parameters: u64,
     /// Number of tensors.
     pub tensors: usize,
-    /// For each type in the source, how many tensors have it.
+    /// Number of tensors by their type in the source.
     pub source_types: Vec<(String, usize)>,
 }
 

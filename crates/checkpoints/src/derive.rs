@@ -1,4 +1,4 @@
-//! A model folder like another, with the same weights and another `config.json`.
+//! Copying a model folder with the same weights and another `config.json`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,12 @@ use crate::folder::ModelFolder;
 use crate::json;
 use crate::weights::INDEX;
 
-/// The file that says how long a text the tokenizer expects.
+/// The file with the tokenizer's `model_max_length`.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 impl ModelFolder {
-    /// Makes the folder `out` with this model's weights and companions and with another
-    /// configuration. Files of weights become hard links where the disk has them, copies elsewhere;
-    /// either way their contents are not read.
+    /// Creates the folder `out` with this model's weights, tokenizer and templates, and with another
+    /// configuration. Weight files become hard links where the file system has them, copies elsewhere.
     ///
     /// The folder appears whole at the end or not at all.
     ///
@@ -42,8 +41,8 @@ impl ModelFolder {
         Ok(out.to_path_buf())
     }
 
-    /// Writes another configuration into a folder. A tokenizer that expects shorter texts than the
-    /// configuration's `max_position_embeddings` is told of the new length.
+    /// Writes another configuration into a folder. A `model_max_length` of the tokenizer below the
+    /// configuration's `max_position_embeddings` is raised to it.
     ///
     /// # Errors
     /// A file cannot be read or written.

@@ -11,7 +11,7 @@ use crate::stored::StoredType;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried: `read`, `write`, `rename`, …
@@ -50,7 +50,7 @@ pub enum CheckpointError {
     BadHeader {
         /// The file.
         path: PathBuf,
-        /// What the header parser says.
+        /// The parser's error.
         source: safetensors::SafeTensorError,
     },
     /// A file is shorter or longer than its header says.
@@ -79,8 +79,8 @@ pub enum CheckpointError {
         /// The name found.
         shard: String,
     },
-    /// The index promises a tensor that the named shard does not hold.
-    #[error("{} says that {tensor} is in {shard}, which does not hold it; fetch the folder again", index.display())]
+    /// The index lists a tensor that the named shard does not hold.
+    #[error("{} lists {tensor} in {shard}, which does not hold it; fetch the folder again", index.display())]
     NotInShard {
         /// The index file.
         index: PathBuf,
@@ -121,8 +121,8 @@ pub enum CheckpointError {
         /// Shape asked for.
         expected: Vec<usize>,
     },
-    /// A tensor's element type cannot be turned into what was asked for.
-    #[error("{}: tensor {tensor} is stored as {found}, which cannot be read as {wanted}", path.display())]
+    /// A tensor's element type cannot be converted to what was asked for.
+    #[error("{}: tensor {tensor} is stored as {found}, which cannot be read as {expected}", path.display())]
     WrongType {
         /// The file.
         path: PathBuf,
@@ -131,7 +131,7 @@ pub enum CheckpointError {
         /// Type in the file.
         found: StoredType,
         /// What was asked for.
-        wanted: &'static str,
+        expected: &'static str,
     },
     /// A type that weights are not written in.
     #[error("weights are written as F32, F16 or BF16, not {found}")]
@@ -139,12 +139,12 @@ pub enum CheckpointError {
         /// The type asked for.
         found: StoredType,
     },
-    /// Values were given for a tensor whose turn it is not, or too many or too few of them.
+    /// Values were given for a tensor out of order, or too many or too few of them.
     #[error(
         "writing weights: expected {expected_values} more values of {expected}, got {found_values} of {found}"
     )]
     OutOfOrder {
-        /// The tensor whose turn it is, empty after the last.
+        /// The tensor to be written next, empty after the last.
         expected: String,
         /// How many of its values are missing.
         expected_values: usize,
@@ -158,10 +158,10 @@ pub enum CheckpointError {
     BadJson {
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The parser's error, with line and column.
         source: serde_json::Error,
     },
-    /// A JSON field has a value of the wrong kind.
+    /// A JSON field has a value of the wrong type or out of range.
     #[error("{}: {field} is {found}, expected {expected}", path.display())]
     BadField {
         /// The file.
@@ -188,7 +188,7 @@ pub enum CheckpointError {
     NoTokenizer {
         /// The folder.
         dir: PathBuf,
-        /// Whether a SentencePiece file lies there instead.
+        /// Whether it has a SentencePiece file instead.
         sentencepiece: bool,
     },
     /// `tokenizer.json` cannot be used.
@@ -196,10 +196,10 @@ pub enum CheckpointError {
     BadTokenizer {
         /// The file.
         path: PathBuf,
-        /// What the tokenizer library says.
+        /// The tokenizer library's error.
         source: tokenizers::Error,
     },
-    /// The tokenizer knows ids that the model has no embedding for.
+    /// The tokenizer has ids that the model has no embedding for.
     #[error(
         "the tokenizer has the token {token:?} with id {id}, the model only {vocab_size} embeddings; they do not belong together"
     )]
@@ -216,13 +216,13 @@ pub enum CheckpointError {
     Template {
         /// Line in the template.
         line: Option<usize>,
-        /// What the template engine says.
+        /// The template engine's error.
         source: minijinja::Error,
     },
     /// The chat template itself refused the messages (`raise_exception`).
     #[error("the chat template refuses these messages: {message}")]
     TemplateRefused {
-        /// The template's own words.
+        /// The template's message.
         message: String,
     },
     /// A GGUF file is wrong.

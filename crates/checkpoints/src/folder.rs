@@ -13,7 +13,7 @@ use crate::json;
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 
-/// What tokenising and rendering depend on.
+/// The files that tokenization and chat rendering depend on.
 const TOKENIZER_FILES: [&str; 10] = [
     "added_tokens.json",
     "chat_template.jinja",
@@ -26,7 +26,7 @@ const TOKENIZER_FILES: [&str; 10] = [
     "vocab.json",
     "vocab.txt",
 ];
-/// What belongs to a model besides its weights and its tokenizer.
+/// The other files of a model, its weights apart.
 const CONFIG_FILES: [&str; 2] = ["config.json", "generation_config.json"];
 
 /// A model folder in the Hugging Face layout.

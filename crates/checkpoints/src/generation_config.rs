@@ -1,4 +1,4 @@
-//! How a model wants to be sampled, and which tokens end its answers.
+//! Sampling settings of a model, and the tokens that end its answers.
 
 use std::path::Path;
 
@@ -34,10 +34,10 @@ pub struct GenerationConfig {
 }
 
 impl GenerationConfig {
-    /// The generation settings of a model folder; all empty if it says nothing.
+    /// The generation settings of a model folder; empty if it has none.
     ///
     /// # Errors
-    /// A file is not JSON, or a field has a value of the wrong kind.
+    /// A file is not JSON, or a field has a value of the wrong type.
     pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
         let (path, fallback_path) = (dir.join("generation_config.json"), dir.join("config.json"));
         let (value, fallback) = (json::read_if_there(&path)?, json::read_if_there(&fallback_path)?);

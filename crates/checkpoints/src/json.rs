@@ -28,7 +28,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), Checkpoin
     Ok(write_file(path, &text)?)
 }
 
-/// The error for a field of the wrong kind.
+/// The error of a field of the wrong type or out of range.
 pub(crate) fn bad_field(
     path: &Path,
     field: &str,
@@ -73,7 +73,7 @@ impl Fields<'_> {
         self.get(field, "true or false", Value::as_bool)
     }
 
-    /// Any field, through a reader that gives `None` for the wrong kind.
+    /// Any field, through a function that returns `None` for a value it does not accept.
     pub(crate) fn get<T>(
         &self,
         field: &str,

@@ -1,4 +1,4 @@
-//! Element types as they lie in files, and their conversion to and from `f32`.
+//! Element types of tensors in files, and their conversion to and from `f32`.
 
 use std::fmt;
 

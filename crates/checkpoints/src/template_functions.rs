@@ -9,7 +9,7 @@ use minijinja::{Error, ErrorKind};
 /// Deepest nesting that `tojson` follows.
 const MAX_DEPTH: usize = 100;
 
-/// A template's own refusal, told apart from its failures.
+/// A template's own refusal, as opposed to a failure.
 #[derive(Debug)]
 struct Refused(String);
 
@@ -122,8 +122,8 @@ fn write_string(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
-/// The source with `generation` blocks, which transformers adds to mark the assistant's part, as
-/// blocks that are always taken: the same text, the same treatment of white space.
+/// The source with `generation` blocks, by which transformers marks the assistant's part, replaced
+/// by blocks that always render, with the same treatment of white space.
 pub(crate) fn replace_generation_blocks(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;

@@ -1,4 +1,4 @@
-//! Text to token ids and back, as the model's own `tokenizer.json` says.
+//! Text to token ids and back, by the model's own `tokenizer.json`.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -33,7 +33,7 @@ pub struct SpecialTokens {
     pub eos: Option<String>,
     /// Padding.
     pub pad: Option<String>,
-    /// Stands for what the vocabulary cannot express.
+    /// Replaces text that the vocabulary cannot express.
     pub unk: Option<String>,
 }
 
@@ -99,8 +99,8 @@ impl Tokenizer {
         Ok(Self { inner, path, special, special_ids, max_id })
     }
 
-    /// The token ids of a text. With `add_special` the tokenizer adds what its post-processor says,
-    /// a BOS for example; leave it off for text that a chat template has rendered, which already
+    /// The token ids of a text. With `add_special` its post-processor's tokens are added, such as
+    /// BOS; leave it off for text that a chat template has rendered, which already
     /// holds those tokens.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Token ids, each with the bytes of the text it stands for.
+    /// Token ids, each with its byte range in the text.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -172,7 +172,7 @@ impl Tokenizer {
 
     /// Checks that every id that text becomes has a row in an embedding of `rows` rows.
     ///
-    /// Special tokens may lie beyond: Gemma 3's text models share a tokenizer whose image token they
+    /// Special tokens may exceed it: Gemma 3's text models share a tokenizer whose image token they
     /// have no row for, and text has that id only where it spells the token out.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bestof_files::Sha256Hasher;
+use bestof_suggest::nearest;
 use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
 
@@ -15,7 +16,7 @@ use crate::stored::StoredType;
 
 /// File name of weights in one piece.
 pub(crate) const SINGLE: &str = "model.safetensors";
-/// File name of the list that says which shard holds which tensor.
+/// File name of the index: the shard of each tensor.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// Longest header that is read, the limit of the reference implementation.
@@ -69,12 +70,13 @@ pub struct Weights {
     root: PathBuf,
     files: Vec<PathBuf>,
     infos: Vec<TensorInfo>,
-    places: Vec<Place>,
+    extents: Vec<Extent>,
     metadata: BTreeMap<String, String>,
 }
 
+/// The bytes of a tensor: index into the files, offset, length.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Extent {
     file: usize,
     start: u64,
     bytes: usize,
@@ -86,13 +88,13 @@ impl Weights {
     ///
     /// # Errors
     /// No weights, pickles only, a damaged header, a file of the wrong length, a missing shard, a
-    /// tensor that is in two files or not where the index says.
+    /// tensor that is in two files or not in the shard that the index names.
     pub fn open(dir_or_file: &Path) -> Result<Self, CheckpointError> {
         let mut weights = Self {
             root: dir_or_file.to_path_buf(),
             files: Vec::new(),
             infos: Vec::new(),
-            places: Vec::new(),
+            extents: Vec::new(),
             metadata: BTreeMap::new(),
         };
         let kind =
@@ -180,7 +182,7 @@ impl Weights {
         Ok((self.infos[at].shape.clone(), self.read_as(at, "integers", StoredType::extend_i64)?))
     }
 
-    /// The bytes of a tensor of any type, as they lie in the file.
+    /// The bytes of a tensor of any type, as stored.
     ///
     /// # Errors
     /// No such tensor, or the file changed since it was opened.
@@ -209,7 +211,11 @@ impl Weights {
         let mut names = Vec::with_capacity(self.infos.len());
         for (name, info) in metadata.tensors() {
             let (start, end) = info.data_offsets;
-            self.places.push(Place { file, start: data_start + start as u64, bytes: end - start });
+            self.extents.push(Extent {
+                file,
+                start: data_start + start as u64,
+                bytes: end - start,
+            });
             self.infos.push(TensorInfo {
                 name: name.clone(),
                 dtype: info.dtype.into(),
@@ -224,8 +230,8 @@ impl Weights {
 
     fn add_shards(&mut self, index: &Path) -> Result<(), CheckpointError> {
         let dir = index.parent().unwrap_or(Path::new(""));
-        let promised = shard_of_each_tensor(index)?;
-        let mut shards: Vec<&str> = promised.values().map(String::as_str).collect();
+        let listed = shard_of_each_tensor(index)?;
+        let mut shards: Vec<&str> = listed.values().map(String::as_str).collect();
         shards.sort_unstable();
         shards.dedup();
         let mut found: HashMap<String, String> = HashMap::new();
@@ -245,7 +251,7 @@ impl Weights {
                 }
             }
         }
-        match promised.iter().find(|(tensor, shard)| found.get(*tensor) != Some(*shard)) {
+        match listed.iter().find(|(tensor, shard)| found.get(*tensor) != Some(*shard)) {
             None => Ok(()),
             Some((tensor, shard)) => Err(CheckpointError::NotInShard {
                 index: index.to_path_buf(),
@@ -256,9 +262,9 @@ impl Weights {
     }
 
     fn sort_by_name(&mut self) {
-        let mut both: Vec<_> = self.infos.drain(..).zip(self.places.drain(..)).collect();
+        let mut both: Vec<_> = self.infos.drain(..).zip(self.extents.drain(..)).collect();
         both.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-        (self.infos, self.places) = both.into_iter().unzip();
+        (self.infos, self.extents) = both.into_iter().unzip();
     }
 
     fn position(&self, name: &str) -> Option<usize> {
@@ -269,33 +275,34 @@ impl Weights {
         self.position(name).ok_or_else(|| CheckpointError::MissingTensor {
             path: self.root.clone(),
             tensor: name.to_owned(),
-            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str())),
+            nearest: nearest(name, self.infos.iter().map(|info| info.name.as_str()))
+                .map(str::to_owned),
         })
     }
 
     fn file_of(&self, at: usize) -> &Path {
-        &self.files[self.places[at].file]
+        &self.files[self.extents[at].file]
     }
 
     fn read_as<T>(
         &self,
         at: usize,
-        wanted: &'static str,
+        expected: &'static str,
         extend: fn(StoredType, &[u8], &mut Vec<T>) -> Option<()>,
     ) -> Result<Vec<T>, CheckpointError> {
-        let (info, place, path) = (&self.infos[at], self.places[at], self.file_of(at));
+        let (info, extent, path) = (&self.infos[at], self.extents[at], self.file_of(at));
         let wrong_type = || CheckpointError::WrongType {
             path: path.to_path_buf(),
             tensor: info.name.clone(),
             found: info.dtype,
-            wanted,
+            expected,
         };
         extend(info.dtype, &[], &mut Vec::new()).ok_or_else(wrong_type)?;
         let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
-        file.seek(SeekFrom::Start(place.start)).map_err(CheckpointError::io("read", path))?;
-        let mut values = Vec::with_capacity(info.len().min(place.bytes));
-        let mut chunk = vec![0; place.bytes.min(CHUNK_BYTES)];
-        let mut left = place.bytes;
+        file.seek(SeekFrom::Start(extent.start)).map_err(CheckpointError::io("read", path))?;
+        let mut values = Vec::with_capacity(info.len().min(extent.bytes));
+        let mut chunk = vec![0; extent.bytes.min(CHUNK_BYTES)];
+        let mut left = extent.bytes;
         while left > 0 {
             let now = &mut chunk[..left.min(CHUNK_BYTES)];
             file.read_exact(now).map_err(CheckpointError::io("read", path))?;
@@ -369,18 +376,4 @@ fn no_weights(dir: &Path) -> CheckpointError {
         }
     }
     CheckpointError::NoWeights { dir }
-}
-
-/// The name most like `wanted`, judged by the words between its dots.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let words: Vec<&str> = wanted.split('.').collect();
-    let shared = |name: &str| {
-        let (from_start, from_end) = (
-            name.split('.').zip(&words).take_while(|(a, b)| a == *b).count(),
-            name.rsplit('.').zip(words.iter().rev()).take_while(|(a, b)| a == *b).count(),
-        );
-        from_start + from_end
-    };
-    let best = names.map(|name| (shared(name), name)).max_by_key(|(score, _)| *score)?;
-    (best.0 * 2 >= words.len()).then(|| best.1.to_owned())
 }

@@ -205,7 +205,7 @@ fn metadata_of_the_wrong_kind_is_named() {
         ),
     ]);
     let error = error_after(|b| b.metadata.push(("llama.block_count".into(), Meta::U32(2))));
-    assert_eq!(error.to_string(), "metadata llama.block_count is there twice");
+    assert_eq!(error.to_string(), "metadata llama.block_count appears twice");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_tokenizer_that_makes_no_sense_is_named() {
         (
             "tokenizer.ggml.token_type",
             Meta::I32s(vec![1]),
-            "metadata tokenizer.ggml.token_type is a list of 1, expected a list of 10 numbers, one a token",
+            "metadata tokenizer.ggml.token_type is a list of 1, expected a list of 10 numbers, one per token",
         ),
         (
             "tokenizer.ggml.token_type",
@@ -323,7 +323,7 @@ fn tensors_have_to_be_those_of_the_architecture() {
         let copy = b.tensors[0].clone();
         b.tensors.push(copy);
     });
-    assert_eq!(error.to_string(), "tensor token_embd.weight is there twice");
+    assert_eq!(error.to_string(), "tensor token_embd.weight appears twice");
     // Biases on the queries alone: the others are missing.
     let error = error_after(|b| {
         b.tensor("blk.0.attn_q.bias", &[32], Stored::F32, &[0.0; 32]);

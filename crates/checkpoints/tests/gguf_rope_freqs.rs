@@ -246,7 +246,7 @@ fn files_that_would_not_run_with_divisors_are_refused() {
 }
 
 #[test]
-fn a_tensor_that_shares_the_place_of_the_divisors_is_not_overwritten() {
+fn a_tensor_that_overlaps_the_divisors_is_not_overwritten() {
     let mut builder = model("llama");
     builder.tensor("odd.weight", &[3], Stored::F32, &[1.0, 2.0, 3.0]);
     builder.tensor("rope_freqs.weight", &[4], Stored::F32, &[1.0; 4]);
@@ -255,7 +255,7 @@ fn a_tensor_that_shares_the_place_of_the_divisors_is_not_overwritten() {
     let at = bytes.windows(10).position(|w| w == b"odd.weight").unwrap() + 10 + 4 + 8 + 4;
     bytes[at] += 32;
     let error = put(&bytes, &power()).unwrap_err().to_string();
-    assert!(error.contains("odd.weight lies where rope_freqs.weight does"), "{error}");
+    assert!(error.contains("odd.weight overlaps rope_freqs.weight"), "{error}");
 }
 
 #[test]

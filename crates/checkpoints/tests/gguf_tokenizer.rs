@@ -168,7 +168,7 @@ fn scores_are_needed_one_a_token() {
     .unwrap_err();
     assert!(
         error.to_string().ends_with(
-            "tokenizer.ggml.scores is a list of 1, expected a list of 267 numbers, one a token"
+            "tokenizer.ggml.scores is a list of 1, expected a list of 267 numbers, one per token"
         ),
         "{error}"
     );

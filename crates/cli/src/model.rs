@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bestof_checkpoints::{ChatTemplate, ModelFolder, Tokenizer};
-use bestof_models::rope::with_factor;
 use bestof_models::{CausalLm, Decoder};
+use bestof_positional::hf::with_factor;
 use bestof_trainer::data::{EncodeOptions, Encoder};
 
 use crate::console::Usage;

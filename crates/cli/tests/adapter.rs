@@ -5,6 +5,7 @@ mod support;
 
 use std::path::Path;
 
+use bestof_closeness::largest_difference;
 use serde_json::Value;
 use support::model::{pairs, tiny};
 use support::{bestof, text, words, write};
@@ -15,10 +16,6 @@ fn scores(model: &Path, data: &str, more: &str) -> Vec<f64> {
     let sides =
         |row: &Value| ["chosen", "rejected"].map(|side| row[side]["logprob"].as_f64().unwrap());
     bestof(words(&flags)).lines().iter().flat_map(sides).collect()
-}
-
-fn apart(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 #[test]
@@ -38,10 +35,11 @@ fn adapters_load_apart_and_score_like_the_merged_model() {
 
     let merged = scores(&run.join("final"), &data, "");
     let before = scores(&model, &data, "");
-    assert!(apart(&merged, &before) > 1e-2, "training changed the model");
+    assert!(largest_difference(&merged, &before) > 1e-2, "training changed the model");
     for adapter in [run.join("adapter"), run.join("checkpoints/step-000006")] {
         let adapted = scores(&model, &data, &format!("--adapter {}", adapter.display()));
-        let (moved, gap) = (apart(&adapted, &before), apart(&adapted, &merged));
+        let (moved, gap) =
+            (largest_difference(&adapted, &before), largest_difference(&adapted, &merged));
         assert!(gap < 1e-3 && moved > 1e-2, "{}: moved {moved}, apart {gap}", adapter.display());
     }
 }

@@ -1,4 +1,4 @@
-//! Cost of each transformation a group, and of sorting the same rewards alone beside it.
+//! Time of each transformation per group, and of sorting the same rewards alone.
 
 use std::hint::black_box;
 
@@ -35,7 +35,7 @@ fn transforms(c: &mut Criterion) {
                 BatchSize::LargeInput,
             );
         });
-        group.bench_function("sort alone, rewards with places", |b| {
+        group.bench_function("sort alone, rewards with indices", |b| {
             let pairs: Vec<(f64, usize)> = rewards.iter().copied().zip(0..).collect();
             b.iter_batched_ref(
                 || pairs.clone(),
@@ -55,7 +55,7 @@ fn transforms(c: &mut Criterion) {
                 b.iter(|| transform.transform_into(black_box(input), &mut weights, &mut workspace));
             });
         }
-        // Another k each time, so that the weights of the ranks are computed anew.
+        // Another k each time, so that the weights of the ranks are computed again.
         let pair = [k, k + 1].map(|k| Estimator::LooMinusOne.build(k).expect("k is at least 2"));
         let mut turn = 0;
         group.bench_function("loo-minus-one, new k", |b| {

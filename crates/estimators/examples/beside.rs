@@ -1,12 +1,12 @@
 //! Times and weights of the transformations on request, for a program that compares them with
-//! its own. `cargo xtask bench estimators` starts it.
+//! other implementations. `cargo xtask bench estimators` starts it.
 //!
 //! A request is a line of words on stdin, the answer a line on stdout:
 //!
 //! ```text
 //! load FILE GROUP              f64s, little-endian, in groups of one size     -> how many groups
 //! time ESTIMATOR K             all groups transformed, memory kept            -> nanoseconds
-//! sort                         the (reward, place) pairs of every group alone -> nanoseconds
+//! sort                         the (reward, index) pairs of every group alone -> nanoseconds
 //! write ESTIMATOR K FILE       the weights of all groups                      -> how many
 //! ```
 #![allow(clippy::print_stdout, reason = "an example's output")]

@@ -1,4 +1,4 @@
-//! What others use instead: REINFORCE, group baselines and the best-of-all rule.
+//! Transformations of other papers: REINFORCE, group baselines and the best-of-all rule.
 //!
 //! All weights follow the sum convention of [`RewardTransform`]; papers that average over the
 //! group print `n` times these.
@@ -44,8 +44,8 @@ impl RewardTransform for Reinforce {
 
 /// Rewards minus the group's mean: `w_i = (g_i - mean) / n`, Dr. GRPO's advantage over `n`.
 ///
-/// Each sample is part of its own baseline, so that the expected gradient is `1 - 1/n` times
-/// that of the mean reward: right direction, a little short. [`Rloo`] corrects the length.
+/// Each sample is part of its own baseline, so that the expected gradient is `1 - 1/n` times that of
+/// the mean reward: the right direction, slightly too short. [`Rloo`] has the right length.
 ///
 /// Source: Liu et al. 2025, "Understanding R1-Zero-like training", arXiv:2503.20783, where the
 /// division by the standard deviation is dropped from GRPO.
@@ -124,7 +124,7 @@ fn centred(rewards: &[f64], weights: &mut [f64], divisor: f64) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Spread {
+pub enum Normalization {
     /// Sum of squares over `n - 1`.
     #[default]
     Sample,
@@ -134,23 +134,23 @@ pub enum Spread {
 
 /// GRPO's advantage: `w_i = (g_i - mean) / (standard deviation + epsilon) / n`.
 ///
-/// Biased: the random divisor gives groups with little spread more weight, which changes the
-/// direction of the expected gradient. A constant group gets exactly 0.
+/// Biased: the random divisor gives groups with a small standard deviation more weight, which changes
+/// the direction of the expected gradient. A constant group gets exactly 0.
 ///
 /// Source: Shao et al. 2024, `DeepSeekMath`, arXiv:2402.03300, section 4.1.2. The paper names
 /// neither the kind of standard deviation nor an epsilon; the default here is the sample's and
 /// `1e-4`.
 ///
 /// ```
-/// use bestof_estimators::{Grpo, RewardTransform, Spread};
-/// let grpo = Grpo::new(0.0, Spread::Population)?;
+/// use bestof_estimators::{Grpo, RewardTransform, Normalization};
+/// let grpo = Grpo::new(0.0, Normalization::Population)?;
 /// assert_eq!(grpo.transform(&[1.0, 3.0])?, [-0.5, 0.5]);
 /// # Ok::<(), bestof_estimators::EstimatorError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grpo {
     epsilon: f64,
-    spread: Spread,
+    normalization: Normalization,
 }
 
 impl Grpo {
@@ -158,9 +158,9 @@ impl Grpo {
     ///
     /// # Errors
     /// `BadEpsilon` if it is negative, NaN or infinite.
-    pub fn new(epsilon: f64, spread: Spread) -> Result<Self, EstimatorError> {
+    pub fn new(epsilon: f64, normalization: Normalization) -> Result<Self, EstimatorError> {
         if epsilon.is_finite() && epsilon >= 0.0 {
-            Ok(Self { epsilon, spread })
+            Ok(Self { epsilon, normalization })
         } else {
             Err(EstimatorError::BadEpsilon { value: epsilon })
         }
@@ -169,7 +169,7 @@ impl Grpo {
 
 impl Default for Grpo {
     fn default() -> Self {
-        Self { epsilon: 1e-4, spread: Spread::Sample }
+        Self { epsilon: 1e-4, normalization: Normalization::Sample }
     }
 }
 
@@ -189,9 +189,9 @@ impl RewardTransform for Grpo {
     fn fill(&self, rewards: &[f64], weights: &mut [f64], _workspace: &mut Workspace) {
         let n = rewards.len() as f64;
         let mean = mean(rewards);
-        let degrees = match self.spread {
-            Spread::Sample => n - 1.0,
-            Spread::Population => n,
+        let degrees = match self.normalization {
+            Normalization::Sample => n - 1.0,
+            Normalization::Population => n,
         };
         let divisor = deviation_norm(rewards, mean) / sqrt(degrees) + self.epsilon;
         for (weight, &reward) in weights.iter_mut().zip(rewards) {

@@ -1,10 +1,13 @@
-//! What can be wrong with rewards, counts, k and buffers.
+//! Errors of rewards, counts, k and buffers.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-/// Everything these estimators refuse, with the values that made them refuse.
+use crate::estimator::Estimator;
+use crate::numerics::MAX_REWARD;
+
+/// What an estimator rejects, with the values that caused it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EstimatorError {
@@ -23,44 +26,44 @@ pub enum EstimatorError {
     KExceedsSamples {
         /// The `k` that was asked for.
         k: usize,
-        /// Samples at hand.
+        /// Samples in the group.
         n: usize,
     },
     /// More correct samples than samples.
     CorrectExceedsSamples {
         /// Correct samples.
         c: usize,
-        /// Samples at hand.
+        /// Samples in the group.
         n: usize,
     },
     /// The group is too small for the estimator's baseline.
     TooFewSamples {
         /// The estimator's name.
         estimator: &'static str,
-        /// Samples it needs.
+        /// The smallest group it is defined for.
         needed: usize,
-        /// Samples at hand.
+        /// Samples in the group.
         n: usize,
     },
     /// A reward is NaN or infinite.
     NonFiniteReward {
-        /// Its position.
+        /// Its index.
         index: usize,
-        /// What was found.
+        /// The value found.
         value: f64,
     },
     /// A reward's magnitude exceeds [`MAX_REWARD`](crate::MAX_REWARD), where differences overflow.
     RewardTooLarge {
-        /// Its position.
+        /// Its index.
         index: usize,
-        /// What was found.
+        /// The value found.
         value: f64,
     },
     /// A reward of the binary estimator is neither 0 nor 1.
     NotBinary {
-        /// Its position.
+        /// Its index.
         index: usize,
-        /// What was found.
+        /// The value found.
         value: f64,
     },
     /// The buffer for the weights has another length than the rewards.
@@ -70,13 +73,13 @@ pub enum EstimatorError {
         /// The length of the buffer.
         found: usize,
     },
-    /// Offsets of a batch do not start at 0, or fall.
+    /// Offsets of a batch do not start at 0, or decrease.
     BadOffset {
-        /// Position within the offsets.
+        /// Index within the offsets.
         index: usize,
-        /// What was found.
+        /// The value found.
         found: usize,
-        /// The least that would do; position 0 must be exactly 0.
+        /// The smallest valid value; offset 0 must be exactly 0.
         expected_at_least: usize,
     },
     /// Offsets of a batch do not end at the number of rewards.
@@ -86,25 +89,25 @@ pub enum EstimatorError {
         /// The last offset, 0 if there is none.
         found: usize,
     },
-    /// One group of a batch was refused.
+    /// One group of a batch was rejected.
     InGroup {
         /// Which group, counted from 0.
         group: usize,
-        /// Why; positions within count from the start of the group.
+        /// Why; its indices count from the start of the group.
         source: Box<EstimatorError>,
     },
-    /// The epsilon of a normalisation is negative, NaN or infinite.
+    /// The epsilon of [`Grpo`](crate::Grpo) is negative, NaN or infinite.
     BadEpsilon {
-        /// What was found.
+        /// The value found.
         value: f64,
     },
-    /// No value was given to average.
+    /// There is no value to average.
     NoValues,
     /// A value that must be a proportion lies outside `[0, 1]`.
     NotAProportion {
-        /// Its position.
+        /// Its index.
         index: usize,
-        /// What was found.
+        /// The value found.
         value: f64,
     },
     /// No estimator has this name.
@@ -133,18 +136,14 @@ impl fmt::Display for EstimatorError {
             Self::TooFewSamples { estimator, needed, n } => {
                 write!(
                     f,
-                    "`{estimator}` needs at least {needed} samples a group, found {n}: draw more samples or lower k"
+                    "`{estimator}` needs at least {needed} samples per group, found {n}: draw more samples or lower k"
                 )
             }
             Self::NonFiniteReward { index, value } => {
                 write!(f, "reward {index} is {value}: every reward must be a finite number")
             }
             Self::RewardTooLarge { index, value } => {
-                write!(
-                    f,
-                    "reward {index} is {value:e}: scale rewards to magnitudes below {:e}",
-                    crate::MAX_REWARD
-                )
+                write!(f, "reward {index} is {value:e}: scale rewards to below {MAX_REWARD:e}")
             }
             Self::NotBinary { index, value } => {
                 write!(
@@ -161,13 +160,13 @@ impl fmt::Display for EstimatorError {
             Self::BadOffset { index, found, expected_at_least } => {
                 write!(
                     f,
-                    "offset {index} is {found}: offsets must not fall, expected at least {expected_at_least}"
+                    "offset {index} is {found}: offsets must not decrease, expected at least {expected_at_least}"
                 )
             }
             Self::OffsetsEnd { expected, found } => {
                 write!(
                     f,
-                    "offsets end at {found}, but there are {expected} rewards: the last offset must equal that"
+                    "offsets end at {found}, but there are {expected} rewards: the last offset must be their number"
                 )
             }
             Self::InGroup { group, source } => write!(f, "group {group}: {source}"),
@@ -180,7 +179,7 @@ impl fmt::Display for EstimatorError {
             }
             Self::UnknownEstimator(name) => {
                 write!(f, "no estimator is called `{name}`; there are:")?;
-                for (i, estimator) in crate::Estimator::ALL.iter().enumerate() {
+                for (i, estimator) in Estimator::ALL.iter().enumerate() {
                     write!(f, "{} {estimator}", if i == 0 { "" } else { "," })?;
                 }
                 Ok(())

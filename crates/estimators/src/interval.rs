@@ -26,19 +26,19 @@ pub struct Interval {
 /// The 97.5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// How many problems the largest possible variance weighs as much as.
+/// Weight of the largest possible variance, in problems.
 const PRIOR_PROBLEMS: f64 = 2.0;
 
 /// Mean of the unbiased pass@k over problems, each given as `(samples, correct)`, with its 95 %
 /// interval.
 ///
-/// The problems count as drawn from a larger set: the spread between them already contains the
+/// Problems are treated as a sample of a larger set: the variance between them already contains the
 /// noise of sampling each, so that the interval answers "what would other problems of this kind
 /// give". Problems may have different numbers of samples. The interval is that of
 /// [`mean_proportion`].
 ///
 /// # Errors
-/// `NoValues`; `InGroup` with the problem's position around the errors of [`pass_at_k`].
+/// `NoValues`; `InGroup` with the problem's index around the errors of [`pass_at_k`].
 ///
 /// ```
 /// use bestof_estimators::mean_pass_at_k;
@@ -71,7 +71,7 @@ pub fn mean_pass_at_k(problems: &[(usize, usize)], k: usize) -> Result<Interval,
 /// ```
 ///
 /// with `q` the normal quantile for 0/1 values, and Student's `t` with `m - 1` degrees of
-/// freedom otherwise, since `v` is then estimated beside `p`. The variance leans towards its
+/// freedom otherwise, since `v` is then estimated beside `p`. The variance is shrunk towards its
 /// largest possible value `p(1-p)` with the weight of two problems: a few values may all have
 /// missed a rare level, and equal values do not prove certainty. Over every outcome of skewed
 /// three-level distributions with 10, 30 and 100 problems it covers the truth with probability
@@ -106,8 +106,8 @@ pub fn mean_proportion(values: &[f64]) -> Result<Interval, EstimatorError> {
         (m, Z)
     } else {
         let squares = std_error * std_error * m * (m - 1.0);
-        let leaning = (squares + PRIOR_PROBLEMS * bound) / (m + PRIOR_PROBLEMS);
-        (m * (bound / leaning), student_quantile(values.len() - 1))
+        let shrunk = (squares + PRIOR_PROBLEMS * bound) / (m + PRIOR_PROBLEMS);
+        (m * (bound / shrunk), student_quantile(values.len() - 1))
     };
     let spread = q * q / effective;
     let center = (p + 0.5 * spread) / (1.0 + spread);
@@ -124,8 +124,8 @@ pub fn mean_proportion(values: &[f64]) -> Result<Interval, EstimatorError> {
 /// ```
 ///
 /// # Errors
-/// `NoValues`; `TooFewSamples` for a single value, whose spread is unknown; `NonFiniteReward`
-/// and `RewardTooLarge` with the position.
+/// `NoValues`; `TooFewSamples` for a single value, whose variance is unknown; `NonFiniteReward`
+/// and `RewardTooLarge` with the index.
 ///
 /// ```
 /// use bestof_estimators::mean_with_interval;
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_proportion() {
+    fn values_that_are_no_proportions_are_errors() {
         assert_eq!(mean_proportion(&[]), Err(EstimatorError::NoValues));
         assert!(matches!(
             mean_proportion(&[0.5, f64::NAN]),

@@ -1,4 +1,4 @@
-//! Which k at which step: fixed, annealed by the step, or lowered by what was measured.
+//! Which k at which step: fixed, annealed by the step, or lowered by a measurement.
 
 use core::fmt::Debug;
 use core::num::NonZeroUsize;
@@ -8,13 +8,13 @@ use crate::numerics::cos_pi;
 
 /// Which `k` a training step optimises.
 ///
-/// Steps count from 0. A schedule that listens to measurements keeps what it heard in itself:
-/// saved with the run, it asks for the same `k` after resuming as in a run that never stopped.
+/// Steps count from 0. A schedule that depends on measurements stores them: saved with the run, it
+/// gives the same `k` after resuming as in an uninterrupted run.
 pub trait KSchedule: Debug + Send + Sync {
     /// The `k` of this step, at least 1.
     fn k(&self, step: u64) -> usize;
 
-    /// Takes note of a measured pass@k, or any score that should rise. Schedules that go by the
+    /// Records a measured pass@k, or any other score that should rise. Schedules that depend on the
     /// step alone ignore it, and all ignore values that are not finite.
     fn observe(&mut self, pass_at_k: f64) {
         let _ = pass_at_k;
@@ -41,9 +41,9 @@ pub enum Schedule {
         /// That `k`.
         k: NonZeroUsize,
     },
-    /// One `k` before a step, another from it on.
+    /// One `k` before step `at`, another from `at` on.
     Step {
-        /// The `k` before.
+        /// The `k` before `at`.
         from: NonZeroUsize,
         /// The `k` from `at` on.
         to: NonZeroUsize,
@@ -56,9 +56,9 @@ pub enum Schedule {
         from: NonZeroUsize,
         /// The `k` from step `end` on.
         to: NonZeroUsize,
-        /// Where the ramp begins.
+        /// Step at which the ramp begins.
         start: u64,
-        /// Where it has arrived.
+        /// Step at which `to` is reached.
         end: u64,
     },
     /// As `Linear`, along half a cosine: slow at both ends.
@@ -67,9 +67,9 @@ pub enum Schedule {
         from: NonZeroUsize,
         /// The `k` from step `end` on.
         to: NonZeroUsize,
-        /// Where the ramp begins.
+        /// Step at which the ramp begins.
         start: u64,
-        /// Where it has arrived.
+        /// Step at which `to` is reached.
         end: u64,
     },
     /// Changes `k` once the measured pass@k has stopped rising.
@@ -87,7 +87,7 @@ impl Schedule {
         Ok(Self::Constant { k: non_zero(k)? })
     }
 
-    /// `from` before step `at`, `to` from it on.
+    /// `from` before step `at`, `to` from `at` on.
     ///
     /// # Errors
     /// `ZeroK`.
@@ -149,7 +149,7 @@ impl KSchedule for Schedule {
 }
 
 /// Uses `from` until the measured pass@k has not risen for `patience` measurements, then `to`
-/// for good.
+/// permanently.
 ///
 /// ```
 /// use bestof_estimators::{KSchedule, UntilStall};
@@ -214,7 +214,7 @@ impl KSchedule for UntilStall {
     }
 }
 
-/// Uses `from` until a measured pass@k reaches `threshold`, then `to` for good.
+/// Uses `from` until a measured pass@k reaches `threshold`, then `to` permanently.
 ///
 /// ```
 /// use bestof_estimators::{KSchedule, UntilThreshold};
@@ -263,8 +263,8 @@ fn non_zero(k: usize) -> Result<NonZeroUsize, EstimatorError> {
     NonZeroUsize::new(k).ok_or(EstimatorError::ZeroK)
 }
 
-/// How much of the way from `start` to `end` is done: 0 to 1, and a switch at `start` if the
-/// way has no length.
+/// The completed fraction of the ramp from `start` to `end`, 0 to 1; a ramp without length is a
+/// switch at `start`.
 fn progress(step: u64, start: u64, end: u64) -> f64 {
     if step >= end.max(start) {
         return 1.0;
@@ -272,7 +272,7 @@ fn progress(step: u64, start: u64, end: u64) -> f64 {
     step.saturating_sub(start) as f64 / end.saturating_sub(start).max(1) as f64
 }
 
-/// The whole number nearest to the point `t` of the way; halves go up.
+/// The integer nearest to the fraction `t` of the way from `from` to `to`; halves round up.
 fn between(from: NonZeroUsize, to: NonZeroUsize, t: f64) -> usize {
     let (from, to) = (from.get() as f64, to.get() as f64);
     (from + (to - from) * t + 0.5) as usize
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ramps_start_and_end_where_they_should_and_never_turn() {
+    fn ramps_start_and_end_where_they_should_and_are_monotonic() {
         for schedule in [Schedule::linear(16, 1, 10, 110), Schedule::cosine(16, 1, 10, 110)] {
             let schedule = schedule.unwrap();
             assert_eq!((schedule.k(0), schedule.k(10)), (16, 16));

@@ -7,6 +7,7 @@ extern crate std;
 
 mod baseline;
 mod error;
+mod estimate;
 mod estimator;
 mod interval;
 mod k_schedule;
@@ -17,13 +18,15 @@ mod pkpo;
 mod transform;
 mod workspace;
 
-pub use baseline::{GroupMean, Grpo, MaxAtN, Reinforce, Rloo, Spread};
+pub use baseline::{GroupMean, Grpo, MaxAtN, Normalization, Reinforce, Rloo};
 pub use error::EstimatorError;
-pub use estimator::{Estimate, Estimator, estimate};
+pub use estimate::{Estimate, estimate};
+pub use estimator::Estimator;
 pub use interval::{Interval, mean_pass_at_k, mean_proportion, mean_with_interval};
 pub use k_schedule::{KSchedule, Schedule, UntilStall, UntilThreshold};
 pub use max_at_k::{max_at_k, max_at_k_with};
+pub use numerics::MAX_REWARD;
 pub use pass_at_k::{pass_at_k, pass_at_k_variance};
 pub use pkpo::{Binary, Loo, LooMinusOne, Plain};
-pub use transform::{MAX_REWARD, RewardTransform, Target};
+pub use transform::{RewardTransform, Target};
 pub use workspace::Workspace;

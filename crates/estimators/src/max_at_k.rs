@@ -4,7 +4,7 @@ use crate::numerics::Sum;
 use crate::transform::check_rewards;
 use crate::{EstimatorError, Workspace};
 
-/// Expected largest of `k` rewards drawn without replacement from the group: the unbiased
+/// Expected maximum of `k` rewards drawn without replacement from the group: the unbiased
 /// estimate of max@k, and of pass@k where rewards are 0 and 1.
 ///
 /// ```text
@@ -19,7 +19,7 @@ use crate::{EstimatorError, Workspace};
 ///
 /// # Numerics
 /// `O(n log n)`; the weights are a compensated product and the sum is compensated, so that a
-/// million rewards are as accurate as ten. Rewards of one sign lose nothing.
+/// million rewards are as accurate as ten. Rewards of one sign suffer no cancellation.
 ///
 /// ```
 /// use bestof_estimators::max_at_k;
@@ -31,7 +31,7 @@ pub fn max_at_k(rewards: &[f64], k: usize) -> Result<f64, EstimatorError> {
     max_at_k_with(rewards, k, &mut Workspace::new())
 }
 
-/// As [`max_at_k`], in memory that the caller keeps.
+/// As [`max_at_k`], in a workspace that the caller keeps.
 pub fn max_at_k_with(
     rewards: &[f64],
     k: usize,

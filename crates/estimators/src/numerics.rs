@@ -1,10 +1,13 @@
-//! Arithmetic that keeps its rounding errors: long products of ratios, long sums, and the two
-//! elementary functions that `core` lacks.
+//! Compensated arithmetic: long products of ratios, long sums, and the two elementary functions that
+//! `core` lacks.
+
+/// The largest magnitude a reward may have; up to it no difference or sum overflows.
+pub const MAX_REWARD: f64 = 1e300;
 
 /// A number as an unevaluated sum `high + low`, built by multiplying with ratios of integers.
 ///
-/// Each factor costs one division that is off the critical path. The rounding error of every
-/// step is carried in `low`, exactly for integers up to 2^26, so that a million factors are as
+/// Each factor costs one division outside the critical path. The rounding error of every step is
+/// carried in `low`, exactly for integers up to 2^26, so that a million factors are as
 /// accurate as one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {

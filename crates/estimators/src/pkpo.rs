@@ -75,12 +75,12 @@ impl RewardTransform for Plain {
         for (rank, (sample, &share)) in ranked.iter().zip(shares).enumerate().rev() {
             let reward = sample.reward();
             if reward < last_reward {
-                // The weight never falls with the reward; `min` keeps rounding from saying so.
+                // A lower reward never has a larger weight; `min` keeps that true under rounding.
                 weight = weight.min(share * reward + above.value());
                 last_reward = reward;
             }
             weights[sample.index] = weight;
-            // Rank 0 has nobody below it: its term is never read, and would divide by zero.
+            // No rank lies below rank 0: its term is never read, and would divide by zero.
             above.add(partners / rank.max(1) as f64 * share * reward);
         }
     }
@@ -102,7 +102,7 @@ impl RewardTransform for Plain {
 ///
 /// # Numerics
 /// Baseline and weight are subtracted as sums of gaps between rewards, so that the offset
-/// cancels exactly but for the term it must leave.
+/// cancels exactly, except for the term that remains by definition.
 ///
 /// ```
 /// use bestof_estimators::{Loo, RewardTransform};
@@ -245,8 +245,8 @@ impl RewardTransform for LooMinusOne {
     }
 }
 
-/// The rule for rewards 0 and 1: a success earns `k/n`, a failure the chance that the others
-/// pass without it.
+/// The rule for rewards 0 and 1: a success has weight `k/n`, a failure that times the probability
+/// that `k - 1` of the others contain a success.
 ///
 /// ```text
 /// r_i = k/n                        if f_i = 1

@@ -1,14 +1,12 @@
-//! The one interface of all transformations: rewards in, policy-gradient weights out.
+//! The interface of all transformations: rewards in, policy-gradient weights out.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
+use crate::numerics::MAX_REWARD;
 use crate::{EstimatorError, Workspace};
-
-/// The largest magnitude a reward may have; below it no difference or sum overflows.
-pub const MAX_REWARD: f64 = 1e300;
 
 /// What the expected gradient of a transformation is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,10 +17,10 @@ pub enum Target {
     Gradient {
         /// The `k` of the objective.
         k: usize,
-        /// How much longer or shorter than the gradient the estimate is on average.
+        /// Length of the expected estimate relative to the gradient.
         factor: f64,
     },
-    /// No multiple of the gradient of any max@k: the direction itself is off.
+    /// Not a multiple of the gradient of any max@k: the direction itself is biased.
     Biased,
 }
 
@@ -44,8 +42,7 @@ impl Target {
 /// A loss that averages over the group needs `n w_i`. A group holds the independent samples of
 /// one prompt; samples of different prompts never share a group
 /// ([`transform_groups_into`](Self::transform_groups_into) keeps them apart). Weights come in
-/// the order of the rewards, equal rewards get equal weights, and no order of the rewards is
-/// expected.
+/// the order of the rewards, which need not be sorted; equal rewards get equal weights.
 ///
 /// Source of the convention: arXiv:2505.15201v4, equations 8 and 18.
 ///
@@ -65,7 +62,7 @@ pub trait RewardTransform: Debug + Send + Sync {
     /// The smallest group it is defined for.
     fn min_samples(&self) -> usize;
 
-    /// The `k` it was built with; `None` where it takes none.
+    /// The `k` it was built with; `None` if it has none.
     fn k(&self) -> Option<usize> {
         None
     }
@@ -77,7 +74,7 @@ pub trait RewardTransform: Debug + Send + Sync {
     /// same length. Implement this; call [`transform_into`](Self::transform_into).
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace);
 
-    /// Refuses a group that the transformation is not defined for.
+    /// Rejects a group that the transformation is not defined for.
     ///
     /// # Errors
     /// `KExceedsSamples`, `TooFewSamples`, `NonFiniteReward`, `RewardTooLarge`.
@@ -93,7 +90,8 @@ pub trait RewardTransform: Debug + Send + Sync {
         check_rewards(rewards)
     }
 
-    /// Writes one weight a reward; allocates nothing once the workspace has seen this size.
+    /// Writes one weight per reward; allocates nothing once the workspace has held a group of this
+    /// size.
     ///
     /// # Errors
     /// `WrongBufferLength` and those of [`check`](Self::check); the buffer is then untouched.
@@ -109,7 +107,7 @@ pub trait RewardTransform: Debug + Send + Sync {
         Ok(())
     }
 
-    /// One weight a reward, in fresh memory.
+    /// One weight per reward, in a new vector.
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
@@ -119,12 +117,12 @@ pub trait RewardTransform: Debug + Send + Sync {
         Ok(weights)
     }
 
-    /// Transforms many groups of any sizes that lie one after another: group `j` is
+    /// Transforms consecutive groups of any sizes: group `j` is
     /// `rewards[offsets[j]..offsets[j + 1]]`.
     ///
     /// # Errors
-    /// `WrongBufferLength`, `BadOffset`, `OffsetsEnd`, and `InGroup` around what
-    /// [`check`](Self::check) said of a group; the buffer is then untouched.
+    /// `WrongBufferLength`, `BadOffset`, `OffsetsEnd`, and `InGroup` around an error
+    /// of [`check`](Self::check); the buffer is then untouched.
     ///
     /// ```
     /// use bestof_estimators::{LooMinusOne, RewardTransform, Workspace};
@@ -158,9 +156,9 @@ pub trait RewardTransform: Debug + Send + Sync {
     }
 }
 
-/// Refuses rewards that are not finite or too large.
+/// Rejects rewards that are not finite or too large.
 pub(crate) fn check_rewards(rewards: &[f64]) -> Result<(), EstimatorError> {
-    // One comparison a reward; NaN fails it too. The position matters only once one has failed.
+    // One comparison per reward, which NaN fails too. The index matters only after a failure.
     if rewards.iter().all(|g| g.abs() <= MAX_REWARD) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::numerics::Product;
 
-/// Scratch memory that every transformation works in; grows to the largest group it has seen.
+/// Scratch memory of all transformations; grows to the largest group it has held.
 ///
 /// It also remembers the subset weights of the last pair `(n, k)`, so that a batch of groups of
 /// one size computes them once. A workspace carries no result from one call to the next.
@@ -28,7 +28,7 @@ pub struct Workspace {
     subsets: SubsetWeights,
 }
 
-/// A reward with its place in the caller's order.
+/// A reward with its index in the caller's order.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ranked {
     key: u64,
@@ -43,7 +43,7 @@ impl Ranked {
 }
 
 /// Integers in the order of the rewards: one comparison each, where floats need several.
-/// Adding 0.0 makes the two zeros one.
+/// Adding 0.0 turns -0.0 into 0.0.
 #[inline]
 fn key_of(reward: f64) -> u64 {
     let bits = (reward + 0.0).to_bits();
@@ -125,6 +125,7 @@ impl SubsetWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bestof_closeness::largest_relative_difference;
     use num_bigint::BigUint;
     use num_traits::ToPrimitive;
 
@@ -134,7 +135,7 @@ mod tests {
         let mut table = SubsetWeights::default();
         table.set(n, k);
         let mut exact = (BigUint::from(k) << BITS) / n;
-        let mut worst = 0.0_f64;
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
         for i in (k..=n).rev() {
             let bits = exact.bits() as i32;
             if bits + 1000 < BITS {
@@ -145,10 +146,11 @@ mod tests {
             let leading = (&exact >> (bits - 64)).to_f64().unwrap();
             let value =
                 leading * 2.0_f64.powi(exponent / 2) * 2.0_f64.powi(exponent - exponent / 2);
-            worst = worst.max((table.d[i - 1] / value - 1.0).abs());
+            found.push(table.d[i - 1]);
+            expected.push(value);
             exact = exact * (i - k) / (i - 1 + off_by).max(1);
         }
-        worst
+        largest_relative_difference(found, expected, 0.0)
     }
 
     #[test]

@@ -4,8 +4,8 @@
 mod oracle;
 
 use bestof_estimators::{
-    Binary, Estimator, GroupMean, Grpo, Loo, LooMinusOne, MaxAtN, Plain, Reinforce,
-    RewardTransform, Rloo, Spread, max_at_k, pass_at_k,
+    Binary, Estimator, GroupMean, Grpo, Loo, LooMinusOne, MaxAtN, Normalization, Plain, Reinforce,
+    RewardTransform, Rloo, max_at_k, pass_at_k,
 };
 use oracle::gap;
 use proptest::prelude::*;
@@ -216,7 +216,7 @@ proptest! {
             rewards.iter().map(|g| (g - (mean * n - g) / (n - 1.0)) / n).collect();
         prop_assert!(gap(&Rloo.transform(&rewards).unwrap(), &others) < TOLERANCE);
         let squares: f64 = rewards.iter().map(|g| (g - mean) * (g - mean)).sum();
-        for (spread, degrees) in [(Spread::Sample, n - 1.0), (Spread::Population, n)] {
+        for (spread, degrees) in [(Normalization::Sample, n - 1.0), (Normalization::Population, n)] {
             let expected: Vec<f64> =
                 centred.iter().map(|w| w / ((squares / degrees).sqrt() + 0.5)).collect();
             let found = Grpo::new(0.5, spread).unwrap().transform(&rewards).unwrap();

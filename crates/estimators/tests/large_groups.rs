@@ -2,6 +2,9 @@
 
 mod oracle;
 
+use bestof_closeness::{
+    Tolerance, assert_close_in, largest_difference, largest_magnitude, largest_relative_difference,
+};
 use bestof_estimators::{
     Loo, LooMinusOne, MAX_REWARD, MaxAtN, Plain, RewardTransform, Workspace, max_at_k, pass_at_k,
 };
@@ -83,13 +86,6 @@ fn running(terms: impl Iterator<Item = BigInt>) -> Vec<BigInt> {
     sums
 }
 
-fn relative(found: &[f64], expected: &[f64]) -> f64 {
-    found.iter().zip(expected).fold(0.0, |worst: f64, (a, b)| {
-        let distance = if *b == 0.0 { a.abs() } else { (a / b - 1.0).abs() };
-        if a.is_finite() { worst.max(distance) } else { f64::INFINITY }
-    })
-}
-
 #[test]
 fn hundreds_of_samples_agree_with_exact_integers_weight_by_weight() {
     let mut rng = oracle::Rng(7);
@@ -102,10 +98,9 @@ fn hundreds_of_samples_agree_with_exact_integers_weight_by_weight() {
             ascending.sort_unstable();
             let rewards: Vec<f64> = ascending.iter().map(|&g| g as f64 / UNIT as f64).collect();
             let expected = exact(&ascending, k);
-            let scale = rewards.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+            let scale = largest_magnitude(&rewards);
             let absolute = |found: &[f64], expected: &[f64], factor: f64| {
-                found.iter().zip(expected).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()))
-                    / (scale * factor).max(f64::MIN_POSITIVE)
+                largest_difference(found, expected) / (scale * factor).max(f64::MIN_POSITIVE)
             };
             let share = k as f64 / n as f64;
             let value = max_at_k(&rewards, k).unwrap();
@@ -113,7 +108,8 @@ fn hundreds_of_samples_agree_with_exact_integers_weight_by_weight() {
             let plain = Plain::new(k).unwrap().transform(&rewards).unwrap();
             assert!(absolute(&plain, &expected.plain, share) < 1e-15, "n {n} k {k}");
             if low >= 0 {
-                assert!(relative(&plain, &expected.plain) < 1e-15, "one sign loses nothing");
+                // One sign loses nothing.
+                assert!(largest_relative_difference(&plain, &expected.plain, 0.0) < 1e-15);
             }
             if k < n {
                 let loo = Loo::new(k).unwrap().transform(&rewards).unwrap();
@@ -124,9 +120,8 @@ fn hundreds_of_samples_agree_with_exact_integers_weight_by_weight() {
             if k > 1 {
                 let found = LooMinusOne::new(k).unwrap().transform(&rewards).unwrap();
                 // Weights below the smallest normal number may be flushed.
-                for (a, b) in found.iter().zip(&expected.minus_one) {
-                    assert!((a - b).abs() <= 2e-15 * b + 1e-290, "n {n} k {k}: {a} {b}");
-                }
+                let tolerance = Tolerance::relative(2e-15).plus(1e-290);
+                assert_close_in(format!("n {n} k {k}"), found, &expected.minus_one, tolerance);
             }
         }
     }

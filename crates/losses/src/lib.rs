@@ -2,6 +2,7 @@
 
 #[cfg(feature = "burn")]
 mod attach;
+mod by_name;
 mod error;
 mod logistic;
 mod name;
@@ -12,8 +13,9 @@ pub mod preference;
 pub use attach::{
     Attached, AttachedPolicy, CompletionTokens, PairConstants, attach, attach_policy, with_gradient,
 };
+pub use by_name::LossParameters;
 pub use error::LossError;
-pub use name::{LossName, LossParameters};
+pub use name::LossName;
 pub use policy::{Clip, KlEstimator, PolicyLoss, PolicyTerms, RatioLevel, SampledCompletion};
 pub use preference::{
     Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,

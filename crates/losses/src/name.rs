@@ -1,12 +1,6 @@
-//! The names losses go by on the command line and in files, their defaults, and building one by name.
+//! The names losses go by on the command line and in files, and the parameters each reads.
 
 use std::fmt;
-use std::str::FromStr;
-
-use crate::{
-    Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, LossError, Orpo, PreferenceLoss,
-    RobustDpo, Simpo,
-};
 
 /// The name of a preference loss.
 ///
@@ -20,27 +14,27 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossName {
-    /// [`Dpo`].
+    /// [`Dpo`](crate::Dpo).
     Dpo,
-    /// [`Dpop`].
+    /// [`Dpop`](crate::Dpop).
     Dpop,
-    /// [`Ipo`] on summed log-probabilities.
+    /// [`Ipo`](crate::Ipo) on summed log-probabilities.
     Ipo,
-    /// [`Ipo`] on log-probabilities averaged over tokens.
+    /// [`Ipo`](crate::Ipo) on log-probabilities averaged over tokens.
     IpoAvg,
-    /// [`Hinge`].
+    /// [`Hinge`](crate::Hinge).
     Hinge,
-    /// [`Cdpo`].
+    /// [`Cdpo`](crate::Cdpo).
     Cdpo,
-    /// [`RobustDpo`].
+    /// [`RobustDpo`](crate::RobustDpo).
     Robust,
-    /// [`DpopCdpo`].
+    /// [`DpopCdpo`](crate::DpopCdpo).
     DpopCdpo,
-    /// [`Simpo`].
+    /// [`Simpo`](crate::Simpo).
     Simpo,
-    /// [`Orpo`].
+    /// [`Orpo`](crate::Orpo).
     Orpo,
-    /// [`KtoPair`].
+    /// [`KtoPair`](crate::KtoPair).
     KtoPair,
 }
 
@@ -89,149 +83,10 @@ impl LossName {
             Self::KtoPair => &["beta", "kto_z0"],
         }
     }
-
-    /// The loss, with the parameters that it reads; the others are not looked at.
-    ///
-    /// # Errors
-    /// The variant of [`LossError`] named by the parameter that is out of range.
-    pub fn build(self, with: &LossParameters) -> Result<Box<dyn PreferenceLoss>, LossError> {
-        Ok(match self {
-            Self::Dpo => Box::new(Dpo::new(with.beta)?),
-            Self::Dpop => Box::new(Dpop::new(with.beta, with.lambda)?),
-            Self::Ipo => Box::new(Ipo::new(with.beta, Averaging::Sum)?),
-            Self::IpoAvg => Box::new(Ipo::new(with.beta, Averaging::PerToken)?),
-            Self::Hinge => Box::new(Hinge::new(with.beta)?),
-            Self::Cdpo => Box::new(Cdpo::new(with.beta, with.label_smoothing)?),
-            Self::Robust => Box::new(RobustDpo::new(with.beta, with.label_smoothing)?),
-            Self::DpopCdpo => {
-                Box::new(DpopCdpo::new(with.beta, with.lambda, with.label_smoothing)?)
-            }
-            Self::Simpo => Box::new(Simpo::new(with.beta, with.gamma)?),
-            Self::Orpo => Box::new(Orpo::new(with.lambda)?),
-            Self::KtoPair => Box::new(KtoPair::new(with.beta, with.kto_z0)?),
-        })
-    }
 }
 
 impl fmt::Display for LossName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for LossName {
-    type Err = LossError;
-
-    /// Reads a name; case does not matter, and `_` may stand for `-`.
-    fn from_str(text: &str) -> Result<Self, LossError> {
-        let wanted = text.trim().to_lowercase().replace('_', "-");
-        Self::ALL.into_iter().find(|name| name.as_str() == wanted).ok_or_else(|| {
-            LossError::UnknownLoss { found: text.to_owned(), nearest: nearest(&wanted) }
-        })
-    }
-}
-
-/// The known name that shares most letters with `wanted`, if they share more than half of them.
-fn nearest(wanted: &str) -> Option<LossName> {
-    LossName::ALL
-        .into_iter()
-        .map(|name| (shared_letters(name.as_str(), wanted), name))
-        .filter(|(shared, _)| *shared > 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
-}
-
-/// Dice's coefficient of the two words' letters, order ignored: 1 for anagrams, 0 for strangers.
-fn shared_letters(a: &str, b: &str) -> f64 {
-    let mut left: Vec<char> = b.chars().collect();
-    let total = a.chars().count() + left.len();
-    let shared = a
-        .chars()
-        .filter(|letter| {
-            left.iter().position(|other| other == letter).map(|at| left.swap_remove(at)).is_some()
-        })
-        .count();
-    2.0 * shared as f64 / total as f64
-}
-
-/// The hyper-parameters of all losses in one plain record; each loss reads those it has.
-///
-/// ```
-/// use bestof_losses::{LossName, LossParameters};
-///
-/// let defaults = LossParameters::of(LossName::Dpop);
-/// assert_eq!((defaults.beta, defaults.lambda), (0.3, 50.0));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LossParameters {
-    /// Scale of the log-ratios (`SimPO`: of the averaged log-probabilities).
-    pub beta: f64,
-    /// Weight of DPOP's penalty, or of ORPO's odds-ratio term.
-    pub lambda: f64,
-    /// Target margin of `SimPO`, in units of the logit.
-    pub gamma: f64,
-    /// Share of labels assumed to be wrong (cDPO, robust DPO).
-    pub label_smoothing: f64,
-    /// KTO's reference point.
-    pub kto_z0: f64,
-}
-
-impl LossParameters {
-    /// The published defaults of a loss; parameters it does not read are 0.
-    ///
-    /// | loss | defaults |
-    /// |---|---|
-    /// | dpo, ipo, ipo-avg, hinge | `beta` 0.1 |
-    /// | dpop, dpop-cdpo | `beta` 0.3, `lambda` 50 (Pal et al. 2024) |
-    /// | cdpo, robust, dpop-cdpo | `label_smoothing` 0.1 |
-    /// | simpo | `beta` 2, `gamma` 1 (Meng et al. 2024 keep `gamma / beta` near 0.5) |
-    /// | orpo | `lambda` 0.1 |
-    /// | kto-pair | `beta` 0.1, `kto_z0` 0 |
-    pub const fn of(name: LossName) -> Self {
-        let none = Self { beta: 0.0, lambda: 0.0, gamma: 0.0, label_smoothing: 0.0, kto_z0: 0.0 };
-        match name {
-            LossName::Dpo
-            | LossName::Ipo
-            | LossName::IpoAvg
-            | LossName::Hinge
-            | LossName::KtoPair => Self { beta: 0.1, ..none },
-            LossName::Dpop => Self { beta: 0.3, lambda: 50.0, ..none },
-            LossName::DpopCdpo => Self { beta: 0.3, lambda: 50.0, label_smoothing: 0.1, ..none },
-            LossName::Cdpo | LossName::Robust => Self { beta: 0.1, label_smoothing: 0.1, ..none },
-            LossName::Simpo => Self { beta: 2.0, gamma: 1.0, ..none },
-            LossName::Orpo => Self { lambda: 0.1, ..none },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_name_reads_back_and_builds_with_its_defaults() {
-        for name in LossName::ALL {
-            assert_eq!(name.as_str().parse(), Ok(name));
-            assert_eq!(name.as_str().replace('-', "_").to_uppercase().parse(), Ok(name));
-            let loss = name.build(&LossParameters::of(name)).unwrap();
-            assert_eq!(loss.name(), name.as_str());
-        }
-    }
-
-    #[test]
-    fn a_wrong_name_lists_the_names_and_hints_only_when_close() {
-        let hint = |text: &str| match text.parse::<LossName>() {
-            Err(LossError::UnknownLoss { nearest, .. }) => nearest,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(hint("dpoo"), Some(LossName::Dpo));
-        assert_eq!(hint("kto"), Some(LossName::KtoPair));
-        assert_eq!(hint("hinged"), Some(LossName::Hinge));
-        assert_eq!(hint("xyzzy"), None);
-        assert_eq!(hint(""), None);
-        let message = "zzz".parse::<LossName>().unwrap_err().to_string();
-        for name in LossName::ALL {
-            assert!(message.contains(name.as_str()));
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! The tensor form: values of the formula, gradients of the formula, for every loss.
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use bestof_losses::{
-    Dpop, LossError, LossName, LossParameters, PairConstants, PairLogps, PreferenceLoss, attach,
+    CompletionTokens, Dpop, LossError, LossName, LossParameters, PairConstants, PairLogps,
+    PolicyLoss, PreferenceLoss, RatioLevel, SampledCompletion, attach, attach_policy,
     terms_of_batch,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -55,19 +57,16 @@ fn value_and_gradient_are_those_of_the_formula() {
             let attached =
                 attach(loss.as_ref(), chosen.clone(), rejected.clone(), &constants()).unwrap();
             assert_eq!(attached.terms, expected);
+            let tolerance = Tolerance::relative(tolerance).with_floor(1.0);
             let mean = expected.iter().map(|terms| terms.loss).sum::<f64>() / 4.0;
-            let value = numbers(attached.loss.clone().detach())[0];
-            assert!((value - mean).abs() <= tolerance * mean.abs().max(1.0), "{name}: {value}");
+            assert_close_in(name, numbers(attached.loss.clone().detach()), [mean], tolerance);
             let gradients = attached.loss.backward();
             for (tensor, wanted) in [
                 (&chosen, expected.iter().map(|t| t.grad_chosen / 4.0).collect::<Vec<_>>()),
                 (&rejected, expected.iter().map(|t| t.grad_rejected / 4.0).collect()),
             ] {
                 let found = numbers(tensor.grad(&gradients).unwrap());
-                for (found, wanted) in found.iter().zip(&wanted) {
-                    let allowed = tolerance * wanted.abs().max(1.0);
-                    assert!((found - wanted).abs() <= allowed, "{name}: {found} {wanted}");
-                }
+                assert_close_in(name, found, wanted, tolerance);
             }
         }
     }
@@ -112,4 +111,71 @@ fn wrong_sizes_and_values_are_refused() {
     assert!(matches!(refused(&[-1.0, -2.0], &[-1.0, -2.0]), LossError::BatchSize { found: 1, .. }));
     assert!(matches!(refused(&[-1.0], &[-1.0, -2.0]), LossError::BatchSize { found: 2, .. }));
     assert!(matches!(refused(&[-1.0], &[f64::NAN]), LossError::InPair { index: 0, .. }));
+}
+
+/// Two completions that share their first token, under every part of the policy loss.
+#[test]
+fn the_policy_loss_attaches_to_tokens() {
+    let device = Device::flex().autodiff();
+    let policy = PolicyLoss {
+        kl_coefficient: 0.2,
+        entropy_coefficient: 0.1,
+        ratio: RatioLevel::Token,
+        ..PolicyLoss::default()
+    };
+    let (logps, entropies) = ([-1.0, -0.5, -2.0], [0.7, 0.3, 1.1]);
+    let (old, reference) = ([-1.1, -0.4], [-0.9, -0.6]);
+    let completions = [
+        CompletionTokens {
+            tokens: &[0, 1],
+            weight: 0.25,
+            share: 0.5,
+            old_logps: Some(&old),
+            reference: Some(&reference),
+        },
+        CompletionTokens {
+            tokens: &[0, 2],
+            weight: -0.75,
+            share: 0.5,
+            old_logps: Some(&old),
+            reference: Some(&reference),
+        },
+    ];
+    let (mut total, mut by_logp, mut by_entropy) = (0.0, [0.0; 3], [0.0; 3]);
+    let divisor = 4.0;
+    for completion in &completions {
+        let of = |values: &[f64; 3]| completion.tokens.iter().map(|&at| values[at]).collect();
+        let (own_logps, own_entropies): (Vec<f64>, Vec<f64>) = (of(&logps), of(&entropies));
+        let sampled = SampledCompletion {
+            weight: completion.weight,
+            share: completion.share,
+            logprobs: &own_logps,
+            old_logps: completion.old_logps,
+            reference: completion.reference,
+            entropies: Some(&own_entropies),
+        };
+        let mut gradient = [0.0; 2];
+        total += policy.terms(&sampled, &mut gradient).unwrap().loss / divisor;
+        for (&at, slope) in completion.tokens.iter().zip(gradient) {
+            by_logp[at] += slope / divisor;
+            by_entropy[at] += policy.entropy_gradient(completion.share) / divisor;
+        }
+    }
+    let leaf = |values: &[f64]| tensor(values.to_vec(), DType::F64, &device).require_grad();
+    let (logps, entropies) = (leaf(&logps), leaf(&entropies));
+    let attached =
+        attach_policy(&policy, logps.clone(), Some(entropies.clone()), &completions, divisor);
+    let attached = attached.unwrap();
+    assert_eq!(attached.terms.len(), 2);
+    let value = numbers(attached.loss.clone().detach())[0];
+    assert!((value - total).abs() < 1e-14, "{value} {total}");
+    let gradients = attached.loss.backward();
+    for (tensor, expected) in [(&logps, by_logp), (&entropies, by_entropy)] {
+        let found = numbers(tensor.grad(&gradients).unwrap());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-14, "{found} {expected}");
+        }
+    }
+    let missing = attach_policy(&policy, logps, None, &completions, divisor).unwrap_err();
+    assert!(missing.to_string().contains("entropies"), "{missing}");
 }

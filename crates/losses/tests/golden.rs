@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a malformed golden file should stop the test")]
 
+use bestof_closeness::{Tolerance, assert_close, assert_close_in, largest_relative_difference};
 use bestof_losses::{Dpop, LossName, LossParameters, PairLogps, PreferenceLoss, PreferenceTerms};
 use serde_json::Value;
 
@@ -36,9 +37,7 @@ fn parameters(case: &Value, name: LossName) -> LossParameters {
 }
 
 /// The tolerance the file states for f64.
-fn close(found: f64, expected: f64) -> bool {
-    (found - expected).abs() <= 1e-12 * expected.abs().max(1.0)
-}
+const TOLERANCE: Tolerance = Tolerance::relative(1e-12).with_floor(1.0);
 
 fn assert_terms(what: &str, found: &PreferenceTerms, expected: &Value) {
     for (field, value) in [
@@ -46,8 +45,7 @@ fn assert_terms(what: &str, found: &PreferenceTerms, expected: &Value) {
         ("grad_logp_w", found.grad_chosen),
         ("grad_logp_l", found.grad_rejected),
     ] {
-        let wanted = number(expected, field);
-        assert!(close(value, wanted), "{what}: {field} is {value}, golden {wanted}");
+        assert_close_in(format!("{what}: {field}"), value, number(expected, field), TOLERANCE);
     }
 }
 
@@ -82,7 +80,8 @@ fn ratios_penalty_and_rewards() {
             ("implicit_reward_w", terms.reward_chosen),
             ("implicit_reward_l", terms.reward_rejected),
         ] {
-            assert!(close(found, number(case, key)), "{key} of {}: {found}", case["name"]);
+            let what = format!("{key} of {}", case["name"]);
+            assert_close_in(what, found, number(case, key), TOLERANCE);
         }
         assert_eq!(evaluate(case, LossName::Dpo).penalty, 0.0);
     }
@@ -118,10 +117,11 @@ fn misplaced_penalties_are_other_losses() {
             told_apart.iter_mut().zip(["dpop_outside_logsigmoid", "dpop_lambda_not_scaled_by_beta"])
         {
             let wrong = &case["results"][wrong];
-            let file_differs = !close(number(right, "loss"), number(wrong, "loss"))
-                || !close(number(right, "grad_logp_w"), number(wrong, "grad_logp_w"));
-            let we_differ = !close(ours.loss, number(wrong, "loss"))
-                || !close(ours.grad_chosen, number(wrong, "grad_logp_w"));
+            let numbers = |of: &Value| [number(of, "loss"), number(of, "grad_logp_w")];
+            let differs =
+                |found: [f64; 2]| largest_relative_difference(found, numbers(wrong), 1.0) > 1e-12;
+            let file_differs = differs(numbers(right));
+            let we_differ = differs([ours.loss, ours.grad_chosen]);
             assert_eq!(file_differs, we_differ, "{}", case["name"]);
             *count += usize::from(we_differ);
         }
@@ -139,7 +139,7 @@ fn the_kink_takes_the_right_derivative() {
         }
         kinks += 1;
         let ours = evaluate(case, LossName::Dpop).grad_chosen;
-        assert!(close(ours, number(expected, "grad_logp_w_right")));
+        assert_close(ours, number(expected, "grad_logp_w_right"), TOLERANCE);
         // One step of the grid below the reference, the other side holds.
         let mut below = pair(case);
         below.chosen = below.ref_chosen.next_down();
@@ -148,8 +148,7 @@ fn the_kink_takes_the_right_derivative() {
             .and_then(|loss| loss.terms(&below))
             .unwrap()
             .grad_chosen;
-        let wanted = number(expected, "grad_logp_w_left");
-        assert!((left - wanted).abs() <= 1e-9 * wanted.abs(), "{left} {wanted}");
+        assert_close(left, number(expected, "grad_logp_w_left"), Tolerance::relative(1e-9));
     }
     assert!(kinks > 0);
 }
@@ -195,7 +194,7 @@ fn token_level_directions() {
             ("ref_w", ref_chosen),
             ("ref_l", ref_rejected),
         ] {
-            assert!(close(value, number(case, key)), "{key}");
+            assert_close_in(key, value, number(case, key), TOLERANCE);
         }
         let pair = PairLogps { chosen, rejected, ref_chosen, ref_rejected, ..PairLogps::default() };
         let beta = number(case, "beta");
@@ -203,14 +202,14 @@ fn token_level_directions() {
             [(0.0, "dpo_loss", "update_dpo"), (number(case, "lambda"), "dpop_loss", "update_dpop")]
         {
             let terms = Dpop::new(beta, lambda).unwrap().terms(&pair).unwrap();
-            assert!(close(terms.loss, number(case, loss_key)), "{loss_key}");
+            assert_close_in(loss_key, terms.loss, number(case, loss_key), TOLERANCE);
             for (t, row) in case[update_key].as_array().unwrap().iter().enumerate() {
                 for (j, expected) in row.as_array().unwrap().iter().enumerate() {
                     let hit = |tokens: &[usize]| f64::from(u8::from(tokens[t] == j));
                     let update = -terms.grad_chosen * (hit(&tokens_w) - s_w[t][j])
                         - terms.grad_rejected * (hit(&tokens_l) - s_l[t][j]);
                     let expected = expected.as_f64().unwrap();
-                    assert!(close(update, expected), "{update_key}[{t}][{j}]: {update} {expected}");
+                    assert_close_in(format!("{update_key}[{t}][{j}]"), update, expected, TOLERANCE);
                 }
             }
         }

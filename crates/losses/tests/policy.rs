@@ -1,6 +1,7 @@
 //! Policy-gradient losses against hand-computed numbers, finite differences and enumerated policies.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
+use bestof_closeness::{Numbers, Tolerance, assert_close};
 use bestof_losses::{Clip, KlEstimator, LossError, PolicyLoss, RatioLevel, SampledCompletion};
 
 fn terms(loss: &PolicyLoss, completion: &SampledCompletion<'_>) -> (f64, Vec<f64>) {
@@ -9,9 +10,9 @@ fn terms(loss: &PolicyLoss, completion: &SampledCompletion<'_>) -> (f64, Vec<f64
     (terms.loss, gradient)
 }
 
-fn close(found: f64, expected: f64, tolerance: f64) {
-    let gap = (found - expected).abs();
-    assert!(gap <= tolerance * expected.abs().max(1.0), "{found} against {expected}");
+#[track_caller]
+fn close(found: impl Numbers, expected: impl Numbers, tolerance: f64) {
+    assert_close(found, expected, Tolerance::relative(tolerance).with_floor(1.0));
 }
 
 const LOGPS: [f64; 4] = [-1.0, -0.25, -3.0, -0.5];
@@ -37,29 +38,21 @@ fn by_hand() {
     // -2 ((-1 + 0.1) + (-1 + 0.2) + (-1 - 0.5))
     close(up.loss, 6.4, 1e-14);
     assert_eq!((up.clipped_low, up.clipped_high), (0, 1));
-    for (found, expected) in gradient.into_iter().zip([-2.2, 0.0, -1.0]) {
-        close(found, expected, 1e-14);
-    }
+    close(gradient, [-2.2, 0.0, -1.0], 1e-14);
     let down = loss.terms(&completion(-2.0), &mut gradient).unwrap();
     // 2 ((-1 + 0.1) + (-1 + 0.5) + (-1 - 0.2))
     close(down.loss, -5.2, 1e-14);
     assert_eq!((down.clipped_low, down.clipped_high), (1, 0));
-    for (found, expected) in gradient.into_iter().zip([2.2, 3.0, 0.0]) {
-        close(found, expected, 1e-14);
-    }
+    close(gradient, [2.2, 3.0, 0.0], 1e-14);
 
     // The whole completion has ratio 1.1 * 1.5 * 0.5 = 0.825, and the mean its cube root.
     let (value, gradient) = terms(&loss_at(RatioLevel::Sequence), &completion(-2.0));
     close(value, 2.0 * (-3.0 + 0.825 - 1.0), 1e-14);
-    for slope in &gradient {
-        close(*slope, 1.65, 1e-14);
-    }
+    close(gradient, [1.65; 3], 1e-14);
     let (value, gradient) = terms(&loss_at(RatioLevel::SequenceMean), &completion(-2.0));
     let root = 0.825_f64.cbrt();
     close(value, 2.0 * (-3.0 + 3.0 * (root - 1.0)), 1e-14);
-    for slope in &gradient {
-        close(*slope, 2.0 * root, 1e-14);
-    }
+    close(gradient, [2.0 * root; 3], 1e-14);
     let mut gradient = [0.0; 3];
     let narrow = PolicyLoss { clip: Clip { low: 0.1, high: 0.3 }, ..loss_at(RatioLevel::Sequence) };
     let cut = narrow.terms(&completion(-2.0), &mut gradient).unwrap();
@@ -200,19 +193,13 @@ impl Tiny {
     }
 }
 
-fn all_close(found: [f64; 12], expected: [f64; 12]) {
-    for (found, expected) in found.into_iter().zip(expected) {
-        close(found, expected, 1e-9);
-    }
-}
-
 #[test]
 fn reinforce_is_the_gradient_of_the_expected_reward() {
     let policy = Tiny::policy();
     let reward = |[a, b]: [usize; 2]| (a * 2 + b) as f64 / 3.0 - 1.0;
     let found = policy.expected(&PolicyLoss::default(), reward);
     let value = |p: &Tiny| -Tiny::all().map(|x| p.chance(x) * reward(x)).sum::<f64>();
-    all_close(found, policy.derivative(value));
+    close(found, policy.derivative(value), 1e-9);
 }
 
 #[test]
@@ -224,7 +211,7 @@ fn kl_gradients_are_those_the_documentation_names() {
         Tiny::all().map(|x| p.chance(x) * ratio(x)).sum::<f64>()
     };
     let k1 = policy.expected(&loss(KlEstimator::K1), |_| 0.0);
-    all_close(k1, policy.derivative(whole));
+    close(k1, policy.derivative(whole), 1e-9);
 
     // By prefix, which is visited as often as now: KL of the rows one way and the other.
     let visits = |p: &Tiny, row: usize| if row == 0 { 1.0 } else { p.row(0)[row - 1].exp() };
@@ -234,9 +221,9 @@ fn kl_gradients_are_those_the_documentation_names() {
     let forward = |p: [f64; 3], q: [f64; 3]| (0..3).map(|i| p[i].exp() * (p[i] - q[i])).sum();
     let backward = |p: [f64; 3], q: [f64; 3]| (0..3).map(|i| q[i].exp() * (q[i] - p[i])).sum();
     let k2 = policy.expected(&loss(KlEstimator::K2), |_| 0.0);
-    all_close(k2, policy.derivative(|p| by_prefix(&forward, p)));
+    close(k2, policy.derivative(|p| by_prefix(&forward, p)), 1e-9);
     let k3 = policy.expected(&loss(KlEstimator::K3), |_| 0.0);
-    all_close(k3, policy.derivative(|p| by_prefix(&backward, p)));
+    close(k3, policy.derivative(|p| by_prefix(&backward, p)), 1e-9);
     assert!(k2.iter().zip(k3).any(|(a, b)| (a - b).abs() > 1e-3), "they are not the same");
 }
 

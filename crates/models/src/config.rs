@@ -2,8 +2,7 @@
 
 use bestof_kernels::{Activation, AttentionShape};
 use bestof_positional::Rope;
-use bestof_positional::hf::LayerRopes;
-use serde_json::Value;
+use bestof_positional::hf::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
 
 use crate::error::ModelError;
 
@@ -12,7 +11,7 @@ use crate::error::ModelError;
 pub struct LayerConfig {
     /// How many tokens attention looks at, the current one included; `None` is all.
     pub window: Option<usize>,
-    /// Which of [`DecoderConfig::ropes`] turns this layer's queries and keys; `None` is none.
+    /// Index into [`DecoderConfig::ropes`] of the basis that rotates queries and keys; `None` for none.
     pub rope: Option<usize>,
 }
 
@@ -72,24 +71,42 @@ pub struct DecoderConfig {
 }
 
 impl DecoderConfig {
-    /// The configuration in a Hugging Face `config.json`.
-    ///
-    /// # Errors
-    /// [`ModelError::UnknownModelType`], [`ModelError::InvalidField`] or [`ModelError::Rope`].
-    pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
-        crate::family::read(config)
-    }
-
-    /// The configuration with other RoPE settings, be they such that no `config.json` can hold
-    /// them, and with their length as the longest sequence.
+    /// The configuration with other RoPE settings, including those that no `config.json` can hold,
+    /// and with their length as the longest sequence.
     ///
     /// # Errors
     /// [`ModelError::Rope`] for settings that make no basis.
     pub fn with_ropes(mut self, settings: &LayerRopes) -> Result<Self, ModelError> {
-        crate::family::place_ropes(&mut self, settings)?;
+        self.set_ropes(settings)?;
         let length = settings.iter().filter_map(|rope| rope.max_position_embeddings).max();
         self.max_positions = length.unwrap_or(self.max_positions);
         Ok(self)
+    }
+
+    /// Builds the RoPE bases and assigns them to the layers.
+    pub(crate) fn set_ropes(&mut self, settings: &LayerRopes) -> Result<(), ModelError> {
+        self.ropes.clear();
+        match settings {
+            LayerRopes::Uniform(rope) => {
+                self.ropes = vec![rope.build()?];
+                for layer in &mut self.layers {
+                    layer.rope = Some(0);
+                }
+            }
+            LayerRopes::PerLayerType(by_type) => {
+                let mut add = |layer_type: &str| -> Result<Option<usize>, ModelError> {
+                    let Some(rope) = by_type.get(layer_type) else { return Ok(None) };
+                    self.ropes.push(rope.build()?);
+                    Ok(Some(self.ropes.len() - 1))
+                };
+                let full = add(FULL_ATTENTION)?;
+                let sliding = add(SLIDING_ATTENTION)?;
+                for layer in &mut self.layers {
+                    layer.rope = if layer.window.is_some() { sliding } else { full };
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The number of query heads that share a key head.

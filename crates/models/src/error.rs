@@ -22,54 +22,9 @@ pub enum ModelError {
         /// What it should be.
         expected: String,
     },
-    /// The RoPE settings of `config.json` make no basis.
+    /// The RoPE settings of `config.json` make no basis, or not the one the checkpoint is locked to.
     #[error("config.json: {0}")]
     Rope(#[from] bestof_positional::RopeError),
-    /// The RoPE settings are not those the checkpoint was locked to.
-    #[error(
-        "config.json: the RoPE settings of {layers} (rope type `{rope_type}`) give frequencies \
-         {found}, but the weights belong to frequencies {expected} (`bestof.rope_frequencies`); put \
-         the settings back that were written with them, change the basis on purpose with `extend`, \
-         or remove the entry to run the weights on these frequencies all the same"
-    )]
-    RopeLocked {
-        /// The kind of layers.
-        layers: String,
-        /// The rule that the settings name now.
-        rope_type: &'static str,
-        /// Hash of the present frequencies.
-        found: String,
-        /// The hash the checkpoint carries.
-        expected: String,
-    },
-    /// A length that the basis does not make room for.
-    #[error(
-        "length {length} lies beyond what rope type `{rope_type}` reaches from {trained} positions, \
-         which is {reach}; raise the factor to {factor:.4} or more, or lower the length"
-    )]
-    BeyondReach {
-        /// The length asked for.
-        length: usize,
-        /// The rule.
-        rope_type: &'static str,
-        /// The length before extension.
-        trained: usize,
-        /// The longest sequence the basis makes room for.
-        reach: usize,
-        /// The factor that would do.
-        factor: f64,
-    },
-    /// An extension that shortens the context.
-    #[error(
-        "length {length} is shorter than the {trained} positions the model has already; give a \
-         longer one, or leave the length out to take it from the factor"
-    )]
-    NoExtension {
-        /// The length asked for.
-        length: usize,
-        /// The model's length.
-        trained: usize,
-    },
     /// Reading or writing a checkpoint failed.
     #[error(transparent)]
     Checkpoint(#[from] bestof_checkpoints::CheckpointError),

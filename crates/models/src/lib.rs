@@ -16,7 +16,6 @@ pub mod parameters;
 pub mod parity;
 mod plan;
 mod positions;
-pub mod rope;
 mod rotary;
 mod sampling;
 

@@ -2,10 +2,12 @@
 //!
 //! A parameter's name is the path of its fields, `model.layers.0.mlp.up_proj.weight`, which in the
 //! models of this crate is its name in the checkpoint. An underscore at the end of a field's name
-//! is left out: `self_` stands for `self`, which Rust reserves.
+//! is left out: `self_` stands for `self`, which Rust reserves. A variant of an enum, in lower case,
+//! replaces the field that holds the enum.
 
 use std::collections::BTreeMap;
 
+use bestof_suggest::nearest;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -35,11 +37,21 @@ impl ParameterInfo {
 
 /// The path of the fields that a visitor has entered.
 #[derive(Debug, Default)]
-struct FieldPath(Vec<String>);
+struct FieldPath(Vec<Segment>);
+
+#[derive(Debug)]
+struct Segment {
+    name: String,
+    /// Whether it is a variant of an enum, whose name replaces that of the enum's field.
+    is_variant: bool,
+}
 
 impl FieldPath {
-    fn enter(&mut self, field: &str) {
-        self.0.push(field.trim_end_matches('_').to_owned());
+    fn enter(&mut self, name: &str, container: &str) {
+        let is_variant = container.starts_with("Enum:");
+        let name = name.trim_end_matches('_');
+        let name = if is_variant { name.to_lowercase() } else { name.to_owned() };
+        self.0.push(Segment { name, is_variant });
     }
 
     fn leave(&mut self) {
@@ -47,7 +59,9 @@ impl FieldPath {
     }
 
     fn name(&self) -> String {
-        self.0.join(".")
+        let next_is_variant = |index: usize| self.0.get(index + 1).is_some_and(|s| s.is_variant);
+        let kept = self.0.iter().enumerate().filter(|(index, _)| !next_is_variant(*index));
+        kept.map(|(_, segment)| segment.name.as_str()).collect::<Vec<_>>().join(".")
     }
 }
 
@@ -80,8 +94,8 @@ impl Listing {
 }
 
 impl ModuleVisitor for Listing {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -104,7 +118,9 @@ pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError
     let mut reading = Reading { path: FieldPath::default(), wanted: name, found: None };
     module.visit(&mut reading);
     reading.found.ok_or_else(|| {
-        let suggestion = nearest(name, all(module).into_iter().map(|info| info.name));
+        let known = all(module);
+        let suggestion = nearest(name, known.iter().map(|info| info.name.as_str()));
+        let suggestion = suggestion.map(str::to_owned);
         ModelError::UnknownParameter { name: name.to_owned(), suggestion }
     })
 }
@@ -127,8 +143,8 @@ struct Taking {
 }
 
 impl ModuleVisitor for Taking {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -142,13 +158,6 @@ impl ModuleVisitor for Taking {
     }
 }
 
-/// The name with the most words in the same position.
-fn nearest(wanted: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    let shared =
-        |name: &str| wanted.split('.').zip(name.split('.')).filter(|(a, b)| a == b).count();
-    names.max_by_key(|name| shared(name)).filter(|name| shared(name) > 0)
-}
-
 struct Reading<'a> {
     path: FieldPath,
     wanted: &'a str,
@@ -156,8 +165,8 @@ struct Reading<'a> {
 }
 
 impl ModuleVisitor for Reading<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -198,8 +207,8 @@ struct TakingOut {
 }
 
 impl ModuleMapper for TakingOut {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -226,8 +235,8 @@ struct PuttingBack {
 }
 
 impl ModuleMapper for PuttingBack {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -264,8 +273,8 @@ struct Replacing<'a> {
 }
 
 impl ModuleMapper for Replacing<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
@@ -280,5 +289,47 @@ impl ModuleMapper for Replacing<'_> {
         let new = new.inner().reshape(old.shape());
         let new = if old.is_autodiff() { new.autodiff().set_require_grad(trained) } else { new };
         Param::from_mapped_value(id, new, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bestof_kernels::host_values;
+    use burn::tensor::Device;
+
+    #[derive(Module, Debug)]
+    struct Leaf {
+        weight: Param<Tensor<1>>,
+    }
+
+    #[derive(Module, Debug)]
+    enum Kind {
+        First(Leaf),
+        Second(Leaf),
+    }
+
+    #[derive(Module, Debug)]
+    struct Model {
+        inner: Kind,
+        self_: Leaf,
+    }
+
+    #[test]
+    fn a_variant_names_the_field_that_holds_it() {
+        let device = Device::flex().autodiff();
+        let leaf = || Leaf { weight: Param::from_tensor(Tensor::ones([2], &device)) };
+        for (inner, expected) in
+            [(Kind::First(leaf()), "first.weight"), (Kind::Second(leaf()), "second.weight")]
+        {
+            let mut model = Model { inner, self_: leaf() };
+            let names: Vec<String> = all(&model).into_iter().map(|info| info.name).collect();
+            assert_eq!(names, [expected, "self.weight"]);
+            update(&mut model, &mut |name, old| {
+                if name == expected { old.mul_scalar(3) } else { old }
+            });
+            assert_eq!(host_values(values(&model, expected).unwrap()), [3.0, 3.0]);
+            assert_eq!(host_values(values(&model, "self.weight").unwrap()), [1.0, 1.0]);
+        }
     }
 }

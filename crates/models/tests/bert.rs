@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, Weights, WeightsWriter};
+use bestof_closeness::largest_difference;
 use bestof_models::bert::{
     Bert, BertBatch, BertConfig, BertError, BertForMaskedLm, BertForSequenceClassification, Loader,
 };
@@ -23,11 +24,6 @@ fn encoder() -> Bert {
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
-}
-
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// Three rows of different lengths, with both token types.
@@ -69,7 +65,7 @@ fn padding_changes_nothing() {
         }
         let pooled = together.pooler_output.clone().unwrap().slice_dim(0, at..at + 1);
         let alone = floats(alone.pooler_output.unwrap());
-        assert!(largest_difference(&alone, &floats(pooled)) < 5e-6);
+        assert!(largest_difference(&alone, floats(pooled)) < 5e-6);
     }
     // The check can fail: without the mask the same padding is seen.
     let seen = BertBatch::from_flat(9, batch().ids().to_vec(), vec![true; 27]).unwrap();
@@ -103,8 +99,8 @@ fn dropout_is_drawn_from_its_seed_only() {
         BertForSequenceClassification::open(&fixture("bert-classifier5"), &Device::flex()).unwrap();
     let logits = |seed| floats(model.forward(&batch(), seed).unwrap());
     assert_eq!(logits(Some(3)), logits(Some(3)));
-    assert!(largest_difference(&logits(Some(3)), &logits(Some(4))) > 1e-3);
-    assert!(largest_difference(&logits(Some(3)), &logits(None)) > 1e-3);
+    assert!(largest_difference(logits(Some(3)), logits(Some(4))) > 1e-3);
+    assert!(largest_difference(logits(Some(3)), logits(None)) > 1e-3);
     let mut config = model.bert().config().clone();
     (config.hidden_dropout, config.attention_dropout) = (0.0, 0.0);
     let bert = Bert::fresh(&config, 1, &Device::flex()).unwrap();

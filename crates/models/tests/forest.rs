@@ -10,7 +10,7 @@ use common::{Gradients, close, forest, gradient_difference, logps, run, trainabl
 use proptest::prelude::*;
 
 /// f32 sums in another order, over at most a few hundred terms.
-const TOLERANCE: f32 = 2e-5;
+const TOLERANCE: f64 = 2e-5;
 
 /// One family of each kind: plain, biases, both windows with soft caps, norms of queries and keys.
 const MODELS: [&str; 5] =

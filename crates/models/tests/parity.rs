@@ -7,13 +7,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_closeness::largest_difference;
 use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
 };
 
 /// Both sides compute in f32, in another order: a few units in the sixth digit of logits near 1.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(name)
@@ -22,12 +23,6 @@ fn folder(name: &str) -> PathBuf {
 fn decoder(name: &str) -> Decoder {
     let folder = ModelFolder::open(&folder(name)).unwrap();
     Decoder::open(&folder, &Device::flex()).unwrap()
-}
-
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    // `f32::max` would pass over NaN.
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |m, gap| if gap <= m { m } else { gap })
 }
 
 fn check(name: &str) {

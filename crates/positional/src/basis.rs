@@ -1,13 +1,15 @@
-//! The joint between a published rule and a model: shape and length in, frequencies out.
+//! The interface between a published rule and a model: shape and length in, frequencies out.
 
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use crate::{Randomized, RopeError, RotaryShape, XPos};
+use crate::decay::XPos;
+use crate::error::RopeError;
+use crate::random_positions::Randomized;
+use crate::shape::RotaryShape;
 
-pub(crate) mod composed;
 pub(crate) mod default;
 pub(crate) mod dynamic_ntk;
 pub(crate) mod linear;
@@ -24,8 +26,8 @@ pub(crate) mod yarn;
 
 /// A rule that turns head shape and sequence length into inverse frequencies.
 ///
-/// Two of the published rules read the length of the current sequence (`dynamic` and `longrope`);
-/// [`RopeBasis::length_key`] says when a table, and keys cached under it, are still good.
+/// Two of the published rules depend on the length of the current sequence (`dynamic` and
+/// `longrope`); [`RopeBasis::length_key`] tells when a table, and keys cached with it, stay valid.
 pub trait RopeBasis: Debug + Send + Sync {
     /// The rule's name, as in Hugging Face's `rope_type` where it has one.
     fn rope_type(&self) -> &'static str;
@@ -36,10 +38,10 @@ pub trait RopeBasis: Debug + Send + Sync {
     /// The [`RopeError`] that names the parameter at fault.
     fn check(&self, shape: &RotaryShape) -> Result<(), RopeError>;
 
-    /// Inverse frequencies in radians per position, one a pair.
+    /// Inverse frequencies in radians per position, one per pair.
     ///
     /// `seq_len` is the number of positions in use, largest position + 1; 0 where it is not known.
-    /// The result means nothing where [`RopeBasis::check`] fails.
+    /// The result is meaningless where [`RopeBasis::check`] fails.
     fn inv_freq(&self, shape: &RotaryShape, seq_len: usize) -> Vec<f64>;
 
     /// What cosine and sine are multiplied by; attention scores get its square.
@@ -63,7 +65,7 @@ pub trait RopeBasis: Debug + Send + Sync {
         None
     }
 
-    /// How to draw positions in training, where the rule does (randomised positions).
+    /// How positions are drawn in training, where they are (randomised positions).
     fn training_positions(&self) -> Option<&Randomized> {
         None
     }
@@ -72,7 +74,7 @@ pub trait RopeBasis: Debug + Send + Sync {
 /// Inverse frequencies and attention factor at one sequence length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeTable {
-    /// Radians per position, one a pair.
+    /// Radians per position, one per pair.
     pub inv_freq: Vec<f64>,
     /// What cosine and sine are multiplied by.
     pub attention_factor: f64,
@@ -115,10 +117,10 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// The pair of them, checked.
+    /// A basis on a shape, checked.
     ///
     /// # Errors
-    /// Whatever [`RopeBasis::check`] finds.
+    /// Those of [`RopeBasis::check`].
     pub fn new(shape: RotaryShape, basis: Arc<dyn RopeBasis>) -> Result<Self, RopeError> {
         basis.check(&shape)?;
         Ok(Self { shape, basis })
@@ -129,7 +131,7 @@ impl Rope {
         &self.shape
     }
 
-    /// The rule.
+    /// The rule that gives the frequencies.
     pub fn basis(&self) -> &dyn RopeBasis {
         &*self.basis
     }
@@ -151,45 +153,4 @@ impl Rope {
     pub fn depends_on_length(&self) -> bool {
         self.basis.probe_lengths().len() > 1
     }
-}
-
-/// Refuses a factor that is not finite or lies below 1.
-pub(crate) fn check_factor(rope_type: &'static str, factor: f64) -> Result<(), RopeError> {
-    if factor.is_finite() && factor >= 1.0 {
-        Ok(())
-    } else {
-        Err(RopeError::Factor { rope_type, factor })
-    }
-}
-
-/// Refuses a value that is not a finite number above 0.
-pub(crate) fn check_positive(
-    rope_type: &'static str,
-    key: &'static str,
-    value: f64,
-) -> Result<(), RopeError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(())
-    } else {
-        Err(RopeError::OutOfRange { rope_type, key, value, expected: "a finite number above 0" })
-    }
-}
-
-/// Refuses a value that is not a finite number of at least 0.
-pub(crate) fn check_not_negative(
-    rope_type: &'static str,
-    key: &'static str,
-    value: f64,
-) -> Result<(), RopeError> {
-    if value.is_finite() && value >= 0.0 {
-        Ok(())
-    } else {
-        let expected = "a finite number of at least 0";
-        Err(RopeError::OutOfRange { rope_type, key, value, expected })
-    }
-}
-
-/// Refuses a training length of 0.
-pub(crate) fn check_original(rope_type: &'static str, length: usize) -> Result<(), RopeError> {
-    check_positive(rope_type, "original_max_position_embeddings", length as f64)
 }

@@ -1,4 +1,4 @@
-//! Everything a model's positions depend on, in one stored value.
+//! A head and its scaling, as one stored value.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -12,7 +12,7 @@ use crate::{
 /// ```
 /// use bestof_positional::{Method, RopeConfig, RopeParams};
 /// let params = RopeParams { factor: Some(4.0), power: Some(0.5), ..RopeParams::default() };
-/// let config = RopeConfig::by_parameters(Method::Power, 8, 10_000.0, &params)?;
+/// let config = RopeConfig::new(8, 10_000.0).with_method(Method::Power, &params)?;
 /// let table = config.build()?.table(0);
 /// assert_eq!(table.inv_freq[0], 0.25);
 /// assert!((table.inv_freq[3] - 0.25 * 0.001 * 0.25_f64.sqrt()).abs() < 1e-18);
@@ -45,6 +45,9 @@ fn whole() -> f64 {
 
 /// What [`RopeConfig::extend`] does about a scaling that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum OnScaled {
     /// Stop with [`RopeError::AlreadyScaled`].
     #[default]
@@ -67,26 +70,20 @@ impl RopeConfig {
         }
     }
 
-    /// A method with its parameters on a head, checked: what a command line asks for.
+    /// The same head with the scaling of a method, checked. `max_position_embeddings` is the
+    /// fallback for lengths that `params` leave out, and `partial_rotary_factor` is read for every method.
     ///
     /// # Errors
     /// [`RopeError::UnusedParameter`] for a parameter the method does not read, and the errors of
     /// [`RopeScaling::from_params`] and [`RopeConfig::build`].
-    pub fn by_parameters(
-        method: Method,
-        head_dim: usize,
-        rope_theta: f64,
-        params: &RopeParams,
-    ) -> Result<Self, RopeError> {
+    pub fn with_method(&self, method: Method, params: &RopeParams) -> Result<Self, RopeError> {
+        let (mut config, mut params) = (self.clone(), params.clone());
+        if method != Method::Proportional {
+            let share = params.partial_rotary_factor.take();
+            config.partial_rotary_factor = share.unwrap_or(config.partial_rotary_factor);
+        }
         params.refuse_unused(method)?;
-        let whole_head = method == Method::Proportional;
-        let share = params.partial_rotary_factor.filter(|_| !whole_head);
-        let config = Self {
-            partial_rotary_factor: share.unwrap_or(1.0),
-            max_position_embeddings: params.max_position_embeddings,
-            scaling: RopeScaling::from_params(method, params)?,
-            ..Self::new(head_dim, rope_theta)
-        };
+        config.scaling = RopeScaling::from_params(method, &params, self.max_position_embeddings)?;
         config.build()?;
         Ok(config)
     }
@@ -106,13 +103,13 @@ impl RopeConfig {
     /// The basis on its shape, ready to give tables.
     ///
     /// # Errors
-    /// Whatever is wrong with the shape or with the rule's parameters.
+    /// Those of [`RopeConfig::shape`] and [`RopeBasis::check`].
     pub fn build(&self) -> Result<Rope, RopeError> {
         Rope::new(self.shape()?, Arc::new(self.scaling.clone()))
     }
 
     /// The config with another scaling. On plain RoPE that is all; on a model that is scaled
-    /// already, `on_scaled` must say what becomes of the present scaling.
+    /// already, `on_scaled` says what becomes of the present scaling.
     ///
     /// Composing keeps the present table and scales it again: two linear scalings become one with
     /// the product of their factors, anything else becomes [`Composed`].
@@ -130,7 +127,7 @@ impl RopeConfig {
     ///
     /// # Errors
     /// [`RopeError::AlreadyScaled`] if told to refuse, [`RopeError::CannotCompose`] if the new rule
-    /// can't act on a finished table, and the errors of [`RopeConfig::build`].
+    /// cannot act on a finished table, and the errors of [`RopeConfig::build`].
     pub fn extend(&self, scaling: RopeScaling, on_scaled: OnScaled) -> Result<Self, RopeError> {
         let current = self.scaling.rope_type();
         let requested = scaling.rope_type();

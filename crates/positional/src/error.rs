@@ -1,4 +1,4 @@
-//! What can be wrong with a basis, a config or a call, with the values at fault and the way out.
+//! What can be wrong with a basis, a config or a call: the values at fault, and how to fix them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -69,7 +69,7 @@ pub enum RopeError {
         key: &'static str,
         /// The value given.
         value: f64,
-        /// The range, in words.
+        /// The range, as text.
         expected: &'static str,
     },
     /// A rule that needs two pairs was given one.
@@ -83,7 +83,7 @@ pub enum RopeError {
         /// How many dimensions rotate.
         rotary_dim: usize,
     },
-    /// A list of factors does not have one entry a pair.
+    /// A list of factors does not have one entry per pair.
     #[error(
         "`{key}` has {found} entries, but {rotary_dim} rotating dimensions make {expected} pairs; give {expected}"
     )]
@@ -100,7 +100,7 @@ pub enum RopeError {
     /// A list holds a factor that is not a finite number above 0.
     #[error(
         "`{key}[{index}]` is {value}: each entry divides a frequency and must be finite and above 0; \
-         for a pair that should stand still use a large number such as 1e30"
+         for a pair that should not rotate use a large number such as 1e30"
     )]
     ListValue {
         /// The list.
@@ -178,14 +178,14 @@ pub enum RopeError {
         known: String,
     },
     /// A config field is missing.
-    #[error("the config has no `{key}`; {mend}")]
+    #[error("the config has no `{key}`; {fix}")]
     MissingField {
         /// The field.
         key: &'static str,
         /// What to add.
-        mend: &'static str,
+        fix: &'static str,
     },
-    /// A config field holds the wrong kind of value.
+    /// A config field holds a value of the wrong type.
     #[error("`{key}` in the config is {found}, but {expected} is expected")]
     WrongType {
         /// The field.
@@ -193,12 +193,12 @@ pub enum RopeError {
         /// What is there, shortened.
         found: String,
         /// What should be there.
-        expected: &'static str,
+        expected: String,
     },
-    /// Something is wrong with the settings of one kind of layer.
+    /// Something is wrong with the settings of one layer type.
     #[error("in the RoPE settings of `{layer_type}` layers: {source}")]
     InLayer {
-        /// The kind of layer.
+        /// The layer type.
         layer_type: String,
         /// What is wrong.
         source: Box<RopeError>,
@@ -206,7 +206,7 @@ pub enum RopeError {
     /// The model's basis is scaled already and the caller did not say what to do about it.
     #[error(
         "the model already uses rope type `{current}`; applying `{requested}` too would scale twice. \
-         Say by `on_scaled` whether to `replace` the present scaling or to `compose` with it"
+         Set `on_scaled` to say whether to `replace` the present scaling or to `compose` with it"
     )]
     AlreadyScaled {
         /// The scaling in place.
@@ -214,7 +214,7 @@ pub enum RopeError {
         /// The scaling asked for.
         requested: &'static str,
     },
-    /// The rule changes the base or depends on length, so it can't act on a finished table.
+    /// The rule changes the base or depends on length, so it cannot act on a finished table.
     #[error(
         "`{requested}` cannot be composed with `{current}`: only linear, power and truncated act on \
          frequencies that are already there; replace the present scaling instead"
@@ -228,13 +228,13 @@ pub enum RopeError {
     /// No single factor scales the rule's frequencies.
     #[error(
         "rope type `{rope_type}` has no factor that could be set: its frequencies are a list, a \
-         composition or none of linear's kind; extend the model with a method that has one"
+         composition, or not scaled by a factor; extend the model with a method that has one"
     )]
     NoFactor {
         /// The rule.
         rope_type: &'static str,
     },
-    /// The target format has no way to say this.
+    /// The target format cannot express the basis.
     #[error("rope type `{rope_type}` cannot be expressed in {target}: {reason}")]
     NotExpressible {
         /// The rule.
@@ -247,13 +247,69 @@ pub enum RopeError {
     /// The frequencies are not the ones a checkpoint was made with.
     #[error(
         "the RoPE frequencies hash to {found}, but the checkpoint was made with {expected}; \
-         use the RoPE settings saved beside the checkpoint, or change the basis on purpose"
+         use the RoPE settings saved beside the checkpoint, or change the basis deliberately"
     )]
     FrequencyMismatch {
         /// The hash on record.
         expected: String,
         /// The hash of the present settings.
         found: String,
+    },
+    /// The RoPE settings are not those the checkpoint was locked to.
+    #[error(
+        "the RoPE settings of {layers} (rope type `{rope_type}`) give frequencies {found}, but the \
+         weights belong to frequencies {expected} (`bestof.rope_frequencies`); restore the settings \
+         that were written with them, change the basis deliberately with `extend`, or remove the entry \
+         to run the weights on these frequencies anyway"
+    )]
+    Locked {
+        /// The layer type, or "all layers".
+        layers: String,
+        /// The rule that the settings name now.
+        rope_type: &'static str,
+        /// Hash of the present frequencies.
+        found: String,
+        /// The hash the checkpoint records.
+        expected: String,
+    },
+    /// A written config reads back to other frequencies than it was written for.
+    #[error(
+        "the written config gives inverse frequencies that differ by {difference:e} (relative) from \
+         those of rope type `{rope_type}`; please report this with the config"
+    )]
+    WrittenOtherwise {
+        /// The rule that was written.
+        rope_type: &'static str,
+        /// The largest relative difference of an inverse frequency.
+        difference: f64,
+    },
+    /// A context length that the basis does not reach.
+    #[error(
+        "length {length} lies beyond what rope type `{rope_type}` reaches from {trained} positions, \
+         which is {reach}; raise the factor to {factor:.4} or more, or lower the length"
+    )]
+    BeyondReach {
+        /// The length asked for, in tokens.
+        length: usize,
+        /// The rule.
+        rope_type: &'static str,
+        /// The length before the extension.
+        trained: usize,
+        /// The longest sequence the basis makes room for.
+        reach: usize,
+        /// The smallest factor that suffices.
+        factor: f64,
+    },
+    /// An extension that shortens the context.
+    #[error(
+        "length {length} is shorter than the {trained} positions the model has already; give a \
+         longer one, or leave the length out to take it from the factor"
+    )]
+    Shortened {
+        /// The length asked for, in tokens.
+        length: usize,
+        /// The model's length.
+        trained: usize,
     },
     /// A head vector or a list of scales has the wrong length.
     #[error("a slice of {found} values was given where {expected} are needed")]
@@ -263,8 +319,8 @@ pub enum RopeError {
         /// The least it must have.
         expected: usize,
     },
-    /// A draw is not in [0, 1).
-    #[error("uniforms[{index}] is {value}; draws must lie in [0, 1)")]
+    /// A uniform random number is not in [0, 1).
+    #[error("uniforms[{index}] is {value}; uniform random numbers must lie in [0, 1)")]
     Uniform {
         /// Position of the draw.
         index: usize,

@@ -1,10 +1,10 @@
-//! Bases that stock loaders have no name for, said in words they know.
+//! Bases that stock loaders have no name for, expressed in rules they know.
 
 use alloc::vec::Vec;
 
 use crate::{LongRope, RopeBasis, RopeConfig, RopeError, RopeScaling};
 
-/// The divisor that stands for a frequency of 0: finite, since JSON has no infinity, and within f32
+/// The divisor that represents a frequency of 0: finite, since JSON has no infinity, and within f32
 /// together with any usual base.
 pub const STANDSTILL_DIVISOR: f64 = 1e30;
 
@@ -62,7 +62,7 @@ impl RopeConfig {
             }
             (Some(_), None) => {
                 let reason = "its base changes with the length of the sequence, and only a bare \
-                              `dynamic` says so; replace the scaling instead of composing";
+                              `dynamic` can express that; replace the scaling instead of composing";
                 return Err(self.not_expressible(TRANSFORMERS, reason));
             }
         };
@@ -78,12 +78,12 @@ impl RopeConfig {
         Ok(Self { scaling, ..self.clone() })
     }
 
-    /// What GGUF's `rope_freqs.weight` holds for this basis: one divisor a pair, written as f32,
+    /// What GGUF's `rope_freqs.weight` holds for this basis: one divisor per pair, written as f32,
     /// with `rope.freq_base` the base and `rope.scaling.type` `none`.
     ///
     /// # Errors
     /// [`RopeError::NotExpressible`] for xPos, randomised positions, a basis that depends on length,
-    /// and one with an attention factor other than 1, which the tensor has no place for; the errors
+    /// and one with an attention factor other than 1, which the tensor cannot hold; the errors
     /// of [`RopeConfig::build`].
     pub fn gguf_rope_freqs(&self) -> Result<Vec<f64>, RopeError> {
         let rope = self.build()?;
@@ -95,7 +95,7 @@ impl RopeConfig {
         }
         let table = rope.table(0);
         if table.attention_factor != 1.0 {
-            let reason = "the tensor has no place for its attention factor; write the rope.scaling \
+            let reason = "the tensor cannot hold its attention factor; write the rope.scaling \
                           keys of its own type, or set attention_factor to 1";
             return Err(self.not_expressible(GGUF, reason));
         }

@@ -1,7 +1,22 @@
-//! RoPE settings of Hugging Face configs, in both spellings.
+//! RoPE settings of Hugging Face configs, in both spellings: read, written, and changed.
 //!
-//! Up to transformers 4 a config says `rope_theta` and `rope_scaling`; transformers 5 puts both into
-//! `rope_parameters`, flat or one map for each kind of layer. Where both are present `rope_scaling`
+//! An extended checkpoint's config has one entry of ours, which other loaders pass over:
+//!
+//! ```json
+//! "bestof": {
+//!   "rope_frequencies": "<SHA-256 of the frequency table>",
+//!   "rope": {"rope_type": "power", "power": 0.5, "factor": 4.0},
+//!   "length": 8192
+//! }
+//! ```
+//!
+//! `rope_frequencies` (a map by layer type where these differ) lets a loader check that the weights
+//! run on the frequencies they were trained with. `rope` names the rule behind a basis that had to be
+//! written as `longrope`, and `length` is the longest sequence where `max_position_embeddings` must
+//! hold another number (`dynamic`).
+//!
+//! Up to transformers 4 a config has `rope_theta` and `rope_scaling`; transformers 5 puts both into
+//! `rope_parameters`, flat or one map per layer type. Where both are present `rope_scaling`
 //! wins, as it does there. Gemma 3's older configs add `rope_local_base_freq` for sliding layers.
 //!
 //! ```
@@ -19,61 +34,36 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::RopeConfig;
 
-mod fields;
+mod defaults;
+mod extension;
+mod lock;
 mod read;
 mod write;
 
-/// The layers that attend to everything.
+pub use defaults::{HfDefaults, text_config};
+pub use extension::{Extended, Extension, with_factor};
+pub use lock::{CONFIG_KEY, RopeLock};
+pub use read::HfRope;
+
+/// Type of the layers that attend to all tokens before.
 pub const FULL_ATTENTION: &str = "full_attention";
-/// The layers that attend within a window.
+/// Type of the layers that attend within a sliding window.
 pub const SLIDING_ATTENTION: &str = "sliding_attention";
 
-/// What a family assumes where its config says nothing.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HfDefaults {
-    /// Base of the layers; 10000 for most families, 1000000 for Gemma 3.
-    pub rope_theta: f64,
-    /// Base of sliding layers, for families where those have their own: 10000 for Gemma 3.
-    pub local_rope_theta: Option<f64>,
-}
-
-impl Default for HfDefaults {
-    fn default() -> Self {
-        Self { rope_theta: 10_000.0, local_rope_theta: None }
-    }
-}
-
-impl HfDefaults {
-    /// Gemma 3's.
-    pub fn gemma3() -> Self {
-        Self { rope_theta: 1_000_000.0, local_rope_theta: Some(10_000.0) }
-    }
-}
-
-/// The settings of a config, and what of it was passed over.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HfRope {
-    /// The settings.
-    pub layers: LayerRopes,
-    /// Keys of the RoPE maps that the rope type does not read; transformers warns of these too.
-    pub unrecognised: Vec<String>,
-}
-
-/// One basis for all layers, or one for each kind.
+/// One basis for all layers, or one per layer type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerRopes {
-    /// All layers alike.
+    /// The same for all layers.
     Uniform(RopeConfig),
-    /// By layer type; kinds without an entry do not rotate.
+    /// By layer type; layers of a type without an entry do not rotate.
     PerLayerType(BTreeMap<String, RopeConfig>),
 }
 
 impl LayerRopes {
-    /// The settings of a kind of layer; `None` if it does not rotate.
+    /// The settings of a layer type; `None` if its layers do not rotate.
     pub fn get(&self, layer_type: &str) -> Option<&RopeConfig> {
         match self {
             Self::Uniform(config) => Some(config),
@@ -81,7 +71,7 @@ impl LayerRopes {
         }
     }
 
-    /// Every kind's settings once.
+    /// The settings of each layer type, once.
     pub fn iter(&self) -> impl Iterator<Item = &RopeConfig> {
         let (one, many) = match self {
             Self::Uniform(config) => (Some(config), None),

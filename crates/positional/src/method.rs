@@ -1,4 +1,4 @@
-//! The rules by name, as a command line or a config says them.
+//! The rules by name, as command lines and configs spell them.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -34,7 +34,7 @@ pub enum Method {
     Llama3,
     /// `LongRoPE`.
     LongRope,
-    /// Some pairs of a full head, the rest standing still.
+    /// Some pairs of a full head, the rest not rotating.
     Proportional,
     /// Giraffe's power scaling, with linear scaling and truncation where given.
     Power,
@@ -85,7 +85,7 @@ impl Method {
         }
     }
 
-    /// Other names it answers to.
+    /// Other names it is known by.
     fn aliases(self) -> &'static [&'static str] {
         match self {
             Self::Default => &["none"],
@@ -102,7 +102,8 @@ impl Method {
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Default => &[],
-            Self::Linear | Self::Ntk | Self::Proportional => &["factor"],
+            Self::Linear | Self::Ntk => &["factor"],
+            Self::Proportional => &["partial_rotary_factor", "factor"],
             Self::Dynamic => &["factor", "original_max_position_embeddings"],
             Self::Yarn => &[
                 "factor",
@@ -148,10 +149,10 @@ impl FromStr for Method {
     /// Case and the choice of `-` or `_` do not matter.
     fn from_str(text: &str) -> Result<Self, RopeError> {
         let name = text.trim().to_ascii_lowercase().replace('-', "_");
-        let answers = |method: &Self| {
+        let named = |method: &Self| {
             method.name() == name || method.aliases().iter().any(|alias| *alias == name)
         };
-        Self::ALL.into_iter().find(answers).ok_or_else(|| RopeError::UnknownRopeType {
+        Self::ALL.into_iter().find(named).ok_or_else(|| RopeError::UnknownRopeType {
             found: shortened(text),
             known: join(&Self::ALL.map(Self::name)),
         })
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_answers_to_its_names() {
+    fn every_method_is_found_by_its_names() {
         for method in Method::ALL {
             assert_eq!(method.name().parse(), Ok(method));
             for alias in method.aliases() {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
+    fn an_unknown_name_lists_the_known_ones() {
         let message = "x".repeat(500).parse::<Method>().unwrap_err().to_string();
         assert!(message.len() < 300, "{message}");
         for method in Method::ALL {

@@ -103,7 +103,7 @@ impl RotaryShape {
         (0..self.pairs()).map(|j| 1.0 / libm::pow(theta, self.exponent(j))).collect()
     }
 
-    /// `2j/d`: how far pair `j` lies along the rotated part, from 0 to below 1.
+    /// `2j/d`: the relative position of pair `j` in the rotated part, in [0, 1).
     pub(crate) fn exponent(&self, pair: usize) -> f64 {
         (2 * pair) as f64 / self.rotary_dim as f64
     }
@@ -114,7 +114,7 @@ impl RotaryShape {
         self.theta * libm::pow(multiplier, d / (d - 2.0))
     }
 
-    /// Refuses a shape whose `d/(d-2)` does not exist.
+    /// Refuses a shape with `d <= 2`, for which `d/(d-2)` is undefined.
     pub(crate) fn check_ntk(&self, rope_type: &'static str) -> Result<(), RopeError> {
         if self.rotary_dim > 2 {
             Ok(())
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_and_says_how_to_mend_it() {
+    fn nonsense_is_refused_and_says_how_to_fix_it() {
         let odd = RotaryShape::new(7, 10_000.0).unwrap_err();
         assert_eq!(odd, RopeError::HeadDim { head_dim: 7, max: MAX_HEAD_DIM });
         assert!(odd.to_string().contains("must be even"), "{odd}");

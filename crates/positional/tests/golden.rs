@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use bestof_positional::{
     Composed, Method, Randomized, RopeConfig, RopeParams, RopeScaling, RopeTable, RotaryLayout,
     RotaryShape, STANDSTILL_DIVISOR, Thresholds, Truncated, XPos, Yarn, rotate, scale_pairs,
@@ -9,7 +10,9 @@ use bestof_positional::{
 use serde_json::Value;
 
 /// Both sides are f64; a few roundings of powers separate them.
-const TOLERANCE: f64 = 1e-12;
+const CLOSE: Tolerance = Tolerance::relative(1e-12);
+/// Sums of rotated entries cancel, so these are compared on the scale of the entries, about 1.
+const NEAR: Tolerance = Tolerance::absolute(1e-11);
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("golden/rope.json")).unwrap()
@@ -17,25 +20,6 @@ fn golden() -> Value {
 
 fn list(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
-}
-
-fn close(found: f64, expected: f64) -> bool {
-    (found - expected).abs() <= TOLERANCE * expected.abs()
-}
-
-fn assert_close(found: &[f64], expected: &[f64], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (j, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!(close(*f, *e), "{what}[{j}]: {f} is not {e}");
-    }
-}
-
-/// Sums of rotated entries cancel, so these are compared on the scale of the entries, about 1.
-fn assert_near(found: &[f64], expected: &[f64], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() < 1e-11, "{what}: {f} is not {e}");
-    }
 }
 
 /// A golden case as a command line would ask for it.
@@ -49,7 +33,6 @@ fn config_of(case: &Value) -> RopeConfig {
         a: number("a"),
         b: number("b"),
         rho: number("rho"),
-        max_position_embeddings: count("max_position_embeddings"),
         original_max_position_embeddings: count("original_max_position_embeddings"),
         low_freq_factor: number("low_freq_factor"),
         high_freq_factor: number("high_freq_factor"),
@@ -65,7 +48,9 @@ fn config_of(case: &Value) -> RopeConfig {
     let method: Method = case["method"].as_str().unwrap().parse().unwrap();
     let head_dim = case["dim"].as_u64().unwrap() as usize;
     let base = case["base"].as_f64().unwrap();
-    RopeConfig::by_parameters(method, head_dim, base, &params).unwrap()
+    let max_position_embeddings = count("max_position_embeddings");
+    let head = RopeConfig { max_position_embeddings, ..RopeConfig::new(head_dim, base) };
+    head.with_method(method, &params).unwrap()
 }
 
 fn table_of(case: &Value) -> RopeTable {
@@ -81,9 +66,9 @@ fn every_case_agrees() {
     for case in cases {
         let id = case["id"].as_str().unwrap();
         let table = table_of(case);
-        assert_close(&table.inv_freq, &list(&case["inv_freq"]), id);
+        assert_close_in(id, &table.inv_freq, list(&case["inv_freq"]), CLOSE);
         let factor = case["attention_factor"].as_f64().unwrap();
-        assert!(close(table.attention_factor, factor), "{id}: {}", table.attention_factor);
+        assert_close_in(id, table.attention_factor, factor, CLOSE);
     }
 }
 
@@ -96,7 +81,12 @@ fn truncation_by_training_length_is_the_released_preset() {
         presets += 1;
         let thresholds = Thresholds::for_length(length as usize);
         let expected = ["a", "b", "rho"].map(|key| case["params"][key].as_f64().unwrap());
-        assert_close(&[thresholds.a, thresholds.b, thresholds.rho], &expected, "thresholds");
+        assert_close_in(
+            "thresholds",
+            [thresholds.a, thresholds.b, thresholds.rho],
+            expected,
+            CLOSE,
+        );
         let table = table_of(case).inv_freq;
         let kept = table.iter().filter(|f| **f >= thresholds.b).count();
         let zero = table.iter().filter(|f| **f == 0.0).count();
@@ -130,7 +120,7 @@ fn llama3_divisors_for_gguf_agree() {
     for case in golden["cases"].as_array().unwrap() {
         let Some(expected) = case.get("gguf_rope_freqs") else { continue };
         let found = config_of(case).gguf_rope_freqs().unwrap();
-        assert_close(&found, &list(expected), case["id"].as_str().unwrap());
+        assert_close_in(case["id"].as_str().unwrap(), &found, list(expected), CLOSE);
         seen += 1;
     }
     assert_eq!(seen, 2);
@@ -144,7 +134,7 @@ fn carriers_agree_and_come_back() {
     let cut = |thresholds| RopeScaling::Truncated(Truncated { thresholds, factor: 1.0 });
     let half = RopeParams { power: Some(0.5), ..RopeParams::default() };
     let scalings = [
-        RopeScaling::from_params(Method::Power, &half).unwrap(),
+        RopeScaling::from_params(Method::Power, &half, None).unwrap(),
         cut(Thresholds::for_length(2048)),
         cut(Thresholds { a: 0.005, b: 0.05, rho: 0.002 }),
     ];
@@ -156,19 +146,24 @@ fn carriers_agree_and_come_back() {
             ..RopeConfig::new(8, carrier["base"].as_f64().unwrap())
         };
         let divisors = list(&carrier["divisors"]);
-        assert_close(&config.build().unwrap().table(0).inv_freq, &list(&carrier["inv_freq"]), id);
-        assert_close(&config.gguf_rope_freqs().unwrap(), &divisors, id);
+        assert_close_in(
+            id,
+            &config.build().unwrap().table(0).inv_freq,
+            list(&carrier["inv_freq"]),
+            CLOSE,
+        );
+        assert_close_in(id, config.gguf_rope_freqs().unwrap(), &divisors, CLOSE);
 
         let exported = config.portable().unwrap();
         let RopeScaling::LongRope(rule) = &exported.scaling else { panic!("{id}") };
-        assert_close(&rule.short_factor, &divisors, id);
+        assert_close_in(id, &rule.short_factor, &divisors, CLOSE);
         assert_eq!(rule.short_factor, rule.long_factor);
         assert_eq!((rule.factor, rule.attention_factor), (Some(1.0), Some(1.0)));
         assert_eq!(rule.original_max_position_embeddings, 8192);
         let rope = exported.build().unwrap();
         for length in [0, 8192, 8193, 1 << 20] {
             let table = rope.table(length);
-            assert_close(&table.inv_freq, &list(&carrier["inv_freq_after_roundtrip"]), id);
+            assert_close_in(id, &table.inv_freq, list(&carrier["inv_freq_after_roundtrip"]), CLOSE);
             assert_eq!(table.attention_factor, 1.0);
         }
         assert_eq!(exported.frequency_hash(), config.frequency_hash(), "{id}");
@@ -192,9 +187,14 @@ fn rotations_agree_in_both_layouts() {
                 head
             };
             let (q, k) = (turned("rotation_q", "pos_q"), turned("rotation_k", "pos_k"));
-            assert_near(&q, &list(&case[format!("q_{name}")]), name);
-            assert_near(&k, &list(&case[format!("k_{name}")]), name);
-            assert_near(&[dot(&q, &k)], &[case[format!("dot_{name}")].as_f64().unwrap()], name);
+            assert_close_in(name, &q, list(&case[format!("q_{name}")]), NEAR);
+            assert_close_in(name, &k, list(&case[format!("k_{name}")]), NEAR);
+            assert_close_in(
+                name,
+                [dot(&q, &k)],
+                [case[format!("dot_{name}")].as_f64().unwrap()],
+                NEAR,
+            );
         }
     }
 }
@@ -214,7 +214,7 @@ fn xpos_agrees() {
         centre: 0.0,
     };
     assert_eq!(plain, XPos::default());
-    assert_close(&plain.zeta(&shape), &list(&xpos["zeta"]), "zeta");
+    assert_close_in("zeta", plain.zeta(&shape), list(&xpos["zeta"]), CLOSE);
     let table = RopeConfig::new(8, 10_000.0).build().unwrap().table(0);
     let cases = xpos["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3);
@@ -224,10 +224,10 @@ fn xpos_agrees() {
         assert_eq!(-rule.centre, case["centre_offset"].as_f64().unwrap());
         let (n, m) = (case["pos_q"].as_f64().unwrap(), case["pos_k"].as_f64().unwrap());
         let (on_q, on_k) = (rule.query_scale(&shape, n), rule.key_scale(&shape, m));
-        assert_close(&on_q, &list(&case["scale_q"]), "scale_q");
-        assert_close(&on_k, &list(&case["scale_k"]), "scale_k");
+        assert_close_in("scale_q", &on_q, list(&case["scale_q"]), CLOSE);
+        assert_close_in("scale_k", &on_k, list(&case["scale_k"]), CLOSE);
         let product: Vec<f64> = on_q.iter().zip(&on_k).map(|(q, k)| q * k).collect();
-        assert_close(&product, &list(&case["dot_closed_form_scale"]), "closed form");
+        assert_close_in("closed form", &product, list(&case["dot_closed_form_scale"]), CLOSE);
         let turned = |vector: &str, position: f64, scales: &[f64]| {
             let mut head = list(&golden[vector]);
             rotate(RotaryLayout::Interleaved, &mut head, &table, position).unwrap();
@@ -235,9 +235,9 @@ fn xpos_agrees() {
             head
         };
         let (q, k) = (turned("rotation_q", n, &on_q), turned("rotation_k", m, &on_k));
-        assert_near(&q, &list(&case["q"]), "q");
-        assert_near(&k, &list(&case["k"]), "k");
-        assert_near(&[dot(&q, &k)], &[case["dot"].as_f64().unwrap()], "dot");
+        assert_close_in("q", &q, list(&case["q"]), NEAR);
+        assert_close_in("k", &k, list(&case["k"]), NEAR);
+        assert_close_in("dot", [dot(&q, &k)], [case["dot"].as_f64().unwrap()], NEAR);
     }
 }
 
@@ -249,7 +249,7 @@ fn random_positions_agree() {
     for case in cases {
         let length = case["length"].as_u64().unwrap() as usize;
         let found = Randomized::default().positions(&list(&case["u"]), length).unwrap();
-        assert_close(&found, &list(&case["positions"]), "positions");
+        assert_close_in("positions", &found, list(&case["positions"]), CLOSE);
     }
 }
 
@@ -262,7 +262,7 @@ fn a_composition_on_two_lists_exports_both() {
     };
     let first = case("longrope-d8-n4096");
     let then = RopeParams { power: Some(0.5), factor: Some(2.0), ..RopeParams::default() };
-    let then = RopeScaling::from_params(Method::Power, &then).unwrap();
+    let then = RopeScaling::from_params(Method::Power, &then, None).unwrap();
     let scaling =
         RopeScaling::Composed(Composed { first: first.scaling.clone().into(), then: then.into() });
     let config = RopeConfig { scaling, ..first.clone() };
@@ -272,9 +272,10 @@ fn a_composition_on_two_lists_exports_both() {
         let expected: Vec<f64> = (inner.table(length).inv_freq.iter().enumerate())
             .map(|(j, f)| f / 2.0 * (1.0 - 2.0 * j as f64 / 8.0).sqrt())
             .collect();
-        assert_close(&rope.table(length).inv_freq, &expected, "composed");
-        assert_close(&exported.table(length).inv_freq, &expected, "exported");
-        assert!(close(exported.table(length).attention_factor, inner.table(0).attention_factor));
+        assert_close_in("composed", &rope.table(length).inv_freq, &expected, CLOSE);
+        assert_close_in("exported", &exported.table(length).inv_freq, &expected, CLOSE);
+        let factor = exported.table(length).attention_factor;
+        assert_close_in("factor", factor, inner.table(0).attention_factor, CLOSE);
     }
     assert_eq!(exported.frequency_hash(), rope.frequency_hash());
 }

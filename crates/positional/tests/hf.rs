@@ -263,7 +263,6 @@ fn every_scaling_survives_every_spelling() {
         factor: Some(4.0),
         power: Some(0.3),
         truncate_length: Some(64),
-        max_position_embeddings: Some(128),
         original_max_position_embeddings: Some(48),
         low_freq_factor: Some(1.5),
         high_freq_factor: Some(3.5),
@@ -280,8 +279,9 @@ fn every_scaling_survives_every_spelling() {
         smallest_step: Some(0.1),
         ..RopeParams::default()
     };
-    let mut scalings: Vec<RopeScaling> =
-        Method::ALL.map(|method| RopeScaling::from_params(method, &params).unwrap()).into();
+    let mut scalings: Vec<RopeScaling> = Method::ALL
+        .map(|method| RopeScaling::from_params(method, &params, Some(128)).unwrap())
+        .into();
     for first in scalings.clone() {
         let then = RopeScaling::Power(Power { power: 0.5, factor: 2.0 }).into();
         scalings.push(RopeScaling::Composed(Composed { first: first.into(), then }));

@@ -29,7 +29,7 @@ fn scaling() -> impl Strategy<Value = RopeScaling> {
                 long_factor: Some(long),
                 ..RopeParams::default()
             };
-            RopeScaling::from_params(method, &params).unwrap()
+            RopeScaling::from_params(method, &params, None).unwrap()
         },
     )
 }
@@ -157,7 +157,7 @@ proptest! {
         };
         let methods = [Method::Linear, Method::Ntk, Method::Dynamic, Method::Yarn, Method::Llama3];
         for method in methods {
-            let found = table(RopeScaling::from_params(method, &params).unwrap(), theta, length);
+            let found = table(RopeScaling::from_params(method, &params, None).unwrap(), theta, length);
             prop_assert!((found.attention_factor - 1.0).abs() < 1e-8);
             for (f, g) in found.inv_freq.iter().zip(&plain.inv_freq) {
                 prop_assert!((f - g).abs() <= 1e-8 * g);

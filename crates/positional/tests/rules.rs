@@ -9,6 +9,10 @@ fn with(scaling: RopeScaling) -> RopeConfig {
     RopeConfig { max_position_embeddings: Some(4096), scaling, ..RopeConfig::new(64, 10_000.0) }
 }
 
+fn head() -> RopeConfig {
+    RopeConfig::new(64, 1e4)
+}
+
 fn linear(factor: f64) -> RopeScaling {
     RopeScaling::Linear(Linear { factor })
 }
@@ -21,9 +25,9 @@ fn stacking_by_parameters_equals_composing() {
         truncate_length: Some(2048),
         ..RopeParams::default()
     };
-    let stacked = RopeConfig::by_parameters(Method::PowerTruncated, 64, 1e4, &params).unwrap();
+    let stacked = head().with_method(Method::PowerTruncated, &params).unwrap();
     for method in [Method::Power, Method::Truncated] {
-        assert_eq!(RopeConfig::by_parameters(method, 64, 1e4, &params).unwrap(), stacked);
+        assert_eq!(head().with_method(method, &params).unwrap(), stacked);
     }
     let thresholds = Thresholds::for_length(2048);
     let composed = RopeConfig::new(64, 1e4)
@@ -184,21 +188,20 @@ fn the_hash_of_plain_rope_never_changes() {
 
 #[test]
 fn a_parameter_that_would_be_ignored_is_refused() {
-    let params = RopeParams {
-        factor: Some(2.0),
-        beta_fast: Some(32.0),
-        max_position_embeddings: Some(4096),
-        ..RopeParams::default()
-    };
-    let error = RopeConfig::by_parameters(Method::Linear, 64, 1e4, &params).unwrap_err();
+    let params = RopeParams { factor: Some(2.0), beta_fast: Some(32.0), ..RopeParams::default() };
+    let head = RopeConfig { max_position_embeddings: Some(4096), ..head() };
+    let error = head.with_method(Method::Linear, &params).unwrap_err();
     assert_eq!(
         error.to_string(),
         "rope type `linear` does not use `beta_fast`; drop it (it takes: factor)"
     );
-    RopeConfig::by_parameters(Method::Yarn, 64, 1e4, &params).unwrap();
+    head.with_method(Method::Yarn, &params).unwrap();
     let plain = RopeParams { factor: Some(2.0), ..RopeParams::default() };
-    let error = RopeConfig::by_parameters(Method::Default, 64, 1e4, &plain).unwrap_err();
+    let error = head.with_method(Method::Default, &plain).unwrap_err();
     assert!(error.to_string().contains("no parameters"), "{error}");
+    let half = RopeParams { partial_rotary_factor: Some(0.5), ..plain };
+    let config = head.with_method(Method::Linear, &half).unwrap();
+    assert_eq!(config.partial_rotary_factor, 0.5, "it belongs to the head, whatever the method");
 }
 
 #[test]
@@ -241,10 +244,10 @@ fn values_out_of_range_are_refused_by_name() {
         RopeConfig { scaling: RopeScaling::Ntk(Ntk { factor: 2.0 }), ..RopeConfig::new(2, 1e4) };
     assert!(matches!(ntk.build(), Err(RopeError::OnePair { .. })));
     let nowhere = RopeParams::default();
-    let error = RopeScaling::from_params(Method::Truncated, &nowhere).unwrap_err();
+    let error = RopeScaling::from_params(Method::Truncated, &nowhere, None).unwrap_err();
     assert!(error.to_string().contains("`truncate_length`"), "{error}");
     let at_zero = RopeParams { truncate_length: Some(0), ..nowhere };
-    let error = RopeScaling::from_params(Method::Truncated, &at_zero).unwrap_err();
+    let error = RopeScaling::from_params(Method::Truncated, &at_zero, None).unwrap_err();
     assert!(error.to_string().contains("`truncate_length` 0"), "{error}");
 }
 

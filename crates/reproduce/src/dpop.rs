@@ -69,7 +69,7 @@ impl Dpop {
             size.held_out,
         ));
         let outcome = Reproduction::new(
-            &self,
+            self.name(),
             options,
             "DPO and DPOP on pairs of low and high edit distance",
             "Pal et al. 2024, arXiv:2402.13228v2, sections 3 to 5",

@@ -53,7 +53,7 @@ impl Giraffe {
         let seeds = options.seeds_or(SEEDS)?;
         let found = study::run(options, size, seeds, progress)?;
         Ok(Reproduction::new(
-            &self,
+            self.name(),
             options,
             "Longer context by changing the basis",
             "Pal et al. 2023, arXiv:2308.10882",

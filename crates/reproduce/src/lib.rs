@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod catalog;
 mod claim;
 pub mod dpop;
 mod error;
@@ -8,6 +9,7 @@ pub mod giraffe;
 mod jobs;
 mod measured;
 mod noise;
+mod options;
 pub mod pkpo;
 pub mod pkpo_toy;
 mod reproduction;
@@ -17,10 +19,12 @@ pub mod yelp;
 
 pub use bestof_report::Verdict;
 pub use bestof_trainer::progress::{Progress, Silent};
+pub use catalog::{EXPERIMENTS, experiment};
 pub use claim::{Claim, word};
 pub use error::ReproduceError;
-pub use experiment::{EXPERIMENTS, Experiment, Options, experiment};
+pub use experiment::Experiment;
 pub use measured::{Measured, all_hold};
+pub use options::Options;
 pub use reproduction::{CLAIMS_FILE, REPORT_FILE, Reproduction, Written};
 pub use small_bert::SmallBert;
 pub use small_llama::SmallLlama;

@@ -49,7 +49,7 @@ impl Pkpo {
         let before = runs::measure(settings, options, &start, &start.model)?;
         let outcomes = runs::all(settings, options, &start, seeds, progress)?;
         Ok(Reproduction::new(
-            &self,
+            self.name(),
             options,
             "PKPO on a small language model",
             "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2",

@@ -77,7 +77,7 @@ impl Experiment for PkpoToy {
              else from the estimators of the crate estimators and seeded noise.",
         );
         Ok(Reproduction::new(
-            self,
+            self.name(),
             options,
             "PKPO on the one-dimensional toy",
             "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.1",

@@ -7,14 +7,14 @@ use bestof_files::write_file;
 use bestof_report::{Findings, Report, Section};
 use serde_json::{Value, json};
 
-use crate::{Claim, Experiment, Options, ReproduceError};
+use crate::{Claim, Options, ReproduceError};
 
 /// The page in a reproduction's folder.
 pub const REPORT_FILE: &str = "report.html";
 /// Claims and numbers in a reproduction's folder.
 pub const CLAIMS_FILE: &str = "claims.json";
 
-/// The outcome of an [`Experiment`].
+/// The outcome of an [`Experiment`](crate::Experiment).
 #[derive(Debug, Clone)]
 pub struct Reproduction {
     name: &'static str,
@@ -37,15 +37,15 @@ pub struct Written {
 }
 
 impl Reproduction {
-    /// An outcome without claims; `source` names paper and section.
+    /// An outcome without claims of the experiment with this name; `source` names paper and section.
     pub fn new(
-        experiment: &dyn Experiment,
+        experiment: &'static str,
         options: &Options,
         title: impl Into<String>,
         source: impl Into<String>,
     ) -> Self {
         Self {
-            name: experiment.name(),
+            name: experiment,
             title: title.into(),
             source: source.into(),
             seed: options.seed,
@@ -133,7 +133,7 @@ impl Reproduction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EXPERIMENTS, Measured};
+    use crate::Measured;
 
     #[test]
     fn a_folder_holds_the_claims_twice_for_people_and_for_programs() {
@@ -141,7 +141,7 @@ mod tests {
         let out = dir.path().join("a/b");
         let low = Measured::of_seeds(&[-1.0, -1.1]);
         let claim = Claim::new("x < 0", "above 0", low.to_string(), low.is_above(0.5));
-        let outcome = Reproduction::new(EXPERIMENTS[0], &Options::new(&out), "T & U", "a paper")
+        let outcome = Reproduction::new("pkpo-toy", &Options::new(&out), "T & U", "a paper")
             .claims([claim])
             .numbers(json!({"x": low.to_json()}));
         for _ in 0..2 {
@@ -162,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("taken");
         fs::write(&file, "").unwrap();
-        let outcome = Reproduction::new(EXPERIMENTS[0], &Options::new(&file), "T", "S");
+        let outcome = Reproduction::new("pkpo-toy", &Options::new(&file), "T", "S");
         let error = outcome.write(&file).unwrap_err().to_string();
         assert!(error.contains("cannot create") && error.contains("taken"), "{error}");
     }

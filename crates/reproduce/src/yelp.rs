@@ -49,7 +49,7 @@ impl Yelp {
         let seeds = options.seeds_or(settings.seeds)?;
         let study = study::run(settings, options, seeds, progress)?;
         Ok(Reproduction::new(
-            &self,
+            self.name(),
             options,
             "Stars of reviews from text and meta features",
             "Guda, Srivastava and Karkhanis 2022, arXiv:2201.07999, table 1 and figure 7b",

@@ -1,47 +1,51 @@
-//! Rows as models take them, in memory and in a prepared folder.
+//! The rows of models, in memory and in a prepared folder.
 
 mod columns;
 mod prepared;
 
-pub use prepared::{Prepared, PreparedWriter, RESTAURANTS_FILE, Restaurant};
+pub use prepared::{Prepared, Restaurant};
 
-use crate::features::FeatureSpec;
+pub(crate) use prepared::PreparedWriter;
 
-/// One review as a model takes it.
+use crate::features::{FeatureSpec, Scaler};
+use crate::lexicon::{LEXICON, score};
+use crate::review::is_positive;
+
+/// The inputs and targets of one review.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
-    /// The line on which the review began in its source, counted from 1.
+    /// The line of the source on which the review begins, counted from 1.
     pub row: u64,
-    /// The text as it was written.
+    /// The text.
     pub text: String,
-    /// The scaled features, `[features.width()]`, in the order of the columns.
+    /// The scaled meta features, `[features.width()]`, in the order of the columns.
     pub meta: Vec<f32>,
-    /// Stars given, 1 to 5.
+    /// 1 to 5.
     pub stars: u8,
-    /// The label of four and five stars.
+    /// Whether the review has four or five stars.
     pub positive: bool,
-    /// The lexicon's score of the text, standardised with [`FeatureSpec::sentiment`]. A target
-    /// and never an input.
+    /// The lexicon score of the text, standardised with [`FeatureSpec::sentiment`]; a target, never an
+    /// input.
     pub sentiment: f32,
-    /// The score in the lexicon's own unit, -5 to 5.
+    /// The score before standardisation, -5 to 5.
     pub sentiment_raw: f32,
-    /// Number of the restaurant, the same in every part of a prepared folder.
+    /// Index of the restaurant, the same in every part of a prepared folder.
     pub business: u32,
 }
 
-/// The three parts rows are dealt out to.
+/// The parts into which rows are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// What models are fitted on, and scalers and vocabularies too.
+    /// For fitting models, scalers and vocabularies.
     Train,
-    /// What choices are made on: the best checkpoint, when to stop.
+    /// For choices: the best checkpoint, when to stop.
     Validation,
-    /// What is reported, looked at once.
+    /// For the reported figures, used once.
     Test,
 }
 
 impl Part {
-    /// All three, in the order of a run.
+    /// Training, validation and test.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     /// The name, and the stem of the part's file.
@@ -54,43 +58,51 @@ impl Part {
     }
 }
 
-/// Rows with the description of their features.
+/// Rows with the description of their meta features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// The rows.
     pub examples: Vec<Example>,
-    /// What the numbers of [`Example::meta`] are.
+    /// The description of [`Example::meta`].
     pub features: FeatureSpec,
 }
 
 impl Dataset {
+    /// Texts with their stars, 1 to 5, without meta features. The stars of rows to predict are ignored.
+    pub fn from_texts<T: Into<String>>(rows: impl IntoIterator<Item = (T, u8)>) -> Self {
+        let example = |(row, (text, stars)): (u64, (T, u8))| {
+            let text = text.into();
+            let sentiment_raw = score(&text);
+            let positive = is_positive(stars);
+            Example { row, text, stars, positive, sentiment_raw, ..Example::default() }
+        };
+        let mut examples: Vec<Example> = (1..).zip(rows).map(example).collect();
+        let scaler = Scaler::fit(examples.iter().map(|row| f64::from(row.sentiment_raw)));
+        for example in &mut examples {
+            example.sentiment = scaler.scale(f64::from(example.sentiment_raw)) as f32;
+        }
+        let mut features = FeatureSpec::new(Vec::new(), scaler, LEXICON);
+        features.fitted_on = examples.len() as u64;
+        Self { examples, features }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.examples.len()
     }
 
-    /// `true` without rows.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.examples.is_empty()
     }
 
-    /// The stars of every row, 1 to 5.
-    pub fn stars(&self) -> Vec<u8> {
-        self.examples.iter().map(|example| example.stars).collect()
-    }
-
-    /// The binary label of every row.
-    pub fn positive(&self) -> Vec<bool> {
-        self.examples.iter().map(|example| example.positive).collect()
-    }
-
     /// The standardised score of every row.
-    pub fn sentiment(&self) -> Vec<f32> {
+    pub(crate) fn sentiment(&self) -> Vec<f32> {
         self.examples.iter().map(|example| example.sentiment).collect()
     }
 
-    /// Rows of each restaurant, by its number.
-    pub fn training_counts(&self) -> Vec<u64> {
+    /// Number of rows of each restaurant, by its index.
+    pub(crate) fn training_counts(&self) -> Vec<u64> {
         let mut counts = Vec::new();
         for example in &self.examples {
             let business = example.business as usize;

@@ -1,55 +1,59 @@
-//! What can go wrong between files, features and models.
+//! The crate's error.
 
 use std::io;
 use std::path::PathBuf;
 
+use bestof_checkpoints::CheckpointError;
 use bestof_files::FileError;
+use bestof_models::bert::BertError;
+use bestof_models::{DeviceError, ModelError};
+use bestof_trainer::TrainError;
+use bestof_trainer::config::ConfigError;
+use smartcore::error::Failed;
 
-use crate::neural::NeuralError;
-
-/// Why reviews could not be read, prepared, learned from or judged.
+/// Why reviews could not be read or prepared, or a model not trained, opened or evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SentimentError {
-    /// The operating system refused.
+    /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried: "open", "read", "write", ...
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// The system's own words.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A JSON file is not what it should be.
-    #[error("{}: {source}; it is written by `sentiment prepare` and `sentiment train`, make it again", path.display())]
+    /// A JSON file that is damaged or of another form.
+    #[error("{}: {source}; it is written by `sentiment prepare` or `sentiment train`: run that again", path.display())]
     BadJson {
         /// The file.
         path: PathBuf,
-        /// What the JSON reader met.
+        /// The JSON reader's error.
         source: serde_json::Error,
     },
     /// A file of another version of this program.
-    #[error("{} has version {found}, and this program reads version {expected}; make it again with this program", path.display())]
+    #[error("{} has version {found}, and this program reads version {expected}; write it again with this program", path.display())]
     Version {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The version this program writes.
+        /// The version this program reads.
         expected: u32,
     },
     /// A Parquet file that cannot be read or written.
-    #[error("cannot {action} {}: {source}; it is written by `sentiment prepare`, make it again", path.display())]
+    #[error("cannot {action} {}: {source}; it is written by `sentiment prepare`: run that again", path.display())]
     Parquet {
         /// "read" or "write".
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the Parquet library met.
+        /// The Parquet library's error.
         source: parquet::errors::ParquetError,
     },
-    /// A file without a column that is needed.
+    /// A file without a required column.
     #[error("{} has no column `{column}`; its columns are {found}", path.display())]
     MissingColumn {
         /// The file.
@@ -59,15 +63,15 @@ pub enum SentimentError {
         /// The columns it has.
         found: String,
     },
-    /// A file that is no UTF-8 text.
-    #[error("{} is {found}; {mend}", path.display())]
+    /// A file that is not UTF-8 text.
+    #[error("{} is {found}; {fix}", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
         /// What it is.
         found: &'static str,
-        /// How to mend it.
-        mend: &'static str,
+        /// How to convert it.
+        fix: &'static str,
     },
     /// A folder without a file of the data set.
     #[error(
@@ -80,11 +84,11 @@ pub enum SentimentError {
         path: PathBuf,
         /// The file.
         file: String,
-        /// The first names it holds.
+        /// The first file names in it.
         found: String,
     },
-    /// Too few rows to make three parts of.
-    #[error("{rows} rows can be used, which is too few for training, validation and test by {split}{}", if left_out.is_empty() { String::new() } else { format!("; {left_out}") })]
+    /// Too few rows for training, validation and test.
+    #[error("{rows} rows can be used, too few for training, validation and test by {split}{}", if left_out.is_empty() { String::new() } else { format!("; {left_out}") })]
     TooFewRows {
         /// How many rows there are.
         rows: u64,
@@ -116,7 +120,7 @@ pub enum SentimentError {
         /// Share of sentences asked for.
         word_order: f64,
     },
-    /// A model and rows of two preparations.
+    /// A model and rows from two preparations.
     #[error(
         "{model} was trained on another preparation of the data: its columns or scalers differ; evaluate it on the folder it was trained on"
     )]
@@ -124,7 +128,7 @@ pub enum SentimentError {
         /// The model.
         model: String,
     },
-    /// A name that no kind of model has.
+    /// An unknown kind of model.
     #[error("no model is called `{name}`; known are {known}")]
     UnknownModel {
         /// The name.
@@ -132,14 +136,14 @@ pub enum SentimentError {
         /// All names.
         known: String,
     },
-    /// A kind that is asked of the classical models and is none.
-    #[error("`{kind}` is no classical model; `bestof_sentiment::neural` trains it")]
+    /// A neural kind where a classical one is needed.
+    #[error("`{kind}` is a neural model: train it with `bestof_sentiment::neural`")]
     NotClassical {
         /// The kind.
         kind: &'static str,
     },
     /// A folder that `sentiment train` did not write.
-    #[error("{} is no model of reviews: it has no sentiment.json; name the folder given to `sentiment train --out`", path.display())]
+    #[error("{} is not a model of reviews: it has no sentiment.json; name the folder given to `sentiment train --out`", path.display())]
     NotAModel {
         /// The folder.
         path: PathBuf,
@@ -149,16 +153,16 @@ pub enum SentimentError {
     Fit {
         /// Which model.
         what: &'static str,
-        /// The library's words.
+        /// The library's message.
         message: String,
     },
-    /// A saved model that contradicts itself.
+    /// A saved classical model that contradicts itself.
     #[error("the {what} of the saved model is damaged; train it again")]
     DamagedModel {
         /// Which part.
         what: &'static str,
     },
-    /// Rows of another width than the model's.
+    /// A row with another number of columns than the model takes.
     #[error(
         "a row has {found} columns, and the model takes {expected}; prepare the rows with the model's own features.json"
     )]
@@ -170,7 +174,7 @@ pub enum SentimentError {
     },
     /// Rows that would need too much memory.
     #[error(
-        "{rows} rows of {width} columns are more than the {largest} numbers that are held at once; lower --terms, or prepare fewer rows with --limit"
+        "{rows} rows of {width} columns are more than the {largest} numbers that fit into memory; lower --terms, or prepare fewer rows with --limit"
     )]
     TooLarge {
         /// Rows.
@@ -180,12 +184,12 @@ pub enum SentimentError {
         /// Most numbers.
         largest: usize,
     },
-    /// Nothing to fit a model to.
+    /// No rows, or rows without columns.
     #[error(
-        "there are no rows with columns to fit a model to; check the prepared folder, or choose other inputs"
+        "there are no rows with columns to fit a model on; check the prepared folder, or choose other inputs"
     )]
     NoRows,
-    /// A class number beyond the classes.
+    /// A class outside `0..classes`.
     #[error("a row has class {found}, and there are {classes} classes from 0")]
     Class {
         /// The number.
@@ -193,10 +197,99 @@ pub enum SentimentError {
         /// How many classes there are.
         classes: usize,
     },
-    /// A neural model failed.
+    /// Training failed.
     #[error(transparent)]
-    Neural(Box<NeuralError>),
-    /// A page could not be written.
+    Train(#[from] TrainError),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The encoder could not be built or run.
+    #[error(transparent)]
+    Encoder(#[from] BertError),
+    /// A part of the model could not be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A model or tokenizer file could not be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file of a model folder that contradicts another, or that is too large.
+    #[error("{}: {reason}; it is written by `sentiment train`, train the model again", .path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting is outside its range.
+    #[error("`sentiment.{key}` is {found}, expected {expected}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// The value given.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A row with another number of features than the model takes.
+    #[error(
+        "row {row} has {found} meta features, the model takes {expected}; \
+         prepare the data with the `features.json` of the model"
+    )]
+    FeatureCount {
+        /// [`crate::Example::row`].
+        row: u64,
+        /// Features of the row.
+        found: usize,
+        /// Features the model takes.
+        expected: usize,
+    },
+    /// Stars outside 1 to 5.
+    #[error("row {row} has {stars} stars, expected 1 to 5")]
+    Stars {
+        /// [`crate::Example::row`].
+        row: u64,
+        /// The stars found.
+        stars: u8,
+    },
+    /// A feature or target that is not finite.
+    #[error("row {row}: {what} is {value}, expected a finite number")]
+    NotFinite {
+        /// [`crate::Example::row`].
+        row: u64,
+        /// What is not finite.
+        what: &'static str,
+        /// Its value.
+        value: f32,
+    },
+    /// A tokenizer that keeps capitals, with a vocabulary that has none.
+    #[error(
+        "the tokenizer of {} keeps capitals, but the vocabulary has none: `The` would be unknown; \
+         give `tokenizer.json` a normalizer that lower-cases", .dir.display()
+    )]
+    Cased {
+        /// The model folder.
+        dir: PathBuf,
+    },
+    /// An answer that the model has no head for.
+    #[error("the model has no head for {asked}; it has {}", .has.join(", "))]
+    NoHead {
+        /// What was asked for.
+        asked: String,
+        /// The heads it has.
+        has: Vec<&'static str>,
+    },
+    /// A longest text beyond the positions of the encoder.
+    #[error("`sentiment.max_length` is {found}, but the encoder reads at most {max} tokens")]
+    TooLong {
+        /// The setting.
+        found: usize,
+        /// Positions of the encoder.
+        max: usize,
+    },
+    /// A report could not be written.
     #[error(transparent)]
     Report(#[from] bestof_report::ReportError),
     /// An input that contains the answer.
@@ -204,13 +297,13 @@ pub enum SentimentError {
     RefusedFeature {
         /// The column.
         name: String,
-        /// In what way it contains the answer.
+        /// How it contains the answer.
         why: &'static str,
     },
-    /// An input that does not exist.
+    /// An unknown feature.
     #[error("no feature is called `{name}`; known are {known}")]
     UnknownFeature {
-        /// The name asked for.
+        /// The name.
         name: String,
         /// All names.
         known: String,
@@ -226,7 +319,16 @@ impl SentimentError {
         Self::Parquet { action, path: path.into(), source }
     }
 
-    /// A closure that wraps an I/O error with what was tried on which path.
+    pub(crate) fn damaged(what: &'static str) -> Self {
+        Self::DamagedModel { what }
+    }
+
+    /// A closure that wraps the error of smartcore's model `what`.
+    pub(crate) fn fit(what: &'static str) -> impl FnOnce(Failed) -> Self {
+        move |failed| Self::Fit { what, message: failed.to_string() }
+    }
+
+    /// A closure that wraps an I/O error with the action and the path.
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -246,15 +348,6 @@ impl From<FileError> for SentimentError {
                 let (action, path) = ("write", path.clone());
                 Self::Io { action, path, source: error.into_io() }
             }
-        }
-    }
-}
-
-impl From<NeuralError> for SentimentError {
-    fn from(error: NeuralError) -> Self {
-        match error {
-            NeuralError::Data(error) => error,
-            other => Self::Neural(Box::new(other)),
         }
     }
 }

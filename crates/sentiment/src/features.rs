@@ -1,7 +1,8 @@
-//! How a review becomes numbers: columns, scalers and vocabularies, fitted on training rows only.
+//! Meta features: the columns of a review's numbers and their scalers, fitted on training rows only.
 
 mod refused;
 mod spec;
 
-pub use refused::{REFUSED, refusal};
-pub use spec::{Column, FEATURES_FILE, Feature, FeatureSpec, Scaler, SplitRule};
+pub use spec::{Column, Feature, FeatureSpec, Scaler, SplitRule};
+
+pub(crate) use spec::FEATURES_FILE;

@@ -1,12 +1,12 @@
-//! Made-up reviews in the exact schema of the Yelp Open Dataset, with planted effects.
+//! Synthetic reviews in the exact schema of the Yelp Open Dataset, with known effects.
 //!
-//! What a review gives follows `3.55 + restaurant + author + occasion`: the restaurant's part
-//! leans on its categories and its price, the author's on being of the elite, fans and the age of
-//! the account. Votes follow the stars. The text tells of single points whose polarity follows the
-//! stars; some sentences say it in the order of their words or by negation ("I expected it to be
-//! bland, but it was superb" has the words of its opposite), so that word counts are not enough.
-//! Files hold the odd values of the published ones: votes of -1, null categories, Python literals
-//! as attributes, `20,20` as an elite year.
+//! The stars follow `3.55 + restaurant + author + noise`: the restaurant's term depends on its
+//! categories and its price, the author's on elite status and the age of the account. Votes depend on
+//! the stars. A text comments on single aspects, favourably or not depending on the stars; in some
+//! sentences this lies in the order of the words or in a negation ("I expected it to be bland, but it
+//! was superb" has the words of its opposite), so that word counts are not enough. The files have the
+//! unusual values of the published ones: votes of -1, null categories, Python literals as attributes,
+//! `20,20` as an elite year.
 
 mod schema;
 mod text;
@@ -22,23 +22,25 @@ use serde::Serialize;
 use crate::error::SentimentError;
 use world::World;
 
-/// How much is made.
+/// How much is generated.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct GenerateOptions {
-    /// Reviews, those of businesses that are no restaurants among them (about one in eight).
+    /// Number of reviews, about one in eight of them of businesses other than restaurants.
     pub reviews: u64,
-    /// Businesses.
+    /// Number of businesses. Default: one per 30 reviews, 12 to 150,000.
     pub businesses: u32,
-    /// Authors.
+    /// Number of authors. Default: one per 12 reviews, 20 to 2,000,000.
     pub users: u32,
-    /// Seed; equal seeds give equal files.
+    /// Seed; equal seeds give equal files. Default 0.
     pub seed: u64,
-    /// Share of the sentences whose polarity lies in the order of words or a negation, 0 to 1.
+    /// Share of the sentences whose polarity lies in the order of words or in a negation, 0 to 1.
+    /// Default 0.4.
     pub word_order: f64,
 }
 
 impl GenerateOptions {
-    /// `reviews` reviews of as many businesses and authors as suit them.
+    /// The defaults for this many reviews.
     pub fn new(reviews: u64) -> Self {
         Self {
             reviews,
@@ -50,25 +52,28 @@ impl GenerateOptions {
     }
 }
 
-/// What was written.
+/// The generated files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Generated {
-    /// The files: businesses, reviews, users.
+pub struct GeneratedFiles {
+    /// Paths of the files of businesses, reviews and users.
     pub files: [PathBuf; 3],
-    /// Reviews of one to five stars.
+    /// Number of reviews of one to five stars.
     pub stars: [u64; 5],
-    /// Reviews of restaurants.
+    /// Number of reviews of restaurants.
     pub of_restaurants: u64,
 }
 
-/// Writes the three files into `folder`; `progress` is told how many reviews are written.
+/// Writes the three files into `folder`; `progress` is called with the number of reviews written.
 ///
-/// Memory holds the businesses and the authors; reviews are streamed.
+/// Reviews are streamed; businesses and authors are held in memory.
+///
+/// # Errors
+/// [`SentimentError::NothingToGenerate`], or a file that cannot be written.
 pub fn generate(
     options: &GenerateOptions,
     folder: &Path,
     progress: &mut dyn FnMut(u64),
-) -> Result<Generated, SentimentError> {
+) -> Result<GeneratedFiles, SentimentError> {
     if options.businesses == 0 || options.users == 0 || !(0.0..=1.0).contains(&options.word_order) {
         return Err(SentimentError::NothingToGenerate {
             businesses: options.businesses,
@@ -79,14 +84,14 @@ pub fn generate(
     std::fs::create_dir_all(folder).map_err(SentimentError::io("create", folder))?;
     let file = |kind: &str| folder.join(format!("yelp_academic_dataset_{kind}.json"));
     let files = [file("business"), file("review"), file("user")];
-    let mut world = World::new(options);
+    let mut world = World::new(options.businesses, options.users, options.seed);
     let mut draw = SeededRng::new(options.seed, 2);
-    let mut made = Generated { files, stars: [0; 5], of_restaurants: 0 };
+    let mut made = GeneratedFiles { files, stars: [0; 5], of_restaurants: 0 };
 
     let mut reviews = Lines::create(&made.files[1])?;
     for number in 0..options.reviews {
         let review = world.review(&mut draw, options.word_order);
-        made.stars[usize::from(review.given) - 1] += 1;
+        made.stars[usize::from(review.stars) - 1] += 1;
         made.of_restaurants += u64::from(review.of_restaurant);
         reviews.write(&review.line)?;
         if number % 4096 == 0 {
@@ -109,7 +114,7 @@ pub fn generate(
     Ok(made)
 }
 
-/// JSON lines on their way into a file.
+/// Writes JSON lines into a file.
 struct Lines {
     path: PathBuf,
     file: BufWriter<File>,
@@ -146,7 +151,7 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn made(options: &GenerateOptions) -> ([Vec<Value>; 3], Generated) {
+    fn made(options: &GenerateOptions) -> ([Vec<Value>; 3], GeneratedFiles) {
         let folder = tempfile::tempdir().unwrap();
         let made = generate(options, folder.path(), &mut |_| {}).unwrap();
         (made.files.each_ref().map(|path| lines(path)), made)
@@ -213,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn planted_effects_are_there() {
+    fn effects_of_categories_and_elite_status_show_in_the_means() {
         let ([businesses, reviews, users], _) = made(&GenerateOptions::new(20_000));
-        let mean_where = |key: &str, wanted: &BTreeSet<&str>| {
+        let mean_where = |key: &str, ids: &BTreeSet<&str>| {
             let stars: Vec<f64> = reviews
                 .iter()
-                .filter(|review| wanted.contains(review[key].as_str().unwrap()))
+                .filter(|review| ids.contains(review[key].as_str().unwrap()))
                 .map(|review| review["stars"].as_f64().unwrap())
                 .collect();
             stars.iter().sum::<f64>() / stars.len() as f64
@@ -231,8 +236,8 @@ mod tests {
             mean_where("business_id", &of_category("Fast Food")) + 0.4
                 < mean_where("business_id", &of_category("Thai"))
         );
-        let elite = |wanted: bool| -> BTreeSet<&str> {
-            let is = |row: &&Value| (row["elite"] != "") == wanted;
+        let elite = |elite: bool| -> BTreeSet<&str> {
+            let is = |row: &&Value| (row["elite"] != "") == elite;
             users.iter().filter(is).map(|row| row["user_id"].as_str().unwrap()).collect()
         };
         assert!(mean_where("user_id", &elite(true)) > mean_where("user_id", &elite(false)) + 0.3);

@@ -1,32 +1,23 @@
-//! A sentiment score read off single words: the target of the second head.
+//! A sentiment score from single words: the target of the second head.
 //!
 //! The paper takes the score of the AFINN list, whose licence does not allow it here. The list in
 //! `words` was written for this project: English words of reviews, each with an integer
 //! from -5 to 5. A text's score is the mean over the words that are on the list, 0 when none is:
-//! it stays within -5 to 5 for texts of any length. Negations are not read, as in the paper: what
-//! word order does to the meaning is left to the models.
+//! it stays within -5 to 5 for texts of any length. Negations are ignored, as in the paper.
 
 mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Name and version of the word list; models carry it.
-pub const LEXICON: &str = "bestof-words 1";
+/// Name and version of the word list, recorded with every model.
+pub(crate) const LEXICON: &str = "bestof-words 1";
 
 static SCORES: LazyLock<HashMap<&'static str, f32>> =
     LazyLock::new(|| words::WORDS.iter().map(|&(word, score)| (word, f32::from(score))).collect());
 
-/// Mean score of the words of `text` that are on the list, -5 to 5; 0 when none is.
-///
-/// ```
-/// use bestof_sentiment::lexicon::score;
-///
-/// // good 3, slow -2.
-/// assert_eq!(score("Good soup, but SLOW."), 0.5);
-/// assert_eq!(score("We had soup."), 0.0);
-/// ```
-pub fn score(text: &str) -> f32 {
+/// Mean score of the words of `text` that are on the list, -5 to 5; 0 if none is.
+pub(crate) fn score(text: &str) -> f32 {
     let (mut sum, mut count) = (0.0, 0.0);
     let mut word = String::new();
     for piece in text.split(|c: char| !c.is_alphabetic() && c != '\'') {
@@ -58,6 +49,9 @@ mod tests {
 
     #[test]
     fn scores_are_means_of_listed_words() {
+        // good 3, slow -2.
+        assert_eq!(score("Good soup, but SLOW."), 0.5);
+        assert_eq!(score("We had soup."), 0.0);
         // excellent 4, terrible -4, worst -5.
         assert_eq!(score("excellent"), 4.0);
         assert_eq!(score("Excellent, 'terrible'!"), 0.0);

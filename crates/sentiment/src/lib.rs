@@ -1,19 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod attribution;
 pub mod classical;
 pub mod dataset;
 mod error;
 pub mod evaluation;
 pub mod features;
 pub mod generate;
-pub mod lexicon;
+mod lexicon;
 pub mod metrics;
 pub mod model;
 pub mod neural;
 pub mod predict;
-pub mod predictions;
+mod predictions;
 pub mod prepare;
-pub mod review;
+mod review;
 pub mod source;
 
 pub use dataset::{Dataset, Example, Part};
@@ -21,4 +22,3 @@ pub use error::SentimentError;
 pub use features::FeatureSpec;
 pub use model::{ModelCard, ModelKind, Predictor};
 pub use predictions::Predictions;
-pub use review::Review;

@@ -1,14 +1,16 @@
-//! Figures on plain slices, the same for every kind of model.
+//! Metrics of predictions, the same for every kind of model.
 //!
-//! The headline figures stand beside the majority baseline and 95 % intervals everywhere: with 66 %
-//! of the rows positive, an accuracy of 66 % says nothing.
+//! An accuracy comes with the majority baseline and a 95 % interval: if 66 % of the rows are positive, an
+//! accuracy of 66 % is what a constant prediction reaches.
 
 mod calibration;
 mod confusion;
 mod interval;
 mod scores;
 
-pub use calibration::{Bin, Calibration};
+pub use calibration::{Calibration, CalibrationBin};
 pub use confusion::ConfusionMatrix;
-pub use interval::{Interval, RESAMPLES, bootstrap, wilson};
+pub use interval::{Interval, wilson};
 pub use scores::{ClassScores, Scores, SentimentScores};
+
+pub(crate) use interval::RESAMPLES;

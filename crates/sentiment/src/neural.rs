@@ -7,29 +7,33 @@
 //! meta ──► meta encoder ──► D ─┘                     └─► sentiment   squared error
 //! ```
 //!
-//! `T` is BERT's pooled row, the largest responses of the CNN's filters, or the HAN's attended
-//! sentences. `D = dropout(relu(W m + b))`, `J = relu(W [T; D] + b)`; without meta features the
-//! heads sit on `T` itself. The two losses are added with fixed weights, or with weights that are
-//! learned. Source: Guda, Srivastava & Karkhanis 2022, arXiv:2201.07999, section 4.
+//! `T` is BERT's pooled output, the output of the CNN's dense layer, or the HAN's text vector. `D = dropout(relu(W m + b))`, `J = relu(W [T; D] + b)`; without meta features the
+//! heads take `T` itself. The loss is the sum of the tasks' losses with fixed or learned weights. Source: Guda, Srivastava & Karkhanis 2022, arXiv:2201.07999, section 4.
 //!
-//! Training is [`train`], on the loop of `bestof_trainer`; what it leaves is opened with
-//! [`crate::model::open`] and asked as a [`crate::Predictor`].
+//! [`train`] runs the training loop of `bestof_trainer`; [`crate::model::open`] opens the trained model as
+//! a [`crate::Predictor`].
 
-mod attend;
-mod attribution;
+mod attention;
 mod batch;
 mod classifier;
 mod cnn;
-mod error;
+mod config;
+mod encoded;
+mod encoder;
 mod gru;
 mod han;
+mod init;
+mod integrated_gradients;
 mod loss;
 mod model;
+mod outputs;
 mod quadrature;
-mod reader;
-mod rows;
 mod run;
 mod settings;
+mod shape;
+mod task;
+mod tensors;
+mod tokenizer;
 mod train;
 mod vocabulary;
 
@@ -38,15 +42,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use attribution::{Attribution, AttributionTarget, WordAttribution};
-pub use classifier::{Classifier, SETTINGS_FILE, VOCABULARY_FILE};
-pub use error::NeuralError;
-pub use loss::{Task, weighted_sum};
-pub use model::NeuralModel;
-pub use reader::TextReader;
-pub use run::NeuralRun;
-pub use settings::{
-    ClassWeights, NeuralConfig, NeuralRequest, Pooling, SentimentSection, Weighting,
-};
+pub use classifier::NeuralClassifier;
+pub use config::{NeuralConfig, NeuralRequest};
+pub use settings::{ClassWeights, Pooling, SentimentSection, Weighting};
 pub use train::{Trained, train};
-pub use vocabulary::Vocabulary;

@@ -1,5 +1,4 @@
-//! Reviews in, answers out: row by row from JSON lines or CSV, in batches, without holding the
-//! file.
+//! Predictions for the reviews of a JSON lines or CSV file, in batches, without holding the file in memory.
 
 use std::path::Path;
 
@@ -10,14 +9,15 @@ use crate::error::SentimentError;
 use crate::model::Predictor;
 use crate::predictions::{Predictions, STARS};
 use crate::review::Review;
-use crate::source::{CsvRows, JsonRows, LeftOut, Opened, Problem, RawRow, ReviewLine};
+use crate::source::{CsvRows, JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine};
 
-/// How rows to predict are read.
+/// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PredictOptions {
-    /// Rows that are asked at once.
+    /// Rows of one call of the model. Default 128.
     pub batch: usize,
-    /// Longest review, in characters.
+    /// Longest review, in characters; longer ones are left out. Default 20,000.
     pub max_characters: usize,
 }
 
@@ -27,7 +27,7 @@ impl Default for PredictOptions {
     }
 }
 
-/// The answer to one row.
+/// The prediction for one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictedRow {
     /// Line of the row in its file, counted from 1.
@@ -35,13 +35,13 @@ pub struct PredictedRow {
     /// The row's `review_id` or `id`, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The likeliest number of stars.
+    /// The most probable number of stars, 1 to 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stars: Option<u8>,
     /// Probabilities of one to five stars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub star_probabilities: Option<[f32; STARS]>,
-    /// Whether four or five stars are likelier than fewer.
+    /// Whether four or five stars are more probable than fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<bool>,
     /// Probability of four or five stars.
@@ -52,45 +52,44 @@ pub struct PredictedRow {
     pub sentiment: Option<f32>,
 }
 
-/// What became of a file.
+/// Counts of a file's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Predicted {
-    /// Rows answered.
+pub struct PredictedFile {
+    /// Rows predicted.
     pub rows: u64,
-    /// Rows that could not be used.
+    /// Rows left out.
     pub left_out: LeftOut,
 }
 
-/// Answers every row of the file at `path`, which is CSV when its name ends in `.csv` and JSON
-/// lines otherwise, and hands each answer to `sink` in the file's order.
+/// Predicts every row of the file at `path`, CSV if its name ends in `.csv` and JSON lines otherwise, and
+/// passes each prediction to `sink` in the order of the file.
 ///
-/// A row needs `text`; `useful`, `funny`, `cool`, `date`, `categories` and whatever else the model
-/// was trained on count as the training mean where they are missing. `progress` is told the bytes
-/// read and the bytes of the file.
+/// A row needs `text`; missing meta features, as `useful` or `date`, count as the training mean.
+/// `progress` is called with the bytes read and the bytes of the file.
 ///
 /// # Errors
-/// What is wrong with the file as a whole, with the model, or with the `sink`; single bad rows are
-/// counted instead.
+/// A file that cannot be read, or an error of the model or of `sink`; single bad rows are counted
+/// instead.
 pub fn predict_file<E: From<SentimentError>>(
     model: &dyn Predictor,
     path: &Path,
     options: &PredictOptions,
     progress: &mut dyn FnMut(u64, u64),
     mut sink: impl FnMut(&PredictedRow) -> Result<(), E>,
-) -> Result<Predicted, E> {
+) -> Result<PredictedFile, E> {
     let opened = Opened::open(path)?;
-    let place = opened.place();
+    let position = opened.position();
     let total = std::fs::metadata(path).map_or(0, |about| about.len());
-    let mut told = Predicted::default();
-    let mut waiting = Waiting::default();
-    let mut each = |line: u64, row: Result<RawRow, Problem>| -> Result<(), E> {
+    let mut counts = PredictedFile::default();
+    let mut pending = PendingRows::default();
+    let mut each = |line: u64, row: Result<RawReview, LineProblem>| -> Result<(), E> {
         match row.and_then(|row| row.check_text(options.max_characters).map(|()| row)) {
-            Ok(row) => waiting.add(line, row, model),
-            Err(problem) => told.left_out.push_problem(line, &problem),
+            Ok(row) => pending.add(line, row, model),
+            Err(problem) => counts.left_out.push_problem(line, &problem),
         }
-        if waiting.examples.len() >= options.batch.max(1) {
-            told.rows += waiting.answer(model, &mut sink)?;
-            progress(place.get(), total);
+        if pending.examples.len() >= options.batch.max(1) {
+            counts.rows += pending.predict(model, &mut sink)?;
+            progress(position.get(), total);
         }
         Ok(())
     };
@@ -110,32 +109,32 @@ pub fn predict_file<E: From<SentimentError>>(
     if let Some(source) = failure {
         return Err(SentimentError::io("read", path)(source).into());
     }
-    told.rows += waiting.answer(model, &mut sink)?;
+    counts.rows += pending.predict(model, &mut sink)?;
     progress(total, total);
-    Ok(told)
+    Ok(counts)
 }
 
-/// Rows that wait for their batch to be full.
+/// Rows of the next call of the model.
 #[derive(Default)]
-struct Waiting {
+struct PendingRows {
     lines: Vec<(u64, Option<String>)>,
     examples: Vec<Example>,
 }
 
-impl Waiting {
-    fn add(&mut self, line: u64, row: RawRow, model: &dyn Predictor) {
+impl PendingRows {
+    fn add(&mut self, line: u64, row: RawReview, model: &dyn Predictor) {
         let id = Some(row.id.clone()).filter(|id| !id.is_empty());
         let review = Review {
             id: row.id,
-            business: row.business,
-            user: row.user,
+            business_id: row.business_id,
+            user_id: row.user_id,
             text: row.text,
             stars: row.stars.unwrap_or(0),
             date: row.date,
             useful: row.useful,
             funny: row.funny,
             cool: row.cool,
-            place: row.place,
+            business: row.metadata,
             ..Review::default()
         };
         let meta = model.features().meta(&review);
@@ -143,7 +142,8 @@ impl Waiting {
         self.examples.push(Example { row: line, text: review.text, meta, ..Example::default() });
     }
 
-    fn answer<E: From<SentimentError>>(
+    /// Predicts the rows and empties the batch; returns their number.
+    fn predict<E: From<SentimentError>>(
         &mut self,
         model: &dyn Predictor,
         sink: &mut impl FnMut(&PredictedRow) -> Result<(), E>,
@@ -151,19 +151,19 @@ impl Waiting {
         if self.examples.is_empty() {
             return Ok(0);
         }
-        let answers = model.predict(&self.examples)?;
-        let (stars, positive) = (answers.star_labels(), answers.positive_labels());
-        let Predictions { stars: probabilities, positive: probability, sentiment } = answers;
-        let unit = model.features().sentiment;
-        for (place, (line, id)) in self.lines.drain(..).enumerate() {
-            let raw = |all: &Vec<f32>| all.get(place).map(|&z| unit.unscale(f64::from(z)) as f32);
+        let predictions = model.predict(&self.examples)?;
+        let (stars, positive) = (predictions.star_labels(), predictions.positive_labels());
+        let Predictions { stars: probabilities, positive: probability, sentiment } = predictions;
+        let scaler = model.features().sentiment;
+        for (index, (line, id)) in self.lines.drain(..).enumerate() {
+            let raw = |all: &Vec<f32>| all.get(index).map(|&z| scaler.unscale(f64::from(z)) as f32);
             sink(&PredictedRow {
                 line,
                 id,
-                stars: stars.as_ref().and_then(|all| all.get(place).copied()),
-                star_probabilities: probabilities.as_ref().and_then(|all| all.get(place).copied()),
-                positive: positive.as_ref().and_then(|all| all.get(place).copied()),
-                positive_probability: probability.as_ref().and_then(|all| all.get(place).copied()),
+                stars: stars.as_ref().and_then(|all| all.get(index).copied()),
+                star_probabilities: probabilities.as_ref().and_then(|all| all.get(index).copied()),
+                positive: positive.as_ref().and_then(|all| all.get(index).copied()),
+                positive_probability: probability.as_ref().and_then(|all| all.get(index).copied()),
                 sentiment: sentiment.as_ref().and_then(raw),
             })?;
         }

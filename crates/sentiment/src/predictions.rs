@@ -1,16 +1,16 @@
-//! What a model says about rows, whatever kind of model it is.
+//! The predictions of a model of any kind.
 
 use serde::{Deserialize, Serialize};
 
 use crate::review::MAX_STARS;
 
 /// Number of star classes.
-pub const STARS: usize = MAX_STARS as usize;
+pub(crate) const STARS: usize = MAX_STARS as usize;
 
-/// The answers of a model, one entry a row in each head that the model has.
+/// The predictions of a model: one entry per row for each head that it has.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Predictions {
-    /// Probabilities of one to five stars.
+    /// Probabilities of one to five stars, each row with a sum of 1.
     pub stars: Option<Vec<[f32; STARS]>>,
     /// Probability of four or five stars.
     pub positive: Option<Vec<f32>>,
@@ -19,31 +19,31 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// How many rows there are answers for.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         let stars = self.stars.as_ref().map(Vec::len);
         let positive = self.positive.as_ref().map(Vec::len);
         stars.or(positive).or(self.sentiment.as_ref().map(Vec::len)).unwrap_or(0)
     }
 
-    /// `true` when there is no answer at all.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The likeliest number of stars of each row, 1 to 5; the lower one of equals.
+    /// The most probable number of stars of each row, 1 to 5; the lowest of equals.
     pub fn star_labels(&self) -> Option<Vec<u8>> {
         let label = |row: &[f32; STARS]| likeliest(row) as u8 + 1;
         self.stars.as_ref().map(|rows| rows.iter().map(label).collect())
     }
 
-    /// The likelier of the two labels of each row.
+    /// Whether the probability of a positive review is at least 0.5, for each row.
     pub fn positive_labels(&self) -> Option<Vec<bool>> {
         self.positive.as_ref().map(|rows| rows.iter().map(|&p| p >= 0.5).collect())
     }
 
-    /// Adds the answers of further rows. A head that one side lacks is dropped.
-    pub fn append(&mut self, mut other: Self) {
+    /// Appends the predictions of further rows. A head that only one side has is dropped.
+    pub(crate) fn append(&mut self, mut other: Self) {
         if self.is_empty() {
             *self = other;
             return;
@@ -54,11 +54,11 @@ impl Predictions {
     }
 }
 
-/// Both lists as one, or none where one side has none.
-fn join<T>(ours: &mut Option<Vec<T>>, theirs: &mut Option<Vec<T>>) {
-    match (ours.as_mut(), theirs) {
-        (Some(ours), Some(theirs)) => ours.append(theirs),
-        _ => *ours = None,
+/// Appends `second` to `first`; `None` if either is.
+fn join<T>(first: &mut Option<Vec<T>>, second: &mut Option<Vec<T>>) {
+    match (first.as_mut(), second) {
+        (Some(first), Some(second)) => first.append(second),
+        _ => *first = None,
     }
 }
 
@@ -78,17 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_the_likeliest() {
-        let made = Predictions {
+    fn labels_are_the_most_probable() {
+        let predictions = Predictions {
             stars: Some(vec![[0.1, 0.2, 0.3, 0.3, 0.1], [0.0, 0.0, 0.0, 0.0, 1.0]]),
             positive: Some(vec![0.49, 0.5]),
             sentiment: None,
         };
-        assert_eq!(made.star_labels().unwrap(), [3, 5]);
-        assert_eq!(made.positive_labels().unwrap(), [false, true]);
-        assert_eq!(made.len(), 2);
-        let mut both = made.clone();
-        both.append(Predictions { positive: None, ..made });
+        assert_eq!(predictions.star_labels().unwrap(), [3, 5]);
+        assert_eq!(predictions.positive_labels().unwrap(), [false, true]);
+        assert_eq!(predictions.len(), 2);
+        let mut both = predictions.clone();
+        both.append(Predictions { positive: None, ..predictions });
         assert_eq!((both.stars.map(|s| s.len()), both.positive), (Some(4), None));
     }
 }

@@ -1,25 +1,25 @@
-//! Classical models on generated reviews: what the planted effects should lead to, and what a
-//! saved model answers.
+//! Classical models on generated reviews: the effects of the generator show, and a saved model predicts
+//! the same.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::fs;
 use std::sync::LazyLock;
 
-use bestof_sentiment::classical::{ClassicalModel, FitOptions, Inputs, TfIdfOptions, TrainOptions};
+use bestof_sentiment::classical::{ClassicalModel, ClassicalOptions, Inputs};
 use bestof_sentiment::dataset::{Dataset, Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::features::Feature;
 use bestof_sentiment::generate::{GenerateOptions, generate};
-use bestof_sentiment::model::{Labels, ModelKind, Predictor, open};
+use bestof_sentiment::model::{ModelKind, Predictor, open};
 use bestof_sentiment::predict::{PredictOptions, PredictedRow, predict_file};
-use bestof_sentiment::prepare::{PrepareOptions, Source, prepare};
+use bestof_sentiment::prepare::{PrepareOptions, ReviewSource, prepare};
 use bestof_sentiment::source::Reason;
 use bestof_sentiment::{Predictions, SentimentError};
 
 static PARTS: LazyLock<[Dataset; 2]> = LazyLock::new(|| {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     generate(&GenerateOptions::new(5000), data.path(), &mut |_| {}).unwrap();
-    let mut options = PrepareOptions::new(Source::Folder(data.path().to_owned()));
+    let mut options = PrepareOptions::new(ReviewSource::Folder(data.path().to_owned()));
     options.features.extend([
         Feature::Price,
         Feature::AccountAge,
@@ -31,14 +31,11 @@ static PARTS: LazyLock<[Dataset; 2]> = LazyLock::new(|| {
     [Part::Train, Part::Test].map(|part| prepared.part(part).unwrap())
 });
 
-fn options(kind: ModelKind, inputs: Inputs) -> TrainOptions {
-    TrainOptions {
-        kind,
-        inputs,
-        labels: Labels::Both,
-        terms: TfIdfOptions { max_terms: 150, ..TfIdfOptions::default() },
-        fit: FitOptions { seed: 1, max_rows: Some(800) },
-    }
+fn options(kind: ModelKind, inputs: Inputs) -> ClassicalOptions {
+    let mut options = ClassicalOptions::new(kind, inputs);
+    options.terms.max_terms = 150;
+    options.fit.seed = 1;
+    options
 }
 
 fn fitted(kind: ModelKind, inputs: Inputs, max_rows: Option<usize>) -> ClassicalModel {
@@ -49,7 +46,8 @@ fn fitted(kind: ModelKind, inputs: Inputs, max_rows: Option<usize>) -> Classical
 
 /// Accuracies on the test part: binary, five stars.
 fn accuracies(model: &ClassicalModel) -> (f64, f64) {
-    let options = EvaluateOptions { resamples: 20, ..EvaluateOptions::default() };
+    let mut options = EvaluateOptions::default();
+    options.resamples = 20;
     let found = evaluate("model", model, &PARTS[1], &options, &mut |_| {}).unwrap();
     let scores = found.scores;
     (scores.positive.unwrap().accuracy.value, scores.stars.unwrap().accuracy.value)
@@ -59,7 +57,7 @@ fn accuracies(model: &ClassicalModel) -> (f64, f64) {
 fn both_inputs_beat_either_one_and_either_one_the_majority() {
     let of = |inputs| accuracies(&fitted(ModelKind::Logistic, inputs, None));
     let (meta, text, joint) = (of(Inputs::Meta), of(Inputs::Text), of(Inputs::Joint));
-    let positive = PARTS[1].positive().iter().filter(|&&label| label).count() as f64;
+    let positive = PARTS[1].examples.iter().filter(|example| example.positive).count() as f64;
     let majority = positive / PARTS[1].len() as f64;
     assert!(meta.0 > majority + 0.02 && text.0 > majority + 0.02, "{meta:?} {text:?} {majority}");
     assert!(joint.0 > meta.0.max(text.0) + 0.01, "{meta:?} {text:?} {joint:?}");
@@ -116,17 +114,19 @@ fn rows_are_answered_in_order_and_bad_ones_counted() {
     fs::write(&path, lines.join("\n")).unwrap();
     let run = |path: &std::path::Path, batch: usize| {
         let mut rows: Vec<PredictedRow> = Vec::new();
-        let options = PredictOptions { batch, ..PredictOptions::default() };
-        let told = predict_file::<SentimentError>(&model, path, &options, &mut |_, _| {}, |row| {
-            rows.push(row.clone());
-            Ok(())
-        })
-        .unwrap();
-        (told, rows)
+        let mut options = PredictOptions::default();
+        options.batch = batch;
+        let counts =
+            predict_file::<SentimentError>(&model, path, &options, &mut |_, _| {}, |row| {
+                rows.push(row.clone());
+                Ok(())
+            })
+            .unwrap();
+        (counts, rows)
     };
-    let (told, rows) = run(&path, 4);
-    assert_eq!((told.rows, rows.len()), (9, 9));
-    assert_eq!(told.left_out.counts, [(Reason::Malformed, 1), (Reason::EmptyText, 1)].into());
+    let (counts, rows) = run(&path, 4);
+    assert_eq!((counts.rows, rows.len()), (9, 9));
+    assert_eq!(counts.left_out.counts, [(Reason::Malformed, 1), (Reason::EmptyText, 1)].into());
     assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 2, 3, 5, 7, 8, 9, 10, 11]);
     assert_eq!(rows[4].id.as_deref(), Some("r4"));
     let sum: f32 = rows[0].star_probabilities.unwrap().iter().sum();
@@ -136,6 +136,6 @@ fn rows_are_answered_in_order_and_bad_ones_counted() {
 
     let csv = folder.path().join("in.csv");
     fs::write(&csv, "id,text,useful\n1,Superb noodle soup,3\n2,Awful,x\n").unwrap();
-    let (told, rows) = run(&csv, 4);
-    assert_eq!((told.rows, told.left_out.total(), rows[0].positive), (1, 1, Some(true)));
+    let (counts, rows) = run(&csv, 4);
+    assert_eq!((counts.rows, counts.left_out.total(), rows[0].positive), (1, 1, Some(true)));
 }

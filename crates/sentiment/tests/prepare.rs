@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bestof_sentiment::dataset::{Part, Prepared};
 use bestof_sentiment::features::{Column, Feature, SplitRule};
 use bestof_sentiment::generate::{GenerateOptions, generate};
-use bestof_sentiment::prepare::{PrepareOptions, Source, Summary, prepare};
+use bestof_sentiment::prepare::{PreparationSummary, PrepareOptions, ReviewSource, prepare};
 use bestof_sentiment::source::Reason;
 use tempfile::TempDir;
 
@@ -18,10 +18,10 @@ fn generated(reviews: u64) -> TempDir {
 }
 
 fn options(folder: &Path) -> PrepareOptions {
-    PrepareOptions::new(Source::Folder(folder.to_owned()))
+    PrepareOptions::new(ReviewSource::Folder(folder.to_owned()))
 }
 
-fn run(options: &PrepareOptions, out: &Path) -> Summary {
+fn run(options: &PrepareOptions, out: &Path) -> PreparationSummary {
     prepare(options, out, &mut |_| {}).unwrap()
 }
 
@@ -80,8 +80,8 @@ fn scalers_and_vocabulary_see_training_rows_only() {
     let train = prepared.part(Part::Train).unwrap();
     let spec = prepared.features();
     assert_eq!(spec.fitted_on, train.len() as u64);
-    for (place, column) in spec.columns.iter().enumerate() {
-        let values: Vec<f64> = train.examples.iter().map(|e| f64::from(e.meta[place])).collect();
+    for (index, column) in spec.columns.iter().enumerate() {
+        let values: Vec<f64> = train.examples.iter().map(|e| f64::from(e.meta[index])).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let square = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
         match column {
@@ -196,7 +196,8 @@ fn missing_and_foreign_files_are_named() {
     fs::rename(file(&data, "user"), data.path().join("people.json")).unwrap();
     let error = refused(data.path());
     assert!(error.contains("dataset_user.json") && error.contains("people.json"), "{error}");
-    let without = PrepareOptions { skip_users: true, ..options(data.path()) };
+    let mut without = options(data.path());
+    without.skip_users = true;
     assert_eq!(run(&without, out.path()).unknown_users, None);
 
     let review = file(&data, "review");
@@ -219,14 +220,14 @@ fn a_csv_of_the_common_sample() {
         "business_id,date,review_id,stars,text,type,user_id,cool,useful,funny\n".to_owned();
     for i in 0..60 {
         let (stars, day) = (i % 5 + 1, i % 28 + 1);
-        let facts = format!("b{},2012-03-{day:02},r{i},{stars}", i % 7);
+        let fields = format!("b{},2012-03-{day:02},r{i},{stars}", i % 7);
         let votes = format!("review,u{},1,{},0", i % 9, i % 4);
-        text.extend([&facts, ",\"Visit, it was fine\",", &votes, "\n"]);
+        text.extend([&fields, ",\"Visit, it was fine\",", &votes, "\n"]);
     }
     text += "b1,2012-03-01,r1,5,Twice,review,u1,0,0,0\n";
     fs::write(&path, text).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let summary = run(&PrepareOptions::new(Source::Csv(path.clone())), out.path());
+    let summary = run(&PrepareOptions::new(ReviewSource::Csv(path.clone())), out.path());
     assert_eq!((summary.kept, summary.restaurants), (60, 7));
     assert_eq!(summary.left_out["yelp.csv"].counts, [(Reason::Duplicate, 1)].into());
     assert_eq!(summary.unavailable, [Feature::Categories]);
@@ -236,7 +237,7 @@ fn a_csv_of_the_common_sample() {
     );
 
     fs::write(&path, "id,rating,review\n1,5,Good\n").unwrap();
-    let error =
-        prepare(&PrepareOptions::new(Source::Csv(path)), out.path(), &mut |_| {}).unwrap_err();
+    let error = prepare(&PrepareOptions::new(ReviewSource::Csv(path)), out.path(), &mut |_| {})
+        .unwrap_err();
     assert!(error.to_string().contains("id, rating, review"), "{error}");
 }

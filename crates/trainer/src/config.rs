@@ -11,12 +11,13 @@ mod policy;
 mod sections;
 mod validate;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use extend::{ExtendSection, OnScaledChoice};
+pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
 pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
 pub use sections::{
@@ -60,7 +61,6 @@ pub fn read_table(text: &str, overrides: &[String]) -> Result<toml::Table, Confi
 /// # Ok::<(), bestof_trainer::config::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// Which model, on which device.
     pub model: ModelSection,
@@ -89,10 +89,10 @@ pub struct RunConfig {
     /// What is optimised; only policy-gradient runs have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<ObjectiveSection>,
-    /// The keys of a sentiment model, which are known to the crate that builds it. The loop records
-    /// them and has a resumed run have the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sentiment: Option<toml::Table>,
+    /// The sections that another crate's runs read, by name. They are recorded, and a resumed run must
+    /// have the same.
+    #[serde(flatten)]
+    pub foreign: BTreeMap<String, toml::Table>,
     /// Which basis, and how far; only extension runs have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extend: Option<ExtendSection>,
@@ -227,9 +227,7 @@ impl RunConfig {
     /// # Errors
     /// Every variant of [`ConfigError`] but [`ConfigError::ChangedOnResume`].
     pub fn from_file(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::from_toml(&text, overrides)
+        Self::from_toml(&read(path)?, overrides)
     }
 
     /// The configuration of a TOML text, with overrides (`section.key=value`) applied before it is checked.
@@ -238,15 +236,28 @@ impl RunConfig {
     /// [`ConfigError::Syntax`], [`ConfigError::Override`], [`ConfigError::UnknownKeys`],
     /// [`ConfigError::Shape`] or [`ConfigError::Values`].
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        Self::from_table(read_table(text, overrides)?)
+        Self::with_foreign(read_table(text, overrides)?, |_| false)
     }
 
-    /// The configuration in a table.
+    /// The configuration in a table, which may have the foreign sections that `kind` reads.
     ///
     /// # Errors
     /// [`ConfigError::UnknownKeys`], [`ConfigError::Shape`] or [`ConfigError::Values`].
-    pub fn from_table(table: toml::Table) -> Result<Self, ConfigError> {
-        let unknown = fields::unknown_keys(&table);
+    pub fn from_table(table: toml::Table, kind: RunKind) -> Result<Self, ConfigError> {
+        Self::with_foreign(table, |name| kind.reads(name))
+    }
+
+    /// The configuration that an earlier run recorded in `path`, with the foreign sections of `self`.
+    pub(crate) fn read_recorded(&self, path: &Path) -> Result<Self, ConfigError> {
+        let table = read_table(&read(path)?, &[])?;
+        Self::with_foreign(table, |name| self.foreign.contains_key(name))
+    }
+
+    fn with_foreign(
+        table: toml::Table,
+        is_foreign: impl Fn(&str) -> bool,
+    ) -> Result<Self, ConfigError> {
+        let unknown = fields::unknown_keys(&table, is_foreign);
         if !unknown.is_empty() {
             return Err(ConfigError::UnknownKeys { unknown });
         }
@@ -297,20 +308,21 @@ impl RunConfig {
     }
 }
 
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
 /// Dotted key to value text, for comparisons.
-fn flatten(config: &RunConfig) -> std::collections::BTreeMap<String, String> {
-    let mut flat = std::collections::BTreeMap::new();
+fn flatten(config: &RunConfig) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
     if let Ok(toml::Value::Table(table)) = toml::Value::try_from(config) {
         flatten_into(&table, "", &mut flat);
     }
     flat
 }
 
-fn flatten_into(
-    table: &toml::Table,
-    prefix: &str,
-    flat: &mut std::collections::BTreeMap<String, String>,
-) {
+fn flatten_into(table: &toml::Table, prefix: &str, flat: &mut BTreeMap<String, String>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {

@@ -58,7 +58,7 @@ pub fn supervised(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    config.validate_kind(RunKind::Supervised)?;
+    config.validate_kind(RunKind::SUPERVISED)?;
     let base = Base::open(config)?;
     let rows = base.load(config, load_supervised, "rows")?;
     let settings = ForwardSettings::from_config(config);
@@ -77,7 +77,7 @@ pub fn preference(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    config.validate_kind(RunKind::Preference)?;
+    config.validate_kind(RunKind::PREFERENCE)?;
     let loss = config.loss.clone().unwrap_or_default().build()?;
     let base = Base::open(config)?;
     let rows = base.load(config, load_pairs, "pairs")?;

@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, Weights};
+use bestof_closeness::largest_difference;
 use bestof_kernels::host_values;
 use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, TokenForest};
 use bestof_report::RunFolder;
@@ -25,12 +26,6 @@ fn logprobs(model: &Decoder) -> Vec<f32> {
     let text: Vec<u32> = (0..40).map(|i| 2 + i * 17 % 44).collect();
     let text = TokenForest::text(&text);
     host_values(model.valid().token_logps(&text, &ForwardOptions::default()).unwrap())
-}
-
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    // `f32::max` would pass over NaN.
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |m, gap| if gap <= m { m } else { gap })
 }
 
 fn straight(config: &RunConfig, prefer: bool) -> Finished {
@@ -109,7 +104,7 @@ fn a_supervised_run_leaves_a_model_and_a_report() {
         // The exported model, and the last checkpoint as a model folder, are the trained one.
         let (trained, checkpoint) = (open(&finished.model), dir.join("checkpoints/step-000020"));
         assert_eq!(logprobs(&trained), logprobs(&open(&checkpoint)));
-        assert!(largest_difference(&logprobs(&trained), &logprobs(&open(&base))) > 1e-3);
+        assert!(largest_difference(logprobs(&trained), logprobs(&open(&base))) > 1e-3);
         let companions = ModelFolder::open(&finished.model).unwrap();
         assert_eq!(companions.tokenizer().unwrap().encode("7+1", false).unwrap().len(), 3);
         let names = |dir: &Path| -> Vec<String> {

@@ -1,23 +1,30 @@
 //! Which crate may use which: the arrows of `docs/ARCHITECTURE.md`, and no others.
 
-use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::process;
+use crate::workspace::{NO_TENSORS, name};
 
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("bestof-closeness", &[]),
     ("bestof-files", &[]),
+    ("bestof-suggest", &[]),
     ("bestof-estimators", &[]),
-    ("bestof-losses", &[]),
+    ("bestof-losses", &["bestof-suggest"]),
     ("bestof-positional", &[]),
-    ("bestof-tasks", &["bestof-files"]),
-    ("bestof-checkpoints", &["bestof-files"]),
+    ("bestof-tasks", &["bestof-files", "bestof-suggest"]),
+    ("bestof-checkpoints", &["bestof-files", "bestof-suggest"]),
     ("bestof-report", &["bestof-files"]),
     ("bestof-kernels", &[]),
     (
         "bestof-models",
-        &["bestof-kernels", "bestof-positional", "bestof-checkpoints", "bestof-files"],
+        &[
+            "bestof-kernels",
+            "bestof-positional",
+            "bestof-checkpoints",
+            "bestof-suggest",
+            "bestof-files",
+        ],
     ),
     (
         "bestof-trainer",
@@ -30,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-losses",
             "bestof-estimators",
             "bestof-report",
+            "bestof-suggest",
             "bestof-files",
         ],
     ),
@@ -56,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-suggest",
             "bestof-files",
         ],
     ),
@@ -72,40 +81,18 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-estimators",
             "bestof-losses",
             "bestof-positional",
+            "bestof-suggest",
             "bestof-files",
         ],
     ),
     ("xtask", &[]),
 ];
 
-/// Crates that must build without a tensor library; `losses` has it as an option.
-const NO_BURN: &[&str] = &[
-    "bestof-files",
-    "bestof-estimators",
-    "bestof-losses",
-    "bestof-positional",
-    "bestof-tasks",
-    "bestof-checkpoints",
-    "bestof-report",
-    "xtask",
-];
-
 /// One line for each dependency that no arrow allows.
-pub(crate) fn check() -> Result<Vec<String>> {
-    let output = process::cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .output()
-        .context("could not start cargo metadata")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-    Ok(findings(packages))
-}
-
-fn findings(packages: &[Value]) -> Vec<String> {
+pub(super) fn findings(packages: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
-        let name = package["name"].as_str().unwrap_or_default();
+        let name = name(package);
         if name == "bestof-benches" {
             continue;
         }
@@ -123,7 +110,7 @@ fn findings(packages: &[Value]) -> Vec<String> {
             if normal && to.starts_with("bestof") && !allowed.contains(&to) {
                 found.push(format!("{name} -> {to}: no such arrow"));
             }
-            if normal && !optional && to == "burn" && NO_BURN.contains(&name) {
+            if normal && !optional && to == "burn" && NO_TENSORS.contains(&name) {
                 found.push(format!("{name} -> burn: this crate stays free of tensors"));
             }
         }

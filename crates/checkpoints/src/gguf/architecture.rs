@@ -1,4 +1,4 @@
-//! The model families: which tensors they have, what these are called and how they are stored.
+//! The model families: names, shapes and storage of their tensors.
 
 use super::error::GgufError;
 use super::file::GgufFile;
@@ -19,8 +19,8 @@ pub(super) enum Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Nothing,
-    /// The rows of each head lie in pairs that rotate together; the Hugging Face layout has all
-    /// first members of the pairs before all second ones.
+    /// In each head the rows of a rotated pair are neighbours; the Hugging Face layout has all first
+    /// members of the pairs before all second ones.
     Unpair,
     /// The weight of a norm is stored with the 1 that the model adds to it.
     MinusOne,

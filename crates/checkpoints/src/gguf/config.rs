@@ -6,20 +6,20 @@ use super::architecture::{Family, Sizes};
 use super::error::GgufError;
 use super::file::GgufFile;
 use super::metadata::{Metadata, bad_value, required};
-use super::rope::{Given, Rope, StoredFactors, shortest};
+use super::rope::{Rope, RopeContext, StoredFactors, shortest};
 use super::vocabulary::Vocabulary;
 use crate::stored::StoredType;
 
-/// Gemma 3's base for layers with a window, and how many layers share one without: its GGUF files
-/// need not say.
+/// Gemma 3's base for layers with a sliding window, and every how many layers one has none: defaults
+/// for GGUF files without these keys.
 const GEMMA3_LOCAL_THETA: f64 = 10_000.0;
 const GEMMA3_PATTERN: usize = 6;
-/// Models of these depths scale queries by the width a head would have without `key_length`.
+/// Models of these depths scale queries by `hidden_size / heads` instead of the head dimension.
 const GEMMA2_27B_LAYERS: usize = 46;
 const GEMMA3_27B_LAYERS: usize = 62;
 
-/// What a configuration is made from.
-pub(super) struct Source<'a> {
+/// The parts of a GGUF file that `config.json` is built from.
+pub(super) struct ConfigSource<'a> {
     pub(super) file: &'a GgufFile,
     pub(super) family: Family,
     pub(super) architecture: &'static str,
@@ -53,15 +53,19 @@ pub(super) fn generation_config(vocabulary: &Vocabulary) -> Value {
     config.into()
 }
 
-impl Source<'_> {
+impl ConfigSource<'_> {
     /// `config.json`, with rotary settings in the spelling of transformers 4 and that of 5.
     pub(super) fn config(&self) -> Result<Value, GgufError> {
         let sizes = &self.sizes;
         let default_theta = if self.family == Family::Gemma3 { 1_000_000.0 } else { 10_000.0 };
         let context = self.context_length()?;
-        let given =
-            Given { head_dim: sizes.head_dim, context, default_theta, factors: &self.factors };
-        let rope = Rope::read(&self.file.metadata, self.architecture, &given)?;
+        let rope_context = RopeContext {
+            head_dim: sizes.head_dim,
+            length: context,
+            default_theta,
+            factors: &self.factors,
+        };
+        let rope = Rope::read(&self.file.metadata, self.architecture, &rope_context)?;
         let epsilon_key = self.key("attention.layer_norm_rms_epsilon");
         let epsilon = required(self.metadata().number(&epsilon_key)?, &epsilon_key)?;
         let dtype = self.dtype.torch_name();
@@ -96,7 +100,7 @@ impl Source<'_> {
         Ok(config.into())
     }
 
-    /// Longest text the model was made for.
+    /// The model's context length in tokens.
     pub(super) fn context_length(&self) -> Result<usize, GgufError> {
         let key = self.key("context_length");
         match required(self.metadata().count(&key)?, &key)? {
@@ -219,7 +223,7 @@ impl Source<'_> {
         })))
     }
 
-    /// Every `pattern`-th layer sees everything, the others a window.
+    /// Every `pattern`-th layer has full attention, the others a sliding window.
     fn layer_types(&self, pattern: usize) -> Vec<&'static str> {
         (1..=self.sizes.layers)
             .map(|n| if n.is_multiple_of(pattern) { "full_attention" } else { "sliding_attention" })

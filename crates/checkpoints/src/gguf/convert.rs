@@ -7,7 +7,7 @@ use bestof_files::StagedFolder;
 use serde_json::{Map, Value};
 
 use super::architecture::{Change, Family, Sizes, TensorRule};
-use super::config::{Source, generation_config};
+use super::config::{ConfigSource, generation_config};
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
 use super::rope::StoredFactors;
@@ -19,18 +19,18 @@ use crate::json;
 use crate::weights::TensorInfo;
 use crate::writer::WeightsWriter;
 
-/// Values unpacked at a time.
+/// Number of values decoded at a time.
 const CHUNK_VALUES: usize = 1 << 20;
 
 /// Converts a GGUF file to a model folder in the Hugging Face layout: configuration, weights,
 /// tokenizer, chat template and generation settings.
 ///
-/// The folder appears whole at the end or not at all. Weights are unpacked to `f32` and rounded to
+/// The folder appears whole at the end or not at all. Weights are decoded to `f32` and rounded to
 /// `options.dtype`; at most a few rows of one tensor are in memory.
 ///
 /// # Errors
 /// The file is damaged or truncated, its architecture, tokenizer or a tensor type is not known,
-/// metadata or a tensor is missing, a tensor is there that the architecture does not have, or
+/// metadata or a tensor is missing, the file has a tensor that the architecture does not, or
 /// `out` exists and is not an empty folder.
 pub fn convert(
     input: &Path,
@@ -51,7 +51,7 @@ pub fn convert(
     let model_type = {
         let vocabulary = Vocabulary::read(&file.metadata).map_err(bad)?;
         check_fits(&vocabulary, sizes).map_err(bad)?;
-        let source = Source {
+        let source = ConfigSource {
             file: &file,
             family,
             architecture,
@@ -60,7 +60,7 @@ pub fn convert(
             vocabulary: &vocabulary,
             dtype: options.dtype,
         };
-        write_companions(&source, staged.path(), input)?
+        write_config_and_tokenizer(&source, staged.path(), input)?
     };
     let parameters = write_weights(&mut file, &plan, sizes, staged.path(), options, progress)?;
     staged.commit()?;
@@ -77,8 +77,8 @@ fn bad_file(path: &Path, source: GgufError) -> CheckpointError {
     CheckpointError::Gguf { path: path.to_path_buf(), source: Box::new(source) }
 }
 
-/// A tensor of the file and what becomes of it.
-struct Job {
+/// A tensor of the file, its new name, and the change to its values.
+struct PlannedTensor {
     entry: TensorEntry,
     name: String,
     change: Change,
@@ -91,40 +91,40 @@ fn plan(
     family: Family,
     architecture: &str,
     sizes: Sizes,
-) -> Result<Vec<Job>, GgufError> {
+) -> Result<Vec<PlannedTensor>, GgufError> {
     if file.tensors.len() / family.layer_rules(file).len() < sizes.layers {
         let missing = first_missing(file, family, sizes);
         return Err(GgufError::MissingTensor { tensor: missing });
     }
-    let mut wanted: HashMap<String, (String, TensorRule)> = HashMap::new();
+    let mut expected: HashMap<String, (String, TensorRule)> = HashMap::new();
     for rule in family.outer_rules(file) {
-        wanted.insert(rule.gguf.to_owned(), (rule.hf.to_owned(), rule));
+        expected.insert(rule.gguf.to_owned(), (rule.hf.to_owned(), rule));
     }
     for rule in family.layer_rules(file) {
         for layer in 0..sizes.layers {
             let name = format!("model.layers.{layer}.{}", rule.hf);
-            wanted.insert(format!("blk.{layer}.{}", rule.gguf), (name, rule));
+            expected.insert(format!("blk.{layer}.{}", rule.gguf), (name, rule));
         }
     }
-    let mut jobs = Vec::with_capacity(wanted.len());
+    let mut planned = Vec::with_capacity(expected.len());
     for entry in &file.tensors {
-        let Some((name, rule)) = wanted.remove(&entry.name) else {
+        let Some((name, rule)) = expected.remove(&entry.name) else {
             if is_rope_factors(&entry.name) {
                 continue;
             }
             let architecture = architecture.to_owned();
             return Err(GgufError::ExtraTensor { tensor: entry.name.clone(), architecture });
         };
-        let expected: Vec<usize> = rule.shape.iter().map(|size| sizes.of(*size)).collect();
-        if entry.shape != expected {
+        let shape: Vec<usize> = rule.shape.iter().map(|size| sizes.of(*size)).collect();
+        if entry.shape != shape {
             let (tensor, found) = (entry.name.clone(), entry.shape.clone());
-            return Err(GgufError::WrongShape { tensor, found, expected });
+            return Err(GgufError::WrongShape { tensor, found, expected: shape });
         }
-        jobs.push(Job { entry: entry.clone(), name, change: rule.change });
+        planned.push(PlannedTensor { entry: entry.clone(), name, change: rule.change });
     }
-    match wanted.into_keys().min() {
+    match expected.into_keys().min() {
         Some(tensor) => Err(GgufError::MissingTensor { tensor }),
-        None => Ok(jobs),
+        None => Ok(planned),
     }
 }
 
@@ -170,9 +170,9 @@ fn check_fits(vocabulary: &Vocabulary, sizes: Sizes) -> Result<(), GgufError> {
     ))
 }
 
-/// Writes everything but the weights and returns the model type.
-fn write_companions(
-    source: &Source<'_>,
+/// Writes everything but the weights; returns the model type.
+fn write_config_and_tokenizer(
+    source: &ConfigSource<'_>,
     dir: &Path,
     input: &Path,
 ) -> Result<String, CheckpointError> {
@@ -202,7 +202,7 @@ fn special_tokens_map(tokenizer_config: &Value) -> Value {
 
 fn write_weights(
     file: &mut GgufFile,
-    plan: &[Job],
+    plan: &[PlannedTensor],
     sizes: Sizes,
     dir: &Path,
     options: &ConvertOptions,
@@ -210,28 +210,28 @@ fn write_weights(
 ) -> Result<u64, CheckpointError> {
     let infos: Vec<TensorInfo> = plan
         .iter()
-        .map(|job| TensorInfo {
-            name: job.name.clone(),
+        .map(|tensor| TensorInfo {
+            name: tensor.name.clone(),
             dtype: options.dtype,
-            shape: job.entry.shape.clone(),
+            shape: tensor.entry.shape.clone(),
         })
         .collect();
     let values_total = infos.iter().map(|info| info.len() as u64).sum();
     let mut values_done = 0;
     let mut writer = WeightsWriter::create(dir, infos, options.max_shard_bytes)?;
     let (mut bytes, mut values, mut unpaired) = (Vec::new(), Vec::new(), Vec::new());
-    for job in plan {
-        let entry = &job.entry;
-        // A vector is one row, yet its heads are what is unpaired.
+    for tensor in plan {
+        let entry = &tensor.entry;
+        // A vector is one row, and its entries are the rows of the heads.
         let head_rows = if entry.shape.len() == 1 { 1 } else { sizes.head_dim };
-        let rows = match job.change {
+        let rows = match tensor.change {
             Change::Unpair => head_rows,
             _ => (CHUNK_VALUES / entry.row_values()).max(1),
         };
         for first in (0..entry.rows()).step_by(rows) {
             let rows = rows.min(entry.rows() - first);
             file.read_rows(entry, first, rows, &mut bytes, &mut values)?;
-            match job.change {
+            match tensor.change {
                 Change::Nothing => {}
                 Change::MinusOne => values.iter_mut().for_each(|value| *value -= 1.0),
                 Change::Unpair => {
@@ -240,16 +240,17 @@ fn write_weights(
                     std::mem::swap(&mut values, &mut unpaired);
                 }
             }
-            writer.push(&job.name, &values)?;
+            writer.push(&tensor.name, &values)?;
             values_done += values.len() as u64;
         }
-        progress(Progress { tensor: &job.name, values_done, values_total });
+        progress(Progress { tensor: &tensor.name, values_done, values_total });
     }
     writer.finish()?;
     Ok(values_total)
 }
 
-/// Rows of heads, from pairs that rotate together lying side by side to the two halves of a head.
+/// Reorders rows of heads: rotated pairs are neighbours in GGUF and half a head apart in the Hugging
+/// Face layout.
 ///
 /// ```text
 /// new row h·D + p·D/2 + j  =  old row h·D + 2j + p      p in {0, 1}, j < D/2
@@ -269,7 +270,7 @@ fn unpair(rows: &[f32], width: usize, head_dim: usize, out: &mut Vec<f32>) {
 fn count_types(file: &GgufFile) -> Vec<(String, usize)> {
     let mut counts = Vec::new();
     for tensor in &file.tensors {
-        count(&mut counts, tensor.packing.name().to_owned());
+        count(&mut counts, tensor.ggml_type.name().to_owned());
     }
     counts
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a GGUF file.
 
+use super::ggml_type::GgmlType;
+
 /// Why a GGUF file cannot be read or converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,11 +53,11 @@ pub enum GgufError {
     NotUtf8 {
         /// The key.
         key: String,
-        /// Place in the list.
+        /// Index in the list.
         index: usize,
     },
-    /// A metadata key twice.
-    #[error("metadata {key} is there twice")]
+    /// A metadata key that appears twice.
+    #[error("metadata {key} appears twice")]
     DuplicateKey {
         /// The key.
         key: String,
@@ -68,7 +70,7 @@ pub enum GgufError {
         /// The key.
         key: String,
     },
-    /// A metadata value of the wrong kind or out of range.
+    /// A metadata value of the wrong type or out of range.
     #[error("metadata {key} is {found}, expected {expected}")]
     BadValue {
         /// The key.
@@ -78,8 +80,8 @@ pub enum GgufError {
         /// What it should be.
         expected: String,
     },
-    /// A tensor name twice.
-    #[error("tensor {tensor} is there twice")]
+    /// A tensor name that appears twice.
+    #[error("tensor {tensor} appears twice")]
     DuplicateTensor {
         /// The tensor.
         tensor: String,
@@ -94,7 +96,7 @@ pub enum GgufError {
         /// The types that are read.
         known: String,
     },
-    /// A tensor shape that cannot be.
+    /// A tensor shape that is not possible.
     #[error("tensor {tensor} has the impossible shape {shape:?}: {reason}")]
     BadShape {
         /// The tensor.
@@ -104,7 +106,7 @@ pub enum GgufError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A tensor's place in the file is not a multiple of the alignment.
+    /// A tensor's offset in the file is not a multiple of the alignment.
     #[error(
         "tensor {tensor} starts at {offset}, which is not a multiple of the alignment {alignment}"
     )]
@@ -129,7 +131,7 @@ pub enum GgufError {
     Unsupported {
         /// The variant.
         what: &'static str,
-        /// The value that says so.
+        /// The value it was recognised by.
         detail: String,
     },
     /// A tensor that the architecture needs is not there.
@@ -160,17 +162,17 @@ pub enum GgufError {
         /// Shape by the metadata.
         expected: Vec<usize>,
     },
-    /// The file's rotated dimensions are not those of the basis to put in.
+    /// The number of rotated dimensions differs between the file and the basis to write into it.
     #[error(
         "the file rotates {found} dimensions of a head, the basis {expected}; take the GGUF file and the config.json of one model"
     )]
     WrongHeadDim {
         /// Rotated dimensions by the file.
         found: usize,
-        /// Rotated dimensions of the basis, two a divisor.
+        /// Rotated dimensions of the basis, two per divisor.
         expected: usize,
     },
-    /// A divisor that no tensor can hold.
+    /// A divisor that `f32` does not hold at full precision.
     #[error(
         "divisor {index} for rope_freqs.weight is {found}, expected a number from 1e-37 to 1e38"
     )]
@@ -201,17 +203,19 @@ pub enum GgufError {
     /// A merge rule that does not name two tokens of the vocabulary.
     #[error("tokenizer.ggml.merges[{index}] is {merge:?}, not two tokens of the vocabulary")]
     BadMerge {
-        /// Place in the list.
+        /// Index in the list.
         index: usize,
         /// The rule.
         merge: String,
     },
-    /// The block decoder refused a tensor.
-    #[error("tensor {tensor} cannot be decoded: {source}")]
-    Undecodable {
-        /// The tensor.
-        tensor: String,
-        /// What the decoder says.
-        source: candle_core::Error,
+    /// A buffer that does not fit the blocks to decode.
+    #[error("{bytes} bytes of {ggml_type} do not decode to {values} values: a block of {} bytes holds {}", ggml_type.block_bytes(), ggml_type.block_values())]
+    BlockSizes {
+        /// The element type.
+        ggml_type: GgmlType,
+        /// Number of bytes given.
+        bytes: usize,
+        /// Number of values asked for.
+        values: usize,
     },
 }

@@ -1,11 +1,12 @@
-//! The header of a GGUF file: metadata and where each tensor lies.
+//! The header of a GGUF file: metadata, and type, shape and offset of each tensor.
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
-use super::blocks::Packing;
+use super::dequantize::dequantize_blocks;
 use super::error::GgufError;
+use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, bad_value};
 use super::reader::Reader;
 use crate::error::CheckpointError;
@@ -19,9 +20,9 @@ pub(super) struct GgufFile {
     pub(super) reader: Reader,
     pub(super) metadata: Metadata,
     pub(super) tensors: Vec<TensorEntry>,
-    /// Where the tensors' entries lie in the file.
+    /// Byte range of the tensors' entries in the file.
     pub(super) entries: Range<u64>,
-    /// Position of the tensors' data.
+    /// Offset of the tensors' data in the file.
     pub(super) data_start: u64,
     /// What each tensor's offset is a multiple of.
     pub(super) alignment: u64,
@@ -31,10 +32,10 @@ pub(super) struct GgufFile {
 #[derive(Debug, Clone)]
 pub(super) struct TensorEntry {
     pub(super) name: String,
-    pub(super) packing: Packing,
+    pub(super) ggml_type: GgmlType,
     /// Outermost dimension first, the reverse of the file's order.
     pub(super) shape: Vec<usize>,
-    /// Position in the file.
+    /// Offset in the file, in bytes.
     pub(super) start: u64,
 }
 
@@ -45,7 +46,7 @@ impl TensorEntry {
     }
 
     pub(super) fn row_bytes(&self) -> usize {
-        self.row_values() / self.packing.block_values() * self.packing.block_bytes()
+        self.row_values() / self.ggml_type.block_values() * self.ggml_type.block_bytes()
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -56,7 +57,7 @@ impl TensorEntry {
         (self.rows() * self.row_bytes()) as u64
     }
 
-    /// Position after the last byte.
+    /// Offset after the last byte.
     pub(super) fn end(&self) -> u64 {
         self.start + self.bytes()
     }
@@ -93,7 +94,7 @@ impl GgufFile {
         let entries = entries_start..reader.position();
         let data_start = entries.end.next_multiple_of(alignment);
         for tensor in &mut tensors {
-            place(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
+            resolve_offset(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
         }
         Ok(Self { reader, metadata, tensors, entries, data_start, alignment })
     }
@@ -115,9 +116,8 @@ impl GgufFile {
         bytes.resize(rows * row_bytes, 0);
         self.reader.seek(tensor.start + (first * row_bytes) as u64)?;
         self.reader.fill(bytes, &tensor.name)?;
-        tensor.packing.unpack(bytes, values).map_err(|source| {
-            self.reader.bad(GgufError::Undecodable { tensor: tensor.name.clone(), source })
-        })
+        values.resize(rows * tensor.row_values(), 0.0);
+        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| self.reader.bad(e))
     }
 }
 
@@ -141,8 +141,8 @@ fn read_entry(reader: &mut Reader, alignment: u64) -> Result<TensorEntry, Checkp
     let sizes = (0..dimensions).map(|_| reader.u64(&name)).collect::<Result<Vec<u64>, _>>()?;
     let number = reader.u32(&name)?;
     let start = reader.u64(&name)?;
-    let Some(packing) = Packing::from_number(number) else {
-        let known = Packing::known();
+    let Some(ggml_type) = GgmlType::from_number(number) else {
+        let known = GgmlType::ALL.map(GgmlType::name).join(", ");
         return Err(reader.bad(GgufError::UnknownTensorType {
             tensor: name,
             found: number,
@@ -152,27 +152,28 @@ fn read_entry(reader: &mut Reader, alignment: u64) -> Result<TensorEntry, Checkp
     if !start.is_multiple_of(alignment) {
         return Err(reader.bad(GgufError::Misaligned { tensor: name, offset: start, alignment }));
     }
-    match shape(&sizes, packing) {
-        Ok(shape) => Ok(TensorEntry { name, packing, shape, start }),
+    match shape(&sizes, ggml_type) {
+        Ok(shape) => Ok(TensorEntry { name, ggml_type, shape, start }),
         Err(reason) => Err(reader.bad(GgufError::BadShape { tensor: name, shape: sizes, reason })),
     }
 }
 
-fn shape(sizes: &[u64], packing: Packing) -> Result<Vec<usize>, &'static str> {
-    let bytes = packing.block_bytes() as u64;
+fn shape(sizes: &[u64], ggml_type: GgmlType) -> Result<Vec<usize>, &'static str> {
+    let bytes = ggml_type.block_bytes() as u64;
     let product = sizes.iter().try_fold(bytes, |product, size| product.checked_mul(*size));
     match product {
         None | Some(0) => return Err("a dimension is zero or too large"),
         Some(_) => {}
     }
     let row = sizes.first().copied().unwrap_or(1);
-    if !row.is_multiple_of(packing.block_values() as u64) {
+    if !row.is_multiple_of(ggml_type.block_values() as u64) {
         return Err("a row is not a whole number of blocks");
     }
     Ok(sizes.iter().rev().map(|&size| size as usize).collect())
 }
 
-fn place(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
+/// Turns an offset within the data into one within the file, checked against the file's length.
+fn resolve_offset(tensor: &mut TensorEntry, data_start: u64, length: u64) -> Result<(), GgufError> {
     let needed = tensor.bytes();
     let end = data_start.checked_add(tensor.start).and_then(|start| start.checked_add(needed));
     match end {

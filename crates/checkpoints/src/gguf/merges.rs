@@ -52,7 +52,7 @@ impl Rule<'_> {
     }
 }
 
-/// The ways to cut a token into two tokens, with the number of characters on the left.
+/// The ways to split a token into two tokens, with the number of characters of the left one.
 fn splits<'a>(
     token: &'a str,
     ids: &HashMap<&str, u32>,

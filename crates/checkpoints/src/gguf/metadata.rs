@@ -24,7 +24,7 @@ pub(super) enum Value {
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     values: HashMap<String, Value>,
-    /// Where each entry lies in the file, key included, in the order of the file.
+    /// Byte range of each entry, key included, in the order of the file.
     spans: Vec<(String, Range<u64>)>,
 }
 
@@ -80,7 +80,7 @@ impl Metadata {
         })
     }
 
-    /// A count. Some keys hold one number a layer; equal numbers are one number.
+    /// A count. Some keys hold one number per layer, which must all be equal.
     pub(super) fn count(&self, key: &str) -> Result<Option<usize>, GgufError> {
         self.get(key, "one whole number from 0 to 4294967295", |value| {
             let number = match value {
@@ -134,7 +134,7 @@ impl Metadata {
     }
 }
 
-/// The error for a value of the wrong kind or out of range.
+/// The error of a value of the wrong type or out of range.
 pub(super) fn bad_value(key: &str, found: impl Into<String>, expected: &str) -> GgufError {
     GgufError::BadValue { key: key.to_owned(), found: found.into(), expected: expected.to_owned() }
 }

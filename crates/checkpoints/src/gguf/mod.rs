@@ -1,13 +1,14 @@
 //! GGUF files, converted to folders in the Hugging Face layout, or copied with another rotary basis.
 
 mod architecture;
-#[cfg(test)]
-mod block_formulas;
-mod blocks;
 mod config;
 mod convert;
+mod dequantize;
+#[cfg(test)]
+mod dequantize_tests;
 mod error;
 mod file;
+mod ggml_type;
 mod merges;
 mod metadata;
 mod pre_tokenizer;
@@ -18,7 +19,9 @@ mod tokenizer;
 mod vocabulary;
 
 pub use convert::convert;
+pub use dequantize::dequantize_blocks;
 pub use error::GgufError;
+pub use ggml_type::GgmlType;
 pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 
 pub use crate::conversion::{ConvertOptions, Converted, Progress};

@@ -1,29 +1,29 @@
-//! The ways in which byte-level vocabularies cut text before merging, by their names in GGUF.
+//! Pre-tokenizers of byte-level vocabularies, by their names in GGUF.
 
 use serde_json::{Value, json};
 
 use super::error::GgufError;
 
-/// Words with at most one leading sign, numbers of up to three digits, signs, white space.
+/// Words with at most one leading symbol, numbers of up to three digits, symbols, white space.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// As Llama 3, but each digit alone.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// Words cut where capitals follow small letters, each digit alone.
+/// Words split where capitals follow small letters, each digit alone.
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const KNOWN: &str = "default, gpt-2, smollm, starcoder, refact, command-r, llama-bpe, qwen2, deepseek-r1-qwen, tekken";
 
-/// What happens to text before merging, as `tokenizer.json` says it.
+/// The steps before merging, as `tokenizer.json` spells them.
 #[derive(Debug)]
-pub(super) struct Cut {
+pub(super) struct PreTokenizer {
     pub(super) normalizer: Value,
     pub(super) pre_tokenizer: Value,
-    /// Whether a whole piece that is in the vocabulary is taken without merging.
+    /// Whether a word that is in the vocabulary becomes its token without merging.
     pub(super) ignore_merges: bool,
 }
 
-/// The cut of a name in `tokenizer.ggml.pre`.
-pub(super) fn cut(name: &str) -> Result<Cut, GgufError> {
+/// The pre-tokenizer with a name in `tokenizer.ggml.pre`.
+pub(super) fn pre_tokenizer(name: &str) -> Result<PreTokenizer, GgufError> {
     let (normalizer, pre_tokenizer, ignore_merges) = match name {
         "default" | "gpt-2" => (Value::Null, byte_level(true), false),
         "smollm" | "starcoder" | "refact" | "command-r" => {
@@ -41,7 +41,7 @@ pub(super) fn cut(name: &str) -> Result<Cut, GgufError> {
             });
         }
     };
-    Ok(Cut { normalizer, pre_tokenizer, ignore_merges })
+    Ok(PreTokenizer { normalizer, pre_tokenizer, ignore_merges })
 }
 
 fn split(pattern: &str) -> Value {

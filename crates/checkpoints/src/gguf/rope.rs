@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::GgufError;
 use super::metadata::{Metadata, bad_value, required};
 
-/// What a file says about its rotary positions.
+/// The rotary base and scaling of a file.
 #[derive(Debug)]
 pub(super) struct Rope {
     pub(super) theta: f64,
@@ -23,20 +23,20 @@ pub(super) struct StoredFactors {
     pub(super) long: Option<Vec<f32>>,
 }
 
-/// What the rotary settings depend on besides their own metadata.
+/// What rotary settings depend on besides their own metadata.
 #[derive(Debug)]
-pub(super) struct Given<'a> {
+pub(super) struct RopeContext<'a> {
     /// Dimension of a head.
     pub(super) head_dim: usize,
-    /// Longest text.
-    pub(super) context: usize,
+    /// The model's context length in tokens.
+    pub(super) length: usize,
     /// Base where the metadata names none.
     pub(super) default_theta: f64,
     /// Divisors stored as tensors.
     pub(super) factors: &'a StoredFactors,
 }
 
-/// Llama 3.1 and later were extended from this length, which their GGUF files do not say.
+/// The length Llama 3.1 and later were extended from, which their GGUF files do not hold.
 const LLAMA3_ORIGINAL_LENGTH: usize = 8192;
 const LLAMA3_LOW: f64 = 1.0;
 const LLAMA3_HIGH: f64 = 4.0;
@@ -45,21 +45,21 @@ impl Rope {
     pub(super) fn read(
         metadata: &Metadata,
         architecture: &str,
-        given: &Given<'_>,
+        context: &RopeContext<'_>,
     ) -> Result<Self, GgufError> {
         let key = |name: &str| format!("{architecture}.rope.{name}");
-        let theta = metadata.number(&key("freq_base"))?.map_or(given.default_theta, shortest);
+        let theta = metadata.number(&key("freq_base"))?.map_or(context.default_theta, shortest);
         if theta <= 0.0 {
             return Err(bad_value(&key("freq_base"), theta.to_string(), "more than zero"));
         }
         if let Some(rotated) = metadata.count(&key("dimension_count"))?
-            && rotated != given.head_dim
+            && rotated != context.head_dim
         {
             let detail =
-                format!("{rotated} of {} dimensions of a head are rotated", given.head_dim);
+                format!("{rotated} of {} dimensions of a head are rotated", context.head_dim);
             return Err(GgufError::Unsupported { what: "partial rotation", detail });
         }
-        let stored = stored_scaling(metadata, &key, theta, given)?;
+        let stored = stored_scaling(metadata, &key, theta, context)?;
         let scaling = match stored {
             Some(scaling) => Some(scaling),
             None => named_scaling(metadata, &key)?,
@@ -133,9 +133,9 @@ fn stored_scaling(
     metadata: &Metadata,
     key: &impl Fn(&str) -> String,
     theta: f64,
-    given: &Given<'_>,
+    context: &RopeContext<'_>,
 ) -> Result<Option<Map<String, Value>>, GgufError> {
-    let (factors, half) = (given.factors, given.head_dim / 2);
+    let (factors, half) = (context.factors, context.head_dim / 2);
     let original =
         metadata.count(&key("scaling.original_context_length"))?.filter(|length| *length > 0);
     for (factors, tensor) in [
@@ -157,14 +157,14 @@ fn stored_scaling(
         let llama3 = llama3(all, theta, original.unwrap_or(LLAMA3_ORIGINAL_LENGTH));
         // The same divisors for every length, whatever length counts as the original one.
         return Ok(Some(
-            llama3.unwrap_or_else(|| longrope(all, all, given.context, 1.0, Some(1.0))),
+            llama3.unwrap_or_else(|| longrope(all, all, context.length, 1.0, Some(1.0))),
         ));
     }
     match (&factors.short, &factors.long) {
         (Some(short), Some(long)) => {
             let attention = metadata.number(&key("scaling.attn_factor"))?.map(shortest);
-            let original = original.unwrap_or(given.context);
-            let factor = given.context as f64 / original as f64;
+            let original = original.unwrap_or(context.length);
+            let factor = context.length as f64 / original as f64;
             Ok(Some(longrope(short, long, original, factor, attention)))
         }
         (None, None) => Ok(None),

@@ -1,4 +1,4 @@
-//! A GGUF file once more, with the divisors of another rotary basis in it.
+//! Copying a GGUF file with the divisors of another rotary basis in it.
 
 use std::fs;
 use std::ops::Range;
@@ -6,17 +6,16 @@ use std::path::Path;
 
 use bestof_files::StagedFile;
 
-use super::blocks::Packing;
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
+use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, TEXT, bad_value, required};
 use super::reader::Reader;
 use crate::error::CheckpointError;
-use crate::stored::StoredType;
 
 const TENSOR: &str = "rope_freqs.weight";
-/// llama.cpp counts the tensors it knows and refuses a file with others; of the architectures
-/// converted here it knows this one to have divisors.
+/// llama.cpp refuses a file with tensors that it does not expect; of the architectures converted
+/// here it expects divisors in this one only.
 const ARCHITECTURE: &str = "llama";
 const CONTEXT_LENGTH: &str = "llama.context_length";
 const FREQ_BASE: &str = "llama.rope.freq_base";
@@ -27,22 +26,20 @@ const OLD_SCALING: &str = "llama.rope.scale_linear";
 /// Type numbers of metadata.
 const META_U32: u32 = 4;
 const META_F32: u32 = 6;
-/// Type number of a tensor of `f32`.
-const TENSOR_F32: u32 = 0;
 
-/// What an `f32` holds at full precision, in round numbers.
-const HELD: std::ops::RangeInclusive<f64> = 1e-37..=1e38;
+/// The range that `f32` holds at full precision, rounded inward.
+const F32_RANGE: std::ops::RangeInclusive<f64> = 1e-37..=1e38;
 /// Bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
 
-/// A rotary basis in the words of a GGUF file.
+/// A rotary basis as a GGUF file stores it.
 ///
 /// ```text
 /// inverse frequency of pair j  =  freq_base^(-2j/d) / divisors[j]      j < d/2
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeFreqs {
-    /// One divisor a pair, from 1e-37 to 1e38; 1e30 for a pair that stands still.
+    /// One divisor per pair, from 1e-37 to 1e38; 1e30 for a pair that does not rotate.
     pub divisors: Vec<f64>,
     /// The base, such as 10000.
     pub freq_base: f64,
@@ -62,7 +59,7 @@ pub struct RopeFreqsWritten {
 
 /// Copies a GGUF file and puts a rotary basis in.
 ///
-/// The copy has the tensor `rope_freqs.weight` (a present one is replaced where it lies, a new one
+/// The copy has the tensor `rope_freqs.weight` (a present one is overwritten, a new one
 /// comes last), `llama.rope.freq_base`, `llama.context_length` if the file has the key, and
 /// `llama.rope.scaling.type` `none` in place of all `llama.rope.scaling` keys, so that nothing is
 /// scaled twice. All other metadata and tensors are copied byte for byte, a piece at a time; bytes
@@ -107,7 +104,7 @@ pub fn with_rope_freqs(
     Ok(written)
 }
 
-/// A stretch of the new file.
+/// A contiguous part of the new file.
 enum Piece {
     /// Bytes of the old file.
     Old(Range<u64>),
@@ -140,7 +137,7 @@ impl Piece {
     }
 }
 
-/// The new file, piece after piece.
+/// The parts of the new file in order, and their total length in bytes.
 #[derive(Default)]
 struct Plan {
     pieces: Vec<Piece>,
@@ -216,7 +213,7 @@ fn plan(file: &GgufFile, freqs: &RopeFreqs) -> Result<(Plan, RopeFreqsWritten), 
         plan.pad(file.alignment);
         plan.add(divisors);
     }
-    // As every tensor's data is.
+    // Every tensor's data is padded, the last one's too.
     plan.pad(file.alignment);
     let context_length = match (freqs.context_length, metadata.count(CONTEXT_LENGTH)?) {
         (Some(new), Some(_)) => Some(new),
@@ -260,15 +257,15 @@ fn rotated(metadata: &Metadata) -> Result<usize, GgufError> {
     width.checked_div(count).ok_or_else(|| bad_value(heads, "0", "at least 1"))
 }
 
-/// The divisors that the file has, if new ones can take their place.
+/// The divisors that the file has, if new ones can overwrite them.
 fn present(file: &GgufFile, pairs: usize) -> Result<Option<&TensorEntry>, GgufError> {
     let Some(present) = file.tensor(TENSOR) else { return Ok(None) };
     if present.shape != [pairs] {
         let (found, expected) = (present.shape.clone(), vec![pairs]);
         return Err(GgufError::WrongShape { tensor: TENSOR.to_owned(), found, expected });
     }
-    if present.packing != Packing::Plain(StoredType::F32) {
-        let detail = format!("it is {}", present.packing.name());
+    if present.ggml_type != GgmlType::F32 {
+        let detail = format!("it is {}", present.ggml_type);
         return Err(GgufError::Unsupported { what: "a rope_freqs.weight other than F32", detail });
     }
     let shared = |other: &&TensorEntry| {
@@ -276,7 +273,7 @@ fn present(file: &GgufFile, pairs: usize) -> Result<Option<&TensorEntry>, GgufEr
     };
     match file.tensors.iter().find(shared) {
         Some(other) => {
-            let detail = format!("{} lies where rope_freqs.weight does", other.name);
+            let detail = format!("{} overlaps rope_freqs.weight", other.name);
             Err(GgufError::Unsupported { what: "a file whose tensors overlap", detail })
         }
         None => Ok(Some(present)),
@@ -286,7 +283,7 @@ fn present(file: &GgufFile, pairs: usize) -> Result<Option<&TensorEntry>, GgufEr
 fn divisors(divisors: &[f64]) -> Result<Vec<u8>, GgufError> {
     let mut bytes = Vec::with_capacity(4 * divisors.len());
     for (index, &divisor) in divisors.iter().enumerate() {
-        if !HELD.contains(&divisor) {
+        if !F32_RANGE.contains(&divisor) {
             return Err(GgufError::BadDivisor { index, found: divisor });
         }
         bytes.extend((divisor as f32).to_le_bytes());
@@ -300,7 +297,7 @@ fn changed_metadata(
     freqs: &RopeFreqs,
 ) -> Result<Vec<(&'static str, Vec<u8>)>, GgufError> {
     let base = freqs.freq_base;
-    if !HELD.contains(&base) {
+    if !F32_RANGE.contains(&base) {
         return Err(bad_value(FREQ_BASE, base.to_string(), "a number from 1e-37 to 1e38"));
     }
     let mut changed = vec![
@@ -334,7 +331,7 @@ fn tensor_entry(pairs: usize, offset: u64) -> Vec<u8> {
         &text(TENSOR)[..],
         &1_u32.to_le_bytes()[..],
         &(pairs as u64).to_le_bytes()[..],
-        &TENSOR_F32.to_le_bytes()[..],
+        &GgmlType::F32.number().to_le_bytes()[..],
         &offset.to_le_bytes()[..],
     ]
     .concat()

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::GgufError;
 use super::merges::merges_from_scores;
-use super::pre_tokenizer::cut;
+use super::pre_tokenizer::pre_tokenizer;
 use super::vocabulary::{SPACE, TokenKind, Vocabulary};
 
 /// `tokenizer.json`.
@@ -94,7 +94,7 @@ fn byte_level<'a>(
     vocabulary: &'a Vocabulary,
     merges: Option<&'a [String]>,
 ) -> Result<TokenizerFile<'a>, GgufError> {
-    let cut = cut(&vocabulary.pre)?;
+    let pre = pre_tokenizer(&vocabulary.pre)?;
     let ids = vocabulary.ids();
     let key = "tokenizer.ggml.merges";
     let merges = merges.ok_or_else(|| GgufError::MissingKey { key: key.to_owned() })?;
@@ -106,9 +106,9 @@ fn byte_level<'a>(
                 .ok_or_else(|| GgufError::BadMerge { index, merge: merge.clone() })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let model = Model { ignore_merges: cut.ignore_merges, ..Model::plain(vocabulary, merges) };
+    let model = Model { ignore_merges: pre.ignore_merges, ..Model::plain(vocabulary, merges) };
     let decoder = json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true });
-    Ok(assemble(vocabulary, cut.normalizer, cut.pre_tokenizer, decoder, model))
+    Ok(assemble(vocabulary, pre.normalizer, pre.pre_tokenizer, decoder, model))
 }
 
 /// The two tokens that a rule names; a byte-level token never holds a space.

@@ -13,13 +13,13 @@ pub(super) const SPACE: &str = "\u{2581}";
 pub(super) enum TokenKind {
     /// Ordinary text.
     Normal,
-    /// Stands for what cannot be expressed.
+    /// Replaces text that no token expresses.
     Unknown,
     /// Never the result of text, such as an end of sequence.
     Control,
     /// Text that is always a token of its own.
     UserDefined,
-    /// In the table for no use.
+    /// In the table, but not used.
     Unused,
     /// One byte.
     Byte,
@@ -30,11 +30,11 @@ pub(super) enum TokenKind {
 pub(super) struct Vocabulary {
     /// `gpt2` or `llama`.
     pub(super) model: String,
-    /// Name of the way text is cut before merging.
+    /// Name of the pre-tokenizer.
     pub(super) pre: String,
     pub(super) tokens: Vec<String>,
     pub(super) kinds: Vec<TokenKind>,
-    /// One a token for `llama`, else empty.
+    /// One per token for `llama`, else empty.
     pub(super) scores: Vec<f32>,
     pub(super) bos: Option<u32>,
     pub(super) eos: Option<u32>,
@@ -65,7 +65,7 @@ impl Vocabulary {
         }
         let scores = metadata.floats(&key("scores"))?.unwrap_or_default().to_vec();
         if model == "llama" && scores.len() != tokens.len() {
-            let expected = format!("a list of {} numbers, one a token", tokens.len());
+            let expected = format!("a list of {} numbers, one per token", tokens.len());
             return Err(bad_value(
                 &key("scores"),
                 format!("a list of {}", scores.len()),
@@ -107,7 +107,7 @@ impl Vocabulary {
         id.map(|id| self.tokens[id as usize].as_str())
     }
 
-    /// The id of each text; of equal texts the first counts.
+    /// The id of each token's text; the first of equal texts.
     pub(super) fn ids(&self) -> HashMap<&str, u32> {
         let mut ids = HashMap::with_capacity(self.tokens.len());
         for (id, token) in self.tokens.iter().enumerate() {
@@ -132,8 +132,8 @@ impl Vocabulary {
     }
 }
 
-/// Undoes what llama.cpp's converter does to user-defined tokens: spaces are visible again, as in
-/// the text that merging sees.
+/// Undoes a change by llama.cpp's converter: user-defined tokens get SentencePiece's visible spaces
+/// back, as in the text that is merged.
 fn show_spaces(tokens: &mut [String], kinds: &[TokenKind]) {
     for (token, kind) in tokens.iter_mut().zip(kinds) {
         if *kind == TokenKind::UserDefined && token.contains(' ') {
@@ -142,7 +142,7 @@ fn show_spaces(tokens: &mut [String], kinds: &[TokenKind]) {
     }
 }
 
-/// Whether text is cut as by Llama 3, which takes whole words from the vocabulary before merging.
+/// Whether the pre-tokenizer is that of Llama 3, which looks up whole words before merging.
 pub(super) fn is_llama3(pre: &str) -> bool {
     matches!(pre, "llama-bpe" | "llama3" | "llama-v3")
 }
@@ -150,7 +150,7 @@ pub(super) fn is_llama3(pre: &str) -> bool {
 fn kinds(metadata: &Metadata, key: &str, tokens: usize) -> Result<Vec<TokenKind>, GgufError> {
     let Some(numbers) = metadata.integers(key)? else { return Ok(vec![TokenKind::Normal; tokens]) };
     if numbers.len() != tokens {
-        let expected = format!("a list of {tokens} numbers, one a token");
+        let expected = format!("a list of {tokens} numbers, one per token");
         return Err(bad_value(key, format!("a list of {}", numbers.len()), &expected));
     }
     numbers

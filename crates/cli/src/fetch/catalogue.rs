@@ -124,13 +124,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Entry> {
 /// What to say of a name that is not there.
 pub(crate) fn unknown(name: &str) -> String {
     let names: Vec<&str> = CATALOGUE.iter().map(|e| e.name).collect();
-    let nearest = names
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
-        .copied()
+    let hint = bestof_suggest::nearest(name, names.iter().copied())
+        .map(|nearest| format!(" Did you mean `{nearest}`?"))
         .unwrap_or_default();
     format!(
-        "no model is called `{name}`; known: {}. Did you mean `{nearest}`? \
+        "no model is called `{name}`; known: {}.{hint} \
          Any repository of the Hugging Face hub works as `owner/name`.",
         names.join(", ")
     )
@@ -144,5 +142,6 @@ mod tests {
     fn a_near_miss_is_named() {
         assert!(find("gemma3-270m").is_some());
         assert!(unknown("smollm2").contains("Did you mean `smollm2-135m-instruct`"));
+        assert!(!unknown("xyzzy").contains("Did you mean"));
     }
 }

@@ -1,5 +1,6 @@
 //! `evaluate`: scores of a model with 95 % intervals.
 
+mod estimates;
 mod pass_at_k;
 mod retrieval;
 
@@ -8,14 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_tasks::long_context::RetrievalTask;
-use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_trainer::data::{
     Boundary, EncodeOptions, EncodedCompletion, Encoder, load_pairs, load_supervised,
 };
-use bestof_trainer::evaluate::{Estimate, Windows, perplexity_of_files, preference};
+use bestof_trainer::evaluate::{Windows, perplexity_of_files, preference};
 use bestof_trainer::score::{ScoreSettings, score_pairs};
+use estimates::{read_options, show, show_of};
 use retrieval::{AlteredNumericQa, FreeFormQa, LongchatLines, Passkey};
-use serde_json::json;
 
 use crate::console::{self, Usage};
 use crate::device::DeviceArg;
@@ -109,32 +109,6 @@ impl Evaluate {
             What::Passkey(verb) => verb.args.run(RetrievalTask::Passkey),
         }
     }
-}
-
-fn read_options(skip_bad_rows: bool) -> ReadOptions {
-    let on_bad_row = if skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-    ReadOptions::default().on_bad_row(on_bad_row)
-}
-
-fn show(estimates: &[Estimate], json: bool) -> Result<()> {
-    estimates.iter().try_for_each(|estimate| show_of(estimate, json, None))
-}
-
-fn show_of(e: &Estimate, json: bool, file: Option<&Path>) -> Result<()> {
-    if json {
-        let mut object = json!({
-            "metric": e.metric, "value": e.value, "low": e.low, "high": e.high, "n": e.n,
-        });
-        if let Some(file) = file {
-            object["file"] = json!(file);
-        }
-        return console::json(&object);
-    }
-    let file = file.map_or_else(String::new, |file| format!("   {}", file.display()));
-    console::line(&format!(
-        "{:28} {:10.4}   95 % interval {:.4} to {:.4}   n {}{file}",
-        e.metric, e.value, e.low, e.high, e.n
-    ))
 }
 
 impl PreferenceArgs {

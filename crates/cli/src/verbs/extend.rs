@@ -2,17 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bestof_checkpoints::ModelFolder;
-use bestof_models::rope::{LayerRopes, RopeConfig, RopeError, describe, rope_settings};
 use bestof_models::{DecoderConfig, ModelError};
-use bestof_positional::RopeBasis;
-use bestof_positional::hf::FULL_ATTENTION;
-use bestof_trainer::config::{ExtendSection, OnScaledChoice};
+use bestof_positional::hf::{Extension, HfRope};
+use bestof_positional::{Method, OnScaled, RopeBasis, RopeParams};
 use bestof_trainer::launch::extension;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::rope::scaling_args::ScalingArgs;
 use super::train::RunArgs;
 use crate::console::{self, Usage};
 use crate::progress::Bars;
@@ -33,15 +30,15 @@ pub(crate) struct Extend {
     model: Option<PathBuf>,
     /// linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, power-truncated, or, in training, randomized
     #[arg(long, required_unless_present = "config")]
-    method: Option<String>,
+    method: Option<Method>,
     #[command(flatten)]
-    scaling: ScalingArgs,
-    /// The longest sequence to be reached; by default the model's length times the factor
+    params: RopeParams,
+    /// The longest sequence to be reached, in tokens; by default the model's length times the factor
     #[arg(long)]
     length: Option<usize>,
     /// What becomes of a scaling that the model has already
-    #[arg(long, value_parser = ["refuse", "compose", "replace"])]
-    on_scaled: Option<String>,
+    #[arg(long, value_enum)]
+    on_scaled: Option<OnScaled>,
     /// The folder to make; it must not exist
     #[arg(long, required_unless_present = "config")]
     out: Option<PathBuf>,
@@ -64,9 +61,9 @@ pub(crate) struct Extend {
 
 impl Extend {
     pub(crate) fn run(self) -> Result<()> {
-        match (&self.config, &self.model, &self.out) {
+        match (&self.config, &self.model, self.method, &self.out) {
             (Some(config), ..) => self.train(config),
-            (None, Some(model), Some(out)) => self.change(model, out),
+            (None, Some(model), Some(method), Some(out)) => self.change(model, method, out),
             // clap asks for these unless there is a configuration.
             _ => {
                 Err(Usage("--model, --method and --out are needed without --config".into()).into())
@@ -74,44 +71,20 @@ impl Extend {
         }
     }
 
-    /// What the flags say, as the section of a configuration.
-    fn section(&self) -> ExtendSection {
-        let given = &self.scaling;
-        ExtendSection {
-            factor: given.factor,
-            length: self.length,
-            on_scaled: match self.on_scaled.as_deref() {
-                Some("compose") => OnScaledChoice::Compose,
-                Some("replace") => OnScaledChoice::Replace,
-                _ => OnScaledChoice::Refuse,
-            },
-            power: given.power,
-            truncate_length: given.truncate,
-            a: given.a,
-            b: given.b,
-            rho: given.rho,
-            original_max_position_embeddings: given.original_max_position_embeddings,
-            low_freq_factor: given.low_freq_factor,
-            high_freq_factor: given.high_freq_factor,
-            beta_fast: given.beta_fast,
-            beta_slow: given.beta_slow,
-            truncate: given.truncate_ramp,
-            mscale: given.mscale,
-            mscale_all_dim: given.mscale_all_dim,
-            attention_factor: given.attention_factor,
-            short_factor: given.short_factor.clone(),
-            long_factor: given.long_factor.clone(),
-            ..ExtendSection::new(self.method.clone().unwrap_or_default())
-        }
-    }
-
     /// Makes the folder with the new basis and the same weights.
-    fn change(&self, model: &Path, out: &Path) -> Result<()> {
+    fn change(&self, model: &Path, method: Method, out: &Path) -> Result<()> {
         let folder = ModelFolder::open(model)?;
-        let extension = self.section().extension().map_err(|e| Usage(e.to_string()))?;
-        let extended = extension.apply(&folder.config).map_err(usage_or_model)?;
+        // What the model has is no wrong usage; what the flags make of it is.
+        HfRope::of_model(&folder.config).map_err(ModelError::from)?;
+        let extension = Extension {
+            length: self.length,
+            on_scaled: self.on_scaled.unwrap_or_default(),
+            ..Extension::new(method, self.params.clone())
+        };
+        let extended = extension.apply(&folder.config).map_err(|error| Usage(error.to_string()))?;
+        DecoderConfig::from_hf(&extended.config)?;
         let dir = folder.derive(out, &extended.config)?;
-        let (difference, written) = check(&dir, &extended.rope)?;
+        let written = extended.written_as;
         if self.json {
             return console::json(&json!({
                 "model": dir,
@@ -120,11 +93,11 @@ impl Extend {
                 "trained_length": extended.trained,
                 "length": extended.length,
                 "frequency_hash": extended.hash,
-                "max_relative_difference": difference,
+                "max_relative_difference": extended.max_relative_difference,
             }));
         }
         console::line(&format!("model   {}", dir.display()))?;
-        let basis = describe(&extended.rope);
+        let basis = extended.rope.scaling.describe();
         let name = extended.rope.scaling.rope_type();
         let written =
             if written == name { String::new() } else { format!(", written as {written}") };
@@ -141,7 +114,7 @@ impl Extend {
         };
         put("model.path", &self.model);
         put("output.dir", &self.out);
-        set.extend(self.overrides());
+        set.extend(self.method.map(|method| format!("extend.method={method}")));
         let run = RunArgs {
             config: config.to_owned(),
             set,
@@ -149,64 +122,13 @@ impl Extend {
             device: self.device.clone(),
             json: self.json,
         };
-        let config = run.config(&[])?;
+        let mut config = run.config(&[])?;
+        if let Some(section) = &mut config.extend {
+            section.params = self.params.clone().or(std::mem::take(&mut section.params));
+            section.length = self.length.or(section.length);
+            section.on_scaled = self.on_scaled.unwrap_or(section.on_scaled);
+        }
+        config.validate()?;
         run.show(&extension(&config, &run.options(), &mut Bars::new())?)
     }
-
-    /// The flags that were given, as overrides of `[extend]`.
-    fn overrides(&self) -> Vec<String> {
-        let map = |section: &ExtendSection| match serde_json::to_value(section) {
-            Ok(Value::Object(map)) => map,
-            _ => serde_json::Map::new(),
-        };
-        let plain = map(&ExtendSection::new(""));
-        let mut given = map(&self.section());
-        given.retain(|key, value| plain.get(key) != Some(value));
-        if let Some(choice) = &self.on_scaled {
-            given.insert("on_scaled".into(), json!(choice));
-        }
-        given.iter().map(|(key, value)| format!("extend.{key}={value}")).collect()
-    }
-}
-
-/// What flags caused is wrong usage; what the model has is not.
-fn usage_or_model(error: ModelError) -> anyhow::Error {
-    let of_model = match &error {
-        ModelError::Rope(error) => {
-            matches!(error, RopeError::HeadDim { .. } | RopeError::InLayer { .. })
-        }
-        ModelError::BeyondReach { .. } | ModelError::NoExtension { .. } => false,
-        _ => true,
-    };
-    if of_model { error.into() } else { Usage(error.to_string()).into() }
-}
-
-/// Opens the written configuration and compares its inverse frequencies with the wanted ones: the
-/// largest relative difference, and the `rope_type` it was written as.
-fn check(dir: &Path, wanted: &RopeConfig) -> Result<(f64, &'static str)> {
-    let folder = ModelFolder::open(dir)?;
-    DecoderConfig::from_hf(&folder.config)?;
-    let settings = rope_settings(&folder.config)?;
-    let found = match &settings {
-        LayerRopes::Uniform(rope) => Some(rope),
-        LayerRopes::PerLayerType(ropes) => ropes.get(FULL_ATTENTION),
-    };
-    let found = found.context("the written config.json has no RoPE settings")?;
-    let (found_basis, wanted_basis) = (found.build()?, wanted.build()?);
-    let length = wanted.max_position_embeddings.unwrap_or(0);
-    let mut largest = 0.0_f64;
-    for length in [0, length] {
-        let (a, b) = (found_basis.table(length).inv_freq, wanted_basis.table(length).inv_freq);
-        for (a, b) in a.iter().zip(&b) {
-            // A pair that stands still is written as one turn in 10^30 positions and more.
-            let difference = if *b == 0.0 { *a } else { ((a - b) / b).abs() };
-            largest = largest.max(difference);
-        }
-    }
-    anyhow::ensure!(
-        largest < 1e-12,
-        "{}: config.json gives inverse frequencies that differ by {largest:e} from the wanted ones",
-        dir.display()
-    );
-    Ok((largest, found.scaling.rope_type()))
 }

@@ -1,6 +1,7 @@
 //! `quickstart`: the main job end to end. DPO and DPOP train the same small LLaMA on the same
 //! pairs from the same seed, and what becomes of the chosen answers is laid side by side.
 
+mod data;
 mod outcome;
 mod page;
 
@@ -17,6 +18,7 @@ use bestof_trainer::launch::preference;
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
+use self::data::Data;
 use self::outcome::measure;
 use crate::console;
 use crate::device::DeviceArg;
@@ -61,15 +63,6 @@ pub(crate) struct Quickstart {
     /// Print one JSON object with everything that was measured
     #[arg(long)]
     json: bool,
-}
-
-/// The files that both runs read.
-#[derive(Debug)]
-struct Data {
-    train: PathBuf,
-    held_out: PathBuf,
-    solutions: PathBuf,
-    edit_distance: f64,
 }
 
 impl Quickstart {

@@ -4,15 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{RopeFreqs, with_rope_freqs};
-use bestof_positional::hf::{HfDefaults, HfRope, LayerRopes};
+use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_positional::{Method, RopeBasis, RopeConfig, RopeParams};
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
-
-pub(crate) mod scaling_args;
-
-use scaling_args::ScalingArgs;
 
 /// Show the inverse frequencies of a checkpoint's RoPE, or of a method's
 #[derive(Debug, clap::Args)]
@@ -29,7 +25,7 @@ pub(crate) struct Rope {
     config: Option<PathBuf>,
     /// default, linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, xpos …
     #[arg(long, requires_all = ["head_dim", "theta"])]
-    method: Option<String>,
+    method: Option<Method>,
     /// Dimension of one attention head
     #[arg(long)]
     head_dim: Option<usize>,
@@ -39,11 +35,12 @@ pub(crate) struct Rope {
     /// The length of the sequence, for methods whose frequencies depend on it
     #[arg(long, default_value_t = 0)]
     length: usize,
+    /// The model's context length
+    #[arg(long)]
+    max_position_embeddings: Option<usize>,
     #[command(flatten)]
-    scaling: ScalingArgs,
-    #[command(flatten)]
-    parameters: Parameters,
-    /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor a pair
+    params: RopeParams,
+    /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor per pair
     #[arg(long)]
     gguf_rope_freqs: bool,
     /// Copy this GGUF file (of a model of the architecture llama) to --out and put the basis in
@@ -57,29 +54,6 @@ pub(crate) struct Rope {
     json: bool,
 }
 
-/// What other methods read, and what belongs to the model.
-#[derive(Debug, clap::Args)]
-struct Parameters {
-    /// The model's context length
-    #[arg(long)]
-    max_position_embeddings: Option<usize>,
-    /// Share of each head that rotates
-    #[arg(long, allow_negative_numbers = true)]
-    partial_rotary_factor: Option<f64>,
-    /// xpos: how much the fast pairs are spared
-    #[arg(long, allow_negative_numbers = true)]
-    gamma: Option<f64>,
-    /// xpos: positions over which a pair fades
-    #[arg(long, allow_negative_numbers = true)]
-    scale_base: Option<f64>,
-    /// xpos: the position with amplitude 1
-    #[arg(long, allow_negative_numbers = true)]
-    centre: Option<f64>,
-    /// randomized: the smallest step between positions
-    #[arg(long, allow_negative_numbers = true)]
-    smallest_step: Option<f64>,
-}
-
 impl Rope {
     pub(crate) fn run(self) -> Result<()> {
         let length = self.length;
@@ -89,12 +63,7 @@ impl Rope {
                 .with_context(|| format!("could not read {}", path.display()))?;
             let config: Value = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not JSON", path.display()))?;
-            let defaults = match config["model_type"].as_str() {
-                Some("gemma3" | "gemma3_text") => HfDefaults::gemma3(),
-                _ => HfDefaults::default(),
-            };
-            let read =
-                HfRope::read(&config, &defaults).with_context(|| format!("{}", path.display()))?;
+            let read = HfRope::of_model(&config).with_context(|| format!("{}", path.display()))?;
             return match &read.layers {
                 LayerRopes::Uniform(rope) => self.show(rope, length, None),
                 LayerRopes::PerLayerType(ropes) if self.gguf.is_some() => bail!(
@@ -108,11 +77,13 @@ impl Rope {
                 }
             };
         }
-        let usage = |e: bestof_positional::RopeError| Usage(e.to_string());
-        let method: Method = self.method.as_deref().unwrap_or_default().parse().map_err(usage)?;
-        let (head_dim, theta) = (self.head_dim.unwrap_or(0), self.theta.unwrap_or(0.0));
-        let rope = RopeConfig::by_parameters(method, head_dim, theta, &self.parameters())
-            .map_err(usage)?;
+        let head = RopeConfig {
+            max_position_embeddings: self.max_position_embeddings,
+            ..RopeConfig::new(self.head_dim.unwrap_or(0), self.theta.unwrap_or(0.0))
+        };
+        let method = self.method.unwrap_or(Method::Default);
+        let rope =
+            head.with_method(method, &self.params).map_err(|error| Usage(error.to_string()))?;
         self.show(&rope, length, None)
     }
 
@@ -193,18 +164,5 @@ impl Rope {
             basis.divisors.len(),
             basis.freq_base,
         ))
-    }
-
-    fn parameters(&self) -> RopeParams {
-        let more = &self.parameters;
-        RopeParams {
-            max_position_embeddings: more.max_position_embeddings,
-            partial_rotary_factor: more.partial_rotary_factor,
-            gamma: more.gamma,
-            scale_base: more.scale_base,
-            centre: more.centre,
-            smallest_step: more.smallest_step,
-            ..self.scaling.read()
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use bestof_closeness::{largest_difference, largest_magnitude};
+
 /// All subsets of `0..n` with `k` members, as bit masks.
 pub(crate) fn subsets(n: usize, k: usize) -> Vec<u32> {
     (0..1_u32 << n).filter(|mask| mask.count_ones() as usize == k).collect()
@@ -59,13 +61,10 @@ pub(crate) fn loo_minus_one(rewards: &[f64], k: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Largest distance, relative to the larger of 1 and the largest expected magnitude.
+/// Largest difference, relative to the larger of 1 and the largest expected magnitude; NaN where a
+/// pair cannot be compared.
 pub(crate) fn gap(found: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(1.0_f64, |m, x| m.max(x.abs()));
-    found.iter().zip(expected).fold(0.0, |worst: f64, (a, b)| {
-        if a.is_finite() { worst.max((a - b).abs() / scale) } else { f64::INFINITY }
-    })
+    largest_difference(found, expected) / largest_magnitude(expected).max(1.0)
 }
 
 /// splitmix64: enough of a generator for tests, the same on every machine.

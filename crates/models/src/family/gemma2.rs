@@ -1,7 +1,7 @@
 //! Gemma 2: norms around both halves of a layer, soft caps, every other layer within a window.
 
+use super::decoder_fields::{DecoderFields, assign_layer_kinds};
 use super::fields::Fields;
-use super::{Common, assign_layer_kinds};
 use bestof_kernels::Activation;
 
 use crate::config::DecoderConfig;
@@ -10,7 +10,6 @@ use crate::error::ModelError;
 /// What Gemma 2 and 3 share, and where they differ by default.
 pub(super) struct Gemma {
     pub(super) vocab_size: usize,
-    pub(super) max_positions: usize,
     pub(super) attention_softcap: Option<f64>,
     pub(super) final_softcap: Option<f64>,
     /// Every how many layers one attends to everything.
@@ -20,20 +19,16 @@ pub(super) struct Gemma {
 impl Gemma {
     /// The configuration, apart from what only Gemma 3 has.
     pub(super) fn read(&self, fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
-        let common = Common {
+        let defaults = DecoderFields {
             vocab_size: self.vocab_size,
-            hidden_size: 2304,
             intermediate_size: 9216,
             num_layers: 26,
-            num_heads: 8,
             num_kv_heads: Some(4),
-            head_dim: Some(256),
-            max_positions: self.max_positions,
             tied_embeddings: true,
             activation_field: "hidden_activation",
             activation: Activation::GeluTanh,
         };
-        let mut config = common.read(fields)?;
+        let mut config = defaults.read(fields)?;
         let bias = fields.flag_or("attention_bias", false)?;
         config.qkv_bias = bias;
         config.output_bias = bias;
@@ -64,7 +59,6 @@ impl Gemma {
 pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
     Gemma {
         vocab_size: 256_000,
-        max_positions: 8192,
         attention_softcap: Some(50.0),
         final_softcap: Some(30.0),
         pattern: 2,

@@ -8,14 +8,9 @@ use crate::error::ModelError;
 
 /// The configuration, with the defaults of transformers' `Gemma3TextConfig`.
 pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
-    let mut config = Gemma {
-        vocab_size: 262_208,
-        max_positions: 131_072,
-        attention_softcap: None,
-        final_softcap: None,
-        pattern: 6,
-    }
-    .read(fields)?;
+    let mut config =
+        Gemma { vocab_size: 262_208, attention_softcap: None, final_softcap: None, pattern: 6 }
+            .read(fields)?;
     config.qk_norms = true;
     Ok(config)
 }

@@ -1,19 +1,18 @@
 //! Mistral: LLaMA with a sliding window on every layer, unless the file says `null`.
 
-use super::Common;
+use super::decoder_fields::DecoderFields;
 use super::fields::Fields;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
 /// The configuration, with the defaults of transformers' `MistralConfig`.
 pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
-    let common = Common {
+    let defaults = DecoderFields {
         intermediate_size: 14_336,
         num_kv_heads: Some(8),
-        max_positions: 131_072,
-        ..Common::default()
+        ..DecoderFields::default()
     };
-    let mut config = common.read(fields)?;
+    let mut config = defaults.read(fields)?;
     let window = if fields.has("sliding_window") {
         fields.optional_size("sliding_window")?
     } else {

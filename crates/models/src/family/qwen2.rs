@@ -1,20 +1,19 @@
 //! Qwen2 and Qwen2.5: LLaMA with biases on queries, keys and values.
 
-use super::Common;
+use super::decoder_fields::DecoderFields;
 use super::fields::Fields;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
 /// The configuration, with the defaults of transformers' `Qwen2Config`.
 pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
-    let common = Common {
+    let defaults = DecoderFields {
         vocab_size: 151_936,
         intermediate_size: 22_016,
         num_kv_heads: Some(32),
-        max_positions: 32_768,
-        ..Common::default()
+        ..DecoderFields::default()
     };
-    let mut config = common.read(fields)?;
+    let mut config = defaults.read(fields)?;
     config.qkv_bias = true;
 
     let window = if fields.flag_or("use_sliding_window", false)? {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::ModelFolder;
+use bestof_closeness::{largest_difference, largest_magnitude};
 use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, LoraConfig, Sequence, SequenceSpan,
@@ -114,26 +115,27 @@ pub(crate) fn values(gradients: &Gradients, name: &str) -> Option<Vec<f32>> {
     gradients.get(name).map(|g| g.to_data().iter::<f32>().collect())
 }
 
-/// The largest difference between two sets of gradients, relative to the largest gradient.
-pub(crate) fn gradient_difference(model: &Decoder, a: &Gradients, b: &Gradients) -> f32 {
-    let mut largest = 0.0_f32;
-    let mut difference = 0.0_f32;
+/// The largest difference between two sets of gradients, relative to the largest gradient; NaN if
+/// there is a NaN in either.
+pub(crate) fn gradient_difference(model: &Decoder, a: &Gradients, b: &Gradients) -> f64 {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
     for info in parameters::trainable(model) {
         let zeros = || vec![0.0; info.len()];
-        let a = values(a, &info.name).unwrap_or_else(zeros);
-        let b = values(b, &info.name).unwrap_or_else(zeros);
-        assert_eq!(a.len(), b.len(), "{}", info.name);
-        for (a, b) in a.iter().zip(&b) {
-            largest = largest.max(a.abs());
-            let gap = (a - b).abs();
-            // `f32::max` would pass over NaN.
-            difference = if gap <= difference { difference } else { gap };
-        }
+        first.push(values(a, &info.name).unwrap_or_else(zeros));
+        second.push(values(b, &info.name).unwrap_or_else(zeros));
+        assert_eq!(first.last().map(Vec::len), second.last().map(Vec::len), "{}", info.name);
     }
+    let largest = largest_magnitude(&first);
     assert!(largest > 0.0, "no gradient at all");
-    difference / largest
+    largest_difference(first, second) / largest
 }
 
-pub(crate) fn close(a: &[f32], b: &[f32], tolerance: f32) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
+/// Whether no pair differs by more than `tolerance`; NaN is neither close nor apart.
+pub(crate) fn close(a: &[f32], b: &[f32], tolerance: f64) -> bool {
+    largest_difference(a, b) <= tolerance
+}
+
+/// Whether a pair differs by more than `tolerance`.
+pub(crate) fn apart(a: &[f32], b: &[f32], tolerance: f64) -> bool {
+    largest_difference(a, b) > tolerance
 }

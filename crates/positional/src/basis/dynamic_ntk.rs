@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{check_factor, check_original};
+use crate::check::{check_factor, check_original};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// NTK-aware scaling by as much as the current length asks for.

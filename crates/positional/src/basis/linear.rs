@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::check_factor;
+use crate::check::check_factor;
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// Every frequency divided by one factor, which is the same as dividing positions by it.

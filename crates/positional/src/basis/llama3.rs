@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::f64::consts::PI;
 
-use super::{check_factor, check_original, check_positive};
+use crate::check::{check_factor, check_original, check_positive};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// Pairs with many turns kept, pairs with few divided by the factor, a blend between.

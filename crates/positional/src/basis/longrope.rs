@@ -1,9 +1,9 @@
-//! `LongRoPE`: a searched divisor for every pair.
+//! `LongRoPE`: a divisor per pair, found by search.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{check_factor, check_original, check_positive};
+use crate::check::{check_factor, check_original, check_positive};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// Each frequency divided by its own factor, from one of two lists.
@@ -17,9 +17,9 @@ use crate::{RopeBasis, RopeError, RotaryShape};
 /// Face transformers 5 (`longrope`, formerly `su`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LongRope {
-    /// Divisors up to the original length, one a pair.
+    /// Divisors up to the original length, one per pair.
     pub short_factor: Vec<f64>,
-    /// Divisors beyond it, one a pair.
+    /// Divisors beyond it, one per pair.
     pub long_factor: Vec<f64>,
     /// L0: the length the model was trained at.
     pub original_max_position_embeddings: usize,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::check_factor;
+use crate::check::check_factor;
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// A larger base, so that the fastest pair keeps its speed and the slowest slows by the factor.
@@ -20,7 +20,7 @@ pub struct Ntk {
 }
 
 impl Ntk {
-    /// `theta'`, the base that says the same thing.
+    /// `theta'`, the base of plain RoPE with the same frequencies.
     pub fn theta(&self, shape: &RotaryShape) -> f64 {
         shape.ntk_theta(self.factor)
     }

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use super::linear::divide;
-use super::{check_factor, check_not_negative};
+use crate::check::{check_factor, check_not_negative};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
-/// Slow pairs slowed more than fast ones, by a power of their place.
+/// Slow pairs slowed more than fast ones, by a power of their relative position.
 ///
 /// ```text
 /// f'_j = f_j / s * (1 - 2j/d)^k,  j = 0 .. d/2-1

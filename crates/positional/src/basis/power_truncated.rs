@@ -1,9 +1,10 @@
-//! Giraffe's three rules stacked.
+//! Giraffe's three rules combined.
 
 use alloc::vec::Vec;
 
+use super::linear::divide;
 use super::power::raise;
-use super::{check_factor, check_not_negative, linear::divide};
+use crate::check::{check_factor, check_not_negative};
 use crate::{RopeBasis, RopeError, RotaryShape, Thresholds};
 
 /// Linear scaling, then power scaling, then truncation, in the order of the released code.
@@ -17,7 +18,7 @@ use crate::{RopeBasis, RopeError, RotaryShape, Thresholds};
 pub struct PowerTruncated {
     /// k: at least 0.
     pub power: f64,
-    /// Where to cut the frequencies already scaled.
+    /// Which of the scaled frequencies are kept, replaced and set to 0.
     pub thresholds: Thresholds,
     /// s: linear scaling applied first; 1 for none.
     pub factor: f64,
@@ -45,7 +46,7 @@ impl RopeBasis for PowerTruncated {
 
     fn inv_freq(&self, shape: &RotaryShape, _seq_len: usize) -> Vec<f64> {
         let mut table = self.scaled(shape);
-        self.thresholds.cut(&mut table);
+        self.thresholds.truncate(&mut table);
         table
     }
 }

@@ -1,9 +1,9 @@
-//! Proportional RoPE: some pairs turn as in a full head, the rest stand still.
+//! Proportional RoPE: some pairs rotate as in a full head, the rest do not.
 
 use alloc::vec::Vec;
 
-use super::check_factor;
 use super::linear::divide;
+use crate::check::check_factor;
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// The first share of the pairs turn at a full head's frequencies, the others not at all.

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::f64::consts::PI;
 
 use super::linear::divide;
-use super::{check_factor, check_not_negative};
+use crate::check::{check_factor, check_not_negative};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
-/// Where a truncated basis cuts.
+/// The thresholds of a truncated basis, in radians per position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// Frequencies at or below it become 0.
@@ -20,7 +20,7 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// The thresholds of the authors' released code for a model trained at `length` tokens: pairs
-    /// that complete a turn within it are kept, pairs that need more than eight times as long stop.
+    /// that complete a turn within it are kept, pairs that need more than eight times as long get 0.
     ///
     /// ```text
     /// b = 2 pi / T,  a = b / 8,  rho = b / 16
@@ -33,8 +33,8 @@ impl Thresholds {
         Self { a: b / 8.0, b, rho: b / 16.0 }
     }
 
-    /// Cuts a table in place.
-    pub(crate) fn cut(&self, table: &mut [f64]) {
+    /// Truncates a table in place.
+    pub(crate) fn truncate(&self, table: &mut [f64]) {
         for frequency in table {
             if *frequency < self.b {
                 *frequency = if *frequency > self.a { self.rho } else { 0.0 };
@@ -65,7 +65,7 @@ impl Thresholds {
     }
 }
 
-/// Fast pairs kept, slow pairs stopped, those between turned at one shared slow speed.
+/// Fast pairs kept, slow pairs set to frequency 0, those between given one shared low frequency.
 ///
 /// ```text
 /// g = f_j / s,   f'_j = g if g >= b;  rho if a < g < b;  0 if g <= a
@@ -76,7 +76,7 @@ impl Thresholds {
 /// released code, see [`Thresholds::for_length`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Truncated {
-    /// Where to cut.
+    /// Which frequencies are kept, replaced and set to 0.
     pub thresholds: Thresholds,
     /// s: linear scaling applied first; 1 for none.
     pub factor: f64,
@@ -102,7 +102,7 @@ impl RopeBasis for Truncated {
 
     fn inv_freq(&self, shape: &RotaryShape, _seq_len: usize) -> Vec<f64> {
         let mut table = self.scaled(shape);
-        self.thresholds.cut(&mut table);
+        self.thresholds.truncate(&mut table);
         table
     }
 }

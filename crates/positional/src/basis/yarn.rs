@@ -1,9 +1,9 @@
-//! `YaRN`: interpolation by parts, with warmer attention.
+//! `YaRN`: interpolation by parts, with a temperature for attention.
 
 use alloc::vec::Vec;
 use core::f64::consts::PI;
 
-use super::{check_factor, check_original, check_positive};
+use crate::check::{check_factor, check_not_negative, check_original, check_positive};
 use crate::{RopeBasis, RopeError, RotaryShape};
 
 /// Fast pairs kept, slow pairs divided by the factor, a ramp between, and an attention factor.
@@ -68,7 +68,7 @@ impl Yarn {
         (low.max(0.0), high.min(d - 1.0))
     }
 
-    fn warmth(&self, mscale: f64) -> f64 {
+    fn temperature(&self, mscale: f64) -> f64 {
         if self.factor <= 1.0 { 1.0 } else { 0.1 * mscale * libm::log(self.factor) + 1.0 }
     }
 }
@@ -95,7 +95,7 @@ impl RopeBasis for Yarn {
             });
         }
         for (key, value) in [("mscale", self.mscale), ("mscale_all_dim", self.mscale_all_dim)] {
-            super::check_not_negative(rope_type, key, value.unwrap_or(0.0))?;
+            check_not_negative(rope_type, key, value.unwrap_or(0.0))?;
         }
         check_positive(rope_type, "attention_factor", self.attention_factor())
     }
@@ -116,8 +116,8 @@ impl RopeBasis for Yarn {
         let nonzero = |value: Option<f64>| value.filter(|m| *m != 0.0);
         match (self.attention_factor, nonzero(self.mscale), nonzero(self.mscale_all_dim)) {
             (Some(given), _, _) => given,
-            (None, Some(m), Some(m_all)) => self.warmth(m) / self.warmth(m_all),
-            _ => self.warmth(1.0),
+            (None, Some(m), Some(m_all)) => self.temperature(m) / self.temperature(m_all),
+            _ => self.temperature(1.0),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a config to checked settings.
+//! RoPE settings from a `config.json`.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -8,15 +8,17 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::fields::{Object, count, flag, number, numbers, object, text, value, wrong};
-use super::{FULL_ATTENTION, HfDefaults, HfRope, LayerRopes, SLIDING_ATTENTION};
+use super::defaults::{HfDefaults, text_config};
+use super::lock::RopeLock;
+use super::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
+use crate::json::{Object, field, value, wrong};
 use crate::{Composed, Method, RopeConfig, RopeError, RopeParams, RopeScaling};
 
 /// Keys every RoPE map may hold.
 const COMMON_KEYS: [&str; 5] =
     ["rope_type", "type", "rope_theta", "partial_rotary_factor", "max_position_embeddings"];
 
-/// What the config says outside its RoPE maps.
+/// The fields of the config outside its RoPE maps.
 struct Model {
     head_dim: usize,
     max_position_embeddings: Option<usize>,
@@ -25,11 +27,11 @@ struct Model {
     original_max_position_embeddings: Option<usize>,
 }
 
-/// Where one map of settings stands.
-struct Place<'a> {
+/// What the position of a map of settings in the config implies for it.
+struct Scope<'a> {
     /// The base if the map names none.
     rope_theta: f64,
-    /// The kind of layer, for a map that is not the only one.
+    /// The layer type, for a map that is not the only one.
     layer_type: Option<&'a str>,
     /// `YaRN`'s `truncate`, which transformers reads beside the nested maps, not in them.
     truncate: Option<bool>,
@@ -37,12 +39,49 @@ struct Place<'a> {
     inside_composition: bool,
 }
 
+/// The RoPE settings of a config.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HfRope {
+    /// The settings.
+    pub layers: LayerRopes,
+    /// Keys of the RoPE maps that the rope type does not read; transformers warns of these too.
+    pub unrecognised: Vec<String>,
+    /// The frequencies that the checkpoint's weights belong to, where the config records them.
+    pub lock: Option<RopeLock>,
+}
+
 impl HfRope {
-    /// The RoPE settings of a model's `config.json` (its `text_config`, in a multimodal one).
+    /// The settings of a model's whole `config.json`, with the defaults of its `model_type`
+    /// ([`HfDefaults::of`]) and from its `text_config` where the type keeps them there.
+    ///
+    /// ```
+    /// use bestof_positional::hf::{FULL_ATTENTION, HfRope};
+    /// let config = serde_json::json!({"model_type": "gemma3", "text_config": {"head_dim": 64}});
+    /// let rope = HfRope::of_model(&config)?;
+    /// assert_eq!(rope.layers.get(FULL_ATTENTION).map(|rope| rope.rope_theta), Some(1e6));
+    /// # Ok::<(), bestof_positional::RopeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`HfRope::read`].
+    pub fn of_model(config: &Value) -> Result<Self, RopeError> {
+        Self::read(text_config(config), &HfDefaults::of_config(config))
+    }
+
+    /// Checks that the settings give the frequencies of the lock; without a lock there is nothing to
+    /// check.
+    ///
+    /// # Errors
+    /// [`RopeError::Locked`] with both hashes.
+    pub fn verify_lock(&self) -> Result<(), RopeError> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.verify(&self.layers))
+    }
+
+    /// The settings in a map of a model's fields, under explicit defaults.
     ///
     /// Fallbacks are those of transformers 5: `head_dim` is `hidden_size / num_attention_heads`; a
     /// top-level `original_max_position_embeddings` beats the one in a flat map, and
-    /// `max_position_embeddings` stands in for both; `dynamic` always uses the latter; longrope's
+    /// `max_position_embeddings` is the fallback for both; `dynamic` always uses the latter; longrope's
     /// `factor` is their ratio.
     ///
     /// # Errors
@@ -51,24 +90,24 @@ impl HfRope {
     /// [`RopeError::InLayer`] where settings differ by layer.
     pub fn read(config: &Value, defaults: &HfDefaults) -> Result<Self, RopeError> {
         let map = config.as_object().ok_or_else(|| wrong("config", config, "a map"))?;
-        let model = Model::read(map)?;
-        let scaling = object(map, "rope_scaling")?.filter(|map| !map.is_empty());
-        let parameters = object(map, "rope_parameters")?.filter(|map| !map.is_empty());
-        let local = number(map, "rope_local_base_freq")?.or(defaults.local_rope_theta);
+        let model = Model::read(map, defaults)?;
+        let scaling = field::<&Object>(map, "rope_scaling")?.filter(|map| !map.is_empty());
+        let parameters = field::<&Object>(map, "rope_parameters")?.filter(|map| !map.is_empty());
+        let local = field::<f64>(map, "rope_local_base_freq")?.or(defaults.local_rope_theta);
         let theta = model.rope_theta.unwrap_or(defaults.rope_theta);
         let mut unrecognised = Vec::new();
         let layers = match (local, scaling.or(parameters)) {
             (Some(local), _) => {
-                let (full, sliding) = two_kinds(scaling, parameters)?;
-                let truncate = parameters.map_or(Ok(None), |map| flag(map, "truncate"))?;
+                let (full, sliding) = full_and_sliding(scaling, parameters)?;
+                let truncate = parameters.map_or(Ok(None), |map| field::<bool>(map, "truncate"))?;
                 let mut read = |layer_type, map, rope_theta| {
-                    let place = Place {
+                    let scope = Scope {
                         rope_theta,
                         layer_type: Some(layer_type),
                         truncate,
                         inside_composition: false,
                     };
-                    let config = model.settings(map, &place, &mut unrecognised)?;
+                    let config = model.settings(map, &scope, &mut unrecognised)?;
                     Ok::<_, RopeError>((layer_type.to_string(), config))
                 };
                 LayerRopes::PerLayerType(BTreeMap::from([
@@ -80,17 +119,17 @@ impl HfRope {
                 model.nested(nested, theta, &mut unrecognised)?
             }
             (None, flat) => {
-                let place = Place {
+                let scope = Scope {
                     rope_theta: theta,
                     layer_type: None,
                     truncate: None,
                     inside_composition: false,
                 };
                 let flat = flat.cloned().unwrap_or_default();
-                LayerRopes::Uniform(model.settings(&flat, &place, &mut unrecognised)?)
+                LayerRopes::Uniform(model.settings(&flat, &scope, &mut unrecognised)?)
             }
         };
-        Ok(Self { layers, unrecognised })
+        Ok(Self { layers, unrecognised, lock: RopeLock::read(map)? })
     }
 }
 
@@ -101,16 +140,16 @@ fn is_nested(map: &Object) -> bool {
         && map.values().any(Value::is_object)
 }
 
-/// Gemma 3's two maps: `rope_scaling` is laid over the full layers' settings.
-fn two_kinds(
+/// Gemma 3's two maps: `rope_scaling` overrides the settings of the full layers.
+fn full_and_sliding(
     scaling: Option<&Object>,
     parameters: Option<&Object>,
 ) -> Result<(Object, Object), RopeError> {
     let (mut full, mut sliding) = (Object::new(), Object::new());
     for map in [parameters, scaling].into_iter().flatten() {
         if is_nested(map) {
-            full.extend(object(map, FULL_ATTENTION)?.cloned().unwrap_or_default());
-            sliding.extend(object(map, SLIDING_ATTENTION)?.cloned().unwrap_or_default());
+            full.extend(field::<&Object>(map, FULL_ATTENTION)?.cloned().unwrap_or_default());
+            sliding.extend(field::<&Object>(map, SLIDING_ATTENTION)?.cloned().unwrap_or_default());
         } else {
             full.extend(map.clone());
         }
@@ -119,13 +158,14 @@ fn two_kinds(
 }
 
 impl Model {
-    fn read(map: &Object) -> Result<Self, RopeError> {
+    fn read(map: &Object, defaults: &HfDefaults) -> Result<Self, RopeError> {
+        let length = field(map, "max_position_embeddings")?;
         Ok(Self {
-            head_dim: head_dim(map)?,
-            max_position_embeddings: count(map, "max_position_embeddings")?,
-            rope_theta: number(map, "rope_theta")?,
-            partial_rotary_factor: number(map, "partial_rotary_factor")?,
-            original_max_position_embeddings: count(map, "original_max_position_embeddings")?,
+            head_dim: head_dim(map, defaults)?,
+            max_position_embeddings: length.or(defaults.max_position_embeddings),
+            rope_theta: field(map, "rope_theta")?,
+            partial_rotary_factor: field(map, "partial_rotary_factor")?,
+            original_max_position_embeddings: field(map, "original_max_position_embeddings")?,
         })
     }
 
@@ -135,18 +175,18 @@ impl Model {
         rope_theta: f64,
         unrecognised: &mut Vec<String>,
     ) -> Result<LayerRopes, RopeError> {
-        let truncate = flag(map, "truncate")?;
+        let truncate = field::<bool>(map, "truncate")?;
         let mut configs = BTreeMap::new();
         for (layer_type, settings) in map {
             match settings {
                 Value::Object(settings) => {
-                    let place = Place {
+                    let scope = Scope {
                         rope_theta,
                         layer_type: Some(layer_type),
                         truncate,
                         inside_composition: false,
                     };
-                    let config = self.settings(settings, &place, unrecognised)?;
+                    let config = self.settings(settings, &scope, unrecognised)?;
                     configs.insert(layer_type.clone(), config);
                 }
                 Value::Null => {}
@@ -161,29 +201,29 @@ impl Model {
     fn settings(
         &self,
         map: &Object,
-        place: &Place<'_>,
+        scope: &Scope<'_>,
         unrecognised: &mut Vec<String>,
     ) -> Result<RopeConfig, RopeError> {
         let read = || {
-            let (scaling, mut passed_over) = self.scaling(map, place)?;
+            let (scaling, mut passed_over) = self.scaling(map, scope)?;
             let own_share = matches!(scaling, RopeScaling::Proportional(_));
-            let share = number(map, "partial_rotary_factor")?.or(self.partial_rotary_factor);
+            let share = field::<f64>(map, "partial_rotary_factor")?.or(self.partial_rotary_factor);
             let config = RopeConfig {
                 head_dim: self.head_dim,
-                rope_theta: number(map, "rope_theta")?.unwrap_or(place.rope_theta),
+                rope_theta: field::<f64>(map, "rope_theta")?.unwrap_or(scope.rope_theta),
                 partial_rotary_factor: share.filter(|_| !own_share).unwrap_or(1.0),
                 max_position_embeddings: self.max_position_embeddings,
                 scaling,
             };
             config.build()?;
-            if let Some(layer_type) = place.layer_type {
+            if let Some(layer_type) = scope.layer_type {
                 for key in &mut passed_over {
                     *key = format!("{layer_type}.{key}");
                 }
             }
             Ok((config, passed_over))
         };
-        let (config, passed_over) = read().map_err(|source| match place.layer_type {
+        let (config, passed_over) = read().map_err(|source| match scope.layer_type {
             None => source,
             Some(layer_type) => {
                 RopeError::InLayer { layer_type: layer_type.to_string(), source: Box::new(source) }
@@ -197,19 +237,21 @@ impl Model {
     fn scaling(
         &self,
         map: &Object,
-        place: &Place<'_>,
+        scope: &Scope<'_>,
     ) -> Result<(RopeScaling, Vec<String>), RopeError> {
-        let name = text(map, "rope_type")?.or(text(map, "type")?).unwrap_or("default");
+        let name =
+            field::<&str>(map, "rope_type")?.or(field::<&str>(map, "type")?).unwrap_or("default");
         if name == "composed" {
-            return self.composed(map, place);
+            return self.composed(map, scope);
         }
         let method: Method = name.parse()?;
-        let params = self.params(method, map, place)?;
-        let beside = place.layer_type.is_some() && !place.inside_composition;
-        let overruled = beside && flag(map, "truncate")? != Some(place.truncate.unwrap_or(true));
+        let params = self.params(method, map, scope)?;
+        let beside = scope.layer_type.is_some() && !scope.inside_composition;
+        let overruled =
+            beside && field::<bool>(map, "truncate")? != Some(scope.truncate.unwrap_or(true));
         let read = |key: &str| {
             let ignored = match (method, key) {
-                (Method::Dynamic, "original_max_position_embeddings") => !place.inside_composition,
+                (Method::Dynamic, "original_max_position_embeddings") => !scope.inside_composition,
                 (Method::Yarn, "truncate") => overruled,
                 _ => false,
             };
@@ -217,20 +259,23 @@ impl Model {
         };
         let passed_over =
             map.iter().filter(|(key, value)| !value.is_null() && !read(key)).map(|(key, _)| key);
-        Ok((RopeScaling::from_params(method, &params)?, passed_over.cloned().collect()))
+        Ok((
+            RopeScaling::from_params(method, &params, self.max_position_embeddings)?,
+            passed_over.cloned().collect(),
+        ))
     }
 
-    /// A composition, which only this crate writes: both parts say everything themselves.
+    /// A composition, which only this crate writes: each part is complete in itself.
     fn composed(
         &self,
         map: &Object,
-        place: &Place<'_>,
+        scope: &Scope<'_>,
     ) -> Result<(RopeScaling, Vec<String>), RopeError> {
-        let inside = Place { inside_composition: true, ..*place };
+        let inside = Scope { inside_composition: true, ..*scope };
         let part = |key: &'static str| {
             let missing = RopeError::MissingKey { rope_type: "composed", key };
             let (scaling, passed_over) =
-                self.scaling(object(map, key)?.ok_or(missing)?, &inside)?;
+                self.scaling(field::<&Object>(map, key)?.ok_or(missing)?, &inside)?;
             Ok::<_, RopeError>((Box::new(scaling), passed_over))
         };
         let (first, mut passed_over) = part("first")?;
@@ -243,43 +288,24 @@ impl Model {
         &self,
         method: Method,
         map: &Object,
-        place: &Place<'_>,
+        scope: &Scope<'_>,
     ) -> Result<RopeParams, RopeError> {
-        let listed = count(map, "original_max_position_embeddings")?;
-        let original = match (method, place.layer_type) {
-            _ if place.inside_composition => listed,
+        let read = RopeParams::read(map)?;
+        let listed = read.original_max_position_embeddings;
+        let original = match (method, scope.layer_type) {
+            _ if scope.inside_composition => listed,
             (Method::Dynamic, _) => None,
             (_, None) => self.original_max_position_embeddings.or(listed),
             (_, Some(_)) => listed,
         };
         let mut params = RopeParams {
-            factor: number(map, "factor")?,
-            power: number(map, "power")?,
-            truncate_length: count(map, "truncate_length")?,
-            a: number(map, "a")?,
-            b: number(map, "b")?,
-            rho: number(map, "rho")?,
-            max_position_embeddings: self.max_position_embeddings,
             original_max_position_embeddings: original,
-            low_freq_factor: number(map, "low_freq_factor")?,
-            high_freq_factor: number(map, "high_freq_factor")?,
-            beta_fast: number(map, "beta_fast")?,
-            beta_slow: number(map, "beta_slow")?,
-            truncate: match place.layer_type {
-                Some(_) if !place.inside_composition => place.truncate,
-                _ => flag(map, "truncate")?,
+            truncate: match scope.layer_type {
+                Some(_) if !scope.inside_composition => scope.truncate,
+                _ => read.truncate,
             },
-            mscale: number(map, "mscale")?,
-            mscale_all_dim: number(map, "mscale_all_dim")?,
-            attention_factor: number(map, "attention_factor")?,
-            short_factor: numbers(map, "short_factor")?,
-            long_factor: numbers(map, "long_factor")?,
-            partial_rotary_factor: number(map, "partial_rotary_factor")?
-                .or(self.partial_rotary_factor),
-            gamma: number(map, "gamma")?,
-            scale_base: number(map, "scale_base")?,
-            centre: number(map, "centre")?,
-            smallest_step: number(map, "smallest_step")?,
+            partial_rotary_factor: read.partial_rotary_factor.or(self.partial_rotary_factor),
+            ..read
         };
         // DeepSeek's configs hold `"factor": null` and mean the ratio of the two lengths.
         let factor_is_null = map.get("factor").is_some_and(Value::is_null);
@@ -293,16 +319,17 @@ impl Model {
 }
 
 /// `head_dim`, or the share of the hidden size that each head gets.
-fn head_dim(map: &Object) -> Result<usize, RopeError> {
-    if let Some(head_dim) = count(map, "head_dim")?.filter(|dim| *dim > 0) {
+fn head_dim(map: &Object, defaults: &HfDefaults) -> Result<usize, RopeError> {
+    let given = field(map, "head_dim")?.filter(|dim| *dim > 0);
+    if let Some(head_dim) = given.or(defaults.head_dim) {
         return Ok(head_dim);
     }
-    let needed = |key: &'static str| {
-        let mend = "add `head_dim`, or both `hidden_size` and `num_attention_heads`";
-        count(map, key)?.ok_or(RopeError::MissingField { key, mend })
+    let needed = |key: &'static str, default: Option<usize>| {
+        let fix = "add `head_dim`, or both `hidden_size` and `num_attention_heads`";
+        field(map, key)?.or(default).ok_or(RopeError::MissingField { key, fix })
     };
-    let hidden = needed("hidden_size")?;
-    let heads = needed("num_attention_heads")?;
+    let hidden = needed("hidden_size", defaults.hidden_size)?;
+    let heads = needed("num_attention_heads", defaults.num_attention_heads)?;
     hidden.checked_div(heads).ok_or_else(|| {
         let found = value(map, "num_attention_heads").unwrap_or(&Value::Null);
         wrong("num_attention_heads", found, "a whole number of at least 1")

@@ -1,13 +1,14 @@
-//! From settings to a config that transformers reads.
+//! RoPE settings into a `config.json` that transformers reads.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use serde_json::Value;
 
-use super::fields::{Object, wrong};
 use super::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION, Spelling};
-use crate::{RopeBasis, RopeConfig, RopeError, RopeScaling, document};
+use crate::json::{Object, wrong};
+use crate::serde_map;
+use crate::{RopeBasis, RopeConfig, RopeError, RopeScaling};
 
 /// Keys that another spelling, or another scaling, may have left behind.
 const STALE_KEYS: [&str; 5] = [
@@ -19,7 +20,7 @@ const STALE_KEYS: [&str; 5] = [
 ];
 
 impl LayerRopes {
-    /// Writes the settings into a config, in place of whatever RoPE keys it has.
+    /// Writes the settings into a config, replacing its present RoPE keys.
     ///
     /// Scalings are written under their own names; for names that transformers does not know write
     /// [`RopeConfig::portable`] instead. `max_position_embeddings` is set where known; `dynamic`
@@ -32,7 +33,7 @@ impl LayerRopes {
         let Value::Object(map) = config else {
             return Err(wrong("config", config, "a map"));
         };
-        // Built aside, so that a refusal leaves the config as it was.
+        // Changed in a copy, so that an error leaves the config unchanged.
         let mut written = map.clone();
         for key in STALE_KEYS {
             written.remove(key);
@@ -150,7 +151,7 @@ fn parameters(config: &RopeConfig) -> Result<Object, RopeError> {
 
 /// The scaling as a map.
 fn settings(config: &RopeConfig) -> Result<Object, RopeError> {
-    let mut map = document::to_map(&config.scaling).map_err(|_| RopeError::NotExpressible {
+    let mut map = serde_map::to_map(&config.scaling).map_err(|_| RopeError::NotExpressible {
         rope_type: config.scaling.rope_type(),
         target: "JSON",
         reason: "a parameter has no JSON form; check that all are finite",

@@ -1,5 +1,6 @@
 //! The bases that are compared, and the factors that trained models are evaluated at.
 
+use bestof_positional::RopeParams;
 use bestof_trainer::config::ExtendSection;
 
 /// Where truncation's or power scaling's exponent is not one of the paper's: its 0.5.
@@ -98,10 +99,13 @@ impl Basis {
     /// The section of a configuration, for a model that sees `length` tokens afterwards.
     pub(super) fn section(&self, length: usize) -> ExtendSection {
         ExtendSection {
-            factor: self.factor,
+            params: RopeParams {
+                factor: self.factor,
+                power: (self.method == POWERED.method).then_some(POWER),
+                ..RopeParams::default()
+            },
             // A factor says how far it reaches.
             length: (self.factor.is_none() && *self != PLAIN).then_some(length),
-            power: (self.method == POWERED.method).then_some(POWER),
             ..ExtendSection::new(self.method)
         }
     }
@@ -119,10 +123,10 @@ mod tests {
         let folders: HashSet<String> = ALL.iter().map(Basis::folder).collect();
         assert_eq!((names.len(), folders.len()), (ALL.len(), ALL.len()));
         for basis in ALL {
-            basis.section(512).extension_in_training().unwrap();
+            basis.section(512).extension().unwrap();
         }
         assert_eq!(LINEAR.label(), "linear 4");
-        assert_eq!(POWERED.section(512).power, Some(0.5));
+        assert_eq!(POWERED.section(512).params.power, Some(0.5));
         assert_eq!(rivals_of_linear().count(), 8);
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use bestof_checkpoints::ModelFolder;
-use bestof_models::rope::with_factor;
-use bestof_models::{Decoder, open_device};
+use bestof_models::{Decoder, ModelError, open_device};
+use bestof_positional::hf::with_factor;
 use bestof_tasks::long_context::RetrievalCase;
 use bestof_trainer::TrainError;
 use bestof_trainer::data::{Boundary, EncodeOptions, EncodedCompletion, Encoder};
@@ -80,7 +80,7 @@ fn try_measure(
 ) -> Result<Vec<AtLength>, TrainError> {
     let mut folder = folder.clone();
     if let Some(factor) = eval_factor {
-        folder.config = with_factor(&folder.config, factor)?;
+        folder.config = with_factor(&folder.config, factor).map_err(ModelError::from)?;
     }
     folder.config = with_room(folder.config, size.longest());
     let model = Decoder::open(&folder, &open_device(device)?)?;

@@ -148,8 +148,8 @@ impl Work<'_> {
             let mut folder = open(&self.base.model)?;
             if basis != PLAIN {
                 let section = basis.section(self.size.longest());
-                let extension = section.extension_in_training().map_err(model_error)?;
-                folder.config = extension.apply(&folder.config).map_err(TrainError::from)?.config;
+                let extension = section.extension().map_err(model_error)?;
+                folder.config = extension.apply(&folder.config).map_err(model_error)?.config;
             }
             found.extend(self.measure_all(&folder, basis, false, basis.untrained_factors)?);
         }
@@ -213,6 +213,6 @@ impl Work<'_> {
     }
 }
 
-fn model_error(error: bestof_models::rope::RopeError) -> TrainError {
+fn model_error(error: bestof_positional::RopeError) -> TrainError {
     ModelError::from(error).into()
 }

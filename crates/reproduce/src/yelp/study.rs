@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bestof_sentiment::SentimentError;
-use bestof_sentiment::classical::{
-    ClassicalModel, FitOptions, Inputs, TfIdfOptions, TrainOptions as FitSettings,
-};
+use bestof_sentiment::classical::{ClassicalModel, ClassicalOptions, Inputs};
 use bestof_sentiment::dataset::{Dataset, Part, Prepared};
-use bestof_sentiment::evaluation::{CountBin, EvaluateOptions, Evaluated, evaluate};
+use bestof_sentiment::evaluation::{CountBin, EvaluateOptions, ModelEvaluation, evaluate};
 use bestof_sentiment::generate::{GenerateOptions, generate};
 use bestof_sentiment::metrics::ClassScores;
-use bestof_sentiment::model::{Architecture, Labels, ModelKind, Predictor};
+use bestof_sentiment::model::{Architecture, ModelKind, Predictor};
 use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, train};
-use bestof_sentiment::prepare::{PrepareOptions, Source, prepare};
+use bestof_sentiment::prepare::{PrepareOptions, ReviewSource, prepare};
 use bestof_trainer::progress::Silent;
 use bestof_trainer::run::TrainOptions;
 
@@ -152,17 +149,20 @@ fn fold(
     let folder = options.out.join(format!("seed{seed}"));
     fresh(&folder)?;
     let (source, limit) = match &options.data {
-        Some(path) if path.is_file() => (Source::Csv(path.clone()), Some(settings.limit)),
-        Some(path) => (Source::Folder(path.clone()), Some(settings.limit)),
+        Some(path) if path.is_file() => (ReviewSource::Csv(path.clone()), Some(settings.limit)),
+        Some(path) => (ReviewSource::Folder(path.clone()), Some(settings.limit)),
         None => {
             let files = folder.join("data");
-            let made = GenerateOptions { seed, ..GenerateOptions::new(settings.reviews) };
-            generate(&made, &files, &mut |_| {})?;
-            (Source::Folder(files), None)
+            let mut reviews = GenerateOptions::new(settings.reviews);
+            reviews.seed = seed;
+            generate(&reviews, &files, &mut |_| {})?;
+            (ReviewSource::Folder(files), None)
         }
     };
     let prepared = folder.join("prepared");
-    let how = PrepareOptions { seed, limit, ..PrepareOptions::new(source) };
+    let mut how = PrepareOptions::new(source);
+    how.seed = seed;
+    how.limit = limit;
     let summary = prepare(&how, &prepared, &mut |_| {})?;
     for (file, left_out) in &summary.left_out {
         if !left_out.is_empty() {
@@ -192,7 +192,7 @@ fn all(
     folds: &[Fold],
     jobs: &[Job],
     progress: &mut dyn Progress,
-) -> Result<Vec<Evaluated>, ReproduceError> {
+) -> Result<Vec<ModelEvaluation>, ReproduceError> {
     if let Encoder::Pretrained(_) = settings.encoder {
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -233,28 +233,25 @@ fn one(
     fold: &Fold,
     job: Job,
     progress: &mut dyn Progress,
-) -> Result<Evaluated, ReproduceError> {
+) -> Result<ModelEvaluation, ReproduceError> {
     let model: Box<dyn Predictor> = match job.kind.architecture() {
         None => {
-            let how = FitSettings {
-                kind: job.kind,
-                inputs: job.inputs,
-                labels: Labels::Both,
-                terms: TfIdfOptions { max_terms: settings.terms, ..TfIdfOptions::default() },
-                fit: FitOptions { seed: fold.seed, max_rows: None },
-            };
+            let mut how = ClassicalOptions::new(job.kind, job.inputs);
+            how.terms.max_terms = settings.terms;
+            how.fit.seed = fold.seed;
             Box::new(ClassicalModel::fit(&fold.train, &how)?)
         }
         Some(architecture) => {
             let output = fold.folder.join(job.kind.as_str());
             let config = config(settings, options, fold, job, architecture, &output)?;
             let how = TrainOptions::default();
-            let trained = train(&config, &fold.train, &fold.validation, &how, progress)
-                .map_err(SentimentError::from)?;
+            let trained = train(&config, &fold.train, &fold.validation, &how, progress)?;
             Box::new(trained.classifier)
         }
     };
-    let how = EvaluateOptions { resamples: 2, bin_width: BIN_WIDTH, ..EvaluateOptions::default() };
+    let mut how = EvaluateOptions::default();
+    how.resamples = 2;
+    how.bin_width = BIN_WIDTH;
     Ok(evaluate(job.kind.as_str(), &*model, &fold.test, &how, &mut |_| {})?)
 }
 
@@ -287,17 +284,16 @@ fn config(
         settings.joint_width,
         settings.joint_width,
     );
-    let request = NeuralRequest {
-        kind: Some(job.kind),
-        data: Some(&fold.folder),
-        output: Some(output),
-        encoder: is_bert.then_some(fold.encoder.as_path()),
-    };
+    let mut request = NeuralRequest::default();
+    request.kind = Some(job.kind);
+    request.data = Some(&fold.folder);
+    request.output = Some(output);
+    request.encoder = is_bert.then_some(fold.encoder.as_path());
     let device = format!("model.device={}", options.device);
-    Ok(NeuralConfig::from_toml(&text, &[device], request).map_err(SentimentError::from)?)
+    Ok(NeuralConfig::from_toml(&text, &[device], request)?)
 }
 
-fn score(found: &Evaluated) -> Score {
+fn score(found: &ModelEvaluation) -> Score {
     let percent = |scores: &Option<ClassScores>| {
         scores.as_ref().map_or(f64::NAN, |scores| 100.0 * scores.accuracy.value)
     };
@@ -310,7 +306,7 @@ fn score(found: &Evaluated) -> Score {
 }
 
 /// Restaurants by training count, the busiest first, until half of the rows are taken.
-fn busy_minus_quiet(found: &Evaluated) -> f64 {
+fn busy_minus_quiet(found: &ModelEvaluation) -> f64 {
     let mut restaurants: Vec<_> = found.by_restaurant.iter().collect();
     restaurants
         .sort_by_key(|restaurant| (std::cmp::Reverse(restaurant.train), restaurant.business));

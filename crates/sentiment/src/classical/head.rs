@@ -1,44 +1,24 @@
-//! What every classical model can do, and the choice of one by name.
+//! A classifier of any classical kind, chosen by name.
 
 use bestof_tasks::rng::SeededRng;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Boosting, DecisionTree, Logistic, Matrix, NearestNeighbours, Perceptron, RandomForest,
-    SupportVectors, damaged,
-};
+use super::boosting::Boosting;
+use super::knn::NearestNeighbours;
+use super::logistic::Logistic;
+use super::matrix::Matrix;
+use super::mlp::Perceptron;
+use super::options::FitOptions;
+use super::svm::SupportVectors;
+use super::tabular::TabularClassifier;
+use super::trees::{DecisionTree, RandomForest};
 use crate::error::SentimentError;
 use crate::model::ModelKind;
 
-/// Settings that fitting needs beside the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FitOptions {
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Most rows to fit on; more are sampled. `None` takes the model's own limit.
-    pub max_rows: Option<usize>,
-}
-
-/// A model that gives each row a probability for each class.
-pub trait Classifier: Sized + Serialize + DeserializeOwned {
-    /// Most rows it is fitted on unless told otherwise; `None` for no limit.
-    const MAX_ROWS: Option<usize>;
-
-    /// Fits the model to rows with class numbers below `classes`, each of which occurs.
-    fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError>;
-
-    /// Probabilities `[rows][classes]`.
-    fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError>;
-
-    /// Checks a model that was read for rows of `width` and for `classes`.
-    fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError>;
-}
-
-/// One fitted model of any kind, or the one class that all rows had.
+/// A fitted model of any kind; `Constant` if all rows had the same class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Fitted {
+enum FittedModel {
     Constant,
     DecisionTree(DecisionTree),
     RandomForest(RandomForest),
@@ -49,40 +29,27 @@ enum Fitted {
     Logistic(Logistic),
 }
 
-/// A classifier for a fixed number of classes, some of which training rows may lack.
+/// A classifier with a fixed number of classes, of which some may not occur in the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Head {
+pub(super) struct ClassifierHead {
     classes: usize,
     width: usize,
-    /// Classes that training rows have, in order: the model's own class numbers.
+    /// Classes that occur in the training rows, ascending: class `i` of the model is `present[i]`.
     present: Vec<u8>,
-    fitted: Fitted,
+    fitted: FittedModel,
     /// Rows it was fitted on.
-    pub trained_on: u64,
-    /// Rows there were.
-    pub available: u64,
+    pub(super) trained_on: u64,
+    /// Rows before sampling.
+    pub(super) available: u64,
 }
 
-impl Head {
-    /// Fits a model of `kind` to rows with class numbers below `classes`.
+impl ClassifierHead {
+    /// Fits a model of `kind` to rows with labels `y`, one per row, in `0..classes`.
     ///
     /// # Errors
-    /// [`SentimentError::NotClassical`] for a kind that is no classical model,
-    /// [`SentimentError::NoRows`] without rows, or what the library says.
-    ///
-    /// ```
-    /// use bestof_sentiment::classical::{FitOptions, Head, Matrix};
-    /// use bestof_sentiment::model::ModelKind;
-    ///
-    /// let rows: Vec<Vec<f32>> = (0..40).map(|i| vec![i as f32, 1.0]).collect();
-    /// let x = Matrix::from_rows(&rows)?;
-    /// let y: Vec<u8> = (0..40).map(|i| u8::from(i >= 20)).collect();
-    /// let options = FitOptions { seed: 1, max_rows: None };
-    /// let tree = Head::fit(ModelKind::DecisionTree, &x, &y, 2, &options)?;
-    /// assert_eq!(tree.predict_proba(&x)?[39], [0.0, 1.0]);
-    /// # Ok::<(), bestof_sentiment::SentimentError>(())
-    /// ```
-    pub fn fit(
+    /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::NoRows`] without rows,
+    /// [`SentimentError::Class`] for a label outside, [`SentimentError::Fit`] from smartcore.
+    pub(super) fn fit(
         kind: ModelKind,
         x: &Matrix,
         y: &[u8],
@@ -96,41 +63,43 @@ impl Head {
             return Err(SentimentError::Class { found: class.into(), classes });
         }
         match kind {
-            ModelKind::DecisionTree => fit_as(x, y, classes, options, Fitted::DecisionTree),
-            ModelKind::RandomForest => fit_as(x, y, classes, options, Fitted::RandomForest),
-            ModelKind::Knn => fit_as(x, y, classes, options, Fitted::Knn),
-            ModelKind::Svm => fit_as(x, y, classes, options, Fitted::Svm),
-            ModelKind::GradientBoosting => fit_as(x, y, classes, options, Fitted::GradientBoosting),
-            ModelKind::Mlp => fit_as(x, y, classes, options, Fitted::Mlp),
-            ModelKind::Logistic => fit_as(x, y, classes, options, Fitted::Logistic),
+            ModelKind::DecisionTree => fit_as(x, y, classes, options, FittedModel::DecisionTree),
+            ModelKind::RandomForest => fit_as(x, y, classes, options, FittedModel::RandomForest),
+            ModelKind::Knn => fit_as(x, y, classes, options, FittedModel::Knn),
+            ModelKind::Svm => fit_as(x, y, classes, options, FittedModel::Svm),
+            ModelKind::GradientBoosting => {
+                fit_as(x, y, classes, options, FittedModel::GradientBoosting)
+            }
+            ModelKind::Mlp => fit_as(x, y, classes, options, FittedModel::Mlp),
+            ModelKind::Logistic => fit_as(x, y, classes, options, FittedModel::Logistic),
             other => Err(SentimentError::NotClassical { kind: other.as_str() }),
         }
     }
 
-    /// Probabilities `[rows][classes]`; classes that training rows lack get 0.
-    pub fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
+    /// Probabilities `[rows][classes]`; 0 for classes that do not occur in the training rows.
+    pub(super) fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
         x.expect_width(self.width)?;
         let own = match &self.fitted {
-            Fitted::Constant => vec![vec![1.0]; x.rows()],
-            Fitted::DecisionTree(model) => model.predict_proba(x)?,
-            Fitted::RandomForest(model) => model.predict_proba(x)?,
-            Fitted::Knn(model) => model.predict_proba(x)?,
-            Fitted::Svm(model) => model.predict_proba(x)?,
-            Fitted::GradientBoosting(model) => model.predict_proba(x)?,
-            Fitted::Mlp(model) => model.predict_proba(x)?,
-            Fitted::Logistic(model) => model.predict_proba(x)?,
+            FittedModel::Constant => vec![vec![1.0]; x.rows()],
+            FittedModel::DecisionTree(model) => model.predict_proba(x)?,
+            FittedModel::RandomForest(model) => model.predict_proba(x)?,
+            FittedModel::Knn(model) => model.predict_proba(x)?,
+            FittedModel::Svm(model) => model.predict_proba(x)?,
+            FittedModel::GradientBoosting(model) => model.predict_proba(x)?,
+            FittedModel::Mlp(model) => model.predict_proba(x)?,
+            FittedModel::Logistic(model) => model.predict_proba(x)?,
         };
-        let spread = |row: Vec<f32>| {
+        let all_classes = |row: Vec<f32>| {
             let mut all = vec![0.0; self.classes];
             for (&class, p) in self.present.iter().zip(row) {
                 all[usize::from(class)] = p;
             }
             all
         };
-        Ok(own.into_iter().map(spread).collect())
+        Ok(own.into_iter().map(all_classes).collect())
     }
 
-    /// Checks a head that was read.
+    /// Refuses a head, read from a file, that is not of rows of `width` numbers and of `classes` classes.
     pub(super) fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
         let ordered = self.present.is_sorted_by(|a, b| a < b);
         let known = self.present.iter().all(|&class| usize::from(class) < classes);
@@ -140,30 +109,30 @@ impl Head {
             || !known
             || self.present.is_empty()
         {
-            return Err(damaged("classes"));
+            return Err(SentimentError::damaged("classes"));
         }
         let classes = self.present.len();
         match &self.fitted {
-            Fitted::Constant if classes == 1 => Ok(()),
-            Fitted::Constant => Err(damaged("classes")),
-            Fitted::DecisionTree(model) => model.check(width, classes),
-            Fitted::RandomForest(model) => model.check(width, classes),
-            Fitted::Knn(model) => model.check(width, classes),
-            Fitted::Svm(model) => model.check(width, classes),
-            Fitted::GradientBoosting(model) => model.check(width, classes),
-            Fitted::Mlp(model) => model.check(width, classes),
-            Fitted::Logistic(model) => model.check(width, classes),
+            FittedModel::Constant if classes == 1 => Ok(()),
+            FittedModel::Constant => Err(SentimentError::damaged("classes")),
+            FittedModel::DecisionTree(model) => model.check(width, classes),
+            FittedModel::RandomForest(model) => model.check(width, classes),
+            FittedModel::Knn(model) => model.check(width, classes),
+            FittedModel::Svm(model) => model.check(width, classes),
+            FittedModel::GradientBoosting(model) => model.check(width, classes),
+            FittedModel::Mlp(model) => model.check(width, classes),
+            FittedModel::Logistic(model) => model.check(width, classes),
         }
     }
 }
 
-fn fit_as<C: Classifier>(
+fn fit_as<C: TabularClassifier>(
     x: &Matrix,
     y: &[u8],
     classes: usize,
     options: &FitOptions,
-    wrap: fn(C) -> Fitted,
-) -> Result<Head, SentimentError> {
+    wrap: fn(C) -> FittedModel,
+) -> Result<ClassifierHead, SentimentError> {
     let limit = options.max_rows.or(C::MAX_ROWS).unwrap_or(usize::MAX);
     let available = x.rows() as u64;
     let (x, y) = if x.rows() > limit {
@@ -179,17 +148,18 @@ fn fit_as<C: Classifier>(
     let own: Vec<u8> =
         y.iter().map(|class| present.partition_point(|known| known < class) as u8).collect();
     let fitted = if present.len() == 1 {
-        Fitted::Constant
+        FittedModel::Constant
     } else {
         wrap(C::fit(x, &own, present.len(), options.seed)?)
     };
     let (width, trained_on) = (x.width(), x.rows() as u64);
-    Ok(Head { classes, width, present, fitted, trained_on, available })
+    Ok(ClassifierHead { classes, width, present, fitted, trained_on, available })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predictions::likeliest;
 
     const KINDS: [ModelKind; 7] = [
         ModelKind::DecisionTree,
@@ -203,7 +173,7 @@ mod tests {
 
     const OPTIONS: FitOptions = FitOptions { seed: 3, max_rows: None };
 
-    /// Three rings of points that no straight line parts, and two columns of noise.
+    /// Three rings of points that no straight line separates, and two columns of noise.
     fn rings(count: usize, seed: u64) -> (Matrix, Vec<u8>) {
         let mut draw = SeededRng::new(seed, 9);
         let mut unit = || draw.index(1000) as f32 / 1000.0;
@@ -219,21 +189,28 @@ mod tests {
         (Matrix::from_rows(&rows).unwrap(), classes)
     }
 
-    fn accuracy(head: &Head, x: &Matrix, y: &[u8]) -> f64 {
+    fn accuracy(head: &ClassifierHead, x: &Matrix, y: &[u8]) -> f64 {
         let rows = head.predict_proba(x).unwrap();
-        let right = rows
-            .iter()
-            .zip(y)
-            .filter(|(row, class)| crate::predictions::likeliest(row) == usize::from(**class));
+        let right =
+            rows.iter().zip(y).filter(|(row, class)| likeliest(row) == usize::from(**class));
         right.count() as f64 / y.len() as f64
     }
 
     #[test]
-    fn every_kind_learns_rings_except_the_straight_one() {
+    fn a_tree_splits_at_a_threshold() {
+        let rows: Vec<Vec<f32>> = (0..40).map(|i| vec![i as f32, 1.0]).collect();
+        let x = Matrix::from_rows(&rows).unwrap();
+        let y: Vec<u8> = (0..40).map(|i| u8::from(i >= 20)).collect();
+        let tree = ClassifierHead::fit(ModelKind::DecisionTree, &x, &y, 2, &OPTIONS).unwrap();
+        assert_eq!(tree.predict_proba(&x).unwrap()[39], [0.0, 1.0]);
+    }
+
+    #[test]
+    fn every_kind_but_the_linear_one_learns_rings() {
         let (x, y) = rings(600, 1);
         let (test_x, test_y) = rings(300, 2);
         for kind in KINDS {
-            let head = Head::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
+            let head = ClassifierHead::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
             let found = accuracy(&head, &test_x, &test_y);
             if kind == ModelKind::Logistic {
                 assert!(found < 0.6, "{kind} {found}");
@@ -248,13 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn saved_models_say_the_same_and_seeds_decide() {
+    fn saved_models_predict_the_same_and_equal_seeds_fit_the_same() {
         let (x, y) = rings(150, 1);
         for kind in KINDS {
-            let head = Head::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
-            let again = Head::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
+            let head = ClassifierHead::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
+            let again = ClassifierHead::fit(kind, &x, &y, 3, &OPTIONS).unwrap();
             assert_eq!(head, again, "{kind}");
-            let read: Head = serde_json::from_str(&serde_json::to_string(&head).unwrap()).unwrap();
+            let read: ClassifierHead =
+                serde_json::from_str(&serde_json::to_string(&head).unwrap()).unwrap();
             read.check(4, 3).unwrap();
             assert_eq!(read.predict_proba(&x).unwrap(), head.predict_proba(&x).unwrap(), "{kind}");
             assert!(read.check(5, 3).is_err() && read.check(4, 2).is_err(), "{kind}");
@@ -264,30 +242,32 @@ mod tests {
     }
 
     #[test]
-    fn classes_that_training_rows_lack_get_nothing() {
+    fn classes_without_training_rows_have_probability_zero() {
         let (x, y) = rings(150, 1);
         let y: Vec<u8> = y.into_iter().map(|class| class * 2).collect();
         for kind in KINDS {
-            let head = Head::fit(kind, &x, &y, 5, &OPTIONS).unwrap();
+            let head = ClassifierHead::fit(kind, &x, &y, 5, &OPTIONS).unwrap();
             for row in head.predict_proba(&x).unwrap() {
                 assert_eq!((row.len(), row[1], row[3]), (5, 0.0, 0.0), "{kind}");
             }
-            let one = Head::fit(kind, &x, &[4; 150], 5, &OPTIONS).unwrap();
+            let one = ClassifierHead::fit(kind, &x, &[4; 150], 5, &OPTIONS).unwrap();
             assert_eq!(one.predict_proba(&x).unwrap()[7], [0.0, 0.0, 0.0, 0.0, 1.0], "{kind}");
         }
     }
 
     #[test]
-    fn limits_sample_and_say_so() {
+    fn limits_sample_and_are_recorded() {
         let (x, y) = rings(400, 1);
         let options = FitOptions { seed: 1, max_rows: Some(90) };
-        let head = Head::fit(ModelKind::Knn, &x, &y, 3, &options).unwrap();
+        let head = ClassifierHead::fit(ModelKind::Knn, &x, &y, 3, &options).unwrap();
         assert_eq!((head.trained_on, head.available), (90, 400));
-        let error = Head::fit(ModelKind::Bert, &x, &y, 3, &OPTIONS).unwrap_err().to_string();
+        let error =
+            ClassifierHead::fit(ModelKind::Bert, &x, &y, 3, &OPTIONS).unwrap_err().to_string();
         assert!(error.contains("bert"), "{error}");
-        assert!(Head::fit(ModelKind::Knn, &x, &y, 2, &OPTIONS).is_err());
+        assert!(ClassifierHead::fit(ModelKind::Knn, &x, &y, 2, &OPTIONS).is_err());
         assert!(
-            Head::fit(ModelKind::Knn, &Matrix::zeros(0, 4).unwrap(), &[], 2, &OPTIONS).is_err()
+            ClassifierHead::fit(ModelKind::Knn, &Matrix::zeros(0, 4).unwrap(), &[], 2, &OPTIONS)
+                .is_err()
         );
     }
 }

@@ -7,7 +7,8 @@ use smartcore::metrics::distance::euclidian::Euclidian;
 use smartcore::neighbors::KNNWeightFunction;
 use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
 
-use super::{Classifier, Matrix, damaged, library};
+use super::matrix::Matrix;
+use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
 
 /// Neighbours that vote.
@@ -15,15 +16,15 @@ const NEIGHBOURS: usize = 10;
 
 /// The training rows with their classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NearestNeighbours {
+pub(super) struct NearestNeighbours {
     width: usize,
     classes: usize,
     rows: Vec<f32>,
     labels: Vec<u8>,
 }
 
-impl Classifier for NearestNeighbours {
-    /// Every prediction looks at every training row.
+impl TabularClassifier for NearestNeighbours {
+    /// Every prediction computes the distance to every training row.
     const MAX_ROWS: Option<usize> = Some(20_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
@@ -35,9 +36,9 @@ impl Classifier for NearestNeighbours {
             return Ok(Vec::new());
         }
         let rows = DenseMatrix::new(self.labels.len(), self.width, self.rows.clone(), false)
-            .map_err(library("nearest neighbours"))?;
-        let asked = DenseMatrix::new(x.rows(), x.width(), x.values().to_vec(), false)
-            .map_err(library("nearest neighbours"))?;
+            .map_err(SentimentError::fit("nearest neighbours"))?;
+        let queries = DenseMatrix::new(x.rows(), x.width(), x.values().to_vec(), false)
+            .map_err(SentimentError::fit("nearest neighbours"))?;
         let labels: Vec<u32> = self.labels.iter().copied().map(u32::from).collect();
         let parameters: KNNClassifierParameters<f32, Euclidian<f32>> =
             KNNClassifierParameters::default()
@@ -46,19 +47,20 @@ impl Classifier for NearestNeighbours {
                 .with_algorithm(KNNAlgorithmName::LinearSearch);
         let model: KNNClassifier<f32, u32, DenseMatrix<f32>, Vec<u32>, Euclidian<f32>> =
             KNNClassifier::fit(&rows, &labels, parameters)
-                .map_err(library("nearest neighbours"))?;
-        let found = model.predict_proba(&asked).map_err(library("nearest neighbours"))?;
+                .map_err(SentimentError::fit("nearest neighbours"))?;
+        let found =
+            model.predict_proba(&queries).map_err(SentimentError::fit("nearest neighbours"))?;
         Ok(found.into_iter().map(|row| row.into_iter().map(|p| p as f32).collect()).collect())
     }
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
-        let all_there = (0..classes).all(|class| self.labels.contains(&(class as u8)));
+        let all_present = (0..classes).all(|class| self.labels.contains(&(class as u8)));
         let sound = self.width == width
             && self.classes == classes
-            && all_there
+            && all_present
             && self.labels.iter().all(|&class| usize::from(class) < classes)
             && self.labels.len().checked_mul(width) == Some(self.rows.len());
-        if sound { Ok(()) } else { Err(damaged("nearest neighbours")) }
+        if sound { Ok(()) } else { Err(SentimentError::damaged("nearest neighbours")) }
     }
 }
 

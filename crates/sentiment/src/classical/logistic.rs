@@ -1,31 +1,31 @@
-//! Logistic regression with a squared penalty: today's default, beside the paper's models.
+//! Logistic regression with a squared penalty, a baseline beside the paper's models.
 //!
-//! Fitted here rather than by the library, which takes dense rows: here nearly all of a row is zeros,
-//! and only its other columns are touched. Nesterov's accelerated
-//! gradient with restarts (O'Donoghue and Candes 2015) and the step `1 / L` of the largest
-//! curvature.
+//! smartcore's takes dense rows; here nearly all of a row is zeros, and only the other columns are
+//! touched. Fitted by Nesterov's accelerated gradient with restarts (O'Donoghue and Candes 2015) and the
+//! step `1 / L` of the largest curvature.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Matrix, damaged};
+use super::matrix::Matrix;
+use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
 
 /// Weight of the penalty `alpha / 2 |w|^2` beside the summed loss: scikit-learn's `C = 1`.
 const ALPHA: f64 = 1.0;
 
-/// Most steps, and the mean gradient of a weight at which it is enough.
+/// Most steps, and the largest gradient of a weight, per row, at which the fit stops.
 const STEPS: usize = 2000;
-const ENOUGH: f64 = 1e-6;
+const TOLERANCE: f64 = 1e-6;
 
 /// A weight for each class and column, and an intercept for each class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Logistic {
+pub(super) struct Logistic {
     /// `[classes][width]`; one row for two classes, whose score is that of the second.
     weights: Vec<Vec<f64>>,
     intercepts: Vec<f64>,
 }
 
-/// The columns of a row that are not zero, and a last one of 1 for the intercept.
+/// The non-zero columns of a row, and a last one of 1 for the intercept.
 type Sparse = Vec<(usize, f64)>;
 
 fn sparse(x: &Matrix) -> Vec<Sparse> {
@@ -37,7 +37,7 @@ fn sparse(x: &Matrix) -> Vec<Sparse> {
     (0..x.rows()).map(row).collect()
 }
 
-/// Largest eigenvalue of `X^T X`, by power iteration, a little above.
+/// An upper bound of the largest eigenvalue of `X^T X`: 1.1 times the result of a power iteration.
 fn curvature(rows: &[Sparse], width: usize) -> f64 {
     let mut direction = vec![1.0 / (width as f64).sqrt(); width];
     let mut largest = 0.0;
@@ -58,7 +58,7 @@ fn curvature(rows: &[Sparse], width: usize) -> f64 {
     1.1 * largest
 }
 
-/// Gradient of the penalised loss at `weights`, `[outputs][width]` in one piece.
+/// Gradient of the penalised loss at `weights`; both `[outputs][width]`, flat.
 fn gradient(rows: &[Sparse], y: &[u8], weights: &[f64], outputs: usize, width: usize) -> Vec<f64> {
     let intercept = width - 1;
     let mut sum: Vec<f64> = weights.iter().map(|w| ALPHA * w).collect();
@@ -83,16 +83,16 @@ fn gradient(rows: &[Sparse], y: &[u8], weights: &[f64], outputs: usize, width: u
             }
             scores[usize::from(class)] -= 1.0;
         }
-        for (output, apart) in scores.into_iter().enumerate() {
+        for (output, error) in scores.into_iter().enumerate() {
             for &(column, value) in row {
-                sum[output * width + column] += apart * value;
+                sum[output * width + column] += error * value;
             }
         }
     }
     sum
 }
 
-impl Classifier for Logistic {
+impl TabularClassifier for Logistic {
     const MAX_ROWS: Option<usize> = None;
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
@@ -117,7 +117,7 @@ impl Classifier for Logistic {
             let carry = if uphill { 0.0 } else { (momentum - 1.0) / faster };
             ahead = next.iter().zip(&weights).map(|(next, w)| next + carry * (next - w)).collect();
             (weights, momentum) = (next, faster);
-            if size < ENOUGH * rows.len() as f64 {
+            if size < TOLERANCE * rows.len() as f64 {
                 break;
             }
         }
@@ -147,11 +147,11 @@ impl Classifier for Logistic {
         let sound = self.weights.len() == rows
             && self.intercepts.len() == rows
             && self.weights.iter().all(|row| row.len() == width);
-        if sound { Ok(()) } else { Err(damaged("logistic regression")) }
+        if sound { Ok(()) } else { Err(SentimentError::damaged("logistic regression")) }
     }
 }
 
-/// Probabilities in proportion to the exponentials of `scores`.
+/// `exp(score) / sum exp(scores)` of each score.
 pub(super) fn softmax(scores: &[f64]) -> Vec<f32> {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
@@ -175,8 +175,8 @@ mod tests {
         for (column, weight) in model.weights[0].iter().enumerate() {
             let mut gradient = ALPHA * weight;
             for (row, probabilities) in found.iter().enumerate() {
-                let apart = f64::from(probabilities[1]) - f64::from(labels[row]);
-                gradient += apart * f64::from(rows[row][column]);
+                let error = f64::from(probabilities[1]) - f64::from(labels[row]);
+                gradient += error * f64::from(rows[row][column]);
             }
             assert!(gradient.abs() < 1e-3, "{gradient}");
         }

@@ -1,15 +1,15 @@
-//! Dense rows of numbers.
+//! Dense matrices.
 
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use crate::error::SentimentError;
 
-/// Largest matrix that is made, in numbers: 4 GiB of them.
+/// Most numbers of a matrix: 4 GiB.
 const LARGEST: usize = 1 << 30;
 
-/// Rows of equal width.
+/// Rows of equal width, row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
+pub(super) struct Matrix {
     width: usize,
     values: Vec<f32>,
 }
@@ -19,7 +19,7 @@ impl Matrix {
     ///
     /// # Errors
     /// [`SentimentError::TooLarge`] beyond 4 GiB.
-    pub fn zeros(rows: usize, width: usize) -> Result<Self, SentimentError> {
+    pub(super) fn zeros(rows: usize, width: usize) -> Result<Self, SentimentError> {
         match rows.checked_mul(width) {
             Some(count) if count <= LARGEST => Ok(Self { width, values: vec![0.0; count] }),
             _ => Err(SentimentError::TooLarge { rows, width, largest: LARGEST }),
@@ -27,54 +27,56 @@ impl Matrix {
     }
 
     /// A matrix of `rows`, which have equal widths.
-    pub fn from_rows(rows: &[Vec<f32>]) -> Result<Self, SentimentError> {
+    #[cfg(test)]
+    pub(super) fn from_rows(rows: &[Vec<f32>]) -> Result<Self, SentimentError> {
         let width = rows.first().map_or(0, Vec::len);
-        let mut made = Self::zeros(rows.len(), width)?;
+        let mut matrix = Self::zeros(rows.len(), width)?;
         for (index, row) in rows.iter().enumerate() {
             if row.len() != width {
                 return Err(SentimentError::Width { found: row.len(), expected: width });
             }
-            made.row_mut(index).copy_from_slice(row);
+            matrix.row_mut(index).copy_from_slice(row);
         }
-        Ok(made)
+        Ok(matrix)
     }
 
     /// Number of rows; 0 for rows without columns.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// Numbers in a row.
-    pub fn width(&self) -> usize {
+    /// Number of columns.
+    pub(super) fn width(&self) -> usize {
         self.width
     }
 
     /// One row.
-    pub fn row(&self, index: usize) -> &[f32] {
+    pub(super) fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
-    /// One row, to be written.
-    pub fn row_mut(&mut self, index: usize) -> &mut [f32] {
+    /// One row, mutable.
+    pub(super) fn row_mut(&mut self, index: usize) -> &mut [f32] {
         &mut self.values[index * self.width..(index + 1) * self.width]
     }
 
     /// The rows of these indices, in their order.
     #[must_use]
-    pub fn select(&self, indices: &[usize]) -> Self {
+    pub(super) fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
         Self { width: self.width, values }
     }
 
-    /// Every number, row after row.
+    /// All numbers, row-major.
     pub(super) fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// The same rows for the library, in double precision.
-    pub(super) fn to_library(&self) -> Result<DenseMatrix<f64>, SentimentError> {
+    /// The same matrix for smartcore, in double precision.
+    pub(super) fn to_smartcore(&self) -> Result<DenseMatrix<f64>, SentimentError> {
         let values = self.values.iter().copied().map(f64::from).collect();
-        DenseMatrix::new(self.rows(), self.width, values, false).map_err(super::library("matrix"))
+        DenseMatrix::new(self.rows(), self.width, values, false)
+            .map_err(SentimentError::fit("matrix"))
     }
 
     /// Refuses rows of another width.

@@ -1,13 +1,14 @@
-//! A multi-layer perceptron: hidden layers of 256 and 128 with rectifiers, Adam at 0.001.
+//! A multi-layer perceptron: hidden layers of 256 and 128 with `ReLU`, Adam at a learning rate of 0.001.
 //!
-//! Written here because rows of TF-IDF weights are nearly all zeros: the first layer only touches
-//! the weights of columns that a row has, which no kept library does without a tensor engine.
+//! Written here because rows of TF-IDF weights are nearly all zeros: the first layer touches the
+//! weights of non-zero columns only.
 
 use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
 use super::logistic::softmax;
-use super::{Classifier, Matrix, damaged};
+use super::matrix::Matrix;
+use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
 
 const HIDDEN: [usize; 2] = [256, 128];
@@ -15,13 +16,13 @@ const RATE: f32 = 1e-3;
 const BATCH: usize = 32;
 const EPOCHS: usize = 10;
 
-/// Weights of the three layers.
+/// Three layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Perceptron {
+pub(super) struct Perceptron {
     layers: Vec<Layer>,
 }
 
-/// `y = x W + b`; `weights` is `[inputs][outputs]`, row after row.
+/// `y = x W + b`; `weights` is `[inputs][outputs]`, row-major.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Layer {
     inputs: usize,
@@ -56,24 +57,24 @@ impl Layer {
         y
     }
 
-    /// Adds the gradients of a row with input `x` and output gradient `dy` to `sums`, and gives
-    /// the gradient of the input when it is `wanted`.
-    fn backward(&self, x: &[f32], dy: &[f32], sums: &mut Self, wanted: bool) -> Vec<f32> {
-        let mut dx = vec![0.0; if wanted { self.inputs } else { 0 }];
+    /// Adds the gradients of a row with input `x` and output gradient `dy` to `sums`, and returns the
+    /// gradient of the input, empty unless `needs_input`.
+    fn backward(&self, x: &[f32], dy: &[f32], sums: &mut Self, needs_input: bool) -> Vec<f32> {
+        let mut dx = vec![0.0; if needs_input { self.inputs } else { 0 }];
         for (input, &x) in x.iter().enumerate() {
             if x == 0.0 {
-                // Behind a rectifier that is shut, the gradient is not needed either.
+                // The gradient of a ReLU whose output is 0 is 0 too.
                 continue;
             }
-            let place = input * self.outputs..(input + 1) * self.outputs;
-            let weights = self.weights[place.clone()].iter();
-            let sums = sums.weights[place].iter_mut();
+            let span = input * self.outputs..(input + 1) * self.outputs;
+            let weights = self.weights[span.clone()].iter();
+            let sums = sums.weights[span].iter_mut();
             let mut back = 0.0;
             for ((sum, dy), weight) in sums.zip(dy).zip(weights) {
                 *sum += x * dy;
                 back += weight * dy;
             }
-            if wanted {
+            if needs_input {
                 dx[input] = back;
             }
         }
@@ -92,12 +93,12 @@ impl Perceptron {
         Self { layers }
     }
 
-    /// The outputs of every layer, rectified but for the last.
+    /// The outputs of every layer, after `ReLU` except for the last.
     fn activations(&self, x: &[f32]) -> Vec<Vec<f32>> {
         let mut outputs: Vec<Vec<f32>> = Vec::with_capacity(self.layers.len());
-        for (place, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate() {
             let mut y = layer.forward(outputs.last().map_or(x, Vec::as_slice));
-            if place + 1 < self.layers.len() {
+            if index + 1 < self.layers.len() {
                 for y in &mut y {
                     *y = y.max(0.0);
                 }
@@ -121,9 +122,9 @@ impl Perceptron {
             outputs.last().into_iter().flatten().copied().map(f64::from).collect();
         let mut gradient = softmax(&scores);
         gradient[usize::from(class)] -= 1.0;
-        for place in (0..self.layers.len()).rev() {
-            let input = if place == 0 { x } else { &outputs[place - 1] };
-            gradient = self.layers[place].backward(input, &gradient, &mut sums[place], place > 0);
+        for layer in (0..self.layers.len()).rev() {
+            let input = if layer == 0 { x } else { &outputs[layer - 1] };
+            gradient = self.layers[layer].backward(input, &gradient, &mut sums[layer], layer > 0);
         }
     }
 }
@@ -158,7 +159,7 @@ impl Adam {
     }
 }
 
-impl Classifier for Perceptron {
+impl TabularClassifier for Perceptron {
     const MAX_ROWS: Option<usize> = None;
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
@@ -198,7 +199,7 @@ impl Classifier for Perceptron {
         let ends = self.layers.first().map(|layer| layer.inputs) == Some(width)
             && self.layers.last().map(|layer| layer.outputs) == Some(classes);
         let sound = chained && ends && self.layers.iter().all(whole);
-        if sound { Ok(()) } else { Err(damaged("multi-layer perceptron")) }
+        if sound { Ok(()) } else { Err(SentimentError::damaged("multi-layer perceptron")) }
     }
 }
 
@@ -221,15 +222,15 @@ mod tests {
         let loss = |model: &Perceptron| -f64::from(model.probabilities(&x)[2]).ln();
         let mut met = 0;
         for (layer, sum) in sums.iter().enumerate() {
-            for place in 0..model.layers[layer].weights.len() {
+            for weight in 0..model.layers[layer].weights.len() {
                 let moved = |by: f32| {
                     let mut moved = model.clone();
-                    moved.layers[layer].weights[place] += by;
+                    moved.layers[layer].weights[weight] += by;
                     loss(&moved)
                 };
                 let expected = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                let found = f64::from(sum.weights[place]);
-                assert!((found - expected).abs() < 2e-3, "{layer} {place}: {found} {expected}");
+                let found = f64::from(sum.weights[weight]);
+                assert!((found - expected).abs() < 2e-3, "{layer} {weight}: {found} {expected}");
                 met += usize::from(found.abs() > 1e-3);
             }
         }

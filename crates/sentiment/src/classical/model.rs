@@ -1,4 +1,4 @@
-//! A classical model with its vocabulary: fitted on a dataset, saved, loaded, asked.
+//! A classical model with its vocabulary: fitted on a dataset, saved, loaded.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,63 +7,28 @@ use std::path::Path;
 use bestof_files::StagedFile;
 use serde::{Deserialize, Serialize};
 
-use super::{FitOptions, Head, Matrix, TfIdf, TfIdfOptions, damaged};
+use super::head::ClassifierHead;
+use super::matrix::Matrix;
+use super::options::{ClassicalOptions, Inputs};
+use super::tfidf::TfIdf;
 use crate::dataset::{Dataset, Example};
 use crate::error::SentimentError;
 use crate::features::FeatureSpec;
-use crate::model::{Labels, ModelCard, ModelKind, Predictor};
+use crate::model::{Labels, ModelCard, Predictor};
 use crate::predictions::{Predictions, STARS};
 
 /// Name of the file with the fitted parts.
 const PARTS_FILE: &str = "classical.json";
 
-/// What a model sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Inputs {
-    /// Meta features alone.
-    Meta,
-    /// The text alone.
-    Text,
-    /// Both, one after the other.
-    Joint,
-}
-
-impl Inputs {
-    /// The name on a command line and in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Text => "text",
-            Self::Joint => "joint",
-        }
-    }
-}
-
-/// How a classical model is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrainOptions {
-    /// Which model.
-    pub kind: ModelKind,
-    /// What it sees.
-    pub inputs: Inputs,
-    /// What it answers; each is a model of its own.
-    pub labels: Labels,
-    /// The vocabulary.
-    pub terms: TfIdfOptions,
-    /// Seed and limit of the fit.
-    pub fit: FitOptions,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Parts {
     inputs: Inputs,
     terms: Option<TfIdf>,
-    stars: Option<Head>,
-    positive: Option<Head>,
+    stars: Option<ClassifierHead>,
+    positive: Option<ClassifierHead>,
 }
 
-/// A fitted classical model.
+/// A fitted classical model, with a classifier for each kind of label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassicalModel {
     card: ModelCard,
@@ -75,15 +40,16 @@ impl ClassicalModel {
     /// Fits a model to the training part.
     ///
     /// # Errors
-    /// [`SentimentError::NoRows`] for an empty part or a model without a single input column, or
-    /// what [`Head::fit`] says.
-    pub fn fit(data: &Dataset, options: &TrainOptions) -> Result<Self, SentimentError> {
+    /// [`SentimentError::NoRows`] for an empty part or a model without input columns,
+    /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::Fit`] from smartcore.
+    pub fn fit(data: &Dataset, options: &ClassicalOptions) -> Result<Self, SentimentError> {
         let texts = data.examples.iter().map(|example| example.text.as_str());
         let terms = (options.inputs != Inputs::Meta).then(|| TfIdf::fit(texts, &options.terms));
         let mut parts = Parts { inputs: options.inputs, terms, stars: None, positive: None };
         let x = parts.matrix(&data.examples, &data.features)?;
-        let head =
-            |labels: Vec<u8>, classes| Head::fit(options.kind, &x, &labels, classes, &options.fit);
+        let head = |labels: Vec<u8>, classes| {
+            ClassifierHead::fit(options.kind, &x, &labels, classes, &options.fit)
+        };
         if options.labels != Labels::Binary {
             let labels = data.examples.iter().map(|e| e.stars.clamp(1, STARS as u8) - 1).collect();
             parts.stars = Some(head(labels, STARS)?);
@@ -100,12 +66,12 @@ impl ClassicalModel {
         Ok(Self { card, features: data.features.clone(), parts })
     }
 
-    /// Columns of a row: meta features and terms, as far as the model sees them.
+    /// Number of input columns: meta features and terms.
     pub fn width(&self) -> usize {
         self.parts.width(&self.features)
     }
 
-    /// Writes the model into `folder`, which is made if it is not there.
+    /// Writes the model into `folder`, which is created if it does not exist.
     pub fn save(&self, folder: &Path) -> Result<(), SentimentError> {
         std::fs::create_dir_all(folder).map_err(SentimentError::io("create", folder))?;
         let path = folder.join(PARTS_FILE);
@@ -118,7 +84,7 @@ impl ClassicalModel {
     }
 
     /// Reads a model that [`ClassicalModel::save`] wrote.
-    pub fn load(folder: &Path) -> Result<Self, SentimentError> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, SentimentError> {
         let card = ModelCard::load(folder)?;
         let features = FeatureSpec::load(folder)?;
         let path = folder.join(PARTS_FILE);
@@ -126,15 +92,15 @@ impl ClassicalModel {
         let mut parts: Parts = serde_json::from_reader(BufReader::new(file))
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
         if let Some(terms) = &mut parts.terms {
-            terms.index();
+            terms.build_index();
             terms.check()?;
         }
         if parts.terms.is_some() != (parts.inputs != Inputs::Meta) {
-            return Err(damaged("vocabulary"));
+            return Err(SentimentError::damaged("vocabulary"));
         }
         let width = parts.width(&features);
         if parts.stars.is_none() && parts.positive.is_none() {
-            return Err(damaged("heads"));
+            return Err(SentimentError::damaged("heads"));
         }
         if let Some(head) = &parts.stars {
             head.check(width, STARS)?;
@@ -147,11 +113,13 @@ impl ClassicalModel {
 }
 
 impl Parts {
+    /// Number of input columns.
     fn width(&self, features: &FeatureSpec) -> usize {
         let meta = if self.inputs == Inputs::Text { 0 } else { features.width() };
         meta + self.terms.as_ref().map_or(0, |terms| terms.terms().len())
     }
 
+    /// The input columns of `examples`.
     fn matrix(
         &self,
         examples: &[Example],
@@ -159,9 +127,9 @@ impl Parts {
     ) -> Result<Matrix, SentimentError> {
         let meta = if self.inputs == Inputs::Text { 0 } else { features.width() };
         let width = self.width(features);
-        let mut made = Matrix::zeros(examples.len(), width)?;
+        let mut matrix = Matrix::zeros(examples.len(), width)?;
         for (index, example) in examples.iter().enumerate() {
-            let row = made.row_mut(index);
+            let row = matrix.row_mut(index);
             if meta > 0 {
                 if example.meta.len() != meta {
                     return Err(SentimentError::Width {
@@ -175,7 +143,7 @@ impl Parts {
                 terms.fill(&example.text, &mut row[meta..]);
             }
         }
-        Ok(made)
+        Ok(matrix)
     }
 }
 

@@ -1,23 +1,24 @@
-//! A support vector machine with the radial kernel, one against the rest.
+//! A support vector machine with the radial basis function kernel, one class against the rest.
 
 mod solver;
 
 use serde::{Deserialize, Serialize};
 
 use self::solver::{Kernel, solve};
-use super::{Classifier, Matrix, damaged};
+use super::matrix::Matrix;
+use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
 
-/// Cost of a row on the wrong side.
+/// Penalty factor of margin violations.
 const C: f64 = 1.0;
 
-/// A machine for each class (one for two classes), each with its support vectors.
+/// A machine for each class with its support vectors; a single one for two classes.
 ///
 /// The kernel is `exp(-gamma |x - y|^2)` with `gamma = 1 / (width variance)`. A machine's decision
 /// `d` becomes a probability by `1 / (1 + exp(-(a d + b)))`, with `a` and `b` fitted to the
-/// training decisions (Platt 1999), and several machines' probabilities are scaled to a sum of 1.
+/// training decisions (Platt 1999); the probabilities of several machines are normalised to a sum of 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SupportVectors {
+pub(super) struct SupportVectors {
     gamma: f64,
     machines: Vec<Machine>,
 }
@@ -35,8 +36,8 @@ impl Machine {
     fn decision(&self, row: &[f32], gamma: f64) -> f64 {
         let mut sum = self.bias;
         for (vector, weight) in self.vectors.iter().zip(&self.weights) {
-            let apart: f32 = vector.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
-            sum += weight * (-gamma * f64::from(apart)).exp();
+            let distance: f32 = vector.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
+            sum += weight * (-gamma * f64::from(distance)).exp();
         }
         sum
     }
@@ -50,8 +51,8 @@ fn logistic(score: f64) -> f64 {
     1.0 / (1.0 + (-score).exp())
 }
 
-impl Classifier for SupportVectors {
-    /// The solver's work grows with the square of the rows.
+impl TabularClassifier for SupportVectors {
+    /// The solver's time grows with the square of the number of rows.
     const MAX_ROWS: Option<usize> = Some(10_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
@@ -59,9 +60,9 @@ impl Classifier for SupportVectors {
         let mut kernel = Kernel::new(x, gamma);
         let targets = if classes == 2 { 1..2 } else { 0..classes as u8 };
         let machine = |class: u8| {
-            let wanted: Vec<bool> = y.iter().map(|&label| label == class).collect();
-            let solved = solve(&mut kernel, &wanted, C);
-            let (slope, offset) = platt(&solved.decisions, &wanted);
+            let positive: Vec<bool> = y.iter().map(|&label| label == class).collect();
+            let solved = solve(&mut kernel, &positive, C);
+            let (slope, offset) = platt(&solved.decisions, &positive);
             let kept = solved.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
             let (vectors, weights) =
                 kept.map(|(row, weight)| (x.row(row).to_vec(), *weight)).unzip();
@@ -95,7 +96,7 @@ impl Classifier for SupportVectors {
                 machine.vectors.len() == machine.weights.len()
                     && machine.vectors.iter().all(|vector| vector.len() == width)
             });
-        if sound { Ok(()) } else { Err(damaged("support vector machine")) }
+        if sound { Ok(()) } else { Err(SentimentError::damaged("support vector machine")) }
     }
 }
 
@@ -108,8 +109,8 @@ fn gamma(x: &Matrix) -> f64 {
     1.0 / (x.width() as f64 * if variance > 0.0 { variance } else { 1.0 })
 }
 
-/// Slope and offset of the logistic curve through decisions, by Newton's method on the log-loss
-/// with a small penalty on both.
+/// Slope and offset of the logistic curve fitted to decisions, by Newton's method on the log-loss with a
+/// small penalty on both.
 fn platt(decisions: &[f64], positive: &[bool]) -> (f64, f64) {
     const PENALTY: f64 = 1e-3;
     let (mut slope, mut offset) = (1.0, 0.0);
@@ -117,8 +118,8 @@ fn platt(decisions: &[f64], positive: &[bool]) -> (f64, f64) {
         let (mut g, mut h) = ([PENALTY * slope, PENALTY * offset], [PENALTY, 0.0, PENALTY]);
         for (&decision, &positive) in decisions.iter().zip(positive) {
             let p = logistic(slope * decision + offset);
-            let (apart, curve) = (p - f64::from(u8::from(positive)), p * (1.0 - p));
-            g = [g[0] + apart * decision, g[1] + apart];
+            let (error, curve) = (p - f64::from(u8::from(positive)), p * (1.0 - p));
+            g = [g[0] + error * decision, g[1] + error];
             h = [h[0] + curve * decision * decision, h[1] + curve * decision, h[2] + curve];
         }
         let determinant = h[0] * h[2] - h[1] * h[1];
@@ -127,7 +128,7 @@ fn platt(decisions: &[f64], positive: &[bool]) -> (f64, f64) {
         }
         let step =
             [(h[2] * g[0] - h[1] * g[1]) / determinant, (h[0] * g[1] - h[1] * g[0]) / determinant];
-        // A step cannot run away from nearly separable decisions.
+        // Steps are at most 1 long: nearly separable decisions would make them diverge.
         let length = step[0].hypot(step[1]).max(1.0);
         slope -= step[0] / length;
         offset -= step[1] / length;
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_curve_meets_the_shares_at_two_points() {
+    fn the_curve_passes_through_the_shares_at_two_points() {
         // At -1, one of four is positive; at 1, three of four: slope ln 3 and offset 0.
         let decisions = [-1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0];
         let positive = [true, false, false, false, true, true, true, false];

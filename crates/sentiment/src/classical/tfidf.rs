@@ -1,13 +1,12 @@
-//! Words as numbers: term frequency times inverse document frequency.
+//! Term frequency times inverse document frequency.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::damaged;
 use crate::error::SentimentError;
 
-/// Words that are left out: they carry no opinion. Negations are kept.
+/// Words without sentiment, which are not terms. Negations are.
 const STOP_WORDS: [&str; 48] = [
     "a", "an", "and", "are", "as", "at", "be", "been", "by", "did", "do", "does", "for", "from",
     "had", "has", "have", "he", "her", "him", "his", "i", "in", "is", "it", "its", "me", "my",
@@ -15,14 +14,15 @@ const STOP_WORDS: [&str; 48] = [
     "us", "was", "we", "were", "with", "you", "your",
 ];
 
-/// What becomes a term.
+/// Which words become terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TfIdfOptions {
-    /// Most terms, the ones in most documents first.
+    /// Most terms; those in most documents are taken. Default 1000.
     pub max_terms: usize,
-    /// A term has to be in this many documents.
+    /// Least number of documents with a term. Default 3.
     pub min_documents: u32,
-    /// Pairs of neighbouring words are terms too.
+    /// Whether pairs of neighbouring words are terms too. Default `false`.
     pub pairs: bool,
 }
 
@@ -32,33 +32,26 @@ impl Default for TfIdfOptions {
     }
 }
 
-/// A vocabulary with its weights, fitted on training texts.
+/// A vocabulary with its weights.
 ///
 /// Words are runs of letters and digits in lower case. The weight of a term in a text is its count
-/// times `ln((1 + n) / (1 + d)) + 1`, for `n` texts of which `d` have it, and a row is scaled to
-/// length 1 (scikit-learn's defaults).
+/// times `ln((1 + n) / (1 + d)) + 1`, for `n` training texts of which `d` contain it, and a row is scaled
+/// to length 1 (scikit-learn's defaults).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TfIdf {
+pub(super) struct TfIdf {
     terms: Vec<String>,
     weights: Vec<f32>,
     pairs: bool,
     #[serde(skip)]
-    places: HashMap<String, usize>,
+    columns: HashMap<String, usize>,
 }
 
 impl TfIdf {
-    /// The vocabulary of `texts`.
-    ///
-    /// ```
-    /// use bestof_sentiment::classical::{TfIdf, TfIdfOptions};
-    ///
-    /// let options = TfIdfOptions { max_terms: 10, min_documents: 1, pairs: false };
-    /// let model = TfIdf::fit(["Good soup", "good bread", "cold soup"], &options);
-    /// assert_eq!(model.terms(), ["bread", "cold", "good", "soup"]);
-    /// let row = model.row("Soup, soup and cake");
-    /// assert_eq!(row, [0.0, 0.0, 0.0, 1.0]);
-    /// ```
-    pub fn fit<'a>(texts: impl IntoIterator<Item = &'a str>, options: &TfIdfOptions) -> Self {
+    /// Fits the vocabulary and the weights to `texts`.
+    pub(super) fn fit<'a>(
+        texts: impl IntoIterator<Item = &'a str>,
+        options: &TfIdfOptions,
+    ) -> Self {
         let mut documents: HashMap<String, u32> = HashMap::new();
         let mut count = 0_u32;
         for text in texts {
@@ -80,18 +73,19 @@ impl TfIdf {
         let weight = |found: u32| (((1.0 + n) / (1.0 + f64::from(found))).ln() + 1.0) as f32;
         let weights = kept.iter().map(|(_, found)| weight(*found)).collect();
         let terms = kept.into_iter().map(|(term, _)| term).collect();
-        let mut made = Self { terms, weights, pairs: options.pairs, places: HashMap::new() };
-        made.index();
-        made
+        let mut fitted = Self { terms, weights, pairs: options.pairs, columns: HashMap::new() };
+        fitted.build_index();
+        fitted
     }
 
-    /// The terms, in the order of a row.
-    pub fn terms(&self) -> &[String] {
+    /// The terms, in the order of a row's columns.
+    pub(super) fn terms(&self) -> &[String] {
         &self.terms
     }
 
     /// The row of a text, `[terms]`.
-    pub fn row(&self, text: &str) -> Vec<f32> {
+    #[cfg(test)]
+    fn row(&self, text: &str) -> Vec<f32> {
         let mut row = vec![0.0; self.terms.len()];
         self.fill(text, &mut row);
         row
@@ -100,8 +94,8 @@ impl TfIdf {
     /// Writes the row of a text into `row`, which holds zeros.
     pub(super) fn fill(&self, text: &str, row: &mut [f32]) {
         each_term(text, self.pairs, |term| {
-            if let Some(&place) = self.places.get(term) {
-                row[place] += self.weights[place];
+            if let Some(&column) = self.columns.get(term) {
+                row[column] += self.weights[column];
             }
         });
         let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
@@ -112,14 +106,15 @@ impl TfIdf {
         }
     }
 
-    /// Makes the vocabulary searchable, after it was read.
-    pub(super) fn index(&mut self) {
-        self.places = self.terms.iter().cloned().zip(0..).collect();
+    /// Rebuilds the index of the terms, which files do not hold.
+    pub(super) fn build_index(&mut self) {
+        self.columns = self.terms.iter().cloned().zip(0..).collect();
     }
 
     pub(super) fn check(&self) -> Result<(), SentimentError> {
-        let sound = self.terms.len() == self.weights.len() && self.places.len() == self.terms.len();
-        if sound { Ok(()) } else { Err(damaged("vocabulary")) }
+        let sound =
+            self.terms.len() == self.weights.len() && self.columns.len() == self.terms.len();
+        if sound { Ok(()) } else { Err(SentimentError::damaged("vocabulary")) }
     }
 }
 
@@ -150,6 +145,14 @@ fn each_term(text: &str, pairs: bool, mut each: impl FnMut(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_are_sorted_and_other_words_ignored() {
+        let options = TfIdfOptions { max_terms: 10, min_documents: 1, pairs: false };
+        let model = TfIdf::fit(["Good soup", "good bread", "cold soup"], &options);
+        assert_eq!(model.terms(), ["bread", "cold", "good", "soup"]);
+        assert_eq!(model.row("Soup, soup and cake"), [0.0, 0.0, 0.0, 1.0]);
+    }
 
     #[test]
     fn weights_by_hand() {

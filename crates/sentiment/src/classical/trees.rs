@@ -10,20 +10,20 @@ use smartcore::tree::decision_tree_classifier::{
     DecisionTreeClassifier, DecisionTreeClassifierParameters,
 };
 
-use super::{Classifier, Matrix, damaged, library};
+use super::matrix::Matrix;
+use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
 
-/// Trees of a forest.
+/// Trees in a forest.
 const TREES: u16 = 100;
 
-/// Most rows a tree, and each of a forest, is fitted on unless told otherwise: every node looks at
-/// all of them.
+/// Default for the most rows of a fit: every node looks at all of its rows.
 const MAX_ROWS: usize = 20_000;
 const MAX_FOREST_ROWS: usize = 8_000;
 
 /// A tree as a list of nodes, the root first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DecisionTree {
+pub(super) struct DecisionTree {
     nodes: Vec<Node>,
     classes: usize,
 }
@@ -31,28 +31,28 @@ pub struct DecisionTree {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Node {
-    /// Rows whose `column` is at most `at` go to node `low`, others to node `high`.
+    /// Rows whose `column` is at most `at` go to node `low`, the others to node `high`.
     Split { column: usize, at: f64, low: usize, high: usize },
-    /// The class of the rows that end here.
+    /// The class of all rows that reach it.
     Leaf { class: usize },
 }
 
 impl DecisionTree {
     /// The class of a row.
     fn class(&self, row: &[f32]) -> usize {
-        let mut at_node = 0;
+        let mut node = 0;
         loop {
-            match self.nodes[at_node] {
+            match self.nodes[node] {
                 Node::Leaf { class } => return class,
                 Node::Split { column, at, low, high } => {
-                    at_node = if f64::from(row[column]) <= at { low } else { high };
+                    node = if f64::from(row[column]) <= at { low } else { high };
                 }
             }
         }
     }
 
-    /// The tree in the form the library writes its own in.
-    fn of_library(tree: &Value, classes: usize) -> Option<Self> {
+    /// The tree from smartcore's serialised form; `None` if the form is not the expected one.
+    fn from_smartcore(tree: &Value, classes: usize) -> Option<Self> {
         let node = |node: &Value| {
             let number = |name: &str| node.get(name)?.as_u64().map(|n| n as usize);
             Some(match (number("true_child"), number("false_child")) {
@@ -70,7 +70,7 @@ impl DecisionTree {
     }
 }
 
-impl Classifier for DecisionTree {
+impl TabularClassifier for DecisionTree {
     const MAX_ROWS: Option<usize> = Some(MAX_ROWS);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
@@ -80,12 +80,12 @@ impl Classifier for DecisionTree {
             ..DecisionTreeClassifierParameters::default()
         };
         let tree: DecisionTreeClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>> =
-            DecisionTreeClassifier::fit(&x.to_library()?, &labels, parameters)
-                .map_err(library("decision tree"))?;
+            DecisionTreeClassifier::fit(&x.to_smartcore()?, &labels, parameters)
+                .map_err(SentimentError::fit("decision tree"))?;
         let written = serde_json::to_value(&tree).ok();
         written
-            .and_then(|tree| Self::of_library(&tree, classes))
-            .ok_or_else(|| damaged("decision tree"))
+            .and_then(|tree| Self::from_smartcore(&tree, classes))
+            .ok_or_else(|| SentimentError::damaged("decision tree"))
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
@@ -99,29 +99,29 @@ impl Classifier for DecisionTree {
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
         let count = self.nodes.len();
-        // Children stand behind their parents, so no walk goes round in a circle.
-        let sound = |(place, node): (usize, &Node)| match *node {
+        // Children come after their parents, so that no tree has a cycle.
+        let sound = |(index, node): (usize, &Node)| match *node {
             Node::Leaf { class } => class < classes,
             Node::Split { column, low, high, .. } => {
                 column < width
-                    && (place + 1..count).contains(&low)
-                    && (place + 1..count).contains(&high)
+                    && (index + 1..count).contains(&low)
+                    && (index + 1..count).contains(&high)
             }
         };
         let sound =
             count > 0 && self.classes == classes && self.nodes.iter().enumerate().all(sound);
-        if sound { Ok(()) } else { Err(damaged("decision tree")) }
+        if sound { Ok(()) } else { Err(SentimentError::damaged("decision tree")) }
     }
 }
 
-/// Trees on resampled rows, each split looking at a random `sqrt(width)` of the columns. The
-/// probability of a class is its share of the trees' votes.
+/// Trees on bootstrap samples, each split choosing among `sqrt(width)` random columns. The probability
+/// of a class is its share of the trees' votes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RandomForest {
+pub(super) struct RandomForest {
     trees: Vec<DecisionTree>,
 }
 
-impl Classifier for RandomForest {
+impl TabularClassifier for RandomForest {
     const MAX_ROWS: Option<usize> = Some(MAX_FOREST_ROWS);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
@@ -132,13 +132,16 @@ impl Classifier for RandomForest {
             ..RandomForestClassifierParameters::default()
         };
         let forest: RandomForestClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>> =
-            RandomForestClassifier::fit(&x.to_library()?, &labels, parameters)
-                .map_err(library("random forest"))?;
-        let written = serde_json::to_value(&forest).map_err(|_| damaged("random forest"))?;
+            RandomForestClassifier::fit(&x.to_smartcore()?, &labels, parameters)
+                .map_err(SentimentError::fit("random forest"))?;
+        let written =
+            serde_json::to_value(&forest).map_err(|_| SentimentError::damaged("random forest"))?;
         let trees = written.get("trees").and_then(Value::as_array);
         let trees =
-            trees.map(|trees| trees.iter().map(|tree| DecisionTree::of_library(tree, classes)));
-        let trees = trees.and_then(Iterator::collect).ok_or_else(|| damaged("random forest"))?;
+            trees.map(|trees| trees.iter().map(|tree| DecisionTree::from_smartcore(tree, classes)));
+        let trees = trees
+            .and_then(Iterator::collect)
+            .ok_or_else(|| SentimentError::damaged("random forest"))?;
         Ok(Self { trees })
     }
 
@@ -157,7 +160,7 @@ impl Classifier for RandomForest {
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
         if self.trees.is_empty() {
-            return Err(damaged("random forest"));
+            return Err(SentimentError::damaged("random forest"));
         }
         self.trees.iter().try_for_each(|tree| tree.check(width, classes))
     }
@@ -168,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_in_circles_is_refused() {
+    fn a_tree_with_a_cycle_is_refused() {
         let tree = |nodes: &str| -> DecisionTree {
             serde_json::from_str(&format!("{{\"classes\": 2, \"nodes\": {nodes}}}")).unwrap()
         };

@@ -1,4 +1,4 @@
-//! A part as a Parquet file: one column a field, one a feature.
+//! A part as a Parquet file: one column per field and one per feature.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,13 +19,13 @@ use super::Example;
 use crate::error::SentimentError;
 use crate::features::FeatureSpec;
 
-/// Rows written together: what is held in memory at once.
+/// Rows of a row group: the writer holds one in memory.
 const GROUP: usize = 8192;
 
-/// What a feature's column is called: this, then its name.
+/// Prefix of the names of feature columns.
 const META: &str = "meta:";
 
-/// The columns beside the features, in the order of the file.
+/// The other columns, in the order of the file.
 const FIELDS: [(&str, Physical); 7] = [
     ("row", Physical::INT64),
     ("business", Physical::INT32),
@@ -36,7 +36,7 @@ const FIELDS: [(&str, Physical); 7] = [
     ("text", Physical::BYTE_ARRAY),
 ];
 
-/// Writes rows one by one into a Parquet file; [`PartWriter::finish`] makes it whole.
+/// Writes rows one by one into a Parquet file, which is complete after [`PartWriter::finish`].
 pub(super) struct PartWriter {
     writer: SerializedFileWriter<File>,
     rows: Vec<Example>,
@@ -130,9 +130,9 @@ pub(super) fn read_part(
         .iter()
         .map(|column| (column.name().to_owned(), column.physical_type()))
         .collect();
-    let wanted = FIELDS.iter().map(|(name, physical)| ((*name).to_owned(), *physical));
+    let fields = FIELDS.iter().map(|(name, physical)| ((*name).to_owned(), *physical));
     let meta = features.names().into_iter().map(|name| (META.to_owned() + &name, Physical::FLOAT));
-    for column in wanted.chain(meta) {
+    for column in fields.chain(meta) {
         if !found.contains(&column) {
             return Err(SentimentError::MissingColumn {
                 path: path.to_owned(),
@@ -141,11 +141,11 @@ pub(super) fn read_part(
             });
         }
     }
-    let place = |name: &str| found.iter().position(|(found, _)| found == name).unwrap_or(0);
+    let index_of = |name: &str| found.iter().position(|(found, _)| found == name).unwrap_or(0);
     let mut rows = Vec::new();
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(failed)?;
-        read_group(&*group, features, &place, &mut rows).map_err(failed)?;
+        read_group(&*group, features, &index_of, &mut rows).map_err(failed)?;
     }
     Ok(rows)
 }
@@ -153,10 +153,10 @@ pub(super) fn read_part(
 fn read_group(
     group: &dyn RowGroupReader,
     features: &FeatureSpec,
-    place: &dyn Fn(&str) -> usize,
+    index_of: &dyn Fn(&str) -> usize,
     rows: &mut Vec<Example>,
 ) -> Result<(), ParquetError> {
-    let column = |name: &str| group.get_column_reader(place(name));
+    let column = |name: &str| group.get_column_reader(index_of(name));
     let row = read::<Int64Type>(column("row")?)?;
     let business = read::<Int32Type>(column("business")?)?;
     let stars = read::<Int32Type>(column("stars")?)?;
@@ -190,12 +190,12 @@ fn read_group(
     Ok(())
 }
 
-/// The values of a column without gaps.
+/// The values of a column without nulls.
 fn read<T: DataType>(column: ColumnReader) -> Result<Vec<T::T>, ParquetError> {
     let other = || ParquetError::General("a column has another type".to_owned());
     let mut column = T::get_column_reader(column).ok_or_else(other)?;
     let mut values = Vec::new();
-    // A group's rows are read piece by piece: a damaged count must not decide an allocation.
+    // Read in pieces: a damaged count in the file must not decide how much memory is allocated.
     while column.read_records(GROUP, None, None, &mut values)?.0 > 0 {}
     Ok(values)
 }

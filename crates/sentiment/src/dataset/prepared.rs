@@ -1,4 +1,4 @@
-//! The folder that `prepare` writes and everything else reads.
+//! The folder that `prepare` writes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -11,21 +11,21 @@ use super::{Dataset, Example, Part};
 use crate::error::SentimentError;
 use crate::features::{FEATURES_FILE, FeatureSpec};
 
-/// Name of the file with one restaurant a line.
-pub const RESTAURANTS_FILE: &str = "restaurants.jsonl";
+/// Name of the file with one restaurant per line.
+const RESTAURANTS_FILE: &str = "restaurants.jsonl";
 
 /// A restaurant of a prepared folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restaurant {
-    /// Its number, as in [`Example::business`].
+    /// Its index, as in [`Example::business`].
     pub business: u32,
-    /// The data set's name of it.
+    /// The data set's id of it.
     pub id: String,
-    /// Its reviews in the training part.
+    /// Number of its reviews in the training part.
     pub train: u64,
-    /// Its reviews in the validation part.
+    /// Number of its reviews in the validation part.
     pub validation: u64,
-    /// Its reviews in the test part.
+    /// Number of its reviews in the test part.
     pub test: u64,
 }
 
@@ -39,10 +39,13 @@ pub struct Prepared {
 
 impl Prepared {
     /// Opens a prepared folder.
+    ///
+    /// # Errors
+    /// [`SentimentError::NotPrepared`] for another folder, or a damaged `features.json`.
     pub fn open(folder: &Path) -> Result<Self, SentimentError> {
         let files = Part::ALL.map(file_name);
-        let needed = files.iter().map(String::as_str).chain([FEATURES_FILE, RESTAURANTS_FILE]);
-        for file in needed {
+        let required = files.iter().map(String::as_str).chain([FEATURES_FILE, RESTAURANTS_FILE]);
+        for file in required {
             if !folder.join(file).is_file() {
                 let (path, file) = (folder.to_owned(), file.to_owned());
                 return Err(SentimentError::NotPrepared { path, file });
@@ -51,18 +54,24 @@ impl Prepared {
         Ok(Self { folder: folder.to_owned(), features: FeatureSpec::load(folder)? })
     }
 
-    /// What the numbers of the rows are.
+    /// The description of the rows' meta features.
     pub fn features(&self) -> &FeatureSpec {
         &self.features
     }
 
-    /// The rows of one part, read whole into memory.
+    /// All rows of one part.
+    ///
+    /// # Errors
+    /// A file that cannot be read or has other columns.
     pub fn part(&self, part: Part) -> Result<Dataset, SentimentError> {
         let examples = read_part(&self.folder.join(file_name(part)), &self.features)?;
         Ok(Dataset { examples, features: self.features.clone() })
     }
 
-    /// Every restaurant, in the order of its number.
+    /// Every restaurant, in the order of its index.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
     pub fn restaurants(&self) -> Result<Vec<Restaurant>, SentimentError> {
         let path = self.folder.join(RESTAURANTS_FILE);
         let file = File::open(&path).map_err(SentimentError::io("open", &path))?;
@@ -81,8 +90,8 @@ fn file_name(part: Part) -> String {
     format!("{}.parquet", part.as_str())
 }
 
-/// Writes a prepared folder row by row; nothing counts until [`PreparedWriter::finish`].
-pub struct PreparedWriter {
+/// Writes a prepared folder row by row; it can be opened after [`PreparedWriter::finish`].
+pub(crate) struct PreparedWriter {
     folder: PathBuf,
     features: FeatureSpec,
     parts: [PartWriter; 3],
@@ -96,10 +105,10 @@ impl std::fmt::Debug for PreparedWriter {
 }
 
 impl PreparedWriter {
-    /// Starts a folder, which is made if it is not there, for restaurants of these names; a
-    /// restaurant's place in the list is its number. A description that an earlier run left is
-    /// removed first, so that a run cut short leaves no folder that opens.
-    pub fn create(
+    /// Starts a folder, which is created if it does not exist, for restaurants with these ids, in the
+    /// order of their indices. The `features.json` of an earlier run is removed first, so that an
+    /// interrupted run leaves no folder that can be opened.
+    pub(crate) fn create(
         folder: &Path,
         features: &FeatureSpec,
         restaurants: impl IntoIterator<Item = String>,
@@ -113,7 +122,7 @@ impl PreparedWriter {
             _ => {}
         }
         let writer = |part| PartWriter::create(&folder.join(file_name(part)), features);
-        let named = |(business, id)| Restaurant {
+        let restaurant = |(business, id)| Restaurant {
             business: business as u32,
             id,
             train: 0,
@@ -124,12 +133,12 @@ impl PreparedWriter {
             folder: folder.to_owned(),
             features: features.clone(),
             parts: [writer(Part::Train)?, writer(Part::Validation)?, writer(Part::Test)?],
-            restaurants: restaurants.into_iter().enumerate().map(named).collect(),
+            restaurants: restaurants.into_iter().enumerate().map(restaurant).collect(),
         })
     }
 
     /// Adds a row to a part.
-    pub fn push(&mut self, part: Part, example: Example) -> Result<(), SentimentError> {
+    pub(crate) fn push(&mut self, part: Part, example: Example) -> Result<(), SentimentError> {
         if let Some(restaurant) = self.restaurants.get_mut(example.business as usize) {
             match part {
                 Part::Train => restaurant.train += 1,
@@ -143,8 +152,8 @@ impl PreparedWriter {
             .map_err(|source| SentimentError::parquet("write", path(), source))
     }
 
-    /// Closes every file; the description, without which the folder does not open, comes last.
-    pub fn finish(self) -> Result<Prepared, SentimentError> {
+    /// Completes every file; `features.json`, without which the folder cannot be opened, comes last.
+    pub(crate) fn finish(self) -> Result<Prepared, SentimentError> {
         for (writer, part) in self.parts.into_iter().zip(Part::ALL) {
             let path = self.folder.join(file_name(part));
             writer.finish().map_err(|source| SentimentError::parquet("write", path, source))?;
@@ -201,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back_as_they_were_over_several_groups() {
+    fn rows_are_read_as_written_over_several_row_groups() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), 30_000);
         let prepared = Prepared::open(folder.path()).unwrap();

@@ -1,39 +1,39 @@
-//! Reviews with what each of their words adds to the answer.
+//! Reviews with the contribution of each of their words to the answer.
 
 use bestof_report::{ColouredText, Tone};
 use serde::{Deserialize, Serialize};
 
+use crate::attribution::{AttributionTarget, WordAttribution};
 use crate::dataset::Dataset;
 use crate::error::SentimentError;
 use crate::model::Predictor;
-use crate::neural::{AttributionTarget, WordAttribution};
 
-/// Longest text that is explained, in bytes; longer ones fill a page.
+/// Longest text that is explained, in bytes; a longer one would fill a page.
 const LONGEST: usize = 1200;
-/// Places of the integral.
+/// Points of the integral.
 const POINTS: usize = 32;
-/// Share of the largest contribution from which a word is coloured.
+/// A word is coloured from this share of the largest contribution on.
 const COLOURED: f64 = 0.1;
 
-/// A review and where the probability of four or five stars comes from.
+/// A review with the contributions to its probability of four or five stars.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The review.
+    /// The text.
     pub text: String,
-    /// The stars it gives.
+    /// Its stars, 1 to 5.
     pub stars: u8,
     /// Probability of four or five stars.
     pub positive: f64,
-    /// The same of no words and mean meta features.
+    /// The same for no words and mean meta features.
     pub baseline: f64,
-    /// What each word adds to it.
+    /// Contributions of the words that were read.
     pub words: Vec<WordAttribution>,
-    /// What each meta feature adds, the largest first; none for models of text alone.
+    /// Contributions of the meta features, the largest first; none for models of text alone.
     pub meta: Vec<(String, f64)>,
 }
 
-/// The first reviews of each number of stars, `count` altogether, explained; none from a model that
-/// has no gradients.
+/// Explanations of the first reviews of each number of stars, `count` altogether; none from a model
+/// without gradients.
 pub(super) fn explain(
     model: &dyn Predictor,
     data: &Dataset,
@@ -61,7 +61,7 @@ pub(super) fn explain(
     Ok(explained)
 }
 
-/// Rows of one star, of two and so on in turn, each the first of its stars that is short enough.
+/// Rows of one star, of two and so on in turn, each the first that is short enough.
 fn choose(data: &Dataset, count: usize) -> Vec<usize> {
     let of = |stars: u8| {
         let rows = data.examples.iter().enumerate();
@@ -83,26 +83,26 @@ fn choose(data: &Dataset, count: usize) -> Vec<usize> {
 }
 
 impl Explained {
-    /// Words that speak for four or five stars marked as good, those against as bad, and what was
-    /// not read stepped back.
+    /// The text with words of positive contribution marked as good, those of negative as bad, and what
+    /// was not read muted.
     pub(super) fn to_coloured_text(&self) -> ColouredText {
         let mut caption = format!(
             "{} of 5 stars. Probability of four or five: {:.2}, of no words {:.2}",
             self.stars, self.positive, self.baseline
         );
-        let told: Vec<String> = self
+        let meta: Vec<String> = self
             .meta
             .iter()
             .take(3)
             .filter(|(_, value)| value.abs() >= 0.005)
             .map(|(name, value)| format!("{name} {value:+.2}"))
             .collect();
-        if !told.is_empty() {
+        if !meta.is_empty() {
             caption.push_str("; beside the text: ");
-            caption.push_str(&told.join(", "));
+            caption.push_str(&meta.join(", "));
         }
         let largest = self.words.iter().map(|word| word.value.abs()).fold(0.0, f64::max);
-        let mut block = ColouredText::new(caption);
+        let mut coloured = ColouredText::new(caption);
         let mut at = 0;
         for word in &self.words {
             let between = self.text.get(at..word.range.start).unwrap_or_default();
@@ -114,12 +114,12 @@ impl Explained {
                 _ => Tone::Plain,
             };
             if !between.is_empty() {
-                block = block.span(between, Tone::Plain);
+                coloured = coloured.span(between, Tone::Plain);
             }
-            block = block.span_with_hover(shown, tone, format!("{:+.4}", word.value));
+            coloured = coloured.span_with_hover(shown, tone, format!("{:+.4}", word.value));
             at = word.range.end;
         }
-        block.span(self.text.get(at..).unwrap_or_default(), Tone::Muted)
+        coloured.span(self.text.get(at..).unwrap_or_default(), Tone::Muted)
     }
 }
 

@@ -1,15 +1,15 @@
-//! The page with every model's figures.
+//! The report with the metrics of every model.
 
 use bestof_report::{Cell, HeatMap, Plot, Report, Section, Series, Table, Text, format_percent};
 
-use super::{Evaluated, RestaurantScore};
+use super::evaluate::{ModelEvaluation, RestaurantScore};
 use crate::metrics::{ClassScores, Interval};
 
-/// Restaurants that get a line of their own.
+/// Most restaurants that are listed.
 const RESTAURANTS: usize = 50;
 
-/// The page of models judged on the same rows; `part` names them.
-pub fn page(models: &[Evaluated], part: &str) -> Report {
+/// The report of models evaluated on the same rows, those of the part named `part`.
+pub fn page(models: &[ModelEvaluation], part: &str) -> Report {
     let rows = models.first().map_or(0, |model| {
         let scores = &model.scores;
         scores.positive.as_ref().or(scores.stars.as_ref()).map_or(0, |scores| scores.n)
@@ -18,10 +18,10 @@ pub fn page(models: &[Evaluated], part: &str) -> Report {
         .subtitle(format!("{rows} rows of the {part} part; intervals are 95 %"));
     let mut overview = Section::new("All models");
     for (caption, head) in HEADS {
-        let judged: Vec<(&Evaluated, &ClassScores)> =
+        let evaluated: Vec<(&ModelEvaluation, &ClassScores)> =
             models.iter().filter_map(|model| Some((model, head(model)?))).collect();
-        if !judged.is_empty() {
-            overview.push(table(caption, &judged));
+        if !evaluated.is_empty() {
+            overview.push(table(caption, &evaluated));
         }
     }
     if models.iter().any(|model| model.scores.sentiment.is_some()) {
@@ -29,7 +29,7 @@ pub fn page(models: &[Evaluated], part: &str) -> Report {
     }
     for model in models.iter().filter(|model| model.trained_on < model.available) {
         overview.push(Text::note(format!(
-            "{} was fitted on {} of {} rows, sampled at the limit of its kind.",
+            "{} was fitted on a sample of {} of {} rows, the limit of its kind.",
             model.name, model.trained_on, model.available
         )));
     }
@@ -40,14 +40,14 @@ pub fn page(models: &[Evaluated], part: &str) -> Report {
     report
 }
 
-type HeadOf = fn(&Evaluated) -> Option<&ClassScores>;
+type HeadOf = fn(&ModelEvaluation) -> Option<&ClassScores>;
 
 const HEADS: [(&str, HeadOf); 2] = [
     ("Four and five stars against the others", |model| model.scores.positive.as_ref()),
     ("One to five stars", |model| model.scores.stars.as_ref()),
 ];
 
-fn table(caption: &str, judged: &[(&Evaluated, &ClassScores)]) -> Table {
+fn table(caption: &str, evaluated: &[(&ModelEvaluation, &ClassScores)]) -> Table {
     let header = [
         "model",
         "kind",
@@ -61,9 +61,9 @@ fn table(caption: &str, judged: &[(&Evaluated, &ClassScores)]) -> Table {
         "calibration error",
         "rows/s",
     ];
-    let best = judged.iter().map(|(_, scores)| scores.accuracy.value).fold(0.0, f64::max);
+    let best = evaluated.iter().map(|(_, scores)| scores.accuracy.value).fold(0.0, f64::max);
     let mut table = Table::new(caption, header);
-    for (model, scores) in judged {
+    for (model, scores) in evaluated {
         let accuracy = share(&scores.accuracy);
         table.push([
             Cell::text(&model.name),
@@ -97,7 +97,7 @@ fn range(found: &Interval) -> String {
     format!("{:.4} to {:.4}", found.low, found.high)
 }
 
-fn sentiment(models: &[Evaluated]) -> Table {
+fn sentiment(models: &[ModelEvaluation]) -> Table {
     let header =
         ["model", "mean absolute error", "mean squared error", "of the mean alone", "correlation"];
     let mut table = Table::new("Sentiment score, in the lexicon's unit", header);
@@ -115,7 +115,7 @@ fn sentiment(models: &[Evaluated]) -> Table {
     table
 }
 
-fn details(model: &Evaluated) -> Section {
+fn details(model: &ModelEvaluation) -> Section {
     let mut section = Section::new(format!("{} ({}, {})", model.name, model.kind, model.inputs));
     for (caption, head) in HEADS {
         if let Some(scores) = head(model) {
@@ -145,8 +145,8 @@ fn details(model: &Evaluated) -> Section {
     section.push(restaurants(&model.by_restaurant));
     if !model.explained.is_empty() {
         section.push(Text::note(
-            "Integrated gradients: what a word adds to the probability of four or five stars (hover), \
-             green for and red against; grey text was not read.",
+            "Integrated gradients: the contribution of a word to the probability of four or five stars \
+             (hover), green if positive and red if negative; grey text was not read.",
         ));
     }
     for explained in &model.explained {

@@ -1,46 +1,46 @@
-//! The saved description of a feature vector.
+//! The description of the feature vector, saved with every model.
 
 use std::path::Path;
 
 use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
-use super::refusal;
+use super::refused::refusal;
 use crate::error::SentimentError;
 use crate::review::Review;
 
 /// Name of the file that describes the features, in a prepared folder and in a model folder.
-pub const FEATURES_FILE: &str = "features.json";
+pub(crate) const FEATURES_FILE: &str = "features.json";
 
-/// Version of the file's form.
+/// Version of the file format.
 const VERSION: u32 = 1;
 
 /// A quantity of a review that can be an input beside its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    /// Votes that it is useful.
+    /// `ln(1 + n)` of its `useful` votes.
     Useful,
-    /// Votes that it is funny.
+    /// `ln(1 + n)` of its `funny` votes.
     Funny,
-    /// Votes that it is cool.
+    /// `ln(1 + n)` of its `cool` votes.
     Cool,
-    /// When it was written.
+    /// The day it was written.
     Date,
-    /// One column for each category of the restaurant that training rows know, and one that is
-    /// 1 when none of the restaurant's categories is known.
+    /// One column for each frequent category of restaurants, and one that is 1 when the restaurant has
+    /// none of these.
     Categories,
-    /// The restaurant's latitude; it all but names the restaurant, so it is no default.
+    /// The restaurant's latitude in degrees; it nearly identifies the restaurant, so it is no default.
     Latitude,
-    /// The restaurant's longitude; as the latitude.
+    /// The restaurant's longitude in degrees; no default either.
     Longitude,
-    /// The restaurant's price range.
+    /// The restaurant's price range, 1 to 4.
     Price,
     /// Age of the author's account when the review was written, in days.
     AccountAge,
-    /// Years the author was of the elite.
+    /// Number of years in which the author had elite status.
     EliteYears,
-    /// The author's fans.
+    /// `ln(1 + n)` of the author's fans.
     Fans,
 }
 
@@ -85,7 +85,7 @@ impl Feature {
     ///
     /// # Errors
     /// [`SentimentError::RefusedFeature`] for a column that contains the answer,
-    /// [`SentimentError::UnknownFeature`] for anything else that is no feature.
+    /// [`SentimentError::UnknownFeature`] for any other name.
     pub fn parse(name: &str) -> Result<Self, SentimentError> {
         if let Some(why) = refusal(name) {
             return Err(SentimentError::RefusedFeature { name: name.to_owned(), why });
@@ -97,10 +97,9 @@ impl Feature {
         })
     }
 
-    /// The value of a numeric feature before it is scaled; `None` where the review does not know
-    /// it. Dates are in days. Votes and fans are `ln(1 + n)`, because a few have hundreds, and
-    /// votes below 0 count as 0.
-    pub fn value(self, review: &Review) -> Option<f64> {
+    /// The value of a numeric feature before scaling; `None` if it is missing. Dates are in days. Votes
+    /// and fans are `ln(1 + n)`, because a few have hundreds; negative votes count as 0.
+    pub(crate) fn value(self, review: &Review) -> Option<f64> {
         const DAY: f64 = 86_400.0;
         let votes = |count: Option<i64>| count.map(|count| (count.max(0) as f64).ln_1p());
         match self {
@@ -109,9 +108,9 @@ impl Feature {
             Self::Cool => votes(review.cool),
             Self::Date => review.date.map(|date| date as f64 / DAY),
             Self::Categories => None,
-            Self::Latitude => review.place.latitude,
-            Self::Longitude => review.place.longitude,
-            Self::Price => review.place.price.map(f64::from),
+            Self::Latitude => review.business.latitude,
+            Self::Longitude => review.business.longitude,
+            Self::Price => review.business.price.map(f64::from),
             Self::AccountAge => {
                 let (date, since) = (review.date?, review.author.since?);
                 Some((date as f64 - since as f64) / DAY)
@@ -122,63 +121,63 @@ impl Feature {
     }
 }
 
-/// Mean and standard deviation that bring a quantity to mean 0 and deviation 1.
+/// Mean and standard deviation of a quantity, to standardise it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
     /// Mean over the training rows.
     pub mean: f64,
-    /// Standard deviation over the training rows; 1 where they are all alike.
+    /// Standard deviation over the training rows; 1 if all are equal.
     pub std: f64,
 }
 
 impl Scaler {
-    /// The scaler of `values`; mean 0 and deviation 1 for none at all.
-    pub fn fit(values: impl IntoIterator<Item = f64>) -> Self {
-        // Welford's update: dates are large beside their spread.
+    /// The scaler of `values`; mean 0 and deviation 1 without values.
+    pub(crate) fn fit(values: impl IntoIterator<Item = f64>) -> Self {
+        // Welford's update: dates are large compared with their deviation.
         let (mut count, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
         for value in values {
             count += 1.0;
-            let apart = value - mean;
-            mean += apart / count;
-            squares += apart * (value - mean);
+            let difference = value - mean;
+            mean += difference / count;
+            squares += difference * (value - mean);
         }
         let std = if count > 0.0 { (squares / count).sqrt() } else { 1.0 };
         Self { mean, std: if std > 1e-12 * mean.abs().max(1e-12) { std } else { 1.0 } }
     }
 
     /// `value` in standard deviations from the mean.
-    pub fn scale(&self, value: f64) -> f64 {
+    pub(crate) fn scale(&self, value: f64) -> f64 {
         (value - self.mean) / self.std
     }
 
     /// The inverse of [`Scaler::scale`].
-    pub fn unscale(&self, scaled: f64) -> f64 {
+    pub(crate) fn unscale(&self, scaled: f64) -> f64 {
         scaled * self.std + self.mean
     }
 }
 
-/// One number of the feature vector.
+/// One entry of the feature vector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Column {
-    /// A scaled quantity; a missing one counts as the training mean.
+    /// A standardised quantity; 0, the training mean, where it is missing.
     Number {
-        /// Which one.
+        /// The quantity.
         feature: Feature,
-        /// Fitted on the training rows that have it.
+        /// Fitted on the training rows that have a value.
         scaler: Scaler,
     },
-    /// 1 when the restaurant has this category, else 0.
+    /// 1 if the restaurant has this category, otherwise 0.
     Category {
         /// In lower case.
         name: String,
     },
-    /// 1 when the restaurant has no category that training rows know.
+    /// 1 if the restaurant has none of the categories with a column, otherwise 0.
     UnknownCategory,
 }
 
 impl Column {
-    /// The column's name, as in the Parquet files after `meta:`.
+    /// The name, which the Parquet files have after `meta:`.
     pub fn name(&self) -> String {
         match self {
             Self::Number { feature, .. } => feature.as_str().to_owned(),
@@ -188,17 +187,17 @@ impl Column {
     }
 }
 
-/// How rows were dealt out to training, validation and test.
+/// How rows are split into training, validation and test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitRule {
-    /// Each review by itself, 70 : 15 : 15 (the paper's rule): restaurants and authors are on
-    /// both sides.
+    /// Each review by itself, 70 : 15 : 15 (the paper's rule): restaurants and authors occur in several
+    /// parts.
     #[default]
     Review,
     /// Whole restaurants: a test restaurant has no training review.
     Restaurant,
-    /// By date: the oldest 70 % train, the newest 15 % test.
+    /// By date: the oldest 70 % for training, the newest 15 % for testing.
     Time,
 }
 
@@ -213,31 +212,30 @@ impl SplitRule {
     }
 }
 
-/// Everything that turns a review into the numbers a model takes: saved with every model.
+/// The description of the feature vector, fitted on the training part only and saved with every model.
 ///
-/// Fitted on the training part only. The vector has one entry a column, in the order of
-/// `columns`.
+/// The vector has one entry per column, in the order of `columns`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureSpec {
-    /// Version of this form.
+    /// Version of the file format.
     pub version: u32,
     /// The columns, in the order of the vector.
     pub columns: Vec<Column>,
-    /// Scale of the sentiment score.
+    /// Scaler of the sentiment score.
     pub sentiment: Scaler,
-    /// The lexicon that made the score, with its version.
+    /// Name and version of the lexicon of the score.
     pub lexicon: String,
     /// Seed of the split.
     pub seed: u64,
-    /// How rows were dealt out.
+    /// How rows were split.
     pub split: SplitRule,
-    /// How many training rows the scalers saw.
+    /// Number of training rows that the scalers were fitted on.
     pub fitted_on: u64,
 }
 
 impl FeatureSpec {
-    /// A description with the present version.
+    /// A description without rows.
     pub fn new(columns: Vec<Column>, sentiment: Scaler, lexicon: impl Into<String>) -> Self {
         Self {
             version: VERSION,
@@ -261,8 +259,8 @@ impl FeatureSpec {
     }
 
     /// The scaled feature vector of a review, `[width]`.
-    pub fn meta(&self, review: &Review) -> Vec<f32> {
-        let has = |name: &String| review.place.categories.contains(name);
+    pub(crate) fn meta(&self, review: &Review) -> Vec<f32> {
+        let has = |name: &String| review.business.categories.contains(name);
         let known = self
             .columns
             .iter()
@@ -278,7 +276,7 @@ impl FeatureSpec {
     }
 
     /// Reads [`FEATURES_FILE`] of `folder`.
-    pub fn load(folder: &Path) -> Result<Self, SentimentError> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, SentimentError> {
         let path = folder.join(FEATURES_FILE);
         let text = std::fs::read_to_string(&path).map_err(SentimentError::io("read", &path))?;
         let spec: Self = serde_json::from_str(&text)
@@ -290,7 +288,7 @@ impl FeatureSpec {
     }
 
     /// Writes [`FEATURES_FILE`] into `folder`.
-    pub fn save(&self, folder: &Path) -> Result<(), SentimentError> {
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), SentimentError> {
         let path = folder.join(FEATURES_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
@@ -301,7 +299,7 @@ impl FeatureSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::Place;
+    use crate::review::BusinessMetadata;
 
     fn spec() -> FeatureSpec {
         let columns = vec![
@@ -318,7 +316,7 @@ mod tests {
         let categories = categories.iter().map(|&name| name.to_owned()).collect();
         Review {
             useful: Some(useful),
-            place: Place { categories, price, ..Place::default() },
+            business: BusinessMetadata { categories, price, ..BusinessMetadata::default() },
             ..Review::default()
         }
     }
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn scalers_fit_large_numbers_with_a_small_spread() {
+    fn scalers_fit_large_numbers_with_a_small_deviation() {
         // Mean and population deviation by hand: 1e9 + 2 and sqrt(2).
         let scaler = Scaler::fit([0.0, 1.0, 2.0, 3.0, 4.0].map(|x| 1e9 + x));
         assert!(
@@ -359,9 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_refused_as_inputs() {
+    fn columns_that_contain_the_answer_are_refused() {
         let message = |name: &str| Feature::parse(name).unwrap_err().to_string();
         assert!(message("business_stars").contains("mean of its reviews"));
+        assert!(refusal("average_stars").is_some_and(|why| why.contains("mean")));
+        assert!(refusal("useful").is_none());
         assert!(message("usefull").contains("useful, funny, cool"));
         for feature in Feature::ALL {
             assert_eq!(Feature::parse(feature.as_str()).unwrap(), feature);

@@ -1,4 +1,4 @@
-//! The lines of the three files, with their fields in the published order.
+//! The rows of the three files, with their fields in the published order.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub(super) struct UserRow<'a> {
     pub(super) compliments: Map<String, Value>,
 }
 
-/// The kinds of compliments, in the published order.
+/// Kinds of compliments, in the published order.
 pub(super) const COMPLIMENTS: [&str; 11] = [
     "hot", "more", "profile", "cute", "list", "note", "plain", "cool", "funny", "writer", "photos",
 ];

@@ -1,12 +1,12 @@
-//! Texts of reviews: single points, each praised or blamed.
+//! Texts of reviews: single aspects, each praised or criticised.
 
 use bestof_tasks::rng::SeededRng;
 
 /// Streets, named in some reviews.
-pub(super) const PLACES: [&str; 8] =
+pub(super) const STREETS: [&str; 8] =
     ["Oak", "Main", "River", "Mill", "Park", "Lake", "Hill", "Cedar"];
 
-/// What restaurants of each cuisine serve, in the order of the cuisines.
+/// Dishes of each cuisine, in the order of the cuisines.
 const DISHES: [[&str; 3]; 12] = [
     ["green curry", "papaya salad", "noodle soup"],
     ["lasagna", "risotto", "tiramisu"],
@@ -22,7 +22,7 @@ const DISHES: [[&str; 3]; 12] = [
     ["carving station", "salad bar", "dessert table"],
 ];
 
-const POINTS: [&str; 10] = [
+const ASPECTS: [&str; 10] = [
     "service",
     "waiter",
     "room",
@@ -35,7 +35,8 @@ const POINTS: [&str; 10] = [
     "host",
 ];
 
-const OTHER_POINTS: [&str; 4] = ["appointment", "front desk", "work", "bill"];
+/// Aspects of businesses other than restaurants.
+const OTHER_ASPECTS: [&str; 4] = ["appointment", "front desk", "work", "bill"];
 
 const GOOD: [&str; 18] = [
     "great",
@@ -96,21 +97,21 @@ const FILLERS: [&str; 14] = [
     "We walked there from the hotel.",
 ];
 
-/// The text of a review that wishes to give `wish` stars (0.5 to 5.5).
+/// The text of a review with this opinion, in stars (0.5 to 5.5).
 pub(super) fn review(
     draw: &mut SeededRng,
-    wish: f64,
+    opinion: f64,
     cuisine: Option<usize>,
-    place: usize,
+    street: usize,
     word_order: f64,
 ) -> String {
     let mut sentences = Vec::new();
     if draw.one_in(3) {
-        let place = PLACES[place];
-        sentences.push(format!("This is the one on {place} Street."));
+        let street = STREETS[street];
+        sentences.push(format!("This is the one on {street} Street."));
     }
-    // The share of praise follows the stars, and most in the middle of the scale.
-    let praise = 1.0 / (1.0 + (-1.6 * (wish - 3.3)).exp());
+    // The share of praise is a logistic function of the opinion, steepest near the middle of the scale.
+    let praise = 1.0 / (1.0 + (-1.6 * (opinion - 3.3)).exp());
     for _ in 0..draw.between(2, 5) {
         if draw.one_in(4) {
             sentences.push(one(draw, &FILLERS).to_owned());
@@ -120,7 +121,7 @@ pub(super) fn review(
         sentences.push(if chance(draw, word_order) {
             ordered(draw, subject, good)
         } else {
-            plain(draw, subject, good, wish)
+            plain(draw, subject, good, opinion)
         });
     }
     sentences.join(" ")
@@ -128,16 +129,16 @@ pub(super) fn review(
 
 fn subject(draw: &mut SeededRng, cuisine: Option<usize>) -> &'static str {
     match cuisine {
-        None => one(draw, &OTHER_POINTS),
-        Some(_) if draw.one_in(2) => one(draw, &POINTS),
+        None => one(draw, &OTHER_ASPECTS),
+        Some(_) if draw.one_in(2) => one(draw, &ASPECTS),
         Some(cuisine) => one(draw, &DISHES[cuisine]),
     }
 }
 
-/// A sentence whose words tell its polarity.
-fn plain(draw: &mut SeededRng, subject: &str, good: bool, wish: f64) -> String {
+/// A sentence with the polarity of its words.
+fn plain(draw: &mut SeededRng, subject: &str, good: bool, opinion: f64) -> String {
     let word = one(draw, if good { &GOOD } else { &BAD });
-    let strength = match (wish - 3.0).abs() {
+    let strength = match (opinion - 3.0).abs() {
         far if far > 1.5 => "really ",
         far if far < 0.5 => "rather ",
         _ => "",
@@ -150,8 +151,8 @@ fn plain(draw: &mut SeededRng, subject: &str, good: bool, wish: f64) -> String {
     }
 }
 
-/// A sentence whose polarity lies in the order of its words, or in a negation: with other
-/// adjectives in the two places it would say the opposite in the same words.
+/// A sentence whose polarity lies in the order of its words, or in a negation: with its two adjectives
+/// exchanged it has the opposite polarity.
 fn ordered(draw: &mut SeededRng, subject: &str, good: bool) -> String {
     let (praise, blame) = (one(draw, &GOOD), one(draw, &BAD));
     let (first, last) = if good { (blame, praise) } else { (praise, blame) };
@@ -183,8 +184,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordered_sentences_say_the_opposite_in_the_same_words() {
-        // With every form, praise and blame come from the same two lists in swapped places.
+    fn ordered_sentences_have_the_words_of_their_opposite() {
+        // In every form, praise and blame come from the same two lists, exchanged.
         let mut both = [0; 2];
         for seed in 0..200 {
             let of = |good| ordered(&mut SeededRng::new(seed, 0), "soup", good);
@@ -203,11 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn wishes_show_in_the_words() {
-        let mean = |wish: f64| {
+    fn opinions_determine_the_words() {
+        let mean = |opinion: f64| {
             let mut draw = SeededRng::new(1, 0);
-            let scores =
-                (0..500).map(|_| crate::lexicon::score(&review(&mut draw, wish, Some(1), 0, 0.0)));
+            let scores = (0..500)
+                .map(|_| crate::lexicon::score(&review(&mut draw, opinion, Some(1), 0, 0.0)));
             scores.sum::<f32>() / 500.0
         };
         assert!(mean(5.0) > 1.5 && mean(1.0) < -1.5 && mean(3.3).abs() < 1.0);

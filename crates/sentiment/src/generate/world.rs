@@ -1,15 +1,14 @@
-//! Businesses and authors with their effects, and the reviews they lead to.
+//! Businesses and authors with their effects on the stars, and their reviews.
 
 use bestof_tasks::rng::SeededRng;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::GenerateOptions;
 use super::schema::{BusinessRow, COMPLIMENTS, ReviewRow, UserRow};
-use super::text::{self, PLACES};
+use super::text::{self, STREETS};
 
-/// Cuisines with the stars they add.
+/// Cuisines with their effects in stars.
 const CUISINES: [(&str, f64); 12] = [
     ("Thai", 0.45),
     ("Italian", 0.2),
@@ -25,7 +24,7 @@ const CUISINES: [(&str, f64); 12] = [
     ("Buffets", -0.5),
 ];
 
-/// Businesses that are no restaurants.
+/// Categories of businesses other than restaurants.
 const OTHERS: [&str; 4] = [
     "Hair Salons, Beauty & Spas",
     "Auto Repair, Automotive",
@@ -55,13 +54,13 @@ const CITIES: [(&str, &str, f64, f64); 5] = [
     ("Nashville", "TN", 36.16, -86.78),
 ];
 
-/// From which wish on a review gives two, three, four and five stars: few low ones, many high
-/// ones.
-const CUTS: [f64; 4] = [2.15, 2.75, 3.25, 4.05];
+/// Least opinion for two, three, four and five stars: few reviews give few stars, many give many.
+const THRESHOLDS: [f64; 4] = [2.15, 2.75, 3.25, 4.05];
 
 /// 2010-01-01 and 2022-01-01 in UTC.
 const DATES: (i64, i64) = (1_262_304_000, 1_640_995_200);
 
+/// Characters of ids.
 const ID: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[derive(Debug)]
@@ -69,13 +68,14 @@ struct Business {
     id: String,
     name: String,
     cuisine: Option<usize>,
-    place: usize,
+    street: usize,
     city: usize,
     latitude: f64,
     longitude: f64,
     price: i64,
     open: bool,
-    odd: usize,
+    /// Random number that selects unusual values.
+    variant: usize,
     effect: f64,
     popularity: f64,
     count: u64,
@@ -96,55 +96,55 @@ struct User {
     votes: [u64; 3],
 }
 
-/// A review with what is counted of it.
-pub(super) struct Made {
+/// A review with its stars and whether it is of a restaurant.
+pub(super) struct GeneratedReview {
     pub(super) line: ReviewRow,
-    pub(super) given: u8,
+    pub(super) stars: u8,
     pub(super) of_restaurant: bool,
 }
 
-/// Everyone who writes and everything that is written about.
+/// All authors and all businesses.
 #[derive(Debug)]
 pub(super) struct World {
     businesses: Vec<Business>,
     users: Vec<User>,
-    /// Running sums of the businesses' popularity, to draw one by.
-    shares: Vec<f64>,
+    /// Cumulative sums of the businesses' popularity, to draw one in proportion to it.
+    cumulative: Vec<f64>,
     written: u64,
     seed: u64,
 }
 
 impl World {
-    pub(super) fn new(options: &GenerateOptions) -> Self {
-        let mut draw = SeededRng::new(options.seed, 0);
+    pub(super) fn new(businesses: u32, users: u32, seed: u64) -> Self {
+        let mut draw = SeededRng::new(seed, 0);
         let businesses: Vec<Business> =
-            (0..options.businesses).map(|number| business(&mut draw, number)).collect();
-        let mut draw = SeededRng::new(options.seed, 1);
-        let users = (0..options.users).map(|number| user(&mut draw, number)).collect();
+            (0..businesses).map(|number| business(&mut draw, number)).collect();
+        let mut draw = SeededRng::new(seed, 1);
+        let users = (0..users).map(|number| user(&mut draw, number)).collect();
         let mut sum = 0.0;
-        let share = |business: &Business| {
+        let sum_so_far = |business: &Business| {
             sum += business.popularity;
             sum
         };
-        let shares = businesses.iter().map(share).collect();
-        Self { businesses, users, shares, written: 0, seed: options.seed }
+        let cumulative = businesses.iter().map(sum_so_far).collect();
+        Self { businesses, users, cumulative, written: 0, seed }
     }
 
     /// The next review.
-    pub(super) fn review(&mut self, draw: &mut SeededRng, word_order: f64) -> Made {
-        let all = self.shares.last().copied().unwrap_or(0.0);
+    pub(super) fn review(&mut self, draw: &mut SeededRng, word_order: f64) -> GeneratedReview {
+        let all = self.cumulative.last().copied().unwrap_or(0.0);
         let target = unit(draw) * all;
-        let chosen = self.shares.partition_point(|&share| share <= target);
+        let chosen = self.cumulative.partition_point(|&sum| sum <= target);
         let chosen = chosen.min(self.businesses.len() - 1);
-        // A few authors write much: the smaller of two draws.
+        // A few authors write many reviews: the smaller of two random indices.
         let author = draw.index(self.users.len()).min(draw.index(self.users.len()));
         let (business, user) = (&mut self.businesses[chosen], &mut self.users[author]);
 
-        let wish = 3.55 + business.effect + user.effect + 0.75 * normal(draw);
-        let given = 1 + CUTS.iter().filter(|&&cut| wish >= cut).count() as u8;
+        let opinion = 3.55 + business.effect + user.effect + 0.75 * normal(draw);
+        let given = 1 + THRESHOLDS.iter().filter(|&&threshold| opinion >= threshold).count() as u8;
         let date = draw.between(DATES.0.max(user.since), DATES.1 - 1);
         let food = business.cuisine;
-        let text = text::review(draw, wish.clamp(0.5, 5.5), food, business.place, word_order);
+        let text = text::review(draw, opinion.clamp(0.5, 5.5), food, business.street, word_order);
         let [useful, funny, cool] = votes(draw, given);
         for (sum, count) in user.votes.iter_mut().zip([useful, funny, cool]) {
             *sum += count.max(0) as u64;
@@ -154,7 +154,7 @@ impl World {
         user.count += 1;
         user.sum += u64::from(given);
         let line = ReviewRow {
-            review_id: name(draw, self.seed ^ 0x7265_7669_6577, self.written),
+            review_id: id(draw, self.seed ^ 0x7265_7669_6577, self.written),
             user_id: user.id.clone(),
             business_id: business.id.clone(),
             stars: f64::from(given),
@@ -165,15 +165,19 @@ impl World {
             date: time(date),
         };
         self.written += 1;
-        Made { line, given, of_restaurant: food.is_some() && business.odd != 0 }
+        GeneratedReview {
+            line,
+            stars: given,
+            of_restaurant: food.is_some() && business.variant != 0,
+        }
     }
 
-    /// The lines of the business file.
+    /// The rows of the business file.
     pub(super) fn businesses(&self) -> impl Iterator<Item = BusinessRow<'_>> {
         self.businesses.iter().enumerate().map(|(number, business)| business_row(number, business))
     }
 
-    /// The lines of the user file.
+    /// The rows of the user file.
     pub(super) fn users(&self) -> impl Iterator<Item = UserRow<'_>> {
         self.users.iter().map(|user| UserRow {
             user_id: &user.id,
@@ -212,21 +216,21 @@ fn business(draw: &mut SeededRng, number: u32) -> Business {
     let cuisine = restaurant.then(|| draw.index(CUISINES.len()));
     let city = draw.index(CITIES.len());
     let price = draw.between(1, 4);
-    let lean = cuisine.map_or(0.0, |cuisine| CUISINES[cuisine].1);
-    let effect = lean + 0.12 * (price as f64 - 2.5) + 0.5 * normal(draw);
+    let taste = cuisine.map_or(0.0, |cuisine| CUISINES[cuisine].1);
+    let effect = taste + 0.12 * (price as f64 - 2.5) + 0.5 * normal(draw);
     let near =
         |draw: &mut SeededRng, centre: f64| ((centre + 0.1 * normal(draw)) * 1e6).round() / 1e6;
     Business {
-        id: name(draw, 0x0062_7573_696e_6573, u64::from(number)),
+        id: id(draw, 0x0062_7573_696e_6573, u64::from(number)),
         name: format!("{} {}", pick(draw, &FIRST), pick(draw, &SECOND)),
         cuisine,
-        place: draw.index(PLACES.len()),
+        street: draw.index(STREETS.len()),
         city,
         latitude: near(draw, CITIES[city].2),
         longitude: near(draw, CITIES[city].3),
         price,
         open: !draw.one_in(5),
-        odd: draw.index(40),
+        variant: draw.index(40),
         effect,
         popularity: (0.9 * normal(draw)).exp(),
         count: 0,
@@ -238,7 +242,7 @@ fn user(draw: &mut SeededRng, number: u32) -> User {
     let since = draw.between(1_104_537_600, DATES.1 - 86_400 * 90);
     let is_elite = draw.one_in(6);
     let elite = if is_elite {
-        // The published files write 2020 like this.
+        // The published files have `20,20` for 2020.
         let years = ["2016,2017,2018", "2018,2019,20,20", "2019,20,20,2021", "20,20", "2012"];
         (*pick(draw, &years)).to_owned()
     } else {
@@ -248,7 +252,7 @@ fn user(draw: &mut SeededRng, number: u32) -> User {
     let years = (DATES.1 - since) as f64 / (365.25 * 86_400.0);
     let effect = if is_elite { 0.45 } else { 0.0 } - 0.06 * (years - 8.0) + 0.35 * normal(draw);
     User {
-        id: name(draw, 0x7573_6572, u64::from(number)),
+        id: id(draw, 0x7573_6572, u64::from(number)),
         name: draw.index(NAMES.len()),
         since,
         elite,
@@ -263,33 +267,33 @@ fn user(draw: &mut SeededRng, number: u32) -> User {
 
 fn business_row(number: usize, business: &Business) -> BusinessRow<'_> {
     let (city, state, ..) = CITIES[business.city];
-    let categories = match (business.cuisine, business.odd) {
+    let categories = match (business.cuisine, business.variant) {
         (_, 0) => None,
-        (Some(cuisine), odd) if odd % 3 == 0 => {
+        (Some(cuisine), variant) if variant % 3 == 0 => {
             Some(format!("Restaurants, {}, Nightlife", CUISINES[cuisine].0))
         }
         (Some(cuisine), _) => Some(format!("{}, Restaurants", CUISINES[cuisine].0)),
-        (None, odd) => Some(OTHERS[odd % OTHERS.len()].to_owned()),
+        (None, variant) => Some(OTHERS[variant % OTHERS.len()].to_owned()),
     };
     let text = |pairs: &[(&str, String)]| -> Map<String, Value> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
     };
-    let attributes = (business.odd % 10 != 1).then(|| {
+    let attributes = (business.variant % 10 != 1).then(|| {
         text(&[
             ("RestaurantsPriceRange2", business.price.to_string()),
             (
                 "RestaurantsTakeOut",
-                if business.odd.is_multiple_of(2) { "True" } else { "False" }.to_owned(),
+                if business.variant.is_multiple_of(2) { "True" } else { "False" }.to_owned(),
             ),
-            ("WiFi", ["u'free'", "'no'", "None"][business.odd % 3].to_owned()),
+            ("WiFi", ["u'free'", "'no'", "None"][business.variant % 3].to_owned()),
             ("BusinessParking", "{'garage': False, 'street': True}".to_owned()),
         ])
     });
-    let hours = (business.odd % 7 != 2).then(|| text(&[("Monday", "11:0-21:30".to_owned())]));
+    let hours = (business.variant % 7 != 2).then(|| text(&[("Monday", "11:0-21:30".to_owned())]));
     BusinessRow {
         business_id: &business.id,
         name: business.name.clone(),
-        address: format!("{} {} St", number * 7 + 1, PLACES[business.place]),
+        address: format!("{} {} St", number * 7 + 1, STREETS[business.street]),
         city,
         state,
         postal_code: format!("{:05}", 10_000 + number % 80_000),
@@ -304,12 +308,12 @@ fn business_row(number: usize, business: &Business) -> BusinessRow<'_> {
     }
 }
 
-/// Votes for useful, funny and cool: harsh reviews are useful, kind ones are cool.
+/// Votes for useful, funny and cool: reviews with few stars are useful, those with many are cool.
 fn votes(draw: &mut SeededRng, given: u8) -> [i64; 3] {
     let harsh = i64::from(5 - given);
     let kind = i64::from(given - 1);
     let mut of = |most: i64| {
-        // The least of two draws: most reviews have few votes.
+        // The smaller of two random numbers: most reviews have few votes.
         draw.between(0, most).min(draw.between(0, most))
     };
     let mut votes = [of(1 + 2 * harsh), of(1 + harsh), of(1 + kind)];
@@ -321,30 +325,30 @@ fn votes(draw: &mut SeededRng, given: u8) -> [i64; 3] {
     votes
 }
 
-/// A name of 22 characters; the number in it makes it the only one of its kind.
-fn name(draw: &mut SeededRng, kind: u64, number: u64) -> String {
-    let mut name = String::with_capacity(22);
+/// An id of 22 characters; the number in it makes it unique among its kind.
+fn id(draw: &mut SeededRng, kind: u64, number: u64) -> String {
+    let mut id = String::with_capacity(22);
     for _ in 0..15 {
-        name.push(char::from(ID[draw.index(64)]));
+        id.push(char::from(ID[draw.index(64)]));
     }
     let mut rest = number ^ (kind & 0x3f);
     for _ in 0..7 {
-        name.push(char::from(ID[(rest & 63) as usize]));
+        id.push(char::from(ID[(rest & 63) as usize]));
         rest >>= 6;
     }
-    name
+    id
 }
 
 fn pick<'a, T>(draw: &mut SeededRng, items: &'a [T]) -> &'a T {
     &items[draw.index(items.len())]
 }
 
-/// Uniform in 0 to 1.
+/// Uniform in [0, 1).
 fn unit(draw: &mut SeededRng) -> f64 {
     draw.index(1 << 30) as f64 / f64::from(1 << 30)
 }
 
-/// Nearly normal, mean 0 and deviation 1: the sum of twelve uniform draws.
+/// Nearly normal with mean 0 and deviation 1: the sum of twelve uniform numbers.
 fn normal(draw: &mut SeededRng) -> f64 {
     (0..12).map(|_| unit(draw)).sum::<f64>() - 6.0
 }

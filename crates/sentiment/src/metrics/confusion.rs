@@ -1,4 +1,4 @@
-//! The confusion matrix and everything that can be read off it.
+//! The confusion matrix and the metrics computed from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// The matrix of `truth` against `predicted`, classes below `classes`; a row with a class
-    /// outside is not counted.
+    /// The matrix of the classes `truth` against `predicted`; rows with a class outside `0..classes` are
+    /// not counted.
     pub fn of(classes: usize, truth: &[usize], predicted: &[usize]) -> Self {
         let mut counts = vec![vec![0; classes]; classes];
         for (&true_class, &guess) in truth.iter().zip(predicted) {
@@ -31,7 +31,7 @@ impl ConfusionMatrix {
         Self { counts }
     }
 
-    /// A matrix from its counts, row by row.
+    /// The matrix with these counts, `[classes][classes]`.
     pub fn from_counts(counts: Vec<Vec<u64>>) -> Self {
         Self { counts }
     }
@@ -41,37 +41,37 @@ impl ConfusionMatrix {
         self.counts.len()
     }
 
-    /// Number of rows counted.
+    /// Number of rows.
     pub fn total(&self) -> u64 {
         self.counts.iter().flatten().sum()
     }
 
-    /// Rows whose class was predicted.
+    /// Number of rows with a correct prediction.
     pub fn hits(&self) -> u64 {
         (0..self.classes()).map(|class| self.counts[class][class]).sum()
     }
 
-    /// How many rows have `class`.
+    /// Number of rows of `class`.
     pub fn support(&self, class: usize) -> u64 {
         self.counts[class].iter().sum()
     }
 
-    /// How many rows were given `class`.
+    /// Number of rows predicted as `class`.
     pub fn predicted(&self, class: usize) -> u64 {
         self.counts.iter().map(|row| row[class]).sum()
     }
 
-    /// Share of rows whose class was predicted; 0 without rows.
+    /// Share of correct predictions; 0 without rows.
     pub fn accuracy(&self) -> f64 {
         ratio(self.hits(), self.total())
     }
 
-    /// Share of the rows of `class` that were found; 0 without such rows.
+    /// Share of correct predictions among the rows of `class`; 0 without such rows.
     pub fn recall(&self, class: usize) -> f64 {
         ratio(self.counts[class][class], self.support(class))
     }
 
-    /// Share of right ones among the rows given `class`; 0 without such rows.
+    /// Share of correct predictions among the rows predicted as `class`; 0 without such rows.
     pub fn precision(&self, class: usize) -> f64 {
         ratio(self.counts[class][class], self.predicted(class))
     }
@@ -88,11 +88,11 @@ impl ConfusionMatrix {
 
     /// Mean F1 of the classes that occur or were predicted.
     pub fn macro_f1(&self) -> f64 {
-        let met = |&class: &usize| self.support(class) + self.predicted(class) > 0;
-        mean((0..self.classes()).filter(met).map(|class| self.f1(class)))
+        let occurs = |&class: &usize| self.support(class) + self.predicted(class) > 0;
+        mean((0..self.classes()).filter(occurs).map(|class| self.f1(class)))
     }
 
-    /// Mean F1 of the classes, each as often as it occurs.
+    /// Mean F1 of the classes, weighted by their rows.
     pub fn weighted_f1(&self) -> f64 {
         let weighted = |class| self.f1(class) * self.support(class) as f64;
         let sum: f64 = (0..self.classes()).map(weighted).sum();
@@ -123,7 +123,7 @@ impl ConfusionMatrix {
         ratio(near, self.total())
     }
 
-    /// Share of the commonest true class: the accuracy of always saying it.
+    /// Share of the most frequent true class: the accuracy of always predicting it.
     pub fn majority(&self) -> f64 {
         let largest = (0..self.classes()).map(|class| self.support(class)).max();
         ratio(largest.unwrap_or(0), self.total())

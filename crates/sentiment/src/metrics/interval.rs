@@ -3,16 +3,16 @@
 use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
-/// Resamples of a bootstrap unless told otherwise.
-pub const RESAMPLES: usize = 1000;
+/// Default number of resamples of a bootstrap.
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// 97.5 % point of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// A figure with the bounds of its 95 % interval.
+/// A value with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The figure itself.
+    /// The value.
     pub value: f64,
     /// Lower bound.
     pub low: f64,
@@ -45,18 +45,18 @@ pub fn wilson(hits: u64, n: u64) -> Interval {
     }
 }
 
-/// Percentile bootstrap: `figure` of all `n` rows, and the 2.5 % and 97.5 % points of it over
-/// `resamples` draws of `n` rows with replacement. `figure` is given the indices of the rows.
+/// Percentile bootstrap: `metric` of all `n` rows, with its 2.5 % and 97.5 % quantiles over `resamples`
+/// samples of `n` rows with replacement. `metric` takes the indices of the rows.
 ///
 /// Equal seeds give equal bounds.
-pub fn bootstrap(
+pub(super) fn bootstrap(
     n: usize,
     resamples: usize,
     seed: u64,
-    mut figure: impl FnMut(&[u32]) -> f64,
+    mut metric: impl FnMut(&[u32]) -> f64,
 ) -> Interval {
     let mut rows: Vec<u32> = (0..n as u32).collect();
-    let value = figure(&rows);
+    let value = metric(&rows);
     if n == 0 || resamples == 0 {
         return Interval { value, low: value, high: value };
     }
@@ -64,7 +64,7 @@ pub fn bootstrap(
     let mut drawn: Vec<f64> = Vec::with_capacity(resamples);
     for _ in 0..resamples {
         rows.fill_with(|| draw.index(n) as u32);
-        drawn.push(figure(&rows));
+        drawn.push(metric(&rows));
     }
     drawn.sort_by(f64::total_cmp);
     Interval { value, low: quantile(&drawn, 0.025), high: quantile(&drawn, 0.975) }
@@ -72,10 +72,10 @@ pub fn bootstrap(
 
 /// Linear interpolation between the order statistics of `sorted`, which has at least one entry.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let below = place.floor() as usize;
+    let position = share * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
-    let part = place - below as f64;
+    let part = position - below as f64;
     sorted[below] * (1.0 - part) + sorted[above] * part
 }
 

@@ -1,33 +1,35 @@
-//! Every figure of a model's answers on labelled rows.
+//! The metrics of a model's predictions on labelled rows.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calibration, ConfusionMatrix, Interval, bootstrap, wilson};
+use super::calibration::Calibration;
+use super::confusion::ConfusionMatrix;
+use super::interval::{Interval, bootstrap, wilson};
 use crate::dataset::Dataset;
 use crate::features::Scaler;
 use crate::predictions::{Predictions, STARS, likeliest};
 
-/// Bins of the calibration curve.
+/// Number of bins of the calibration curve.
 const BINS: usize = 15;
 
-/// Figures of one classifying head.
+/// Metrics of one classification head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
-    /// Rows judged.
+    /// Number of rows.
     pub n: u64,
-    /// Share of right labels, with Wilson's interval.
+    /// Accuracy with Wilson's interval.
     pub accuracy: Interval,
-    /// Accuracy of always saying the commonest class of these rows.
+    /// Accuracy of always predicting the most frequent class of these rows.
     pub majority: f64,
-    /// Mean recall of the classes, with a bootstrap interval, as all that follow.
+    /// Mean recall of the classes, with a bootstrap interval, as the next three.
     pub balanced_accuracy: Interval,
     /// Mean F1 of the classes.
     pub macro_f1: Interval,
-    /// Mean F1 of the classes, each as often as it occurs.
+    /// Mean F1 of the classes, weighted by their rows.
     pub weighted_f1: Interval,
-    /// Mean distance in classes: stars for the star head, and `1 - accuracy` for two classes.
+    /// Mean distance between classes: in stars for the star head, `1 - accuracy` for two classes.
     pub mean_absolute_error: Interval,
-    /// Mean negative log-probability of the right class; infinite ones count as `-ln 1e-7`.
+    /// Mean negative log-probability of the true class, each at most `-ln 1e-7`.
     pub log_loss: f64,
     /// Counts of true against predicted class.
     pub confusion: ConfusionMatrix,
@@ -36,10 +38,9 @@ pub struct ClassScores {
 }
 
 impl ClassScores {
-    /// Figures of `probabilities`, one row each, against the class numbers `truth`.
+    /// Metrics of `probabilities`, `[rows][classes]`, against the classes `truth`, `[rows]`.
     ///
-    /// `resamples` and `seed` are those of the bootstrap. Rows beyond the shorter of the two are
-    /// not judged.
+    /// `resamples` and `seed` are those of the bootstrap. Rows beyond the shorter of the two are ignored.
     pub fn of<P: AsRef<[f32]>>(
         truth: &[usize],
         probabilities: &[P],
@@ -47,12 +48,13 @@ impl ClassScores {
         resamples: usize,
         seed: u64,
     ) -> Self {
-        let said: Vec<usize> = probabilities.iter().map(|row| likeliest(row.as_ref())).collect();
-        let confusion = ConfusionMatrix::of(classes, truth, &said);
-        let n = truth.len().min(said.len());
+        let predicted: Vec<usize> =
+            probabilities.iter().map(|row| likeliest(row.as_ref())).collect();
+        let confusion = ConfusionMatrix::of(classes, truth, &predicted);
+        let n = truth.len().min(predicted.len());
         let confidence: Vec<f32> =
-            probabilities.iter().zip(&said).map(|(row, &class)| row.as_ref()[class]).collect();
-        let right: Vec<bool> = truth.iter().zip(&said).map(|(t, s)| t == s).collect();
+            probabilities.iter().zip(&predicted).map(|(row, &class)| row.as_ref()[class]).collect();
+        let correct: Vec<bool> = truth.iter().zip(&predicted).map(|(t, s)| t == s).collect();
         let loss = |(&class, row): (&usize, &P)| {
             let p = row.as_ref().get(class).copied().unwrap_or(0.0);
             -f64::from(p).max(1e-7).ln()
@@ -62,7 +64,7 @@ impl ClassScores {
             bootstrap(n, resamples, seed, |rows| {
                 let mut counts = vec![vec![0; classes]; classes];
                 for &row in rows {
-                    counts[truth[row as usize]][said[row as usize]] += 1;
+                    counts[truth[row as usize]][predicted[row as usize]] += 1;
                 }
                 figure(&ConfusionMatrix::from_counts(counts))
             })
@@ -77,29 +79,29 @@ impl ClassScores {
             mean_absolute_error: of_rows(ConfusionMatrix::mean_absolute_error),
             log_loss,
             confusion,
-            calibration: Calibration::of(&confidence, &right, BINS),
+            calibration: Calibration::of(&confidence, &correct, BINS),
         }
     }
 }
 
-/// Figures of the sentiment head, in the lexicon's own unit.
+/// Metrics of the sentiment head, in the unit of the lexicon.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SentimentScores {
-    /// Rows judged.
+    /// Number of rows.
     pub n: u64,
     /// Mean absolute error.
     pub mean_absolute_error: f64,
     /// Mean squared error.
     pub mean_squared_error: f64,
-    /// Pearson's correlation; 0 where one side does not vary.
+    /// Pearson's correlation; 0 if one side is constant.
     pub correlation: f64,
-    /// Mean squared error of always saying the training mean.
+    /// Mean squared error of always predicting the training mean.
     pub mean_baseline: f64,
 }
 
 impl SentimentScores {
-    /// Figures of standardised `predicted` against standardised `truth`, told in the unit that
-    /// `scaler` leads back to.
+    /// Metrics of standardised `predicted` against standardised `truth`, in the unit from which `scaler`
+    /// standardised them.
     pub fn of(truth: &[f32], predicted: &[f32], scaler: &Scaler) -> Self {
         let n = truth.len().min(predicted.len());
         let rows = (n as f64).max(1.0);
@@ -109,20 +111,20 @@ impl SentimentScores {
         };
         let (mean_t, mean_p) = (mean(&|t, _| t), mean(&|_, p| p));
         let joint = mean(&|t, p| (t - mean_t) * (p - mean_p));
-        let spread =
+        let deviations =
             (mean(&|t, _| (t - mean_t).powi(2)) * mean(&|_, p| (p - mean_p).powi(2))).sqrt();
         let unit = scaler.std;
         Self {
             n: n as u64,
             mean_absolute_error: mean(&|t, p| (t - p).abs()) * unit,
             mean_squared_error: mean(&|t, p| (t - p).powi(2)) * unit * unit,
-            correlation: if spread > 0.0 { joint / spread } else { 0.0 },
+            correlation: if deviations > 0.0 { joint / deviations } else { 0.0 },
             mean_baseline: mean(&|t, _| t * t) * unit * unit,
         }
     }
 }
 
-/// Figures of every head a model has.
+/// Metrics of every head that a model has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The star head.
@@ -134,7 +136,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Judges the answers to the rows of `data`, in its order.
+    /// Metrics of the predictions for the rows of `data`, in its order.
     ///
     /// ```
     /// use bestof_sentiment::metrics::Scores;
@@ -144,17 +146,17 @@ impl Scores {
     /// let features = FeatureSpec::new(Vec::new(), Scaler { mean: 0.0, std: 1.0 }, "none");
     /// let row = |stars| Example { stars, positive: stars >= 4, ..Example::default() };
     /// let data = Dataset { examples: vec![row(5), row(1), row(4)], features };
-    /// let answers = Predictions { positive: Some(vec![0.9, 0.2, 0.4]), ..Predictions::default() };
-    /// let scores = Scores::of(&data, &answers, 200, 0);
+    /// let predictions = Predictions { positive: Some(vec![0.9, 0.2, 0.4]), ..Predictions::default() };
+    /// let scores = Scores::of(&data, &predictions, 200, 0);
     /// assert_eq!(scores.positive.unwrap().confusion.counts, [[1, 0], [1, 1]]);
     /// ```
-    pub fn of(data: &Dataset, answers: &Predictions, resamples: usize, seed: u64) -> Self {
-        let stars = answers.stars.as_ref().map(|rows| {
+    pub fn of(data: &Dataset, predictions: &Predictions, resamples: usize, seed: u64) -> Self {
+        let stars = predictions.stars.as_ref().map(|rows| {
             let truth: Vec<usize> =
                 data.examples.iter().map(|e| usize::from(e.stars.max(1)) - 1).collect();
             ClassScores::of(&truth, rows, STARS, resamples, seed)
         });
-        let positive = answers.positive.as_ref().map(|rows| {
+        let positive = predictions.positive.as_ref().map(|rows| {
             let truth: Vec<usize> = data.examples.iter().map(|e| usize::from(e.positive)).collect();
             // Exactly 0.5 is positive, as in `Predictions::positive_labels`.
             let rows: Vec<[f32; 2]> = rows
@@ -163,7 +165,7 @@ impl Scores {
                 .collect();
             ClassScores::of(&truth, &rows, 2, resamples, seed)
         });
-        let sentiment = answers
+        let sentiment = predictions
             .sentiment
             .as_ref()
             .map(|rows| SentimentScores::of(&data.sentiment(), rows, &data.features.sentiment));

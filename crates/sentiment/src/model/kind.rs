@@ -1,4 +1,4 @@
-//! Which models there are: the classical ones, and every text encoder with its tasks and inputs.
+//! The kinds of models: the classical ones, and each text encoder with its tasks and inputs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SentimentError;
 
-/// What reads the text in a neural model.
+/// The text encoder of a neural model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Architecture {
     /// A pretrained BERT encoder.
@@ -18,12 +18,12 @@ pub enum Architecture {
     Han,
 }
 
-/// Which labels are learned.
+/// Which labels a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Labels {
-    /// One to five stars; a neural model's probability of a positive review is that of four and
-    /// five.
+    /// One to five stars; a neural model's probability of a positive review is then that of four and
+    /// five stars.
     #[default]
     Stars,
     /// One to three against four and five.
@@ -34,7 +34,7 @@ pub enum Labels {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// Every kind of model, by the name it has on the command line and in its folder.
+        /// A kind of model, by its name on the command line and in its folder.
         ///
         /// ```
         /// use bestof_sentiment::model::{Architecture, ModelKind};
@@ -81,32 +81,32 @@ kinds! {
     Logistic => "logistic",
     /// Convolutions over words.
     Cnn => "cnn",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     CnnMt => "cnn-mt",
     /// Convolutions over words, with meta features.
     CnnJoint => "cnn-joint",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     CnnMtJoint => "cnn-mt-joint",
     /// Hierarchical attention over words and sentences.
     Han => "han",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     HanMt => "han-mt",
     /// Hierarchical attention, with meta features.
     HanJoint => "han-joint",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     HanMtJoint => "han-mt-joint",
     /// BERT on the text.
     Bert => "bert",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     BertMt => "bert-mt",
     /// BERT on text and meta features.
     BertJoint => "bert-joint",
-    /// The same, learning the lexicon's score beside the labels.
+    /// The same, with the lexicon score as second target.
     BertMtJoint => "bert-mt-joint",
 }
 
 impl ModelKind {
-    /// What reads the text; `None` for classical models.
+    /// The text encoder; `None` for classical models.
     pub fn architecture(self) -> Option<Architecture> {
         match self {
             Self::Cnn | Self::CnnMt | Self::CnnJoint | Self::CnnMtJoint => Some(Architecture::Cnn),
@@ -124,12 +124,12 @@ impl ModelKind {
         }
     }
 
-    /// Whether [`crate::classical`] has it; [`crate::neural`] has the others.
+    /// Whether it is in [`crate::classical`]; the others are in [`crate::neural`].
     pub fn is_classical(self) -> bool {
         self.architecture().is_none()
     }
 
-    /// Whether it learns the lexicon's score beside the labels.
+    /// Whether the lexicon score is its second target.
     pub fn is_multi_task(self) -> bool {
         matches!(
             self,
@@ -142,8 +142,8 @@ impl ModelKind {
         )
     }
 
-    /// Whether its name says that meta features are an input. Classical models are of all inputs,
-    /// as they are told.
+    /// Whether it is a neural model with meta features. The inputs of a classical model are a setting,
+    /// not part of its kind.
     pub fn is_joint(self) -> bool {
         matches!(
             self,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kind_is_stands_in_its_name() {
+    fn names_tell_tasks_inputs_and_architecture() {
         let named =
             |part: &'static str| ModelKind::ALL.iter().filter(move |k| k.as_str().contains(part));
         assert!(named("-mt").all(|kind| kind.is_multi_task()) && named("-mt").count() == 6);

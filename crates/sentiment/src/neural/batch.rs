@@ -1,89 +1,86 @@
-//! Rows that go through a model together.
+//! The inputs of a forward pass over several reviews.
 
-use bestof_models::bert::BertBatch;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use super::error::NeuralError;
-use super::model::Shape;
-use super::reader::ReadText;
-use super::rows::Row;
-use crate::model::Architecture;
+use super::encoded::EncodedReview;
+use super::shape::ModelShape;
+use super::tensors::constant;
+use super::tokenizer::EncodedText;
 
-/// The inputs of some rows.
+/// The inputs of some reviews.
 #[derive(Debug, Clone)]
-pub(super) struct Inputs {
-    pub(super) texts: Texts,
+pub(super) struct Batch {
+    pub(super) texts: TextBatch,
     /// `[rows, features]`, for models with meta features.
     pub(super) meta: Option<Tensor<2>>,
 }
 
-/// Texts for one kind of encoder.
-#[derive(Debug, Clone)]
-pub(super) enum Texts {
-    Pieces(BertBatch),
-    Words(WordBatch),
-}
-
-/// Words one behind the other.
+/// Concatenated token ids with the lengths that divide them into sentences and texts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct WordBatch {
+pub(super) struct TextBatch {
     pub(super) ids: Vec<u32>,
-    /// Words of each sentence, over all texts.
+    /// Tokens of each sentence, over all texts.
     pub(super) sentences: Vec<usize>,
     /// Sentences of each text.
     pub(super) texts: Vec<usize>,
 }
 
-impl Inputs {
+impl Batch {
     pub(super) fn new<'r>(
-        rows: impl IntoIterator<Item = &'r Row>,
-        shape: &Shape,
+        rows: impl IntoIterator<Item = &'r EncodedReview>,
+        shape: &ModelShape,
         device: &Device,
-    ) -> Result<Self, NeuralError> {
-        let rows: Vec<&Row> = rows.into_iter().collect();
-        let texts: Vec<&ReadText> = rows.iter().map(|row| &row.text).collect();
+    ) -> Self {
+        let rows: Vec<&EncodedReview> = rows.into_iter().collect();
         let meta = shape.joint().then(|| {
             let values: Vec<f32> = rows.iter().flat_map(|row| &row.meta).copied().collect();
             constant(values, [rows.len(), shape.meta_features], device)
         });
-        Ok(Self { texts: Texts::new(&texts, shape)?, meta })
+        Self { texts: TextBatch::new(rows.iter().map(|row| &row.text)), meta }
     }
 }
 
-impl Texts {
-    pub(super) fn new(texts: &[&ReadText], shape: &Shape) -> Result<Self, NeuralError> {
-        if shape.settings.kind.architecture() == Some(Architecture::Bert) {
-            let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
-            // What fills rows up is never computed, so any token will do.
-            return Ok(Self::Pieces(BertBatch::pad(&ids, 0)?));
-        }
-        let mut batch = WordBatch::default();
+impl TextBatch {
+    pub(super) fn new<'t>(texts: impl IntoIterator<Item = &'t EncodedText>) -> Self {
+        let mut batch = Self::default();
         for text in texts {
             batch.ids.extend(&text.ids);
-            batch.sentences.extend(text.sentences.iter().map(|words| *words as usize));
+            batch.sentences.extend(text.sentences.iter().map(|tokens| *tokens as usize));
             batch.texts.push(text.sentences.len());
         }
-        Ok(Self::Words(batch))
+        batch
+    }
+
+    /// The token ids of each text.
+    pub(super) fn rows(&self) -> Vec<&[u32]> {
+        let (mut ids, mut sentences) = (self.ids.as_slice(), self.sentences.as_slice());
+        let mut rows = Vec::with_capacity(self.texts.len());
+        for &count in &self.texts {
+            let (of_text, later) = sentences.split_at(count);
+            let (row, rest) = ids.split_at(of_text.iter().sum());
+            rows.push(row);
+            (ids, sentences) = (rest, later);
+        }
+        rows
     }
 }
 
-/// Values on `device`, without automatic differentiation.
-pub(super) fn constant<const D: usize>(
-    values: Vec<f32>,
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), &device.clone().without_autodiff())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Indices on `device`.
-pub(super) fn indices(values: &[u32], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = values.iter().map(|value| *value as i32).collect();
-    let length = values.len();
-    Tensor::from_data(TensorData::new(values, [length]), &device.clone().without_autodiff())
-}
-
-/// The values of a tensor, flat.
-pub(super) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
+    #[test]
+    fn rows_are_the_texts_that_were_concatenated() {
+        let text = |ids: &[u32], sentences: &[u32]| EncodedText {
+            ids: ids.to_vec(),
+            sentences: sentences.to_vec(),
+        };
+        let texts = [text(&[1, 2, 3], &[2, 1]), text(&[4], &[1]), text(&[5, 6], &[2])];
+        let batch = TextBatch::new(&texts);
+        assert_eq!(
+            (batch.sentences.as_slice(), &batch.texts[..]),
+            (&[2, 1, 1, 2][..], &[2, 1, 1][..])
+        );
+        assert_eq!(batch.rows(), [&[1, 2, 3][..], &[4], &[5, 6]]);
+    }
 }

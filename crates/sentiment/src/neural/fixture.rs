@@ -1,4 +1,4 @@
-//! A tiny BERT folder and made-up reviews, for tests.
+//! A tiny BERT folder and generated reviews, for tests.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use bestof_models::bert::{Bert, BertConfig};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::settings::{NeuralConfig, NeuralRequest};
-use crate::features::{Column, Feature, Scaler};
-use crate::{Dataset, Example, FeatureSpec};
+use super::config::{NeuralConfig, NeuralRequest};
+use crate::dataset::{Dataset, Example};
+use crate::features::{Column, Feature, FeatureSpec, Scaler};
 
 pub(super) const CLS: u32 = 2;
 pub(super) const SEP: u32 = 3;
@@ -46,7 +46,7 @@ pub(super) fn bert_folder() -> TempDir {
     let named = |id: usize| json!({"id": words[id], "ids": [id], "tokens": [words[id]]});
     let tokenizer = json!({
         "version": "1.0", "truncation": null,
-        // As sentence-transformers ship it: padding that must not be taken over.
+        // As in sentence-transformers' files: padding that must be ignored.
         "padding": {"strategy": {"Fixed": 20}, "direction": "Right", "pad_to_multiple_of": null,
                     "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
         "added_tokens": (0..5).map(special).collect::<Vec<_>>(),
@@ -68,8 +68,8 @@ pub(super) fn bert_folder() -> TempDir {
     dir
 }
 
-/// Reviews whose words decide about their stars, and whose first feature follows them. Row `i` has
-/// words of its own number; lengths differ.
+/// Reviews of different lengths whose words and first feature depend on their stars; the content of a row
+/// depends on its index only.
 pub(super) fn reviews(count: usize, first: u64) -> Dataset {
     let scaler = Scaler { mean: 0.0, std: 1.0 };
     let column = |feature| Column::Number { feature, scaler };

@@ -1,4 +1,4 @@
-//! Gated recurrent units over sequences of different lengths, in both directions at once.
+//! Bidirectional gated recurrent units over sequences of different lengths, without padding.
 
 use bestof_models::bert::{Dense, Loader};
 use bestof_models::{Device, ModelError};
@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
-use super::batch::{constant, indices};
-use super::model::{Start, dense};
+use super::init::Init;
+use super::tensors::{constant, indices};
 
-/// One direction.
+/// The parameters of one direction.
 ///
 /// ```text
 /// r = sigmoid(W_r x + b_r + U_r h + c_r)     z = sigmoid(W_z x + b_z + U_z h + c_z)
@@ -26,31 +26,31 @@ pub(super) struct Direction {
     pub(super) recurrent: Dense,
 }
 
-/// Both directions.
+/// A recurrence from the first token to the last and one back.
 #[derive(Module, Debug)]
 pub(super) struct BiGru {
     pub(super) forward: Direction,
     pub(super) backward: Direction,
 }
 
-/// The order in which tokens of sequences of different lengths are computed: all first ones, then
-/// all second ones, the longest sequence first.
+/// The order in which the tokens of sequences of different lengths are computed: the first token of
+/// every sequence, then the second of every sequence that has one, and so on, longest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Steps {
-    /// Sequences that have a token at each step.
+    /// Number of sequences that have a token at each step.
     active: Vec<usize>,
-    /// Token at each place of that order, reading forward.
+    /// Token computed at each position of that order, reading forward.
     forward: Vec<u32>,
     /// The same, reading backward.
     backward: Vec<u32>,
-    /// Place of each token, reading forward.
-    forward_places: Vec<u32>,
+    /// Position of each token in that order, reading forward: the inverse of `forward`.
+    forward_positions: Vec<u32>,
     /// The same, reading backward.
-    backward_places: Vec<u32>,
+    backward_positions: Vec<u32>,
 }
 
 impl Steps {
-    /// The steps of sequences that lie one behind the other; none may be empty.
+    /// The steps of concatenated sequences, none of them empty.
     pub(super) fn of(lengths: &[usize]) -> Self {
         let tokens: usize = lengths.iter().sum();
         let mut starts = Vec::with_capacity(lengths.len());
@@ -66,8 +66,8 @@ impl Steps {
             active: Vec::with_capacity(longest),
             forward: Vec::with_capacity(tokens),
             backward: Vec::with_capacity(tokens),
-            forward_places: vec![0; tokens],
-            backward_places: vec![0; tokens],
+            forward_positions: vec![0; tokens],
+            backward_positions: vec![0; tokens],
         };
         let mut active = order.len();
         for step in 0..longest {
@@ -78,9 +78,9 @@ impl Steps {
             for &sequence in &order[..active] {
                 let ahead = starts[sequence] + step;
                 let back = starts[sequence] + lengths[sequence] - 1 - step;
-                let place = steps.forward.len() as u32;
-                steps.forward_places[ahead] = place;
-                steps.backward_places[back] = place;
+                let position = steps.forward.len() as u32;
+                steps.forward_positions[ahead] = position;
+                steps.backward_positions[back] = position;
                 steps.forward.push(ahead as u32);
                 steps.backward.push(back as u32);
             }
@@ -92,14 +92,14 @@ impl Steps {
 impl BiGru {
     pub(super) fn load(
         loader: &mut Loader<'_>,
-        start: Start,
+        init: Init,
         name: &str,
         inputs: usize,
         hidden: usize,
     ) -> Result<Self, ModelError> {
         let mut direction = |side: &str| {
             let mut part = |part: &str, inputs| {
-                dense(loader, start, &format!("{name}.{side}.{part}"), [inputs, 3 * hidden])
+                init.dense(loader, &format!("{name}.{side}.{part}"), [inputs, 3 * hidden])
             };
             Ok::<_, ModelError>(Direction {
                 input: part("input", inputs)?,
@@ -109,8 +109,8 @@ impl BiGru {
         Ok(Self { forward: direction("forward")?, backward: direction("backward")? })
     }
 
-    /// The hidden states of both directions at every token, `[tokens, 2 hidden]`, of the tokens
-    /// `x`, `[tokens, in]`, of sequences one behind the other.
+    /// The hidden states of both directions at every token, `[tokens, 2 hidden]`, of the tokens `x`,
+    /// `[tokens, in]`, of concatenated sequences.
     pub(super) fn forward(&self, x: &Tensor<2>, steps: &Steps) -> Tensor<2> {
         let device = x.device();
         let (ahead, back) = (&self.forward, &self.backward);
@@ -129,11 +129,11 @@ impl BiGru {
         let hidden = triple / 3;
         let biases = biases.reshape([2, 1, triple]);
         let outputs = recur(&inputs, &weights, &biases, &steps.active, &device);
-        let side = |number: usize, places: &[u32]| {
+        let side = |number: usize, positions: &[u32]| {
             let side = outputs.clone().slice_dim(0, number..number + 1).reshape([tokens, hidden]);
-            side.select(0, indices(places, &device))
+            side.select(0, indices(positions, &device))
         };
-        Tensor::cat(vec![side(0, &steps.forward_places), side(1, &steps.backward_places)], 1)
+        Tensor::cat(vec![side(0, &steps.forward_positions), side(1, &steps.backward_positions)], 1)
     }
 }
 
@@ -171,7 +171,7 @@ fn recur(
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::floats;
+    use super::super::tensors::floats;
     use super::*;
 
     #[test]
@@ -181,8 +181,8 @@ mod tests {
         // Sequences start at tokens 0, 2 and 6; the longest is the second.
         assert_eq!(steps.forward, [2, 0, 6, 3, 1, 4, 5]);
         assert_eq!(steps.backward, [5, 1, 6, 4, 0, 3, 2]);
-        assert_eq!(steps.forward_places, [1, 4, 0, 3, 5, 6, 2]);
-        assert_eq!(steps.backward_places, [4, 1, 6, 5, 3, 0, 2]);
+        assert_eq!(steps.forward_positions, [1, 4, 0, 3, 5, 6, 2]);
+        assert_eq!(steps.backward_positions, [4, 1, 6, 5, 3, 0, 2]);
     }
 
     fn sigmoid64(x: f64) -> f64 {
@@ -228,7 +228,7 @@ mod tests {
     fn states_are_those_of_each_sequence_by_itself_in_f64() {
         let device = Device::flex();
         let mut loader = Loader::drawing(3, 0.5, &device);
-        let gru = BiGru::load(&mut loader, Start::Drawn(3), "gru", 5, 4).unwrap();
+        let gru = BiGru::load(&mut loader, Init::Random(3), "gru", 5, 4).unwrap();
         let lengths = [2, 6, 1, 6, 3];
         let tokens: usize = lengths.iter().sum();
         let values: Vec<f32> = (0..tokens * 5).map(|i| (i as f32 * 0.7).sin()).collect();

@@ -1,78 +1,22 @@
-//! What is learned, and how the losses of several tasks become one.
+//! The losses of the tasks, and their weighted sum.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::batch::constant;
-use super::model::{Outputs, Shape};
-use super::rows::Row;
+use super::encoded::EncodedReview;
+use super::outputs::Outputs;
 use super::settings::ClassWeights;
-use crate::predictions::STARS;
+use super::shape::ModelShape;
+use super::task::Task;
+use super::tensors::constant;
 
-/// Something a model learns to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Task {
-    /// One to five stars, by cross-entropy.
-    Stars,
-    /// Positive or not, by cross-entropy.
-    Binary,
-    /// The lexicon's standardised score, by squared error.
-    Sentiment,
-}
-
-impl Task {
-    /// The name of its head.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stars => "stars",
-            Self::Binary => "binary",
-            Self::Sentiment => "sentiment",
-        }
-    }
-
-    /// The name of its loss among the metrics.
-    pub(super) fn loss_name(self) -> &'static str {
-        match self {
-            Self::Stars => "stars_loss",
-            Self::Binary => "binary_loss",
-            Self::Sentiment => "sentiment_loss",
-        }
-    }
-
-    /// The name of its log-variance among the metrics.
-    pub(super) fn variance_name(self) -> &'static str {
-        match self {
-            Self::Stars => "log_variance/stars",
-            Self::Binary => "log_variance/binary",
-            Self::Sentiment => "log_variance/sentiment",
-        }
-    }
-
-    /// The row's class, for tasks that have classes.
-    pub(super) fn class(self, row: &Row) -> Option<usize> {
-        match self {
-            Self::Stars => Some(row.stars),
-            Self::Binary => Some(usize::from(row.positive)),
-            Self::Sentiment => None,
-        }
-    }
-
-    fn classes(self) -> usize {
-        match self {
-            Self::Stars => STARS,
-            Self::Binary => 2,
-            Self::Sentiment => 0,
-        }
-    }
-}
-
-/// The weights of a task's classes, whose mean over `rows` is 1; empty where each row counts 1.
-pub(super) fn class_weights(task: Task, rows: &[Row], rule: ClassWeights) -> Vec<f32> {
+/// The weights of a task's classes, whose mean over `rows` is 1; empty where every row has weight 1.
+pub(super) fn class_weights(task: Task, rows: &[EncodedReview], rule: ClassWeights) -> Vec<f32> {
     if rule == ClassWeights::None || task.classes() == 0 {
         return Vec::new();
     }
     let mut counts = vec![0_usize; task.classes()];
-    for class in rows.iter().filter_map(|row| task.class(row)) {
+    for class in rows.iter().filter_map(|row| row.class(task)) {
         counts[class] += 1;
     }
     let present = counts.iter().filter(|count| **count > 0).count();
@@ -83,7 +27,7 @@ pub(super) fn class_weights(task: Task, rows: &[Row], rule: ClassWeights) -> Vec
     counts.iter().map(weight).collect()
 }
 
-/// The loss of each row in one task, `[rows]`.
+/// The loss of each row in one task, `[rows]`; `None` without a head for it.
 ///
 /// ```text
 /// labels: -w_y log softmax(logits)_y      score: (prediction - target)^2
@@ -91,7 +35,7 @@ pub(super) fn class_weights(task: Task, rows: &[Row], rule: ClassWeights) -> Vec
 pub(super) fn row_losses(
     task: Task,
     outputs: &Outputs,
-    rows: &[&Row],
+    rows: &[&EncodedReview],
     weights: &[f32],
 ) -> Option<Tensor<1>> {
     let count = rows.len();
@@ -105,12 +49,12 @@ pub(super) fn row_losses(
             return Some(found.sub(targets).square());
         }
     };
-    let classes: Vec<usize> = rows.iter().filter_map(|row| task.class(row)).collect();
+    let classes: Vec<usize> = rows.iter().filter_map(|row| row.class(task)).collect();
     let device = logits.device();
-    let places: Vec<i32> = classes.iter().map(|class| *class as i32).collect();
+    let columns: Vec<i32> = classes.iter().map(|class| *class as i32).collect();
     let plain = device.clone().without_autodiff();
-    let places: Tensor<2, Int> = Tensor::from_data(TensorData::new(places, [count, 1]), &plain);
-    let losses = log_softmax(logits, 1).gather(1, places).reshape([count]).neg();
+    let columns: Tensor<2, Int> = Tensor::from_data(TensorData::new(columns, [count, 1]), &plain);
+    let losses = log_softmax(logits, 1).gather(1, columns).reshape([count]).neg();
     if weights.is_empty() {
         return Some(losses);
     }
@@ -119,20 +63,20 @@ pub(super) fn row_losses(
 }
 
 /// The fixed weight of each task.
-pub(super) fn fixed_weights(shape: &Shape) -> Vec<f64> {
+pub(super) fn fixed_weights(shape: &ModelShape) -> Vec<f64> {
     let star_weight = if shape.multi_task() { shape.settings.star_weight } else { 1.0 };
     let weight = |task| if task == Task::Sentiment { 1.0 - star_weight } else { star_weight };
     shape.tasks().into_iter().map(weight).collect()
 }
 
-/// Several losses, each summed over `rows` rows, as one sum whose weights are learned.
+/// Sum of several losses with learned weights, each loss summed over `rows` rows.
 ///
 /// ```text
 /// sum_t  exp(-u_t) / 2 * L_t  +  rows * u_t / 2,      u_t = log sigma_t^2
 /// ```
 ///
-/// A task counts less the larger its noise `sigma` is found to be; the second term keeps `sigma`
-/// from growing for ever. With the log-variance as parameter the weights stay above 0.
+/// The larger the noise `sigma` of a task, the smaller its weight; the second term keeps `sigma` from
+/// growing without bound. With the log-variance as parameter the weights stay positive.
 ///
 /// Source: Kendall, Gal & Cipolla 2018, arXiv:1705.07115, equation 7; with `L / (2 sigma^2)` for
 /// cross-entropies too, as arXiv:2201.07999 has it.
@@ -140,21 +84,7 @@ pub(super) fn fixed_weights(shape: &Shape) -> Vec<f64> {
 /// # Shapes
 /// - `losses`, `log_variances`: `[tasks]`
 /// - returns `[1]`
-///
-/// ```
-/// use bestof_sentiment::neural::weighted_sum;
-/// use burn::tensor::{Device, Tensor};
-///
-/// let device = Device::flex();
-/// let losses = Tensor::<1>::from_floats([8.0, 2.0], &device);
-/// let even = Tensor::<1>::from_floats([0.0, 0.0], &device);
-/// assert_eq!(weighted_sum(losses.clone(), even, 4).into_scalar::<f32>(), 5.0);
-/// // A variance of 4 divides the first loss by 4 and costs 4 ln 4 / 2.
-/// let uneven = Tensor::<1>::from_floats([4.0_f32.ln(), 0.0], &device);
-/// let sum = weighted_sum(losses, uneven, 4).into_scalar::<f32>();
-/// assert!((sum - (1.0 + 1.0 + 2.0 * 4.0_f32.ln())).abs() < 1e-5);
-/// ```
-pub fn weighted_sum(losses: Tensor<1>, log_variances: Tensor<1>, rows: usize) -> Tensor<1> {
+pub(super) fn weighted_sum(losses: Tensor<1>, log_variances: Tensor<1>, rows: usize) -> Tensor<1> {
     let weights = log_variances.clone().neg().exp();
     let regular = log_variances.mul_scalar(rows as f64);
     weights.mul(losses).add(regular).mul_scalar(0.5).sum()
@@ -162,10 +92,22 @@ pub fn weighted_sum(losses: Tensor<1>, log_variances: Tensor<1>, rows: usize) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::floats;
-    use super::super::reader::ReadText;
+    use super::super::tensors::floats;
+    use super::super::tokenizer::EncodedText;
     use super::*;
     use burn::tensor::Device;
+
+    #[test]
+    fn a_larger_variance_gives_a_smaller_weight_at_a_price() {
+        let device = Device::flex();
+        let losses = Tensor::<1>::from_floats([8.0, 2.0], &device);
+        let even = Tensor::<1>::from_floats([0.0, 0.0], &device);
+        assert_eq!(weighted_sum(losses.clone(), even, 4).into_scalar::<f32>(), 5.0);
+        // A variance of 4 divides the first loss by 4 and costs 4 ln 4 / 2.
+        let uneven = Tensor::<1>::from_floats([4.0_f32.ln(), 0.0], &device);
+        let sum = weighted_sum(losses, uneven, 4).into_scalar::<f32>();
+        assert!((sum - (1.0 + 1.0 + 2.0 * 4.0_f32.ln())).abs() < 1e-5);
+    }
 
     #[test]
     fn log_variances_have_the_gradient_of_the_formula() {
@@ -187,14 +129,14 @@ mod tests {
 
     #[test]
     fn balanced_weights_have_mean_one_and_pass_over_absent_classes() {
-        let row = |stars| Row {
-            text: ReadText::default(),
+        let row = |stars| EncodedReview {
+            text: EncodedText::default(),
             meta: Vec::new(),
             stars,
             positive: stars >= 3,
             sentiment: 0.0,
         };
-        let rows: Vec<Row> = [4, 4, 4, 0, 2, 4].map(row).into();
+        let rows: Vec<EncodedReview> = [4, 4, 4, 0, 2, 4].map(row).into();
         let weights = class_weights(Task::Stars, &rows, ClassWeights::Balanced);
         assert_eq!(weights, [2.0, 0.0, 2.0, 0.0, 0.5]);
         let mean: f32 = rows.iter().map(|row| weights[row.stars]).sum::<f32>() / 6.0;

@@ -1,100 +1,32 @@
-//! The whole model: text encoder, meta encoder, joint layer, heads.
+//! The whole network: text encoder, meta encoder, joint layer, heads.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Bert, BertError, Dense, Fill, Loader, dropout};
+use bestof_models::bert::{Dense, Fill, Loader, dropout};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use serde_json::json;
 
-use super::batch::{Inputs, Texts};
-use super::cnn::Cnn;
-use super::error::NeuralError;
-use super::han::Han;
-use super::loss::Task;
-use super::settings::{Pooling, SentimentSection, Weighting};
-use crate::model::{Architecture, Labels};
+use super::batch::{Batch, TextBatch};
+use super::encoder::TextEncoder;
+use super::init::Init;
+use super::outputs::Outputs;
+use super::shape::ModelShape;
+use super::task::Task;
+use crate::error::SentimentError;
 use crate::predictions::STARS;
 
-/// Tell the dropouts of the heads and of the meta encoder from those of the text encoder.
-const META_SLOT: u64 = 11;
-const HEAD_SLOT: u64 = 12;
+/// Keys of the dropouts of the heads and of the meta encoder: every dropout of a model has its own.
+const META_DROPOUT_KEY: u64 = 11;
+const HEAD_DROPOUT_KEY: u64 = 12;
 
-/// Everything that decides which parameters a model has.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shape {
-    pub(super) settings: SentimentSection,
-    /// Meta features of a row.
-    pub(super) meta_features: usize,
-    /// Words known, for CNN and HAN.
-    pub(super) words: usize,
-}
-
-impl Shape {
-    pub(super) fn joint(&self) -> bool {
-        self.settings.kind.is_joint()
-    }
-
-    pub(super) fn multi_task(&self) -> bool {
-        self.settings.kind.is_multi_task()
-    }
-
-    /// The tasks that are learned, labels first.
-    pub(super) fn tasks(&self) -> Vec<Task> {
-        let mut tasks = match self.settings.labels {
-            Labels::Stars => vec![Task::Stars],
-            Labels::Binary => vec![Task::Binary],
-            Labels::Both => vec![Task::Stars, Task::Binary],
-        };
-        if self.multi_task() {
-            tasks.push(Task::Sentiment);
-        }
-        tasks
-    }
-
-    /// Whether the weights of the tasks are learned.
-    pub(super) fn learns_weights(&self) -> bool {
-        self.tasks().len() > 1 && self.settings.weighting == Weighting::Learned
-    }
-}
-
-/// Where the parameters come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Start {
-    /// A checkpoint has all of them.
-    Stored,
-    /// Those that the checkpoint lacks are drawn from this seed.
-    Drawn(u64),
-}
-
-impl Start {
-    /// From here on, parameters that are drawn have this standard deviation.
-    pub(super) fn deviation(self, loader: &mut Loader<'_>, deviation: f64) {
-        if let Self::Drawn(seed) = self {
-            loader.draw_missing(seed, deviation);
-        }
-    }
-}
-
-/// A linear layer whose outputs start with the variance of its inputs.
-pub(super) fn dense(
-    loader: &mut Loader<'_>,
-    start: Start,
-    name: &str,
-    sizes: [usize; 2],
-) -> Result<Dense, ModelError> {
-    start.deviation(loader, (sizes[0] as f64).sqrt().recip());
-    Dense::load(loader, name, sizes)
-}
-
-/// A neural model of reviews.
+/// A network that reads reviews.
 ///
-/// Its parameters have the names they have in `model.safetensors`: those of the encoder begin with
-/// `bert.` and are otherwise the names that transformers gives them.
+/// Its parameters have the names they have in `model.safetensors`: those of BERT begin with `bert.`
+/// and are otherwise the names that transformers gives them.
 #[derive(Module, Debug)]
-pub struct NeuralModel {
-    bert: Option<Bert>,
-    cnn: Option<Cnn>,
-    han: Option<Han>,
+pub(super) struct NeuralModel {
+    encoder: TextEncoder,
     meta: Option<Dense>,
     joint: Option<Dense>,
     stars: Option<Dense>,
@@ -103,62 +35,31 @@ pub struct NeuralModel {
     /// `[tasks]`
     log_variances: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    shape: Shape,
-}
-
-/// What the heads say, a row each.
-#[derive(Debug, Clone)]
-pub(super) struct Outputs {
-    /// Logits, `[rows, 5]`.
-    pub(super) stars: Option<Tensor<2>>,
-    /// Logits, `[rows, 2]`.
-    pub(super) binary: Option<Tensor<2>>,
-    /// The standardised score, `[rows]`.
-    pub(super) sentiment: Option<Tensor<1>>,
+    shape: ModelShape,
 }
 
 impl NeuralModel {
-    /// The model whose parameters `loader` makes, around an encoder that is loaded already.
+    /// The model around `encoder`; all other parameters are made by `loader`.
     pub(super) fn load(
         loader: &mut Loader<'_>,
-        start: Start,
-        shape: &Shape,
-        bert: Option<Bert>,
-    ) -> Result<Self, NeuralError> {
-        let (settings, kind) = (&shape.settings, shape.settings.kind);
-        let bert = bert.map(|bert| fit_pooler(bert, settings.pooling, start)).transpose()?;
-        if let Some(bert) = &bert
-            && settings.max_length > bert.config().max_positions
-        {
-            let (found, max) = (settings.max_length, bert.config().max_positions);
-            return Err(NeuralError::TooLong { found, max });
-        }
-        let is = |architecture| kind.architecture() == Some(architecture);
-        let cnn = is(Architecture::Cnn)
-            .then(|| Cnn::load(loader, start, shape.words, settings))
-            .transpose()?;
-        let han = is(Architecture::Han)
-            .then(|| Han::load(loader, start, shape.words, settings))
-            .transpose()?;
-        let text_width = match &bert {
-            Some(bert) => bert.config().hidden_size,
-            None if cnn.is_some() => settings.joint_width,
-            None => 2 * settings.hidden_width,
-        };
+        init: Init,
+        shape: ModelShape,
+        encoder: TextEncoder,
+    ) -> Result<Self, ModelError> {
+        let settings = &shape.settings;
+        let text_width = encoder.width(settings);
         let (mut meta, mut joint, mut width) = (None, None, text_width);
-        if kind.is_joint() {
+        if shape.joint() {
             let sizes = [shape.meta_features, settings.meta_width];
-            meta = Some(dense(loader, start, "meta", sizes)?);
+            meta = Some(init.dense(loader, "meta", sizes)?);
             let sizes = [text_width + settings.meta_width, settings.joint_width];
-            joint = Some(dense(loader, start, "joint", sizes)?);
+            joint = Some(init.dense(loader, "joint", sizes)?);
             width = settings.joint_width;
         }
         let tasks = shape.tasks();
-        let mut head = |task: Task, outputs| -> Result<Option<Dense>, ModelError> {
-            if !tasks.contains(&task) {
-                return Ok(None);
-            }
-            dense(loader, start, task.name(), [width, outputs]).map(Some)
+        let mut head = |task: Task, outputs| {
+            let needed = tasks.contains(&task);
+            needed.then(|| init.dense(loader, task.name(), [width, outputs])).transpose()
         };
         let stars = head(Task::Stars, STARS)?;
         let binary = head(Task::Binary, 2)?;
@@ -168,21 +69,26 @@ impl NeuralModel {
         } else {
             None
         };
-        let shape = shape.clone();
-        Ok(Self { bert, cnn, han, meta, joint, stars, binary, sentiment, log_variances, shape })
+        Ok(Self { encoder, meta, joint, stars, binary, sentiment, log_variances, shape })
     }
 
-    pub(super) fn shape(&self) -> &Shape {
+    pub(super) fn shape(&self) -> &ModelShape {
         &self.shape
     }
 
-    /// The encoder of a BERT model.
-    pub fn bert(&self) -> Option<&Bert> {
-        self.bert.as_ref()
+    /// The `config.json` of a checkpoint: the encoder's for BERT, otherwise a `model_type` that no
+    /// other program knows.
+    pub(super) fn config_json(&self) -> serde_json::Value {
+        match &self.encoder {
+            TextEncoder::Bert(bert) => bert.config().to_hf("BertModel"),
+            TextEncoder::Cnn(_) | TextEncoder::Han(_) => {
+                json!({ "model_type": format!("bestof-{}", self.shape.settings.kind) })
+            }
+        }
     }
 
-    /// The device that inputs go to.
-    pub(super) fn word_device(&self) -> Device {
+    /// The device of the inputs.
+    pub(super) fn device(&self) -> Device {
         let head = self.stars.as_ref().or(self.binary.as_ref());
         head.map_or_else(Device::default, |head| head.weight.val().device())
     }
@@ -192,71 +98,46 @@ impl NeuralModel {
         self.log_variances.as_ref().map(Param::val)
     }
 
-    /// The vectors that stand for the words or word pieces of `texts`, `[tokens, width]`.
-    pub(super) fn word_vectors(&self, texts: &Texts) -> Result<Tensor<2>, NeuralError> {
-        match (texts, &self.bert, &self.cnn, &self.han) {
-            (Texts::Pieces(batch), Some(bert), ..) => Ok(bert.word_vectors(batch)?),
-            (Texts::Words(batch), _, Some(cnn), _) => Ok(cnn.word_vectors(batch)),
-            (Texts::Words(batch), _, _, Some(han)) => Ok(han.word_vectors(batch)),
-            _ => unreachable!("texts are encoded for the encoder there is"),
-        }
+    /// The vectors of the words or word pieces of `texts`, `[tokens, word width]`.
+    pub(super) fn word_vectors(&self, texts: &TextBatch) -> Result<Tensor<2>, SentimentError> {
+        self.encoder.word_vectors(texts)
     }
 
-    /// What the heads say of `inputs`. With a seed, values are dropped as in training.
+    /// The outputs of the heads. With a seed, values are dropped as in training.
     pub(super) fn forward(
         &self,
-        inputs: &Inputs,
+        batch: &Batch,
         seed: Option<u64>,
-    ) -> Result<Outputs, NeuralError> {
-        let words = self.word_vectors(&inputs.texts)?;
-        self.forward_words(words, inputs.meta.clone(), &inputs.texts, seed)
+    ) -> Result<Outputs, SentimentError> {
+        let words = self.word_vectors(&batch.texts)?;
+        self.forward_words(words, batch.meta.clone(), &batch.texts, seed)
     }
 
-    /// The same for texts with other word vectors and meta features than their own.
+    /// As [`NeuralModel::forward`], with word vectors and meta features other than the texts' own.
     pub(super) fn forward_words(
         &self,
         words: Tensor<2>,
         meta: Option<Tensor<2>>,
-        texts: &Texts,
+        texts: &TextBatch,
         seed: Option<u64>,
-    ) -> Result<Outputs, NeuralError> {
-        let share = self.shape.settings.dropout;
-        let drop = |x: Tensor<2>, slot: u64, number: u64| match seed {
-            Some(seed) => dropout(x, share, &[seed, slot, number]),
+    ) -> Result<Outputs, SentimentError> {
+        let settings = &self.shape.settings;
+        let drop = |x: Tensor<2>, key: u64, head: u64| match seed {
+            Some(seed) => dropout(x, settings.dropout, &[seed, key, head]),
             None => x,
         };
-        let text = match (texts, &self.bert, &self.cnn, &self.han) {
-            (Texts::Pieces(batch), Some(bert), ..) => {
-                let tokens = bert.encode_words(words, batch, seed)?;
-                match self.shape.settings.pooling {
-                    Pooling::Mean => tokens.mean(),
-                    Pooling::Pooler => bert.pool(&tokens).ok_or(BertError::NoPooler)?,
-                }
-            }
-            (Texts::Words(batch), _, Some(cnn), _) => cnn.forward(words, batch, share, seed),
-            (Texts::Words(batch), _, _, Some(han)) => han.forward(&words, batch),
-            _ => unreachable!("texts are encoded for the encoder there is"),
-        };
+        let text = self.encoder.forward(words, texts, settings, seed)?;
         let trunk = match (&self.meta, &self.joint, meta) {
             (Some(encoder), Some(joint), Some(meta)) => {
-                let meta = drop(relu(encoder.forward(meta)), META_SLOT, 0);
+                let meta = drop(relu(encoder.forward(meta)), META_DROPOUT_KEY, 0);
                 relu(joint.forward(Tensor::cat(vec![text, meta], 1)))
             }
             _ => text,
         };
         let head = |head: &Option<Dense>, number: u64| {
-            head.as_ref().map(|head| head.forward(drop(trunk.clone(), HEAD_SLOT, number)))
+            head.as_ref().map(|head| head.forward(drop(trunk.clone(), HEAD_DROPOUT_KEY, number)))
         };
         let sentiment = head(&self.sentiment, 2).map(|score| score.reshape([-1]));
         Ok(Outputs { stars: head(&self.stars, 0), binary: head(&self.binary, 1), sentiment })
-    }
-}
-
-/// The encoder with the pooler that `pooling` needs, and no other.
-fn fit_pooler(bert: Bert, pooling: Pooling, start: Start) -> Result<Bert, BertError> {
-    match (pooling, start) {
-        (Pooling::Mean, _) => Ok(bert.without_pooler()),
-        (Pooling::Pooler, Start::Drawn(seed)) => bert.with_fresh_pooler(seed),
-        (Pooling::Pooler, Start::Stored) => Ok(bert),
     }
 }

@@ -1,9 +1,9 @@
-//! Places and weights by which few values of a smooth function give its integral.
+//! Nodes and weights of a quadrature rule: the integral of a smooth function from few of its values.
 
 use std::f64::consts::PI;
 
-/// The Gauss-Legendre rule with `count` places on [0, 1]: exact for polynomials up to degree
-/// `2 count - 1`. The weights sum to 1.
+/// The Gauss-Legendre rule with `count` nodes on [0, 1], as pairs of node and weight: exact for
+/// polynomials up to degree `2 count - 1`. The weights sum to 1.
 ///
 /// Source: Press et al. 2007, "Numerical Recipes", third edition, section 4.6.
 pub(super) fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
@@ -12,7 +12,7 @@ pub(super) fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
         .map(|i| {
             let mut x = (PI * (i as f64 + 0.75) / (n + 0.5)).cos();
             let mut slope = 1.0;
-            // Newton's method doubles the digits with every step; the start has two.
+            // Newton's method doubles the correct digits with every step; the start has two.
             for _ in 0..8 {
                 let (value, before) = legendre(count, x);
                 slope = n * (x * value - before) / (x * x - 1.0);
@@ -46,8 +46,8 @@ mod tests {
             }
             assert!(rule.iter().all(|(x, w)| (0.0..=1.0).contains(x) && *w > 0.0));
         }
-        // The two places of the rule of two: 1/2 -+ 1/(2 sqrt 3).
-        let places: Vec<f64> = gauss_legendre(2).iter().map(|(x, _)| *x).collect();
-        assert!((places[0] - (0.5 - 0.5 / 3.0_f64.sqrt())).abs() < 1e-14, "{places:?}");
+        // The two nodes of the rule of two: 1/2 -+ 1/(2 sqrt 3).
+        let nodes: Vec<f64> = gauss_legendre(2).iter().map(|(x, _)| *x).collect();
+        assert!((nodes[0] - (0.5 - 0.5 / 3.0_f64.sqrt())).abs() < 1e-14, "{nodes:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
+use bestof_trainer::config::TrainSection;
 use bestof_trainer::metric::MetricSums;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
@@ -10,50 +11,52 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::batch::{Inputs, floats};
-use super::classifier::answers;
-use super::error::NeuralError;
-use super::loss::{Task, class_weights, fixed_weights, row_losses, weighted_sum};
+use super::batch::Batch;
+use super::encoded::{EncodedReview, by_length, fingerprint};
+use super::loss::{class_weights, fixed_weights, row_losses, weighted_sum};
 use super::model::NeuralModel;
-use super::rows::{Row, by_length, fingerprint};
+use super::task::Task;
+use super::tensors::floats;
+use crate::error::SentimentError;
 use crate::metrics::ConfusionMatrix;
 use crate::predictions::likeliest;
 
 /// A run of a neural model.
 ///
 /// ```text
-/// loss = 1/rows sum_rows [ sum_tasks w_t L_t ]            fixed weights
-/// loss = 1/rows sum_rows [ sum_tasks exp(-u_t) L_t / 2 + u_t / 2 ]      learned ones
+/// loss = 1/rows sum_rows [ sum_tasks w_t L_t ]                          fixed weights
+/// loss = 1/rows sum_rows [ sum_tasks exp(-u_t) L_t / 2 + u_t / 2 ]      learned weights
 /// ```
 ///
-/// Rows of a micro-batch go through the model by length; what is computed of a row does not depend
-/// on the others.
+/// The rows of a micro-batch go through the model in order of length; the result for a row does not
+/// depend on the others.
 #[derive(Debug)]
-pub struct NeuralRun {
+pub(super) struct NeuralRun {
     model: NeuralModel,
     files: ModelFiles,
-    train: Vec<Row>,
+    train: Vec<EncodedReview>,
     names: Vec<String>,
-    validation: Vec<Row>,
+    validation: Vec<EncodedReview>,
     class_weights: Vec<Vec<f32>>,
     max_tokens: usize,
     eval_batch: usize,
 }
 
-/// The sums of one forward pass.
-struct Pass {
-    /// Of each task, in the order of the model's.
+/// The losses of one forward pass, one entry per task.
+struct ForwardPass {
+    /// `[rows]` each.
     losses: Vec<Tensor<1>>,
     values: Vec<Vec<f32>>,
 }
 
 impl NeuralRun {
+    /// A run on the training rows with their names for messages, and on validation rows.
     pub(super) fn new(
         model: NeuralModel,
         files: ModelFiles,
-        train: (Vec<Row>, Vec<String>),
-        validation: Vec<Row>,
-        settings: &bestof_trainer::config::TrainSection,
+        train: (Vec<EncodedReview>, Vec<String>),
+        validation: Vec<EncodedReview>,
+        settings: &TrainSection,
     ) -> Self {
         let (train, names) = train;
         let rule = model.shape().settings.class_weights;
@@ -72,15 +75,14 @@ impl NeuralRun {
     }
 
     /// The trained model.
-    pub fn into_model(self) -> NeuralModel {
+    pub(super) fn into_model(self) -> NeuralModel {
         self.model
     }
 
-    fn pass(&self, rows: &[&Row], seed: u64) -> Result<Pass, NeuralError> {
+    fn forward(&self, rows: &[&EncodedReview], seed: u64) -> Result<ForwardPass, SentimentError> {
         let shape = self.model.shape();
-        let device = self.model.word_device();
-        let inputs = Inputs::new(rows.iter().copied(), shape, &device)?;
-        let outputs = self.model.forward(&inputs, Some(seed))?;
+        let batch = Batch::new(rows.iter().copied(), shape, &self.model.device());
+        let outputs = self.model.forward(&batch, Some(seed))?;
         let losses: Vec<Tensor<1>> = shape
             .tasks()
             .into_iter()
@@ -88,10 +90,10 @@ impl NeuralRun {
             .filter_map(|(task, weights)| row_losses(task, &outputs, rows, weights))
             .collect();
         let values = losses.iter().map(|loss| floats(loss.clone())).collect();
-        Ok(Pass { losses, values })
+        Ok(ForwardPass { losses, values })
     }
 
-    /// What is differentiated: the sum over the rows, `[1]`.
+    /// The sum that is differentiated, over tasks and rows, `[1]`.
     fn combine(&self, losses: Vec<Tensor<1>>, rows: usize) -> Tensor<1> {
         let sums = losses.into_iter().map(Tensor::sum);
         if let Some(log_variances) = self.model.log_variances() {
@@ -102,7 +104,8 @@ impl NeuralRun {
         Tensor::cat(weighted.collect(), 0).sum()
     }
 
-    fn check(&self, pass: &Pass, rows: &[usize], step: u64) -> Result<(), TrainError> {
+    /// Refuses losses that are not finite, with the names of their rows.
+    fn check(&self, pass: &ForwardPass, rows: &[usize], step: u64) -> Result<(), TrainError> {
         let bad =
             |at: usize| pass.values.iter().find_map(|v| (!v[at].is_finite()).then_some(v[at]));
         let found: Vec<(usize, f32)> =
@@ -118,14 +121,14 @@ impl NeuralRun {
     }
 }
 
-fn in_training(error: NeuralError) -> TrainError {
+fn in_training(error: SentimentError) -> TrainError {
     match error {
-        NeuralError::Train(error) => error,
-        NeuralError::Encoder(error) => error.into(),
-        NeuralError::Model(error) => error.into(),
-        NeuralError::Files(error) => error.into(),
-        NeuralError::Config(error) => error.into(),
-        NeuralError::Device(error) => error.into(),
+        SentimentError::Train(error) => error,
+        SentimentError::Encoder(error) => error.into(),
+        SentimentError::Model(error) => error.into(),
+        SentimentError::Checkpoint(error) => error.into(),
+        SentimentError::Config(error) => error.into(),
+        SentimentError::Device(error) => error.into(),
         other => TrainError::Run(Box::new(other)),
     }
 }
@@ -182,9 +185,9 @@ impl TrainingRun for NeuralRun {
         let tasks = self.model.shape().tasks();
         let parts = by_length(rows, |row| self.train[row].tokens(), rows.len(), self.max_tokens);
         for (number, part) in parts.into_iter().enumerate() {
-            let items: Vec<&Row> = part.iter().map(|&row| &self.train[row]).collect();
+            let items: Vec<&EncodedReview> = part.iter().map(|&row| &self.train[row]).collect();
             let seed = context.dropout_seed.wrapping_add(number as u64);
-            let pass = self.pass(&items, seed).map_err(in_training)?;
+            let pass = self.forward(&items, seed).map_err(in_training)?;
             self.check(&pass, &part, context.step + 1)?;
             for (task, values) in tasks.iter().zip(&pass.values) {
                 let total: f64 = values.iter().map(|value| f64::from(*value)).sum();
@@ -199,7 +202,7 @@ impl TrainingRun for NeuralRun {
         }
         if let Some(log_variances) = self.model.log_variances() {
             for (task, value) in tasks.iter().zip(floats(log_variances)) {
-                sum.metrics.add(task.variance_name(), f64::from(value), 1.0);
+                sum.metrics.add(task.log_variance_name(), f64::from(value), 1.0);
             }
         }
         Ok(sum)
@@ -209,8 +212,8 @@ impl TrainingRun for NeuralRun {
         !self.validation.is_empty()
     }
 
-    /// `loss` is the cross-entropy of the labels, unweighted: with learned weights the combined loss
-    /// of different steps cannot be compared.
+    /// `loss` is the unweighted cross-entropy of the labels: with learned weights the combined losses of
+    /// different steps are not comparable.
     fn evaluate(
         &mut self,
         step: u64,
@@ -219,15 +222,14 @@ impl TrainingRun for NeuralRun {
         let model = self.model.valid();
         let tasks = model.shape().tasks();
         let mut sums = MetricSums::default();
-        let (mut truth, mut said) = (Vec::new(), Vec::new());
+        let (mut truth, mut predicted) = (Vec::new(), Vec::new());
         let all: Vec<usize> = (0..self.validation.len()).collect();
         let tokens = |row: usize| self.validation[row].tokens();
         let mut done = 0;
         for part in by_length(&all, tokens, self.eval_batch, self.max_tokens) {
-            let rows: Vec<&Row> = part.iter().map(|&row| &self.validation[row]).collect();
-            let inputs = Inputs::new(rows.iter().copied(), model.shape(), &model.word_device())
-                .map_err(in_training)?;
-            let outputs = model.forward(&inputs, None).map_err(in_training)?;
+            let rows: Vec<&EncodedReview> = part.iter().map(|&row| &self.validation[row]).collect();
+            let batch = Batch::new(rows.iter().copied(), model.shape(), &model.device());
+            let outputs = model.forward(&batch, None).map_err(in_training)?;
             for (number, task) in tasks.iter().enumerate() {
                 let Some(losses) = row_losses(*task, &outputs, &rows, &[]) else { continue };
                 let losses = floats(losses);
@@ -241,22 +243,21 @@ impl TrainingRun for NeuralRun {
                     sums.add("loss", total, rows.len() as f64);
                 }
             }
-            let found = answers(outputs);
+            let found = outputs.into_predictions();
             match (tasks[0], found.stars, found.positive) {
                 (Task::Stars, Some(stars), _) => {
-                    said.extend(stars.iter().map(|row| likeliest(row)));
+                    predicted.extend(stars.iter().map(|row| likeliest(row)));
                 }
                 (_, _, Some(positive)) => {
-                    said.extend(positive.iter().map(|share| usize::from(*share >= 0.5)));
+                    predicted.extend(positive.iter().map(|p| usize::from(*p >= 0.5)));
                 }
                 _ => {}
             }
-            truth.extend(rows.iter().filter_map(|row| tasks[0].class(row)));
+            truth.extend(rows.iter().filter_map(|row| row.class(tasks[0])));
             done += part.len();
             progress.rows("evaluation", done, all.len());
         }
-        let classes = if tasks[0] == Task::Stars { 5 } else { 2 };
-        let matrix = ConfusionMatrix::of(classes, &truth, &said);
+        let matrix = ConfusionMatrix::of(tasks[0].classes(), &truth, &predicted);
         let mut metrics: Vec<(String, f64)> =
             sums.means().map(|(name, mean)| (name.to_owned(), mean)).collect();
         metrics.push(("accuracy".to_owned(), matrix.accuracy()));

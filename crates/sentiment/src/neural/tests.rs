@@ -1,4 +1,4 @@
-//! Training, saving and asking models of every kind.
+//! Training, saving and prediction with models of every kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,17 +9,24 @@ use bestof_report::{RunFolder, RunType, metric, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::{Progress, Silent, StepProgress};
-use bestof_trainer::run::{StepContext, TrainOptions, TrainingRun};
+use bestof_trainer::run::{Accumulated, StepContext, TrainOptions, TrainingRun};
 use burn::tensor::{Tensor, TensorData};
 
-use super::batch::floats;
+use super::classifier::{SETTINGS_FILE, VOCABULARY_FILE};
+use super::encoded::EncodedReview;
+use super::encoder::TextEncoder;
 use super::fixture::{bert_folder, config, newest_checkpoint, reviews};
-use super::model::{NeuralModel, Shape, Start};
-use super::reader::TextReader;
-use super::rows::Row;
+use super::init::Init;
+use super::model::NeuralModel;
+use super::run::NeuralRun;
+use super::shape::ModelShape;
+use super::tensors::floats;
+use super::tokenizer::ReviewTokenizer;
+use super::vocabulary::Vocabulary;
 use super::*;
+use crate::attribution::AttributionTarget;
 use crate::model::{self, MODEL_FILE};
-use crate::{Dataset, Example, Predictor};
+use crate::{Dataset, Example, Predictor, SentimentError};
 
 const KINDS: [&str; 6] = ["bert", "bert-mt-joint", "cnn", "cnn-mt-joint", "han", "han-mt-joint"];
 
@@ -28,28 +35,35 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
     let config = config(kind, encoder.path(), Path::new("unused"), more);
     let settings = config.sentiment.clone();
     let device = Device::flex().autodiff();
-    let start = Start::Drawn(3);
+    let init = Init::Random(3);
     let meta_features = data.features.width();
-    let (model, reader) = if kind.starts_with("bert") {
+    let (model, tokenizer) = if kind.starts_with("bert") {
         let weights = bestof_checkpoints::Weights::open(encoder.path()).unwrap();
         let text = std::fs::read(encoder.path().join("config.json")).unwrap();
         let bert = BertConfig::from_hf(&serde_json::from_slice(&text).unwrap()).unwrap();
         let mut loader = Loader::reading(&weights, &device);
         let bert = Bert::load(&mut loader, &bert).unwrap();
-        let reader = TextReader::pieces(encoder.path(), &settings).unwrap();
-        let shape = Shape { settings, meta_features, words: 0 };
-        (NeuralModel::load(&mut loader, start, &shape, Some(bert)).unwrap(), reader)
+        let tokenizer = ReviewTokenizer::word_pieces(encoder.path(), &settings).unwrap();
+        let encoder = TextEncoder::bert(bert, init, &settings).unwrap();
+        let shape = ModelShape { settings, meta_features, words: 0 };
+        (NeuralModel::load(&mut loader, init, shape, encoder).unwrap(), tokenizer)
     } else {
-        let words = Vocabulary::fit(data.examples.iter().map(|e| &e.text), 100, 1);
-        let shape = Shape { settings, meta_features, words: words.len() };
+        let vocabulary = Vocabulary::fit(data.examples.iter().map(|e| &e.text), 100, 1);
+        let words = vocabulary.len();
+        let tokenizer = ReviewTokenizer::words(vocabulary, &settings);
         let mut loader = Loader::drawing(3, 1.0, &device);
-        let model = NeuralModel::load(&mut loader, start, &shape, None).unwrap();
-        (model, TextReader::words(words, &shape.settings))
+        let encoder = if kind.starts_with("cnn") {
+            TextEncoder::cnn(&mut loader, init, words, &settings).unwrap()
+        } else {
+            TextEncoder::han(&mut loader, init, words, &settings).unwrap()
+        };
+        let shape = ModelShape { settings, meta_features, words };
+        (NeuralModel::load(&mut loader, init, shape, encoder).unwrap(), tokenizer)
     };
-    let rows: Vec<Row> = data
+    let rows: Vec<EncodedReview> = data
         .examples
         .iter()
-        .map(|example| Row::labelled(example, &reader, model.shape()).unwrap())
+        .map(|example| EncodedReview::labelled(example, &tokenizer, model.shape()).unwrap())
         .collect();
     let names = data.examples.iter().map(|example| format!("row {}", example.row)).collect();
     let files = ModelFiles::Full { config: serde_json::json!({}) };
@@ -97,7 +111,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
         let mut compared = 0;
         for info in names {
             let gradient = floats(found.get(&info.name).expect(&info.name).clone());
-            // The value with the largest slope says most.
+            // The value with the largest gradient.
             let at = (0..gradient.len())
                 .max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()))
                 .unwrap();
@@ -118,7 +132,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
             );
             compared += usize::from(expected.abs() > 1e-3);
         }
-        assert!(compared > 10, "{kind}: {compared} slopes say something");
+        assert!(compared > 10, "{kind}: {compared} slopes are large enough");
     }
 }
 
@@ -132,7 +146,7 @@ fn a_second_task_without_weight_changes_nothing() {
         let (expected, loss) = gradients(&mut single, 6);
         let (found, with) = gradients(&mut both, 6);
         assert_eq!(loss, with);
-        for (name, gradient) in expected.iter() {
+        for (name, gradient) in &expected {
             assert_eq!(
                 floats(gradient.clone()),
                 floats(found.get(name).unwrap().clone()),
@@ -144,29 +158,36 @@ fn a_second_task_without_weight_changes_nothing() {
     }
 }
 
+/// NaN if any value is.
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.0)
+}
+
 #[test]
-fn cutting_a_batch_changes_rounding_only() {
+fn dividing_a_batch_changes_rounding_only() {
     let data = reviews(12, 0);
     for kind in KINDS {
         let more = ["sentiment.dropout=0.0", "train.max_tokens_per_forward=100000"];
         let mut whole = fresh_run(kind, &more, &data);
         if kind.starts_with("bert") {
-            // Dropout inside the encoder would draw other values for other batches.
+            // Dropout inside the encoder depends on the position of a row in its batch.
             without_dropout(&mut whole);
         }
         let (expected, loss) = gradients(&mut whole, 12);
-        let (mut found, mut total) = (Gradients::new(), 0.0);
+        let (mut sum, mut total) = (Accumulated::default(), 0.0);
         for rows in [[3_usize, 0, 8].as_slice(), &[1, 2, 11, 10], &[4], &[5, 6, 7, 9]] {
             let part = whole.accumulate(rows, &context(12)).unwrap();
-            found.accumulate(part.gradients);
+            sum.add_gradients(whole.model(), part.gradients);
             total += part.metrics.mean("loss").unwrap() * rows.len() as f64;
         }
         assert!((total / 12.0 - loss).abs() < 1e-5, "{kind}");
-        for (name, gradient) in expected.iter() {
+        let found = parameters::named_gradients(whole.model(), sum.gradients);
+        for (name, gradient) in &expected {
             let (a, b) = (floats(gradient.clone()), floats(found.get(name).unwrap().clone()));
-            let largest = a.iter().fold(1e-2_f32, |m, x| m.max(x.abs()));
-            let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(apart < 2e-5 * largest.max(1.0), "{kind} {name}: {apart}");
+            let largest = a.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+            let difference = largest_difference(&a, &b);
+            assert!(difference < 2e-5 * largest, "{kind} {name}: {difference}");
         }
     }
 }
@@ -186,11 +207,12 @@ fn without_dropout(run: &mut NeuralRun) {
     let config = BertConfig {
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
-        ..run.model().bert().unwrap().config().clone()
+        ..BertConfig::from_hf(&run.model().config_json()).unwrap()
     };
     let bert = Bert::load(&mut loader, &config).unwrap();
     let shape = run.model().shape().clone();
-    *run.model_mut() = NeuralModel::load(&mut loader, Start::Stored, &shape, Some(bert)).unwrap();
+    let encoder = TextEncoder::bert(bert, Init::Stored, &shape.settings).unwrap();
+    *run.model_mut() = NeuralModel::load(&mut loader, Init::Stored, shape, encoder).unwrap();
 }
 
 fn trained(kind: &str, output: &Path, encoder: &Path, more: &[&str]) -> Trained {
@@ -200,21 +222,21 @@ fn trained(kind: &str, output: &Path, encoder: &Path, more: &[&str]) -> Trained 
 }
 
 #[test]
-fn a_saved_model_says_the_same_and_the_order_of_rows_does_not_matter() {
+fn a_saved_model_predicts_the_same_whatever_the_order_of_rows() {
     let encoder = bert_folder();
     for kind in KINDS {
         let dir = tempfile::tempdir().unwrap();
         let run = trained(kind, dir.path(), encoder.path(), &["sentiment.labels=both"]);
         let asked = reviews(30, 500);
         let expected = run.classifier.predict(&asked.examples).unwrap();
-        // A run folder is as good as the model in it.
+        // A run folder is opened as the model in it.
         let opened = model::open(dir.path(), "cpu").unwrap();
         assert_eq!(opened.predict(&asked.examples).unwrap(), expected, "{kind}");
-        let kept = Classifier::open(&run.model, "cpu").unwrap();
+        let kept = NeuralClassifier::open(&run.model, "cpu").unwrap();
         assert_eq!(kept.settings(), run.classifier.settings());
         assert_eq!((opened.card().trained_on, &opened.card().restaurants), (22, &vec![8, 7, 7]));
 
-        // One by one, and in another order: the same but for rounding.
+        // One by one, and in another order: the same up to rounding.
         let mut reversed = asked.examples.clone();
         reversed.reverse();
         let back = opened.predict(&reversed).unwrap();
@@ -237,19 +259,20 @@ fn a_saved_model_says_the_same_and_the_order_of_rows_does_not_matter() {
 const FOLDER: &str = "BESTOF_SENTIMENT_TEST_FOLDER";
 
 #[test]
-fn another_process_opens_what_was_saved_and_says_the_same() {
+fn another_process_opens_what_was_saved_and_predicts_the_same() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let folder = std::path::PathBuf::from(folder);
-        let said = Classifier::open(&folder, "cpu").unwrap();
-        let said = said.predict(&reviews(12, 300).examples).unwrap();
-        std::fs::write(folder.join("said.json"), serde_json::to_vec(&said).unwrap()).unwrap();
+        let model = NeuralClassifier::open(&folder, "cpu").unwrap();
+        let found = model.predict(&reviews(12, 300).examples).unwrap();
+        std::fs::write(folder.join("predictions.json"), serde_json::to_vec(&found).unwrap())
+            .unwrap();
         return;
     }
     let encoder = bert_folder();
     for kind in ["bert-mt-joint", "cnn-joint", "han-mt"] {
         let dir = tempfile::tempdir().unwrap();
         let run = trained(kind, dir.path(), encoder.path(), &["train.max_steps=2"]);
-        let name = "neural::tests::another_process_opens_what_was_saved_and_says_the_same";
+        let name = "neural::tests::another_process_opens_what_was_saved_and_predicts_the_same";
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name])
             .env(FOLDER, &run.model)
@@ -257,9 +280,9 @@ fn another_process_opens_what_was_saved_and_says_the_same() {
             .status()
             .unwrap();
         assert!(status.success());
-        let said = std::fs::read(run.model.join("said.json")).unwrap();
-        let said: crate::Predictions = serde_json::from_slice(&said).unwrap();
-        assert_eq!(said, run.classifier.predict(&reviews(12, 300).examples).unwrap(), "{kind}");
+        let found = std::fs::read(run.model.join("predictions.json")).unwrap();
+        let found: crate::Predictions = serde_json::from_slice(&found).unwrap();
+        assert_eq!(found, run.classifier.predict(&reviews(12, 300).examples).unwrap(), "{kind}");
     }
 }
 
@@ -268,7 +291,7 @@ fn stars_at(row: usize) -> usize {
 }
 
 #[test]
-fn training_learns_what_the_words_say_and_moves_the_weights_of_the_tasks() {
+fn training_learns_from_the_words_and_moves_the_weights_of_the_tasks() {
     let encoder = bert_folder();
     for kind in ["bert-mt-joint", "cnn-mt", "han-mt"] {
         let dir = tempfile::tempdir().unwrap();
@@ -289,7 +312,7 @@ fn training_learns_what_the_words_say_and_moves_the_weights_of_the_tasks() {
         let rows = bestof_report::RunFolder::open(dir.path()).unwrap().rows;
         let last = rows.iter().rev().find(|row| row.get("loss").is_some()).unwrap();
         for task in ["log_variance/binary", "log_variance/sentiment"] {
-            // Losses below 1 call for variances below 1.
+            // Losses below 1 lower the variances below 1.
             let moved = last.get(task).unwrap();
             assert!(moved < -0.02, "{kind} {task}: {moved}");
         }
@@ -323,7 +346,7 @@ fn a_run_stopped_after_every_step_ends_as_one_never_stopped_bit_for_bit() {
             let options = TrainOptions { resume: true, ..TrainOptions::default() };
             match train(&config, &data, &validation, &options, &mut StopAlways(false)) {
                 Ok(found) => break found,
-                Err(NeuralError::Train(TrainError::Stopped { .. })) => stops += 1,
+                Err(SentimentError::Train(TrainError::Stopped { .. })) => stops += 1,
                 Err(other) => panic!("{other}"),
             }
         };
@@ -339,23 +362,7 @@ fn a_run_stopped_after_every_step_ends_as_one_never_stopped_bit_for_bit() {
 }
 
 #[test]
-fn runs_write_the_metrics_of_the_table() {
-    let encoder = bert_folder();
-    let mut seen = BTreeSet::new();
-    for (kind, more) in [("cnn", &[][..]), ("cnn-mt", &["sentiment.labels=both"])] {
-        let dir = tempfile::tempdir().unwrap();
-        trained(kind, dir.path(), encoder.path(), more);
-        for name in RunFolder::open(dir.path()).unwrap().metric_names() {
-            let found = metric(name).unwrap_or_else(|| panic!("`{name}` is not in METRICS"));
-            assert!(found.runs.contains(&RunType::Sentiment), "{name}");
-            seen.insert(found.name);
-        }
-    }
-    assert_eq!(seen, metric_names(RunType::Sentiment).into_iter().collect());
-}
-
-#[test]
-fn a_run_that_gets_no_better_stops_and_goes_back_to_its_best() {
+fn a_run_without_improvement_stops_and_returns_to_its_best() {
     let encoder = bert_folder();
     let dir = tempfile::tempdir().unwrap();
     let more = [
@@ -366,7 +373,7 @@ fn a_run_that_gets_no_better_stops_and_goes_back_to_its_best() {
         "train.early_stopping_patience=3",
         "train.load_best_model_at_end=true",
     ];
-    // So high a rate makes things worse.
+    // With so high a learning rate the loss rises.
     let run = trained("cnn-mt", dir.path(), encoder.path(), &more);
     let best = run.summary.best.clone().unwrap();
     assert!(run.summary.global_step < 60);
@@ -394,22 +401,22 @@ fn attributions_add_up_to_what_they_explain() {
             let mut targets = vec![AttributionTarget::Positive, AttributionTarget::Stars(2)];
             targets.extend(kind.contains("-mt").then_some(AttributionTarget::Sentiment));
             for target in targets {
-                let found = run.classifier.attribute(example, target, 48).unwrap();
+                let found = run.classifier.explain(example, target, 48).unwrap().unwrap();
                 let all = found.words.iter().map(|word| &word.value).chain(&found.meta);
                 let size = all.map(|value| value.abs()).sum::<f64>().max(0.01);
-                // Where units switch, the integral takes points; there is no other error.
+                // ReLU and maxima make the integrand rough; there is no other error.
                 let smooth = !kind.starts_with("cnn") && !kind.ends_with("joint");
                 let (coarse, fine) = if smooth { (0.002, 0.001) } else { (0.03, 0.01) };
                 assert!(found.gap().abs() < coarse * size, "{kind} {target:?}: {found:?}");
-                let finer = run.classifier.attribute(example, target, 480).unwrap();
+                let finer = run.classifier.explain(example, target, 480).unwrap().unwrap();
                 assert!(finer.gap().abs() < fine * size, "{kind} {target:?}: {finer:?}");
                 let joint = kind.ends_with("joint");
                 assert_eq!(found.meta.len(), if joint { 3 } else { 0 });
                 assert!(found.words.iter().all(|w| example.text.get(w.range.clone()).is_some()));
             }
         }
-        let wrong = run.classifier.attribute(&asked[0], AttributionTarget::Stars(6), 8);
-        assert!(matches!(wrong, Err(NeuralError::NoHead { .. })));
+        let wrong = run.classifier.explain(&asked[0], AttributionTarget::Stars(6), 8);
+        assert!(matches!(wrong, Err(SentimentError::NoHead { .. })));
     }
 }
 
@@ -449,9 +456,24 @@ fn damaged_folders_are_refused_by_file() {
         let path = run.model.join(file);
         let kept = std::fs::read(&path).unwrap();
         std::fs::write(&path, text).unwrap();
-        let message = Classifier::open(&run.model, "cpu").unwrap_err().to_string();
+        let message = NeuralClassifier::open(&run.model, "cpu").unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
         std::fs::write(&path, kept).unwrap();
     }
-    assert!(Classifier::open(&run.model, "cpu").is_ok());
+    assert!(NeuralClassifier::open(&run.model, "cpu").is_ok());
+}
+#[test]
+fn runs_write_the_metrics_of_the_table() {
+    let encoder = bert_folder();
+    let mut seen = BTreeSet::new();
+    for (kind, more) in [("cnn", &[][..]), ("cnn-mt", &["sentiment.labels=both"])] {
+        let dir = tempfile::tempdir().unwrap();
+        trained(kind, dir.path(), encoder.path(), more);
+        for name in RunFolder::open(dir.path()).unwrap().metric_names() {
+            let found = metric(name).unwrap_or_else(|| panic!("`{name}` is not in METRICS"));
+            assert!(found.runs.contains(&RunType::Sentiment), "{name}");
+            seen.insert(found.name);
+        }
+    }
+    assert_eq!(seen, metric_names(RunType::Sentiment).into_iter().collect());
 }

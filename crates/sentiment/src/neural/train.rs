@@ -7,7 +7,6 @@ use bestof_files::StagedFolder;
 use bestof_models::bert::{Bert, BertConfig, Loader};
 use bestof_models::open_device;
 use bestof_report::RunMetadata;
-use bestof_trainer::TrainError;
 use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
@@ -16,61 +15,64 @@ use bestof_trainer::run::{TrainOptions, TrainSummary, train as train_run};
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::classifier::{Classifier, config_json};
-use super::error::NeuralError;
-use super::model::{NeuralModel, Shape, Start};
-use super::reader::TextReader;
-use super::rows::Row;
+use super::classifier::NeuralClassifier;
+use super::config::NeuralConfig;
+use super::encoded::EncodedReview;
+use super::encoder::TextEncoder;
+use super::init::Init;
+use super::model::NeuralModel;
 use super::run::NeuralRun;
-use super::settings::NeuralConfig;
+use super::shape::ModelShape;
+use super::tokenizer::ReviewTokenizer;
 use super::vocabulary::Vocabulary;
+use crate::dataset::{Dataset, Example};
+use crate::error::SentimentError;
 use crate::model::{Architecture, ModelCard};
-use crate::{Dataset, Example};
 
-/// What a finished run left.
+/// A finished run.
 #[derive(Debug)]
 pub struct Trained {
-    /// Its numbers.
+    /// Final metrics, number of steps and time.
     pub summary: TrainSummary,
     /// The folder of the trained model, for [`crate::model::open`].
     pub model: PathBuf,
-    /// The report.
+    /// The file of the report.
     pub report: PathBuf,
-    /// The trained model, ready to be asked.
-    pub classifier: Classifier,
+    /// The trained model.
+    pub classifier: NeuralClassifier,
 }
 
-/// Trains a neural model on `data`, from the start or from the run's newest whole checkpoint, and
-/// watches it on `validation`, which may be empty.
+/// Trains a neural model on `data`, from the start or from the run's newest intact checkpoint, and
+/// evaluates it on `validation`, which may be empty.
 ///
-/// The words of CNN and HAN are those of `data`. With `train.early_stopping_patience` the run ends
-/// when the validation loss no longer falls, with `train.load_best_model_at_end` it ends with the
-/// weights that had the lowest.
+/// The vocabulary of CNN and HAN is fitted on `data`. With `train.early_stopping_patience` the run
+/// stops when the validation loss no longer falls; with `train.load_best_model_at_end` the model is the
+/// one with the lowest validation loss.
 ///
 /// # Errors
-/// An encoder that cannot be opened, rows that do not fit, or what the loop says.
+/// An encoder that cannot be opened, rows that do not fit, or an error of the training loop.
 pub fn train(
     config: &NeuralConfig,
     data: &Dataset,
     validation: &Dataset,
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
-) -> Result<Trained, NeuralError> {
+) -> Result<Trained, SentimentError> {
     let device = open_device(&config.run.model.device)?;
-    let fresh = Fresh::open(config, data, &device.clone().autodiff())?;
+    let fresh = Untrained::new(config, data, &device.autodiff())?;
     let shape = fresh.model.shape().clone();
     let encode = |examples: &[Example]| {
         examples
             .iter()
-            .map(|example| Row::labelled(example, &fresh.reader, &shape))
+            .map(|example| EncodedReview::labelled(example, &fresh.tokenizer, &shape))
             .collect::<Result<Vec<_>, _>>()
     };
     let rows = encode(&data.examples)?;
     let held_out = encode(&validation.examples)?;
-    let tokens: usize = rows.iter().map(Row::tokens).sum();
+    let tokens: usize = rows.iter().map(EncodedReview::tokens).sum();
     let metadata = metadata(config, &fresh, rows.len(), held_out.len(), tokens);
     let names = data.examples.iter().map(|example| format!("training row {}", example.row));
-    let files = ModelFiles::Full { config: config_json(&fresh.model) };
+    let files = ModelFiles::Full { config: fresh.model.config_json() };
     let train_section = &config.run.train;
     let mut run =
         NeuralRun::new(fresh.model, files, (rows, names.collect()), held_out, train_section);
@@ -79,19 +81,19 @@ pub fn train(
     let dir = &config.run.output.dir;
     let model = run.into_model().valid();
     let card = card(config, data);
-    let classifier = Classifier::new(model, fresh.reader, card, data.features.clone(), device);
+    let classifier = NeuralClassifier::new(model, fresh.tokenizer, card, data.features.clone());
     let (folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
-        let staged = StagedFolder::replace(&folder).map_err(TrainError::from)?;
+        let staged = StagedFolder::replace(&folder)?;
         classifier.save(staged.path(), fresh.encoder.as_ref())?;
-        staged.commit().map_err(TrainError::from)?;
+        staged.commit()?;
         write_results(&summary, dir)?;
         report = write_report(dir, &metadata)?;
     }
     Ok(Trained { summary, model: folder, report, classifier })
 }
 
-/// What the folder says of the model.
+/// The description in the model's folder.
 fn card(config: &NeuralConfig, data: &Dataset) -> ModelCard {
     let kind = config.sentiment.kind;
     let inputs = if kind.is_joint() { "joint" } else { "text" };
@@ -104,49 +106,58 @@ fn card(config: &NeuralConfig, data: &Dataset) -> ModelCard {
     }
 }
 
-/// A model as training starts from it.
-struct Fresh {
+/// The model before the first step.
+struct Untrained {
     model: NeuralModel,
-    reader: TextReader,
+    tokenizer: ReviewTokenizer,
+    /// The folder of the pretrained BERT.
     encoder: Option<ModelFolder>,
 }
 
-impl Fresh {
-    fn open(config: &NeuralConfig, data: &Dataset, device: &Device) -> Result<Self, NeuralError> {
+impl Untrained {
+    fn new(config: &NeuralConfig, data: &Dataset, device: &Device) -> Result<Self, SentimentError> {
         let settings = config.sentiment.clone();
         let meta_features = data.features.width();
-        let start = Start::Drawn(config.run.train.seed);
-        if settings.kind.architecture() == Some(Architecture::Bert) {
+        let seed = config.run.train.seed;
+        let init = Init::Random(seed);
+        let architecture = settings.architecture()?;
+        if architecture == Architecture::Bert {
             let folder = ModelFolder::open(&config.run.model.path)?;
-            let reader = TextReader::pieces(&folder.dir, &settings)?;
+            let tokenizer = ReviewTokenizer::word_pieces(&folder.dir, &settings)?;
             let weights = folder.weights()?;
             let mut loader = Loader::reading(&weights, device);
-            let bert = BertConfig::from_hf(&folder.config).map_err(NeuralError::Model)?;
-            let bert = Bert::load(&mut loader, &bert)?;
-            let shape = Shape { settings, meta_features, words: 0 };
-            let model = NeuralModel::load(&mut loader, start, &shape, Some(bert))?;
-            return Ok(Self { model, reader, encoder: Some(folder) });
+            let bert = Bert::load(&mut loader, &BertConfig::from_hf(&folder.config)?)?;
+            let encoder = TextEncoder::bert(bert, init, &settings)?;
+            let shape = ModelShape { settings, meta_features, words: 0 };
+            let model = NeuralModel::load(&mut loader, init, shape, encoder)?;
+            return Ok(Self { model, tokenizer, encoder: Some(folder) });
         }
         let texts = data.examples.iter().map(|example| &example.text);
-        let words = Vocabulary::fit(texts, settings.vocabulary, settings.min_rows);
-        let shape = Shape { settings, meta_features, words: words.len() };
-        let mut loader = Loader::drawing(config.run.train.seed, 1.0, device);
-        let model = NeuralModel::load(&mut loader, start, &shape, None)?;
-        let reader = TextReader::words(words, &shape.settings);
-        Ok(Self { model, reader, encoder: None })
+        let vocabulary = Vocabulary::fit(texts, settings.vocabulary, settings.min_rows);
+        let words = vocabulary.len();
+        let tokenizer = ReviewTokenizer::words(vocabulary, &settings);
+        let mut loader = Loader::drawing(seed, 1.0, device);
+        let encoder = if architecture == Architecture::Cnn {
+            TextEncoder::cnn(&mut loader, init, words, &settings)?
+        } else {
+            TextEncoder::han(&mut loader, init, words, &settings)?
+        };
+        let shape = ModelShape { settings, meta_features, words };
+        let model = NeuralModel::load(&mut loader, init, shape, encoder)?;
+        Ok(Self { model, tokenizer, encoder: None })
     }
 }
 
 /// What the report says of model and data.
 fn metadata(
     config: &NeuralConfig,
-    fresh: &Fresh,
+    fresh: &Untrained,
     rows: usize,
     held_out: usize,
     tokens: usize,
 ) -> RunMetadata {
     let mut data = vec![("model".to_owned(), config.sentiment.kind.to_string())];
-    match (&fresh.encoder, fresh.reader.vocabulary()) {
+    match (&fresh.encoder, fresh.tokenizer.vocabulary()) {
         (Some(folder), _) => data.push(("encoder".to_owned(), folder.dir.display().to_string())),
         (None, Some(words)) => data.push(("words known".to_owned(), words.len().to_string())),
         (None, None) => {}

@@ -1,4 +1,4 @@
-//! The words a model knows.
+//! The vocabulary of CNN and HAN, and the division of a text into sentences and words.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -6,32 +6,22 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Words by number, the most frequent first; number 0 stands for all others.
-///
-/// ```
-/// use bestof_sentiment::neural::Vocabulary;
-///
-/// let words = Vocabulary::fit(["Good food!", "good service"], 10, 1);
-/// assert_eq!(words.id("GOOD"), 1);
-/// assert_eq!(words.id("soup"), Vocabulary::UNKNOWN);
-/// // good, !, food, service, and the unknown word.
-/// assert_eq!(words.len(), 5);
-/// ```
+/// Words with their ids, the most frequent first; id 0 is that of all other words.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
-pub struct Vocabulary {
+pub(super) struct Vocabulary {
     /// Without the unknown word.
     words: Vec<String>,
     ids: HashMap<String, u32>,
 }
 
 impl Vocabulary {
-    /// The number of words that are not known.
-    pub const UNKNOWN: u32 = 0;
+    /// The id of words outside the vocabulary.
+    pub(super) const UNKNOWN: u32 = 0;
 
-    /// The `size` words that are in most of `texts`, in at least `min_rows` of them; of equals the
-    /// one that comes first in the alphabet. Give it the training rows only.
-    pub fn fit<T: AsRef<str>>(
+    /// The `size` words that occur in most of `texts`, each in at least `min_rows` of them; of equally
+    /// frequent ones the alphabetically first. `texts` should be training rows only.
+    pub(super) fn fit<T: AsRef<str>>(
         texts: impl IntoIterator<Item = T>,
         size: usize,
         min_rows: u64,
@@ -55,19 +45,14 @@ impl Vocabulary {
         found.into_iter().map(|(word, _)| word).collect::<Vec<_>>().into()
     }
 
-    /// The number of a word, whatever its case.
-    pub fn id(&self, word: &str) -> u32 {
+    /// The id of a word, ignoring case.
+    pub(super) fn id(&self, word: &str) -> u32 {
         self.ids.get(&word.to_lowercase()).copied().unwrap_or(Self::UNKNOWN)
     }
 
-    /// How many numbers there are, that of unknown words included.
-    pub fn len(&self) -> usize {
+    /// Number of ids, that of unknown words included.
+    pub(super) fn len(&self) -> usize {
         self.words.len() + 1
-    }
-
-    /// Whether no word is known.
-    pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
     }
 }
 
@@ -84,14 +69,14 @@ impl From<Vocabulary> for Vec<String> {
     }
 }
 
-/// The words of a text and where each starts (Unicode Standard Annex 29), and marks of
-/// exclamation and question, which say something about a review.
+/// The words of a text with their byte offsets (Unicode Standard Annex 29), and exclamation and question
+/// marks, which carry sentiment.
 pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_word_bound_indices()
         .filter(|(_, piece)| piece.chars().any(|c| c.is_alphanumeric() || c == '!' || c == '?'))
 }
 
-/// The sentences of a text (Unicode Standard Annex 29), those without a word left out.
+/// The byte ranges of the sentences of a text (Unicode Standard Annex 29) that have a word.
 pub(super) fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.split_sentence_bound_indices()
         .filter(|(_, sentence)| words(sentence).next().is_some())
@@ -103,7 +88,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_counted_once_a_row_and_ordered_by_rows_then_alphabet() {
+    fn ids_ignore_case_and_unknown_words_have_id_zero() {
+        let words = Vocabulary::fit(["Good food!", "good service"], 10, 1);
+        assert_eq!(words.id("GOOD"), 1);
+        assert_eq!(words.id("soup"), Vocabulary::UNKNOWN);
+        // good, !, food, service, and the unknown word.
+        assert_eq!(words.len(), 5);
+    }
+
+    #[test]
+    fn words_are_counted_once_per_row_and_ordered_by_rows_then_alphabet() {
         let rows = ["b b b b", "a c", "c a", "rare"];
         assert_eq!(Vec::from(Vocabulary::fit(rows, 10, 1)), ["a", "c", "b", "rare"]);
         assert_eq!(Vec::from(Vocabulary::fit(rows, 10, 2)), ["a", "c"]);
@@ -114,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_and_words_keep_their_places() {
+    fn sentences_and_words_are_found_in_order() {
         let text = "It's GOOD!! Don't go… \n ... Was it? Ça va.";
         let found: Vec<Vec<&str>> = sentences(text)
             .map(|range| words(&text[range]).map(|(_, word)| word).collect())

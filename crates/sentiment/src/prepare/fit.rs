@@ -1,14 +1,14 @@
-//! Vocabulary and scalers, from training rows only.
+//! Columns and scalers, fitted on training rows only.
 
 use std::collections::HashMap;
 
-use super::PrepareOptions;
-use super::collect::Collected;
+use super::options::PrepareOptions;
+use super::sample::Collected;
 use crate::dataset::Part;
 use crate::features::{Column, Feature, FeatureSpec, Scaler};
 use crate::lexicon::LEXICON;
 
-/// The description of the features, and the features that no training row knows.
+/// The columns with their scalers, and the features without a value in any training row.
 pub(super) fn fit(
     options: &PrepareOptions,
     collected: &Collected,
@@ -28,7 +28,7 @@ pub(super) fn fit(
         for (feature, values) in numbers.iter().zip(&mut values) {
             values.extend(feature.value(&review));
         }
-        for name in &collected.restaurants[kept.business as usize].place.categories {
+        for name in &collected.restaurants[kept.business as usize].metadata.categories {
             *counts.entry(name).or_default() += 1;
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn fit(
         }
     }
     if options.features.contains(&Feature::Categories) {
-        let names = vocabulary(options, counts, rows);
+        let names = frequent_categories(options, counts, rows);
         if names.is_empty() {
             unavailable.push(Feature::Categories);
         } else {
@@ -67,8 +67,12 @@ fn unique(features: &[Feature]) -> Vec<Feature> {
     kept
 }
 
-/// The categories that become columns, by name: frequent ones, and none that every row has.
-fn vocabulary(options: &PrepareOptions, counts: HashMap<&str, u64>, rows: u64) -> Vec<String> {
+/// The categories that become columns, in alphabetical order: frequent ones, except those of every row.
+fn frequent_categories(
+    options: &PrepareOptions,
+    counts: HashMap<&str, u64>,
+    rows: u64,
+) -> Vec<String> {
     let mut names: Vec<(&str, u64)> = counts
         .into_iter()
         .filter(|(_, count)| *count >= options.min_category_rows && *count < rows)

@@ -1,10 +1,10 @@
-//! The page that shows what was prepared.
+//! The page with the summary of a preparation.
 
 use bestof_report::{Cell, Histogram, Report, Section, Table, Text, Tiles, format_number};
 
-use super::summary::Summary;
+use super::summary::PreparationSummary;
 
-pub(super) fn page(summary: &Summary) -> Report {
+pub(super) fn page(summary: &PreparationSummary) -> Report {
     let subtitle = format!(
         "split by {}, seed {}; {} feature columns",
         summary.split.as_str(),
@@ -19,7 +19,7 @@ pub(super) fn page(summary: &Summary) -> Report {
         .section(gaps(summary))
 }
 
-fn overview(summary: &Summary) -> Section {
+fn overview(summary: &PreparationSummary) -> Section {
     let count = |n: u64| format_number(n as f64);
     let tiles = Tiles::new()
         .tile("reviews kept", count(summary.kept), format!("of {} usable", count(summary.usable)))
@@ -32,20 +32,20 @@ fn overview(summary: &Summary) -> Section {
         .tile(
             "elsewhere",
             count(summary.elsewhere),
-            "reviews of no restaurant, or of another city",
+            "reviews of other businesses, or in another city",
         );
     let mut section = Section::new("Overview").element(tiles);
     if !summary.unavailable.is_empty() {
         let names: Vec<&str> = summary.unavailable.iter().map(|f| f.as_str()).collect();
         section.push(Text::warning(format!(
-            "No training row knows {}: these features are no columns.",
+            "No training row has a value of {}: these features have no columns.",
             names.join(", ")
         )));
     }
     section
 }
 
-fn balance(summary: &Summary) -> Section {
+fn balance(summary: &PreparationSummary) -> Section {
     let header = [
         "part",
         "reviews",
@@ -73,12 +73,12 @@ fn balance(summary: &Summary) -> Section {
         table.push(cells);
     }
     Section::new("Class balance").element(table).element(Text::new(
-        "The majority columns are the accuracies of always saying the commonest label.",
+        "The majority columns are the accuracies of always predicting the most frequent label.",
     ))
 }
 
-fn distributions(summary: &Summary) -> Section {
-    let copy = |counts: &std::collections::BTreeMap<u64, u64>| -> Vec<(u64, u64)> {
+fn distributions(summary: &PreparationSummary) -> Section {
+    let pairs = |counts: &std::collections::BTreeMap<u64, u64>| -> Vec<(u64, u64)> {
         counts.iter().map(|(size, count)| (*size, *count)).collect()
     };
     let mut table = Table::new("Lexicon score by stars", ["stars", "mean score"]);
@@ -86,16 +86,16 @@ fn distributions(summary: &Summary) -> Section {
         table.push([Cell::number(star as f64 + 1.0), Cell::number(*score)]);
     }
     Section::new("Distributions")
-        .element(Histogram::new("Length of a review", "words", copy(&summary.words)))
+        .element(Histogram::new("Length of a review", "words", pairs(&summary.words)))
         .element(Histogram::new(
             "Reviews of a restaurant",
             "reviews",
-            copy(&summary.reviews_of_a_restaurant),
+            pairs(&summary.reviews_of_a_restaurant),
         ))
         .element(table)
 }
 
-fn gaps(summary: &Summary) -> Section {
+fn gaps(summary: &PreparationSummary) -> Section {
     let mut section = Section::new("What was left out");
     let mut table = Table::new("Rows by reason", ["file", "reason", "rows"]);
     for (file, left_out) in summary.files_with_gaps() {
@@ -120,7 +120,7 @@ fn gaps(summary: &Summary) -> Section {
     }
     if let Some(unknown) = summary.unknown_users.filter(|unknown| *unknown > 0) {
         section.push(Text::note(format!(
-            "{unknown} kept reviews have an author whom the author file does not know; their facts count as the training mean."
+            "{unknown} kept reviews have an author who is not in the author file; missing metadata count as the training mean."
         )));
     }
     if summary.negative_votes > 0 {

@@ -1,14 +1,14 @@
-//! How far a preparation is.
+//! Progress of a preparation.
 
 use std::time::{Duration, Instant};
 
 /// Rows between two reports.
 const EVERY: u64 = 4096;
 
-/// How far a preparation is.
+/// Progress of a preparation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrepareProgress {
-    /// What is being done: `businesses`, `reviews`, `users` or `writing`.
+    /// The stage: `businesses`, `reviews`, `users` or `writing`.
     pub stage: &'static str,
     /// Bytes read of the stage's file, or rows written.
     pub done: u64,
@@ -16,12 +16,12 @@ pub struct PrepareProgress {
     pub total: u64,
     /// Rows kept so far.
     pub kept: u64,
-    /// Time the stage still needs at its present pace, once there is a pace.
+    /// Estimated remaining time of the stage, once some of it is done.
     pub time_left: Option<Duration>,
 }
 
-/// Measures the pace of the stages and passes reports on.
-pub(super) struct Clock<'a> {
+/// Times the stages and reports their progress.
+pub(super) struct StageTimer<'a> {
     listener: &'a mut dyn FnMut(&PrepareProgress),
     stage: &'static str,
     total: u64,
@@ -29,7 +29,7 @@ pub(super) struct Clock<'a> {
     calls: u64,
 }
 
-impl<'a> Clock<'a> {
+impl<'a> StageTimer<'a> {
     pub(super) fn new(listener: &'a mut dyn FnMut(&PrepareProgress)) -> Self {
         Self { listener, stage: "", total: 0, started: Instant::now(), calls: 0 }
     }
@@ -40,8 +40,8 @@ impl<'a> Clock<'a> {
         self.report(0, 0);
     }
 
-    /// Called for each row; reports now and then, and at the end.
-    pub(super) fn at(&mut self, done: u64, kept: u64) {
+    /// Called for each row; reports every few thousand rows, and at the end.
+    pub(super) fn update(&mut self, done: u64, kept: u64) {
         self.calls += 1;
         if self.calls.is_multiple_of(EVERY) || done >= self.total {
             self.report(done, kept);

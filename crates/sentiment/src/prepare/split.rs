@@ -1,51 +1,51 @@
-//! Dealing rows out to training, validation and test.
+//! The split into training, validation and test rows.
 
 use bestof_tasks::rng::SeededRng;
 
-use super::collect::Kept;
+use super::sample::KeptReview;
 use crate::dataset::Part;
 use crate::features::SplitRule;
 
 /// The part of each row, or `None` when a part would be empty.
-pub(super) fn assign(rule: SplitRule, seed: u64, rows: &[Kept]) -> Option<Vec<Part>> {
+pub(super) fn assign(rule: SplitRule, seed: u64, rows: &[KeptReview]) -> Option<Vec<Part>> {
     let parts = match rule {
         SplitRule::Review => {
             let mut order: Vec<usize> = (0..rows.len()).collect();
             SeededRng::new(seed, 0).shuffle(&mut order);
-            cut(&order)
+            by_order(&order)
         }
         SplitRule::Time => {
             let mut order: Vec<usize> = (0..rows.len()).collect();
             order.sort_by_key(|&row| (rows[row].date, rows[row].line));
-            cut(&order)
+            by_order(&order)
         }
         SplitRule::Restaurant => by_restaurant(seed, rows),
     };
     Part::ALL.iter().all(|part| parts.contains(part)).then_some(parts)
 }
 
-/// Where the parts end in `n` rows: 70 % train (rounded down), and the rest in equal halves.
+/// Ends of the parts in `n` rows: 70 % (rounded down) for training, the rest in equal halves.
 fn ends(n: usize) -> [usize; 3] {
     let train = n * 7 / 10;
     [train, train + (n - train) / 2, n]
 }
 
-/// The first rows of `order` train, the last ones test.
-fn cut(order: &[usize]) -> Vec<Part> {
+/// The first rows of `order` for training, the last ones for testing.
+fn by_order(order: &[usize]) -> Vec<Part> {
     let mut parts = vec![Part::Test; order.len()];
     let [train, validation, _] = ends(order.len());
-    for (place, &row) in order.iter().enumerate() {
-        if place < train {
+    for (position, &row) in order.iter().enumerate() {
+        if position < train {
             parts[row] = Part::Train;
-        } else if place < validation {
+        } else if position < validation {
             parts[row] = Part::Validation;
         }
     }
     parts
 }
 
-/// Whole restaurants in random order, each to the part that lacks the largest share of its rows.
-fn by_restaurant(seed: u64, rows: &[Kept]) -> Vec<Part> {
+/// Whole restaurants in random order, each to the part that misses the largest share of its rows.
+fn by_restaurant(seed: u64, rows: &[KeptReview]) -> Vec<Part> {
     let count = rows.iter().map(|row| row.business as usize + 1).max().unwrap_or(0);
     let mut sizes = vec![0_usize; count];
     for row in rows {
@@ -54,18 +54,18 @@ fn by_restaurant(seed: u64, rows: &[Kept]) -> Vec<Part> {
     let mut order: Vec<usize> = (0..count).collect();
     SeededRng::new(seed, 0).shuffle(&mut order);
     let [train, validation, all] = ends(rows.len());
-    let wanted = [train, validation - train, all - validation].map(|rows| rows.max(1) as f64);
-    let mut had = [0.0_f64; 3];
+    let targets = [train, validation - train, all - validation].map(|rows| rows.max(1) as f64);
+    let mut assigned = [0.0_f64; 3];
     let mut part_of = vec![Part::Train; count];
     for restaurant in order {
-        let lack = |part: usize| (wanted[part] - had[part]) / wanted[part];
+        let missing = |part: usize| (targets[part] - assigned[part]) / targets[part];
         let mut chosen = 0;
         for part in 1..3 {
-            if lack(part) > lack(chosen) {
+            if missing(part) > missing(chosen) {
                 chosen = part;
             }
         }
-        had[chosen] += sizes[restaurant] as f64;
+        assigned[chosen] += sizes[restaurant] as f64;
         part_of[restaurant] = Part::ALL[chosen];
     }
     rows.iter().map(|row| part_of[row.business as usize]).collect()
@@ -76,10 +76,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::prepare::collect::kept;
+    use crate::prepare::sample::kept;
 
-    fn rows() -> Vec<Kept> {
-        // Restaurant i has i + 1 reviews; dates run against the order of lines.
+    fn rows() -> Vec<KeptReview> {
+        // Restaurant i has i + 1 reviews; later lines have earlier dates.
         let businesses = (0..40_u32).flat_map(|i| vec![i; i as usize + 1]);
         businesses
             .enumerate()
@@ -107,18 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn by_restaurant_no_restaurant_is_on_two_sides() {
+    fn by_restaurant_no_restaurant_is_in_two_parts() {
         let rows = rows();
         let parts = assign(SplitRule::Restaurant, 1, &rows).unwrap();
-        let side = |part| -> HashSet<u32> {
+        let restaurants = |part| -> HashSet<u32> {
             let of_part = rows.iter().zip(&parts).filter(|(_, p)| **p == part);
             of_part.map(|(row, _)| row.business).collect()
         };
-        let [train, validation, test] = Part::ALL.map(side);
+        let [train, validation, test] = Part::ALL.map(restaurants);
         assert!(train.is_disjoint(&validation) && train.is_disjoint(&test));
         assert!(validation.is_disjoint(&test));
-        for (count, wanted) in counts(&parts).into_iter().zip([574_usize, 123, 123]) {
-            assert!(count.abs_diff(wanted) <= 40, "{count} {wanted}");
+        for (count, target) in counts(&parts).into_iter().zip([574_usize, 123, 123]) {
+            assert!(count.abs_diff(target) <= 40, "{count} {target}");
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn three_parts_need_rows_enough() {
+    fn three_parts_need_enough_rows() {
         let rows = rows();
         assert!(assign(SplitRule::Review, 0, &rows[..2]).is_none());
         assert!(assign(SplitRule::Review, 0, &rows[..4]).is_some());

@@ -1,25 +1,16 @@
-//! What a preparation found, as JSON and as a page.
+//! Counts and statistics of a preparation.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
-use super::collect::Collected;
-use super::{PrepareOptions, page};
+use super::options::PrepareOptions;
+use super::sample::Collected;
 use crate::dataset::{Example, Part, Restaurant};
-use crate::error::SentimentError;
 use crate::features::{Feature, FeatureSpec, SplitRule};
 use crate::source::LeftOut;
 
-/// Name of the summary in a prepared folder.
-pub const SUMMARY_FILE: &str = "summary.json";
-
-/// Name of the summary page in a prepared folder.
-pub const SUMMARY_PAGE: &str = "summary.html";
-
-/// Widths of the bins of the text histograms, in words.
+/// Width of a bin of the histogram of text lengths, in words.
 const WORDS: u64 = 10;
 
 /// Class balance of one part.
@@ -35,48 +26,48 @@ pub struct PartSummary {
     pub restaurants: u64,
     /// Those of them without a training row.
     pub unseen_restaurants: u64,
-    /// Accuracy of always saying the commonest of the two labels.
+    /// Accuracy of always predicting the more frequent of the two labels.
     pub majority_positive: f64,
-    /// Accuracy of always saying the commonest number of stars.
+    /// Accuracy of always predicting the most frequent number of stars.
     pub majority_stars: f64,
 }
 
-/// What a preparation found.
+/// Counts and statistics of a preparation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Usable reviews of restaurants that were met; more than the kept ones when sampled.
+pub struct PreparationSummary {
+    /// Usable reviews of restaurants; more than `kept` if they were sampled.
     pub usable: u64,
     /// Rows kept.
     pub kept: u64,
-    /// Reviews of businesses that are no restaurants, or of another city.
+    /// Reviews of businesses other than restaurants, or in another city.
     pub elsewhere: u64,
     /// Restaurants with kept reviews.
     pub restaurants: u64,
-    /// Kept reviews whose author is not in the author file; `None` when that was not read.
+    /// Kept reviews whose author is not in the author file; `None` if that was not read.
     pub unknown_users: Option<u64>,
-    /// Lines of the first of them.
+    /// Lines of the first twenty of these reviews.
     pub unknown_user_lines: Vec<u64>,
     /// Votes below zero, which count as zero.
     pub negative_votes: u64,
-    /// What was left out, by file.
+    /// Rows left out, by file.
     pub left_out: BTreeMap<String, LeftOut>,
-    /// Training, validation and test.
+    /// The parts `train`, `validation` and `test`.
     pub parts: BTreeMap<String, PartSummary>,
-    /// How rows were dealt out.
+    /// How rows were split.
     pub split: SplitRule,
     /// Seed of the split.
     pub seed: u64,
     /// Length of the feature vector.
     pub width: usize,
-    /// Features that no training row knows and that are therefore no columns.
+    /// Features without a value in any training row, which have no column.
     pub unavailable: Vec<Feature>,
-    /// Correlation of the lexicon's score with the stars (the paper's data: 0.526).
+    /// Correlation of the lexicon score with the stars (0.526 in the paper's data).
     pub sentiment_stars_correlation: f64,
     /// Mean score of the reviews of one to five stars.
     pub sentiment_by_stars: [f64; 5],
-    /// Words of a review, in bins of ten, to number of reviews.
+    /// Histogram of the lengths of reviews: from the first length of a bin of ten words to reviews.
     pub words: BTreeMap<u64, u64>,
-    /// Reviews of a restaurant to number of restaurants.
+    /// Histogram of the reviews of a restaurant: from reviews to restaurants.
     pub reviews_of_a_restaurant: BTreeMap<u64, u64>,
     #[serde(skip)]
     moments: Moments,
@@ -107,13 +98,14 @@ impl Moments {
         let joint = self.n * self.score_stars - self.score * self.stars;
         let score = self.n * self.score_score - self.score * self.score;
         let stars = self.n * self.stars_stars - self.stars * self.stars;
-        let spread = (score * stars).sqrt();
-        if spread > 0.0 { joint / spread } else { 0.0 }
+        let deviations = (score * stars).sqrt();
+        if deviations > 0.0 { joint / deviations } else { 0.0 }
     }
 }
 
-impl Summary {
-    pub(super) fn start(
+impl PreparationSummary {
+    /// A summary of what was read; rows are added by [`PreparationSummary::add`].
+    pub(super) fn new(
         options: &PrepareOptions,
         collected: &Collected,
         features: &FeatureSpec,
@@ -157,6 +149,7 @@ impl Summary {
         part.positive += u64::from(example.positive);
     }
 
+    /// Computes means and shares once every row was added.
     pub(super) fn finish(&mut self, restaurants: &[Restaurant]) {
         self.sentiment_stars_correlation = self.moments.correlation();
         for (star, sum) in self.sentiment_by_stars.iter_mut().enumerate() {
@@ -187,16 +180,7 @@ impl Summary {
         self.left_out.iter().filter(|(_, rows)| !rows.is_empty())
     }
 
-    /// Writes [`SUMMARY_FILE`] and [`SUMMARY_PAGE`] into `folder`.
-    pub(super) fn save(&self, folder: &Path) -> Result<(), SentimentError> {
-        let path = folder.join(SUMMARY_FILE);
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        write_file(&path, (text + "\n").as_bytes())?;
-        page::page(self).write(&folder.join(SUMMARY_PAGE)).map_err(SentimentError::Report)
-    }
-
-    /// The parts with their names, in the order of a run.
+    /// The parts with their names: training, validation, test.
     pub(super) fn in_order(&self) -> Vec<(&'static str, &PartSummary)> {
         let part = |part: Part| Some((part.as_str(), self.parts.get(part.as_str())?));
         Part::ALL.into_iter().filter_map(part).collect()

@@ -1,4 +1,4 @@
-//! Files opened for reading row by row, with their place in bytes.
+//! Files opened for reading, with the number of bytes read.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -8,36 +8,40 @@ use std::rc::Rc;
 
 use crate::error::SentimentError;
 
-/// How much of a file is held at once.
+/// Size of the read buffer in bytes.
 const BUFFER: usize = 1 << 18;
 
-/// A file with a count of the bytes read from it.
+/// A file that counts the bytes read from it.
 #[derive(Debug)]
 pub(crate) struct Opened {
     source: BufReader<File>,
-    done: Rc<Cell<u64>>,
+    position: Rc<Cell<u64>>,
 }
 
 impl Opened {
-    /// Opens `path`, and refuses UTF-16 and compressed files by name: neither would yield a row.
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// [`SentimentError::Io`]; [`SentimentError::Encoding`] for UTF-16 text and archives, which have no
+    /// readable row.
     pub(crate) fn open(path: &Path) -> Result<Self, SentimentError> {
         let file = File::open(path).map_err(SentimentError::io("open", path))?;
         let mut source = BufReader::with_capacity(BUFFER, file);
         let start = source.fill_buf().map_err(SentimentError::io("read", path))?;
-        if let Some((found, mend)) = foreign(start) {
-            return Err(SentimentError::Encoding { path: path.to_owned(), found, mend });
+        if let Some((found, fix)) = other_format(start) {
+            return Err(SentimentError::Encoding { path: path.to_owned(), found, fix });
         }
-        Ok(Self { source, done: Rc::default() })
+        Ok(Self { source, position: Rc::default() })
     }
 
-    /// A view of how many bytes were taken so far.
-    pub(crate) fn place(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.done)
+    /// The number of bytes read so far, kept up to date.
+    pub(crate) fn position(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.position)
     }
 }
 
-/// What a file is, and how to mend it, when it is no UTF-8 text by its first bytes.
-fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
+/// The format of a file whose first bytes are not UTF-8 text, and how to convert it.
+fn other_format(start: &[u8]) -> Option<(&'static str, &'static str)> {
     const UTF16: (&str, &str) = ("UTF-16 text", "convert it, as with `iconv -f UTF-16 -t UTF-8`");
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return Some(UTF16);
@@ -48,7 +52,7 @@ fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
     if start.starts_with(b"PK\x03\x04") {
         return Some(("a zip archive", "unpack it with `unzip`"));
     }
-    // The data set is handed out as a tar, whose magic stands behind the first entry's name.
+    // The data set is published as a tar, whose magic number comes after the first header fields.
     if start.get(257..262) == Some(b"ustar".as_slice()) {
         return Some(("a tar archive", "unpack it with `tar -xf`"));
     }
@@ -60,7 +64,7 @@ fn foreign(start: &[u8]) -> Option<(&'static str, &'static str)> {
 impl Read for Opened {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(out)?;
-        self.done.set(self.done.get() + count as u64);
+        self.position.set(self.position.get() + count as u64);
         Ok(count)
     }
 }
@@ -71,7 +75,7 @@ impl BufRead for Opened {
     }
 
     fn consume(&mut self, count: usize) {
-        self.done.set(self.done.get() + count as u64);
+        self.position.set(self.position.get() + count as u64);
         self.source.consume(count);
     }
 }
@@ -81,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_files_are_told_by_their_first_bytes() {
+    fn other_formats_are_recognised_by_their_first_bytes() {
         let utf16: Vec<u8> = "{\"a\": 1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (bytes, expected) in [
             (b"\xff\xfe{\0".as_slice(), Some("UTF-16 text")),
@@ -92,10 +96,10 @@ mod tests {
             (b"\xef\xbb\xbf{}", None),
             (b"", None),
         ] {
-            assert_eq!(foreign(bytes).map(|(found, _)| found), expected);
+            assert_eq!(other_format(bytes).map(|(found, _)| found), expected);
         }
         let mut tar = vec![b'x'; 512];
         tar[257..262].copy_from_slice(b"ustar");
-        assert_eq!(foreign(&tar).map(|(found, _)| found), Some("a tar archive"));
+        assert_eq!(other_format(&tar).map(|(found, _)| found), Some("a tar archive"));
     }
 }

@@ -1,4 +1,4 @@
-//! CSV in the columns of the common sample of 10,000 reviews.
+//! CSV with the columns of the widely used sample of 10,000 reviews.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -6,13 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::bytes::Opened;
-use super::fields::{self, RawRow, categories_of};
-use super::left_out::{Problem, Reason};
+use super::fields::{self, RawReview, categories_of};
+use super::left_out::{LineProblem, Reason};
 use crate::error::SentimentError;
-use crate::review::Place;
+use crate::review::BusinessMetadata;
 
-/// Columns that are read; `text` must be there, and `stars` too unless rows are to be predicted.
-/// `id` stands in for `review_id`.
+/// The columns that are read; `text` is required, and so is `stars` unless rows are to be predicted.
+/// `id` is used where there is no `review_id`.
 pub const CSV_COLUMNS: [&str; 13] = [
     "business_id",
     "date",
@@ -29,25 +29,27 @@ pub const CSV_COLUMNS: [&str; 13] = [
     "id",
 ];
 
-/// Longest record in bytes; beyond it a quotation mark was most likely left open.
+/// Longest record in bytes; in a longer one a quotation mark is most likely missing.
 const LONGEST_RECORD: u64 = 1 << 20;
 
-/// Records of a CSV file, each with its line.
+/// The reviews of a CSV file, each with its line.
 pub(crate) struct CsvRows {
     reader: csv::Reader<Bounded>,
     record: csv::ByteRecord,
+    /// Bytes read since the last record.
     since: Rc<Cell<u64>>,
+    /// Where each of [`CSV_COLUMNS`] is in a record.
     columns: [Option<usize>; CSV_COLUMNS.len()],
     width: usize,
     failure: Option<io::Error>,
 }
 
 impl CsvRows {
-    /// Reads the header, which must name the columns `needed`.
+    /// Reads the header, which must have the columns `required`.
     pub(crate) fn new(
         source: Opened,
         path: &Path,
-        needed: &[&str],
+        required: &[&str],
     ) -> Result<Self, SentimentError> {
         let since = Rc::new(Cell::new(0));
         let bounded = Bounded { source, since: Rc::clone(&since) };
@@ -60,9 +62,9 @@ impl CsvRows {
             String::from_utf8_lossy(bytes).trim().to_lowercase()
         };
         let found: Vec<String> = header.iter().map(name).collect();
-        let place = |wanted: &str| found.iter().position(|name| name == wanted);
-        for column in needed {
-            if place(column).is_none() {
+        let index_of = |column: &str| found.iter().position(|name| name == column);
+        for column in required {
+            if index_of(column).is_none() {
                 return Err(SentimentError::MissingColumn {
                     path: path.to_owned(),
                     column: (*column).to_owned(),
@@ -71,7 +73,7 @@ impl CsvRows {
             }
         }
         Ok(Self {
-            columns: CSV_COLUMNS.map(place),
+            columns: CSV_COLUMNS.map(index_of),
             width: header.len(),
             reader,
             record: csv::ByteRecord::new(),
@@ -80,23 +82,24 @@ impl CsvRows {
         })
     }
 
-    /// The read error that ended the rows early, if one did.
+    /// The I/O error that ended the rows early, if there was one.
     pub(crate) fn io_error(&mut self) -> Option<io::Error> {
         self.failure.take()
     }
 
-    fn row(&self) -> Result<RawRow, Problem> {
+    fn row(&self) -> Result<RawReview, LineProblem> {
         if self.record.len() != self.width {
             let message = format!(
                 "the record has {} fields, and the header {}; is a quotation mark missing?",
                 self.record.len(),
                 self.width
             );
-            return Err(Problem::new(Reason::Malformed, message));
+            return Err(LineProblem::new(Reason::Malformed, message));
         }
-        let text = |column: &str| -> Result<Option<&str>, Problem> {
-            let place = CSV_COLUMNS.iter().position(|name| *name == column);
-            let Some(bytes) = place.and_then(|i| self.columns[i]).and_then(|i| self.record.get(i))
+        let text = |column: &str| -> Result<Option<&str>, LineProblem> {
+            let column_index = CSV_COLUMNS.iter().position(|name| *name == column);
+            let Some(bytes) =
+                column_index.and_then(|i| self.columns[i]).and_then(|i| self.record.get(i))
             else {
                 return Ok(None);
             };
@@ -105,36 +108,39 @@ impl CsvRows {
                 let message = format!(
                     "column `{column}`: byte {byte} is not valid UTF-8; save the file as UTF-8"
                 );
-                Problem::new(Reason::Encoding, message)
+                LineProblem::new(Reason::Encoding, message)
             })?;
             Ok(Some(text).filter(|text| !text.is_empty()))
         };
-        let owned = |column| Ok::<_, Problem>(text(column)?.unwrap_or_default().to_owned());
+        let owned = |column| Ok::<_, LineProblem>(text(column)?.unwrap_or_default().to_owned());
         let number = |column: &str| match text(column)? {
             None => Ok(None),
             Some(found) => {
                 let number = found.trim().parse::<f64>().ok().filter(|number| number.is_finite());
                 let wrong = || {
-                    Problem::new(Reason::WrongType, format!("column `{column}`: expected a number"))
+                    LineProblem::new(
+                        Reason::WrongType,
+                        format!("column `{column}`: expected a number"),
+                    )
                 };
                 number.map(Some).ok_or_else(wrong)
             }
         };
-        let whole = |column| Ok::<_, Problem>(number(column)?.map(|number| number as i64));
-        Ok(RawRow {
+        let whole = |column| Ok::<_, LineProblem>(number(column)?.map(|number| number as i64));
+        Ok(RawReview {
             id: match owned("review_id")? {
                 id if id.is_empty() => owned("id")?,
                 id => id,
             },
-            business: owned("business_id")?,
-            user: owned("user_id")?,
+            business_id: owned("business_id")?,
+            user_id: owned("user_id")?,
             text: owned("text")?,
             stars: number("stars")?.map(fields::stars_of).transpose()?,
             date: text("date")?.map(fields::date_field).transpose()?,
             useful: whole("useful")?,
             funny: whole("funny")?,
             cool: whole("cool")?,
-            place: Place {
+            metadata: BusinessMetadata {
                 categories: text("categories")?.map(categories_of).unwrap_or_default(),
                 latitude: number("latitude")?,
                 longitude: number("longitude")?,
@@ -145,8 +151,8 @@ impl CsvRows {
 }
 
 impl Iterator for CsvRows {
-    /// Line from 1, with the row or what is wrong with it.
-    type Item = (u64, Result<RawRow, Problem>);
+    /// The line, counted from 1, and the review or why it cannot be used.
+    type Item = (u64, Result<RawReview, LineProblem>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.reader.read_byte_record(&mut self.record);
@@ -165,7 +171,7 @@ impl Iterator for CsvRows {
     }
 }
 
-/// A source that fails when a record swallows more than [`LONGEST_RECORD`].
+/// A source that fails when a record has more than [`LONGEST_RECORD`] bytes.
 struct Bounded {
     source: Opened,
     since: Rc<Cell<u64>>,
@@ -175,7 +181,7 @@ impl Read for Bounded {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.since.get() > LONGEST_RECORD {
             let message = format!(
-                "a record has more than {LONGEST_RECORD} bytes; is a quotation mark left open?"
+                "a record has more than {LONGEST_RECORD} bytes; is a quotation mark missing?"
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
@@ -212,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_id_is_the_reviews_name() {
+    fn the_column_id_replaces_a_missing_review_id() {
         let names = |text: &str| {
             rows(text.as_bytes()).unwrap().map(|(_, row)| row.unwrap().id).collect::<Vec<_>>()
         };
@@ -227,16 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quotation_mark_does_not_swallow_the_file() {
+    fn a_missing_quotation_mark_does_not_read_the_whole_file() {
         let mut text = b"text,stars\n\"never closed,5\n".to_vec();
         text.extend(std::iter::repeat_n(b"Good,5\n", 400_000).flatten());
         let mut rows = rows(&text).unwrap();
         assert!(rows.next().is_none());
-        assert!(rows.io_error().unwrap().to_string().contains("left open"));
+        assert!(rows.io_error().unwrap().to_string().contains("quotation mark missing"));
     }
 
     #[test]
-    fn bytes_that_are_no_utf8_and_numbers_that_are_none() {
+    fn invalid_utf8_and_invalid_numbers_are_named() {
         let mut rows = rows(b"text,stars\nGo\xffd,5\nGood,five\nGood,5\n").unwrap();
         let reasons: Vec<_> =
             rows.by_ref().map(|(line, row)| (line, row.err().map(|p| p.reason))).collect();

@@ -1,58 +1,58 @@
-//! The values of the data set's fields, from JSON or from text.
+//! Parsing of the data set's fields.
 
 use std::collections::HashSet;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::left_out::{Problem, Reason};
-use crate::review::Place;
+use super::left_out::{LineProblem, Reason};
+use crate::review::BusinessMetadata;
 
-/// A review before it is joined with its business and its author.
+/// A review as it is in the file, not yet joined with its business and its author.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct RawRow {
+pub(crate) struct RawReview {
     pub(crate) id: String,
-    pub(crate) business: String,
-    pub(crate) user: String,
+    pub(crate) business_id: String,
+    pub(crate) user_id: String,
     pub(crate) text: String,
     pub(crate) stars: Option<u8>,
     pub(crate) date: Option<i64>,
     pub(crate) useful: Option<i64>,
     pub(crate) funny: Option<i64>,
     pub(crate) cool: Option<i64>,
-    /// What a row that stands alone says of its restaurant.
-    pub(crate) place: Place,
+    /// Metadata of the business in the same row; empty for rows of the published files.
+    pub(crate) metadata: BusinessMetadata,
 }
 
-impl RawRow {
+impl RawReview {
     /// Refuses a row without text or with one of more than `longest` characters.
-    pub(crate) fn check_text(&self, longest: usize) -> Result<(), Problem> {
+    pub(crate) fn check_text(&self, longest: usize) -> Result<(), LineProblem> {
         if self.text.trim().is_empty() {
-            return Err(Problem::new(Reason::EmptyText, "the review has no text"));
+            return Err(LineProblem::new(Reason::EmptyText, "the review has no text"));
         }
-        // A character has at most four bytes: most texts need no count.
+        // A text has at least as many bytes as characters: most texts need no count.
         if self.text.len() > longest {
             let found = self.text.chars().count();
             if found > longest {
                 let message =
                     format!("the review has {found} characters, and the limit is {longest}");
-                return Err(Problem::new(Reason::TooLong, message));
+                return Err(LineProblem::new(Reason::TooLong, message));
             }
         }
         Ok(())
     }
 
-    /// The stars, which rows to learn from need.
-    pub(crate) fn labelled(&self) -> Result<u8, Problem> {
-        self.stars.ok_or_else(|| Problem::new(Reason::MissingField, "field `stars` is missing"))
+    /// The stars, which training rows must have.
+    pub(crate) fn required_stars(&self) -> Result<u8, LineProblem> {
+        self.stars.ok_or_else(|| LineProblem::new(Reason::MissingField, "field `stars` is missing"))
     }
 }
 
-/// Stars as the files write them: `4`, `4.0` or `"4"`.
-pub(crate) fn stars_of(value: f64) -> Result<u8, Problem> {
+/// Stars, an integer from 1 to 5.
+pub(crate) fn stars_of(value: f64) -> Result<u8, LineProblem> {
     let whole = (1.0..=5.0).contains(&value) && value.fract() == 0.0;
     let message = || format!("field `stars`: found {value}, expected a whole number from 1 to 5");
-    if whole { Ok(value as u8) } else { Err(Problem::new(Reason::Stars, message())) }
+    if whole { Ok(value as u8) } else { Err(LineProblem::new(Reason::Stars, message())) }
 }
 
 /// Seconds since 1970 in UTC of `2017-01-09` or `2017-01-09 08:12:31`, taken as UTC.
@@ -67,18 +67,18 @@ pub(crate) fn date_of(text: &str) -> Option<i64> {
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
-/// The date of a field, or what is wrong with it.
-pub(crate) fn date_field(text: &str) -> Result<i64, Problem> {
+/// As [`date_of`], with a message for a text that is not a date.
+pub(crate) fn date_field(text: &str) -> Result<i64, LineProblem> {
     date_of(text).ok_or_else(|| {
         let start: String = text.chars().take(24).collect();
         let message =
             format!("field `date`: found {start:?}, expected YYYY-MM-DD or YYYY-MM-DD HH:MM:SS");
-        Problem::new(Reason::WrongType, message)
+        LineProblem::new(Reason::WrongType, message)
     })
 }
 
-/// Categories in lower case, trimmed, each once, of `"Thai, Restaurants"` or of a Python list
-/// such as `"['Thai', 'Restaurants']"`.
+/// Categories in lower case, trimmed, without duplicates, of `"Thai, Restaurants"` or of a Python list as
+/// `"['Thai', 'Restaurants']"`.
 pub(crate) fn categories_of(text: &str) -> Vec<String> {
     let text = text.trim();
     let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -96,7 +96,7 @@ pub(super) fn normalised<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String
         .collect()
 }
 
-/// Years of `"2012,2013"`; some releases write 2020 as `20,20`. Years that are none do not count.
+/// Number of years in `"2012,2013"`; some releases have `20,20` for 2020. Other texts are ignored.
 pub(super) fn elite_years(text: &str) -> u32 {
     let mut years = HashSet::new();
     let mut pieces = text.split(',').map(str::trim).peekable();
@@ -111,7 +111,7 @@ pub(super) fn elite_years(text: &str) -> u32 {
     years.len() as u32
 }
 
-/// A value of `attributes`, which are Python literals in strings: `"2"`, `"u'free'"`, `"None"`.
+/// The content of a Python literal, as in `attributes`: `"2"`, `"u'free'"`, `"None"`.
 pub(super) fn literal(text: &str) -> &str {
     let text = text.trim();
     text.strip_prefix('u')
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_of_the_published_files() {
+    fn unusual_values_of_the_published_files() {
         assert_eq!(elite_years("2018,2019,20,20,2021"), 4);
         assert_eq!(elite_years("20,20"), 1);
         assert_eq!([elite_years(""), elite_years("None"), elite_years("2012,2012")], [0, 0, 1]);
@@ -158,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn texts_have_a_least_and_a_greatest_length() {
-        let row = |text: String| RawRow { text, ..RawRow::default() };
+    fn empty_and_long_texts_are_refused() {
+        let row = |text: String| RawReview { text, ..RawReview::default() };
         assert_eq!(row(" \n".into()).check_text(10).unwrap_err().reason, Reason::EmptyText);
         assert!(row("ä".repeat(10)).check_text(10).is_ok());
         let problem = row("ä".repeat(11)).check_text(10).unwrap_err();

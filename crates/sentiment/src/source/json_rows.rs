@@ -4,26 +4,26 @@ use bestof_tasks::rows::{Fields, ReadOptions, Row, RowProblem, RowReader};
 use serde_json::Value;
 
 use super::bytes::Opened;
-use super::fields::{self, RawRow, categories_of, literal, normalised};
-use super::left_out::{Problem, Reason};
-use crate::review::{Author, Place};
+use super::fields::{self, RawReview, categories_of, literal, normalised};
+use super::left_out::{LineProblem, Reason};
+use crate::review::{AuthorMetadata, BusinessMetadata};
 
-/// Longest line, in bytes: an author's list of friends alone can have megabytes.
+/// Longest line, in bytes: an author's list of friends can have megabytes.
 const LONGEST_LINE: usize = 16 << 20;
 
-/// Rows of a JSON lines file, each with its line.
+/// The rows of a JSON lines file, each with its line.
 pub(crate) struct JsonRows<R> {
     reader: RowReader<Opened, Line<R>>,
     line: u64,
 }
 
-/// A line that is a JSON object and that may still not be a row.
-struct Line<R>(Result<R, Problem>);
+/// A JSON object, as a row or with what is wrong with it.
+struct Line<R>(Result<R, LineProblem>);
 
-/// What a line of one of the files says.
+/// A row of one of the files.
 pub(crate) trait FromLine: Sized {
     const SHAPE: &'static str;
-    fn from_line(fields: Fields) -> Result<Self, Problem>;
+    fn from_line(fields: Fields) -> Result<Self, LineProblem>;
 }
 
 impl<R: FromLine> Row for Line<R> {
@@ -40,15 +40,15 @@ impl<R: FromLine> JsonRows<R> {
         Self { reader: RowReader::new(source, &options), line: 0 }
     }
 
-    /// The read error that ended the rows early, if one did.
+    /// The I/O error that ended the rows early, if there was one.
     pub(crate) fn io_error(&mut self) -> Option<std::io::Error> {
         self.reader.io_error()
     }
 }
 
 impl<R: FromLine> Iterator for JsonRows<R> {
-    /// Line from 1, with the row or what is wrong with it.
-    type Item = (u64, Result<R, Problem>);
+    /// The line, counted from 1, and the row or why it cannot be used.
+    type Item = (u64, Result<R, LineProblem>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.reader.next()?;
@@ -66,28 +66,28 @@ impl<R: FromLine> Iterator for JsonRows<R> {
 pub(crate) struct BusinessLine {
     pub(crate) id: String,
     pub(crate) city: String,
-    pub(crate) place: Place,
+    pub(crate) metadata: BusinessMetadata,
 }
 
 impl FromLine for BusinessLine {
     const SHAPE: &'static str = r#"{"business_id", "categories", ...}"#;
 
-    fn from_line(mut fields: Fields) -> Result<Self, Problem> {
+    fn from_line(mut fields: Fields) -> Result<Self, LineProblem> {
         let id = fields.text("business_id")?;
-        Ok(Self { id, city: optional_text(&mut fields, "city"), place: place(&mut fields)? })
+        Ok(Self { id, city: optional_text(&mut fields, "city"), metadata: metadata(&mut fields)? })
     }
 }
 
 /// A line of the user file.
 pub(crate) struct UserLine {
     pub(crate) id: String,
-    pub(crate) author: Author,
+    pub(crate) author: AuthorMetadata,
 }
 
 impl FromLine for UserLine {
     const SHAPE: &'static str = r#"{"user_id", "yelping_since", ...}"#;
 
-    fn from_line(mut fields: Fields) -> Result<Self, Problem> {
+    fn from_line(mut fields: Fields) -> Result<Self, LineProblem> {
         let id = fields.text("user_id")?;
         let since = match fields.take_optional("yelping_since") {
             Some(Value::String(text)) => fields::date_of(&text),
@@ -96,29 +96,32 @@ impl FromLine for UserLine {
         let elite_years = match fields.take_optional("elite") {
             Some(Value::String(text)) => Some(fields::elite_years(&text)),
             Some(Value::Array(years)) => {
-                let years: Vec<String> = years.iter().map(plain).collect();
+                let years: Vec<String> = years.iter().map(text_of).collect();
                 Some(fields::elite_years(&years.join(",")))
             }
             _ => None,
         };
-        let fans = whole(&mut fields, "fans")?.map(|fans| fans.max(0) as u64);
-        Ok(Self { id, author: Author { since, elite_years, fans } })
+        let fans = integer(&mut fields, "fans")?.map(|fans| fans.max(0) as u64);
+        Ok(Self { id, author: AuthorMetadata { since, elite_years, fans } })
     }
 }
 
 /// A line of the review file, or of a file of reviews to predict.
-pub(crate) struct ReviewLine(pub(crate) RawRow);
+pub(crate) struct ReviewLine(pub(crate) RawReview);
 
 impl FromLine for ReviewLine {
     const SHAPE: &'static str = r#"{"text", "stars", "date", ...}"#;
 
-    fn from_line(mut fields: Fields) -> Result<Self, Problem> {
+    fn from_line(mut fields: Fields) -> Result<Self, LineProblem> {
         let text = fields.text("text")?;
         let stars = match fields.take_optional("stars") {
             None => None,
             Some(value) => {
                 let number = number_of(&value).ok_or_else(|| {
-                    Problem::new(Reason::WrongType, "field `stars`: expected a number from 1 to 5")
+                    LineProblem::new(
+                        Reason::WrongType,
+                        "field `stars`: expected a number from 1 to 5",
+                    )
                 })?;
                 Some(fields::stars_of(number)?)
             }
@@ -127,44 +130,55 @@ impl FromLine for ReviewLine {
             None => None,
             Some(Value::String(text)) => Some(fields::date_field(&text)?),
             Some(_) => {
-                return Err(Problem::new(Reason::WrongType, "field `date`: expected a text"));
+                return Err(LineProblem::new(Reason::WrongType, "field `date`: expected a text"));
             }
         };
         let id = match optional_text(&mut fields, "review_id") {
             id if id.is_empty() => optional_text(&mut fields, "id"),
             id => id,
         };
-        let business = optional_text(&mut fields, "business_id");
-        let user = optional_text(&mut fields, "user_id");
-        let useful = whole(&mut fields, "useful")?;
-        let funny = whole(&mut fields, "funny")?;
-        let cool = whole(&mut fields, "cool")?;
-        let place = place(&mut fields)?;
-        Ok(Self(RawRow { id, business, user, text, stars, date, useful, funny, cool, place }))
+        let business_id = optional_text(&mut fields, "business_id");
+        let user_id = optional_text(&mut fields, "user_id");
+        let useful = integer(&mut fields, "useful")?;
+        let funny = integer(&mut fields, "funny")?;
+        let cool = integer(&mut fields, "cool")?;
+        let metadata = metadata(&mut fields)?;
+        Ok(Self(RawReview {
+            id,
+            business_id,
+            user_id,
+            text,
+            stars,
+            date,
+            useful,
+            funny,
+            cool,
+            metadata,
+        }))
     }
 }
 
-/// The facts of a restaurant, from its own line or from a row that stands alone.
-fn place(fields: &mut Fields) -> Result<Place, Problem> {
+/// The metadata of a business, from its own line or from a review's.
+fn metadata(fields: &mut Fields) -> Result<BusinessMetadata, LineProblem> {
     let categories = match fields.take_optional("categories") {
         None => Vec::new(),
         Some(Value::String(text)) => categories_of(&text),
         Some(Value::Array(items)) => normalised(items.iter().filter_map(Value::as_str)),
         Some(_) => {
             let message = "field `categories`: expected a text, a list of texts or null";
-            return Err(Problem::new(Reason::WrongType, message));
+            return Err(LineProblem::new(Reason::WrongType, message));
         }
     };
     let mut degrees = |name| fields.take_optional(name).and_then(|value| number_of(&value));
     let (latitude, longitude) = (degrees("latitude"), degrees("longitude"));
     let attributes = fields.take_optional("attributes");
     let price = attributes.as_ref().and_then(|value| value.get("RestaurantsPriceRange2"));
-    let price = price.map(plain).and_then(|text| literal(&text).parse().ok());
+    let price = price.map(text_of).and_then(|text| literal(&text).parse().ok());
     let price = price.filter(|price| (1..=4).contains(price));
-    Ok(Place { categories, latitude, longitude, price })
+    Ok(BusinessMetadata { categories, latitude, longitude, price })
 }
 
-/// A text that may be missing.
+/// A text or number as text; empty if it is missing.
 fn optional_text(fields: &mut Fields, name: &str) -> String {
     match fields.take_optional(name) {
         Some(Value::String(text)) => text,
@@ -173,12 +187,12 @@ fn optional_text(fields: &mut Fields, name: &str) -> String {
     }
 }
 
-/// A whole number that may be missing; the files also write it as `3.0`.
-fn whole(fields: &mut Fields, name: &str) -> Result<Option<i64>, Problem> {
+/// An integer, which the files also write as `3.0`; `None` if it is missing.
+fn integer(fields: &mut Fields, name: &str) -> Result<Option<i64>, LineProblem> {
     let Some(value) = fields.take_optional(name) else { return Ok(None) };
     let number = number_of(&value).filter(|number| number.fract() == 0.0);
     let wrong =
-        || Problem::new(Reason::WrongType, format!("field `{name}`: expected a whole number"));
+        || LineProblem::new(Reason::WrongType, format!("field `{name}`: expected a whole number"));
     number.map(|number| Some(number as i64)).ok_or_else(wrong)
 }
 
@@ -190,7 +204,7 @@ fn number_of(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-fn plain(value: &Value) -> String {
+fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -198,8 +212,8 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn line<R: FromLine>(text: &str) -> Result<R, Problem> {
-        let Value::Object(values) = serde_json::from_str(text).unwrap() else { unreachable!() };
+    fn line<R: FromLine>(text: &str) -> Result<R, LineProblem> {
+        let Value::Object(values) = serde_json::from_str(text).unwrap() else { panic!("{text}") };
         R::from_line(Fields::new(values))
     }
 
@@ -211,16 +225,16 @@ mod tests {
                 "categories": "Thai, Restaurants"}"#,
         )
         .unwrap();
-        assert_eq!((found.place.price, found.place.latitude), (Some(2), Some(27.5)));
-        assert_eq!(found.place.longitude, Some(-80.25));
-        assert_eq!(found.place.categories, ["thai", "restaurants"]);
+        assert_eq!((found.metadata.price, found.metadata.latitude), (Some(2), Some(27.5)));
+        assert_eq!(found.metadata.longitude, Some(-80.25));
+        assert_eq!(found.metadata.categories, ["thai", "restaurants"]);
         let bare: BusinessLine =
             line(r#"{"business_id": "b2", "categories": null, "attributes": null}"#).unwrap();
-        assert_eq!(bare.place, Place::default());
+        assert_eq!(bare.metadata, BusinessMetadata::default());
     }
 
     #[test]
-    fn a_user_with_the_odd_values_of_2020() {
+    fn a_user_with_the_unusual_values_of_2020() {
         let found: UserLine = line(
             r#"{"user_id": "u", "yelping_since": "2009-02-03 04:05:06", "elite": "2019,20,20",
                 "friends": "None", "fans": 3, "average_stars": 4.1}"#,

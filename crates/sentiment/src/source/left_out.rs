@@ -1,4 +1,4 @@
-//! Rows that could not be used: counted by reason, the first ones listed.
+//! Rows that were left out: counted by reason, the first ones listed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use bestof_tasks::rows::RowProblem;
 use serde::{Deserialize, Serialize};
 
-/// Rows that are listed one by one.
+/// Most rows that are listed.
 const LISTED: usize = 20;
 
 /// Why a row was not used.
@@ -14,13 +14,13 @@ const LISTED: usize = 20;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// No JSON object, or no CSV record of the header's length.
+    /// Not a JSON object, or a CSV record of another length than the header.
     Malformed,
-    /// Bytes that are no UTF-8.
+    /// Not UTF-8.
     Encoding,
-    /// A field that is not there.
+    /// A missing field.
     MissingField,
-    /// A field of another type, or a date or number that cannot be read.
+    /// A field of another type, or not a date or number.
     WrongType,
     /// Stars outside 1 to 5.
     Stars,
@@ -28,9 +28,9 @@ pub enum Reason {
     EmptyText,
     /// A line or a text beyond the limit.
     TooLong,
-    /// A name that an earlier row of the file has.
+    /// An id that an earlier row of the file has.
     Duplicate,
-    /// A review of a business that the business file does not have.
+    /// A review of a business that is not in the business file.
     UnknownBusiness,
 }
 
@@ -50,46 +50,46 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A row that was not used.
+/// A row that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unused {
-    /// Its line in the file, counted from 1.
+pub struct UnusedRow {
+    /// Its line, counted from 1.
     pub line: u64,
-    /// Why.
+    /// Why it was left out.
     pub reason: Reason,
-    /// The same in words, with what was found.
+    /// The reason in words, with the value found.
     pub message: String,
 }
 
-/// What was left out of one file.
+/// The rows of one file that were left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// How many rows, by reason.
+    /// Number of rows by reason.
     pub counts: BTreeMap<Reason, u64>,
-    /// The first twenty.
-    pub first: Vec<Unused>,
+    /// The first twenty rows.
+    pub first: Vec<UnusedRow>,
 }
 
 impl LeftOut {
-    /// Counts a row, and lists it if it is among the first.
-    pub fn push(&mut self, line: u64, reason: Reason, message: impl Into<String>) {
+    /// Counts a row, and lists it if it is among the first twenty.
+    pub(crate) fn push(&mut self, line: u64, reason: Reason, message: impl Into<String>) {
         *self.counts.entry(reason).or_default() += 1;
         if self.first.len() < LISTED {
-            self.first.push(Unused { line, reason, message: message.into() });
+            self.first.push(UnusedRow { line, reason, message: message.into() });
         }
     }
 
-    /// How many rows in all.
+    /// Number of rows.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// `true` when every row could be used.
+    /// Whether every row was used.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    pub(crate) fn push_problem(&mut self, line: u64, problem: &Problem) {
+    pub(crate) fn push_problem(&mut self, line: u64, problem: &LineProblem) {
         self.push(line, problem.reason, problem.message.clone());
     }
 }
@@ -107,20 +107,20 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// What is wrong with one row.
+/// Why a row cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct LineProblem {
     pub(crate) reason: Reason,
     pub(crate) message: String,
 }
 
-impl Problem {
+impl LineProblem {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
 
-impl From<RowProblem> for Problem {
+impl From<RowProblem> for LineProblem {
     fn from(problem: RowProblem) -> Self {
         let reason = match &problem {
             RowProblem::InvalidUtf8 { .. } => Reason::Encoding,

@@ -126,17 +126,12 @@ fn message(path: &str, item: Value) -> Result<ChatMessage, RowProblem> {
 }
 
 fn missing(field: &str, expected: &'static str, present: &[String]) -> RowProblem {
-    let nearest = present
-        .iter()
-        .map(|name| (strsim::osa_distance(&name.to_lowercase(), field), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.chars().count().max(field.len()).div_ceil(3))
-        .map(|(_, name)| name.clone());
+    let nearest = bestof_suggest::nearest(field, present.iter().map(String::as_str));
     RowProblem::MissingField {
         field: field.to_owned(),
         expected,
         present: present.to_vec(),
-        nearest,
+        nearest: nearest.map(str::to_owned),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which keys exist: asked of the section types themselves, so that no second list can go stale.
 
+use bestof_positional::RopeParams;
+use bestof_suggest::nearest;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -12,8 +14,9 @@ use super::sections::{
 };
 
 /// Every section with the keys it knows.
-fn sections() -> [(&'static str, &'static [&'static str]); 11] {
-    [
+fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
+    let extend = [&ExtendSection::KEYS[..], RopeParams::NAMES].concat();
+    let mut sections: Vec<_> = [
         ("model", fields_of::<ModelSection>()),
         ("data", fields_of::<DataSection>()),
         ("output", fields_of::<OutputSection>()),
@@ -24,12 +27,12 @@ fn sections() -> [(&'static str, &'static [&'static str]); 11] {
         ("rollout", fields_of::<RolloutSection>()),
         ("reward", fields_of::<RewardSection>()),
         ("objective", fields_of::<ObjectiveSection>()),
-        ("extend", fields_of::<ExtendSection>()),
     ]
+    .map(|(name, keys)| (name, keys.to_vec()))
+    .into();
+    sections.push(("extend", extend));
+    sections
 }
-
-/// The section whose keys another crate knows.
-const OPAQUE: &str = "sentiment";
 
 /// Every key of the section `name` that `T` does not know, with the nearest that it does.
 pub fn unknown_keys_of<'de, T: Deserialize<'de>>(
@@ -47,12 +50,19 @@ pub fn unknown_keys_of<'de, T: Deserialize<'de>>(
         .collect()
 }
 
-/// Every key of `table` that no section knows, with the nearest that one does.
-pub(super) fn unknown_keys(table: &toml::Table) -> Vec<UnknownKey> {
+/// Every key of `table` that no section knows, with the nearest that one does; foreign sections are not
+/// looked into.
+pub(super) fn unknown_keys(
+    table: &toml::Table,
+    is_foreign: impl Fn(&str) -> bool,
+) -> Vec<UnknownKey> {
     let sections = sections();
     let mut unknown = Vec::new();
-    for (name, value) in table.iter().filter(|(name, _)| *name != OPAQUE) {
+    for (name, value) in table {
         let Some((_, known)) = sections.iter().find(|(section, _)| section == name) else {
+            if is_foreign(name) {
+                continue;
+            }
             unknown.push(UnknownKey {
                 found: name.clone(),
                 nearest: nearest_section_or_key(name, &sections),
@@ -74,7 +84,7 @@ pub(super) fn unknown_keys(table: &toml::Table) -> Vec<UnknownKey> {
 /// A top-level name may be a misspelt section, or a key written outside its section.
 fn nearest_section_or_key(
     name: &str,
-    sections: &[(&'static str, &'static [&'static str])],
+    sections: &[(&'static str, Vec<&'static str>)],
 ) -> Option<String> {
     exact_elsewhere(name, sections).or_else(|| {
         nearest(name, sections.iter().map(|(section, _)| *section)).map(ToOwned::to_owned)
@@ -85,30 +95,18 @@ fn nearest_section_or_key(
 fn nearest_key(
     section: &str,
     key: &str,
-    known: &'static [&'static str],
-    sections: &[(&'static str, &'static [&'static str])],
+    known: &[&'static str],
+    sections: &[(&'static str, Vec<&'static str>)],
 ) -> Option<String> {
     exact_elsewhere(key, sections)
         .or_else(|| nearest(key, known.iter().copied()).map(|k| format!("{section}.{k}")))
 }
 
-fn exact_elsewhere(
-    key: &str,
-    sections: &[(&'static str, &'static [&'static str])],
-) -> Option<String> {
+fn exact_elsewhere(key: &str, sections: &[(&'static str, Vec<&'static str>)]) -> Option<String> {
     sections
         .iter()
         .find(|(_, keys)| keys.contains(&key))
         .map(|(section, _)| format!("{section}.{key}"))
-}
-
-/// The most similar of `known`, if it is similar at all (Jaro-Winkler above 0.7).
-pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(found, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 /// The field names that the derived `Deserialize` of a struct asks for.
@@ -161,13 +159,8 @@ mod tests {
     #[test]
     fn a_key_outside_its_section_is_recognised() {
         let table: toml::Table = "learning_rate = 1.0\n[lora]\nseed = 3".parse().unwrap();
-        let unknown = unknown_keys(&table);
+        let unknown = unknown_keys(&table, |_| false);
         assert_eq!(unknown[0].nearest.as_deref(), Some("train.learning_rate"));
         assert_eq!(unknown[1].nearest.as_deref(), Some("train.seed"));
-    }
-
-    #[test]
-    fn something_far_from_all_gets_no_suggestion() {
-        assert_eq!(nearest("zzz", ["path", "device"].into_iter()), None);
     }
 }

@@ -1,20 +1,47 @@
 //! Ranges of the values, all checked at once.
 
-use super::{ConfigError, RunConfig, ValueProblem};
+use super::{ConfigError, RunConfig, UnknownKey, ValueProblem};
 
-/// What a configuration is for; some sections belong to one kind only.
+/// A kind of run: the optional sections that it reads, and that no other kind reads.
+///
+/// A crate with runs of its own defines a constant:
+///
+/// ```
+/// use bestof_trainer::config::{RunConfig, RunKind, read_table};
+///
+/// const TAGGER: RunKind = RunKind::new(&["tagger"]);
+///
+/// let text = "[model]\npath='m'\n[data]\ntrain='d'\n[output]\ndir='o'\n[tagger]\nwidth=8\n";
+/// let config = RunConfig::from_table(read_table(text, &[])?, TAGGER)?;
+/// config.validate_kind(TAGGER)?;
+/// assert_eq!(config.foreign["tagger"]["width"].as_integer(), Some(8));
+/// assert!(RunConfig::from_toml(text, &[]).is_err());
+/// # Ok::<(), bestof_trainer::config::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunKind {
+pub struct RunKind {
+    sections: &'static [&'static str],
+}
+
+impl RunKind {
     /// `sft`.
-    Supervised,
+    pub const SUPERVISED: Self = Self::new(&[]);
     /// `prefer`.
-    Preference,
+    pub const PREFERENCE: Self = Self::new(&["loss", "displacement"]);
     /// `reinforce`.
-    Policy,
-    /// `sentiment train`.
-    Sentiment,
+    pub const POLICY: Self = Self::new(&["rollout", "reward", "objective"]);
     /// `extend`.
-    Extension,
+    pub const EXTENSION: Self = Self::new(&["extend"]);
+
+    /// The kind that reads these sections.
+    pub const fn new(sections: &'static [&'static str]) -> Self {
+        Self { sections }
+    }
+
+    /// Whether this kind reads the section `name`.
+    pub(super) fn reads(self, name: &str) -> bool {
+        self.sections.contains(&name)
+    }
 }
 
 /// Collects problems; one call a key.
@@ -61,14 +88,16 @@ impl RunConfig {
     /// Checks that the sections belong to this kind of run, so that none is ignored silently.
     ///
     /// # Errors
-    /// [`ConfigError::Values`].
+    /// [`ConfigError::Values`]; [`ConfigError::UnknownKeys`] for a section of another crate's runs.
     pub fn validate_kind(&self, kind: RunKind) -> Result<(), ConfigError> {
-        let mut problems = Problems::default();
-        if kind != RunKind::Sentiment {
-            let only = "absent: only `sentiment train` has it";
-            problems.need(self.sentiment.is_none(), "sentiment", "present", only);
+        let foreign = self.foreign.keys().filter(|name| !kind.reads(name));
+        let unknown: Vec<UnknownKey> =
+            foreign.map(|name| UnknownKey { found: name.clone(), nearest: None }).collect();
+        if !unknown.is_empty() {
+            return Err(ConfigError::UnknownKeys { unknown });
         }
-        if kind == RunKind::Extension {
+        let mut problems = Problems::default();
+        if kind == RunKind::EXTENSION {
             problems.need(
                 self.extend.is_some(),
                 "extend",
@@ -79,12 +108,12 @@ impl RunConfig {
             let only = "absent: only extension runs (`extend`) have it";
             problems.need(self.extend.is_none(), "extend", "present", only);
         }
-        if kind != RunKind::Preference {
+        if kind != RunKind::PREFERENCE {
             let only = "absent: only preference runs have it";
             problems.need(self.loss.is_none(), "loss", "present", only);
             problems.need(self.displacement.is_none(), "displacement", "present", only);
         }
-        if kind == RunKind::Policy {
+        if kind == RunKind::POLICY {
             self.check_policy_run(&mut problems);
         } else {
             let only = "absent: only policy-gradient runs have it";
@@ -319,16 +348,16 @@ mod tests {
     #[test]
     fn a_supervised_run_has_no_preference_loss() {
         let config = read(&["loss.name=dpo"]).unwrap();
-        assert!(config.validate_kind(RunKind::Supervised).is_err());
-        assert!(config.validate_kind(RunKind::Preference).is_ok());
+        assert!(config.validate_kind(RunKind::SUPERVISED).is_err());
+        assert!(config.validate_kind(RunKind::PREFERENCE).is_ok());
     }
 
     #[test]
     fn only_extension_runs_change_the_basis() {
         let config = read(&["extend.method=linear"]).unwrap();
-        assert!(config.validate_kind(RunKind::Extension).is_ok());
-        assert!(config.validate_kind(RunKind::Supervised).is_err());
-        let text = read(&[]).unwrap().validate_kind(RunKind::Extension).unwrap_err().to_string();
+        assert!(config.validate_kind(RunKind::EXTENSION).is_ok());
+        assert!(config.validate_kind(RunKind::SUPERVISED).is_err());
+        let text = read(&[]).unwrap().validate_kind(RunKind::EXTENSION).unwrap_err().to_string();
         assert!(text.contains("extend") && text.contains("method"), "{text}");
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bestof_checkpoints::ModelFolder;
-use bestof_models::rope::Extended;
 use bestof_models::{ModelError, RandomPositions};
+use bestof_positional::RopeParams;
+use bestof_positional::hf::Extended;
 use bestof_report::RunMetadata;
 use bestof_tasks::rng::SeededRng;
 use bestof_tasks::rows::ReadOptions;
@@ -33,11 +34,13 @@ pub fn extension(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    config.validate_kind(RunKind::Extension)?;
+    config.validate_kind(RunKind::EXTENSION)?;
     let mut folder = ModelFolder::open(&config.model.path)?;
     let section = config.extend.clone().unwrap_or_else(|| ExtendSection::new("default"));
-    let extended =
-        section.extension_in_training().map_err(ModelError::from)?.apply(&folder.config)?;
+    let extended = section
+        .extension()
+        .and_then(|extension| extension.apply(&folder.config))
+        .map_err(ModelError::from)?;
     folder.config = extended.config.clone();
     let (config, windows) = resolve(config, section, &extended)?;
     let config = &config;
@@ -54,7 +57,7 @@ pub fn extension(
     if let Some(section) = config.extend.as_ref().filter(|section| section.draws_positions()) {
         run = run.with_random_positions(RandomPositions {
             seed: config.train.seed,
-            smallest_step: section.smallest_step,
+            smallest_step: section.smallest_step(),
             length: windows.length,
         });
     }
@@ -85,7 +88,9 @@ fn resolve(
     }
     let mut config = config.clone();
     config.data.max_length = length;
+    let smallest_step = Some(section.smallest_step());
     config.extend = Some(ExtendSection {
+        params: RopeParams { smallest_step, ..section.params },
         length: Some(extended.length),
         train_length: Some(length),
         stride: Some(stride),
@@ -97,7 +102,7 @@ fn resolve(
 fn describe(extended: &Extended, windows: TextWindows) -> Vec<(String, String)> {
     let say = |name: &str, value: String| (name.to_owned(), value);
     vec![
-        say("basis", bestof_models::rope::describe(&extended.rope)),
+        say("basis", extended.rope.scaling.describe()),
         say("context before", format!("{} tokens", extended.trained)),
         say("context now", format!("{} tokens", extended.length)),
         say("training windows", format!("{} tokens, every {}", windows.length, windows.stride)),

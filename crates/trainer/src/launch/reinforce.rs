@@ -22,7 +22,7 @@ pub fn reinforce(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    config.validate_kind(RunKind::Policy)?;
+    config.validate_kind(RunKind::POLICY)?;
     if options.communicator.size() > 1 {
         let reason = "policy-gradient runs are made by a single rank".to_owned();
         return Err(TrainError::Communication { reason });

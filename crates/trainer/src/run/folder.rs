@@ -52,7 +52,7 @@ impl RunFolder {
             return Err(TrainError::FolderInUse { path: dir.clone() });
         }
         if recorded.exists() {
-            config.check_resume(&RunConfig::from_file(&recorded, &[])?)?;
+            config.check_resume(&config.read_recorded(&recorded)?)?;
         }
         let found = store.newest_whole()?;
         let damaged: Vec<String> = found

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 
+use bestof_closeness::assert_close;
 use bestof_files::{Fault, FaultyDisk};
 use bestof_models::parameters;
 use bestof_report::{RunFolder as Report, RunType};
@@ -273,11 +274,6 @@ fn weights_after(overrides: &[&str]) -> Vec<f32> {
     weights_of(&run)
 }
 
-fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
-    assert_eq!(a.len(), b.len());
-    assert!(a.iter().zip(b).all(|(x, y)| (x - y).abs() <= tolerance), "{a:?} against {b:?}");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
@@ -290,7 +286,7 @@ proptest! {
             &format!("train.gradient_accumulation_steps={accumulation}"),
             &format!("train.max_tokens_per_forward={budget}"),
         ]);
-        assert_close(&cut, &weights_after(&[]), 2e-4);
+        assert_close(&cut, weights_after(&[]), 2e-4);
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
-use super::{read_options, show};
+use super::estimates::{read_options, show};
 use crate::console::{self, Usage};
 use crate::model::ModelArg;
 use crate::progress::Bars;

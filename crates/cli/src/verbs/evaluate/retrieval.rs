@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bestof_models::CausalLm;
-use bestof_models::rope::{LayerRopes, describe, rope_settings};
+use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::lines::LongChatRow;
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool, WikiQaRow};
 use bestof_tasks::long_context::{
@@ -22,7 +22,7 @@ use bestof_trainer::retrieval::{
 };
 use serde_json::Value;
 
-use super::read_options;
+use super::estimates::read_options;
 use crate::console::{self, Usage};
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
@@ -268,10 +268,11 @@ impl RetrievalArgs {
         opened: &Opened,
         settings: &RetrievalSettings,
     ) -> Result<Vec<(String, String)>> {
-        let basis = match rope_settings(&opened.folder.config)? {
-            LayerRopes::Uniform(rope) => describe(&rope),
+        let basis = match HfRope::of_model(&opened.folder.config)?.layers {
+            LayerRopes::Uniform(rope) => rope.scaling.describe(),
             LayerRopes::PerLayerType(ropes) => {
-                let each = ropes.iter().map(|(kind, rope)| format!("{kind}: {}", describe(rope)));
+                let each =
+                    ropes.iter().map(|(kind, rope)| format!("{kind}: {}", rope.scaling.describe()));
                 each.collect::<Vec<_>>().join("; ")
             }
         };

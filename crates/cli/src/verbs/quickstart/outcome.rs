@@ -13,7 +13,7 @@ use bestof_trainer::score::{ScoreSettings, score_pairs};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Data;
+use super::data::Data;
 use crate::device::DeviceArg;
 use crate::model::{Opened, open};
 use crate::progress::Bars;

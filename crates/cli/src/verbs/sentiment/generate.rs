@@ -1,4 +1,4 @@
-//! `sentiment generate`: made-up reviews in the schema of the Yelp Open Dataset.
+//! `sentiment generate`: synthetic reviews in the schema of the Yelp Open Dataset.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use bestof_sentiment::generate::{GenerateOptions, generate};
 
 use crate::console::{self, Usage};
 
-/// Write made-up reviews, businesses and users in the schema of the Yelp Open Dataset
+/// Write synthetic reviews, businesses and users in the schema of the Yelp Open Dataset
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo xtask sentiment generate --reviews 4000 --out data/made-up"
@@ -17,19 +17,19 @@ pub(super) struct Generate {
     /// The folder to write the three files to
     #[arg(long)]
     out: PathBuf,
-    /// Reviews; about one in eight is of a business that is no restaurant
+    /// Number of reviews; about one in eight is of a business other than a restaurant
     #[arg(long, default_value_t = 4000)]
     reviews: u64,
-    /// Businesses; one for thirty reviews unless given
+    /// Number of businesses [default: one per thirty reviews]
     #[arg(long)]
     businesses: Option<u32>,
-    /// Users; one for twelve reviews unless given
+    /// Number of users [default: one per twelve reviews]
     #[arg(long)]
     users: Option<u32>,
     /// Equal seeds give equal files
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Share of the sentences that say what they mean by the order of their words or a negation
+    /// Share of the sentences whose polarity lies in the order of their words or in a negation
     #[arg(long, default_value_t = 0.4, allow_negative_numbers = true)]
     word_order: f64,
     /// Print one JSON object about what was written
@@ -39,30 +39,27 @@ pub(super) struct Generate {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let usual = GenerateOptions::new(self.reviews);
-        let options = GenerateOptions {
-            businesses: self.businesses.unwrap_or(usual.businesses),
-            users: self.users.unwrap_or(usual.users),
-            seed: self.seed,
-            word_order: self.word_order,
-            ..usual
-        };
+        let mut options = GenerateOptions::new(self.reviews);
+        options.businesses = self.businesses.unwrap_or(options.businesses);
+        options.users = self.users.unwrap_or(options.users);
+        options.seed = self.seed;
+        options.word_order = self.word_order;
         let bar = console::bar(self.reviews, "writing {wide_bar} {pos} of {len} reviews {eta}");
-        let made = generate(&options, &self.out, &mut |done| bar.set_position(done));
+        let files = generate(&options, &self.out, &mut |done| bar.set_position(done));
         bar.finish_and_clear();
-        let made = made.map_err(|error| match error {
+        let files = files.map_err(|error| match error {
             error @ SentimentError::NothingToGenerate { .. } => Usage(error.to_string()).into(),
             other => anyhow::Error::from(other),
         })?;
         if self.json {
-            return console::json(&made);
+            return console::json(&files);
         }
         console::line(&format!(
             "{}: {} reviews, {} of them of restaurants; one to five stars: {:?}",
             self.out.display(),
             self.reviews,
-            made.of_restaurants,
-            made.stars
+            files.of_restaurants,
+            files.stars
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! `sentiment predict`: answers to reviews, row by row.
+//! `sentiment predict`: predictions for reviews, row by row.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,7 +11,7 @@ use bestof_sentiment::predict::{PredictOptions, predict_file};
 use crate::console;
 use crate::device::DeviceArg;
 
-/// Answer reviews: labels, probabilities and sentiment score, one JSON object a row
+/// Predict reviews: labels, probabilities and sentiment score, one JSON object per row
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  echo '{\"text\": \"Superb noodles, kind staff.\"}' > reviews.jsonl\n  \
@@ -27,7 +27,7 @@ pub(super) struct Predict {
     /// The file to write instead of stdout
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Rows that are asked at once
+    /// Rows of one call of the model
     #[arg(long, default_value_t = 128)]
     batch: usize,
     /// Leave out longer reviews
@@ -35,7 +35,7 @@ pub(super) struct Predict {
     max_characters: usize,
     #[command(flatten)]
     device: DeviceArg,
-    /// Accepted for consistency: answers are JSON lines in any case
+    /// Accepted for consistency: the output is JSON lines in any case
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,9 @@ pub(super) struct Predict {
 impl Predict {
     pub(super) fn run(self) -> Result<()> {
         let model = open(&self.model, &self.device.device)?;
-        let options = PredictOptions { batch: self.batch, max_characters: self.max_characters };
+        let mut options = PredictOptions::default();
+        options.batch = self.batch;
+        options.max_characters = self.max_characters;
         let mut file = match &self.out {
             None => None,
             Some(path) => {
@@ -62,14 +64,14 @@ impl Predict {
                 None => console::json(row),
                 Some(file) => {
                     serde_json::to_writer(&mut *file, row)?;
-                    file.write_all(b"\n").context("could not write the answers")
+                    file.write_all(b"\n").context("could not write the predictions")
                 }
             },
         );
         bar.done();
         let told = told?;
         if let Some(mut file) = file {
-            file.flush().context("could not write the answers")?;
+            file.flush().context("could not write the predictions")?;
         }
         if !told.left_out.is_empty() {
             console::note(&format!("{}: {}", self.input.display(), told.left_out));

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bestof_sentiment::features::{Feature, SplitRule};
-use bestof_sentiment::prepare::{PrepareOptions, PrepareProgress, Source, Summary, prepare};
+use bestof_sentiment::prepare::{
+    PreparationSummary, PrepareOptions, PrepareProgress, ReviewSource, prepare,
+};
 use indicatif::{HumanDuration, ProgressBar};
 
 use crate::console::{self, Usage};
 
-/// Read reviews, join them with their restaurants and authors, and deal them out to three parts
+/// Read reviews, join them with their restaurants and authors, and split them into three parts
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask sentiment prepare --data yelp_dataset --limit 40000 --out data/prepared\n  \
@@ -21,7 +23,7 @@ pub(super) struct Prepare {
     /// The folder of the unpacked Yelp Open Dataset, or of `sentiment generate`
     #[arg(long, required_unless_present = "csv", conflicts_with = "csv")]
     data: Option<PathBuf>,
-    /// A CSV file with the columns `text` and `stars`, and what else there is
+    /// A CSV file with the columns `text` and `stars` at least
     #[arg(long)]
     csv: Option<PathBuf>,
     /// The folder to write
@@ -31,7 +33,7 @@ pub(super) struct Prepare {
     /// latitude, longitude, price, `account_age`, `elite_years`, fans
     #[arg(long, value_delimiter = ',', default_value = "useful,funny,cool,date,categories")]
     features: Vec<String>,
-    /// Deal out single reviews (70 : 15 : 15, the paper's rule), whole restaurants, or by time
+    /// Split by reviews (70 : 15 : 15, the paper's rule), by whole restaurants, or by time
     #[arg(long, value_enum, default_value_t = Split::Review)]
     split: Split,
     /// Seed of the split and of the sample
@@ -46,7 +48,7 @@ pub(super) struct Prepare {
     /// Leave out longer reviews
     #[arg(long, default_value_t = 20_000)]
     max_characters: usize,
-    /// Training rows a category needs to become a column
+    /// Least number of training rows of a category that becomes a column
     #[arg(long, default_value_t = 5)]
     min_category_rows: u64,
     /// Most categories that become columns
@@ -70,30 +72,28 @@ enum Split {
 impl Prepare {
     pub(super) fn run(self) -> Result<()> {
         let source = match (&self.data, &self.csv) {
-            (Some(folder), _) => Source::Folder(folder.clone()),
-            (None, Some(path)) => Source::Csv(path.clone()),
+            (Some(folder), _) => ReviewSource::Folder(folder.clone()),
+            (None, Some(path)) => ReviewSource::Csv(path.clone()),
             (None, None) => bail!(Usage("name the reviews with --data or --csv".to_owned())),
         };
         let features = self.features.iter().filter(|name| !name.trim().is_empty());
         let features = features
             .map(|name| Feature::parse(name.trim()).map_err(|error| Usage(error.to_string())))
             .collect::<Result<Vec<_>, Usage>>()?;
-        let options = PrepareOptions {
-            features,
-            split: match self.split {
-                Split::Review => SplitRule::Review,
-                Split::Restaurant => SplitRule::Restaurant,
-                Split::Time => SplitRule::Time,
-            },
-            seed: self.seed,
-            limit: self.limit,
-            city: self.city.clone(),
-            max_characters: self.max_characters,
-            min_category_rows: self.min_category_rows,
-            max_categories: self.max_categories,
-            skip_users: self.skip_users,
-            ..PrepareOptions::new(source)
+        let mut options = PrepareOptions::new(source);
+        options.features = features;
+        options.split = match self.split {
+            Split::Review => SplitRule::Review,
+            Split::Restaurant => SplitRule::Restaurant,
+            Split::Time => SplitRule::Time,
         };
+        options.seed = self.seed;
+        options.limit = self.limit;
+        options.city.clone_from(&self.city);
+        options.max_characters = self.max_characters;
+        options.min_category_rows = self.min_category_rows;
+        options.max_categories = self.max_categories;
+        options.skip_users = self.skip_users;
         let mut stages = Stages::default();
         let summary = prepare(&options, &self.out, &mut |progress| stages.show(progress));
         stages.clear();
@@ -104,15 +104,15 @@ impl Prepare {
         if let Some(unknown) = summary.unknown_users.filter(|unknown| *unknown > 0) {
             let lines = summary.unknown_user_lines.iter().map(u64::to_string);
             console::note(&format!(
-                "{unknown} reviews kept whose author the user file does not know, at lines {}{}",
+                "{unknown} reviews kept whose author is not in the user file, at lines {}{}",
                 lines.collect::<Vec<_>>().join(", "),
                 if unknown > summary.unknown_user_lines.len() as u64 { ", ..." } else { "" }
             ));
         }
-        if self.json { console::json(&summary) } else { self.tell(&summary) }
+        if self.json { console::json(&summary) } else { self.print(&summary) }
     }
 
-    fn tell(&self, summary: &Summary) -> Result<()> {
+    fn print(&self, summary: &PreparationSummary) -> Result<()> {
         console::line(&format!(
             "{}: {} reviews of {} restaurants, {} columns",
             self.out.display(),
@@ -131,12 +131,12 @@ impl Prepare {
                 ))?;
             }
         }
-        console::note(&format!("look at {}", self.out.join("summary.html").display()));
+        console::note(&format!("see {}", self.out.join("summary.html").display()));
         Ok(())
     }
 }
 
-/// A bar for the stage under way.
+/// A bar for the current stage.
 #[derive(Debug, Default)]
 struct Stages(Option<(&'static str, ProgressBar)>);
 

@@ -2,14 +2,14 @@
 
 mod classical;
 mod neural;
-
-use std::path::PathBuf;
+mod request;
 
 use anyhow::Result;
 use bestof_sentiment::dataset::{Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::metrics::ClassScores;
-use bestof_sentiment::model::{Labels, ModelKind, Predictor};
+use bestof_sentiment::model::ModelKind;
+use request::Request;
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -24,19 +24,8 @@ pub(super) struct Train {
     /// han, each also with -mt, -joint and -mt-joint
     #[arg(long)]
     model: String,
-    /// The folder of `sentiment prepare`
-    #[arg(long)]
-    data: PathBuf,
-    /// The folder to write the model to
-    #[arg(long)]
-    out: PathBuf,
-    /// What it learns to answer [default: both for classical models, stars for neural ones, which
-    /// take four and five together]
-    #[arg(long, value_enum)]
-    labels: Option<Learned>,
-    /// Seed of everything random [default: 0 for classical models, train.seed for neural ones]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    request: Request,
     #[command(flatten)]
     classical: classical::Flags,
     #[command(flatten)]
@@ -46,56 +35,34 @@ pub(super) struct Train {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Learned {
-    Stars,
-    Binary,
-    Both,
-}
-
-impl From<Learned> for Labels {
-    fn from(learned: Learned) -> Self {
-        match learned {
-            Learned::Stars => Self::Stars,
-            Learned::Binary => Self::Binary,
-            Learned::Both => Self::Both,
-        }
-    }
-}
-
-/// A trained model, and what only its sort has to tell.
-struct Made {
-    model: Box<dyn Predictor>,
-    json: Value,
-    lines: Vec<String>,
-}
-
 impl Train {
     pub(super) fn run(self) -> Result<()> {
         let kind: ModelKind =
             self.model.parse().map_err(|error| Usage(format!("--model: {error}")))?;
-        let foreign =
+        let misplaced =
             if kind.is_classical() { self.neural.given() } else { self.classical.given() };
-        if let Some(flag) = foreign {
+        if let Some(flag) = misplaced {
             let of = if kind.is_classical() { "neural" } else { "classical" };
-            return Err(Usage(format!("{flag} is for {of} models, and {kind} is none")).into());
+            return Err(Usage(format!("{flag} is for {of} models, and {kind} is not one")).into());
         }
-        let prepared = Prepared::open(&self.data)?;
+        let prepared = Prepared::open(&self.request.data)?;
         let train = prepared.part(Part::Train)?;
         let validation = prepared.part(Part::Validation)?;
-        let made = if kind.is_classical() {
-            self.fit(kind, &train)?
+        let trained = if kind.is_classical() {
+            self.classical.fit(&self.request, kind, &train)?
         } else {
-            self.learn(kind, &train, &validation)?
+            self.neural.learn(&self.request, kind, &train, &validation)?
         };
-        let options = EvaluateOptions { resamples: 200, ..EvaluateOptions::default() };
-        let judged = evaluate(kind.as_str(), &*made.model, &validation, &options, &mut |_| {})?;
+        let mut options = EvaluateOptions::default();
+        options.resamples = 200;
+        let evaluation =
+            evaluate(kind.as_str(), &*trained.model, &validation, &options, &mut |_| {})?;
         let accuracy = |scores: &ClassScores| scores.accuracy.value;
-        let (positive, stars) = (&judged.scores.positive, &judged.scores.stars);
-        let card = made.model.card();
+        let (positive, stars) = (&evaluation.scores.positive, &evaluation.scores.stars);
+        let card = trained.model.card();
         if self.json {
-            let mut told = json!({
-                "out": self.out,
+            let mut output = json!({
+                "out": self.request.out,
                 "model": kind,
                 "inputs": card.inputs,
                 "trained_on": card.trained_on,
@@ -105,23 +72,23 @@ impl Train {
                     "stars_accuracy": stars.as_ref().map(accuracy),
                 },
             });
-            if let (Value::Object(told), Value::Object(more)) = (&mut told, made.json) {
-                told.extend(more);
+            if let (Value::Object(fields), Value::Object(more)) = (&mut output, trained.json) {
+                fields.extend(more);
             }
-            return console::json(&told);
+            return console::json(&output);
         }
-        let mut told =
-            vec![format!("{}: {kind} of {} reviews", self.out.display(), card.trained_on)];
-        told.extend(made.lines);
+        let mut lines =
+            vec![format!("{}: {kind} of {} reviews", self.request.out.display(), card.trained_on)];
+        lines.extend(trained.lines);
         for (name, scores) in [("two labels", positive), ("five stars", stars)] {
             if let Some(scores) = scores {
-                told.push(format!(
-                    "{name}: {:.1} % of the validation rows right, majority {:.1} %",
+                lines.push(format!(
+                    "{name}: {:.1} % accuracy on the validation rows, majority {:.1} %",
                     scores.accuracy.value * 100.0,
                     scores.majority * 100.0
                 ));
             }
         }
-        console::line(&told.join("\n  "))
+        console::line(&lines.join("\n  "))
     }
 }

@@ -1,28 +1,28 @@
-//! The quadratic problem of a support vector machine, solved two weights at a time.
+//! The quadratic program of a support vector machine.
 //!
 //! Sequential minimal optimisation with the second-order choice of pairs (Fan, Chen and Lin 2005,
 //! the solver of LIBSVM). Written here because smartcore's took more than 200 seconds for 3,600
-//! rows, converting every row anew for every kernel value; kernel rows are kept here, and only
-//! the columns that a row has are touched.
+//! rows, as it converts a row for every kernel value; kernel rows are cached here, and only non-zero
+//! columns are touched.
 
-use super::Matrix;
+use super::super::matrix::Matrix;
 
-/// Violation of the optimality conditions at which it is enough; LIBSVM's.
-const ENOUGH: f64 = 1e-3;
+/// Violation of the optimality conditions at which the solver stops; LIBSVM's.
+const TOLERANCE: f64 = 1e-3;
 
-/// Kernel values that are kept: half a gibibyte of them.
-const KEPT: usize = 1 << 27;
+/// Most kernel values in the cache: half a gibibyte.
+const CACHE_VALUES: usize = 1 << 27;
 
-/// Most steps, for each row.
+/// Most steps per row.
 const STEPS: usize = 100;
 
-/// Values `exp(-gamma |x_i - x_j|^2)`, row by row, kept once computed.
+/// Values `exp(-gamma |x_i - x_j|^2)`, cached row by row.
 pub(super) struct Kernel {
     rows: Vec<Vec<(usize, f32)>>,
     squares: Vec<f32>,
     width: usize,
     gamma: f64,
-    kept: Vec<Vec<f32>>,
+    cached: Vec<Vec<f32>>,
     count: usize,
 }
 
@@ -34,42 +34,42 @@ impl Kernel {
         let rows: Vec<_> = (0..x.rows()).map(sparse).collect();
         let square = |row: &Vec<(usize, f32)>| row.iter().map(|(_, value)| value * value).sum();
         let squares = rows.iter().map(square).collect();
-        let kept = vec![Vec::new(); rows.len()];
-        Self { rows, squares, width: x.width(), gamma, kept, count: 0 }
+        let cached = vec![Vec::new(); rows.len()];
+        Self { rows, squares, width: x.width(), gamma, cached, count: 0 }
     }
 
     fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Makes row `i` available.
-    fn load(&mut self, i: usize, other: usize) {
-        if !self.kept[i].is_empty() {
+    /// Computes row `i` unless it is cached; a full cache is emptied except for row `keep`.
+    fn load(&mut self, i: usize, keep: usize) {
+        if !self.cached[i].is_empty() {
             return;
         }
-        if (self.count + 1) * self.len() > KEPT && self.count > 1 {
-            for (row, kept) in self.kept.iter_mut().enumerate() {
-                if row != other {
-                    *kept = Vec::new();
+        if (self.count + 1) * self.len() > CACHE_VALUES && self.count > 1 {
+            for (row, cached) in self.cached.iter_mut().enumerate() {
+                if row != keep {
+                    *cached = Vec::new();
                 }
             }
-            self.count = usize::from(!self.kept[other].is_empty());
+            self.count = usize::from(!self.cached[keep].is_empty());
         }
-        let mut spread = vec![0.0_f32; self.width];
+        let mut dense = vec![0.0_f32; self.width];
         for &(column, value) in &self.rows[i] {
-            spread[column] = value;
+            dense[column] = value;
         }
         let value = |(row, square): (&Vec<(usize, f32)>, &f32)| {
-            let product: f32 = row.iter().map(|&(column, value)| value * spread[column]).sum();
-            let apart = (self.squares[i] + square - 2.0 * product).max(0.0);
-            (-self.gamma * f64::from(apart)).exp() as f32
+            let product: f32 = row.iter().map(|&(column, value)| value * dense[column]).sum();
+            let distance = (self.squares[i] + square - 2.0 * product).max(0.0);
+            (-self.gamma * f64::from(distance)).exp() as f32
         };
-        self.kept[i] = self.rows.iter().zip(&self.squares).map(value).collect();
+        self.cached[i] = self.rows.iter().zip(&self.squares).map(value).collect();
         self.count += 1;
     }
 }
 
-/// What was found: the decision of a row `z` is `sum_i weights_i k(x_i, z) + bias`.
+/// The solution: the decision of a row `z` is `sum_i weights_i k(x_i, z) + bias`.
 pub(super) struct Solved {
     /// A weight for each row, 0 for most.
     pub(super) weights: Vec<f64>,
@@ -100,7 +100,7 @@ pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved
         };
         let most = -sign[i] * slope[i];
         kernel.load(i, i);
-        let row = &kernel.kept[i];
+        let row = &kernel.cached[i];
         let mut least = f64::INFINITY;
         let mut chosen: Option<(usize, f64)> = None;
         for t in (0..n).filter(|&t| may_shrink(t, &alpha)) {
@@ -116,9 +116,9 @@ pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved
                 }
             }
         }
-        let Some((j, _)) = chosen.filter(|_| most - least > ENOUGH) else { break };
+        let Some((j, _)) = chosen.filter(|_| most - least > TOLERANCE) else { break };
         kernel.load(j, i);
-        let (row_i, row_j) = (&kernel.kept[i], &kernel.kept[j]);
+        let (row_i, row_j) = (&kernel.cached[i], &kernel.cached[j]);
         let curve = (2.0 - 2.0 * f64::from(row_i[j])).max(1e-12);
         let room_i = if positive[i] { cost - alpha[i] } else { alpha[i] };
         let room_j = if positive[j] { alpha[j] } else { cost - alpha[j] };

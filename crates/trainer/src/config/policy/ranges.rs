@@ -162,15 +162,15 @@ mod tests {
     #[test]
     fn sections_and_kinds_of_run_belong_together() {
         let config = read(&["rollout.num_generations=4"]).unwrap();
-        assert!(config.validate_kind(RunKind::Policy).is_ok());
-        assert!(config.validate_kind(RunKind::Supervised).is_err());
-        assert!(config.validate_kind(RunKind::Preference).is_err());
+        assert!(config.validate_kind(RunKind::POLICY).is_ok());
+        assert!(config.validate_kind(RunKind::SUPERVISED).is_err());
+        assert!(config.validate_kind(RunKind::PREFERENCE).is_err());
         for wrong in [
             &["loss.name=dpo"][..],
             &["lora.dropout=0.1"],
             &["objective.k_schedule={kind=\"until-threshold\",from=4,to=1,threshold=0.5}"],
         ] {
-            assert!(read(wrong).unwrap().validate_kind(RunKind::Policy).is_err(), "{wrong:?}");
+            assert!(read(wrong).unwrap().validate_kind(RunKind::POLICY).is_err(), "{wrong:?}");
         }
     }
 }

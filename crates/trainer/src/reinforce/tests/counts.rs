@@ -227,7 +227,7 @@ fn the_cut_into_micro_batches_and_forests_changes_rounding_only() {
         &["train.max_tokens_per_forward=7"],
     ] {
         let found = weights(settings);
-        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = bestof_closeness::largest_difference(&found, &expected);
         assert!(worst < 2e-3, "{settings:?}: {worst}");
     }
 }

@@ -1,44 +1,41 @@
 //! Classical models: their flags, and the fit.
 
 use anyhow::Result;
-use bestof_sentiment::classical::{ClassicalModel, FitOptions, Inputs, TfIdfOptions, TrainOptions};
+use bestof_sentiment::classical::{ClassicalModel, ClassicalOptions, Inputs};
 use bestof_sentiment::dataset::Dataset;
 use bestof_sentiment::model::{Labels, ModelKind, Predictor};
 use serde_json::json;
 
-use super::{Made, Train};
+use super::request::{Request, TrainedModel};
 use crate::console;
-
-/// Terms of the vocabulary unless said.
-const TERMS: usize = 1000;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Classical models")]
 pub(super) struct Flags {
-    /// What the model sees [default: joint]
+    /// Inputs of the model [default: joint]
     #[arg(long, value_enum)]
-    inputs: Option<Sees>,
-    /// Most terms of the vocabulary, the most frequent ones [default: 1000]
+    inputs: Option<InputsArg>,
+    /// Size of the vocabulary, the most frequent terms [default: 1000]
     #[arg(long)]
     terms: Option<usize>,
-    /// Pairs of neighbouring words are terms too
+    /// Use pairs of neighbouring words as terms too
     #[arg(long)]
     pairs: bool,
-    /// Most training rows; more are sampled. Unless given: 20000 for decision-tree and knn,
+    /// Most training rows; of more rows a sample is taken. Default: 20000 for decision-tree and knn,
     /// 10000 for svm, 8000 for random-forest, 5000 for gradient-boosting, no limit for the others
     #[arg(long)]
     max_rows: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Sees {
+enum InputsArg {
     Meta,
     Text,
     Joint,
 }
 
 impl Flags {
-    /// One of these flags that was given.
+    /// One of these flags, if any was given.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             ("--inputs", self.inputs.is_some()),
@@ -48,42 +45,41 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
-    pub(super) fn fit(&self, kind: ModelKind, train: &Dataset) -> Result<Made> {
-        let model = ClassicalModel::fit(train, &self.options(kind))?;
-        model.save(&self.out)?;
+    pub(super) fn fit(
+        &self,
+        request: &Request,
+        kind: ModelKind,
+        train: &Dataset,
+    ) -> Result<TrainedModel> {
+        let model = ClassicalModel::fit(train, &self.options(request, kind))?;
+        model.save(&request.out)?;
         let card = model.card();
         if card.trained_on < card.available {
             console::note(&format!(
-                "{kind} was fitted on {} of {} training rows, sampled; --max-rows sets the limit",
+                "{kind} was fitted on a sample of {} of {} training rows; --max-rows sets the limit",
                 card.trained_on, card.available
             ));
         }
-        Ok(Made {
+        Ok(TrainedModel {
             json: json!({"width": model.width()}),
             lines: vec![format!("{} columns", model.width())],
             model: Box::new(model),
         })
     }
 
-    fn options(&self, kind: ModelKind) -> TrainOptions {
-        let flags = &self.classical;
-        TrainOptions {
-            kind,
-            inputs: match flags.inputs.unwrap_or(Sees::Joint) {
-                Sees::Meta => Inputs::Meta,
-                Sees::Text => Inputs::Text,
-                Sees::Joint => Inputs::Joint,
-            },
-            labels: self.labels.map_or(Labels::Both, Labels::from),
-            terms: TfIdfOptions {
-                max_terms: flags.terms.unwrap_or(TERMS),
-                pairs: flags.pairs,
-                ..TfIdfOptions::default()
-            },
-            fit: FitOptions { seed: self.seed.unwrap_or(0), max_rows: flags.max_rows },
-        }
+    fn options(&self, request: &Request, kind: ModelKind) -> ClassicalOptions {
+        let inputs = match self.inputs.unwrap_or(InputsArg::Joint) {
+            InputsArg::Meta => Inputs::Meta,
+            InputsArg::Text => Inputs::Text,
+            InputsArg::Joint => Inputs::Joint,
+        };
+        let mut options = ClassicalOptions::new(kind, inputs);
+        options.labels = request.labels.map_or(options.labels, Labels::from);
+        options.terms.max_terms = self.terms.unwrap_or(options.terms.max_terms);
+        options.terms.pairs = self.pairs;
+        options.fit.seed = request.seed.unwrap_or(options.fit.seed);
+        options.fit.max_rows = self.max_rows;
+        options
     }
 }

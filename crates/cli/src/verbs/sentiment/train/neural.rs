@@ -9,48 +9,48 @@ use bestof_sentiment::neural::{NeuralConfig, NeuralRequest, Trained, train};
 use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
-use super::{Learned, Made, Train};
+use super::request::{LabelsArg, Request, TrainedModel};
 use crate::console::Usage;
 use crate::progress::Bars;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Neural models")]
 pub(super) struct Flags {
-    /// The run's settings, as TOML; the flags win over it
+    /// The run's configuration, as TOML; flags take precedence
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Override a setting, as `sentiment.dropout=0.2`; may be given several times
+    /// Override a setting, as `sentiment.dropout=0.2`; may be repeated
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// The folder that BERT starts from, in the Hugging Face layout [default: models/minilm-l6-v2]
+    /// The folder of the pretrained BERT, in the Hugging Face layout [default: models/minilm-l6-v2]
     #[arg(long)]
     encoder: Option<PathBuf>,
-    /// Passes over the training rows [default: 3 for BERT, 5 for CNN and HAN]
+    /// Epochs [default: 3 for BERT, 5 for CNN and HAN]
     #[arg(long, allow_negative_numbers = true)]
     epochs: Option<f64>,
     /// The highest learning rate [default: 5e-5 for BERT, 1e-3 for CNN and HAN]
     #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Rows of a step [default: 32]
+    /// Rows per step [default: 32]
     #[arg(long)]
     batch: Option<usize>,
     /// Longest text, in word pieces (BERT) or words (CNN) [default: 128]
     #[arg(long)]
     max_length: Option<usize>,
-    /// How the losses of stars and sentiment are weighed [default: learned]
+    /// How the losses of stars and sentiment are weighted [default: learned]
     #[arg(long, value_enum)]
     loss_weights: Option<LossWeights>,
-    /// Whether rarer labels weigh more [default: none]
+    /// Whether rarer labels have a larger weight [default: none]
     #[arg(long, value_enum)]
     class_weights: Option<ClassWeights>,
-    /// End after this many evaluations without a lower validation loss, with the weights of the best;
-    /// there is one every 50 steps unless `train.eval_steps` says otherwise
+    /// Stop after this many evaluations without a lower validation loss, and return to the best weights;
+    /// there is one every 50 steps by default (`train.eval_steps`)
     #[arg(long, value_name = "EVALUATIONS")]
     early_stopping: Option<u64>,
-    /// Go on from the run's newest whole checkpoint
+    /// Resume from the run's newest intact checkpoint
     #[arg(long)]
     resume: bool,
-    /// Which processor does the work, in place of `model.device`
+    /// The device, in place of `model.device`
     #[arg(long, env = "BESTOF_DEVICE")]
     device: Option<String>,
 }
@@ -85,36 +85,33 @@ impl Flags {
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
-}
 
-impl Train {
     pub(super) fn learn(
         &self,
+        request: &Request,
         kind: ModelKind,
         data: &Dataset,
         validation: &Dataset,
-    ) -> Result<Made> {
-        let flags = &self.neural;
-        if flags.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
+    ) -> Result<TrainedModel> {
+        if self.encoder.is_some() && kind.architecture() != Some(Architecture::Bert) {
             let message =
                 format!("--encoder is for BERT models, and {kind} starts from random weights");
             return Err(Usage(message).into());
         }
-        let request = NeuralRequest {
-            kind: Some(kind),
-            data: Some(&self.data),
-            output: Some(&self.out),
-            encoder: flags.encoder.as_deref(),
+        let mut neural = NeuralRequest::default();
+        neural.kind = Some(kind);
+        neural.data = Some(&request.data);
+        neural.output = Some(&request.out);
+        neural.encoder = self.encoder.as_deref();
+        let set = self.overrides(request);
+        let config = match &self.config {
+            Some(path) => NeuralConfig::from_file(path, &set, neural)?,
+            None => NeuralConfig::from_toml("", &set, neural)?,
         };
-        let set = self.overrides();
-        let config = match &flags.config {
-            Some(path) => NeuralConfig::from_file(path, &set, request)?,
-            None => NeuralConfig::from_toml("", &set, request)?,
-        };
-        let options = TrainOptions { resume: flags.resume, ..TrainOptions::default() };
+        let options = TrainOptions { resume: self.resume, ..TrainOptions::default() };
         let Trained { summary, model, report, classifier } =
             train(&config, data, validation, &options, &mut Bars::new())?;
-        Ok(Made {
+        Ok(TrainedModel {
             json: json!({"folder": model, "report": report, "results": summary.to_json()}),
             lines: vec![format!("report {}", report.display())],
             model: Box::new(classifier),
@@ -122,17 +119,16 @@ impl Train {
     }
 
     /// The flags as settings, before those of `--set`.
-    fn overrides(&self) -> Vec<String> {
-        let flags = &self.neural;
+    fn overrides(&self, request: &Request) -> Vec<String> {
         let mut set = Vec::new();
         let mut put = |key: &str, value: Option<String>| {
             set.extend(value.map(|value| format!("{key}={value}")));
         };
         let float = |value: f64| format!("{value:?}");
         let learned = |labels| match labels {
-            Learned::Stars => "stars",
-            Learned::Binary => "binary",
-            Learned::Both => "both",
+            LabelsArg::Stars => "stars",
+            LabelsArg::Binary => "binary",
+            LabelsArg::Both => "both",
         };
         let weighting = |weights| match weights {
             LossWeights::Fixed => "fixed",
@@ -142,18 +138,18 @@ impl Train {
             ClassWeights::None => "none",
             ClassWeights::Balanced => "balanced",
         };
-        put("sentiment.labels", self.labels.map(|labels| learned(labels).to_owned()));
-        put("train.seed", self.seed.map(|seed| seed.to_string()));
-        put("train.num_train_epochs", flags.epochs.map(float));
-        put("train.learning_rate", flags.learning_rate.map(float));
-        put("train.per_device_train_batch_size", flags.batch.map(|rows| rows.to_string()));
-        put("sentiment.max_length", flags.max_length.map(|length| length.to_string()));
-        put("sentiment.weighting", flags.loss_weights.map(|w| weighting(w).to_owned()));
-        put("sentiment.class_weights", flags.class_weights.map(|w| classes(w).to_owned()));
-        put("train.early_stopping_patience", flags.early_stopping.map(|n| n.to_string()));
-        put("train.load_best_model_at_end", flags.early_stopping.map(|_| "true".to_owned()));
-        put("model.device", flags.device.clone());
-        set.extend(flags.set.iter().cloned());
+        put("sentiment.labels", request.labels.map(|labels| learned(labels).to_owned()));
+        put("train.seed", request.seed.map(|seed| seed.to_string()));
+        put("train.num_train_epochs", self.epochs.map(float));
+        put("train.learning_rate", self.learning_rate.map(float));
+        put("train.per_device_train_batch_size", self.batch.map(|rows| rows.to_string()));
+        put("sentiment.max_length", self.max_length.map(|length| length.to_string()));
+        put("sentiment.weighting", self.loss_weights.map(|w| weighting(w).to_owned()));
+        put("sentiment.class_weights", self.class_weights.map(|w| classes(w).to_owned()));
+        put("train.early_stopping_patience", self.early_stopping.map(|n| n.to_string()));
+        put("train.load_best_model_at_end", self.early_stopping.map(|_| "true".to_owned()));
+        put("model.device", self.device.clone());
+        set.extend(self.set.iter().cloned());
         set
     }
 }

@@ -1,4 +1,4 @@
-//! The same basis with another factor, and how far a basis reaches.
+//! A basis at another factor, and the context length a basis reaches.
 
 use crate::{Linear, RopeBasis, RopeConfig, RopeError, RopeScaling};
 
@@ -28,11 +28,11 @@ impl RopeScaling {
         }
         let (method, mut params) = self.to_params().ok_or(refused)?;
         params.factor = Some(factor);
-        Self::from_params(method, &params)
+        Self::from_params(method, &params, None)
     }
 
     /// The longest sequence the rule makes room for, in a model trained at `length`; `None` where
-    /// it names no bound, as truncation and power scaling.
+    /// there is no bound, as for truncation and power scaling.
     pub fn reach(&self, length: usize) -> Option<usize> {
         let times = |factor: f64| Some(stretched(length, factor));
         match self {
@@ -59,7 +59,7 @@ impl RopeScaling {
     }
 }
 
-/// `length * factor`, rounded; what does not fit becomes the largest number.
+/// `length * factor`, rounded; saturating.
 fn stretched(length: usize, factor: f64) -> usize {
     libm::round(length as f64 * factor) as usize
 }

@@ -1,70 +1,82 @@
-//! Reviews as a run holds them: encoded, with their labels, and in batches by length.
+//! Reviews as numbers, and how they are batched by length.
 
 use bestof_files::Sha256Hasher;
 
-use super::error::NeuralError;
-use super::model::Shape;
-use super::reader::{ReadText, TextReader};
-use crate::Example;
+use super::shape::ModelShape;
+use super::task::Task;
+use super::tokenizer::{EncodedText, ReviewTokenizer};
+use crate::dataset::Example;
+use crate::error::SentimentError;
 
-/// A review ready for the model.
+/// The inputs and targets of one review.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) text: ReadText,
+pub(super) struct EncodedReview {
+    pub(super) text: EncodedText,
+    /// Scaled meta features; empty for models of text alone.
     pub(super) meta: Vec<f32>,
     /// Class of the stars, 0 to 4.
     pub(super) stars: usize,
     pub(super) positive: bool,
-    /// Standardised.
+    /// The standardised lexicon score.
     pub(super) sentiment: f32,
 }
 
-impl Row {
-    /// Encodes an example, its inputs checked against the model.
+impl EncodedReview {
+    /// The inputs of an example, checked against the model; its targets are left at 0.
     pub(super) fn inputs(
         example: &Example,
-        reader: &TextReader,
-        shape: &Shape,
-    ) -> Result<Self, NeuralError> {
+        tokenizer: &ReviewTokenizer,
+        shape: &ModelShape,
+    ) -> Result<Self, SentimentError> {
         let row = example.row;
         if shape.joint() && example.meta.len() != shape.meta_features {
             let (found, expected) = (example.meta.len(), shape.meta_features);
-            return Err(NeuralError::FeatureCount { row, found, expected });
+            return Err(SentimentError::FeatureCount { row, found, expected });
         }
         let meta = if shape.joint() { example.meta.clone() } else { Vec::new() };
         if let Some(value) = meta.iter().copied().find(|value| !value.is_finite()) {
-            return Err(NeuralError::NotFinite { row, what: "a meta feature", value });
+            return Err(SentimentError::NotFinite { row, what: "a meta feature", value });
         }
-        let text = reader.read(&example.text)?;
+        let text = tokenizer.encode(&example.text)?;
         Ok(Self { text, meta, stars: 0, positive: false, sentiment: 0.0 })
     }
 
-    /// Encodes an example with its labels.
+    /// The inputs and targets of an example.
     pub(super) fn labelled(
         example: &Example,
-        reader: &TextReader,
-        shape: &Shape,
-    ) -> Result<Self, NeuralError> {
+        tokenizer: &ReviewTokenizer,
+        shape: &ModelShape,
+    ) -> Result<Self, SentimentError> {
         let (row, stars) = (example.row, example.stars);
         if !(1..=5).contains(&stars) {
-            return Err(NeuralError::Stars { row, stars });
+            return Err(SentimentError::Stars { row, stars });
         }
         let sentiment = example.sentiment;
         if shape.multi_task() && !sentiment.is_finite() {
-            return Err(NeuralError::NotFinite { row, what: "the score", value: sentiment });
+            return Err(SentimentError::NotFinite { row, what: "the score", value: sentiment });
         }
-        let inputs = Self::inputs(example, reader, shape)?;
+        let inputs = Self::inputs(example, tokenizer, shape)?;
         let stars = usize::from(stars) - 1;
         Ok(Self { stars, positive: example.positive, sentiment, ..inputs })
     }
 
+    /// The review's class in `task`; `None` for a regression.
+    pub(super) fn class(&self, task: Task) -> Option<usize> {
+        match task {
+            Task::Stars => Some(self.stars),
+            Task::Binary => Some(usize::from(self.positive)),
+            Task::Sentiment => None,
+        }
+    }
+
+    /// Number of tokens of the text.
     pub(super) fn tokens(&self) -> usize {
         self.text.ids.len()
     }
 }
 
-/// SHA-256 over all that is learned from.
-pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> String {
+/// SHA-256 of all inputs and targets, as lower-case hex.
+pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [EncodedReview]>) -> String {
     let mut hash = Sha256Hasher::new();
     for set in sets {
         hash.update((set.len() as u64).to_le_bytes());
@@ -84,8 +96,8 @@ pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [Row]>) -> Stri
     hash.hex()
 }
 
-/// `rows` cut into batches of at most `batch` rows and `max_tokens` tokens, short texts first: rows
-/// of a batch are of about one length. A row that is longer alone is a batch of its own.
+/// `rows` in batches of at most `batch` rows and `max_tokens` tokens, short texts first, so that the
+/// texts of a batch are of similar length. A longer row is a batch of its own.
 pub(super) fn by_length(
     rows: &[usize],
     tokens: impl Fn(usize) -> usize,

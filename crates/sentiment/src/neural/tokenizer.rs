@@ -1,70 +1,71 @@
-//! From the text of a review to the numbers an encoder reads.
+//! From the text of a review to the token ids of an encoder.
 
 use std::ops::Range;
 use std::path::Path;
 
 use bestof_checkpoints::Tokenizer;
 
-use super::error::NeuralError;
 use super::settings::SentimentSection;
 use super::vocabulary::{Vocabulary, sentences, words};
+use crate::error::SentimentError;
 use crate::model::Architecture;
 
-/// A text as an encoder reads it: numbers of words or word pieces, sentence by sentence.
+/// Token ids of a text, sentence by sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct ReadText {
+pub(super) struct EncodedText {
     pub(super) ids: Vec<u32>,
-    /// Tokens of each sentence; one entry for encoders that do not tell sentences apart. Never
-    /// empty, and none of them 0.
+    /// Tokens of each sentence, each at least 1; one entry for encoders that do not divide a text
+    /// into sentences. Never empty.
     pub(super) sentences: Vec<u32>,
 }
 
-/// Reads texts for one kind of encoder.
+/// Encodes texts for one kind of encoder.
 #[derive(Debug, Clone)]
-pub enum TextReader {
+pub(super) enum ReviewTokenizer {
     /// Word pieces, for BERT.
-    Pieces {
+    WordPieces {
         /// The encoder's own tokenizer.
         tokenizer: Box<Tokenizer>,
-        /// Most pieces, marks included.
+        /// Most pieces, `[CLS]` and `[SEP]` included.
         max_length: usize,
     },
-    /// Words in one row, for the CNN.
+    /// Words, for the CNN.
     Words {
-        /// The words known.
         vocabulary: Vocabulary,
-        /// Most words.
+        /// Most words of a text.
         max_length: usize,
     },
     /// Words in sentences, for the HAN.
     Sentences {
-        /// The words known.
         vocabulary: Vocabulary,
         /// Most words of a sentence.
         max_words: usize,
-        /// Most sentences.
+        /// Most sentences of a text.
         max_sentences: usize,
     },
 }
 
-impl TextReader {
-    /// The reader of a BERT folder.
+impl ReviewTokenizer {
+    /// The tokenizer in a BERT folder.
     ///
     /// # Errors
-    /// No tokenizer, or [`NeuralError::Cased`].
-    pub(super) fn pieces(dir: &Path, settings: &SentimentSection) -> Result<Self, NeuralError> {
+    /// No tokenizer, or [`SentimentError::Cased`].
+    pub(super) fn word_pieces(
+        dir: &Path,
+        settings: &SentimentSection,
+    ) -> Result<Self, SentimentError> {
         let tokenizer = Tokenizer::from_dir(dir)?;
         let (lower, upper) = (tokenizer.encode("the", false)?, tokenizer.encode("The", false)?);
         let unknown = tokenizer.unk_id();
         if upper.iter().any(|id| Some(*id) == unknown)
             && !lower.iter().any(|id| Some(*id) == unknown)
         {
-            return Err(NeuralError::Cased { dir: dir.to_owned() });
+            return Err(SentimentError::Cased { dir: dir.to_owned() });
         }
-        Ok(Self::Pieces { tokenizer: Box::new(tokenizer), max_length: settings.max_length })
+        Ok(Self::WordPieces { tokenizer: Box::new(tokenizer), max_length: settings.max_length })
     }
 
-    /// The reader of words for `settings`.
+    /// Words in sentences for a HAN, without sentences for a CNN.
     pub(super) fn words(vocabulary: Vocabulary, settings: &SentimentSection) -> Self {
         match settings.kind.architecture() {
             Some(Architecture::Han) => Self::Sentences {
@@ -76,71 +77,71 @@ impl TextReader {
         }
     }
 
-    /// The words known, where there is a list of them.
+    /// The vocabulary of CNN and HAN.
     pub(super) fn vocabulary(&self) -> Option<&Vocabulary> {
         match self {
-            Self::Pieces { .. } => None,
+            Self::WordPieces { .. } => None,
             Self::Words { vocabulary, .. } | Self::Sentences { vocabulary, .. } => Some(vocabulary),
         }
     }
 
-    /// A text as numbers, cut at its end.
-    pub(super) fn read(&self, text: &str) -> Result<ReadText, NeuralError> {
-        if let Self::Pieces { tokenizer, max_length } = self {
+    /// The token ids of a text, truncated at its end.
+    pub(super) fn encode(&self, text: &str) -> Result<EncodedText, SentimentError> {
+        if let Self::WordPieces { tokenizer, max_length } = self {
             let mut ids = tokenizer.encode(text, true)?;
-            cut(&mut ids, *max_length);
-            return Ok(whole(ids));
+            truncate(&mut ids, *max_length);
+            return Ok(one_sentence(ids));
         }
-        Ok(self.read_with_places(text)?.0)
+        Ok(self.encode_with_offsets(text)?.0)
     }
 
-    /// The same with the bytes of the text that each number stands for; an empty range for marks.
-    pub(super) fn read_with_places(
+    /// The token ids with the byte range of each in the text; special tokens have an empty range.
+    pub(super) fn encode_with_offsets(
         &self,
         text: &str,
-    ) -> Result<(ReadText, Vec<Range<usize>>), NeuralError> {
-        let (read, places) = match self {
-            Self::Pieces { tokenizer, max_length } => {
+    ) -> Result<(EncodedText, Vec<Range<usize>>), SentimentError> {
+        let (encoded, offsets) = match self {
+            Self::WordPieces { tokenizer, max_length } => {
                 let mut pieces = tokenizer.encode_with_offsets(text, true)?;
-                cut(&mut pieces, *max_length);
-                let (ids, places) = pieces.into_iter().unzip();
-                (whole(ids), places)
+                truncate(&mut pieces, *max_length);
+                let (ids, offsets) = pieces.into_iter().unzip();
+                (one_sentence(ids), offsets)
             }
             Self::Words { vocabulary, max_length } => {
-                let (ids, places) = words(text)
+                let (ids, offsets) = words(text)
                     .take(*max_length)
                     .map(|(at, word)| (vocabulary.id(word), at..at + word.len()))
                     .unzip();
-                (whole(ids), places)
+                (one_sentence(ids), offsets)
             }
             Self::Sentences { vocabulary, max_words, max_sentences } => {
-                let (mut read, mut places) = (ReadText::default(), Vec::new());
+                let (mut encoded, mut offsets) = (EncodedText::default(), Vec::new());
                 for range in sentences(text).take(*max_sentences) {
-                    let before = read.ids.len();
+                    let before = encoded.ids.len();
                     for (at, word) in words(&text[range.clone()]).take(*max_words) {
                         let at = range.start + at;
-                        read.ids.push(vocabulary.id(word));
-                        places.push(at..at + word.len());
+                        encoded.ids.push(vocabulary.id(word));
+                        offsets.push(at..at + word.len());
                     }
-                    read.sentences.push((read.ids.len() - before) as u32);
+                    encoded.sentences.push((encoded.ids.len() - before) as u32);
                 }
-                (read, places)
+                (encoded, offsets)
             }
         };
-        if read.ids.is_empty() {
-            // A text without words is one unknown word, so that there is something to read.
-            return Ok((whole(vec![Vocabulary::UNKNOWN]), vec![Range::default()]));
+        if encoded.ids.is_empty() {
+            // The networks take no empty text: one without words becomes one unknown word.
+            return Ok((one_sentence(vec![Vocabulary::UNKNOWN]), vec![Range::default()]));
         }
-        Ok((read, places))
+        Ok((encoded, offsets))
     }
 }
 
-fn whole(ids: Vec<u32>) -> ReadText {
-    ReadText { sentences: vec![ids.len() as u32], ids }
+fn one_sentence(ids: Vec<u32>) -> EncodedText {
+    EncodedText { sentences: vec![ids.len() as u32], ids }
 }
 
-/// Cuts at the end, but keeps the mark that stands there.
-fn cut<T: Clone>(pieces: &mut Vec<T>, max_length: usize) {
+/// Truncates before the last piece, which is `[SEP]`.
+fn truncate<T: Clone>(pieces: &mut Vec<T>, max_length: usize) {
     if pieces.len() > max_length
         && let Some(last) = pieces.last().cloned()
     {
@@ -158,15 +159,15 @@ mod tests {
     fn capitals_are_read_as_small_letters_and_long_texts_keep_their_end_mark() {
         let dir = fixture::bert_folder();
         let settings = SentimentSection { max_length: 5, ..SentimentSection::default() };
-        let reader = TextReader::pieces(dir.path(), &settings).unwrap();
-        let read = |text| reader.read(text).unwrap().ids;
+        let tokenizer = ReviewTokenizer::word_pieces(dir.path(), &settings).unwrap();
+        let read = |text| tokenizer.encode(text).unwrap().ids;
         assert_eq!(read("GOOD Food"), read("good food"));
         let long = read("good food good food good food");
         assert_eq!((long.len(), long[0], long[4]), (5, fixture::CLS, fixture::SEP));
         assert_eq!(long[1..4], read("good food good")[1..4]);
         assert_eq!(read(""), [fixture::CLS, fixture::SEP]);
-        let (with, places) = reader.read_with_places("good food").unwrap();
-        assert_eq!((with.ids, &places[1..3]), (read("good food"), &[0..4, 5..9][..]));
+        let (with, offsets) = tokenizer.encode_with_offsets("good food").unwrap();
+        assert_eq!((with.ids, &offsets[1..3]), (read("good food"), &[0..4, 5..9][..]));
     }
 
     #[test]
@@ -175,8 +176,9 @@ mod tests {
         let path = dir.path().join("tokenizer.json");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("\"lowercase\":true", "\"lowercase\":false")).unwrap();
-        let refused = TextReader::pieces(dir.path(), &SentimentSection::default()).unwrap_err();
-        assert!(matches!(refused, NeuralError::Cased { .. }), "{refused}");
+        let refused =
+            ReviewTokenizer::word_pieces(dir.path(), &SentimentSection::default()).unwrap_err();
+        assert!(matches!(refused, SentimentError::Cased { .. }), "{refused}");
     }
 
     #[test]
@@ -188,12 +190,12 @@ mod tests {
             max_sentences: 2,
             ..SentimentSection::default()
         };
-        let reader = TextReader::words(vocabulary, &settings);
-        let read = |text: &str| reader.read(text).unwrap();
-        let none = ReadText { ids: vec![0], sentences: vec![1] };
+        let tokenizer = ReviewTokenizer::words(vocabulary, &settings);
+        let read = |text: &str| tokenizer.encode(text).unwrap();
+        let none = EncodedText { ids: vec![0], sentences: vec![1] };
         assert_eq!((read(""), read(" .,; \n")), (none.clone(), none));
         let two = read("Good soup food. Food. Good.");
-        assert_eq!(two, ReadText { ids: vec![1, 0, 2], sentences: vec![2, 1] });
+        assert_eq!(two, EncodedText { ids: vec![1, 0, 2], sentences: vec![2, 1] });
         assert_eq!(read(&"food ".repeat(50_000)).ids.len(), 2);
     }
 }

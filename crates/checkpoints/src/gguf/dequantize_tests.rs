@@ -1,24 +1,28 @@
-//! The formulas of every block type, written out slowly, against the decoder that is used.
+//! The decoder against the formulas of every block type, written out value by value, and against
+//! recorded output of another implementation.
 
+use bestof_closeness::{Tolerance, assert_close_in};
 use half::f16;
 
-use super::blocks::Packing;
+use super::dequantize::dequantize_blocks;
+use super::error::GgufError;
+use super::ggml_type::GgmlType;
 
-/// Bytes that look random, with scales that are finite.
-fn blocks(number: u32, count: usize, scales: &[usize]) -> Vec<u8> {
-    let bytes = Packing::from_number(number).unwrap().block_bytes();
+fn pseudo_random(state: &mut u64) -> u8 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 32) as u8
+}
+
+/// Pseudo-random blocks, with finite f16 scales at the byte offsets `scales`.
+fn blocks(ggml_type: GgmlType, count: usize, scales: &[usize]) -> Vec<u8> {
+    let (bytes, number) = (ggml_type.block_bytes(), ggml_type.number());
     let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ u64::from(number);
-    let mut out: Vec<u8> = (0..bytes * count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        })
-        .collect();
+    let mut out: Vec<u8> = (0..bytes * count).map(|_| pseudo_random(&mut state)).collect();
     for (index, block) in out.chunks_exact_mut(bytes).enumerate() {
-        for (place, at) in scales.iter().enumerate() {
-            let scale = f16::from_f32((index as f32 - 1.5) * 0.01 + place as f32 * 0.1);
+        for (nth, at) in scales.iter().enumerate() {
+            let scale = f16::from_f32((index as f32 - 1.5) * 0.01 + nth as f32 * 0.1);
             block[*at..at + 2].copy_from_slice(&scale.to_le_bytes());
         }
     }
@@ -33,21 +37,24 @@ fn nibble(byte: u8, high: bool) -> f32 {
     f32::from(if high { byte >> 4 } else { byte & 15 })
 }
 
+fn decoded(ggml_type: GgmlType, bytes: &[u8]) -> Vec<f32> {
+    let blocks = bytes.len() / ggml_type.block_bytes();
+    let mut values = vec![f32::NAN; blocks * ggml_type.block_values()];
+    dequantize_blocks(ggml_type, bytes, &mut values).unwrap();
+    values
+}
+
 fn check(number: u32, scales: &[usize], values: usize, formula: impl Fn(&[u8], usize) -> f32) {
-    let packing = Packing::from_number(number).unwrap();
-    assert_eq!(packing.block_values(), values, "{}", packing.name());
-    let bytes = blocks(number, 5, scales);
-    let mut found = Vec::new();
-    packing.unpack(&bytes, &mut found).unwrap();
+    let ggml_type = GgmlType::from_number(number).unwrap();
+    assert_eq!(ggml_type.block_values(), values, "{ggml_type}");
+    let bytes = blocks(ggml_type, 5, scales);
+    let found = decoded(ggml_type, &bytes);
     let expected: Vec<f32> = bytes
-        .chunks_exact(packing.block_bytes())
+        .chunks_exact(ggml_type.block_bytes())
         .flat_map(|block| (0..values).map(|i| formula(block, i)).collect::<Vec<_>>())
         .collect();
-    assert_eq!(found.len(), expected.len());
-    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let close = (found - expected).abs() <= 1e-6 * expected.abs().max(1.0);
-        assert!(close, "{} value {i}: {found}, by the formula {expected}", packing.name());
-    }
+    let tolerance = Tolerance::relative(1e-6).with_floor(1.0);
+    assert_close_in(ggml_type.name(), &found, &expected, tolerance);
     assert!(expected.iter().any(|v| *v != expected[0]));
 }
 
@@ -130,4 +137,58 @@ fn six_bits_in_blocks_of_256() {
         let high = f32::from((b[128 + part * 32 + inside % 32] >> (inside / 32 * 2)) & 3) * 16.0;
         half(b, 208) * f32::from(b[192 + i / 16] as i8) * (low + high - 32.0)
     });
+}
+
+/// FNV-1a (64 bits) over the bytes of the values that candle-core 0.11.1 decodes
+/// [`recorded_blocks`] to.
+const RECORDED: [(GgmlType, u64); 13] = [
+    (GgmlType::F32, 0x7d61_c1d8_1d45_02b7),
+    (GgmlType::F16, 0xa338_2dfa_3102_0ce5),
+    (GgmlType::BF16, 0xc6ea_e3f3_f5b0_c774),
+    (GgmlType::Q4_0, 0xf207_2821_cae4_7f61),
+    (GgmlType::Q4_1, 0x32e1_e31e_21c8_f5c1),
+    (GgmlType::Q5_0, 0x2493_0be7_47d0_a757),
+    (GgmlType::Q5_1, 0xe558_5289_df66_cab4),
+    (GgmlType::Q8_0, 0x1e4d_a3fa_9ad5_76ad),
+    (GgmlType::Q2K, 0x5e9b_e320_ef91_04d8),
+    (GgmlType::Q3K, 0xf46e_caa8_f1a7_3e0d),
+    (GgmlType::Q4K, 0xd489_a0a9_7738_1278),
+    (GgmlType::Q5K, 0x5b27_448d_eac0_22d2),
+    (GgmlType::Q6K, 0x3cfc_2148_7a68_aa84),
+];
+
+/// Pseudo-random bytes with two bits cleared, so that no scale is infinite or NaN.
+fn recorded_blocks(ggml_type: GgmlType) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    (0..64 * ggml_type.block_bytes()).map(|_| pseudo_random(&mut state) & 0xbb).collect()
+}
+
+#[test]
+fn every_type_decodes_bit_for_bit_as_recorded() {
+    assert_eq!(RECORDED.map(|(ggml_type, _)| ggml_type), GgmlType::ALL);
+    for (ggml_type, expected) in RECORDED {
+        let values = decoded(ggml_type, &recorded_blocks(ggml_type));
+        let hash = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        assert_eq!(hash, expected, "{ggml_type}: {hash:#x}");
+    }
+}
+
+#[test]
+fn buffers_that_do_not_fit_are_refused() {
+    let refused = |bytes: usize, values: usize| {
+        let mut out = vec![0.0; values];
+        let error = dequantize_blocks(GgmlType::Q4K, &vec![0; bytes], &mut out).unwrap_err();
+        assert!(matches!(error, GgufError::BlockSizes { .. }), "{error}");
+        error.to_string()
+    };
+    assert!(refused(143, 256).contains("143 bytes of Q4_K"));
+    refused(144, 255);
+    refused(288, 256);
+    refused(0, 256);
+    dequantize_blocks(GgmlType::Q4K, &[], &mut []).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A hash that says whether two bases turn a model's heads alike.
+//! A hash that tells whether two bases rotate a model's heads in the same way.
 
 use alloc::string::{String, ToString};
 
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Rope, RopeConfig, RopeError, RopeTable};
 
-/// Slower than one turn in 10^30 positions is standing still.
-const STILL: f64 = 1e-30;
+/// Frequencies below it, in radians per position, count as 0.
+const STANDSTILL: f64 = 1e-30;
 
 impl Rope {
     /// SHA-256, in hex, of the frequencies, the attention factor and any decay.
@@ -25,24 +25,24 @@ impl Rope {
     ///
     /// # Numerics
     /// Values are hashed as f32, the precision models compute them in, and frequencies below 1e-30
-    /// as 0; so a basis and its export hash alike although their last bits differ.
+    /// as 0; so a basis and its export have the same hash although their last bits differ.
     pub fn frequency_hash(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(b"rope frequencies 1");
-        let mut put = |value: f64| hasher.update((value as f32).to_bits().to_le_bytes());
+        let mut add = |value: f64| hasher.update((value as f32).to_bits().to_le_bytes());
         for length in self.basis().probe_lengths() {
             let RopeTable { inv_freq, attention_factor } = self.table(length);
-            put(inv_freq.len() as f64);
-            inv_freq.iter().map(|f| if f.abs() < STILL { 0.0 } else { *f }).for_each(&mut put);
-            put(attention_factor);
+            add(inv_freq.len() as f64);
+            inv_freq.iter().map(|f| if f.abs() < STANDSTILL { 0.0 } else { *f }).for_each(&mut add);
+            add(attention_factor);
         }
         if let Some(decay) = self.basis().decay() {
-            [decay.gamma, decay.scale_base].into_iter().for_each(&mut put);
+            [decay.gamma, decay.scale_base].into_iter().for_each(&mut add);
         }
         hasher.finalize().iter().flat_map(|byte| hex(*byte)).collect()
     }
 
-    /// Nothing, if the basis still is the one of the stored hash.
+    /// Checks the basis against a stored hash.
     ///
     /// # Errors
     /// [`RopeError::FrequencyMismatch`] with both hashes.

@@ -1,4 +1,4 @@
-//! One vector of each sequence: the states of its tokens, weighted by how much they matter.
+//! Pools the states of a sequence into one vector by learned attention.
 
 use bestof_models::ModelError;
 use bestof_models::bert::{Dense, Fill, Loader};
@@ -6,10 +6,10 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-use super::batch::{constant, indices};
-use super::model::{Start, dense};
+use super::init::Init;
+use super::tensors::{constant, indices, padded_indices};
 
-/// Attention with a learned context vector.
+/// Attention pooling with a learned context vector `c`.
 ///
 /// ```text
 /// u_t = tanh(W h_t + b)     a = softmax_t(u_t . c)     s = sum_t a_t h_t
@@ -18,62 +18,49 @@ use super::model::{Start, dense};
 /// Source: Yang et al. 2016, "Hierarchical Attention Networks for Document Classification", NAACL,
 /// equations 5 to 7.
 #[derive(Module, Debug)]
-pub(super) struct Attend {
+pub(super) struct AttentionPooling {
     pub(super) dense: Dense,
     /// `[width]`
     pub(super) context: Param<Tensor<1>>,
 }
 
-/// Far below any score; finite, since some devices have no infinity.
-const HIDDEN: f32 = -1e30;
+/// The score of padding: far below any other, and finite, since some devices have no infinity.
+const PADDING_SCORE: f32 = -1e30;
 
-impl Attend {
+impl AttentionPooling {
     pub(super) fn load(
         loader: &mut Loader<'_>,
-        start: Start,
+        init: Init,
         name: &str,
         width: usize,
     ) -> Result<Self, ModelError> {
-        let dense = dense(loader, start, &format!("{name}.dense"), [width, width])?;
+        let dense = init.dense(loader, &format!("{name}.dense"), [width, width])?;
         let context = loader.parameter(&format!("{name}.context"), [width], Fill::Normal)?;
         Ok(Self { dense, context })
     }
 
-    /// `[sequences, width]` of states `[tokens, width]` of sequences one behind the other, none
-    /// empty.
+    /// One vector per sequence, `[sequences, width]`, of the states `[tokens, width]` of
+    /// concatenated sequences, none empty.
     pub(super) fn forward(&self, states: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
         let [tokens, width] = states.dims();
         let device = states.device();
         let u = self.dense.forward(states.clone()).tanh();
         let scores = u.matmul(self.context.val().reshape([width, 1]));
-        let places = padded_places(lengths, tokens);
-        let (count, longest) = (lengths.len(), places.len() / lengths.len().max(1));
-        let places = indices(&places, &device);
-        let scores = Tensor::cat(vec![scores, constant(vec![HIDDEN], [1, 1], &device)], 0);
-        let scores = scores.select(0, places.clone()).reshape([count, longest]);
+        let padded = padded_indices(lengths, tokens);
+        let (count, longest) = (lengths.len(), padded.len() / lengths.len().max(1));
+        let padded = indices(&padded, &device);
+        let scores = Tensor::cat(vec![scores, constant(vec![PADDING_SCORE], [1, 1], &device)], 0);
+        let scores = scores.select(0, padded.clone()).reshape([count, longest]);
         let shares: Tensor<3> = softmax(scores, 1).reshape([count, 1, longest]);
         let zeros = constant(vec![0.0; width], [1, width], &device);
-        let states = Tensor::cat(vec![states, zeros], 0).select(0, places);
+        let states = Tensor::cat(vec![states, zeros], 0).select(0, padded);
         shares.matmul(states.reshape([count, longest, width])).reshape([count, width])
     }
 }
 
-/// Where the tokens of each sequence lie, filled up to the longest with the place behind the last.
-pub(super) fn padded_places(lengths: &[usize], tokens: usize) -> Vec<u32> {
-    let longest = lengths.iter().copied().max().unwrap_or(0);
-    let mut places = Vec::with_capacity(lengths.len() * longest);
-    let mut start = 0;
-    for (row, length) in lengths.iter().enumerate() {
-        places.extend(start as u32..(start + length) as u32);
-        places.resize((row + 1) * longest, tokens as u32);
-        start += length;
-    }
-    places
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::batch::floats;
+    use super::super::tensors::floats;
     use super::*;
     use bestof_models::Device;
 
@@ -81,12 +68,13 @@ mod tests {
     fn weighted_sums_are_those_of_each_sequence_by_itself_in_f64() {
         let device = Device::flex();
         let mut loader = Loader::drawing(5, 0.8, &device);
-        let attend = Attend::load(&mut loader, Start::Drawn(5), "attend", 3).unwrap();
+        let attention = AttentionPooling::load(&mut loader, Init::Random(5), "attend", 3).unwrap();
         let lengths = [1, 4, 2];
         let values: Vec<f32> = (0..21).map(|i| (i as f32 * 1.3).cos() * 2.0).collect();
-        let found = floats(attend.forward(constant(values.clone(), [7, 3], &device), &lengths));
-        let (weight, bias) = (floats(attend.dense.weight.val()), floats(attend.dense.bias.val()));
-        let context = floats(attend.context.val());
+        let found = floats(attention.forward(constant(values.clone(), [7, 3], &device), &lengths));
+        let (weight, bias) =
+            (floats(attention.dense.weight.val()), floats(attention.dense.bias.val()));
+        let context = floats(attention.context.val());
         let mut start = 0;
         for (sequence, length) in lengths.into_iter().enumerate() {
             let states: Vec<&[f32]> = values[start * 3..(start + length) * 3].chunks(3).collect();

@@ -1,7 +1,9 @@
-//! `RopeScaling` as a flat map: `rope_type` and the parameters it reads.
+//! `RopeScaling` as a flat map, for serde: `rope_type` and the parameters it reads.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Display;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,9 +22,26 @@ pub(crate) fn to_map(scaling: &RopeScaling) -> serde_json::Result<Map<String, Va
         let Value::Object(params) = serde_json::to_value(params)? else {
             return Err(refused("parameters are not a map"));
         };
-        map.extend(params.into_iter().filter(|(_, value)| !value.is_null()));
+        map.extend(params);
     }
     Ok(map)
+}
+
+impl RopeScaling {
+    /// The rule and its numbers, as `power (factor 4, power 0.5)`: for reports.
+    pub fn describe(&self) -> String {
+        let rope_type = crate::RopeBasis::rope_type(self);
+        let map = to_map(self).unwrap_or_default();
+        let numbers: Vec<String> = map
+            .iter()
+            .filter_map(|(key, value)| Some(format!("{key} {}", value.as_number()?.as_f64()?)))
+            .collect();
+        if numbers.is_empty() {
+            rope_type.into()
+        } else {
+            format!("{rope_type} ({})", numbers.join(", "))
+        }
+    }
 }
 
 /// The scaling of a map; keys it would not read are errors.
@@ -39,7 +58,7 @@ fn from_map(mut map: Map<String, Value>) -> serde_json::Result<RopeScaling> {
     let method: Method = name.parse().map_err(refused)?;
     let params: RopeParams = serde_json::from_value(Value::Object(map))?;
     params.refuse_unused(method).map_err(refused)?;
-    RopeScaling::from_params(method, &params).map_err(refused)
+    RopeScaling::from_params(method, &params, None).map_err(refused)
 }
 
 fn refused(message: impl Display) -> serde_json::Error {

@@ -1,0 +1,153 @@
+//! A change of basis in a `config.json`: what is written, locked, and refused.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use bestof_positional::hf::{
+    Extension, FULL_ATTENTION, HfDefaults, HfRope, LayerRopes, SLIDING_ATTENTION, with_factor,
+};
+use bestof_positional::{Method, OnScaled, RopeError, RopeParams};
+use serde_json::{Value, json};
+
+fn llama() -> Value {
+    json!({"model_type": "llama", "hidden_size": 32, "num_attention_heads": 4,
+           "max_position_embeddings": 64, "rope_theta": 10000.0})
+}
+
+fn by(method: Method, factor: Option<f64>) -> Extension {
+    Extension::new(method, RopeParams { factor, ..RopeParams::default() })
+}
+
+fn inv_freq(config: &Value, layer_type: &str) -> Vec<f64> {
+    let rope = HfRope::of_model(config).unwrap();
+    rope.verify_lock().unwrap();
+    rope.layers.get(layer_type).unwrap().build().unwrap().table(0).inv_freq
+}
+
+#[test]
+fn every_method_that_can_be_written_reads_back_to_its_own_frequencies() {
+    let params = RopeParams {
+        factor: Some(4.0),
+        power: Some(0.5),
+        truncate_length: Some(64),
+        low_freq_factor: Some(1.0),
+        high_freq_factor: Some(4.0),
+        short_factor: Some(vec![1.0, 1.1, 1.3, 1.7]),
+        long_factor: Some(vec![1.0, 2.0, 3.0, 4.0]),
+        ..RopeParams::default()
+    };
+    let mut written = 0;
+    for method in Method::ALL {
+        // Only what the method reads.
+        let text = serde_json::to_value(&params).unwrap();
+        let read = |(key, value): (&String, &Value)| {
+            method.parameters().contains(&key.as_str()).then(|| (key.clone(), value.clone()))
+        };
+        let map: Value = text.as_object().unwrap().iter().filter_map(read).collect();
+        let params: RopeParams = serde_json::from_value(map).unwrap();
+        // The last three parameters truncate everything at this small head if the factor is kept.
+        let factor = params.factor.filter(|_| method != Method::PowerTruncated);
+        let extension = Extension::new(method, RopeParams { factor, ..params });
+        match extension.apply(&llama()) {
+            Ok(extended) => {
+                assert!(extended.max_relative_difference <= 1e-12, "{method}");
+                let rope = HfRope::of_model(&extended.config).unwrap();
+                rope.verify_lock().unwrap();
+                let lock = rope.lock.unwrap();
+                assert_eq!(lock.frequencies["all layers"], extended.hash);
+                assert_eq!(lock.scaling.is_some(), extended.written_as != method.name());
+                written += 1;
+            }
+            Err(RopeError::NotExpressible { rope_type, .. }) => {
+                assert!(["xpos", "randomized"].contains(&rope_type), "{method}");
+            }
+            Err(error) => panic!("{method}: {error}"),
+        }
+    }
+    assert_eq!(written, 11);
+}
+
+#[test]
+fn the_lock_names_both_hashes_and_the_way_out() {
+    let mut config = by(Method::Linear, Some(4.0)).apply(&llama()).unwrap().config;
+    config["rope_scaling"]["factor"] = json!(2.0);
+    let error = HfRope::of_model(&config).unwrap().verify_lock().unwrap_err();
+    let RopeError::Locked { layers, rope_type, found, expected } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((layers.as_str(), *rope_type), ("all layers", "linear"));
+    assert_ne!(found, expected);
+    assert!(error.to_string().contains("bestof.rope_frequencies"), "{error}");
+    for (entry, field) in [
+        (json!({"rope_frequencies": 7}), "`bestof.rope_frequencies`"),
+        (json!({"rope": {"rope_type": "linear"}}), "`bestof.rope`"),
+        (json!({"length": 0}), "`bestof.length`"),
+        (json!(3), "`bestof`"),
+    ] {
+        config["bestof"] = entry;
+        let text = HfRope::of_model(&config).unwrap_err().to_string();
+        assert!(text.contains(field), "{text}");
+    }
+}
+
+#[test]
+fn defaults_follow_the_model_type() {
+    let sizes = |model_type: &str| {
+        let config = json!({"model_type": model_type});
+        let layers = HfRope::of_model(&config).unwrap().layers;
+        let rope = layers.get(FULL_ATTENTION).unwrap();
+        (rope.head_dim, rope.rope_theta, rope.max_position_embeddings)
+    };
+    assert_eq!(sizes("llama"), (128, 1e4, Some(2048)));
+    assert_eq!(sizes("gemma2"), (256, 1e4, Some(8192)));
+    assert_eq!(sizes("gemma3_text"), (256, 1e6, Some(131_072)));
+    assert_eq!(sizes("mistral"), (128, 1e4, Some(131_072)));
+    assert_eq!(sizes("qwen2"), (128, 1e4, Some(32_768)));
+    assert!(HfDefaults::of("mamba").is_none());
+    let text = HfRope::of_model(&json!({"model_type": "mamba"})).unwrap_err().to_string();
+    assert!(text.contains("`hidden_size`") && text.contains("head_dim"), "{text}");
+}
+
+#[test]
+fn sliding_layers_keep_their_basis_within_a_multimodal_config() {
+    let text = json!({"head_dim": 8, "max_position_embeddings": 64});
+    let config = json!({"model_type": "gemma3", "text_config": text});
+    let extended = by(Method::Linear, Some(4.0)).apply(&config).unwrap().config;
+    assert!(extended.get("bestof").is_none());
+    assert_eq!(extended["text_config"]["max_position_embeddings"], 256);
+    assert_eq!(inv_freq(&extended, SLIDING_ATTENTION), inv_freq(&config, SLIDING_ATTENTION));
+    let quarter: Vec<f64> = inv_freq(&config, FULL_ATTENTION).iter().map(|f| f / 4.0).collect();
+    assert_eq!(inv_freq(&extended, FULL_ATTENTION), quarter);
+
+    let only_sliding = json!({"model_type": "llama", "head_dim": 8, "rope_parameters":
+        {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}});
+    let text = by(Method::Linear, Some(2.0)).apply(&only_sliding).unwrap_err().to_string();
+    assert!(text.contains("rope_parameters") && text.contains("full_attention"), "{text}");
+}
+
+#[test]
+fn lengths_follow_factor_and_choice() {
+    let first = by(Method::Linear, Some(4.0)).apply(&llama()).unwrap().config;
+    let again = |on_scaled| Extension { on_scaled, ..by(Method::Linear, Some(2.0)) };
+    let refused = again(OnScaled::Refuse).apply(&first);
+    assert!(matches!(refused, Err(RopeError::AlreadyScaled { .. })));
+    let composed = again(OnScaled::Compose).apply(&first).unwrap();
+    assert_eq!((composed.trained, composed.length), (256, 512));
+    let replaced = again(OnScaled::Replace).apply(&first).unwrap();
+    assert_eq!((replaced.trained, replaced.length), (64, 128));
+    let to = |length| Extension { length: Some(length), ..by(Method::Linear, Some(4.0)) };
+    assert!(matches!(to(1000).apply(&llama()), Err(RopeError::BeyondReach { reach: 256, .. })));
+    assert!(matches!(to(20).apply(&llama()), Err(RopeError::Shortened { trained: 64, .. })));
+    assert_eq!(to(200).apply(&llama()).unwrap().config["max_position_embeddings"], 200);
+}
+
+#[test]
+fn another_factor_keeps_the_rule_behind_an_export() {
+    let mut power = by(Method::Power, Some(4.0));
+    power.params.power = Some(0.5);
+    let wider = with_factor(&power.apply(&llama()).unwrap().config, 8.0).unwrap();
+    power.params.factor = Some(8.0);
+    assert_eq!(wider, power.apply(&llama()).unwrap().config);
+    let LayerRopes::Uniform(plain) = HfRope::of_model(&llama()).unwrap().layers else { panic!() };
+    assert_eq!(inv_freq(&with_factor(&llama(), 2.0).unwrap(), "")[0], 0.5);
+    assert!(matches!(plain.with_factor(0.5), Err(RopeError::Factor { .. })));
+}
