@@ -7,7 +7,6 @@ use bestof_files::StagedFolder;
 use bestof_models::bert::{Bert, BertConfig, Loader};
 use bestof_models::open_device;
 use bestof_report::RunMetadata;
-use bestof_trainer::TrainError;
 use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
@@ -85,9 +84,9 @@ pub fn train(
     let classifier = NeuralClassifier::new(model, fresh.tokenizer, card, data.features.clone());
     let (folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
-        let staged = StagedFolder::replace(&folder).map_err(TrainError::from)?;
+        let staged = StagedFolder::replace(&folder)?;
         classifier.save(staged.path(), fresh.encoder.as_ref())?;
-        staged.commit().map_err(TrainError::from)?;
+        staged.commit()?;
         write_results(&summary, dir)?;
         report = write_report(dir, &metadata)?;
     }
