@@ -18,7 +18,6 @@ const ALLOWED: &[&str] = &[
     "bestof-losses",
     "bestof-models",
     "bestof-positional",
-    "bestof-report",
     "bestof-sentiment",
     "bestof-trainer",
 ];
