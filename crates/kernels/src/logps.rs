@@ -262,7 +262,7 @@ impl Backward {
         let mut gradient =
             Tensor::cat(means, 0).mul(self.targets.by_row(self.by_logp.clone()).neg());
         if let Some(by_row) = self.entropies_by_row() {
-            gradient = gradient.add(self.entropy_by_hidden(by_row));
+            gradient = gradient.add(self.entropy_by_hidden(&by_row));
         }
         let weight = &self.vocabulary.weight;
         let tokens = indices(&self.targets.tokens, &weight.device());
@@ -318,7 +318,7 @@ impl Backward {
     }
 
     /// `- e_r sum_v p_v (log p_v + H_r) c'_v W_v` of every row, `[rows, width]`.
-    fn entropy_by_hidden(&self, by_row: Tensor<2>) -> Tensor<2> {
+    fn entropy_by_hidden(&self, by_row: &Tensor<2>) -> Tensor<2> {
         let parts = self.vocabulary.chunks(self.targets.count_of_rows).map(|chunk| {
             let surprise = self.surprise(self.hidden.clone().slice_dim(0, chunk.clone()));
             let factors = by_row.clone().slice_dim(0, chunk).neg();

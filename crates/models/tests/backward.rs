@@ -56,7 +56,7 @@ fn wave(name: &str, i: usize) -> f32 {
 fn check_directions(model: &Decoder, checkpoint: bool) {
     let options = ForwardOptions { checkpoint_layers: checkpoint, ..ForwardOptions::default() };
     let logps = model.token_logps(&TokenForest::text(&TEXT), &options).unwrap();
-    let gradients = gradients_of(model, weighted(logps, &weights()));
+    let gradients = gradients_of(model, &weighted(logps, &weights()));
     for info in parameters::trainable(model) {
         let only = |name: &str, i: usize| if name == info.name { wave(name, i) } else { 0.0 };
         let numeric = along(model, &only, 1e-3);
@@ -106,9 +106,9 @@ fn gradients_of_entropies_match_finite_differences() {
         let text = TokenForest::text(&TEXT);
         let scores = model.token_scores(&text, &options).unwrap();
         let bonus = weighted(scores.entropies.unwrap(), &entropy_weights());
-        let gradients = gradients_of(&model, weighted(scores.logps, &weights()).add(bonus));
+        let gradients = gradients_of(&model, &weighted(scores.logps, &weights()).add(bonus));
         let plain = model.token_logps(&text, &options).unwrap();
-        let plain = gradients_of(&model, weighted(plain, &weights()));
+        let plain = gradients_of(&model, &weighted(plain, &weights()));
         let mut moved_by_entropy = 0.0_f64;
         for info in parameters::trainable(&model) {
             let only =

@@ -52,7 +52,7 @@ fn only_adapters_are_trained() {
     assert_eq!(names.len(), 2 * 2 * 2);
     assert!(names.contains(&"model.layers.1.mlp.down_proj.lora_B.weight".to_owned()));
     let logps = model.token_logps(&text(), &ForwardOptions::default()).unwrap();
-    let gradients = gradients_of(&model, logps.sum());
+    let gradients = gradients_of(&model, &logps.sum());
     assert!(!gradients.is_empty());
     assert!(gradients.keys().all(|name| name.contains(".lora_")));
     assert!(model.attach_lora(LoraConfig::default()).is_err());

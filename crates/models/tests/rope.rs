@@ -204,9 +204,9 @@ fn random_positions_change_the_pass_they_are_asked_for_in() {
         "the same draw in the same layers"
     );
     let again = ForwardOptions { checkpoint_layers: true, ..options };
-    let a = common::gradients_of(&model, traced.sum());
+    let a = common::gradients_of(&model, &traced.sum());
     let b = model.token_logps(&forest, &again).unwrap().sum();
-    let b = common::gradients_of(&model, b);
+    let b = common::gradients_of(&model, &b);
     assert!(common::gradient_difference(&model, &a, &b) < 1e-5);
     // A step of always 1 is an even walk, begun at 1: the same relative positions.
     let even_steps = RandomPositions { smallest_step: 1.999_999_999, length: 8, ..drawing };

@@ -15,7 +15,7 @@ const KNOWN: &str = "default, gpt-2, smollm, starcoder, refact, command-r, llama
 
 /// The steps before merging, as `tokenizer.json` spells them.
 #[derive(Debug)]
-pub(super) struct PreTokenizer {
+pub(super) struct TextSteps {
     pub(super) normalizer: Value,
     pub(super) pre_tokenizer: Value,
     /// Whether a word that is in the vocabulary becomes its token without merging.
@@ -23,7 +23,7 @@ pub(super) struct PreTokenizer {
 }
 
 /// The pre-tokenizer with a name in `tokenizer.ggml.pre`.
-pub(super) fn pre_tokenizer(name: &str) -> Result<PreTokenizer, GgufError> {
+pub(super) fn pre_tokenizer(name: &str) -> Result<TextSteps, GgufError> {
     let (normalizer, pre_tokenizer, ignore_merges) = match name {
         "default" | "gpt-2" => (Value::Null, byte_level(true), false),
         "smollm" | "starcoder" | "refact" | "command-r" => {
@@ -41,7 +41,7 @@ pub(super) fn pre_tokenizer(name: &str) -> Result<PreTokenizer, GgufError> {
             });
         }
     };
-    Ok(PreTokenizer { normalizer, pre_tokenizer, ignore_merges })
+    Ok(TextSteps { normalizer, pre_tokenizer, ignore_merges })
 }
 
 fn split(pattern: &str) -> Value {

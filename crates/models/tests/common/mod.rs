@@ -83,7 +83,7 @@ pub(crate) fn weighted(values: Tensor<1>, weights: &[f32]) -> Tensor<1> {
 }
 
 /// The gradients of a loss by a model's parameters.
-pub(crate) fn gradients_of(model: &Decoder, loss: Tensor<1>) -> Gradients {
+pub(crate) fn gradients_of(model: &Decoder, loss: &Tensor<1>) -> Gradients {
     let gradients = GradientsParams::from_grads(loss.backward(), model);
     parameters::named_gradients(model, gradients)
 }
@@ -108,7 +108,7 @@ pub(crate) fn run(
     if by_target.is_empty() {
         return (values, Gradients::new());
     }
-    (values, gradients_of(model, weighted(logps, &by_target)))
+    (values, gradients_of(model, &weighted(logps, &by_target)))
 }
 
 pub(crate) fn values(gradients: &Gradients, name: &str) -> Option<Vec<f32>> {

@@ -199,15 +199,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         groups: &mut BTreeMap<usize, Weighted>,
     ) -> Result<(), TrainError> {
         let reference = if self.loss.needs_reference() {
-            Some(match &self.parts.reference {
-                Some(frozen) => {
-                    frozen.valid().token_logps(&part.forest, &ForwardOptions::default())?
-                }
-                None => {
-                    let policy = self.parts.model.valid();
-                    policy.token_logps(&part.forest, &ForwardOptions::reference())?
-                }
-            })
+            let (model, options) = match &self.parts.reference {
+                Some(frozen) => (frozen.valid(), ForwardOptions::default()),
+                None => (self.parts.model.valid(), ForwardOptions::reference()),
+            };
+            Some(model.token_logps(&part.forest, &options)?)
         } else {
             None
         };
