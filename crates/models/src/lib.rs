@@ -13,7 +13,6 @@ mod forest;
 mod generate;
 mod kv_cache;
 pub mod parameters;
-pub mod parity;
 mod plan;
 mod positions;
 mod rotary;
