@@ -12,7 +12,7 @@
 
 mod judge;
 mod measure;
-mod question;
+mod problem;
 mod rollout;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ use serde_json::Value;
 
 pub use judge::{Job, Judgement, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
-pub use question::{Question, QuestionRow, load_questions};
+pub use problem::{Problem, ProblemRow, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
 
 use crate::config::ObjectiveSection;
@@ -60,9 +60,9 @@ pub struct ReinforceParts<M> {
     /// The reference of a KL penalty; `None` takes the policy without its adapters.
     pub reference: Option<M>,
     /// Prompts to train on.
-    pub train: RowSet<Question>,
+    pub train: RowSet<Problem>,
     /// Prompts to evaluate on; may be empty.
-    pub eval: RowSet<Question>,
+    pub eval: RowSet<Problem>,
     /// How completions go through the model.
     pub settings: ForwardSettings,
     /// How completions are sampled and judged.
@@ -202,9 +202,9 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             } else {
                 continue;
             }
-            let question = &rows.items[group.row];
+            let problem = &rows.items[group.row];
             let mut sample =
-                sample_of(step, question, &rows.names[group.row], at, rollout).with("set", set);
+                sample_of(step, problem, &rows.names[group.row], at, rollout).with("set", set);
             if let Some(weight) = weights(group.row, at) {
                 sample = sample.with("weight", weight);
             }
@@ -223,38 +223,38 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
 /// A completion as a row of `samples.jsonl`.
 pub fn sample_of(
     step: u64,
-    question: &Question,
+    problem: &Problem,
     row: &str,
     number: usize,
     rollout: &Rollout,
 ) -> Sample {
     let Judgement { reward, outcome, reason, .. } = &rollout.judgement;
-    Sample::new(step, question.prompt.as_str(), rollout.text.as_str())
+    Sample::new(step, problem.prompt.as_str(), rollout.text.as_str())
         .with("row", row)
         .with("sample", number)
-        .with("answer", question.answer.as_str())
+        .with("answer", problem.answer.as_str())
         .with("reward", *reward)
         .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
         .with("reason", reason.as_str())
         .with("finish", rollout.finish.as_str())
 }
 
-/// Completions of all questions, as many questions at a time as are stepped together.
+/// Completions of all problems, as many problems at a time as are stepped together.
 ///
 /// # Errors
 /// What the model says.
 pub fn sample_all<M: CausalLm>(
     model: &M,
-    questions: &[Question],
+    problems: &[Problem],
     sampler: &Sampler,
     samples: usize,
     seed: u64,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Group>, TrainError> {
-    let asked: Vec<(usize, &Question, u64)> = questions
+    let asked: Vec<(usize, &Problem, u64)> = problems
         .iter()
         .enumerate()
-        .map(|(row, question)| (row, question, dropout_seed(seed, EVALUATION, row as u64)))
+        .map(|(row, problem)| (row, problem, dropout_seed(seed, EVALUATION, row as u64)))
         .collect();
     let at_once = (sampler.sampling.max_batch / samples.max(1)).max(1);
     let mut groups = Vec::with_capacity(asked.len());
@@ -304,7 +304,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     ) -> Result<(), TrainError> {
         let k = self.schedule.k(step);
         let ReinforceParts { model, train, sampler, seed, .. } = &self.parts;
-        let asked: Vec<(usize, &Question, u64)> = rows
+        let asked: Vec<(usize, &Problem, u64)> = rows
             .iter()
             .map(|&row| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
             .collect();
