@@ -6,7 +6,6 @@ mod causal_lm;
 mod config;
 mod decoder;
 mod device;
-mod draw;
 mod error;
 mod family;
 mod forest;
@@ -16,6 +15,7 @@ pub mod parameters;
 mod plan;
 mod positions;
 mod rotary;
+mod sampled_token;
 mod sampling;
 
 pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, indices};
