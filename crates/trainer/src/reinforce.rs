@@ -20,7 +20,7 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bestof_estimators::{KSchedule, Schedule, Workspace, max_at_k_with};
+use bestof_estimators::{KSchedule, RewardTransform, Schedule, Target, Workspace, max_at_k_with};
 use bestof_losses::PolicyLoss;
 use bestof_models::CausalLm;
 use bestof_report::Sample;
@@ -94,6 +94,7 @@ pub struct ReinforceRun<M> {
 #[derive(Debug)]
 struct Batch {
     step: u64,
+    /// Of the max@k that the weights optimise.
     k: usize,
     groups: BTreeMap<usize, Weighted>,
     failures: (usize, usize),
@@ -127,8 +128,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Rewards to weights, prompt by prompt.
-    fn weigh(&self, k: usize, groups: Vec<Group>) -> Result<BTreeMap<usize, Weighted>, TrainError> {
-        let transform = self.parts.objective.estimator.build_annealed(k)?;
+    fn weigh(
+        &self,
+        transform: &dyn RewardTransform,
+        groups: Vec<Group>,
+    ) -> Result<BTreeMap<usize, Weighted>, TrainError> {
         let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
         groups
             .into_iter()
@@ -136,21 +140,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 let rewards = group.rewards();
                 let mut weights = vec![0.0; rewards.len()];
                 transform.transform_into(&rewards, &mut weights, &mut workspace)?;
-                let best_of = self.optimised_k(k, rewards.len());
+                let best_of = target_k(transform, rewards.len());
                 let objective = max_at_k_with(&rewards, best_of, &mut workspace)?;
                 Ok((group.row, Weighted::new(group, weights, objective)))
             })
             .collect()
-    }
-
-    /// The `k` of the maximum whose expectation the estimator raises.
-    fn optimised_k(&self, k: usize, n: usize) -> usize {
-        use bestof_estimators::Estimator;
-        match self.parts.objective.estimator {
-            Estimator::MaxAtN => n,
-            estimator if estimator.uses_k() => k,
-            _ => 1,
-        }
     }
 
     fn tell_failures(&mut self, groups: &[Group], progress: &mut dyn Progress) -> (usize, usize) {
@@ -217,6 +211,14 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     fn held_out(&self, progress: &mut dyn Progress) -> Result<Vec<Group>, TrainError> {
         let ReinforceParts { model, eval, sampler, eval_samples, seed, .. } = &self.parts;
         sample_all(model, &eval.items, sampler, *eval_samples, *seed, progress)
+    }
+}
+
+/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction.
+fn target_k(transform: &dyn RewardTransform, n: usize) -> usize {
+    match transform.target(n) {
+        Target::Gradient { k, .. } => k,
+        _ => 1,
     }
 }
 
@@ -310,7 +312,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
             .collect();
         let groups = sampler.sample(model, &asked, sampler.samples)?;
         let failures = self.tell_failures(&groups, progress);
-        let groups = self.weigh(k, groups)?;
+        let transform = self.parts.objective.estimator.build_annealed(k)?;
+        let k = target_k(&*transform, self.parts.sampler.samples);
+        let groups = self.weigh(&*transform, groups)?;
         let moved = vec![false; self.updates_per_step()];
         self.batch = Some(Batch { step, k, groups, failures, moved });
         Ok(())
@@ -321,7 +325,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         let Some(batch) = self.batch.take() else { return metrics };
         let solved = batch.groups.values().filter(|weighted| weighted.group.passed() > 0);
         self.solved.extend(solved.map(|weighted| weighted.group.row));
-        metrics.observe("k", self.optimised_k(batch.k, self.parts.sampler.samples) as f64);
+        metrics.observe("k", batch.k as f64);
         metrics.observe("verifier/failures", batch.failures.0 as f64);
         metrics.observe("verifier/timeouts", batch.failures.1 as f64);
         let solved = self.solved.len() as f64;
