@@ -63,8 +63,8 @@ fn log_sum_exp(logits: &[f32], max: f32, scale: f64) -> f64 {
     sum.ln()
 }
 
-/// The first token at which the running sum of weights exceeds `point`; the last one with a positive
-/// weight if rounding keeps the sum below `point`.
+/// The first token at which the running sum of weights exceeds `point`; the last one with a
+/// positive weight if rounding keeps the sum below `point`.
 fn pick(
     tokens: impl Iterator<Item = usize>,
     weight: impl Fn(usize) -> f64,
