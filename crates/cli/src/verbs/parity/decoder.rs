@@ -47,7 +47,8 @@ fn unpadded_lengths(expected: &Expected) -> Result<Vec<usize>> {
             let length = mask.iter().take_while(|attended| **attended).count();
             if length == 0 || mask[length..].contains(&true) {
                 bail!(
-                    "expected.safetensors: row {row} is padded before or between its tokens; pad on the right"
+                    "expected.safetensors: row {row} is padded before or between its tokens; \
+                     pad on the right"
                 );
             }
             Ok(length)
