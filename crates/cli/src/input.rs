@@ -17,7 +17,7 @@ pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
     })
 }
 
-/// A line as JSON of the wanted form.
+/// A line of JSON as a `T`; `expected` names its form in the error.
 pub(crate) fn parse<T: DeserializeOwned>(number: usize, line: &str, expected: &str) -> Result<T> {
     serde_json::from_str(line).with_context(|| {
         format!("stdin, line {number}: expected {expected}, found `{}`", cut(line))

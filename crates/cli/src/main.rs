@@ -1,4 +1,4 @@
-//! `bestof`: one file a verb. A verb parses, calls a crate and prints; no maths lives here.
+//! `bestof`: one module per verb. A verb parses, calls a crate and prints; the maths is in the crates.
 
 mod console;
 mod device;

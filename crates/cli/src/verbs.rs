@@ -1,4 +1,4 @@
-//! The verbs, one file each.
+//! The verbs, one module each.
 
 mod convert;
 mod estimate;

@@ -51,8 +51,8 @@ fn the_new_folder_has_the_same_weights_and_another_basis() {
     let plain = inv_freq(&model);
     let pairs = plain.len();
     for (j, (found, plain)) in inv_freq(&out).iter().zip(&plain).enumerate() {
-        let wanted = plain / 4.0 * (1.0 - j as f64 / pairs as f64).sqrt();
-        assert!((found - wanted).abs() < 1e-12 * wanted, "{j}: {found} {wanted}");
+        let expected = plain / 4.0 * (1.0 - j as f64 / pairs as f64).sqrt();
+        assert!((found - expected).abs() < 1e-12 * expected, "{j}: {found} {expected}");
     }
     let read = |dir: &Path, file: &str| std::fs::read(dir.join(file)).unwrap();
     assert_eq!(read(&out, "model.safetensors"), read(&model, "model.safetensors"));
@@ -142,11 +142,11 @@ fn the_divisors_of_gguf_give_the_written_frequencies() {
     let base = answer["rope.freq_base"].as_f64().unwrap();
     let divisors = answer["rope_freqs.weight"].as_array().unwrap();
     let pairs = divisors.len() as f64;
-    for (j, (divisor, wanted)) in divisors.iter().zip(inv_freq(&out)).enumerate() {
+    for (j, (divisor, expected)) in divisors.iter().zip(inv_freq(&out)).enumerate() {
         // As llama.cpp reads them: base^(-2j/d) divided by the entry, both in f32.
         let divisor = divisor.as_f64().unwrap() as f32;
         let found = base.powf(-(j as f64) / pairs) as f32 / divisor;
-        assert!((f64::from(found) - wanted).abs() < 1e-6 * wanted.max(1e-9), "{j}");
+        assert!((f64::from(found) - expected).abs() < 1e-6 * expected.max(1e-9), "{j}");
     }
     assert_eq!(divisors.last().unwrap().as_f64().unwrap(), 1e30, "a pair that stands still");
 }
@@ -210,10 +210,10 @@ fn the_basis_is_put_into_a_gguf_file() {
     // The vector, the four divisors, padding to 32.
     let (data, old) = (bytes.len() - 64, std::fs::read(&gguf).unwrap());
     assert_eq!(bytes[data..data + 32], old[old.len() - 32..]);
-    for (j, wanted) in inv_freq(&longer).into_iter().enumerate() {
+    for (j, expected) in inv_freq(&longer).into_iter().enumerate() {
         let divisor = bytes[data + 32 + 4 * j..][..4].try_into().map(f32::from_le_bytes).unwrap();
         let found = 10_000_f64.powf(-(j as f64) / 4.0) / f64::from(divisor);
-        assert!((found - wanted).abs() < 1e-7 * wanted, "{j}: {found} {wanted}");
+        assert!((found - expected).abs() < 1e-7 * expected, "{j}: {found} {expected}");
     }
     put(&longer, &files(&gguf)).refuses(1, &["longer.gguf", "exists already"]);
     let again = dir.path().join("again.gguf");
@@ -370,13 +370,13 @@ fn transformers_computes_the_same_from_every_written_form() {
         let score = format!("score --json --model {} --data {row}", out.display());
         let ours = bestof(words(&score)).json()["completion"]["logprob"].as_f64().unwrap();
         let rope = format!("rope --config {} --length 241 --json", out.display());
-        let wanted = bestof(words(&rope)).json();
+        let expected = bestof(words(&rope)).json();
         let found = theirs["inv_freq"].as_array().unwrap();
         let mut largest = 0.0_f64;
-        for (found, wanted) in found.iter().zip(wanted["inv_freq"].as_array().unwrap()) {
-            let (found, wanted) = (found.as_f64().unwrap(), wanted.as_f64().unwrap());
+        for (found, expected) in found.iter().zip(expected["inv_freq"].as_array().unwrap()) {
+            let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
             // Frequencies of transformers are f32; a pair that stands still is below 1e-29.
-            largest = largest.max((found - wanted).abs() / wanted.abs().max(1e-9));
+            largest = largest.max((found - expected).abs() / expected.abs().max(1e-9));
         }
         let gap = (ours - theirs["logprob"].as_f64().unwrap()).abs() / ids.len() as f64;
         assert!(largest < 1e-6, "{flags}: inverse frequencies differ by {largest:e}");

@@ -46,8 +46,8 @@ impl FromStr for Estimator {
     type Err = EstimatorError;
 
     fn from_str(name: &str) -> Result<Self, EstimatorError> {
-        let wanted = if name == "dr-grpo" { "mean" } else { name };
-        let found = Self::ALL.into_iter().find(|estimator| estimator.name() == wanted);
+        let canonical = if name == "dr-grpo" { "mean" } else { name };
+        let found = Self::ALL.into_iter().find(|estimator| estimator.name() == canonical);
         found.ok_or_else(|| EstimatorError::UnknownEstimator(name.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! What do the tokens of a text, and the text as a whole, mean? The BERT encoder and its heads.
+//! The BERT encoder with its heads: hidden states of tokens, a vector or logits per text.
 //!
 //! ```
 //! use std::path::Path;
@@ -15,7 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A head of one's own is a burn module around a [`Bert`]:
+//! A custom head is a burn module around a [`Bert`]:
 //!
 //! ```
 //! use bestof_models::bert::{Bert, BertBatch, BertConfig, Dense, Loader};

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use bestof_kernels::{Random, host_values};
 use burn::tensor::Tensor;
 
-use crate::draw::{Draw, draw};
 use crate::error::ModelError;
 use crate::forest::{ForestBuilder, Sequence, TokenForest};
+use crate::sampled_token::{SampledToken, sample_token};
 use crate::sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};
 
-/// What computes the logits that tokens are drawn from.
+/// What computes the logits that tokens are sampled from.
 pub(crate) trait Engine {
     /// Takes on prompts and returns the logits after each, row by row.
     fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError>;
@@ -31,7 +31,7 @@ pub(crate) struct Limits {
     pub(crate) max_positions: usize,
 }
 
-/// A sample being drawn.
+/// A continuation being sampled.
 #[derive(Debug)]
 pub(crate) struct ActiveSequence {
     request: usize,
@@ -39,7 +39,7 @@ pub(crate) struct ActiveSequence {
     /// Which of the batch's prompts it continues.
     pub(crate) prompt: usize,
     random: Random,
-    /// The tokens drawn so far.
+    /// The tokens sampled so far.
     pub(crate) ids: Vec<u32>,
     logprobs: Vec<f32>,
     sampling_logprobs: Vec<f32>,
@@ -172,8 +172,8 @@ impl Sampler<'_> {
                 done.push(sequence.finish(reason));
                 continue;
             }
-            let Draw { token, logprob, sampling_logprob } =
-                draw(logits, self.config, sequence.random.uniform());
+            let SampledToken { token, logprob, sampling_logprob } =
+                sample_token(logits, self.config, sequence.random.uniform());
             sequence.ids.push(token);
             sequence.logprobs.push(logprob);
             sequence.sampling_logprobs.push(sampling_logprob);

@@ -6,17 +6,16 @@ mod causal_lm;
 mod config;
 mod decoder;
 mod device;
-mod draw;
 mod error;
 mod family;
 mod forest;
 mod generate;
 mod kv_cache;
 pub mod parameters;
-pub mod parity;
 mod plan;
 mod positions;
 mod rotary;
+mod sampled_token;
 mod sampling;
 
 pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, indices};

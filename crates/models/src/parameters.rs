@@ -115,7 +115,7 @@ impl ModuleVisitor for Listing {
 /// # Errors
 /// [`ModelError::UnknownParameter`] with the nearest name.
 pub fn values<M: Module>(module: &M, name: &str) -> Result<Tensor<1>, ModelError> {
-    let mut reading = Reading { path: FieldPath::default(), wanted: name, found: None };
+    let mut reading = Reading { path: FieldPath::default(), name, found: None };
     module.visit(&mut reading);
     reading.found.ok_or_else(|| {
         let known = all(module);
@@ -160,7 +160,7 @@ impl ModuleVisitor for Taking {
 
 struct Reading<'a> {
     path: FieldPath,
-    wanted: &'a str,
+    name: &'a str,
     found: Option<Tensor<1>>,
 }
 
@@ -174,7 +174,7 @@ impl ModuleVisitor for Reading<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.found.is_none() && self.path.name() == self.wanted {
+        if self.found.is_none() && self.path.name() == self.name {
             self.found = Some(param.val().without_autodiff().reshape([-1]));
         }
     }

@@ -1,8 +1,8 @@
-//! What to generate, how tokens are drawn, and what comes back.
+//! What to generate, how tokens are sampled, and what is returned.
 
 use crate::error::ModelError;
 
-/// A prompt and how many continuations of it are wanted.
+/// A prompt and the number of continuations to sample from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The prompt's tokens; at least one.
@@ -13,7 +13,7 @@ pub struct Request {
     pub seed: u64,
 }
 
-/// How tokens are drawn and when to stop.
+/// How tokens are sampled and when to stop.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SamplingConfig {
     /// Divides the logits; 0 takes the likeliest token.
@@ -134,7 +134,7 @@ pub struct Generation {
     pub ids: Vec<u32>,
     /// The log-probability of each under the model (temperature 1, nothing cut off).
     pub logprobs: Vec<f32>,
-    /// The log-probability of each under the distribution it was drawn from; 0 when greedy.
+    /// The log-probability of each under the distribution it was sampled from; 0 when greedy.
     pub sampling_logprobs: Vec<f32>,
     /// Why it ended.
     pub finish: FinishReason,

@@ -19,7 +19,7 @@
 //! # First and last tokens
 //! A beginning-of-text token comes from the tokenizer's own post-processor, and never twice: text
 //! that already begins with it is left alone, and rendered conversations get none, as the template
-//! writes it where the model wants it. An end-of-text token is appended to plain completions in
+//! writes it where the model expects it. An end-of-text token is appended to plain completions in
 //! training, not in scoring; a conversation ends as its template ends a turn.
 //!
 //! # The loss mask

@@ -105,7 +105,7 @@ pub fn preference(
     let summary = match outcome {
         Ok(summary) => summary,
         Err(error) => {
-            // A run that fails because of displacement is the one whose report is wanted most.
+            // A run that fails because of displacement is the one whose report matters most.
             if matches!(error, TrainError::Displaced(_)) {
                 write_report(&config.output.dir, &metadata)?;
             }

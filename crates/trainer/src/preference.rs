@@ -262,7 +262,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
     }
 }
 
-/// The pair's log-probabilities under policy and reference, as the loss wants them.
+/// The pair's log-probabilities under policy and reference, as the loss takes them.
 fn logps(score: &PairScore, reference: &PairScore) -> PairLogps {
     PairLogps {
         chosen: score.chosen,

@@ -12,7 +12,7 @@
 
 mod judge;
 mod measure;
-mod question;
+mod problem;
 mod rollout;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bestof_estimators::{KSchedule, Schedule, Workspace, max_at_k_with};
+use bestof_estimators::{KSchedule, RewardTransform, Schedule, Target, Workspace, max_at_k_with};
 use bestof_losses::PolicyLoss;
 use bestof_models::CausalLm;
 use bestof_report::{RunType, Sample, metric_names};
@@ -29,7 +29,7 @@ use serde_json::Value;
 
 pub use judge::{Job, Judgement, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
-pub use question::{Question, QuestionRow, load_questions};
+pub use problem::{Problem, ProblemRow, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
 
 use crate::config::ObjectiveSection;
@@ -60,9 +60,9 @@ pub struct ReinforceParts<M> {
     /// The reference of a KL penalty; `None` takes the policy without its adapters.
     pub reference: Option<M>,
     /// Prompts to train on.
-    pub train: RowSet<Question>,
+    pub train: RowSet<Problem>,
     /// Prompts to evaluate on; may be empty.
-    pub eval: RowSet<Question>,
+    pub eval: RowSet<Problem>,
     /// How completions go through the model.
     pub settings: ForwardSettings,
     /// How completions are sampled and judged.
@@ -94,6 +94,7 @@ pub struct ReinforceRun<M> {
 #[derive(Debug)]
 struct Batch {
     step: u64,
+    /// Of the max@k that the weights optimise.
     k: usize,
     groups: BTreeMap<usize, Weighted>,
     failures: (usize, usize),
@@ -127,8 +128,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Rewards to weights, prompt by prompt.
-    fn weigh(&self, k: usize, groups: Vec<Group>) -> Result<BTreeMap<usize, Weighted>, TrainError> {
-        let transform = self.parts.objective.estimator.build_annealed(k)?;
+    fn weigh(
+        &self,
+        transform: &dyn RewardTransform,
+        groups: Vec<Group>,
+    ) -> Result<BTreeMap<usize, Weighted>, TrainError> {
         let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
         groups
             .into_iter()
@@ -136,21 +140,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 let rewards = group.rewards();
                 let mut weights = vec![0.0; rewards.len()];
                 transform.transform_into(&rewards, &mut weights, &mut workspace)?;
-                let best_of = self.optimised_k(k, rewards.len());
+                let best_of = target_k(transform, rewards.len());
                 let objective = max_at_k_with(&rewards, best_of, &mut workspace)?;
                 Ok((group.row, Weighted::new(group, weights, objective)))
             })
             .collect()
-    }
-
-    /// The `k` of the maximum whose expectation the estimator raises.
-    fn optimised_k(&self, k: usize, n: usize) -> usize {
-        use bestof_estimators::Estimator;
-        match self.parts.objective.estimator {
-            Estimator::MaxAtN => n,
-            estimator if estimator.uses_k() => k,
-            _ => 1,
-        }
     }
 
     fn tell_failures(&mut self, groups: &[Group], progress: &mut dyn Progress) -> (usize, usize) {
@@ -202,9 +196,9 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             } else {
                 continue;
             }
-            let question = &rows.items[group.row];
+            let problem = &rows.items[group.row];
             let mut sample =
-                sample_of(step, question, &rows.names[group.row], at, rollout).with("set", set);
+                sample_of(step, problem, &rows.names[group.row], at, rollout).with("set", set);
             if let Some(weight) = weights(group.row, at) {
                 sample = sample.with("weight", weight);
             }
@@ -220,41 +214,49 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 }
 
+/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction.
+fn target_k(transform: &dyn RewardTransform, n: usize) -> usize {
+    match transform.target(n) {
+        Target::Gradient { k, .. } => k,
+        _ => 1,
+    }
+}
+
 /// A completion as a row of `samples.jsonl`.
 pub fn sample_of(
     step: u64,
-    question: &Question,
+    problem: &Problem,
     row: &str,
     number: usize,
     rollout: &Rollout,
 ) -> Sample {
     let Judgement { reward, outcome, reason, .. } = &rollout.judgement;
-    Sample::new(step, question.prompt.as_str(), rollout.text.as_str())
+    Sample::new(step, problem.prompt.as_str(), rollout.text.as_str())
         .with("row", row)
         .with("sample", number)
-        .with("answer", question.answer.as_str())
+        .with("answer", problem.answer.as_str())
         .with("reward", *reward)
         .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
         .with("reason", reason.as_str())
         .with("finish", rollout.finish.as_str())
 }
 
-/// Completions of all questions, as many questions at a time as are stepped together.
+/// Completions of all problems, as many problems at a time as are stepped together.
 ///
 /// # Errors
 /// What the model says.
 pub fn sample_all<M: CausalLm>(
     model: &M,
-    questions: &[Question],
+    problems: &[Problem],
     sampler: &Sampler,
     samples: usize,
     seed: u64,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Group>, TrainError> {
-    let asked: Vec<(usize, &Question, u64)> = questions
+    let asked: Vec<(usize, &Problem, u64)> = problems
         .iter()
         .enumerate()
-        .map(|(row, question)| (row, question, dropout_seed(seed, EVALUATION, row as u64)))
+        .map(|(row, problem)| (row, problem, dropout_seed(seed, EVALUATION, row as u64)))
         .collect();
     let at_once = (sampler.sampling.max_batch / samples.max(1)).max(1);
     let mut groups = Vec::with_capacity(asked.len());
@@ -304,13 +306,15 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     ) -> Result<(), TrainError> {
         let k = self.schedule.k(step);
         let ReinforceParts { model, train, sampler, seed, .. } = &self.parts;
-        let asked: Vec<(usize, &Question, u64)> = rows
+        let asked: Vec<(usize, &Problem, u64)> = rows
             .iter()
             .map(|&row| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
             .collect();
         let groups = sampler.sample(model, &asked, sampler.samples)?;
         let failures = self.tell_failures(&groups, progress);
-        let groups = self.weigh(k, groups)?;
+        let transform = self.parts.objective.estimator.build_annealed(k)?;
+        let k = target_k(&*transform, self.parts.sampler.samples);
+        let groups = self.weigh(&*transform, groups)?;
         let moved = vec![false; self.updates_per_step()];
         self.batch = Some(Batch { step, k, groups, failures, moved });
         Ok(())
@@ -321,7 +325,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         let Some(batch) = self.batch.take() else { return metrics };
         let solved = batch.groups.values().filter(|weighted| weighted.group.passed() > 0);
         self.solved.extend(solved.map(|weighted| weighted.group.row));
-        metrics.observe("k", self.optimised_k(batch.k, self.parts.sampler.samples) as f64);
+        metrics.observe("k", batch.k as f64);
         metrics.observe("verifier/failures", batch.failures.0 as f64);
         metrics.observe("verifier/timeouts", batch.failures.1 as f64);
         let solved = self.solved.len() as f64;

@@ -183,7 +183,7 @@ pub trait TrainingRun {
         1.0
     }
 
-    /// What this kind of run wants kept in a checkpoint.
+    /// What this kind of run keeps in a checkpoint.
     fn save_state(&self) -> Value {
         Value::Null
     }

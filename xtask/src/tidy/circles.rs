@@ -13,14 +13,6 @@ use references::Arrows;
 use crate::process;
 
 /// Crates whose circles are reported but do not fail `tidy`.
-const ALLOWED: &[&str] = &[
-    "bestof",
-    "bestof-losses",
-    "bestof-models",
-    "bestof-positional",
-    "bestof-sentiment",
-    "bestof-trainer",
-];
 
 /// Files that can all be reached from each other, with the arrows among them.
 #[derive(Debug, PartialEq)]

@@ -1,5 +1,5 @@
-//! Files from the Hugging Face hub: each is continued where an earlier try stopped, and checked
-//! against the SHA-256 that the hub states for it.
+//! Downloads from the Hugging Face hub: each file is resumed where an earlier attempt stopped, and
+//! checked against the SHA-256 that the hub states for it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use bestof_files::{StagedFolder, sha256_of_file};
 use serde_json::Value;
 
-use super::commit;
+use super::receipt::commit;
 use crate::console::Bytes;
 
-/// Fetches a repository's files (all of a model's own when `files` is `None`) into `dir`.
+/// Downloads a repository's `files` into `dir`; `None` stands for every file of a model folder.
 pub(crate) fn fetch(
     repository: &str,
     revision: &str,
@@ -39,7 +39,7 @@ pub(crate) fn fetch(
     let mut weights = false;
     for item in listed.as_array().map_or(&[][..], Vec::as_slice) {
         let Some(path) = item["path"].as_str() else { continue };
-        if !files.map_or_else(|| wanted(path), |files| files.contains(&path)) {
+        if !files.map_or_else(|| is_model_file(path), |files| files.contains(&path)) {
             continue;
         }
         let url = format!("{endpoint}/{repository}/resolve/{revision}/{path}");
@@ -65,7 +65,7 @@ pub(crate) fn fetch(
 }
 
 /// Whether a repository's file belongs to a model folder.
-fn wanted(path: &str) -> bool {
+fn is_model_file(path: &str) -> bool {
     !path.contains('/')
         && (["vocab.txt", "merges.txt", "tokenizer.model"].contains(&path)
             || Path::new(path).extension().is_some_and(|extension| {
@@ -96,8 +96,9 @@ fn download(agent: &ureq::Agent, url: &str, size: u64, local: &Path) -> Result<(
     let start = if response.status() == 206 { resume } else { 0 };
     file.set_len(start)?;
     file.seek(SeekFrom::Start(start))?;
-    copy(response.body_mut().as_reader(), &mut file, start, size)
-        .with_context(|| format!("the download of {url} broke off; run fetch again to go on"))?;
+    copy(response.body_mut().as_reader(), &mut file, start, size).with_context(|| {
+        format!("the download of {url} broke off; run fetch again to resume it")
+    })?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use bestof_files::{sha256_of_file, write_file};
+use bestof_files::{StagedFolder, sha256_of_file, write_file};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "fetched.json";
@@ -62,6 +62,12 @@ impl Receipt {
         }
         Ok(())
     }
+}
+
+/// Writes the receipt into the finished folder and puts it in place.
+pub(crate) fn commit(staged: StagedFolder<'_>, from: &str) -> Result<()> {
+    Receipt::of(staged.path(), from)?.write(staged.path())?;
+    Ok(staged.commit()?)
 }
 
 #[cfg(test)]

@@ -111,14 +111,14 @@ fn product(x: Plain, weight: Plain) -> Plain {
     dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)))
 }
 
-/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are wanted, the weight's in its own
+/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are needed, the weight's in its own
 /// layout: burn's product would give it transposed, to be copied before anyone can use it.
 fn affine_derivatives(
-    wanted: [bool; 3],
+    needed: [bool; 3],
     (x, weight): (Plain, Plain),
     dy: Plain,
 ) -> [Option<Plain>; 3] {
-    let [by_x, by_weight, by_bias] = wanted;
+    let [by_x, by_weight, by_bias] = needed;
     let width = dy.shape()[1];
     let db = by_bias.then(|| tensor(kernel_encoder::sum_rows(values(&dy), width), [width]));
     let dw = by_weight.then(|| Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
@@ -160,8 +160,8 @@ impl Backward<Flex, 3> for AffineGelu {
         let mut dy = dense(grads.consume::<Flex>(&ops.node));
         let (x, weight, slopes) = ops.state;
         kernel_encoder::multiply(values_mut(&mut dy), &slopes);
-        let wanted = ops.parents.each_ref().map(Option::is_some);
-        let found = affine_derivatives(wanted, (x, weight), dy);
+        let needed = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(needed, (x, weight), dy);
         for (node, found) in ops.parents.into_iter().zip(found) {
             if let (Some(node), Some(found)) = (node, found) {
                 grads.register::<Flex>(node.id, found);
@@ -246,8 +246,8 @@ impl Backward<Flex, 6> for AffineAddNorm {
             kernel_encoder::multiply(values_mut(&mut dy), &mask);
         }
         let nodes = [x_node, weight_node, bias_node];
-        let wanted = nodes.each_ref().map(Option::is_some);
-        let found = affine_derivatives(wanted, (x, weight), dy);
+        let needed = nodes.each_ref().map(Option::is_some);
+        let found = affine_derivatives(needed, (x, weight), dy);
         for (node, found) in nodes.into_iter().zip(found) {
             if let (Some(node), Some(found)) = (node, found) {
                 grads.register::<Flex>(node.id, found);
@@ -284,8 +284,8 @@ impl Backward<Flex, 3> for Affine {
 
     fn backward(self, ops: Ops<(Plain, Plain), 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = dense(grads.consume::<Flex>(&ops.node));
-        let wanted = ops.parents.each_ref().map(Option::is_some);
-        let found = affine_derivatives(wanted, ops.state, dy);
+        let needed = ops.parents.each_ref().map(Option::is_some);
+        let found = affine_derivatives(needed, ops.state, dy);
         for (node, found) in ops.parents.into_iter().zip(found) {
             if let (Some(node), Some(found)) = (node, found) {
                 grads.register::<Flex>(node.id, found);

@@ -241,7 +241,7 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, offset: f32) -> Vec<
     y
 }
 
-/// Turns `dy` into `dx`; returns `dw` too, if wanted.
+/// Turns `dy` into `dx`; returns `dw` too, if needed.
 ///
 /// ```text
 /// dx = s (dy w - x s^2 mean(x dy w)),   dw = sum over rows of dy x s,   s = 1 / rms(x)

@@ -1,4 +1,4 @@
-//! Rectangular batches: token ids, token types, and which of them are padding.
+//! Rectangular batches: token ids, token types and the attention mask.
 
 use burn::tensor::Tensor;
 
@@ -7,7 +7,7 @@ use super::error::BertError;
 use bestof_kernels::Run;
 use bestof_kernels::host_tensor;
 
-/// Rows of tokens of one length, and which of the tokens are to be seen.
+/// Rows of tokens, padded to one length, with token types and an attention mask.
 ///
 /// ```
 /// use bestof_models::bert::BertBatch;
@@ -26,28 +26,29 @@ pub struct BertBatch {
 }
 
 impl BertBatch {
-    /// Rows filled up on the right with `pad_token_id`, which is not seen; all of token type 0.
+    /// Rows padded on the right with `pad_token_id`, which the mask hides; every token has type 0.
     ///
     /// # Errors
-    /// [`BertError::EmptyRow`] for a row without tokens, or for no rows.
+    /// [`BertError::EmptyRow`] for a row without tokens, or if there are no rows.
     pub fn pad<R: AsRef<[u32]>>(rows: &[R], pad_token_id: u32) -> Result<Self, BertError> {
         let length = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
         let mut ids = Vec::with_capacity(rows.len() * length);
         let mut mask = Vec::with_capacity(rows.len() * length);
-        for (at, row) in rows.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             ids.extend(row.as_ref());
-            ids.resize((at + 1) * length, pad_token_id);
-            mask.resize(at * length + row.as_ref().len(), true);
-            mask.resize((at + 1) * length, false);
+            ids.resize((index + 1) * length, pad_token_id);
+            mask.resize(index * length + row.as_ref().len(), true);
+            mask.resize((index + 1) * length, false);
         }
         Self::from_flat(length, ids, mask)
     }
 
-    /// Rows of `length` tokens, one behind the other; where `mask` is false, the token is not seen.
+    /// `ids` and `mask` of rows of `length` tokens, row by row; no token attends to one whose
+    /// `mask` is false.
     ///
     /// # Errors
-    /// [`BertError::EmptyRow`] for a row without seen tokens, or for no rows;
-    /// [`BertError::Ragged`] if the numbers do not fit.
+    /// [`BertError::EmptyRow`] for a row whose mask is all false, or if there are no rows;
+    /// [`BertError::Ragged`] if `ids` is no multiple of `length` or `mask` has another length.
     pub fn from_flat(length: usize, ids: Vec<u32>, mask: Vec<bool>) -> Result<Self, BertError> {
         if length == 0 || ids.is_empty() {
             return Err(BertError::EmptyRow { row: 0 });
@@ -60,88 +61,89 @@ impl BertBatch {
             let (found, expected) = (mask.len(), ids.len());
             return Err(BertError::Ragged { row: 0, what: "mask values", found, expected });
         }
-        if let Some(row) = mask.chunks(length).position(|row| row.iter().all(|seen| !seen)) {
+        if let Some(row) = mask.chunks(length).position(|row| !row.contains(&true)) {
             return Err(BertError::EmptyRow { row });
         }
         Ok(Self { length, types: vec![0; ids.len()], ids, mask })
     }
 
-    /// The batch with these token types, a row each; rows are filled up with type 0.
+    /// The batch with these token types, one list per row; shorter lists are padded with type 0.
     ///
     /// # Errors
-    /// [`BertError::Ragged`] unless there is a row each, and in it a type for each seen token.
+    /// [`BertError::Ragged`] unless there is one list per row, which reaches at least to the last
+    /// unmasked token of the row and at most to its end.
     pub fn with_types<R: AsRef<[u32]>>(mut self, rows: &[R]) -> Result<Self, BertError> {
         let what = "token types";
         if rows.len() != self.rows() {
             let (row, found) = (rows.len().min(self.rows()), 0);
             return Err(BertError::Ragged { row, what, found, expected: self.length });
         }
-        for (at, types) in rows.iter().enumerate() {
-            let (types, span) = (types.as_ref(), at * self.length..(at + 1) * self.length);
-            let seen = self.mask[span.clone()].iter().rposition(|seen| *seen).map_or(0, |p| p + 1);
-            if types.len() < seen || types.len() > self.length {
+        for (row, types) in rows.iter().enumerate() {
+            let (types, span) = (types.as_ref(), row * self.length..(row + 1) * self.length);
+            let count = self.mask[span.clone()].iter().rposition(|m| *m).map_or(0, |last| last + 1);
+            if types.len() < count || types.len() > self.length {
                 let found = types.len();
-                return Err(BertError::Ragged { row: at, what, found, expected: seen });
+                return Err(BertError::Ragged { row, what, found, expected: count });
             }
-            let row = &mut self.types[span];
-            row.fill(0);
-            row[..types.len()].copy_from_slice(types);
+            let stored = &mut self.types[span];
+            stored.fill(0);
+            stored[..types.len()].copy_from_slice(types);
         }
         Ok(self)
     }
 
-    /// The number of rows.
+    /// The number of rows, at least 1.
     pub fn rows(&self) -> usize {
         self.ids.len() / self.length
     }
 
-    /// Tokens in a row, padding included.
+    /// Tokens per row, padding included.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// The token ids, row by row.
+    /// The token ids, `[rows * length]`, row by row.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// The token types, row by row.
+    /// The token types, `[rows * length]`, row by row.
     pub fn types(&self) -> &[u32] {
         &self.types
     }
 
-    /// Which tokens are seen, row by row.
+    /// The attention mask, `[rows * length]`, row by row: false for hidden tokens such as padding.
     pub fn mask(&self) -> &[bool] {
         &self.mask
     }
 
-    /// The mean of each row's seen tokens, `[batch, hidden]`, of hidden states
+    /// The mean over each row's unmasked tokens, `[batch, hidden]`, of hidden states
     /// `[batch, seq, hidden]`: the sentence vector of sentence-transformers.
     ///
     /// # Panics
-    /// If `hidden` is not of this batch.
+    /// If the shape of `hidden` is not that of this batch.
     pub fn mean_pool(&self, hidden: Tensor<3>) -> Tensor<2> {
         let [rows, length, width] = hidden.dims();
         assert_eq!([rows, length], [self.rows(), self.length], "hidden states of another batch");
-        let shares = self
+        let weights = self
             .mask
             .chunks(length)
             .flat_map(|row| {
-                let share = 1.0 / row.iter().filter(|seen| **seen).count() as f32;
-                row.iter().map(move |seen| if *seen { share } else { 0.0 })
+                let weight = 1.0 / row.iter().filter(|unmasked| **unmasked).count() as f32;
+                row.iter().map(move |unmasked| if *unmasked { weight } else { 0.0 })
             })
             .collect();
-        let shares: Tensor<3> = host_tensor(shares, [rows, 1, length], &hidden);
-        shares.matmul(hidden).reshape([rows, width])
+        let weights: Tensor<3> = host_tensor(weights, [rows, 1, length], &hidden);
+        weights.matmul(hidden).reshape([rows, width])
     }
 
-    /// The number of tokens of each row up to its last seen one: what is computed.
+    /// The number of tokens of each row up to its last unmasked one; only these are computed.
     pub fn token_counts(&self) -> Vec<usize> {
-        let last = |row: &[bool]| row.iter().rposition(|seen| *seen).map_or(0, |at| at + 1);
-        self.mask.chunks(self.length).map(last).collect()
+        let count = |row: &[bool]| row.iter().rposition(|m| *m).map_or(0, |last| last + 1);
+        self.mask.chunks(self.length).map(count).collect()
     }
 
-    /// The tokens that are computed, one behind the other.
+    /// The tokens that are computed, concatenated row by row.
     pub(crate) fn packed(&self) -> Packed {
         let counts = self.token_counts();
         let mut packed = Packed { counts, ..Packed::default() };
@@ -150,20 +152,20 @@ impl BertBatch {
             packed.ids.extend(&self.ids[span.clone()]);
             packed.types.extend(&self.types[span.clone()]);
             packed.positions.extend(0..count as u32);
-            let seen = &self.mask[span];
-            let whole = seen.iter().all(|seen| *seen);
+            let mask = &self.mask[span];
+            let unmasked = !mask.contains(&false);
             match packed.runs.last_mut() {
                 Some(run)
-                    if whole
+                    if unmasked
                         && run.keys.is_none()
                         && run.length == count
-                        && run.rows < ROWS_A_RUN =>
+                        && run.rows < MAX_ROWS_PER_RUN =>
                 {
                     run.rows += 1;
                 }
                 _ => {
-                    let score = |seen: &bool| if *seen { 0.0 } else { HIDDEN };
-                    let keys = (!whole).then(|| seen.iter().map(score).collect());
+                    let score = |unmasked: &bool| if *unmasked { 0.0 } else { MASKED_SCORE };
+                    let keys = (!unmasked).then(|| mask.iter().map(score).collect());
                     packed.runs.push(Run { rows: 1, length: count, keys });
                 }
             }
@@ -171,27 +173,28 @@ impl BertBatch {
         packed
     }
 
-    /// Checks length, ids and types against the tables they are looked up in.
+    /// Checks length, ids and types against the sizes of the embedding tables.
     pub(crate) fn check(&self, config: &BertConfig) -> Result<(), BertError> {
         if self.length > config.max_positions {
             return Err(BertError::TooLong { found: self.length, max: config.max_positions });
         }
-        let place = |at: usize| (at / self.length, at % self.length);
-        if let Some(at) = self.ids.iter().position(|&id| id as usize >= config.vocab_size) {
-            let (row, position) = place(at);
-            let (token, vocab_size) = (self.ids[at], config.vocab_size);
+        let row_and_position = |index: usize| (index / self.length, index % self.length);
+        if let Some(index) = self.ids.iter().position(|&id| id as usize >= config.vocab_size) {
+            let (row, position) = row_and_position(index);
+            let (token, vocab_size) = (self.ids[index], config.vocab_size);
             return Err(BertError::TokenOutOfRange { token, row, position, vocab_size });
         }
-        if let Some(at) = self.types.iter().position(|&ty| ty as usize >= config.type_vocab_size) {
-            let (row, position) = place(at);
-            let (found, type_vocab_size) = (self.types[at], config.type_vocab_size);
+        if let Some(index) = self.types.iter().position(|&ty| ty as usize >= config.type_vocab_size)
+        {
+            let (row, position) = row_and_position(index);
+            let (found, type_vocab_size) = (self.types[index], config.type_vocab_size);
             return Err(BertError::TypeOutOfRange { found, row, position, type_vocab_size });
         }
         Ok(())
     }
 }
 
-/// The tokens of a batch without the padding behind them.
+/// The tokens of a batch without the padding at the end of each row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Packed {
     pub(crate) ids: Vec<u32>,
@@ -201,11 +204,12 @@ pub(crate) struct Packed {
     pub(crate) runs: Vec<Run>,
 }
 
-/// Rows whose attention is computed together: more would only take memory.
-const ROWS_A_RUN: usize = 8;
+/// The most rows whose attention is computed together; larger runs cost memory and gain no speed.
+const MAX_ROWS_PER_RUN: usize = 8;
 
-/// Far below any score, so that its exponential is 0; finite, since some devices have no infinity.
-const HIDDEN: f32 = -1e30;
+/// The score of a masked key, so low that its exponential is 0; finite, as some devices lack
+/// infinity.
+const MASKED_SCORE: f32 = -1e30;
 
 #[cfg(test)]
 mod tests {
@@ -214,7 +218,7 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn wrong_numbers_are_refused_with_their_row() {
+    fn wrong_lengths_are_refused_with_their_row() {
         let pad = |rows: &[Vec<u32>]| BertBatch::pad(rows, 0);
         assert!(matches!(pad(&[]), Err(BertError::EmptyRow { row: 0 })));
         assert!(matches!(pad(&[vec![1], vec![]]), Err(BertError::EmptyRow { row: 1 })));
@@ -247,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_leaves_padding_out() {
+    fn the_mean_ignores_padding() {
         let batch = BertBatch::pad(&[vec![5, 6], vec![7]], 0).unwrap();
         let hidden = [[[1.0, 2.0], [3.0, 5.0]], [[7.0, 8.0], [100.0, 100.0]]];
         let mean = batch.mean_pool(Tensor::from_data(hidden, &Device::flex()));

@@ -1,4 +1,4 @@
-//! The shape of a BERT encoder, read from and written as a Hugging Face `config.json`.
+//! Sizes and options of a BERT encoder, read from and written to a Hugging Face `config.json`.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::family::fields::{Fields, invalid};
 /// The activation between the two linear layers of a block, and in the masked-language head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BertActivation {
-    /// `x Phi(x)` with the normal distribution's own `Phi`, by the error function.
+    /// `x Phi(x)`, with the exact normal distribution function `Phi`.
     Gelu,
-    /// GELU by its tanh approximation.
+    /// The tanh approximation of GELU.
     GeluTanh,
     /// `max(x, 0)`.
     Relu,
@@ -37,7 +37,7 @@ impl BertActivation {
     }
 }
 
-/// The shape of a BERT encoder and of its heads.
+/// Sizes and options of a BERT encoder and its heads.
 ///
 /// ```
 /// use bestof_models::bert::BertConfig;
@@ -52,45 +52,44 @@ impl BertActivation {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct BertConfig {
-    /// The number of tokens.
+    /// The number of tokens in the vocabulary.
     pub vocab_size: usize,
     /// The width of the hidden states.
     pub hidden_size: usize,
-    /// The number of layers.
+    /// The number of layers, at most 4096.
     pub num_layers: usize,
-    /// The number of attention heads.
+    /// The number of attention heads; divides `hidden_size`.
     pub num_heads: usize,
     /// The width inside the feed-forward block.
     pub intermediate_size: usize,
-    /// The longest row.
+    /// The number of position embeddings: the most tokens in a row.
     pub max_positions: usize,
     /// The number of token types ("segments").
     pub type_vocab_size: usize,
-    /// The activation.
+    /// The activation of the feed-forward blocks and of the masked-language head.
     pub activation: BertActivation,
-    /// The share of hidden values dropped in training.
+    /// The dropout probability of hidden values, in `[0, 1)`.
     pub hidden_dropout: f64,
-    /// The share of attention weights dropped in training.
+    /// The dropout probability of attention weights, in `[0, 1)`.
     pub attention_dropout: f64,
-    /// The share of values dropped before the classifier; `None` is `hidden_dropout`.
+    /// The dropout probability before the classifier, in `[0, 1)`; `None` takes `hidden_dropout`.
     pub classifier_dropout: Option<f64>,
-    /// Added to the variance before the root.
+    /// Added to the variance in layer normalisation.
     pub layer_norm_eps: f64,
-    /// The standard deviation of weights that are drawn, not loaded.
+    /// The standard deviation of randomly initialised weights.
     pub initializer_range: f64,
-    /// The token that fills rows up.
+    /// The id of the padding token.
     pub pad_token_id: u32,
-    /// Whether the masked-language head projects by the word embeddings.
+    /// Whether the output matrix of the masked-language head is the word embeddings.
     pub tied_embeddings: bool,
-    /// The classes of sequence classification, by number.
+    /// The class names of sequence classification, by class index.
     pub labels: Vec<String>,
-    /// The fields as they were read, so that those unknown here are written again.
+    /// The fields as read from the file, so that unknown ones are kept when it is written.
     pub source: Map<String, Value>,
 }
 
 impl Default for BertConfig {
-    /// The shape of `bert-base-uncased`, with two labels: what transformers assumes of fields left
-    /// out.
+    /// The values of `bert-base-uncased`, with two labels: the defaults of transformers.
     fn default() -> Self {
         Self {
             vocab_size: 30_522,
@@ -116,16 +115,15 @@ impl Default for BertConfig {
 
 const MODEL_TYPE: &str = "bert";
 
-/// More layers than any model has; a file that asks for more would only ask for memory.
+/// Above any real model; keeps a damaged file from allocating without limit.
 const MAX_LAYERS: usize = 4096;
 
 impl BertConfig {
     /// The configuration in a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// [`ModelError::UnknownModelType`] for another model, [`ModelError::InvalidField`] for a value
-    /// that makes no model, or one that is not built here: relative positions, decoders, other
-    /// activations.
+    /// [`ModelError::UnknownModelType`] for another model type; [`ModelError::InvalidField`] for a
+    /// value that is out of range or not supported: relative positions, decoders, other activations.
     pub fn from_hf(json: &Value) -> Result<Self, ModelError> {
         let found = json.get("model_type").and_then(Value::as_str).unwrap_or_default();
         if found != MODEL_TYPE {
@@ -133,26 +131,26 @@ impl BertConfig {
             return Err(ModelError::UnknownModelType { found, known });
         }
         let fields = Fields { json, model_type: MODEL_TYPE };
-        refuse_other_kinds(&fields)?;
-        let usual = Self::default();
+        refuse_unsupported(&fields)?;
+        let default = Self::default();
         let config = Self {
-            vocab_size: fields.size_or("vocab_size", usual.vocab_size)?,
-            hidden_size: fields.size_or("hidden_size", usual.hidden_size)?,
-            num_layers: fields.size_or("num_hidden_layers", usual.num_layers)?,
-            num_heads: fields.size_or("num_attention_heads", usual.num_heads)?,
-            intermediate_size: fields.size_or("intermediate_size", usual.intermediate_size)?,
-            max_positions: fields.size_or("max_position_embeddings", usual.max_positions)?,
-            type_vocab_size: fields.size_or("type_vocab_size", usual.type_vocab_size)?,
-            activation: activation(&fields)?.unwrap_or(usual.activation),
+            vocab_size: fields.size_or("vocab_size", default.vocab_size)?,
+            hidden_size: fields.size_or("hidden_size", default.hidden_size)?,
+            num_layers: fields.size_or("num_hidden_layers", default.num_layers)?,
+            num_heads: fields.size_or("num_attention_heads", default.num_heads)?,
+            intermediate_size: fields.size_or("intermediate_size", default.intermediate_size)?,
+            max_positions: fields.size_or("max_position_embeddings", default.max_positions)?,
+            type_vocab_size: fields.size_or("type_vocab_size", default.type_vocab_size)?,
+            activation: activation(&fields)?.unwrap_or(default.activation),
             hidden_dropout: probability(&fields, "hidden_dropout_prob")?
-                .unwrap_or(usual.hidden_dropout),
+                .unwrap_or(default.hidden_dropout),
             attention_dropout: probability(&fields, "attention_probs_dropout_prob")?
-                .unwrap_or(usual.attention_dropout),
+                .unwrap_or(default.attention_dropout),
             classifier_dropout: probability(&fields, "classifier_dropout")?,
-            layer_norm_eps: fields.number_or("layer_norm_eps", usual.layer_norm_eps)?,
-            initializer_range: fields.number_or("initializer_range", usual.initializer_range)?,
-            pad_token_id: pad_token(&fields)?.unwrap_or(usual.pad_token_id),
-            tied_embeddings: fields.flag_or("tie_word_embeddings", usual.tied_embeddings)?,
+            layer_norm_eps: fields.number_or("layer_norm_eps", default.layer_norm_eps)?,
+            initializer_range: fields.number_or("initializer_range", default.initializer_range)?,
+            pad_token_id: pad_token(&fields)?.unwrap_or(default.pad_token_id),
+            tied_embeddings: fields.flag_or("tie_word_embeddings", default.tied_embeddings)?,
             labels: labels(&fields)?,
             source: json.as_object().cloned().unwrap_or_default(),
         };
@@ -160,7 +158,7 @@ impl BertConfig {
         Ok(config)
     }
 
-    /// Checks that the sizes fit each other.
+    /// Checks the head count against the width, and the number of layers.
     ///
     /// # Errors
     /// [`ModelError::InvalidField`] names the field.
@@ -180,10 +178,10 @@ impl BertConfig {
         self.hidden_size / self.num_heads
     }
 
-    /// The `config.json` of a model of this shape, for the class `architecture` of transformers,
-    /// such as `BertForSequenceClassification`.
+    /// The `config.json` for the class `architecture` of transformers, such as
+    /// `BertForSequenceClassification`.
     ///
-    /// Fields of the file this was read from that mean nothing here are kept.
+    /// Unknown fields of the file that this configuration was read from are kept.
     pub fn to_hf(&self, architecture: &str) -> Value {
         let mut json = self.source.clone();
         let fields = json!({
@@ -222,7 +220,7 @@ impl BertConfig {
     }
 }
 
-fn refuse_other_kinds(fields: &Fields<'_>) -> Result<(), ModelError> {
+fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ModelError> {
     if let Some(positions) = fields.get("position_embedding_type")
         && positions != "absolute"
     {
@@ -230,7 +228,7 @@ fn refuse_other_kinds(fields: &Fields<'_>) -> Result<(), ModelError> {
     }
     for field in ["is_decoder", "add_cross_attention"] {
         if fields.flag_or(field, false)? {
-            let expected = "false: BERT is read as an encoder only";
+            let expected = "false: only BERT encoders are supported";
             return Err(invalid(field, &true.into(), expected));
         }
     }
@@ -247,7 +245,7 @@ fn activation(fields: &Fields<'_>) -> Result<Option<BertActivation>, ModelError>
 fn probability(fields: &Fields<'_>, field: &str) -> Result<Option<f64>, ModelError> {
     let Some(value) = fields.get(field) else { return Ok(None) };
     let found = value.as_f64().filter(|p| (0.0..1.0).contains(p));
-    found.map(Some).ok_or_else(|| invalid(field, value, "a number from 0 to below 1"))
+    found.map(Some).ok_or_else(|| invalid(field, value, "a number in [0, 1)"))
 }
 
 fn pad_token(fields: &Fields<'_>) -> Result<Option<u32>, ModelError> {
@@ -260,7 +258,7 @@ fn default_labels(count: usize) -> Vec<String> {
     (0..count).map(|label| format!("LABEL_{label}")).collect()
 }
 
-/// `id2label`, or as many `LABEL_n` as `num_labels` says.
+/// The names in `id2label`; without it `LABEL_0`, `LABEL_1`, … up to `num_labels`.
 fn labels(fields: &Fields<'_>) -> Result<Vec<String>, ModelError> {
     let Some(value) = fields.get("id2label") else {
         let count = fields.size_or("num_labels", 2)?;
@@ -269,7 +267,8 @@ fn labels(fields: &Fields<'_>) -> Result<Vec<String>, ModelError> {
         }
         return Ok(default_labels(count));
     };
-    let wrong = || invalid("id2label", value, "an object from 0, 1, 2, … to names");
+    let wrong =
+        || invalid("id2label", value, "an object with the keys 0, 1, 2, … and names as values");
     let by_id: BTreeMap<usize, &str> = value
         .as_object()
         .ok_or_else(wrong)?
@@ -283,7 +282,7 @@ fn labels(fields: &Fields<'_>) -> Result<Vec<String>, ModelError> {
     Ok(by_id.into_values().map(str::to_owned).collect())
 }
 
-/// More classes than anyone tells apart; more would only ask for memory.
+/// Above any real classifier; keeps a damaged file from allocating without limit.
 const MAX_LABELS: usize = 1 << 20;
 
 #[cfg(test)]
@@ -299,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_left_out_have_transformers_values() {
+    fn missing_fields_take_the_defaults_of_transformers() {
         let config = read(&json!({})).unwrap();
         assert_eq!(BertConfig { source: Map::new(), ..config }, BertConfig::default());
     }
 
     #[test]
-    fn what_is_not_built_is_refused_by_field() {
+    fn unsupported_values_are_refused_by_field() {
         for (field, value) in [
             ("position_embedding_type", json!("relative_key")),
             ("is_decoder", json!(true)),
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_sorted_by_number() {
+    fn labels_are_sorted_by_index() {
         let ids: Map<_, _> =
             (0..12).map(|id| (id.to_string(), format!("class {id}").into())).collect();
         let config = read(&json!({ "id2label": ids })).unwrap();
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_config_reads_back_equal() {
         let mut config = read(&json!({
             "hidden_act": "gelu_new", "classifier_dropout": 0.0, "num_labels": 3, "transformers_version": "4.8.2",
         }))

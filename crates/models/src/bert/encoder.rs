@@ -1,7 +1,7 @@
 //! The encoder: embeddings, layers of attention and feed-forward, pooler.
 //!
-//! Fields bear the names of the tensors in checkpoints; the one name that Rust reserves, `self`, is
-//! spelled `self_`.
+//! Fields are named after the tensors in checkpoints; `self`, which Rust reserves, is spelled
+//! `self_`.
 #![expect(non_snake_case, reason = "a field's name is part of the tensor's name")]
 
 use burn::module::Module;
@@ -17,18 +17,19 @@ use crate::error::ModelError;
 use bestof_kernels::indices;
 use bestof_kernels::{AddNormLayer, Projections, RowAttention, affine_add_norm, self_attention};
 
-/// What every part of a forward pass needs to know.
+/// The context that every part of a forward pass needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass<'a> {
     config: &'a BertConfig,
     packed: &'a Packed,
+    /// Of dropout; `None` outside training.
     seed: Option<u64>,
-    /// 0 for the embeddings, then the layers from 1.
+    /// 0 for the embeddings; layers count from 1.
     layer: u64,
 }
 
 impl Pass<'_> {
-    /// In training, drops values; `slot` tells the places of a layer apart.
+    /// Dropout, in training; `slot` distinguishes the dropouts of one layer.
     fn drop<const D: usize>(self, x: Tensor<D>, probability: f64, slot: u64) -> Tensor<D> {
         match self.seed {
             Some(seed) => dropout(x, probability, &[seed, self.layer, slot]),
@@ -37,7 +38,7 @@ impl Pass<'_> {
     }
 }
 
-/// What a token, its place and its type mean, added and normalised.
+/// The sum of word, position and token type embeddings, normalised.
 #[derive(Module, Debug)]
 pub(crate) struct Input {
     pub(crate) word_embeddings: Table,
@@ -47,14 +48,18 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    fn load(loader: &mut Loader<'_>, at: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let width = config.hidden_size;
-        let mut table = |name, rows| Table::load(loader, &format!("{at}{name}"), [rows, width]);
+        let mut table = |name, rows| Table::load(loader, &format!("{prefix}{name}"), [rows, width]);
         Ok(Self {
             word_embeddings: table("word_embeddings", config.vocab_size)?,
             position_embeddings: table("position_embeddings", config.max_positions)?,
             token_type_embeddings: table("token_type_embeddings", config.type_vocab_size)?,
-            LayerNorm: Norm::load(loader, &format!("{at}LayerNorm"), width)?,
+            LayerNorm: Norm::load(loader, &format!("{prefix}LayerNorm"), width)?,
         })
     }
 
@@ -65,7 +70,7 @@ impl Input {
         words.select(0, indices(&packed.ids, &device))
     }
 
-    /// `[tokens, hidden]`.
+    /// The input of the first layer, `[tokens, hidden]`, from word embeddings of the same shape.
     fn forward(&self, words: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
         let device = words.device();
         let types = self.token_type_embeddings.weight.val();
@@ -87,7 +92,8 @@ pub(crate) struct SelfAttention {
 }
 
 impl SelfAttention {
-    /// What each token takes from the tokens of its row that are seen, `[tokens, hidden]`.
+    /// Attention of each token over the unmasked tokens of its row, `[tokens, hidden]`, before the
+    /// output projection.
     ///
     /// Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     fn forward(&self, x: &Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
@@ -117,12 +123,12 @@ pub(crate) struct AddNorm {
 impl AddNorm {
     fn load(
         loader: &mut Loader<'_>,
-        at: &str,
+        prefix: &str,
         [inputs, outputs]: [usize; 2],
     ) -> Result<Self, ModelError> {
         Ok(Self {
-            dense: Dense::load(loader, &format!("{at}dense"), [inputs, outputs])?,
-            LayerNorm: Norm::load(loader, &format!("{at}LayerNorm"), outputs)?,
+            dense: Dense::load(loader, &format!("{prefix}dense"), [inputs, outputs])?,
+            LayerNorm: Norm::load(loader, &format!("{prefix}LayerNorm"), outputs)?,
         })
     }
 
@@ -141,7 +147,7 @@ impl AddNorm {
     }
 }
 
-/// Attention and what follows it.
+/// Self-attention and its output projection.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
     pub(crate) self_: SelfAttention,
@@ -163,50 +169,54 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    fn load(loader: &mut Loader<'_>, at: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let mut dense = |name, sizes| Dense::load(loader, &format!("{at}{name}"), sizes);
+        let mut dense = |name, sizes| Dense::load(loader, &format!("{prefix}{name}"), sizes);
         let self_ = SelfAttention {
             query: dense("attention.self.query", [width, width])?,
             key: dense("attention.self.key", [width, width])?,
             value: dense("attention.self.value", [width, width])?,
         };
         let intermediate = Intermediate { dense: dense("intermediate.dense", [width, inner])? };
-        let mixed = AddNorm::load(loader, &format!("{at}attention.output."), [width, width])?;
-        let output = AddNorm::load(loader, &format!("{at}output."), [inner, width])?;
-        Ok(Self { attention: Attention { self_, output: mixed }, intermediate, output })
+        let projection =
+            AddNorm::load(loader, &format!("{prefix}attention.output."), [width, width])?;
+        let output = AddNorm::load(loader, &format!("{prefix}output."), [inner, width])?;
+        Ok(Self { attention: Attention { self_, output: projection }, intermediate, output })
     }
 
     fn forward(&self, x: Tensor<2>, pass: Pass<'_>) -> Tensor<2> {
-        let mixed = self.attention.self_.forward(&x, pass);
-        let x = self.attention.output.forward(mixed, x, pass, 1);
+        let attended = self.attention.self_.forward(&x, pass);
+        let x = self.attention.output.forward(attended, x, pass, 1);
         let inner = self.intermediate.dense.activated(x.clone(), pass.config.activation);
         self.output.forward(inner, x, pass, 2)
     }
 }
 
-/// The layers, from the embeddings up.
+/// The layers, from input to output.
 #[derive(Module, Debug)]
 pub(crate) struct Layers {
     pub(crate) layer: Vec<Layer>,
 }
 
-/// What the encoder makes of a batch.
+/// The outputs of the encoder for one batch.
 #[derive(Debug, Clone)]
 pub struct BertOutput {
-    /// Of each token, `[batch, seq, hidden]`; 0 for padding behind a row.
+    /// One vector per token, `[batch, seq, hidden]`; 0 for the padding at the end of a row.
     pub last_hidden_state: Tensor<3>,
-    /// Of each row, from its first token, `[batch, hidden]`; `None` without a pooler.
+    /// One vector per row, from its first token, `[batch, hidden]`; `None` without a pooler.
     pub pooler_output: Option<Tensor<2>>,
 }
 
-/// The BERT encoder: tokens in, a vector for each token and one for each row out.
+/// The BERT encoder: from tokens to one vector per token and one per row.
 ///
 /// Source: Devlin et al. 2019, arXiv:1810.04805v2, section 3.
 ///
-/// Heads of one's own go on top of [`BertOutput`]. Put the encoder in a field called `bert` of
-/// another `Module`, and [`crate::parameters`] gives all parameters the names that
-/// transformers would.
+/// Custom heads take [`BertOutput`]. If the encoder is the field `bert` of another `Module`,
+/// [`crate::parameters`] names all parameters as transformers does.
 #[derive(Module, Debug)]
 pub struct Bert {
     pub(crate) embeddings: Input,
@@ -217,38 +227,37 @@ pub struct Bert {
 }
 
 impl Bert {
-    /// The encoder made by `loader`, whose tensors lie under `bert.` in the checkpoint of a model
-    /// with a head, and under no prefix in that of an encoder alone. Without pooler tensors it has
-    /// no pooler.
+    /// The encoder with parameters from `loader`. A checkpoint of a model with a head stores them
+    /// with the prefix `bert.`, one of an encoder alone without. There is a pooler if the
+    /// checkpoint has one.
     ///
     /// # Errors
     /// [`BertError::Model`] for a tensor that is missing or has another shape than `config` says.
     pub fn load(loader: &mut Loader<'_>, config: &BertConfig) -> Result<Self, BertError> {
         config.validate()?;
-        let within = "bert.";
-        let nested = loader.has(&format!("{within}{WORDS}"));
-        let at = if nested { within } else { "" };
-        let layer = |number| format!("{at}encoder.layer.{number}.");
-        let embeddings = Input::load(loader, &format!("{at}embeddings."), config)?;
+        let nested = loader.has(&format!("bert.{WORDS}"));
+        let prefix = if nested { "bert." } else { "" };
+        let layer = |number| format!("{prefix}encoder.layer.{number}.");
+        let embeddings = Input::load(loader, &format!("{prefix}embeddings."), config)?;
         let layers = (0..config.num_layers)
             .map(|number| Layer::load(loader, &layer(number), config))
             .collect::<Result<_, _>>()?;
-        let pooler = if loader.has(&format!("{at}pooler.dense.weight")) {
-            Some(Self::load_pooler(loader, at, config)?)
+        let pooler = if loader.has(&format!("{prefix}pooler.dense.weight")) {
+            Some(Self::load_pooler(loader, prefix, config)?)
         } else {
             None
         };
-        // Older checkpoints hold these buffers, which only count.
-        loader.mark_used(&format!("{at}embeddings.position_ids"));
-        loader.mark_used(&format!("{at}embeddings.token_type_ids"));
+        // Older checkpoints store these constant buffers.
+        loader.mark_used(&format!("{prefix}embeddings.position_ids"));
+        loader.mark_used(&format!("{prefix}embeddings.token_type_ids"));
         let (encoder, config) = (Layers { layer: layers }, config.clone());
         Ok(Self { embeddings, encoder, pooler, config })
     }
 
-    /// The encoder with a pooler; one it has already is kept.
+    /// The encoder with a pooler: its own, or one that is initialised from `seed`.
     ///
     /// # Errors
-    /// None in practice: drawing does not fail.
+    /// None in practice: random initialisation does not fail.
     pub fn with_fresh_pooler(mut self, seed: u64) -> Result<Self, BertError> {
         if self.pooler.is_none() {
             let device = self.embeddings.word_embeddings.weight.val().device();
@@ -266,27 +275,27 @@ impl Bert {
 
     fn load_pooler(
         loader: &mut Loader<'_>,
-        at: &str,
+        prefix: &str,
         config: &BertConfig,
     ) -> Result<Intermediate, ModelError> {
         let width = config.hidden_size;
-        let dense = Dense::load(loader, &format!("{at}pooler.dense"), [width, width])?;
+        let dense = Dense::load(loader, &format!("{prefix}pooler.dense"), [width, width])?;
         Ok(Intermediate { dense })
     }
 
-    /// The encoder with these classes in its configuration.
+    /// The encoder with these class names in its configuration.
     pub(crate) fn with_labels(mut self, labels: Vec<String>) -> Self {
         self.config.labels = labels;
         self
     }
 
-    /// The shape of the encoder.
+    /// Sizes and options.
     pub fn config(&self) -> &BertConfig {
         &self.config
     }
 
-    /// What the encoder makes of `batch`. With a seed, values are dropped as in training; each seed
-    /// drops others.
+    /// The outputs for `batch`. With a seed, dropout is applied as in training; the seed determines
+    /// which values are dropped.
     ///
     /// # Errors
     /// [`BertError::TooLong`], [`BertError::TokenOutOfRange`] or [`BertError::TypeOutOfRange`].
@@ -300,8 +309,8 @@ impl Bert {
         Ok(BertOutput { last_hidden_state: tokens.padded(batch.length()), pooler_output })
     }
 
-    /// The hidden states of the tokens of `batch`, without a place for padding: what heads that
-    /// read rows or single tokens need.
+    /// The hidden states of the tokens of `batch` without padding, for heads that read rows or
+    /// single tokens.
     ///
     /// # Errors
     /// As [`Bert::forward`].
@@ -314,7 +323,8 @@ impl Bert {
         self.encode_words(words, batch, dropout_seed)
     }
 
-    /// The word embeddings of the tokens of `batch`, `[tokens, hidden]`, row by row without padding.
+    /// The word embeddings of the tokens of `batch`, `[tokens, hidden]`, row by row without
+    /// padding.
     ///
     /// # Errors
     /// As [`Bert::forward`].
@@ -323,14 +333,14 @@ impl Bert {
         Ok(self.embeddings.words(&batch.packed()))
     }
 
-    /// The hidden states of tokens that have `words` for word embeddings, whatever `batch` says they
-    /// are: for derivatives by the words.
+    /// As [`Bert::encode`], with `words` in place of the word embeddings of the token ids: for
+    /// derivatives with respect to word embeddings.
     ///
     /// # Errors
     /// As [`Bert::forward`].
     ///
     /// # Panics
-    /// If `words` is not of the shape that [`Bert::word_vectors`] gives for the batch.
+    /// If the shape of `words` is not that of [`Bert::word_vectors`] for the batch.
     pub fn encode_words(
         &self,
         words: Tensor<2>,
@@ -340,18 +350,18 @@ impl Bert {
         batch.check(&self.config)?;
         let packed = batch.packed();
         let shape = [packed.ids.len(), self.config.hidden_size];
-        assert_eq!(words.dims(), shape, "word embeddings of another batch");
+        assert_eq!(words.dims(), shape, "word embeddings do not have the shape of the batch");
         let pass = Pass { config: &self.config, packed: &packed, seed: dropout_seed, layer: 0 };
         let mut x = self.embeddings.forward(words, pass);
         for (layer, number) in self.encoder.layer.iter().zip(1..) {
             x = layer.forward(x, Pass { layer: number, ..pass });
         }
-        let seen = batch.mask().chunks(batch.length()).zip(&packed.counts);
-        let seen = seen.flat_map(|(row, count)| row[..*count].iter().copied()).collect();
-        Ok(BertTokens { states: x, counts: packed.counts, seen })
+        let rows = batch.mask().chunks(batch.length()).zip(&packed.counts);
+        let mask = rows.flat_map(|(row, count)| row[..*count].iter().copied()).collect();
+        Ok(BertTokens { states: x, counts: packed.counts, mask })
     }
 
-    /// What the pooler makes of each row's first token, `[rows, hidden]`; `None` without a pooler.
+    /// The pooler's output for each row's first token, `[rows, hidden]`; `None` without a pooler.
     pub fn pool(&self, tokens: &BertTokens) -> Option<Tensor<2>> {
         self.pooler.as_ref().map(|pooler| pooler.dense.forward(tokens.first()).tanh())
     }
@@ -362,5 +372,5 @@ impl Bert {
     }
 }
 
-/// A tensor that every checkpoint has.
+/// A tensor that every checkpoint has; its name tells whether there is a prefix.
 const WORDS: &str = "embeddings.word_embeddings.weight";

@@ -1,4 +1,4 @@
-//! What can be wrong with a batch, or with what is asked of an encoder.
+//! Errors of the BERT encoder.
 
 use bestof_checkpoints::CheckpointError;
 
@@ -8,45 +8,45 @@ use crate::error::ModelError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BertError {
-    /// The configuration or the tensors of a checkpoint do not make the model.
+    /// The configuration is invalid, or tensors are missing or of another shape.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// Reading or writing a checkpoint failed.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The batch has no row, or a row has no token that is to be seen.
+    /// The batch has no row, or a row has no unmasked token.
     #[error("row {row} of the batch has no token; leave it out or give it at least one")]
     EmptyRow {
         /// The row, 0 for a batch without rows.
         row: usize,
     },
-    /// What belongs to the tokens comes in another number than they.
-    #[error("row {row} of the batch: {found} {what} for {expected} tokens; give one each")]
+    /// A list that must match the tokens has another length.
+    #[error("row {row} of the batch: {found} {what} for {expected} tokens; give one per token")]
     Ragged {
         /// The row.
         row: usize,
-        /// What there is too much or too little of.
+        /// The contents of the list, plural.
         what: &'static str,
-        /// How many were given.
+        /// The length found.
         found: usize,
-        /// How many tokens there are.
+        /// The number of tokens.
         expected: usize,
     },
-    /// Rows are longer than the position embeddings reach.
+    /// Rows are longer than the table of position embeddings.
     #[error(
         "{found} tokens in a row, but the model has {max} positions \
          (max_position_embeddings); cut the text to {max} tokens"
     )]
     TooLong {
-        /// Tokens in a row.
+        /// Tokens per row.
         found: usize,
-        /// Positions of the model.
+        /// Position embeddings of the model.
         max: usize,
     },
-    /// A token id lies outside the vocabulary.
+    /// A token id is outside the vocabulary.
     #[error(
         "token {token} at row {row}, position {position} is outside the vocabulary of {vocab_size}; \
-         do tokenizer and model belong together?"
+         use the tokenizer of this model"
     )]
     TokenOutOfRange {
         /// The token id.
@@ -55,10 +55,10 @@ pub enum BertError {
         row: usize,
         /// The position in the row.
         position: usize,
-        /// The number of known tokens.
+        /// The number of tokens in the vocabulary.
         vocab_size: usize,
     },
-    /// A token type lies outside the table of token types.
+    /// A token type is outside the table of token types.
     #[error(
         "token type {found} at row {row}, position {position}: the model has {type_vocab_size} types, \
          counted from 0"

@@ -1,4 +1,4 @@
-//! The encoder with a head: classes of rows, and words for masked tokens.
+//! The encoder with a head: sequence classification and masked-language modelling.
 #![expect(non_snake_case, reason = "a field's name is part of the tensor's name")]
 
 use std::path::Path;
@@ -16,30 +16,30 @@ use super::parts::{Dense, Norm, Table, dropout};
 use super::save::save;
 use crate::error::ModelError;
 
-/// Tells the classifier's dropout from those of the layers.
+/// The dropout key of the classifier; layers use small numbers.
 const CLASSIFIER: u64 = u64::MAX;
 
-/// Opens a folder for [`Loader`].
+/// The configuration and the weights in a model folder.
 fn open(dir: &Path) -> Result<(BertConfig, Weights), BertError> {
     let folder = ModelFolder::open(dir)?;
     Ok((BertConfig::from_hf(&folder.config)?, folder.weights()?))
 }
 
 impl Bert {
-    /// The encoder in a model folder, whatever head the folder has.
+    /// The encoder in a model folder; a head is ignored.
     ///
     /// # Errors
-    /// No such folder, another model, tensors that are missing or of another shape.
+    /// There is no such folder, it holds another model, or tensors are missing or of another shape.
     pub fn open(dir: &Path, device: &Device) -> Result<(Self, LoadReport), BertError> {
         let (config, weights) = open(dir)?;
         let mut loader = Loader::reading(&weights, device);
         Ok((Self::load(&mut loader, &config)?, loader.finish()))
     }
 
-    /// An encoder of this shape with weights drawn from `seed`.
+    /// An encoder with random weights, which depend on `seed`.
     ///
     /// # Errors
-    /// [`ModelError::InvalidField`] for a shape that does not fit together.
+    /// [`ModelError::InvalidField`]; see [`BertConfig::validate`].
     pub fn fresh(config: &BertConfig, seed: u64, device: &Device) -> Result<Self, BertError> {
         Self::load(&mut Loader::drawing(seed, config.initializer_range, device), config)
     }
@@ -53,7 +53,7 @@ impl Bert {
     }
 }
 
-/// BERT that tells classes of rows apart.
+/// BERT with a classifier on the pooled rows.
 ///
 /// ```text
 /// logits = W dropout(pooler_output) + b
@@ -67,10 +67,10 @@ pub struct BertForSequenceClassification {
 }
 
 impl BertForSequenceClassification {
-    /// The model in a folder that has this head.
+    /// The model in a folder with this head.
     ///
     /// # Errors
-    /// As [`Bert::open`]; [`BertError::NoPooler`].
+    /// As [`Bert::open`], and [`BertError::NoPooler`].
     pub fn open(dir: &Path, device: &Device) -> Result<(Self, LoadReport), BertError> {
         let (config, weights) = open(dir)?;
         let mut loader = Loader::reading(&weights, device);
@@ -83,11 +83,11 @@ impl BertForSequenceClassification {
         Ok((Self { bert, classifier }, loader.finish()))
     }
 
-    /// An encoder with a new classifier for `labels`, and a new pooler if it has none, both drawn
-    /// from `seed`: the start of fine-tuning.
+    /// The encoder with a new classifier for `labels`, and a new pooler if it has none, both
+    /// randomly initialised from `seed`: the start of fine-tuning.
     ///
     /// # Errors
-    /// [`ModelError::InvalidField`] for no labels.
+    /// [`ModelError::InvalidField`] if `labels` is empty.
     pub fn fresh(bert: Bert, labels: Vec<String>, seed: u64) -> Result<Self, BertError> {
         if labels.is_empty() {
             let (field, found) = ("id2label".to_owned(), "empty".to_owned());
@@ -108,12 +108,12 @@ impl BertForSequenceClassification {
         &self.bert
     }
 
-    /// The names of the classes.
+    /// The class names, by class index.
     pub fn labels(&self) -> &[String] {
         &self.bert.config().labels
     }
 
-    /// The logits of each row's classes, `[batch, labels]`. With a seed, values are dropped as in
+    /// The class logits of each row, `[batch, labels]`. With a seed, dropout is applied as in
     /// training.
     ///
     /// # Errors
@@ -127,8 +127,8 @@ impl BertForSequenceClassification {
         let mut pooled = output.pooler_output.ok_or(BertError::NoPooler)?;
         if let Some(seed) = dropout_seed {
             let config = self.bert.config();
-            let share = config.classifier_dropout.unwrap_or(config.hidden_dropout);
-            pooled = dropout(pooled, share, &[seed, CLASSIFIER]);
+            let probability = config.classifier_dropout.unwrap_or(config.hidden_dropout);
+            pooled = dropout(pooled, probability, &[seed, CLASSIFIER]);
         }
         Ok(self.classifier.forward(pooled))
     }
@@ -143,7 +143,7 @@ impl BertForSequenceClassification {
     }
 }
 
-/// What comes between the hidden states and the words.
+/// The layer between the hidden states and the output matrix.
 #[derive(Module, Debug)]
 pub(crate) struct Transform {
     pub(crate) dense: Dense,
@@ -154,21 +154,21 @@ pub(crate) struct Transform {
 #[derive(Module, Debug)]
 pub(crate) struct Predictions {
     pub(crate) transform: Transform,
-    /// Words, if they are not the encoder's.
+    /// The output matrix, if it is not tied to the word embeddings.
     pub(crate) decoder: Option<Table>,
     pub(crate) bias: Param<Tensor<1>>,
 }
 
-/// The heads of BERT's own training.
+/// The pre-training heads, of which only masked-language modelling is used.
 #[derive(Module, Debug)]
 pub(crate) struct TrainingHeads {
     pub(crate) predictions: Predictions,
 }
 
-/// BERT that names the words behind masked tokens.
+/// BERT with the masked-language head, which predicts masked tokens.
 ///
 /// ```text
-/// logits = E norm(gelu(W h + b)) + c,   E the word embeddings
+/// logits = E norm(gelu(W h + b)) + c,   E the output matrix, by default the word embeddings
 /// ```
 ///
 /// Source: Devlin et al. 2019, arXiv:1810.04805v2, section 3.1, task 1.
@@ -179,7 +179,7 @@ pub struct BertForMaskedLm {
 }
 
 impl BertForMaskedLm {
-    /// The model in a folder that has this head. A pooler, which it does not use, is left out.
+    /// The model in a folder with this head. A pooler is not loaded.
     ///
     /// # Errors
     /// As [`Bert::open`].
@@ -188,20 +188,20 @@ impl BertForMaskedLm {
         let mut loader = Loader::reading(&weights, device);
         let bert = Bert::load(&mut loader, &config)?.without_pooler();
         let (width, words) = (config.hidden_size, config.vocab_size);
-        let at = "cls.predictions";
+        let prefix = "cls.predictions";
         let transform = Transform {
-            dense: Dense::load(&mut loader, &format!("{at}.transform.dense"), [width, width])?,
-            LayerNorm: Norm::load(&mut loader, &format!("{at}.transform.LayerNorm"), width)?,
+            dense: Dense::load(&mut loader, &format!("{prefix}.transform.dense"), [width, width])?,
+            LayerNorm: Norm::load(&mut loader, &format!("{prefix}.transform.LayerNorm"), width)?,
         };
-        let bias = loader.parameter(&format!("{at}.bias"), [words], Fill::Zeros)?;
+        let bias = loader.parameter(&format!("{prefix}.bias"), [words], Fill::Zeros)?;
         let decoder = if config.tied_embeddings {
             None
         } else {
-            Some(Table::load(&mut loader, &format!("{at}.decoder"), [words, width])?)
+            Some(Table::load(&mut loader, &format!("{prefix}.decoder"), [words, width])?)
         };
-        // Copies of the tied embeddings and of the bias, in older checkpoints.
-        loader.mark_used(&format!("{at}.decoder.weight"));
-        loader.mark_used(&format!("{at}.decoder.bias"));
+        // Older checkpoints store copies of the tied embeddings and of the bias.
+        loader.mark_used(&format!("{prefix}.decoder.weight"));
+        loader.mark_used(&format!("{prefix}.decoder.bias"));
         let cls = TrainingHeads { predictions: Predictions { transform, decoder, bias } };
         Ok((Self { bert, cls }, loader.finish()))
     }
@@ -211,10 +211,10 @@ impl BertForMaskedLm {
         &self.bert
     }
 
-    /// The logits of every token's word, `[batch, seq, vocab]`. With a seed, values are dropped as
-    /// in training.
+    /// Logits over the vocabulary for every token, `[batch, seq, vocab]`. With a seed, dropout is
+    /// applied as in training.
     ///
-    /// For the masked tokens alone, [`BertForMaskedLm::words`] of their hidden states takes less
+    /// For the masked tokens only, [`BertForMaskedLm::words`] on their hidden states takes less
     /// memory.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ impl BertForMaskedLm {
         Ok(logits.reshape([rows, length, words]))
     }
 
-    /// The logits of the words, `[rows, vocab]`, of hidden states `[rows, hidden]`.
+    /// Logits over the vocabulary, `[rows, vocab]`, for hidden states `[rows, hidden]`.
     pub fn words(&self, hidden: Tensor<2>) -> Tensor<2> {
         let config = self.bert.config();
         let head = &self.cls.predictions;

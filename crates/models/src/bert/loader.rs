@@ -1,4 +1,4 @@
-//! Where parameters come from: a checkpoint, a random draw, or the one where the other lacks them.
+//! Parameters from a checkpoint, from random initialisation, or from both.
 
 use std::collections::BTreeSet;
 use std::f64::consts::TAU;
@@ -10,38 +10,38 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::error::ModelError;
 use bestof_kernels::Random;
 
-/// What a parameter is filled with when it is not loaded.
+/// The initial values of a parameter that is not loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
-    /// Normal with mean 0 and the configuration's standard deviation.
+    /// Normal with mean 0 and the loader's standard deviation.
     Normal,
-    /// Zeros, as biases start.
+    /// Zeros, for biases.
     Zeros,
-    /// Ones, as the weights of norms start.
+    /// Ones, for the weights of norms.
     Ones,
 }
 
-/// Which parameters were not in the checkpoint, and which of its tensors were not used.
+/// Parameters that were not in the checkpoint, and tensors of the checkpoint that were not used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters that were drawn at random: train them before use.
+    /// Names of parameters that were initialised at random: train them before use.
     pub fresh: Vec<String>,
-    /// Tensors that the model has no place for, such as another head's.
+    /// Names of tensors that the model does not have, such as those of another head.
     pub unused: Vec<String>,
 }
 
-/// How parameters that are not loaded are drawn. Each depends on seed and name only.
+/// Random initialisation; each parameter depends on the seed and its own name only.
 #[derive(Debug, Clone, Copy)]
-struct Draw {
+struct RandomInit {
     seed: u64,
     deviation: f64,
 }
 
-/// Makes parameters by their checkpoint names, one tensor in memory at a time.
+/// Creates parameters by their names in a checkpoint, one tensor at a time in host memory.
 #[derive(Debug)]
 pub struct Loader<'w> {
     weights: Option<&'w Weights>,
-    draw: Option<Draw>,
+    init: Option<RandomInit>,
     device: Device,
     used: BTreeSet<String>,
     fresh: Vec<String>,
@@ -53,31 +53,32 @@ impl<'w> Loader<'w> {
         let device = device.clone();
         Self {
             weights: Some(weights),
-            draw: None,
+            init: None,
             device,
             used: BTreeSet::new(),
             fresh: Vec::new(),
         }
     }
 
-    /// A loader that draws every parameter: weights are normal with this standard deviation.
+    /// A loader that initialises every parameter at random: weights are normal with standard
+    /// deviation `deviation`.
     pub fn drawing(seed: u64, deviation: f64, device: &Device) -> Self {
-        let draw = Some(Draw { seed, deviation });
+        let init = Some(RandomInit { seed, deviation });
         let device = device.clone();
-        Self { weights: None, draw, device, used: BTreeSet::new(), fresh: Vec::new() }
+        Self { weights: None, init, device, used: BTreeSet::new(), fresh: Vec::new() }
     }
 
-    /// From here on, parameters that the checkpoint lacks are drawn.
+    /// From now on, parameters that the checkpoint lacks are initialised at random.
     pub fn draw_missing(&mut self, seed: u64, deviation: f64) {
-        self.draw = Some(Draw { seed, deviation });
+        self.init = Some(RandomInit { seed, deviation });
     }
 
-    /// Whether the checkpoint has this tensor. Where nothing is read, everything is there.
+    /// Whether the checkpoint has this tensor; true for every name without a checkpoint.
     pub fn has(&self, name: &str) -> bool {
         self.weights.is_none_or(|weights| stored_name(weights, name).is_some())
     }
 
-    /// Marks a tensor that is read elsewhere or not needed, so that it is not reported as unused.
+    /// Marks a tensor as used, so that [`LoadReport::unused`] does not name it.
     pub fn mark_used(&mut self, name: &str) {
         self.used.insert(name.to_owned());
     }
@@ -85,8 +86,7 @@ impl<'w> Loader<'w> {
     /// The parameter called `name`.
     ///
     /// # Errors
-    /// [`ModelError::MissingTensor`], [`ModelError::ShapeMismatch`], or a tensor that cannot be
-    /// read.
+    /// [`ModelError::MissingTensor`], [`ModelError::ShapeMismatch`], or a read that fails.
     pub fn parameter<const D: usize>(
         &mut self,
         name: &str,
@@ -94,7 +94,7 @@ impl<'w> Loader<'w> {
         fill: Fill,
     ) -> Result<Param<Tensor<D>>, ModelError> {
         let stored = self.weights.and_then(|weights| Some((weights, stored_name(weights, name)?)));
-        let values = match (stored, self.draw) {
+        let values = match (stored, self.init) {
             (Some((weights, stored)), _) => {
                 let found = weights.info(&stored).map_or(&[][..], |info| &info.shape);
                 if found != shape {
@@ -105,9 +105,9 @@ impl<'w> Loader<'w> {
                 self.used.insert(stored);
                 values
             }
-            (None, Some(draw)) => {
+            (None, Some(init)) => {
                 self.fresh.push(name.to_owned());
-                draw.values(name, shape.iter().product(), fill)
+                init.values(name, shape.iter().product(), fill)
             }
             (None, None) => {
                 let (name, shape) = (name.to_owned(), shape.to_vec());
@@ -118,7 +118,8 @@ impl<'w> Loader<'w> {
         Ok(Param::from_tensor(tensor))
     }
 
-    /// What was drawn, and what of the checkpoint was not asked for.
+    /// The names of randomly initialised parameters and of unused tensors; both empty without a
+    /// checkpoint.
     pub fn finish(self) -> LoadReport {
         let Some(weights) = self.weights else { return LoadReport::default() };
         let names = weights.infos().iter().map(|info| &info.name);
@@ -127,7 +128,7 @@ impl<'w> Loader<'w> {
     }
 }
 
-impl Draw {
+impl RandomInit {
     fn values(self, name: &str, count: usize, fill: Fill) -> Vec<f32> {
         match fill {
             Fill::Zeros => vec![0.0; count],
@@ -148,8 +149,8 @@ fn normal(random: &mut Random) -> f64 {
     radius * (TAU * random.uniform()).cos()
 }
 
-/// The name under which a checkpoint stores a parameter: its own, or for norms the one that
-/// checkpoints converted from TensorFlow have.
+/// The name under which a checkpoint stores a parameter: the same, or for norms `gamma` and `beta`,
+/// as in checkpoints converted from TensorFlow.
 fn stored_name(weights: &Weights, name: &str) -> Option<String> {
     if weights.contains(name) {
         return Some(name.to_owned());
@@ -166,13 +167,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drawn_weights_depend_on_seed_and_name_and_have_the_deviation() {
-        let draw =
-            |seed, name: &str| Draw { seed, deviation: 0.5 }.values(name, 20_000, Fill::Normal);
-        let values = draw(1, "a.weight");
-        assert_eq!(values, draw(1, "a.weight"));
-        assert_ne!(values, draw(2, "a.weight"));
-        assert_ne!(values, draw(1, "b.weight"));
+    fn random_weights_depend_on_seed_and_name_and_have_the_deviation() {
+        let values_of = |seed, name: &str| {
+            RandomInit { seed, deviation: 0.5 }.values(name, 20_000, Fill::Normal)
+        };
+        let values = values_of(1, "a.weight");
+        assert_eq!(values, values_of(1, "a.weight"));
+        assert_ne!(values, values_of(2, "a.weight"));
+        assert_ne!(values, values_of(1, "b.weight"));
         let moment = |power| {
             values.iter().map(|v| f64::from(*v).powi(power)).sum::<f64>() / values.len() as f64
         };

@@ -1,4 +1,4 @@
-//! The smallest parts: linear layers, norms, activations, dropout.
+//! Linear layers, embedding tables, layer normalisation and dropout.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -12,7 +12,7 @@ use bestof_kernels::dropout_mask;
 use bestof_kernels::host_tensor;
 use bestof_kernels::{add_layer_norm, affine, affine_gelu};
 
-/// A linear layer with its weight as checkpoints store it.
+/// A linear layer, with its weight in the layout of checkpoints.
 ///
 /// ```text
 /// y = x W^T + b
@@ -26,7 +26,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// The layer with the parameters `NAME.weight` and `NAME.bias`.
+    /// The layer with the parameters `NAME.weight`, `[outputs, inputs]`, and `NAME.bias`.
     ///
     /// # Errors
     /// As [`Loader::parameter`].
@@ -41,12 +41,12 @@ impl Dense {
         })
     }
 
-    /// The outputs `[rows, out]` of the rows of `x`, `[rows, in]`.
+    /// `x W^T + b`, `[rows, out]`, for `x` of shape `[rows, in]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         affine(x, self.weight.val(), self.bias.val())
     }
 
-    /// The activation of the outputs.
+    /// `activation(x W^T + b)`, `[rows, out]`.
     pub(crate) fn activated(&self, x: Tensor<2>, activation: BertActivation) -> Tensor<2> {
         match activation {
             BertActivation::Gelu => affine_gelu(x, self.weight.val(), self.bias.val()),
@@ -56,7 +56,7 @@ impl Dense {
     }
 }
 
-/// A table of vectors.
+/// A table of embeddings.
 #[derive(Module, Debug)]
 pub(crate) struct Table {
     /// `[entries, width]`
@@ -74,7 +74,7 @@ impl Table {
     }
 }
 
-/// Brings rows to mean 0 and variance 1, then scales and shifts them.
+/// Layer normalisation.
 ///
 /// ```text
 /// y = (x - mean(x)) / sqrt(var(x) + eps) * w + b
@@ -102,23 +102,24 @@ impl Norm {
         })
     }
 
-    /// The normalised rows of `x + residual`, `[rows, width]`.
+    /// Layer normalisation of `x + residual`, `[rows, width]`.
     pub(crate) fn of_sum(&self, x: Tensor<2>, residual: Tensor<2>, eps: f64) -> Tensor<2> {
         add_layer_norm(x, residual, self.weight.val(), self.bias.val(), eps)
     }
 
-    /// The normalised rows of `x`, `[rows, width]`.
+    /// Layer normalisation of `x`, `[rows, width]`.
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64) -> Tensor<2> {
         layer_norm(x, self.weight.val(), Some(self.bias.val()), eps)
     }
 }
 
-/// `x` with a share of its values set to 0 and the others scaled up, so that the mean stays.
+/// Sets values of `x` to 0 with this probability and divides the others by `1 - probability`, which
+/// preserves the mean.
 ///
-/// Which values are dropped depends on `keys` only: give the seed first, then numbers that tell the
-/// places apart.
+/// Which values are dropped depends on `keys` only: the seed, then numbers that identify this
+/// application of dropout.
 ///
-/// Source: Srivastava et al. 2014, JMLR 15:1929, section 10 (scaled in training, not after).
+/// Source: Srivastava et al. 2014, JMLR 15:1929, section 10 (scaled in training, not in inference).
 pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &[u64]) -> Tensor<D> {
     if probability <= 0.0 {
         return x;
@@ -136,7 +137,7 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn dropout_drops_its_share_and_keeps_the_mean() {
+    fn dropout_drops_with_its_probability_and_preserves_the_mean() {
         let ones = Tensor::<2>::ones([200, 101], &Device::flex());
         let dropped = host_values(dropout(ones.clone(), 0.25, &[3, 1]));
         let zeros = dropped.iter().filter(|v| **v == 0.0).count() as f64 / 20_200.0;

@@ -1,4 +1,4 @@
-//! Writing an encoder, or a module around one, as a checkpoint.
+//! Saving an encoder, or a module that contains one, as a checkpoint.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::error::BertError;
 use crate::parameters::{self, ParameterInfo};
 
-/// Writes the parameters of `module`, sorted by name, one in memory at a time, and `config` as
-/// `config.json` into `dir`, which is created.
+/// Writes `config.json` and the parameters of `module`, sorted by name, into `dir`, which is
+/// created. One parameter at a time is in host memory.
 ///
 /// # Errors
 /// A file cannot be written.

@@ -13,7 +13,7 @@ use bestof_trainer::config::{RewardSection, RolloutSection, RunConfig, toml_path
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::launch::{reinforce, sampler_of};
 use bestof_trainer::progress::Silent;
-use bestof_trainer::reinforce::{load_questions, sample_all};
+use bestof_trainer::reinforce::{load_problems, sample_all};
 use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
@@ -219,10 +219,10 @@ fn sampled(
     let ends = folder.generation.eos_token_ids.clone();
     let sampler = sampler_of(&rollout, &reward, ends, decoder.max_positions(), tokenizer)?;
     let solve = |path: &PathBuf| -> Result<Passed, TrainError> {
-        let questions = load_questions(path, &encoder, &ReadOptions::default(), &rollout, &reward)?;
+        let problems = load_problems(path, &encoder, &ReadOptions::default(), &rollout, &reward)?;
         let seed = options.seed;
         let groups =
-            sample_all(&decoder, &questions.items, &sampler, settings.samples, seed, &mut Silent)?;
+            sample_all(&decoder, &problems.items, &sampler, settings.samples, seed, &mut Silent)?;
         Ok(Passed(groups.iter().map(|group| (group.rollouts.len(), group.passed())).collect()))
     };
     let [easy, hard] = &start.held_out;

@@ -125,7 +125,7 @@ impl<'de> Deserializer<'de> for FieldRecorder<'_> {
     type Error = de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(de::Error::custom("only the field names are wanted"))
+        Err(de::Error::custom("only the field names are read"))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -164,7 +164,7 @@ pub fn inspect_from(
 /// What is gathered while the rows go by.
 struct Doctor<'e, 'm> {
     encoder: &'e Encoder<'m>,
-    wanted_examples: usize,
+    max_examples: usize,
     shapes: BTreeMap<&'static str, usize>,
     lists: Lists,
     tokens: TokenChecks,
@@ -179,14 +179,14 @@ struct Doctor<'e, 'm> {
 const LINES_LISTED: usize = 5;
 
 impl<'e, 'm> Doctor<'e, 'm> {
-    fn new(encoder: &'e Encoder<'m>, wanted_examples: usize) -> Self {
+    fn new(encoder: &'e Encoder<'m>, max_examples: usize) -> Self {
         let tokens = TokenChecks {
             tokenizer_adds: encoder.tokenizer().pieces(encoder.leading_ids()),
             ..TokenChecks::default()
         };
         Self {
             encoder,
-            wanted_examples,
+            max_examples,
             shapes: BTreeMap::new(),
             lists: Lists::default(),
             tokens,
@@ -316,7 +316,7 @@ impl<'e, 'm> Doctor<'e, 'm> {
     }
 
     fn example(&mut self, view: impl FnOnce(&bestof_checkpoints::Tokenizer) -> Example) {
-        if self.examples.len() < self.wanted_examples {
+        if self.examples.len() < self.max_examples {
             self.examples.push(view(self.encoder.tokenizer()));
         }
     }

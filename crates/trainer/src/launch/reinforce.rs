@@ -9,7 +9,7 @@ use super::{Base, Finished, finish};
 use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
 use crate::error::TrainError;
 use crate::progress::Progress;
-use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_questions};
+use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_problems};
 use crate::run::{TrainOptions, TrainingRun, train};
 use crate::sft::ForwardSettings;
 
@@ -43,7 +43,7 @@ pub fn reinforce(
     let base = Base::open(config)?;
     let rows = base.load(
         config,
-        |path, encoder, read| load_questions(path, encoder, read, &rollout, &reward),
+        |path, encoder, read| load_problems(path, encoder, read, &rollout, &reward),
         "prompts",
     )?;
     let sampler = base.sampler(&rollout, &reward)?;

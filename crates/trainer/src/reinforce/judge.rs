@@ -52,8 +52,8 @@ impl Job<'_> {
 /// A verification that fails has the reward that `[reward]` says, and is never passed.
 pub fn judge_all(jobs: &[Job<'_>], reward: &RewardSection) -> Vec<Judgement> {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = if reward.workers == 0 { processors() } else { reward.workers };
-    let workers = wanted.min(jobs.len());
+    let limit = if reward.workers == 0 { processors() } else { reward.workers };
+    let workers = limit.min(jobs.len());
     if workers <= 1 {
         return jobs.iter().map(|job| job.judge(reward)).collect();
     }

@@ -8,7 +8,7 @@ use bestof_tasks::extract::{answer_text, final_number};
 use bestof_tasks::verify::VerifierKind;
 
 use super::judge::{Job, Judgement, judge_all};
-use super::question::Question;
+use super::problem::Problem;
 use crate::config::{RewardSection, VerifierName};
 use crate::error::TrainError;
 use crate::preference::Decode;
@@ -83,22 +83,22 @@ impl std::fmt::Debug for Sampler {
 }
 
 impl Sampler {
-    /// Completions of the questions, each with its row and its seed; all are generated together.
+    /// Completions of the problems, each with its row and its seed; all are generated together.
     ///
-    /// What is sampled for a question depends on its prompt, its seed and the model alone.
+    /// What is sampled for a problem depends on its prompt, its seed and the model alone.
     ///
     /// # Errors
     /// What the model says.
     pub fn sample<M: CausalLm>(
         &self,
         model: &M,
-        questions: &[(usize, &Question, u64)],
+        problems: &[(usize, &Problem, u64)],
         samples: usize,
     ) -> Result<Vec<Group>, TrainError> {
-        let requests: Vec<Request> = questions
+        let requests: Vec<Request> = problems
             .iter()
-            .map(|(_, question, seed)| Request {
-                prompt: question.prompt_ids.clone(),
+            .map(|(_, problem, seed)| Request {
+                prompt: problem.prompt_ids.clone(),
                 samples,
                 seed: *seed,
             })
@@ -110,12 +110,12 @@ impl Sampler {
             .iter()
             .zip(&texts)
             .map(|(generation, text)| Job {
-                verifier: questions[generation.request].1.verifier.as_ref(),
+                verifier: problems[generation.request].1.verifier.as_ref(),
                 completion: text,
             })
             .collect();
         let judgements = judge_all(&jobs, &self.reward);
-        let mut groups: Vec<Group> = questions
+        let mut groups: Vec<Group> = problems
             .iter()
             .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
             .collect();

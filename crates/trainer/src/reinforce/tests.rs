@@ -79,10 +79,10 @@ fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     RunConfig::from_toml(&text, &overrides).unwrap()
 }
 
-fn questions(count: usize, judge: Judge) -> RowSet<Question> {
+fn problems(count: usize, judge: Judge) -> RowSet<Problem> {
     let prompt = |i: u32| vec![i % 7, (i * 3 + 1) % 9];
     RowSet {
-        items: (0..count as u32).map(|i| Question::judged_by(prompt(i), Box::new(judge))).collect(),
+        items: (0..count as u32).map(|i| Problem::judged_by(prompt(i), Box::new(judge))).collect(),
         names: (1..=count).map(|line| format!("toy.jsonl:{line}")).collect(),
     }
 }
@@ -101,8 +101,8 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         reference: config.lora.is_none().then(|| model.clone()),
         model,
         files,
-        train: questions(11, judge),
-        eval: questions(5, judge),
+        train: problems(11, judge),
+        eval: problems(5, judge),
         settings: ForwardSettings::from_config(config),
         sampler: Sampler {
             sampling: SamplingConfig {

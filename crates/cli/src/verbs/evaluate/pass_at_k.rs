@@ -9,7 +9,7 @@ use bestof_trainer::config::{RewardSection, RolloutSection, VerifierName};
 use bestof_trainer::data::EncodeOptions;
 use bestof_trainer::launch::{find_program, sampler_of};
 use bestof_trainer::reinforce::{
-    load_questions, measured_ks, other_estimates, pass_at_k_estimates, sample_all, sample_of,
+    load_problems, measured_ks, other_estimates, pass_at_k_estimates, sample_all, sample_of,
 };
 use bestof_trainer::rows::RowSet;
 use serde::Deserialize;
@@ -109,7 +109,7 @@ impl PassAtKArgs {
         let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
         let encoder = opened.encoder(options)?;
         let read = read_options(self.skip_bad_rows);
-        let loaded = load_questions(&self.data, &encoder, &read, &rollout, &reward)?;
+        let loaded = load_problems(&self.data, &encoder, &read, &rollout, &reward)?;
         console::left_out(&loaded.report);
         let tokenizer = opened.tokenizer()?;
         let mut ends = opened.folder.generation.eos_token_ids.clone();

@@ -1,29 +1,29 @@
-//! Drawing one token from logits.
+//! Sampling one token from logits.
 
 use crate::sampling::SamplingConfig;
 
-/// A drawn token.
+/// A sampled token.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Draw {
+pub(crate) struct SampledToken {
     pub(crate) token: u32,
     /// Its log-probability under the softmax of the logits.
     pub(crate) logprob: f32,
-    /// Its log-probability under the distribution it was drawn from.
+    /// Its log-probability under the distribution it was sampled from.
     pub(crate) sampling_logprob: f32,
 }
 
-/// The token that `uniform`, in [0, 1), falls on.
+/// The token that inverse transform sampling selects at `uniform`, in `[0, 1)`.
 ///
-/// Cuts are applied in the order of transformers: temperature, top-k, top-p, min-p. Among equal
-/// logits the smaller token id counts as the likelier.
-pub(crate) fn draw(logits: &[f32], config: &SamplingConfig, uniform: f64) -> Draw {
+/// Filters are applied in the order of transformers: temperature, top-k, top-p, min-p. Among equal
+/// logits the smaller token id ranks first.
+pub(crate) fn sample_token(logits: &[f32], config: &SamplingConfig, uniform: f64) -> SampledToken {
     let best = likeliest(logits);
     let max = logits.get(best).copied().unwrap_or(0.0);
     let log_sum = log_sum_exp(logits, max, 1.0);
     let logprob = |token: usize| logits[token] - max - log_sum as f32;
     if config.temperature == 0.0 {
         let logprob = logprob(best);
-        return Draw { token: best as u32, logprob, sampling_logprob: 0.0 };
+        return SampledToken { token: best as u32, logprob, sampling_logprob: 0.0 };
     }
     let scale = config.temperature.recip();
     let kept = kept_tokens(logits, config, max, scale);
@@ -38,10 +38,10 @@ pub(crate) fn draw(logits: &[f32], config: &SamplingConfig, uniform: f64) -> Dra
     };
     let token = token.unwrap_or(best);
     let sampling_logprob = (f64::from(logits[token] - max) * scale - total.ln()) as f32;
-    Draw { token: token as u32, logprob: logprob(token), sampling_logprob }
+    SampledToken { token: token as u32, logprob: logprob(token), sampling_logprob }
 }
 
-/// The first of the largest logits.
+/// The index of the first of the largest logits.
 fn likeliest(logits: &[f32]) -> usize {
     let mut best = 0;
     for (token, logit) in logits.iter().enumerate() {
@@ -55,7 +55,7 @@ fn likeliest(logits: &[f32]) -> usize {
 /// `ln sum_v exp((l_v - max) scale)`.
 fn log_sum_exp(logits: &[f32], max: f32, scale: f64) -> f64 {
     let scale = scale as f32;
-    // Partial sums in f32 are short enough to lose nothing that matters.
+    // Sums of 256 values in f32 lose no precision that matters; the total is in f64.
     let sum: f64 = logits
         .chunks(256)
         .map(|chunk| f64::from(chunk.iter().map(|l| ((l - max) * scale).exp()).sum::<f32>()))
@@ -63,8 +63,8 @@ fn log_sum_exp(logits: &[f32], max: f32, scale: f64) -> f64 {
     sum.ln()
 }
 
-/// The first token at which the running sum of weights passes `point`; the last one with a weight
-/// if rounding keeps it from getting there.
+/// The first token at which the running sum of weights exceeds `point`; the last one with a
+/// positive weight if rounding keeps the sum below `point`.
 fn pick(
     tokens: impl Iterator<Item = usize>,
     weight: impl Fn(usize) -> f64,
@@ -85,7 +85,7 @@ fn pick(
     last
 }
 
-/// The tokens that the cuts leave, likeliest first; `None` if nothing is cut.
+/// The tokens that the filters keep, likeliest first; `None` if no filter is set.
 fn kept_tokens(logits: &[f32], config: &SamplingConfig, max: f32, scale: f64) -> Option<Vec<u32>> {
     let top_k = config.top_k.filter(|&k| k < logits.len());
     let top_p = config.top_p.filter(|&p| p < 1.0);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn top_p_keeps_what_first_reaches_the_sum() {
+    fn top_p_keeps_the_tokens_that_first_reach_the_sum() {
         let with = |p| SamplingConfig { top_p: Some(p), ..SamplingConfig::default() };
         assert_eq!(kept(&with(0.05)), [2]);
         assert_eq!(kept(&with(0.41)), [2, 0]);
@@ -178,22 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn temperature_comes_before_the_cuts() {
+    fn temperature_comes_before_the_filters() {
         // At temperature 1/2 the probabilities are 16, 9, 4, 1 of 30.
         let config = SamplingConfig { temperature: 0.5, top_p: Some(0.8), ..Default::default() };
         assert_eq!(kept(&config), [2, 0]);
     }
 
     #[test]
-    fn draws_follow_the_distribution() {
+    fn samples_follow_the_distribution() {
         let logits = hand();
         let config = SamplingConfig::default();
         let count = 1000;
         let mut seen = [0; 4];
         for i in 0..count {
-            let drawn = draw(&logits, &config, (f64::from(i) + 0.5) / f64::from(count));
-            seen[drawn.token as usize] += 1;
-            assert!((drawn.logprob - drawn.sampling_logprob).abs() < 1e-6);
+            let sampled = sample_token(&logits, &config, (f64::from(i) + 0.5) / f64::from(count));
+            seen[sampled.token as usize] += 1;
+            assert!((sampled.logprob - sampled.sampling_logprob).abs() < 1e-6);
         }
         assert_eq!(seen, [300, 100, 400, 200]);
     }
@@ -202,18 +202,18 @@ mod tests {
     fn log_probabilities_are_those_of_both_distributions() {
         let logits = hand();
         let config = SamplingConfig { temperature: 0.5, top_k: Some(2), ..Default::default() };
-        let drawn = draw(&logits, &config, 0.99);
-        assert_eq!(drawn.token, 0);
-        assert!((drawn.logprob - 0.3_f32.ln()).abs() < 1e-6);
-        assert!((drawn.sampling_logprob - (9.0_f32 / 25.0).ln()).abs() < 1e-6);
-        let greedy = draw(&logits, &SamplingConfig::greedy(1), 0.99);
+        let sampled = sample_token(&logits, &config, 0.99);
+        assert_eq!(sampled.token, 0);
+        assert!((sampled.logprob - 0.3_f32.ln()).abs() < 1e-6);
+        assert!((sampled.sampling_logprob - (9.0_f32 / 25.0).ln()).abs() < 1e-6);
+        let greedy = sample_token(&logits, &SamplingConfig::greedy(1), 0.99);
         assert_eq!((greedy.token, greedy.sampling_logprob), (2, 0.0));
     }
 
     #[test]
     fn ties_go_to_the_smaller_id() {
-        assert_eq!(draw(&[1.0, 3.0, 3.0], &SamplingConfig::greedy(1), 0.0).token, 1);
+        assert_eq!(sample_token(&[1.0, 3.0, 3.0], &SamplingConfig::greedy(1), 0.0).token, 1);
         let config = SamplingConfig { top_k: Some(1), ..SamplingConfig::default() };
-        assert_eq!(draw(&[1.0, 3.0, 3.0], &config, 0.999).token, 1);
+        assert_eq!(sample_token(&[1.0, 3.0, 3.0], &config, 0.999).token, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Prompts with what judges their completions.
+//! Problems: prompts, each with the verifier of its completions.
 
 use std::path::Path;
 
@@ -13,9 +13,9 @@ use crate::rows::TokenRow;
 
 /// A row with an answer: `{"prompt", "answer", ...}`, or a line of GSM8K, MATH or reasoning-gym.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuestionRow(pub AnswerRow);
+pub struct ProblemRow(pub AnswerRow);
 
-impl Row for QuestionRow {
+impl Row for ProblemRow {
     const SHAPE: &'static str =
         r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
 
@@ -54,26 +54,26 @@ fn unanswered(field: &str, found: &str) -> RowProblem {
     }
 }
 
-/// A prompt in token ids, and who judges what is answered to it.
+/// A prompt in token ids, and the verifier of its completions.
 #[derive(Debug)]
-pub struct Question {
+pub struct Problem {
     /// The prompt, ready for generation. Not empty.
     pub prompt_ids: Vec<u32>,
     /// The prompt as shown to a reader: the last message of a conversation.
     pub prompt: String,
     /// The answer the verifier compares with.
     pub answer: String,
-    /// The judge of its completions.
+    /// The verifier of its completions.
     pub verifier: Box<dyn Verifier>,
     /// Answer and further fields as text, for the fingerprint.
     fields: String,
 }
 
-impl Question {
-    /// A question from a row.
+impl Problem {
+    /// A problem from a row.
     ///
     /// # Errors
-    /// What keeps the row from being encoded, or from being judged by this verifier.
+    /// [`Refusal`] of a row that cannot be encoded, or not be judged by the verifier.
     pub fn new(
         row: &AnswerRow,
         encoder: &Encoder<'_>,
@@ -81,15 +81,16 @@ impl Question {
         reward: &RewardSection,
     ) -> Result<Self, Refusal> {
         let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, rollout))?;
-        let verifier = verifier_of(row, reward).map_err(|error| Refusal::Bad(problem(&error)))?;
-        let mut question = Self::judged_by(prompt_ids, verifier);
-        row.prompt.last_text().clone_into(&mut question.prompt);
-        row.answer.clone_into(&mut question.answer);
-        question.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
-        Ok(question)
+        let verifier =
+            verifier_of(row, reward).map_err(|error| Refusal::Bad(row_problem(&error)))?;
+        let mut problem = Self::judged_by(prompt_ids, verifier);
+        row.prompt.last_text().clone_into(&mut problem.prompt);
+        row.answer.clone_into(&mut problem.answer);
+        problem.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
+        Ok(problem)
     }
 
-    /// A question in token ids alone.
+    /// A problem without texts: a prompt in token ids and its verifier.
     pub fn judged_by(prompt_ids: Vec<u32>, verifier: Box<dyn Verifier>) -> Self {
         Self {
             prompt_ids,
@@ -101,7 +102,7 @@ impl Question {
     }
 }
 
-impl TokenRow for Question {
+impl TokenRow for Problem {
     fn token_lists(&self) -> Vec<&[u32]> {
         vec![&self.prompt_ids]
     }
@@ -146,7 +147,7 @@ fn verifier_of(
     }
 }
 
-fn problem(error: &VerifierError) -> RowProblem {
+fn row_problem(error: &VerifierError) -> RowProblem {
     let (field, found, expected) = match error {
         VerifierError::Answer { found, expected } => {
             ("answer", format!("{found:?}"), (*expected).to_owned())
@@ -163,18 +164,18 @@ fn problem(error: &VerifierError) -> RowProblem {
     }
 }
 
-/// The questions of a file.
+/// The problems of a file.
 ///
 /// # Errors
 /// Those of [`crate::data::load_pairs`]; a row that the verifier cannot judge is a bad row.
-pub fn load_questions(
+pub fn load_problems(
     path: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
     rollout: &RolloutSection,
     reward: &RewardSection,
-) -> Result<Loaded<Question>, DataError> {
-    load_each(path, options, |QuestionRow(row)| Question::new(&row, encoder, rollout, reward))
+) -> Result<Loaded<Problem>, DataError> {
+    load_each(path, options, |ProblemRow(row)| Problem::new(&row, encoder, rollout, reward))
 }
 
 #[cfg(test)]
@@ -182,9 +183,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn row(value: Value) -> Result<QuestionRow, RowProblem> {
+    fn row(value: Value) -> Result<ProblemRow, RowProblem> {
         let Value::Object(values) = value else { panic!() };
-        QuestionRow::from_fields(Fields::new(values))
+        ProblemRow::from_fields(Fields::new(values))
     }
 
     #[test]
