@@ -1,6 +1,7 @@
 //! The training loop, written once for every kind of run.
 
 mod folder;
+mod options;
 mod summary;
 mod trainer;
 
@@ -9,8 +10,9 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use serde_json::Value;
 
+pub use options::TrainOptions;
 pub use summary::TrainSummary;
-pub use trainer::{TrainOptions, train};
+pub use trainer::train;
 
 use crate::displacement::DisplacementWarning;
 use crate::error::TrainError;

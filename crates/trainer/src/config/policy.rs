@@ -9,10 +9,7 @@ use bestof_losses::{Clip, PolicyLoss};
 use bestof_tasks::verify::{ProgramLimits, VerifierKind};
 use serde::{Deserialize, Serialize};
 
-use super::validate::Problems;
-use ranges::{check_reward, check_rollout};
-
-use super::{ConfigError, ValueProblem};
+use super::error::{ConfigError, ValueProblem};
 use crate::error::TrainError;
 
 /// `[rollout]`: how completions are sampled.
@@ -69,16 +66,6 @@ impl Default for RolloutSection {
 }
 
 impl RolloutSection {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`ConfigError::Values`].
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut problems = Problems::default();
-        check_rollout(self, &mut problems);
-        problems.finish()
-    }
-
     /// Completions of each held-out prompt.
     pub fn eval_samples(&self) -> usize {
         if self.eval_generations == 0 { self.num_generations } else { self.eval_generations }
@@ -150,16 +137,6 @@ pub enum External {
 }
 
 impl RewardSection {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`ConfigError::Values`].
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut problems = Problems::default();
-        check_reward(self, &mut problems);
-        problems.finish()
-    }
-
     /// What a verifying program may use.
     pub fn program_limits(&self) -> ProgramLimits {
         ProgramLimits::default()

@@ -20,7 +20,9 @@ use crate::config::{RewardSection, RunConfig};
 use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::{Silent, StepProgress};
+use crate::rows::RowSet;
 use crate::run::{TrainOptions, train};
+use crate::sft::ForwardSettings;
 use crate::toy::{Toy, VOCAB};
 
 /// The token that ends the toy's texts.

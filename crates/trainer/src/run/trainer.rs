@@ -2,45 +2,24 @@
 
 mod ranks;
 mod saving;
+mod setup;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bestof_report::MetricRow;
 
-use super::folder::RunFolder;
+use super::options::TrainOptions;
 use super::summary::TrainSummary;
 use super::{Evaluation, StepContext, TrainingRun, dropout_seed};
-use crate::communicator::{Communicator, SingleRank};
 use crate::config::RunConfig;
-use crate::data::DataOrder;
 use crate::error::TrainError;
-use crate::file_layer::{Disk, FileLayer};
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
-use crate::optimizer::{NamedAdamW, clip_factor};
+use crate::optimizer::clip_factor;
 use crate::progress::{Progress, StepProgress};
-use crate::schedule::Schedule;
-use crate::state::{Best, RunState, VERSION};
-
-/// What a run can be given besides its configuration.
-#[derive(Debug, Clone)]
-pub struct TrainOptions<'a> {
-    /// Go on from the newest whole checkpoint, if there is one.
-    pub resume: bool,
-    /// The ranks that train together.
-    pub communicator: &'a dyn Communicator,
-    /// What checkpoints are written through.
-    pub file_layer: Arc<dyn FileLayer>,
-}
-
-impl Default for TrainOptions<'_> {
-    /// A new run, one rank, the real disk.
-    fn default() -> Self {
-        Self { resume: false, communicator: &SingleRank, file_layer: Arc::new(Disk) }
-    }
-}
+use crate::state::Best;
+use setup::Trainer;
 
 /// Trains to the end, or goes on from the newest whole checkpoint.
 ///
@@ -67,32 +46,6 @@ pub fn train<R: TrainingRun>(
     trainer.run_to_end()
 }
 
-struct Trainer<'a, R: TrainingRun> {
-    run: &'a mut R,
-    config: &'a RunConfig,
-    communicator: &'a dyn Communicator,
-    folder: RunFolder,
-    progress: &'a mut dyn Progress,
-    optimizer: NamedAdamW,
-    schedule: Schedule,
-    order: DataOrder,
-    global_batch: usize,
-    state: RunState,
-    pace: Pace,
-    last_train: Vec<(String, f64)>,
-    last_eval: Vec<(String, f64)>,
-    /// Whether the weights are those of an unfinished step.
-    between_updates: bool,
-}
-
-/// What is measured by the clock, and therefore not saved.
-struct Pace {
-    started: Instant,
-    first_step: u64,
-    window_started: Instant,
-    window_tokens: u64,
-}
-
 /// What a step leaves for the metrics: means over its updates.
 struct StepFacts {
     loss: f64,
@@ -116,61 +69,7 @@ struct UpdateFacts {
     tokens: u64,
 }
 
-impl<'a, R: TrainingRun> Trainer<'a, R> {
-    fn new(
-        run: &'a mut R,
-        config: &'a RunConfig,
-        communicator: &'a dyn Communicator,
-        folder: RunFolder,
-        progress: &'a mut dyn Progress,
-    ) -> Self {
-        let train = &config.train;
-        let global_batch = train.per_device_train_batch_size
-            * train.gradient_accumulation_steps
-            * communicator.size();
-        let rows = run.row_count();
-        let order = if config.data.shuffle {
-            DataOrder::shuffled(rows, train.seed)
-        } else {
-            DataOrder::sequential(rows)
-        };
-        let total_steps = u64::try_from(train.max_steps).unwrap_or_else(|_| {
-            (train.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
-        });
-        let state = RunState {
-            version: VERSION,
-            step: 0,
-            epoch: 0.0,
-            order: order.state(),
-            seed: train.seed,
-            total_steps,
-            optimizer_step: 0,
-            num_tokens: 0,
-            pending: MetricSums::default(),
-            best: None,
-            evaluations_since_best: 0,
-            fingerprint: run.fingerprint(),
-            extra: serde_json::Value::Null,
-        };
-        let now = Instant::now();
-        Self {
-            optimizer: NamedAdamW::new(train.into()),
-            schedule: Schedule::from_config(train, total_steps),
-            pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
-            last_train: Vec::new(),
-            last_eval: Vec::new(),
-            between_updates: false,
-            run,
-            config,
-            communicator,
-            folder,
-            progress,
-            order,
-            global_batch,
-            state,
-        }
-    }
-
+impl<R: TrainingRun> Trainer<'_, R> {
     fn run_to_end(mut self) -> Result<TrainSummary, TrainError> {
         let train = &self.config.train;
         let total = self.state.total_steps;

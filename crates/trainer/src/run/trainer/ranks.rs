@@ -3,14 +3,16 @@
 use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
-use super::super::folder::RunFolder;
-use super::{TrainOptions, Trainer, TrainingRun};
+use super::setup::Trainer;
 use crate::communicator::Communicator;
 use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::Progress;
+use crate::run::TrainingRun;
+use crate::run::folder::RunFolder;
+use crate::run::options::TrainOptions;
 
 /// Lets all ranks stop when one of them cannot go on.
 fn agree<T>(

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Trainer, TrainingRun};
+use super::setup::Trainer;
 use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
 use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::model_files::{restore_optimizer, save_optimizer};
+use crate::run::TrainingRun;
 use crate::state::{RunState, VERSION};
 
 const STATE_FILE: &str = "state.json";
