@@ -3,6 +3,7 @@
 //! Names are those of TRL and `transformers` wherever they have one. A key nobody knows is an error that
 //! names the nearest known one; nothing is ignored silently.
 
+mod build;
 mod error;
 mod extend;
 mod fields;
@@ -27,7 +28,7 @@ pub use read::read_table;
 pub use run_config::RunConfig;
 pub use sections::{
     DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
-    SchedulerType, TrainSection,
+    TrainSection,
 };
 
 /// A text as a TOML string, quotes included, for configurations that are put together.

@@ -12,6 +12,7 @@
 
 mod judge;
 mod measure;
+mod objective;
 mod parts;
 mod question;
 mod rollout;
@@ -27,10 +28,12 @@ use bestof_report::Sample;
 use burn::module::Module;
 use serde_json::Value;
 
-pub use judge::{Job, Judgement, judge_all};
+pub use judge::{Job, JudgeSettings, Judgement, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
+pub use objective::Objective;
+pub(crate) use objective::listens;
 pub use parts::{ReinforceParts, ReinforceRun};
-pub use question::{Question, QuestionRow, load_questions};
+pub use question::{Question, QuestionRow, QuestionSettings, VerifierSettings, load_questions};
 pub use rollout::{Group, Rollout, Sampler};
 
 use crate::error::TrainError;

@@ -32,7 +32,9 @@ fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy>
     let (model, files) = match &config.lora {
         Some(lora) => (
             Toy::with_adapter(lora.r),
-            ModelFiles::Adapter { config: crate::peft::adapter_config(lora, &config.model.path) },
+            ModelFiles::Adapter {
+                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
+            },
         ),
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     };
@@ -42,8 +44,10 @@ fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy>
         loss: loss(config),
         train,
         eval: pairs(8),
-        settings: ForwardSettings::from_config(config),
-        detector: DisplacementDetector::new(config.displacement.clone().unwrap_or_default()),
+        settings: config.forward_settings(),
+        detector: DisplacementDetector::new(
+            config.displacement.as_ref().map(Into::into).unwrap_or_default(),
+        ),
         decode: Box::new(|ids| format!("{ids:?}")),
     }
 }

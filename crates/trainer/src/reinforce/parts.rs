@@ -6,9 +6,9 @@ use bestof_estimators::{KSchedule, Schedule};
 use bestof_losses::PolicyLoss;
 use bestof_report::Sample;
 
+use super::objective::Objective;
 use super::question::Question;
 use super::rollout::{Group, Sampler};
-use crate::config::ObjectiveSection;
 use crate::error::TrainError;
 use crate::model_files::ModelFiles;
 use crate::rows::RowSet;
@@ -36,7 +36,7 @@ pub struct ReinforceParts<M> {
     /// Completions of each step and evaluation that are written down.
     pub logged_samples: usize,
     /// What is optimised.
-    pub objective: ObjectiveSection,
+    pub objective: Objective,
     /// Seed of the completions.
     pub seed: u64,
 }
@@ -69,12 +69,13 @@ impl<M> ReinforceRun<M> {
     /// A run of these parts.
     ///
     /// # Errors
-    /// What of the objective cannot be meant; see [`ObjectiveSection`].
+    /// An estimator that is not defined for so many samples, or a loss with a value out of range.
     pub fn new(parts: ReinforceParts<M>) -> Result<Self, TrainError> {
         parts.objective.check_group(parts.sampler.samples)?;
-        let schedule = parts.objective.schedule()?;
+        parts.objective.loss.validate()?;
+        let schedule = parts.objective.k.clone();
         Ok(Self {
-            loss: parts.objective.loss()?,
+            loss: parts.objective.loss,
             first_k: schedule.k(0),
             schedule,
             solved: BTreeSet::new(),

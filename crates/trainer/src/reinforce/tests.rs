@@ -22,7 +22,6 @@ use crate::model_files::values_of;
 use crate::progress::{Silent, StepProgress};
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, train};
-use crate::sft::ForwardSettings;
 use crate::toy::{Toy, VOCAB};
 
 /// The token that ends the toy's texts.
@@ -90,11 +89,14 @@ fn questions(count: usize, judge: Judge) -> RowSet<Question> {
 }
 
 fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
-    let (rollout, objective) = (config.rollout.clone().unwrap(), config.objective.clone().unwrap());
+    let rollout = config.rollout.clone().unwrap();
+    let reward = config.reward.clone().unwrap_or_default();
     let (model, files) = match &config.lora {
         Some(lora) => (
             Toy::with_adapter(lora.r),
-            ModelFiles::Adapter { config: crate::peft::adapter_config(lora, &config.model.path) },
+            ModelFiles::Adapter {
+                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
+            },
         ),
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     };
@@ -105,7 +107,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         files,
         train: questions(11, judge),
         eval: questions(5, judge),
-        settings: ForwardSettings::from_config(config),
+        settings: config.forward_settings(),
         sampler: Sampler {
             sampling: SamplingConfig {
                 max_new_tokens: rollout.max_new_tokens,
@@ -114,12 +116,13 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
             },
             samples: rollout.num_generations,
             stops: Vec::new(),
-            reward: config.reward.clone().unwrap_or_default(),
+            judging: reward.judge_settings(),
+            numeric_answers: true,
             decode: Box::new(text_of),
         },
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
-        objective,
+        objective: config.objective.as_ref().unwrap().build().unwrap(),
         seed: config.train.seed,
     }
 }

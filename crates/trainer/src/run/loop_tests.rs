@@ -17,7 +17,7 @@ use crate::data::EncodedCompletion;
 use crate::file_layer::{Disk, FileLayer, SyncedFile};
 use crate::progress::Silent;
 use crate::rows::RowSet;
-use crate::sft::{ForwardSettings, SupervisedRun};
+use crate::sft::SupervisedRun;
 use crate::toy::{POISON, Toy, completions};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
@@ -34,7 +34,7 @@ fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
 
 fn sft(rows: RowSet<EncodedCompletion>, config: &RunConfig) -> SupervisedRun<Toy> {
     let files = ModelFiles::Full { config: serde_json::json!({"model_type": "toy"}) };
-    let settings = ForwardSettings::from_config(config);
+    let settings = config.forward_settings();
     SupervisedRun::new(Toy::new(), files, rows, completions(5), settings)
 }
 

@@ -1,9 +1,10 @@
 //! Ranges of the values of policy-gradient sections, and how the sections fit each other.
 
-use super::{External, RewardSection, RolloutSection, VerifierName, listens};
+use super::{External, RewardSection, RolloutSection, VerifierName};
 use crate::config::error::ConfigError;
 use crate::config::problems::Problems;
 use crate::config::run_config::RunConfig;
+use crate::reinforce::listens;
 
 /// Most completions of one prompt.
 const MOST_GENERATIONS: usize = 65_536;

@@ -10,7 +10,7 @@ use crate::optimizer::NamedAdamW;
 use crate::progress::Progress;
 use crate::run::TrainingRun;
 use crate::run::folder::RunFolder;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, ScheduleSettings};
 use crate::state::{RunState, VERSION};
 
 /// A run with everything that belongs to it while it is made.
@@ -79,7 +79,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         let now = Instant::now();
         Self {
             optimizer: NamedAdamW::new(train.into()),
-            schedule: Schedule::from_config(train, total_steps),
+            schedule: ScheduleSettings::from(train).over(total_steps),
             pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
             last_train: Vec::new(),
             last_eval: Vec::new(),
