@@ -11,6 +11,7 @@ use crate::process;
 pub(crate) const NO_TENSORS: &[&str] = &[
     "bestof-closeness",
     "bestof-suggest",
+    "bestof-files",
     "bestof-estimators",
     "bestof-losses",
     "bestof-positional",

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bestof_files::StagedFolder;
 use serde_json::Value;
 
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
-use crate::storage::StagedDir;
 use crate::weights::INDEX;
 
 /// The file with the tokenizer's `model_max_length`.
@@ -24,17 +24,17 @@ impl ModelFolder {
     /// `out` exists and is not an empty folder, or a file cannot be read or written.
     pub fn derive(&self, out: &Path, config: &Value) -> Result<PathBuf, CheckpointError> {
         let weights = self.weights()?;
-        let staged = StagedDir::new(out)?;
+        let staged = StagedFolder::new(out)?;
         self.copy_companions(staged.path())?;
         Self::reconfigure(staged.path(), config)?;
         let index = self.dir.join(INDEX);
         let sharded = weights.files().len() > 1 && index.is_file();
         for file in weights.files().iter().map(PathBuf::as_path).chain(sharded.then_some(&*index)) {
             let name = file.file_name().unwrap_or_default();
-            let place = staged.path().join(name);
-            let linked = fs::canonicalize(file).and_then(|file| fs::hard_link(file, &place));
+            let copy = staged.path().join(name);
+            let linked = fs::canonicalize(file).and_then(|file| fs::hard_link(file, &copy));
             if linked.is_err() {
-                fs::copy(file, &place).map_err(CheckpointError::io("copy", file))?;
+                fs::copy(file, &copy).map_err(CheckpointError::io("copy", file))?;
             }
         }
         staged.commit()?;

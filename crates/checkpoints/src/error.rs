@@ -1,7 +1,9 @@
-//! What can go wrong with a model folder, and how to mend it.
+//! What can go wrong with a model folder, and how to fix it.
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use bestof_files::FileError;
 
 use crate::stored::StoredType;
 
@@ -19,10 +21,10 @@ pub enum CheckpointError {
         /// The reason.
         source: io::Error,
     },
-    /// The place for a new folder is taken.
-    #[error("{} exists already; remove it or choose another place", path.display())]
+    /// The path of a new file or folder is taken.
+    #[error("{} exists already; remove it or choose another path", path.display())]
     OutputExists {
-        /// The place.
+        /// The path.
         path: PathBuf,
     },
     /// The folder holds no weights at all.
@@ -231,6 +233,17 @@ pub enum CheckpointError {
         /// What is wrong with it.
         source: Box<crate::gguf::GgufError>,
     },
+}
+
+impl From<FileError> for CheckpointError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { step, path, source } => {
+                Self::Io { action: step.as_str(), path, source }
+            }
+            FileError::Occupied { path } => Self::OutputExists { path },
+        }
+    }
 }
 
 impl CheckpointError {

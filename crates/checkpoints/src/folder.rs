@@ -3,16 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bestof_files::{Sha256Hasher, recover_folder, write_file};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::chat_template::ChatTemplate;
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
 use crate::json;
-use crate::storage;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Weights, hash_file, hex};
+use crate::weights::Weights;
 
 /// The files that tokenization and chat rendering depend on.
 const TOKENIZER_FILES: [&str; 10] = [
@@ -52,6 +51,7 @@ impl ModelFolder {
     /// # Errors
     /// No `config.json`, or a file that does not parse.
     pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        recover_folder(dir)?;
         let path = dir.join("config.json");
         if !path.is_file() {
             return Err(CheckpointError::NoConfig { dir: dir.to_path_buf() });
@@ -109,7 +109,7 @@ impl ModelFolder {
             if path.is_file() {
                 let contents = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
                 let copy = out.join(name);
-                storage::write_file(&copy, &contents)?;
+                write_file(&copy, &contents)?;
                 copies.push(copy);
             }
         }
@@ -121,10 +121,10 @@ impl ModelFolder {
     /// # Errors
     /// A file cannot be read.
     pub fn files_hash(&self) -> Result<String, CheckpointError> {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256Hasher::new();
         self.hash_files(CONFIG_FILES.iter().chain(&TOKENIZER_FILES), &mut hash)?;
         hash.update(self.weights()?.content_hash()?);
-        Ok(hex(&hash.finalize()))
+        Ok(hash.hex())
     }
 
     /// SHA-256 over names and contents of the tokenizer's files, chat template included, as hex.
@@ -132,24 +132,24 @@ impl ModelFolder {
     /// # Errors
     /// A file cannot be read.
     pub fn tokenizer_hash(&self) -> Result<String, CheckpointError> {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256Hasher::new();
         self.hash_files(TOKENIZER_FILES.iter(), &mut hash)?;
-        Ok(hex(&hash.finalize()))
+        Ok(hash.hex())
     }
 
     fn hash_files<'a>(
         &self,
         names: impl Iterator<Item = &'a &'a str>,
-        hash: &mut Sha256,
+        hash: &mut Sha256Hasher,
     ) -> Result<(), CheckpointError> {
         for name in names {
             let path = self.dir.join(name);
             if path.is_file() {
-                let mut contents = Sha256::new();
-                hash_file(&path, &mut contents)?;
+                let mut contents = Sha256Hasher::new();
+                contents.update_from_file(&path)?;
                 hash.update(name);
                 hash.update([0]);
-                hash.update(contents.finalize());
+                hash.update(contents.bytes());
             }
         }
         Ok(())

@@ -43,11 +43,9 @@ impl GenerationConfig {
         let (value, fallback) = (json::read_if_there(&path)?, json::read_if_there(&fallback_path)?);
         let file = Fields { path: &path, value: &value };
         let config = Fields { path: &fallback_path, value: &fallback };
-        let id = |field| {
-            Ok(match file.id(field)? {
-                Some(id) => Some(id),
-                None => config.id(field)?,
-            })
+        let id = |field| match file.id(field)? {
+            Some(id) => Ok(Some(id)),
+            None => config.id(field),
         };
         let mut eos_token_ids = eos(&file)?;
         if eos_token_ids.is_empty() {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use bestof_files::write_file;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::CheckpointError;
-use crate::storage::write_file;
 
 /// The JSON value in a file.
 pub(crate) fn read(path: &Path) -> Result<Value, CheckpointError> {
@@ -25,7 +25,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), Checkpoin
     let bad = |source| CheckpointError::BadJson { path: path.to_path_buf(), source };
     let mut text = serde_json::to_vec_pretty(value).map_err(bad)?;
     text.push(b'\n');
-    write_file(path, &text)
+    Ok(write_file(path, &text)?)
 }
 
 /// The error of a field of the wrong type or out of range.

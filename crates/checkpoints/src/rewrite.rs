@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use bestof_files::StagedFolder;
 use serde_json::Value;
 
 use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
-use crate::storage::StagedDir;
 use crate::stored::StoredType;
 use crate::weights::{TensorInfo, Weights};
 use crate::writer::WeightsWriter;
@@ -47,7 +47,7 @@ impl ModelFolder {
     ) -> Result<Converted, CheckpointError> {
         let config = self.config_stored_as(options.dtype)?;
         let weights = self.weights()?;
-        let staged = StagedDir::new(out)?;
+        let staged = StagedFolder::new(out)?;
         self.copy_companions(staged.path())?;
         json::write(&staged.path().join("config.json"), &config)?;
         copy_weights(&weights, staged.path(), options, progress)?;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use bestof_files::Sha256Hasher;
 use bestof_suggest::nearest;
 use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
-use sha2::{Digest, Sha256};
 
 use crate::error::CheckpointError;
 use crate::json;
@@ -198,11 +198,11 @@ impl Weights {
     /// # Errors
     /// A file cannot be read.
     pub fn content_hash(&self) -> Result<String, CheckpointError> {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256Hasher::new();
         for path in &self.files {
-            hash_file(path, &mut hash)?;
+            hash.update_from_file(path)?;
         }
-        Ok(hex(&hash.finalize()))
+        Ok(hash.hex())
     }
 
     fn add_file(&mut self, path: PathBuf) -> Result<Vec<String>, CheckpointError> {
@@ -376,27 +376,4 @@ fn no_weights(dir: &Path) -> CheckpointError {
         }
     }
     CheckpointError::NoWeights { dir }
-}
-
-/// Feeds a file to a hash in pieces.
-pub(crate) fn hash_file(path: &Path, hash: &mut Sha256) -> Result<(), CheckpointError> {
-    let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => hash.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(CheckpointError::io("read", path)(e)),
-        }
-    }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

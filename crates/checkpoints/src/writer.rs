@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Metadata, TensorInfo as HeaderEntry};
 
+use bestof_files::{Disk, FileLayer, StagedFile};
+
 use crate::error::CheckpointError;
-use crate::storage::{Disk, StagedFile, Storage};
 use crate::stored::StoredType;
 use crate::weights::{SINGLE, TensorInfo};
 
@@ -21,7 +22,7 @@ const CHUNK_VALUES: usize = 1 << 20;
 /// does more than one piece lie in memory. The files get their names only in
 /// [`WeightsWriter::finish`], after they are on the disk: whatever stops the writing before that
 /// leaves older weights in the folder as they were. One file is replaced in one step; to replace
-/// several at once, write them into a [`StagedDir`](crate::StagedDir).
+/// several at once, write them into a [`StagedFolder`](bestof_files::StagedFolder).
 ///
 /// ```
 /// use bestof_checkpoints::{StoredType, TensorInfo, WeightsWriter};
@@ -45,14 +46,14 @@ const CHUNK_VALUES: usize = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct WeightsWriter<'s> {
-    storage: &'s dyn Storage,
+    layer: &'s dyn FileLayer,
     dir: PathBuf,
     infos: Vec<TensorInfo>,
     /// File of each tensor.
     shard_of: Vec<usize>,
     names: Vec<String>,
-    current: Option<StagedFile>,
-    done: Vec<StagedFile>,
+    current: Option<StagedFile<'s>>,
+    done: Vec<StagedFile<'s>>,
     tensor: usize,
     values: usize,
     bytes: Vec<u8>,
@@ -100,7 +101,7 @@ impl WeightsWriter<'static> {
 
 impl<'s> WeightsWriter<'s> {
     pub(crate) fn create_on(
-        storage: &'s dyn Storage,
+        layer: &'s dyn FileLayer,
         dir: &Path,
         file_name: &str,
         infos: Vec<TensorInfo>,
@@ -120,7 +121,7 @@ impl<'s> WeightsWriter<'s> {
         let shard_of = assign_shards(&infos, max_shard_bytes.unwrap_or(u64::MAX));
         let names = shard_names(file_name, shard_of.last().map_or(1, |last| last + 1));
         let mut writer = Self {
-            storage,
+            layer,
             dir: dir.to_path_buf(),
             infos,
             shard_of,
@@ -157,7 +158,7 @@ impl<'s> WeightsWriter<'s> {
                 .encode(piece, &mut self.bytes)
                 .ok_or(CheckpointError::UnwritableType { found: dtype })?;
             if let Some(file) = &mut self.current {
-                file.write(&self.bytes)?;
+                file.push(&self.bytes)?;
             }
         }
         self.advance(values.len())
@@ -178,7 +179,7 @@ impl<'s> WeightsWriter<'s> {
             return Err(self.out_of_order(name, values));
         }
         if let Some(file) = &mut self.current {
-            file.write(bytes)?;
+            file.push(bytes)?;
         }
         self.advance(values)
     }
@@ -200,7 +201,7 @@ impl<'s> WeightsWriter<'s> {
         Ok(())
     }
 
-    /// Puts the files in their places and returns them; weights of an earlier writing under other
+    /// Gives the files their names and returns their paths. Weights that were written before under other
     /// names (single and now sharded, or the reverse) are removed.
     ///
     /// # Errors
@@ -213,17 +214,17 @@ impl<'s> WeightsWriter<'s> {
         let mut paths: Vec<PathBuf> = self.names.iter().map(|name| self.dir.join(name)).collect();
         if self.names.len() > 1 {
             let index_path = self.dir.join(format!("{}.index.json", base_name(&self.names[0])));
-            let mut index = StagedFile::create(self.storage, &index_path)?;
-            index.write(self.index().as_bytes())?;
+            let mut index = StagedFile::create_on(self.layer, &index_path)?;
+            index.push(self.index().as_bytes())?;
             index.sync()?;
             self.done.push(index);
             paths.push(index_path);
         }
         for file in self.done.drain(..) {
-            file.rename(self.storage)?;
+            file.persist()?;
         }
         self.remove_stale(&paths)?;
-        self.storage.sync_dir(&self.dir).map_err(CheckpointError::io("sync", &self.dir))?;
+        self.layer.sync(&self.dir).map_err(CheckpointError::io("sync", &self.dir))?;
         Ok(paths)
     }
 
@@ -268,8 +269,8 @@ impl<'s> WeightsWriter<'s> {
             self.infos.iter().zip(&self.shard_of).filter(|(_, s)| **s == shard).map(|(i, _)| i);
         let header = header(tensors)
             .map_err(|source| CheckpointError::BadHeader { path: path.clone(), source })?;
-        let mut file = StagedFile::create(self.storage, &path)?;
-        file.write(&header)?;
+        let mut file = StagedFile::create_on(self.layer, &path)?;
+        file.push(&header)?;
         self.current = Some(file);
         Ok(())
     }

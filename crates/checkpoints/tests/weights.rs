@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use bestof_checkpoints::{
-    CheckpointError, StagedDir, StoredType, TensorInfo, Weights, WeightsWriter,
-};
+use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, Weights, WeightsWriter};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use tempfile::{TempDir, tempdir};
@@ -394,25 +392,4 @@ fn adapters_have_their_own_file_names() {
     writer.finish().unwrap();
     assert_eq!(files(dir.path()), ["adapter_model.safetensors", "model.safetensors"]);
     assert!(Weights::open(&dir.path().join("adapter_model.safetensors")).unwrap().contains("l"));
-}
-
-#[test]
-fn a_staged_folder_appears_whole_or_not_at_all() {
-    let root = tempdir().unwrap();
-    let target = root.path().join("deep").join("model");
-    let staged = StagedDir::new(&target).unwrap();
-    fs::write(staged.path().join("config.json"), "{}").unwrap();
-    assert!(!target.exists());
-    drop(staged);
-    assert_eq!(files(&root.path().join("deep")), Vec::<String>::new());
-
-    let staged = StagedDir::new(&target).unwrap();
-    fs::write(staged.path().join("config.json"), "{}").unwrap();
-    staged.commit().unwrap();
-    assert_eq!(files(&target), ["config.json"]);
-    assert!(matches!(StagedDir::new(&target), Err(CheckpointError::OutputExists { .. })));
-
-    let empty = root.path().join("empty");
-    fs::create_dir(&empty).unwrap();
-    StagedDir::new(&empty).unwrap().commit().unwrap();
 }

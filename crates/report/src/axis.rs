@@ -1,8 +1,8 @@
-//! Axes: the range to draw, round ticks, and where a value lies.
+//! Axes: the range to draw, round ticks, and the position of a value.
 
 use crate::number::{format_number, format_percent, tick_label};
 
-/// How values are spread over an axis.
+/// How values are spaced on an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
     /// Equal differences have equal lengths.
@@ -12,9 +12,9 @@ pub enum Scale {
     Log,
 }
 
-/// What an axis is asked to show.
+/// How an axis is laid out.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AxisWish {
+pub(crate) struct AxisOptions {
     pub(crate) scale: Scale,
     /// Whether the range is widened to whole ticks.
     pub(crate) round_out: bool,
@@ -37,34 +37,35 @@ pub(crate) struct Axis {
 
 impl Axis {
     /// The axis for `values`; one from 0 to 1 when there are none.
-    pub(crate) fn new(values: impl Iterator<Item = f64>, wish: AxisWish) -> Self {
+    pub(crate) fn new(values: impl Iterator<Item = f64>, options: AxisOptions) -> Self {
         let shown =
-            |value: &f64| value.is_finite() && (wish.scale == Scale::Linear || *value > 0.0);
+            |value: &f64| value.is_finite() && (options.scale == Scale::Linear || *value > 0.0);
         let (low, high) =
             values.filter(shown).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(value), high.max(value))
             });
         if low > high {
-            let empty = AxisWish { scale: Scale::Linear, ..wish };
+            let empty = AxisOptions { scale: Scale::Linear, ..options };
             return Self::linear(0.0, 1.0, empty);
         }
-        match wish.scale {
-            Scale::Linear => Self::linear(low, high, wish),
-            Scale::Log => Self::log(low, high, wish),
+        match options.scale {
+            Scale::Linear => Self::linear(low, high, options),
+            Scale::Log => Self::log(low, high, options),
         }
     }
 
-    fn linear(low: f64, high: f64, wish: AxisWish) -> Self {
+    fn linear(low: f64, high: f64, options: AxisOptions) -> Self {
         let (low, high) = if high > low {
             (low, high)
         } else {
-            let room = if wish.whole { 1.0 } else { (low.abs() * 0.1).max(1e-3) };
+            let room = if options.whole { 1.0 } else { (low.abs() * 0.1).max(1e-3) };
             (low - room, high + room)
         };
-        let count = wish.ticks.max(2) as f64;
+        let count = options.ticks.max(2) as f64;
         let rough = high / count - low / count;
-        let step = if wish.whole { round_up(rough.max(1.0), &[]) } else { round_up(rough, &[2.5]) };
-        let (low, high) = if wish.round_out {
+        let step =
+            if options.whole { round_up(rough.max(1.0), &[]) } else { round_up(rough, &[2.5]) };
+        let (low, high) = if options.round_out {
             ((low / step).floor() * step, (high / step).ceil() * step)
         } else {
             (low, high)
@@ -79,7 +80,7 @@ impl Axis {
             .map(|value| {
                 (
                     value,
-                    if wish.percent {
+                    if options.percent {
                         format_percent(value).replace(".0 %", " %")
                     } else {
                         tick_label(value, step, low.abs().max(high.abs()))
@@ -96,7 +97,7 @@ impl Axis {
         self
     }
 
-    fn log(low: f64, high: f64, wish: AxisWish) -> Self {
+    fn log(low: f64, high: f64, options: AxisOptions) -> Self {
         let (low, high) = if high > low { (low, high) } else { (low / 2.0, high * 2.0) };
         let decades = high.log10() - low.log10();
         let multiples: &[f64] = match decades {
@@ -104,14 +105,14 @@ impl Axis {
             d if d < 2.5 => &[1.0, 2.0, 5.0],
             _ => &[1.0],
         };
-        let every = (decades / wish.ticks.max(2) as f64).ceil().max(1.0) as i32;
+        let every = (decades / options.ticks.max(2) as f64).ceil().max(1.0) as i32;
         let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let candidates: Vec<f64> = (first..=last)
             .filter(|power| power.rem_euclid(every) == 0)
             .flat_map(|power| multiples.iter().map(move |m| m * 10_f64.powi(power)))
             .filter(|tick| tick.is_finite() && *tick > 0.0)
             .collect();
-        let (low, high) = if wish.round_out {
+        let (low, high) = if options.round_out {
             (
                 candidates.iter().copied().rfind(|&t| t <= low * 1.000_001).unwrap_or(low),
                 candidates.iter().copied().find(|&t| t >= high * 0.999_999).unwrap_or(high),
@@ -128,7 +129,7 @@ impl Axis {
     }
 
     /// Where `value` lies, 0 at the low end and 1 at the high end; `None` when it cannot be drawn.
-    pub(crate) fn place(&self, value: f64) -> Option<f64> {
+    pub(crate) fn position(&self, value: f64) -> Option<f64> {
         let share = match self.scale {
             // Halves keep a range of the largest floats finite.
             Scale::Linear => (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0),
@@ -160,21 +161,30 @@ mod tests {
 
     use super::*;
 
-    const WISH: AxisWish =
-        AxisWish { scale: Scale::Linear, round_out: true, whole: false, percent: false, ticks: 5 };
+    const OPTIONS: AxisOptions = AxisOptions {
+        scale: Scale::Linear,
+        round_out: true,
+        whole: false,
+        percent: false,
+        ticks: 5,
+    };
 
-    fn labels(values: &[f64], wish: AxisWish) -> Vec<String> {
-        Axis::new(values.iter().copied(), wish).ticks.into_iter().map(|(_, label)| label).collect()
+    fn labels(values: &[f64], options: AxisOptions) -> Vec<String> {
+        Axis::new(values.iter().copied(), options)
+            .ticks
+            .into_iter()
+            .map(|(_, label)| label)
+            .collect()
     }
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(labels(&[0.03, 0.69], WISH), ["0", "0.2", "0.4", "0.6", "0.8"]);
-        assert_eq!(labels(&[-61.0, -20.0], WISH), ["-70", "-60", "-50", "-40", "-30", "-20"]);
-        assert_eq!(labels(&[0.0, 1.0], AxisWish { percent: true, ..WISH })[1], "20 %");
-        let steps = AxisWish { round_out: false, whole: true, ..WISH };
+        assert_eq!(labels(&[0.03, 0.69], OPTIONS), ["0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(&[-61.0, -20.0], OPTIONS), ["-70", "-60", "-50", "-40", "-30", "-20"]);
+        assert_eq!(labels(&[0.0, 1.0], AxisOptions { percent: true, ..OPTIONS })[1], "20 %");
+        let steps = AxisOptions { round_out: false, whole: true, ..OPTIONS };
         assert_eq!(labels(&[1.0, 3.0], steps), ["1", "2", "3"]);
-        let log = AxisWish { scale: Scale::Log, ..WISH };
+        let log = AxisOptions { scale: Scale::Log, ..OPTIONS };
         assert_eq!(labels(&[1.0, 900.0], log), ["1", "10", "100", "1,000"]);
         assert_eq!(
             labels(&[4096.0, 16384.0], log),
@@ -190,11 +200,11 @@ mod tests {
             whole: bool,
         ) {
             let scale = if log { Scale::Log } else { Scale::Linear };
-            let axis = Axis::new(values.iter().copied(), AxisWish { scale, whole, ..WISH });
+            let axis = Axis::new(values.iter().copied(), AxisOptions { scale, whole, ..OPTIONS });
             prop_assert!(axis.ticks.len() <= 41);
             for value in values {
-                if let Some(place) = axis.place(value) && (!log || value > 0.0) {
-                    prop_assert!((-1e-6..=1.0 + 1e-6).contains(&place), "{value:e} at {place}");
+                if let Some(position) = axis.position(value) && (!log || value > 0.0) {
+                    prop_assert!((-1e-6..=1.0 + 1e-6).contains(&position), "{value:e} at {position}");
                 }
             }
         }

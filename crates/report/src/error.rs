@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use bestof_files::FileError;
+
 /// Why a run could not be written, or not be read back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,22 +16,22 @@ pub enum ReportError {
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// The system's own words.
+        /// The reason.
         source: io::Error,
     },
     /// The named run folder does not exist.
     #[error("no run folder at {}; check the path, or start the run that should write it", path.display())]
     NoSuchFolder {
-        /// The path that was asked for.
+        /// The path given.
         path: PathBuf,
     },
     /// The folder exists but no run wrote it.
     #[error(
-        "{} is not a run folder: it has neither config.toml nor metrics.jsonl; name the folder that a run was told to write to",
+        "{} is not a run folder: it has neither config.toml nor metrics.jsonl; name the output folder of a run",
         path.display()
     )]
     NotARun {
-        /// The path that was asked for.
+        /// The path given.
         path: PathBuf,
     },
     /// A fresh run was started in a folder that holds another one.
@@ -45,11 +47,11 @@ pub enum ReportError {
         path: PathBuf,
         /// Its line, counted from 1.
         line: usize,
-        /// What the JSON reader met.
+        /// What the JSON parser says.
         source: serde_json::Error,
     },
     /// A line is longer than any run writes.
-    #[error("{} line {line} is longer than {limit} bytes; this is no file a run wrote", path.display())]
+    #[error("{} line {line} is longer than {limit} bytes; no run wrote this file", path.display())]
     LineTooLong {
         /// The file.
         path: PathBuf,
@@ -59,7 +61,7 @@ pub enum ReportError {
         limit: u64,
     },
     /// A file that is read whole is larger than any run writes.
-    #[error("{} has {found} bytes, more than the {limit} that are read; this is no file a run wrote", path.display())]
+    #[error("{} has {found} bytes, more than the {limit} that are read; no run wrote this file", path.display())]
     FileTooLong {
         /// The file.
         path: PathBuf,
@@ -68,7 +70,7 @@ pub enum ReportError {
         /// The longest that is read.
         limit: u64,
     },
-    /// Rows up to the step to resume from are damaged, so the record of the run has a hole.
+    /// A row up to the step to resume from is damaged, so that rows would be missing.
     #[error(
         "{} line {line} is damaged, and rows up to step {resume_step} follow it; resume from a checkpoint before that line, or delete the line",
         path.display()
@@ -102,7 +104,7 @@ pub enum ReportError {
     BadJson {
         /// The file.
         path: PathBuf,
-        /// What the JSON reader met.
+        /// What the JSON parser says.
         source: serde_json::Error,
     },
     /// A value cannot be written as JSON.
@@ -110,9 +112,20 @@ pub enum ReportError {
     NotJson {
         /// Which value.
         what: &'static str,
-        /// What the JSON writer met.
+        /// What the JSON serialiser says.
         source: serde_json::Error,
     },
+}
+
+impl From<FileError> for ReportError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { step, path, source } => {
+                Self::Io { action: step.as_str(), path, source }
+            }
+            FileError::Occupied { path } => Self::RunExists { path },
+        }
+    }
 }
 
 impl ReportError {

@@ -8,7 +8,8 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::beside;
+use bestof_files::keep_prefix;
+
 use crate::error::ReportError;
 
 const PREFIX: &str = "events.out.tfevents.";
@@ -51,7 +52,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Goes on after `step`: later events and a torn tail are cut from the event files in `dir`.
+    /// Continues after `step`: later events and an incomplete end are removed from the event files in `dir`.
     pub(crate) fn resume(dir: &Path, step: u64) -> Result<Self, ReportError> {
         let mut newest = None;
         for path in event_files(dir)? {
@@ -62,7 +63,7 @@ impl EventFile {
                 continue;
             }
             if kept < length {
-                beside::keep_prefix(&path, kept)?;
+                keep_prefix(&path, kept)?;
             }
             newest = Some(path);
         }

@@ -1,4 +1,4 @@
-//! The box of a plot: its size on the page, its axes, grid and labels.
+//! The frame of a plot: its size on the page, its axes, grid and labels.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const BOTTOM: f64 = 42.0;
 /// Width of a digit of the tick labels.
 const DIGIT: f64 = 6.9;
 
-/// Where values lie in the drawing.
+/// Axes and margins of a plot: turns values into coordinates on the page.
 #[derive(Debug)]
 pub(crate) struct Frame {
     x: Axis,
@@ -43,15 +43,16 @@ impl Frame {
         HEIGHT - BOTTOM
     }
 
-    /// Horizontal place of `x`.
+    /// Horizontal coordinate of `x` on the page; `None` if it cannot be drawn.
     pub(crate) fn at_x(&self, x: f64) -> Option<f64> {
-        self.x.place(x).map(|share| self.left + share * (Self::right() - self.left))
+        self.x.position(x).map(|share| self.left + share * (Self::right() - self.left))
     }
 
-    /// Vertical place of `y`, held within the page when it lies far outside the axis.
+    /// Vertical coordinate of `y` on the page, clamped when it lies far outside the axis; `None` if it
+    /// cannot be drawn.
     pub(crate) fn at_y(&self, y: f64) -> Option<f64> {
         let height = Self::bottom() - TOP;
-        self.y.place(y).map(|share| Self::bottom() - share.clamp(-1.0, 2.0) * height)
+        self.y.position(y).map(|share| Self::bottom() - share.clamp(-1.0, 2.0) * height)
     }
 
     /// Opens the drawing: grid, ticks and axis label.

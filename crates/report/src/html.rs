@@ -1,4 +1,4 @@
-//! A page under construction, and the one place where text becomes markup.
+//! Building the markup of a page; the only file that escapes text.
 
 use std::fmt::{self, Write as _};
 

@@ -1,12 +1,12 @@
-//! JSON-lines files that grow by whole lines and can be cut back to a step.
+//! JSON-lines files that grow by whole lines and can be truncated to a step.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bestof_files::{keep_prefix, sync_parent};
 use serde::Deserialize;
 
-use crate::beside;
 use crate::error::ReportError;
 
 /// No row of metrics and no sample comes near this.
@@ -61,7 +61,7 @@ pub(crate) fn for_each_line(
     }
 }
 
-/// Reads every row; a torn last line is left out and told by the returned flag.
+/// Reads every row. The returned flag says whether the last line was incomplete, and left out.
 pub(crate) fn read_rows<T: for<'de> Deserialize<'de>>(
     path: &Path,
 ) -> Result<(Vec<T>, bool), ReportError> {
@@ -105,12 +105,12 @@ impl JsonLines {
             }
             Err(source) => return Err(ReportError::Io { action: "create", path, source }),
         };
-        beside::sync_folder_of(&path)?;
+        sync_parent(&path)?;
         Ok(Self { file, path })
     }
 
-    /// Opens a file to go on after `step`: later rows and a torn or damaged tail are cut away.
-    /// A missing file is started.
+    /// Opens a file to continue after `step`: later rows and an incomplete or damaged end are removed.
+    /// A missing file is created.
     pub(crate) fn resume(path: PathBuf, step: u64) -> Result<Self, ReportError> {
         if !path.try_exists().map_err(ReportError::io("read", &path))? {
             return Self::create(path);
@@ -118,7 +118,7 @@ impl JsonLines {
         let kept = kept_length(&path, step)?;
         let length = path.metadata().map_err(ReportError::io("read", &path))?.len();
         if kept.bytes < length {
-            beside::keep_prefix(&path, kept.bytes)?;
+            keep_prefix(&path, kept.bytes)?;
         }
         let file =
             OpenOptions::new().append(true).open(&path).map_err(ReportError::io("open", &path))?;
@@ -129,7 +129,7 @@ impl JsonLines {
         Ok(lines)
     }
 
-    /// Appends one line with a single write, so that only a crash of the system can tear it.
+    /// Appends one line with a single write, so that only a crash of the system can leave it incomplete.
     pub(crate) fn append(&mut self, mut line: String) -> Result<(), ReportError> {
         line.push('\n');
         self.file.write_all(line.as_bytes()).map_err(ReportError::io("append to", &self.path))
@@ -151,11 +151,11 @@ fn kept_length(path: &Path, step: u64) -> Result<Kept, ReportError> {
     let mut first_cut: Option<(usize, bool)> = None;
     for_each_line(path, |line| {
         let row = serde_json::from_slice::<Step>(line.bytes);
-        let wanted = line.is_blank() || row.as_ref().is_ok_and(|row| row.step <= step);
+        let kept_row = line.is_blank() || row.as_ref().is_ok_and(|row| row.step <= step);
         match first_cut {
-            None if wanted => kept = Kept { bytes: line.end, ended: line.ended },
+            None if kept_row => kept = Kept { bytes: line.end, ended: line.ended },
             None => first_cut = Some((line.number, row.is_err())),
-            Some((damaged, true)) if wanted && !line.is_blank() => {
+            Some((damaged, true)) if kept_row && !line.is_blank() => {
                 return Err(ReportError::DamagedHistory {
                     path: path.into(),
                     line: damaged,

@@ -1,17 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
-mod beside;
-mod block;
+mod bounded_file;
 mod curve;
+mod element;
 mod error;
 mod event_file;
-mod facts;
+mod finding;
 mod frame;
 mod from_runs;
 mod html;
 mod json_lines;
+mod metadata;
 mod metric_row;
+mod metrics;
 mod metrics_writer;
 mod number;
 mod page;
@@ -19,14 +21,19 @@ mod run_folder;
 mod samples;
 
 pub use axis::Scale;
-pub use block::{
-    Block, Cell, Code, ColouredText, Findings, HeatMap, Histogram, Plot, SampleCard, Samples,
+pub use element::{
+    Cell, Code, ColouredText, Element, Findings, HeatMap, Histogram, Plot, SampleCard, Samples,
     Series, Table, Text, Tiles, Tone,
 };
 pub use error::ReportError;
-pub use facts::{DisplacedPair, FACTS_FILE, Finding, RunFacts, Verdict};
+pub use finding::{Finding, Verdict};
+pub use metadata::{DisplacedPair, METADATA_FILE, RunMetadata};
 pub use metric_row::MetricRow;
-pub use metrics_writer::{METRICS_FILE, MetricsWriter, TIMING_METRICS};
+pub use metrics::{
+    Better, METRICS, Metric, PlotCurve, PlotGroup, RunType, TIMING_METRICS, Unit, metric,
+    metric_names, metrics_markdown,
+};
+pub use metrics_writer::{METRICS_FILE, MetricsWriter};
 pub use number::{format_number, format_percent};
 pub use page::{Report, Section};
 pub use run_folder::RunFolder;

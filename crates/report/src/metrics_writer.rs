@@ -1,4 +1,4 @@
-//! Writes a run's measurements, for programs as JSON lines and for eyes as TensorBoard events.
+//! Writes a run's metrics as JSON lines and as TensorBoard events.
 
 use std::path::Path;
 
@@ -10,16 +10,12 @@ use crate::metric_row::MetricRow;
 /// Name of the JSON-lines file in a run's folder.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 
-/// Metrics that depend on the clock: the only ones in which two runs of one seed may differ.
-pub const TIMING_METRICS: [&str; 4] =
-    ["tokens_per_second", "samples_per_second", "step_time", "total_time"];
-
 /// Writes every row to `metrics.jsonl` and to a TensorBoard event file of the run's folder.
 ///
 /// A row is handed to the operating system before [`write`](Self::write) returns, so killing the
 /// process loses none. Call [`sync`](Self::sync) before a checkpoint is committed: then every
 /// row up to the checkpoint's step also survives a power cut, and a run resumed there ends with
-/// the file of a run never stopped ([`TIMING_METRICS`] apart). Rows of a step have to be written
+/// the file of a run never stopped, except for [`TIMING_METRICS`](crate::TIMING_METRICS). Rows of a step have to be written
 /// before that step's checkpoint.
 ///
 /// ```
@@ -51,8 +47,8 @@ impl MetricsWriter {
         Ok(Self { lines, events: EventFile::create(dir)?, last_step: 0 })
     }
 
-    /// A writer that goes on after the checkpoint of `step`: later rows are cut from both files,
-    /// as is a line or event that a crash tore.
+    /// A writer that continues after the checkpoint of `step`: later rows are removed from both files,
+    /// as is a line or event that a crash left incomplete.
     pub fn resume(dir: &Path, step: u64) -> Result<Self, ReportError> {
         let lines = JsonLines::resume(dir.join(METRICS_FILE), step)?;
         Ok(Self { lines, events: EventFile::resume(dir, step)?, last_step: step })

@@ -1,9 +1,10 @@
-//! The page: a title, sections of blocks, one file that needs nothing else.
+//! The page: a title, sections of elements, one file that needs nothing else.
 
 use std::path::Path;
 
-use crate::beside;
-use crate::block::Block;
+use bestof_files::write_file;
+
+use crate::element::Element;
 use crate::error::ReportError;
 use crate::frame::tint;
 use crate::html::{Html, esc};
@@ -14,41 +15,41 @@ const STYLE: &str = include_str!("page.css");
 #[derive(Debug, Clone)]
 pub struct Section {
     title: String,
-    blocks: Vec<Block>,
+    elements: Vec<Element>,
 }
 
 impl Section {
     /// An empty section.
     pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), blocks: Vec::new() }
+        Self { title: title.into(), elements: Vec::new() }
     }
 
-    /// The section with one more block.
+    /// The section with one more element.
     #[must_use]
-    pub fn block(mut self, block: impl Into<Block>) -> Self {
-        self.push(block);
+    pub fn element(mut self, element: impl Into<Element>) -> Self {
+        self.push(element);
         self
     }
 
-    /// Adds a block.
-    pub fn push(&mut self, block: impl Into<Block>) {
-        self.blocks.push(block.into());
+    /// Adds an element.
+    pub fn push(&mut self, element: impl Into<Element>) {
+        self.elements.push(element.into());
     }
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.elements.is_empty()
     }
 
     fn render(&self, index: usize, out: &mut Html) {
         out.put(format_args!("<section id=\"s{index}\"><h2>{}</h2>\n", esc(&self.title)));
-        for row in self.blocks.chunk_by(|a, b| a.row_class() == b.row_class()) {
-            let class = row.first().and_then(Block::row_class);
+        for row in self.elements.chunk_by(|a, b| a.row_class() == b.row_class()) {
+            let class = row.first().and_then(Element::row_class);
             if let Some(class) = class {
                 out.put(format_args!("<div class=\"{class}\">"));
             }
-            for block in row {
-                block.render(out);
+            for element in row {
+                element.render(out);
             }
             if class.is_some() {
                 out.put(format_args!("</div>\n"));
@@ -68,12 +69,12 @@ impl Section {
 ///
 /// let page = Report::new("PKPO on a toy bandit")
 ///     .subtitle("exact gradients, 3 arms")
-///     .section(Section::new("Verdicts").block(Findings::new([Finding::new(
+///     .section(Section::new("Verdicts").element(Findings::new([Finding::new(
 ///         "pass@4 rises when trained for k = 4",
 ///         "0.61 -> 0.93 (k = 1: 0.74)",
 ///         Verdict::Holds,
 ///     )])))
-///     .section(Section::new("Numbers").block(
+///     .section(Section::new("Numbers").element(
 ///         Table::new("pass@4", ["k", "after"]).row([1.0, 0.74]).row([4.0, 0.93]),
 ///     ))
 ///     .to_html();
@@ -168,6 +169,6 @@ impl Report {
 
     /// Writes the page to `path`, replacing an earlier one whole.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        beside::write_whole(path, self.to_html().as_bytes())
+        Ok(write_file(path, self.to_html().as_bytes())?)
     }
 }

@@ -1,22 +1,21 @@
 //! Reads back what a run wrote.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::bounded_file::read_bounded;
 use crate::error::ReportError;
-use crate::facts::RunFacts;
 use crate::json_lines;
+use crate::metadata::RunMetadata;
 use crate::metric_row::MetricRow;
 use crate::metrics_writer::METRICS_FILE;
 use crate::samples::{SAMPLES_FILE, Sample};
 
 const CONFIG_FILE: &str = "config.toml";
 const RESULTS_SUFFIX: &str = "_results.json";
-const LONGEST_FILE: u64 = 64 << 20;
 
 /// A run's folder, read whole.
 ///
@@ -24,9 +23,9 @@ const LONGEST_FILE: u64 = 64 << 20;
 /// read; each may be missing, but not both of the first two.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
-    /// Where it is.
+    /// Its path.
     pub dir: PathBuf,
-    /// What to call it: the folder's own name.
+    /// Its name: that of the folder.
     pub name: String,
     /// The resolved configuration, as text.
     pub config: Option<String>,
@@ -34,11 +33,11 @@ pub struct RunFolder {
     pub rows: Vec<MetricRow>,
     /// The samples, in the order they were written.
     pub samples: Vec<Sample>,
-    /// What the run knows about itself.
-    pub facts: RunFacts,
+    /// What is known of the run besides its curves.
+    pub metadata: RunMetadata,
     /// Result files by name without the ending, `eval` for `eval_results.json`.
     pub results: BTreeMap<String, Value>,
-    /// What a reader should know about the state of the files, such as a torn last line.
+    /// Remarks on the state of the files, such as an incomplete last line.
     pub remarks: Vec<String>,
 }
 
@@ -63,7 +62,7 @@ impl RunFolder {
             config,
             rows,
             samples,
-            facts: RunFacts::read(dir)?,
+            metadata: RunMetadata::read(dir)?,
             results: results_of(dir)?,
             remarks,
         })
@@ -134,19 +133,4 @@ fn name_of(dir: &Path) -> String {
     let absolute = dir.canonicalize();
     let dir = absolute.as_deref().unwrap_or(dir);
     dir.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The bytes of a file no longer than any run writes; `None` when there is no such file.
-pub(crate) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, ReportError> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let file = File::open(path).map_err(ReportError::io("read", path))?;
-    let found = file.metadata().map_err(ReportError::io("read", path))?.len();
-    if found > LONGEST_FILE {
-        return Err(ReportError::FileTooLong { path: path.into(), found, limit: LONGEST_FILE });
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST_FILE).read_to_end(&mut bytes).map_err(ReportError::io("read", path))?;
-    Ok(Some(bytes))
 }

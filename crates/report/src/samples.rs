@@ -1,4 +1,4 @@
-//! What the model said, and when: `samples.jsonl`.
+//! Completions drawn during a run: `samples.jsonl`.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub struct Sample {
     pub step: u64,
     /// What the model was given.
     pub prompt: String,
-    /// What it answered.
+    /// What it completed it with.
     pub completion: String,
     /// Anything else worth keeping: `reward`, `answer`, `finish`, `seed`, ...
     #[serde(flatten)]
@@ -48,7 +48,7 @@ impl Sample {
     }
 }
 
-/// Writes samples to `samples.jsonl` of a run's folder, one object a line.
+/// Writes samples to `samples.jsonl` of a run's folder, one object per line.
 ///
 /// It resumes as [`MetricsWriter`](crate::MetricsWriter) does.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl SamplesWriter {
         Ok(Self { lines: JsonLines::create(dir.join(SAMPLES_FILE))?, last_step: 0 })
     }
 
-    /// A writer that goes on after the checkpoint of `step`; later samples are cut.
+    /// A writer that continues after the checkpoint of `step`; later samples are removed.
     pub fn resume(dir: &Path, step: u64) -> Result<Self, ReportError> {
         Ok(Self { lines: JsonLines::resume(dir.join(SAMPLES_FILE), step)?, last_step: step })
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_report::{
-    DisplacedPair, Finding, MetricRow, MetricsWriter, Report, RunFacts, RunFolder, Sample,
+    DisplacedPair, Finding, MetricRow, MetricsWriter, Report, RunFolder, RunMetadata, Sample,
     SamplesWriter, Verdict,
 };
 
@@ -29,7 +29,7 @@ fn dpo(step: f64) -> Vec<(&'static str, f64)> {
     vec![
         ("loss", 1.0 / step),
         ("logps/chosen", -30.0 - step),
-        ("ref_logps/chosen", -30.0),
+        ("logps/chosen_vs_ref", -step),
         ("rewards/accuracies", 0.5 + step / 120.0),
     ]
 }
@@ -132,10 +132,10 @@ fn nothing_a_run_says_becomes_markup() {
     metrics.write(&MetricRow::new(2).with(EVIL, 1.0).with("loss", 1.0)).unwrap();
     let mut samples = SamplesWriter::create(&dir).unwrap();
     samples.write(&Sample::new(1, EVIL, EVIL).with(EVIL, EVIL)).unwrap();
-    let mut facts = RunFacts::default();
-    facts.data.push((EVIL.into(), EVIL.into()));
-    facts.findings.push(Finding::new(EVIL, EVIL, Verdict::Unclear));
-    facts.displaced.push(DisplacedPair {
+    let mut metadata = RunMetadata::default();
+    metadata.data.push((EVIL.into(), EVIL.into()));
+    metadata.findings.push(Finding::new(EVIL, EVIL, Verdict::Unclear));
+    metadata.displaced.push(DisplacedPair {
         row: 0,
         prompt: EVIL.into(),
         chosen: EVIL.repeat(9),
@@ -144,8 +144,8 @@ fn nothing_a_run_says_becomes_markup() {
         first_differing_token: None,
         chosen_logp_change: f64::MIN,
     });
-    facts.edit_distances.insert(1, u64::MAX);
-    facts.write(&dir).unwrap();
+    metadata.edit_distances.insert(1, u64::MAX);
+    metadata.write(&dir).unwrap();
 
     let one = RunFolder::open(&dir).unwrap();
     for runs in [vec![one.clone()], vec![one.clone(), one]] {

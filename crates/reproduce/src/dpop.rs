@@ -80,7 +80,7 @@ impl Dpop {
             "logit_direction": logit_direction::numbers(&directions),
             "runs": page::numbers(&all),
         }))
-        .section(Section::new("The experiment").block(about))
+        .section(Section::new("The experiment").element(about))
         .section(logit_direction::section(&directions));
         Ok(all.iter().fold(outcome, |outcome, on| outcome.section(page::section(on))))
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bestof_estimators::EstimatorError;
+use bestof_files::FileError;
 use bestof_report::ReportError;
 use bestof_sentiment::SentimentError;
 use bestof_tasks::long_context::LongContextError;
@@ -68,6 +69,9 @@ pub enum ReproduceError {
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A file of the reproduction's folder could not be written whole.
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// A file of the reproduction's folder could not be written.
     #[error("{action} {}: {source}", .path.display())]
     Io {

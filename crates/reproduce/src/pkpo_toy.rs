@@ -93,7 +93,7 @@ impl Experiment for PkpoToy {
             "variance": variance_claims::numbers(&points, exact),
             "weights": offset::numbers(&weights),
         }))
-        .section(Section::new("The toy").block(about))
+        .section(Section::new("The toy").element(about))
         .section(objective::section(&curves))
         .section(rank_weights::section(&ranks))
         .section(learning_claims::section(&learning, &curves))

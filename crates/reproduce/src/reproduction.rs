@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bestof_files::write_file;
 use bestof_report::{Findings, Report, Section};
 use serde_json::{Value, json};
 
@@ -111,7 +112,7 @@ impl Reproduction {
         let cards = Findings::new(self.claims.iter().map(Claim::to_finding));
         let report = Report::new(&self.title)
             .subtitle(format!("{}; seed {}{size}", self.source, self.seed))
-            .section(Section::new("Claims").block(cards));
+            .section(Section::new("Claims").element(cards));
         self.sections.iter().fold(report, |report, section| report.section(section.clone()))
     }
 
@@ -124,11 +125,7 @@ impl Reproduction {
         fs::create_dir_all(dir).map_err(ReproduceError::io("cannot create", dir))?;
         let written = Written { report: dir.join(REPORT_FILE), claims: dir.join(CLAIMS_FILE) };
         self.to_report().write(&written.report)?;
-        let beside = dir.join(".claims.json.partial");
-        fs::write(&beside, format!("{:#}\n", self.to_json()))
-            .map_err(ReproduceError::io("cannot write", &beside))?;
-        fs::rename(&beside, &written.claims)
-            .map_err(ReproduceError::io("cannot replace", &written.claims))?;
+        write_file(&written.claims, format!("{:#}\n", self.to_json()).as_bytes())?;
         Ok(written)
     }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::StoredType;
+use bestof_files::write_file;
 use bestof_models::bert::{Bert, BertConfig};
 use bestof_models::open_device;
 use bestof_trainer::TrainError;
@@ -76,9 +77,7 @@ impl SmallBert {
         for (name, value) in
             [("tokenizer.json", tokenizer(&words)), ("tokenizer_config.json", marks)]
         {
-            let path = dir.join(name);
-            fs::write(&path, format!("{value:#}\n"))
-                .map_err(ReproduceError::io("cannot write", &path))?;
+            write_file(&dir.join(name), format!("{value:#}\n").as_bytes())?;
         }
         Ok(())
     }

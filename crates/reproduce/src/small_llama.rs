@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::StoredType;
+use bestof_files::write_file;
 use bestof_models::{Decoder, DecoderConfig, open_device};
 use bestof_trainer::TrainError;
 use serde_json::{Map, Value, json};
@@ -76,9 +77,7 @@ impl SmallLlama {
             ("generation_config.json", json!({"bos_token_id": 1, "eos_token_id": Self::END})),
         ];
         for (name, value) in files {
-            let path = dir.join(name);
-            fs::write(&path, format!("{value:#}\n"))
-                .map_err(ReproduceError::io("cannot write", &path))?;
+            write_file(&dir.join(name), format!("{value:#}\n").as_bytes())?;
         }
         Ok(())
     }

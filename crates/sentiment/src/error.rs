@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
+use bestof_files::FileError;
 use bestof_models::bert::BertError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_trainer::TrainError;
@@ -334,5 +335,19 @@ impl SentimentError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<FileError> for SentimentError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { step, path, source } => {
+                Self::Io { action: step.as_str(), path, source }
+            }
+            FileError::Occupied { ref path } => {
+                let (action, path) = ("write", path.clone());
+                Self::Io { action, path, source: error.into_io() }
+            }
+        }
     }
 }

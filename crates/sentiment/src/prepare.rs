@@ -14,6 +14,8 @@ mod summary;
 
 use std::path::Path;
 
+use bestof_files::write_file;
+
 pub use options::{PrepareOptions, ReviewSource};
 pub use progress::PrepareProgress;
 pub use summary::{PartSummary, PreparationSummary};
@@ -84,6 +86,6 @@ fn write_summary(summary: &PreparationSummary, folder: &Path) -> Result<(), Sent
     let path = folder.join(SUMMARY_FILE);
     let text = serde_json::to_string_pretty(summary)
         .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-    std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))?;
+    write_file(&path, (text + "\n").as_bytes())?;
     page::page(summary).write(&folder.join(SUMMARY_PAGE)).map_err(SentimentError::Report)
 }

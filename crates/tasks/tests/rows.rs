@@ -1,6 +1,5 @@
 //! Reading and writing of row files: what is accepted, what is refused, and in which words.
 
-use std::io::Write;
 use std::path::Path;
 
 use bestof_tasks::rows::{

@@ -1,4 +1,4 @@
-//! Checkpoint folders: written beside, hashed, synced and renamed; found again by reading, not by trust.
+//! Checkpoint folders: written whole and hashed, and found again by reading every file.
 //!
 //! ```text
 //! checkpoints/
@@ -6,7 +6,7 @@
 //!     manifest.json        name, length and SHA-256 of every other file; written last
 //!     state.json           where the run was
 //!     …                    weights, optimiser state
-//!   step-000200.partial/   a save that never finished
+//!   .step-000200.XXXXXX.partial/   a save that never finished
 //! ```
 
 mod store;
@@ -17,7 +17,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use store::hex;
 pub use store::{CheckpointStore, CheckpointWriter};
 
 /// Name of the list of files.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
+use bestof_files::FileError;
 use bestof_losses::LossError;
 use bestof_models::bert::BertError;
 use bestof_models::{DeviceError, ModelError};
@@ -45,6 +46,9 @@ pub enum TrainError {
     /// Metrics or the report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A file or folder of the run could not be written whole.
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// A file of the run folder could not be read or written.
     #[error("{action} {}: {source}", .path.display())]
     Io {

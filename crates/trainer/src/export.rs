@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, StoredType};
+use bestof_files::{StagedFolder, write_file};
 use bestof_models::Decoder;
 
 use crate::error::TrainError;
-use crate::file_layer::{Disk, write_whole};
 use crate::run::TrainSummary;
 
 /// Name of the trained model in a run's folder.
@@ -25,7 +25,8 @@ const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// would be put on the configuration in the folder.
 ///
 /// `dtype` is `auto` (that of the base's embeddings), `float32`, `float16` or `bfloat16`. The folder is
-/// written beside and renamed, so that a model called `final` is whole. Returns its path.
+/// written beside and exchanged with an older one, so that a model called `final` is whole at every
+/// instant. Returns its path.
 ///
 /// # Errors
 /// What the disk says.
@@ -38,19 +39,18 @@ pub fn export(
     let stored = stored_type(base, dtype)?;
     let (original, config) = (ModelFolder::open(&base.dir)?.config, base.config_stored_as(stored)?);
     let changed = original != base.config;
-    let finished = replace_folder::<TrainError>(&run_dir.join(FINAL), |dir| {
-        base.copy_companions(dir)?;
-        if config != original {
-            ModelFolder::reconfigure(dir, &config)?;
-        }
-        model.save(dir, stored, Some(MAX_SHARD_BYTES))?;
-        Ok(())
-    })?;
+    let finished = run_dir.join(FINAL);
+    let folder = StagedFolder::replace(&finished)?;
+    base.copy_companions(folder.path())?;
+    if config != original {
+        ModelFolder::reconfigure(folder.path(), &config)?;
+    }
+    model.save(folder.path(), stored, Some(MAX_SHARD_BYTES))?;
+    folder.commit()?;
     if model.lora().is_some() && !changed {
-        replace_folder::<TrainError>(&run_dir.join(ADAPTER), |dir| {
-            let base = base.dir.display().to_string();
-            Ok(model.save_adapter(dir, &base, StoredType::F32)?)
-        })?;
+        let folder = StagedFolder::replace(&run_dir.join(ADAPTER))?;
+        model.save_adapter(folder.path(), &base.dir.display().to_string(), StoredType::F32)?;
+        folder.commit()?;
     }
     Ok(finished)
 }
@@ -69,29 +69,6 @@ fn stored_type(base: &ModelFolder, dtype: &str) -> Result<StoredType, TrainError
     })
 }
 
-/// Fills a folder beside `path` and gives it that name, replacing an older one.
-///
-/// # Errors
-/// What `fill` or the disk says.
-pub fn replace_folder<E: From<TrainError>>(
-    path: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), E>,
-) -> Result<PathBuf, E> {
-    let partial = path.with_extension("partial");
-    for leftover in [&partial] {
-        if leftover.exists() {
-            std::fs::remove_dir_all(leftover).map_err(TrainError::io("cannot remove", leftover))?;
-        }
-    }
-    std::fs::create_dir_all(&partial).map_err(TrainError::io("cannot make", &partial))?;
-    fill(&partial)?;
-    if path.exists() {
-        std::fs::remove_dir_all(path).map_err(TrainError::io("cannot remove", path))?;
-    }
-    std::fs::rename(&partial, path).map_err(TrainError::io("cannot rename", &partial))?;
-    Ok(path.to_owned())
-}
-
 /// Writes `train_results.json`.
 ///
 /// # Errors
@@ -99,5 +76,5 @@ pub fn replace_folder<E: From<TrainError>>(
 pub fn write_results(summary: &TrainSummary, run_dir: &Path) -> Result<(), TrainError> {
     let path = run_dir.join(RESULTS_FILE);
     let text = format!("{:#}\n", summary.to_json());
-    write_whole(&Disk, &path, text.as_bytes()).map_err(TrainError::io("cannot write", &path))
+    Ok(write_file(&path, text.as_bytes())?)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, Tokenizer};
 use bestof_models::{CausalLm, Decoder, open_device};
-use bestof_report::{Report, RunFacts, RunFolder};
+use bestof_report::{Report, RunFolder, RunMetadata};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
 use crate::config::{RunConfig, RunKind};
@@ -64,8 +64,8 @@ pub fn supervised(
     let settings = config.forward_settings();
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
     let summary = train(&mut run, config, options, progress)?;
-    let facts = RunFacts { data: rows.facts, ..RunFacts::default() };
-    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+    let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
+    finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
 /// A preference run (`prefer`) from start, or from its newest whole checkpoint, to its report.
@@ -98,23 +98,23 @@ pub fn preference(
     };
     let mut run = PreferenceRun::new(parts, &cache, progress)?;
     let outcome = train(&mut run, config, options, progress);
-    let facts = RunFacts {
-        data: rows.facts,
+    let metadata = RunMetadata {
+        data: rows.metadata,
         displaced: run.displaced_pairs(SHOWN_PAIRS),
         edit_distances: run.edit_distances(),
-        ..RunFacts::default()
+        ..RunMetadata::default()
     };
     let summary = match outcome {
         Ok(summary) => summary,
         Err(error) => {
             // A run that fails because of displacement is the one whose report is wanted most.
             if matches!(error, TrainError::Displaced(_)) {
-                write_report(&config.output.dir, &facts)?;
+                write_report(&config.output.dir, &metadata)?;
             }
             return Err(error);
         }
     };
-    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+    finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
 fn reference_folder(config: &RunConfig) -> PathBuf {
@@ -133,7 +133,7 @@ struct RunRows<T> {
     train: RowSet<T>,
     eval: RowSet<T>,
     reports: Vec<DataReport>,
-    facts: Vec<(String, String)>,
+    metadata: Vec<(String, String)>,
 }
 
 impl Base {
@@ -201,15 +201,15 @@ impl Base {
             }
             None => hold_out(all, config.data.eval_fraction, config.train.seed),
         };
-        let mut facts = vec![
+        let mut metadata = vec![
             ("model".to_owned(), self.folder.dir.display().to_string()),
             (format!("training {unit}"), train.len().to_string()),
             (format!("held-out {unit}"), eval.len().to_string()),
         ];
         for report in &reports {
-            facts.push((report.file.display().to_string(), report.to_string()));
+            metadata.push((report.file.display().to_string(), report.to_string()));
         }
-        Ok(RunRows { train, eval, reports, facts })
+        Ok(RunRows { train, eval, reports, metadata })
     }
 }
 
@@ -219,7 +219,7 @@ fn finish(
     options: &TrainOptions<'_>,
     base: &ModelFolder,
     model: &Decoder,
-    facts: &RunFacts,
+    metadata: &RunMetadata,
     summary: TrainSummary,
     data: Vec<DataReport>,
 ) -> Result<Finished, TrainError> {
@@ -228,17 +228,17 @@ fn finish(
     if options.communicator.rank() == 0 {
         exported = export(model, base, dir, &config.output.dtype)?;
         write_results(&summary, dir)?;
-        report = write_report(dir, facts)?;
+        report = write_report(dir, metadata)?;
     }
     Ok(Finished { summary, model: exported, report, data })
 }
 
-/// Writes the facts of a run and its report; returns the report's path.
+/// Writes the metadata of a run and its report; returns the report's path.
 ///
 /// # Errors
 /// What the disk says.
-pub fn write_report(dir: &Path, facts: &RunFacts) -> Result<PathBuf, TrainError> {
-    facts.write(dir)?;
+pub fn write_report(dir: &Path, metadata: &RunMetadata) -> Result<PathBuf, TrainError> {
+    metadata.write(dir)?;
     let path = dir.join(REPORT_FILE);
     Report::from_runs(&[RunFolder::open(dir)?]).write(&path)?;
     Ok(path)

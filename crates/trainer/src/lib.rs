@@ -8,7 +8,6 @@ pub mod displacement;
 mod error;
 pub mod evaluate;
 pub mod export;
-pub mod file_layer;
 mod forward;
 mod gradients;
 pub mod launch;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use bestof_kernels::host_values;
 use bestof_losses::{PairLogps, PreferenceLoss, PreferenceTerms, with_gradient};
 use bestof_models::{CausalLm, ForwardOptions};
+use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use serde_json::Value;
@@ -309,20 +310,7 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        vec![
-            "displacement",
-            "dpop/active_frac",
-            "dpop/penalty",
-            "logps/chosen",
-            "logps/chosen_vs_ref",
-            "logps/rejected",
-            "loss",
-            "reference_gap",
-            "rewards/accuracies",
-            "rewards/chosen",
-            "rewards/margins",
-            "rewards/rejected",
-        ]
+        metric_names(RunType::Preference)
     }
 
     fn accumulate(

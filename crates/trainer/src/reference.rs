@@ -3,14 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use bestof_files::{sha256_hex, write_file};
 use bestof_models::{CausalLm, ForwardOptions};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::checkpoint::hex;
 use crate::data::EncodedPair;
 use crate::error::TrainError;
-use crate::file_layer::{Disk, write_whole};
 use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
 use crate::score::{PairScore, ScoreSettings, score_pairs};
@@ -51,9 +49,7 @@ impl ReferenceCache {
     }
 
     fn key(&self, pairs: &[EncodedPair]) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("{VERSION} {} {}", self.model_hash, fingerprint([pairs])));
-        hex(&hash.finalize())
+        sha256_hex(format!("{VERSION} {} {}", self.model_hash, fingerprint([pairs])))
     }
 
     /// The reference's scores of all pairs, from the cache, or computed with the adapters off and then kept.
@@ -109,13 +105,13 @@ impl ReferenceCache {
             version: VERSION,
             key: self.key(pairs),
             rows: scores.len(),
-            sha256: hex(&Sha256::digest(&body)),
+            sha256: sha256_hex(&body),
         };
         let mut text = serde_json::to_vec(&header).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
         text.write_all(&body).map_err(failed)?;
         std::fs::create_dir_all(&self.dir).map_err(failed)?;
-        write_whole(&Disk, path, &text).map_err(failed)
+        Ok(write_file(path, &text)?)
     }
 }
 
@@ -146,7 +142,7 @@ fn read(path: &Path, key: &str, pairs: &[EncodedPair]) -> Result<Vec<PairScore>,
     if (header.version, header.key.as_str(), header.rows) != (VERSION, key, pairs.len()) {
         return Err("it belongs to something else".to_owned());
     }
-    if header.sha256 != hex(&Sha256::digest(body)) {
+    if header.sha256 != sha256_hex(body) {
         return Err("its contents do not have their hash".to_owned());
     }
     let values: Vec<[f64; 2]> = serde_json::Deserializer::from_slice(body)

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use bestof_estimators::{KSchedule, Workspace, max_at_k_with};
 use bestof_models::CausalLm;
-use bestof_report::Sample;
+use bestof_report::{RunType, Sample, metric_names};
 use burn::module::Module;
 use serde_json::Value;
 
@@ -283,10 +283,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         rows.len() as f64
     }
 
-    /// The names that do not depend on the number of samples; ranks, which would need the others,
-    /// are refused.
+    /// Of `pass@k` only the pattern: ranks, which would need each name, are refused.
     fn metric_names(&self) -> Vec<&'static str> {
-        vec!["clip_ratio", "kl", "loss", "objective", "reward"]
+        metric_names(RunType::Policy)
     }
 
     fn accumulate(

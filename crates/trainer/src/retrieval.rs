@@ -274,8 +274,8 @@ pub fn page(
         section.push(map);
     }
     Report::new(format!("Retrieval: {task}"))
-        .section(section.block(table))
-        .section(Section::new("Setting").block(about))
+        .section(section.element(table))
+        .section(Section::new("Setting").element(about))
 }
 
 #[cfg(test)]

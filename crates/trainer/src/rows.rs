@@ -1,9 +1,8 @@
 //! Encoded rows with the places they come from.
 
+use bestof_files::Sha256Hasher;
 use bestof_tasks::rng::SeededRng;
-use sha2::{Digest, Sha256};
 
-use crate::checkpoint::hex;
 use crate::data::{EncodedCompletion, EncodedPair, Loaded};
 
 /// Stream of the draw that holds rows out; epochs take the small numbers.
@@ -91,7 +90,7 @@ impl TokenRow for EncodedCompletion {
 
 /// SHA-256 over the tokens and texts of all rows, lengths included: equal only for equal rows in equal order.
 pub fn fingerprint<'a, T: TokenRow + 'a>(sets: impl IntoIterator<Item = &'a [T]>) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256Hasher::new();
     for set in sets {
         hash.update((set.len() as u64).to_le_bytes());
         for row in set {
@@ -109,7 +108,7 @@ pub fn fingerprint<'a, T: TokenRow + 'a>(sets: impl IntoIterator<Item = &'a [T]>
             }
         }
     }
-    hex(&hash.finalize())
+    hash.hex()
 }
 
 #[cfg(test)]

@@ -148,7 +148,8 @@ pub trait TrainingRun {
     /// What the loss of these rows is divided by, as the number of completion tokens, or of pairs.
     fn loss_weight(&self, rows: &[usize]) -> f64;
 
-    /// Names of all metrics that [`TrainingRun::accumulate`] may give.
+    /// Names of all metrics that [`TrainingRun::accumulate`] may give, and possibly others: those of
+    /// [`METRICS`](bestof_report::METRICS) for runs of this crate.
     fn metric_names(&self) -> Vec<&'static str>;
 
     /// Gradients and metrics of one micro-batch.

@@ -3,6 +3,7 @@
 use bestof_kernels::host_values;
 use bestof_losses::with_gradient;
 use bestof_models::{CausalLm, ForwardOptions, RandomPositions};
+use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
@@ -150,7 +151,7 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        vec!["loss"]
+        metric_names(RunType::Supervised)
     }
 
     fn accumulate(

@@ -1,4 +1,4 @@
-//! Where a run is: what `state.json` of a checkpoint holds besides weights and optimiser.
+//! The progress of a run: what `state.json` of a checkpoint holds besides weights and optimiser.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::metric::MetricSums;
 /// Version of `state.json`.
 pub(crate) const VERSION: u32 = 1;
 
-/// Where a run is between two optimiser steps.
+/// The progress of a run between two optimiser steps.
 ///
 /// Row order, dropout masks and learning rate are functions of seed and step, so the step stands for all of
 /// them; what is kept besides is what was counted on the way.

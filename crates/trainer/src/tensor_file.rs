@@ -35,9 +35,9 @@ pub(crate) fn write<'a>(
     let mut offset = 0;
     for entry in entries {
         let bytes = 4 * entry.shape.iter().product::<usize>();
-        let place =
+        let info =
             json!({"dtype": "F32", "shape": entry.shape, "data_offsets": [offset, offset + bytes]});
-        header.insert(entry.name.clone(), place);
+        header.insert(entry.name.clone(), info);
         offset += bytes;
     }
     let mut text = serde_json::to_vec(&header)?;

@@ -4,6 +4,7 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bestof_kernels::{host_values, indices};
@@ -11,6 +12,7 @@ use bestof_models::{
     CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken, Request,
     SamplingConfig, TokenForest, TokenScores, Vocabulary,
 };
+use bestof_report::{RunFolder, RunType, metric, metric_names};
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
@@ -253,4 +255,19 @@ pub(crate) fn pairs(count: usize) -> RowSet<EncodedPair> {
         .collect();
     let names = (1..=count).map(|line| format!("pairs.jsonl:{line}")).collect();
     RowSet { items, names }
+}
+
+/// The metrics of the table that a run wrote. All that it wrote must be there, and for such runs.
+pub(crate) fn known_metrics(report: &RunFolder, run: RunType) -> BTreeSet<&'static str> {
+    let known = report.metric_names().into_iter().map(|name| {
+        let found = metric(name).unwrap_or_else(|| panic!("`{name}` is not in METRICS"));
+        assert!(found.runs.contains(&run), "`{name}` is not listed for {run:?}");
+        found.name
+    });
+    known.collect()
+}
+
+/// Every metric of the table for such runs.
+pub(crate) fn all_metrics(run: RunType) -> BTreeSet<&'static str> {
+    metric_names(run).into_iter().collect()
 }

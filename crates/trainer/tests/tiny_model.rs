@@ -152,7 +152,7 @@ fn adapters_are_exported_merged_and_apart() {
     }
     assert_eq!(first.get("reference_gap"), Some(0.0), "the reference is the same computation");
     assert!(run.last("rewards/margins").unwrap() != 0.0);
-    assert!(!run.facts.edit_distances.is_empty());
+    assert!(!run.metadata.edit_distances.is_empty());
 }
 
 #[test]

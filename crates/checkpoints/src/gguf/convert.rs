@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use bestof_files::StagedFolder;
 use serde_json::{Map, Value};
 
 use super::architecture::{Change, Family, Sizes, TensorRule};
@@ -15,7 +16,6 @@ use super::vocabulary::Vocabulary;
 use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
 use crate::json;
-use crate::storage::StagedDir;
 use crate::weights::TensorInfo;
 use crate::writer::WeightsWriter;
 
@@ -47,7 +47,7 @@ pub fn convert(
     let sizes = Sizes::read(&file, architecture).map_err(bad)?;
     let plan = plan(&file, family, architecture, sizes).map_err(bad)?;
     let factors = stored_factors(&mut file)?;
-    let staged = StagedDir::new(out)?;
+    let staged = StagedFolder::new(out)?;
     let model_type = {
         let vocabulary = Vocabulary::read(&file.metadata).map_err(bad)?;
         check_fits(&vocabulary, sizes).map_err(bad)?;

@@ -4,13 +4,14 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
+use bestof_files::StagedFile;
+
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
 use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, TEXT, bad_value, required};
 use super::reader::Reader;
 use crate::error::CheckpointError;
-use crate::storage::{Disk, StagedFile, Storage, parent};
 
 const TENSOR: &str = "rope_freqs.weight";
 /// llama.cpp refuses a file with tensors that it does not expect; of the architectures converted
@@ -92,14 +93,14 @@ pub fn with_rope_freqs(
     }
     let mut file = GgufFile::open(input)?;
     let (plan, written) = plan(&file, freqs).map_err(|e| file.reader.bad(e))?;
-    let folder = parent(out);
-    fs::create_dir_all(folder).map_err(CheckpointError::io("create", folder))?;
-    let mut staged = StagedFile::create(&Disk, out)?;
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).map_err(CheckpointError::io("create", folder))?;
+    }
+    let mut staged = StagedFile::create(out)?;
     for piece in &plan.pieces {
         piece.write(&mut file.reader, &mut staged)?;
     }
-    staged.rename(&Disk)?;
-    Disk.sync_dir(folder).map_err(CheckpointError::io("sync", folder))?;
+    staged.persist()?;
     Ok(written)
 }
 
@@ -112,9 +113,9 @@ enum Piece {
 }
 
 impl Piece {
-    fn write(&self, reader: &mut Reader, out: &mut StagedFile) -> Result<(), CheckpointError> {
+    fn write(&self, reader: &mut Reader, out: &mut StagedFile<'_>) -> Result<(), CheckpointError> {
         let length = match self {
-            Self::New(bytes) => return out.write(bytes),
+            Self::New(bytes) => return Ok(out.push(bytes)?),
             Self::Old(range) => range.end - range.start,
             Self::Zeros(count) => *count,
         };
@@ -129,7 +130,7 @@ impl Piece {
             if matches!(self, Self::Old(_)) {
                 reader.fill(chunk, "the copy")?;
             }
-            out.write(chunk)?;
+            out.push(chunk)?;
             left -= chunk.len() as u64;
         }
         Ok(())

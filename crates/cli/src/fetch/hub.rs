@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bestof_files::{StagedFolder, sha256_of_file};
 use serde_json::Value;
 
-use super::receipt::sum;
-use super::{commit, staging};
+use super::commit;
 use crate::console::Bytes;
 
 /// Fetches a repository's files (all of a model's own when `files` is `None`) into `dir`.
@@ -35,8 +35,7 @@ pub(crate) fn fetch(
         .map_err(anyhow::Error::from)
         .and_then(|text| Ok(serde_json::from_str(&text)?))
         .with_context(|| format!("{listing} gave no list of files"))?;
-    let staged = staging(dir)?;
-    std::fs::create_dir_all(&staged)?;
+    let staged = StagedFolder::replace(dir)?;
     let mut weights = false;
     for item in listed.as_array().map_or(&[][..], Vec::as_slice) {
         let Some(path) = item["path"].as_str() else { continue };
@@ -47,21 +46,21 @@ pub(crate) fn fetch(
         let local = downloads.join(path);
         download(&agent, &url, item["size"].as_u64().unwrap_or(0), &local)?;
         if let Some(expected) = item["lfs"]["oid"].as_str() {
-            let found = sum(&local)?;
+            let found = sha256_of_file(&local)?;
             if found != expected {
                 std::fs::remove_file(&local).ok();
                 bail!("wrong checksum of {url}: expected SHA-256 {expected}, found {found}");
             }
         }
         weights |= path.ends_with(".safetensors");
-        std::fs::rename(&local, staged.join(path))?;
+        std::fs::rename(&local, staged.path().join(path))?;
     }
     ensure!(
         weights,
         "{repository} has no .safetensors file at its top; only such models can be fetched"
     );
     let from = format!("{endpoint}/{repository}@{revision}");
-    commit(&staged, dir, &from)?;
+    commit(staged, &from)?;
     Ok(from)
 }
 

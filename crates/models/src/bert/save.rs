@@ -1,10 +1,9 @@
 //! Writing an encoder, or a module around one, as a checkpoint.
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use bestof_checkpoints::{CheckpointError, StoredType, TensorInfo, WeightsWriter};
+use bestof_files::write_file;
 use bestof_kernels::host_values;
 use burn::module::Module;
 use serde_json::Value;
@@ -37,22 +36,7 @@ pub fn save<M: Module>(
         fields.remove("torch_dtype");
         fields.insert("dtype".into(), dtype.into());
     }
-    write_config(dir, &config)?;
+    let text = format!("{config:#}\n");
+    write_file(&dir.join("config.json"), text.as_bytes()).map_err(CheckpointError::from)?;
     Ok(())
-}
-
-/// Replaces `config.json` in one step.
-fn write_config(dir: &Path, config: &Value) -> Result<(), CheckpointError> {
-    let path = dir.join("config.json");
-    let beside = dir.join(format!(".config.json.partial-{}", std::process::id()));
-    let write = || {
-        let mut file = File::create(&beside)?;
-        file.write_all(format!("{config:#}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&beside);
-        CheckpointError::Io { action: "write", path: path.clone(), source }
-    })
 }

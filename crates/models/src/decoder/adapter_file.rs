@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
+use bestof_files::{recover_folder, write_file};
 use bestof_kernels::host_values;
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -47,7 +48,8 @@ impl Decoder {
         writer.finish()?;
         let text = format!("{:#}\n", peft_config(config, base));
         let path = dir.join(CONFIG);
-        std::fs::write(&path, text).map_err(|source| ModelError::Io { path, source })
+        write_file(&path, text.as_bytes())
+            .map_err(|error| ModelError::Io { path, source: error.into_io() })
     }
 
     /// Attaches the adapters that a folder holds.
@@ -57,6 +59,8 @@ impl Decoder {
     /// fit this model.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<(), ModelError> {
         let path = dir.join(CONFIG);
+        recover_folder(dir)
+            .map_err(|error| ModelError::Io { path: path.clone(), source: error.into_io() })?;
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let json: Value = serde_json::from_str(&text)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
-use super::{Runs, tables};
-use crate::block::{Code, Text};
+use super::runs::Runs;
+use super::tables;
+use crate::element::{Code, Text};
 use crate::page::Section;
 
 /// The keys in which runs differ, then each configuration, folded.

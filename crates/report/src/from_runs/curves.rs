@@ -1,25 +1,29 @@
 //! Curves of every metric: of one run what belongs together, of several the same metric.
 
-use super::Runs;
-use super::catalog::{self, Chart, Curve, SECTIONS};
-use crate::block::{Plot, Series};
+use super::catalog::{Chart, Curve, SECTIONS, charts};
+use super::runs::Runs;
+use crate::element::{Plot, Series};
+use crate::metrics::{PlotGroup, Unit, metric};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
 
+const CHOSEN: &str = "logps/chosen";
+const CHOSEN_VS_REF: &str = "logps/chosen_vs_ref";
+
 /// The sections of everything measured.
 pub(super) fn sections(runs: &Runs<'_>) -> Vec<Section> {
-    let charts = catalog::charts(runs.folders);
-    let of = |group: &'static str| charts.iter().filter(move |chart| chart.group == group);
+    let charts = charts(runs.folders);
+    let of = |group: PlotGroup| charts.iter().filter(move |chart| chart.group == group);
     SECTIONS
         .into_iter()
         .map(|(groups, joint_title)| {
-            let mut measured = groups.iter().filter(|group| of(group).next().is_some());
+            let mut measured = groups.iter().filter(|group| of(**group).next().is_some());
             let title = match (measured.next(), measured.next()) {
-                (Some(only), None) => only,
+                (Some(only), None) => only.title(),
                 _ => joint_title,
             };
             let mut section = Section::new(title);
-            for chart in groups.iter().flat_map(|group| of(group)) {
+            for chart in groups.iter().flat_map(|group| of(*group)) {
                 for plot in plots(runs, chart).into_iter().filter(|plot| !plot.is_empty()) {
                     section.push(plot);
                 }
@@ -75,9 +79,10 @@ fn plot_of_many(runs: &Runs<'_>, chart: &Chart, curve: &Curve) -> Plot {
     with_zero(plot, chart)
 }
 
-fn empty(chart: &Chart, title: &str, metric: &str) -> Plot {
+fn empty(chart: &Chart, title: &str, name: &str) -> Plot {
     let plot = Plot::new(title);
-    if chart.curves.iter().all(|c| catalog::is_share(&c.metric)) || catalog::is_share(metric) {
+    let is_share = |name: &str| metric(name).is_some_and(|metric| metric.unit == Unit::Share);
+    if chart.curves.iter().all(|curve| is_share(&curve.metric)) || is_share(name) {
         plot.percent()
     } else {
         plot
@@ -86,16 +91,16 @@ fn empty(chart: &Chart, title: &str, metric: &str) -> Plot {
 
 /// Differences to the reference are read against zero.
 fn with_zero(plot: Plot, chart: &Chart) -> Plot {
-    if chart.curves.iter().any(|curve| curve.metric == "logps/chosen_vs_ref") {
+    if chart.curves.iter().any(|curve| curve.metric == CHOSEN_VS_REF) {
         plot.reference("reference", 0.0)
     } else {
         plot
     }
 }
 
-fn drawn(label: &str, points: Vec<(f64, f64)>, metric: &str) -> Series {
+fn drawn(label: &str, points: Vec<(f64, f64)>, name: &str) -> Series {
     let weight = match points.len() {
-        _ if catalog::is_exact(metric) => None,
+        _ if metric(name).is_some_and(|metric| metric.exact) => None,
         0..30 => None,
         30..100 => Some(0.7),
         100..400 => Some(0.85),
@@ -108,20 +113,41 @@ fn drawn(label: &str, points: Vec<(f64, f64)>, metric: &str) -> Series {
     }
 }
 
-fn evaluated(label: &str, run: &RunFolder, metric: &str) -> Series {
-    Series::new(format!("{label}, evaluation"), run.curve(&format!("eval_{metric}"))).marked()
+fn evaluated(label: &str, run: &RunFolder, name: &str) -> Series {
+    Series::new(format!("{label}, evaluation"), run.curve(&format!("eval_{name}"))).marked()
 }
 
-/// The curve of the reference model that belongs to the one of the policy called `metric`.
-pub(super) fn reference_of(run: &RunFolder, metric: &str) -> Vec<(f64, f64)> {
-    let Some(answer) = metric.strip_prefix("logps/") else { return Vec::new() };
-    let logged = run.curve(&format!("ref_logps/{answer}"));
-    if !logged.is_empty() {
-        return logged;
+/// The curve of the reference model that belongs to the one of the policy called `name`.
+fn reference_of(run: &RunFolder, name: &str) -> Vec<(f64, f64)> {
+    if name != CHOSEN {
+        return Vec::new();
     }
-    let difference = format!("logps/{answer}_vs_ref");
     run.rows
         .iter()
-        .filter_map(|row| Some((row.step() as f64, row.get(metric)? - row.get(&difference)?)))
+        .filter_map(|row| Some((row.step() as f64, row.get(name)? - row.get(CHOSEN_VS_REF)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::RunMetadata;
+    use crate::metric_row::MetricRow;
+
+    #[test]
+    fn the_reference_is_found_from_the_difference() {
+        let row = MetricRow::new(1).with(CHOSEN, -31.0).with(CHOSEN_VS_REF, -1.0);
+        let run = RunFolder {
+            dir: "run".into(),
+            name: "run".into(),
+            config: None,
+            rows: vec![row],
+            samples: Vec::new(),
+            metadata: RunMetadata::default(),
+            results: std::collections::BTreeMap::new(),
+            remarks: Vec::new(),
+        };
+        assert_eq!(reference_of(&run, CHOSEN), [(1.0, -30.0)]);
+        assert!(reference_of(&run, "logps/rejected").is_empty());
+    }
 }

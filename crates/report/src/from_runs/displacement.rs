@@ -1,16 +1,16 @@
 //! Chosen answers that lost probability: since when, by how much, and which pairs.
 
-use super::curves::reference_of;
-use super::{Runs, tables};
-use crate::block::{Cell, Histogram, Table, Text};
+use super::runs::Runs;
+use super::tables;
 use crate::curve::smoothed;
-use crate::facts::DisplacedPair;
+use crate::element::{Cell, Histogram, Table, Text};
 use crate::html::shortened;
+use crate::metadata::DisplacedPair;
 use crate::number::{format_number, format_percent};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
 
-const CHOSEN: &str = "logps/chosen";
+const CHOSEN_VS_REF: &str = "logps/chosen_vs_ref";
 /// Fewer rows under the reference may be noise.
 const FEWEST_ROWS: usize = 3;
 const MOST_PAIRS: usize = 20;
@@ -26,13 +26,13 @@ pub(super) fn section(runs: &Runs<'_>) -> Section {
         }
     }
     for (name, run) in runs.iter() {
-        if !run.facts.displaced.is_empty() {
-            section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.facts.displaced));
+        if !run.metadata.displaced.is_empty() {
+            section.push(worst_pairs(&runs.labelled(name, "Worst pairs"), &run.metadata.displaced));
         }
     }
     let mut data: Vec<(usize, &str, _)> = Vec::new();
     for (tint, (name, run)) in runs.iter().enumerate() {
-        let counts = &run.facts.edit_distances;
+        let counts = &run.metadata.edit_distances;
         if !counts.is_empty() && data.iter().all(|(.., known)| *known != counts) {
             data.push((tint, name, counts));
         }
@@ -64,16 +64,7 @@ fn warning(run: &RunFolder) -> Option<String> {
 /// Since which step the chosen answers have stayed below the reference until the end, and how far
 /// below they ended.
 fn below_reference(run: &RunFolder) -> Option<(f64, f64)> {
-    let reference = reference_of(run, CHOSEN);
-    let mut changes = Vec::new();
-    let mut next = reference.iter().peekable();
-    for (step, logp) in run.curve(CHOSEN) {
-        while next.next_if(|(at, _)| *at < step).is_some() {}
-        if let Some((_, reference)) = next.peek().filter(|(at, _)| *at == step) {
-            changes.push((step, logp - reference));
-        }
-    }
-    let smooth = smoothed(&changes, 0.8);
+    let smooth = smoothed(&run.curve(CHOSEN_VS_REF), 0.8);
     let below = smooth.iter().rev().take_while(|(_, change)| *change < 0.0).count();
     if below < FEWEST_ROWS {
         return None;
@@ -114,17 +105,17 @@ mod tests {
     use crate::metric_row::MetricRow;
 
     fn run(changes: &[f64]) -> RunFolder {
-        let rows = changes.iter().zip(1..).map(|(change, step)| {
-            let row = MetricRow::new(step).with("ref_logps/chosen", -30.0);
-            row.with(CHOSEN, -30.0 + change)
-        });
+        let rows = changes
+            .iter()
+            .zip(1..)
+            .map(|(change, step)| MetricRow::new(step).with(CHOSEN_VS_REF, *change));
         RunFolder {
             dir: "run".into(),
             name: "run".into(),
             config: None,
             rows: rows.collect(),
             samples: Vec::new(),
-            facts: crate::RunFacts::default(),
+            metadata: crate::RunMetadata::default(),
             results: std::collections::BTreeMap::new(),
             remarks: Vec::new(),
         }
@@ -138,13 +129,5 @@ mod tests {
         assert_eq!(below_reference(&run(&[-1.0, -1.0, 9.0, 9.0])), None);
         assert_eq!(below_reference(&run(&[1.0, 1.0, 1.0, -9.0])), None);
         assert_eq!(below_reference(&run(&[])), None);
-    }
-
-    #[test]
-    fn the_reference_is_found_from_the_difference_too() {
-        let row = MetricRow::new(1).with(CHOSEN, -31.0).with("logps/chosen_vs_ref", -1.0);
-        let mut run = run(&[]);
-        run.rows.push(row);
-        assert_eq!(reference_of(&run, CHOSEN), [(1.0, -30.0)]);
     }
 }

@@ -1,9 +1,9 @@
-//! What the model answered to the same prompt at first and at last.
+//! First and last completion of each prompt, side by side.
 
 use serde_json::Value;
 
-use super::Runs;
-use crate::block::{SampleCard, Samples, Text};
+use super::runs::Runs;
+use crate::element::{SampleCard, Samples, Text};
 use crate::html::shortened;
 use crate::number::format_number;
 use crate::page::Section;
@@ -13,7 +13,7 @@ use crate::samples::Sample;
 const MOST_PROMPTS: usize = 12;
 const LONGEST_REMARK: usize = 120;
 
-/// One card a prompt: before training where that was sampled, and after.
+/// One card per prompt: before training where that was sampled, and after.
 pub(super) fn section(runs: &Runs<'_>) -> Section {
     let mut prompts: Vec<&str> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -82,7 +82,7 @@ fn when(sample: &Sample) -> String {
     }
 }
 
-/// The further fields of a sample in a line.
+/// The further fields of a sample in one line.
 fn remark(sample: &Sample) -> String {
     let fields: Vec<_> = sample
         .extra

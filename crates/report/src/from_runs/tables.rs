@@ -1,12 +1,12 @@
-//! Numbers at the end of a run, facts of its data, and its result files.
+//! Numbers at the end of a run, its model and data, and its result files.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Runs;
-use super::catalog::{self, Better};
-use crate::block::{Cell, Table, Tiles};
+use super::runs::Runs;
+use crate::element::{Cell, Table, Tiles};
+use crate::metrics::{Better, Unit, metric};
 use crate::number::{format_number, format_percent};
 use crate::page::Section;
 use crate::run_folder::RunFolder;
@@ -14,7 +14,7 @@ use crate::run_folder::RunFolder;
 /// Most tiles in the head of the report.
 const MOST_TILES: usize = 6;
 /// Metrics worth a tile, most telling first.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 10] = [
     "eval_loss",
     "loss",
     "eval_rewards/accuracies",
@@ -24,7 +24,6 @@ const TELLING: [&str; 11] = [
     "eval_pass@1",
     "pass@1",
     "reward",
-    "mean_token_accuracy",
     "tokens_per_second",
 ];
 /// Deeper values of result files are not shown.
@@ -42,14 +41,18 @@ fn finite(run: &RunFolder, metric: &str) -> Vec<f64> {
     run.curve(metric).into_iter().map(|(_, y)| y).filter(|y| y.is_finite()).collect()
 }
 
-fn shown(metric: &str, value: f64) -> String {
-    if catalog::is_share(metric) { format_percent(value) } else { format_number(value) }
+fn is_share(name: &str) -> bool {
+    metric(name).is_some_and(|metric| metric.unit == Unit::Share)
 }
 
-fn cell(metric: &str, value: Option<f64>) -> Cell {
+fn shown(name: &str, value: f64) -> String {
+    if is_share(name) { format_percent(value) } else { format_number(value) }
+}
+
+fn cell(name: &str, value: Option<f64>) -> Cell {
     match value {
         None => Cell::missing(),
-        Some(value) if catalog::is_share(metric) => Cell::percent(value),
+        Some(value) if is_share(name) => Cell::percent(value),
         Some(value) => Cell::number(value),
     }
 }
@@ -124,8 +127,8 @@ fn side_by_side(runs: &Runs<'_>, names: &[&str]) -> Table {
 }
 
 /// The best value, where one is better than another.
-fn best_of(metric: &str, values: &[Option<f64>]) -> Option<f64> {
-    let better = catalog::better(metric)?;
+fn best_of(name: &str, values: &[Option<f64>]) -> Option<f64> {
+    let better = metric(name)?.better?;
     let measured: Vec<f64> = values.iter().copied().flatten().collect();
     let least = measured.iter().copied().reduce(f64::min)?;
     let greatest = measured.iter().copied().reduce(f64::max)?;
@@ -135,14 +138,14 @@ fn best_of(metric: &str, values: &[Option<f64>]) -> Option<f64> {
     })
 }
 
-/// Facts of model and data, one column a run.
-pub(super) fn data_facts(runs: &Runs<'_>) -> Option<Table> {
-    let rows = runs.folders.iter().map(|run| run.facts.data.iter().cloned().collect());
-    let order = runs.folders.iter().flat_map(|run| run.facts.data.iter().map(|(name, _)| name));
-    by_name(runs, "Model and data", "fact", order, &rows.collect::<Vec<_>>())
+/// What is known of model and data, one column per run.
+pub(super) fn model_and_data(runs: &Runs<'_>) -> Option<Table> {
+    let rows = runs.folders.iter().map(|run| run.metadata.data.iter().cloned().collect());
+    let order = runs.folders.iter().flat_map(|run| run.metadata.data.iter().map(|(name, _)| name));
+    by_name(runs, "Model and data", "what", order, &rows.collect::<Vec<_>>())
 }
 
-/// The values of the result files, one column a run.
+/// The values of the result files, one column per run.
 pub(super) fn results(runs: &Runs<'_>) -> Section {
     let rows: Vec<BTreeMap<String, String>> = runs
         .folders
@@ -163,7 +166,7 @@ pub(super) fn results(runs: &Runs<'_>) -> Section {
     section
 }
 
-/// A table of named texts, one column a run.
+/// A table of named texts, one column per run.
 pub(super) fn by_name<'a>(
     runs: &Runs<'_>,
     caption: &str,
@@ -203,5 +206,15 @@ fn flatten(name: &str, value: &Value, depth: usize, out: &mut Vec<(String, Strin
         Value::Array(items) => out.push((name.into(), format!("{} items", items.len()))),
         Value::Object(fields) => out.push((name.into(), format!("{} fields", fields.len()))),
         Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_is_of_a_known_metric() {
+        assert!(TELLING.iter().all(|name| metric(name).is_some()));
     }
 }

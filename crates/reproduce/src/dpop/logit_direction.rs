@@ -194,7 +194,7 @@ pub(crate) fn section(found: &Directions) -> Section {
             bestof_report::Cell::number(*dpop),
         ]);
     }
-    Section::new("Token by token").block(table)
+    Section::new("Token by token").element(table)
 }
 
 pub(crate) fn numbers(found: &Directions) -> Value {

@@ -46,7 +46,7 @@ pub(crate) fn section(on: &OnPairs) -> Section {
         });
         table.push([Cell::text(name)].into_iter().chain(cells));
     }
-    Section::new(title).block(table)
+    Section::new(title).element(table)
 }
 
 pub(crate) fn numbers(all: &[OnPairs]) -> Value {

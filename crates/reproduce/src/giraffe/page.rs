@@ -35,7 +35,7 @@ pub(super) fn about(size: &Size, seeds: usize) -> Section {
             size.shape.layers, size.shape.width, size.context, size.taught.steps, size.taught.batch
         ),
     };
-    Section::new("The experiment").block(Text::new(format!(
+    Section::new("The experiment").element(Text::new(format!(
         "{model} Its basis is then changed; every extended model is measured as it is, and again after {} steps on {} rows of at \
          most {} tokens, the same ones for all. Accuracy: {} questions for each length and repetition, the answer at five \
          depths. Perplexity: of the last {} tokens of {} texts, the same at every length.",

@@ -28,7 +28,7 @@ pub(super) fn about(settings: &Settings) -> Section {
         || "A LLaMA of three layers and width 64, a token a character".to_owned(),
         |path| format!("The model in {}, by LoRA", path.display()),
     );
-    Section::new("The experiment").block(Text::new(format!(
+    Section::new("The experiment").element(Text::new(format!(
         "{model}, is taught by {} demonstrations to use three or four numbers once each in an expression; one \
          demonstration in {} reaches its target. Then it learns from {N} samples of each of {} puzzles, \
          {} puzzles a step, {} steps, reward 1 for an expression that comes to the target. k = 1 is the mean reward with \
@@ -88,7 +88,7 @@ pub(super) fn curves(outcomes: &[Outcome]) -> Section {
         ("frac_reward_zero_std", "Puzzles whose samples are all worth the same", true, 0.95),
         ("k", "k", false, 0.0),
     ];
-    let mut section = Section::new("Training").block(Text::new(format!(
+    let mut section = Section::new("Training").element(Text::new(format!(
         "A line for each seed. The batch is that of the step, {N} samples a puzzle; pass@{K} and pass@1 are unbiased."
     )));
     for (metric, title, percent, smoothing) in figures {

@@ -86,7 +86,7 @@ pub(crate) fn section(curves: &[Curve]) -> Section {
             at(high),
         ]);
     }
-    Section::new("Figure 1: what max@k wants").block(objective).block(gradient).block(table)
+    Section::new("Figure 1: what max@k wants").element(objective).element(gradient).element(table)
 }
 
 pub(crate) fn numbers(curves: &[Curve]) -> Value {

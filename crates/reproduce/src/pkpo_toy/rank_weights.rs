@@ -72,7 +72,7 @@ pub(crate) fn section(all: &[RankWeights]) -> Section {
         let points = (1..).zip(&of_k.weights).map(|(rank, w)| (f64::from(rank), w / largest));
         plot = plot.series(Series::new(format!("k = {}", of_k.k), points.collect()).marked());
     }
-    Section::new("Figure 2: which samples count").block(plot)
+    Section::new("Figure 2: which samples count").element(plot)
 }
 
 pub(crate) fn numbers(all: &[RankWeights]) -> Value {

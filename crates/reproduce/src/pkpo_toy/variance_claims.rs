@@ -187,7 +187,10 @@ pub(crate) fn section(points: &[Point], exact: f64, estimates: usize) -> Section
         });
         means.push([Cell::text(method.name())].into_iter().chain(mean));
     }
-    Section::new("Figure 4: variance of the gradient").block(plot).block(variances).block(means)
+    Section::new("Figure 4: variance of the gradient")
+        .element(plot)
+        .element(variances)
+        .element(means)
 }
 
 pub(crate) fn numbers(points: &[Point], exact: f64) -> Value {

@@ -25,7 +25,7 @@ pub(super) fn about(settings: &Settings, options: &Options, study: &Study) -> Se
         Encoder::Pretrained(path) => format!("BERT starts from {}", path.display()),
     };
     let [train, validation, test] = study.rows;
-    Section::new("The experiment").block(Text::new(format!(
+    Section::new("The experiment").element(Text::new(format!(
         "{data}: {train} of them train, {validation} validate, {test} test. A seed decides about the \
          split and everything random. {bert}; it learns for {} epochs, CNN and HAN for {} and {}, \
          from at most {} tokens of a text. Classical models see the {} most frequent terms. Neural \
@@ -71,7 +71,7 @@ pub(super) fn grid(study: &Study) -> Section {
         });
         table.push(std::iter::once(Cell::text(row.name)).chain(cells.collect::<Vec<_>>()));
     }
-    Section::new("Table 1").block(table)
+    Section::new("Table 1").element(table)
 }
 
 /// Figure 7b with intervals, and with unseen restaurants apart.
@@ -100,7 +100,7 @@ pub(super) fn balance(study: &Study) -> Section {
             )),
         ]);
     }
-    Section::new("Errors by restaurant").block(table)
+    Section::new("Errors by restaurant").element(table)
 }
 
 /// From, to, hits and rows of each bin, all seeds together.

@@ -1,9 +1,10 @@
 //! A classical model with its vocabulary: fitted on a dataset, saved, loaded.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::BufReader;
 use std::path::Path;
 
+use bestof_files::StagedFile;
 use serde::{Deserialize, Serialize};
 
 use super::head::ClassifierHead;
@@ -74,11 +75,10 @@ impl ClassicalModel {
     pub fn save(&self, folder: &Path) -> Result<(), SentimentError> {
         std::fs::create_dir_all(folder).map_err(SentimentError::io("create", folder))?;
         let path = folder.join(PARTS_FILE);
-        let file = File::create(&path).map_err(SentimentError::io("create", &path))?;
-        let mut file = BufWriter::new(file);
+        let mut file = StagedFile::create(&path)?;
         serde_json::to_writer(&mut file, &self.parts)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        file.flush().map_err(SentimentError::io("write", &path))?;
+        file.persist()?;
         self.features.save(folder)?;
         self.card.save(folder)
     }

@@ -155,7 +155,7 @@ mod tests {
             meta: vec![("useful".into(), -0.05), ("cool".into(), 0.001)],
         };
         let html = Report::new("t")
-            .section(Section::new("s").block(explained.to_coloured_text()))
+            .section(Section::new("s").element(explained.to_coloured_text()))
             .to_html();
         for part in [
             "<mark class=\"good\" title=\"+0.2000\">kind</mark>",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
 use super::refused::refusal;
@@ -291,7 +292,7 @@ impl FeatureSpec {
         let path = folder.join(FEATURES_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))
+        Ok(write_file(&path, (text + "\n").as_bytes())?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
 use super::kind::ModelKind;
@@ -67,6 +68,6 @@ impl ModelCard {
         let path = folder.join(MODEL_FILE);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        std::fs::write(&path, text + "\n").map_err(SentimentError::io("write", &path))
+        Ok(write_file(&path, (text + "\n").as_bytes())?)
     }
 }

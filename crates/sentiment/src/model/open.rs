@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bestof_files::recover_folder;
 use bestof_trainer::export::FINAL;
 
 use super::card::{MODEL_FILE, ModelCard};
@@ -17,6 +18,7 @@ use crate::neural::NeuralClassifier;
 /// [`SentimentError::NotAModel`], a damaged file, or a device that is not available.
 pub fn open(folder: &Path, device: &str) -> Result<Box<dyn Predictor>, SentimentError> {
     let trained = folder.join(FINAL);
+    recover_folder(&trained)?;
     let of_run = !folder.join(MODEL_FILE).is_file() && trained.join(MODEL_FILE).is_file();
     let folder = if of_run { &trained } else { folder };
     Ok(if ModelCard::load(folder)?.kind.is_classical() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_files::write_file;
 use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::open_device;
 use serde::de::DeserializeOwned;
@@ -217,5 +218,5 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, SentimentError> {
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), SentimentError> {
     let text = serde_json::to_vec_pretty(value)
         .map_err(|source| SentimentError::BadJson { path: path.to_owned(), source })?;
-    fs::write(path, text).map_err(SentimentError::io("write", path))
+    Ok(write_file(path, &text)?)
 }

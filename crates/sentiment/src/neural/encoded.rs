@@ -1,7 +1,6 @@
 //! Reviews as numbers, and how they are batched by length.
 
-use bestof_trainer::checkpoint::hex;
-use sha2::{Digest, Sha256};
+use bestof_files::Sha256Hasher;
 
 use super::shape::ModelShape;
 use super::task::Task;
@@ -78,7 +77,7 @@ impl EncodedReview {
 
 /// SHA-256 of all inputs and targets, as lower-case hex.
 pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [EncodedReview]>) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256Hasher::new();
     for set in sets {
         hash.update((set.len() as u64).to_le_bytes());
         for row in set {
@@ -94,7 +93,7 @@ pub(super) fn fingerprint<'a>(sets: impl IntoIterator<Item = &'a [EncodedReview]
             hash.update([row.stars as u8, u8::from(row.positive)]);
         }
     }
-    hex(&hash.finalize())
+    hash.hex()
 }
 
 /// `rows` in batches of at most `batch` rows and `max_tokens` tokens, short texts first, so that the

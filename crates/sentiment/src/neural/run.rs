@@ -1,5 +1,6 @@
 //! A neural model as the shared training loop takes it.
 
+use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::TrainSection;
 use bestof_trainer::metric::MetricSums;
@@ -164,13 +165,7 @@ impl TrainingRun for NeuralRun {
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
-        let tasks = self.model.shape().tasks();
-        let mut names = vec!["loss"];
-        names.extend(tasks.iter().map(|task| task.loss_name()));
-        if self.model.shape().learns_weights() {
-            names.extend(tasks.iter().map(|task| task.log_variance_name()));
-        }
-        names
+        metric_names(RunType::Sentiment)
     }
 
     fn learning_rate_factor(&self, parameter: &str) -> f64 {

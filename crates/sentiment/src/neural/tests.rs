@@ -1,10 +1,11 @@
 //! Training, saving and prediction with models of every kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::{Device, parameters};
+use bestof_report::{RunFolder, RunType, metric, metric_names};
 use bestof_trainer::TrainError;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::{Progress, Silent, StepProgress};
@@ -358,6 +359,22 @@ fn a_run_stopped_after_every_step_ends_as_one_never_stopped_bit_for_bit() {
         let last = |run: &Trained| std::fs::read(run.model.join("model.safetensors")).unwrap();
         assert!(last(&expected) == last(&found), "{kind}");
     }
+}
+
+#[test]
+fn runs_write_the_metrics_of_the_table() {
+    let encoder = bert_folder();
+    let mut seen = BTreeSet::new();
+    for (kind, more) in [("cnn", &[][..]), ("cnn-mt", &["sentiment.labels=both"])] {
+        let dir = tempfile::tempdir().unwrap();
+        trained(kind, dir.path(), encoder.path(), more);
+        for name in RunFolder::open(dir.path()).unwrap().metric_names() {
+            let found = metric(name).unwrap_or_else(|| panic!("`{name}` is not in METRICS"));
+            assert!(found.runs.contains(&RunType::Sentiment), "{name}");
+            seen.insert(found.name);
+        }
+    }
+    assert_eq!(seen, metric_names(RunType::Sentiment).into_iter().collect());
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
+use bestof_files::StagedFolder;
 use bestof_models::bert::{Bert, BertConfig, Loader};
 use bestof_models::open_device;
-use bestof_report::RunFacts;
-use bestof_trainer::export::{FINAL, replace_folder, write_results};
+use bestof_report::RunMetadata;
+use bestof_trainer::TrainError;
+use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
@@ -81,9 +83,11 @@ pub fn train(
     let model = run.into_model().valid();
     let card = card(config, data);
     let classifier = NeuralClassifier::new(model, fresh.tokenizer, card, data.features.clone());
-    let (mut folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
+    let (folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
-        folder = replace_folder(&folder, |dir| classifier.save(dir, fresh.encoder.as_ref()))?;
+        let staged = StagedFolder::replace(&folder).map_err(TrainError::from)?;
+        classifier.save(staged.path(), fresh.encoder.as_ref())?;
+        staged.commit().map_err(TrainError::from)?;
         write_results(&summary, dir)?;
         report = write_report(dir, &metadata)?;
     }
@@ -152,7 +156,7 @@ fn metadata(
     rows: usize,
     held_out: usize,
     tokens: usize,
-) -> RunFacts {
+) -> RunMetadata {
     let mut data = vec![("model".to_owned(), config.sentiment.kind.to_string())];
     match (&fresh.encoder, fresh.tokenizer.vocabulary()) {
         (Some(folder), _) => data.push(("encoder".to_owned(), folder.dir.display().to_string())),
@@ -166,5 +170,5 @@ fn metadata(
         ("validation reviews".to_owned(), held_out.to_string()),
         ("tokens of a review, mean".to_owned(), format!("{mean:.1}")),
     ]);
-    RunFacts { data, ..RunFacts::default() }
+    RunMetadata { data, ..RunMetadata::default() }
 }

@@ -34,7 +34,7 @@ fn overview(summary: &PreparationSummary) -> Section {
             count(summary.elsewhere),
             "reviews of other businesses, or in another city",
         );
-    let mut section = Section::new("Overview").block(tiles);
+    let mut section = Section::new("Overview").element(tiles);
     if !summary.unavailable.is_empty() {
         let names: Vec<&str> = summary.unavailable.iter().map(|f| f.as_str()).collect();
         section.push(Text::warning(format!(
@@ -72,7 +72,7 @@ fn balance(summary: &PreparationSummary) -> Section {
         cells.push(Cell::number(part.unseen_restaurants as f64));
         table.push(cells);
     }
-    Section::new("Class balance").block(table).block(Text::new(
+    Section::new("Class balance").element(table).element(Text::new(
         "The majority columns are the accuracies of always predicting the most frequent label.",
     ))
 }
@@ -86,13 +86,13 @@ fn distributions(summary: &PreparationSummary) -> Section {
         table.push([Cell::number(star as f64 + 1.0), Cell::number(*score)]);
     }
     Section::new("Distributions")
-        .block(Histogram::new("Length of a review", "words", pairs(&summary.words)))
-        .block(Histogram::new(
+        .element(Histogram::new("Length of a review", "words", pairs(&summary.words)))
+        .element(Histogram::new(
             "Reviews of a restaurant",
             "reviews",
             pairs(&summary.reviews_of_a_restaurant),
         ))
-        .block(table)
+        .element(table)
 }
 
 fn gaps(summary: &PreparationSummary) -> Section {

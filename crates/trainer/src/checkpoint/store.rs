@@ -5,11 +5,10 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use bestof_files::{Disk, FileError, FileLayer, HashingWriter, Sha256Hasher, StagedFolder};
 
 use super::{Damage, Damaged, Found, MANIFEST, Manifest, ManifestFile, WholeCheckpoint};
 use crate::error::TrainError;
-use crate::file_layer::{Disk, FileLayer, SyncedFile};
 
 /// Longest manifest that is read.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -58,13 +57,12 @@ impl CheckpointStore {
         if path.exists() && verify(&path).is_ok() {
             return Ok(path);
         }
-        let partial = self.root.join(format!("step-{step:06}.partial"));
-        let saved = self.write_folder(step, &partial, &path, write);
-        if let Err(source) = saved {
-            // On a full disk the unfinished folder is what takes the space; if it cannot go, it is ignored.
-            let _ = self.layer.remove_dir_all(&partial);
-            return Err(TrainError::SaveFailed { step, path, source });
-        }
+        // A save that fails takes its unfinished folder with it, which on a full disk is what fills it.
+        self.write_folder(step, &path, write).map_err(|source| TrainError::SaveFailed {
+            step,
+            path: path.clone(),
+            source,
+        })?;
         if let Err(error) = self.prune(step) {
             tracing::warn!(%error, "old checkpoints could not be deleted");
         }
@@ -74,25 +72,16 @@ impl CheckpointStore {
     fn write_folder(
         &self,
         step: u64,
-        partial: &Path,
         path: &Path,
         write: impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        for leftover in [partial, path] {
-            if leftover.exists() {
-                self.layer.remove_dir_all(leftover)?;
-            }
-        }
-        self.layer.create_dir_all(partial)?;
-        let mut writer =
-            CheckpointWriter { folder: partial, layer: self.layer.as_ref(), files: Vec::new() };
+        let layer = self.layer.as_ref();
+        let folder = StagedFolder::replace_on(layer, path).map_err(FileError::into_io)?;
+        let mut writer = CheckpointWriter { folder: folder.path(), layer, files: Vec::new() };
         write(&mut writer)?;
         let manifest = Manifest { version: 1, step, files: std::mem::take(&mut writer.files) };
-        let text = serde_json::to_vec_pretty(&manifest)?;
-        writer.file(MANIFEST, |out| out.write_all(&text))?;
-        self.layer.sync_dir(partial)?;
-        self.layer.rename(partial, path)?;
-        self.layer.sync_dir(&self.root)
+        writer.json(MANIFEST, &manifest)?;
+        folder.commit().map_err(FileError::into_io)
     }
 
     /// Deletes the oldest checkpoints beyond the limit, counted back from the one just written.
@@ -148,11 +137,7 @@ impl CheckpointStore {
         for entry in std::fs::read_dir(&self.root)? {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(name) = name.to_str().and_then(|name| name.strip_prefix("step-")) else {
-                continue;
-            };
-            let (digits, partial) =
-                name.strip_suffix(".partial").map_or((name, false), |digits| (digits, true));
+            let Some((digits, partial)) = name.to_str().and_then(step_of) else { continue };
             if let Ok(step) = digits.parse() {
                 folders.push(Folder { path: entry.path(), step, partial });
             }
@@ -165,6 +150,18 @@ struct Folder {
     path: PathBuf,
     step: u64,
     partial: bool,
+}
+
+/// The digits of the step in a folder's name, and whether its save never finished: it is called
+/// `.step-000200.XXXXXX.partial` then, or `step-000200.partial` if an older version wrote it.
+fn step_of(name: &str) -> Option<(&str, bool)> {
+    match name.strip_suffix(".partial") {
+        Some(name) => {
+            let name = name.strip_prefix(".").unwrap_or(name).strip_prefix("step-")?;
+            Some((name.split('.').next()?, true))
+        }
+        None => Some((name.strip_prefix("step-")?, false)),
+    }
 }
 
 /// Takes the files of one checkpoint, hashing what goes through.
@@ -185,16 +182,13 @@ impl CheckpointWriter<'_> {
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
-        let file = self.layer.create(&self.folder.join(name))?;
-        let mut out = BufWriter::with_capacity(1 << 20, Hashing::new(file));
+        let file = self.layer.create_new(&self.folder.join(name))?;
+        let mut out = BufWriter::with_capacity(1 << 20, HashingWriter::new(file));
         write(&mut out)?;
-        let mut hashing = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        hashing.inner.sync()?;
-        self.files.push(ManifestFile {
-            name: name.to_owned(),
-            bytes: hashing.bytes,
-            sha256: hex(&hashing.hash.finalize()),
-        });
+        let hashed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let (mut file, bytes, sha256) = hashed.finish();
+        file.sync()?;
+        self.files.push(ManifestFile { name: name.to_owned(), bytes, sha256 });
         Ok(())
     }
 
@@ -206,40 +200,6 @@ impl CheckpointWriter<'_> {
         let text = serde_json::to_vec_pretty(value)?;
         self.file(name, |out| out.write_all(&text))
     }
-}
-
-struct Hashing {
-    inner: Box<dyn SyncedFile>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Hashing {
-    fn new(inner: Box<dyn SyncedFile>) -> Self {
-        Self { inner, hash: Sha256::new(), bytes: 0 }
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.hash.update(&buffer[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-/// Hexadecimal text of a hash.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The manifest of a folder whose every file is as it says.
@@ -273,21 +233,14 @@ fn verify_file(folder: &Path, file: &ManifestFile) -> Result<(), Damage> {
     if Path::new(&file.name).components().count() != 1 || file.name.starts_with('.') {
         return Err(Damage::Manifest(format!("`{}` is no plain file name", file.name)));
     }
-    let mut input = File::open(folder.join(&file.name)).map_err(unreadable)?;
-    let found = input.metadata().map_err(unreadable)?.len();
+    let path = folder.join(&file.name);
+    let found = std::fs::metadata(&path).map_err(unreadable)?.len();
     if found != file.bytes {
         return Err(Damage::Length { name: file.name.clone(), found, expected: file.bytes });
     }
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = input.read(&mut buffer).map_err(unreadable)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-    }
-    if hex(&hash.finalize()) == file.sha256 {
+    let mut hasher = Sha256Hasher::new();
+    hasher.update_from_file(&path).map_err(|error| unreadable(error.into_io()))?;
+    if hasher.hex() == file.sha256 {
         Ok(())
     } else {
         Err(Damage::Contents { name: file.name.clone() })

@@ -1,99 +1,13 @@
 //! Folders that are whole or not there, whatever fails in between.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bestof_files::{Fault, FaultyDisk};
 
 use super::*;
 use crate::error::TrainError;
-use crate::file_layer::{Disk, FileLayer, SyncedFile};
-
-/// What happens at the chosen operation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
-    /// That operation and all later writes fail, deletions work: a full disk.
-    FullDisk,
-    /// That operation and everything after it fail: the power went.
-    PowerCut,
-}
-
-#[derive(Debug)]
-struct Faulty {
-    fault: Fault,
-    left: Arc<AtomicUsize>,
-}
-
-impl Faulty {
-    fn new(fault: Fault, operations: usize) -> Self {
-        Self { fault, left: Arc::new(AtomicUsize::new(operations)) }
-    }
-}
-
-/// Counts one operation; an error once there are none left.
-fn spend(left: &AtomicUsize) -> io::Result<()> {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
-        .map(|_| ())
-        .map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "no space left on device"))
-}
-
-struct FaultyFile {
-    inner: Box<dyn SyncedFile>,
-    left: Arc<AtomicUsize>,
-}
-
-impl Write for FaultyFile {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if let Err(error) = spend(&self.left) {
-            // Half of it reaches the disk.
-            self.inner.write_all(&buffer[..buffer.len() / 2])?;
-            return Err(error);
-        }
-        // Small pieces, so that a file takes several operations.
-        self.inner.write(&buffer[..buffer.len().min(7)])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl SyncedFile for FaultyFile {
-    fn sync(&mut self) -> io::Result<()> {
-        spend(&self.left)?;
-        self.inner.sync()
-    }
-}
-
-impl FileLayer for Faulty {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        spend(&self.left)?;
-        Disk.create_dir_all(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn SyncedFile>> {
-        spend(&self.left)?;
-        let inner = Disk.create(path)?;
-        Ok(Box::new(FaultyFile { inner, left: self.left.clone() }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        spend(&self.left)?;
-        Disk.rename(from, to)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        spend(&self.left)?;
-        Disk.sync_dir(path)
-    }
-
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        if self.fault == Fault::PowerCut {
-            spend(&self.left)?;
-        }
-        Disk.remove_dir_all(path)
-    }
-}
 
 fn contents(step: u64) -> impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()> {
     move |writer| {
@@ -117,7 +31,7 @@ fn a_save_cut_at_any_operation_leaves_a_whole_checkpoint_behind() {
         for operations in 0.. {
             let dir = tempfile::tempdir().unwrap();
             plain(dir.path()).save(1, contents(1)).unwrap();
-            let layer = Arc::new(Faulty::new(fault, operations));
+            let layer = Arc::new(FaultyDisk::new(fault, operations).pieces_of(7));
             let cut = CheckpointStore::with_layer(dir.path(), Some(1), layer);
             let outcome = cut.save(2, contents(2));
             let step = newest(dir.path());
@@ -145,7 +59,7 @@ fn a_save_cut_at_any_operation_leaves_a_whole_checkpoint_behind() {
 #[test]
 fn a_full_disk_frees_the_unfinished_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let layer = Arc::new(Faulty::new(Fault::FullDisk, 6));
+    let layer = Arc::new(FaultyDisk::new(Fault::FullDisk, 6).pieces_of(7));
     let store = CheckpointStore::with_layer(dir.path(), None, layer);
     store.save(3, contents(3)).unwrap_err();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -7,7 +7,7 @@ use bestof_checkpoints::ModelFolder;
 use bestof_models::{ModelError, RandomPositions};
 use bestof_positional::RopeParams;
 use bestof_positional::hf::Extended;
-use bestof_report::RunFacts;
+use bestof_report::RunMetadata;
 use bestof_tasks::rng::SeededRng;
 use bestof_tasks::rows::ReadOptions;
 
@@ -50,8 +50,8 @@ pub fn extension(
     };
     let hold_out = |all, share, seed| hold_out_documents(all, share, seed, windows);
     let rows = base.load_with(config, load, "windows", hold_out)?;
-    let mut facts = rows.facts;
-    facts.extend(describe(&extended, windows));
+    let mut data = rows.metadata;
+    data.extend(describe(&extended, windows));
     let settings = config.forward_settings();
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
     if let Some(section) = config.extend.as_ref().filter(|section| section.draws_positions()) {
@@ -62,8 +62,8 @@ pub fn extension(
         });
     }
     let summary = train(&mut run, config, options, progress)?;
-    let facts = RunFacts { data: facts, ..RunFacts::default() };
-    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+    let metadata = RunMetadata { data, ..RunMetadata::default() };
+    finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
 /// The configuration with the lengths that follow from the model.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bestof_models::{CausalLm, SamplingConfig};
-use bestof_report::RunFacts;
+use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
 use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
@@ -73,8 +73,8 @@ pub fn reinforce(
     };
     let mut run = ReinforceRun::new(parts)?;
     let summary = train(&mut run, config, options, progress)?;
-    let facts = RunFacts { data: rows.facts, ..RunFacts::default() };
-    finish(config, options, &base.folder, run.model(), &facts, summary, rows.reports)
+    let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
+    finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
 impl Base {

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use bestof_losses::{LossName, LossParameters};
 use bestof_models::parameters;
-use bestof_report::RunFolder as Report;
+use bestof_report::{RunFolder as Report, RunType};
 
 use super::*;
 use crate::config::RunConfig;
 use crate::gradients::NamedGradients;
 use crate::progress::Silent;
 use crate::run::{TrainOptions, train};
-use crate::toy::{POISON, Toy, pairs};
+use crate::toy::{POISON, Toy, all_metrics, known_metrics, pairs};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
@@ -108,6 +108,8 @@ fn margins_grow_and_dpop_keeps_the_chosen_answers() {
     }
     assert!(dpop.metric_names().contains(&"dpop/penalty"));
     assert!(!dpo.metric_names().contains(&"dpop/penalty"));
+    known_metrics(&dpo, RunType::Preference);
+    assert_eq!(known_metrics(&dpop, RunType::Preference), all_metrics(RunType::Preference));
     let change = |report: &Report| report.last("logps/chosen_vs_ref").unwrap();
     assert!(change(&dpop) > change(&dpo), "{} against {}", change(&dpop), change(&dpo));
 }

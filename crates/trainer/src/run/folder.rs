@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bestof_files::{FileLayer, write_file_on};
 use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
 use crate::config::RunConfig;
 use crate::error::TrainError;
-use crate::file_layer::{FileLayer, write_whole};
 use crate::progress::Progress;
 
 const CONFIG_FILE: &str = "config.toml";
@@ -87,8 +87,7 @@ impl RunFolder {
         let dir = &config.output.dir;
         layer.create_dir_all(dir).map_err(TrainError::io("cannot make", dir))?;
         if !recorded.exists() {
-            write_whole(layer, recorded, config.to_toml().as_bytes())
-                .map_err(TrainError::io("cannot write", recorded))?;
+            write_file_on(layer, recorded, config.to_toml().as_bytes())?;
         }
         self.metrics = Some(if let Some(checkpoint) = &self.resume_from {
             if dir.join(SAMPLES_FILE).exists() {

@@ -1,12 +1,12 @@
 //! Runs stopped and resumed at every step, cut into other batches, and failing.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
 use bestof_closeness::assert_close;
+use bestof_files::{Fault, FaultyDisk};
 use bestof_models::parameters;
-use bestof_report::RunFolder as Report;
+use bestof_report::{RunFolder as Report, RunType};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,11 +14,10 @@ use crate::checkpoint::CheckpointStore;
 use crate::communicator::Communicator;
 use crate::config::{ConfigError, RunConfig};
 use crate::data::EncodedCompletion;
-use crate::file_layer::{Disk, FileLayer, SyncedFile};
 use crate::progress::Silent;
 use crate::rows::RowSet;
 use crate::sft::SupervisedRun;
-use crate::toy::{POISON, Toy, completions};
+use crate::toy::{POISON, Toy, all_metrics, completions, known_metrics};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
@@ -94,6 +93,14 @@ fn straight(dir: &Path, rows: usize) {
 }
 
 #[test]
+fn a_supervised_run_writes_the_metrics_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    straight(dir.path(), 23);
+    let report = Report::open(dir.path()).unwrap();
+    assert_eq!(known_metrics(&report, RunType::Supervised), all_metrics(RunType::Supervised));
+}
+
+#[test]
 fn a_run_stopped_at_every_boundary_ends_as_one_never_stopped() {
     let whole = tempfile::tempdir().unwrap();
     straight(whole.path(), 23);
@@ -116,60 +123,6 @@ fn a_run_stopped_at_every_boundary_ends_as_one_never_stopped() {
     assert_eq!(remains(dir.path()), expected);
 }
 
-/// Lets a number of operations pass and fails all later ones, as a machine that lost power.
-#[derive(Debug)]
-struct PowerCut(Arc<AtomicUsize>);
-
-impl PowerCut {
-    fn spend(&self) -> std::io::Result<()> {
-        spend(&self.0)
-    }
-}
-
-fn spend(left: &AtomicUsize) -> std::io::Result<()> {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
-        .map(|_| ())
-        .map_err(|_| std::io::Error::other("the power went"))
-}
-
-struct CutFile(Box<dyn SyncedFile>, Arc<AtomicUsize>);
-
-impl std::io::Write for CutFile {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        spend(&self.1)?;
-        self.0.write(&buffer[..buffer.len().min(700)])
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl SyncedFile for CutFile {
-    fn sync(&mut self) -> std::io::Result<()> {
-        spend(&self.1)?;
-        self.0.sync()
-    }
-}
-
-impl FileLayer for PowerCut {
-    fn create_dir_all(&self, path: &Path) -> std::io::Result<()> {
-        self.spend().and_then(|()| Disk.create_dir_all(path))
-    }
-    fn create(&self, path: &Path) -> std::io::Result<Box<dyn SyncedFile>> {
-        self.spend()?;
-        Ok(Box::new(CutFile(Disk.create(path)?, self.0.clone())))
-    }
-    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
-        self.spend().and_then(|()| Disk.rename(from, to))
-    }
-    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
-        self.spend().and_then(|()| Disk.sync_dir(path))
-    }
-    fn remove_dir_all(&self, path: &Path) -> std::io::Result<()> {
-        self.spend().and_then(|()| Disk.remove_dir_all(path))
-    }
-}
-
 #[test]
 fn power_lost_at_any_write_changes_no_number() {
     let whole = tempfile::tempdir().unwrap();
@@ -180,7 +133,7 @@ fn power_lost_at_any_write_changes_no_number() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path(), &[]);
         let mut run = sft(completions(9), &config);
-        let layer = Arc::new(PowerCut(Arc::new(AtomicUsize::new(operations))));
+        let layer = Arc::new(FaultyDisk::new(Fault::PowerCut, operations).pieces_of(700));
         let options = TrainOptions { resume: true, file_layer: layer, ..TrainOptions::default() };
         let outcome = train(&mut run, &config, &options, &mut Silent);
         let finished = outcome.is_ok();

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bestof_files::{Disk, FileLayer};
+
 use crate::communicator::{Communicator, SingleRank};
-use crate::file_layer::{Disk, FileLayer};
 
 /// What a run can be given besides its settings.
 #[derive(Debug, Clone)]

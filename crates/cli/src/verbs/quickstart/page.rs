@@ -36,9 +36,9 @@ pub(super) fn write(
         }));
     }
     let verdicts = Section::new("DPO and DPOP from the same seed")
-        .block(Findings::new(findings.to_vec()))
-        .block(table);
-    let answers = Section::new("Answers before and after").block(Samples::new(samples));
+        .element(Findings::new(findings.to_vec()))
+        .element(table);
+    let answers = Section::new("Answers before and after").element(Samples::new(samples));
     Report::from_runs(&runs).first_section(answers).first_section(verdicts).write(report)?;
     Ok(())
 }

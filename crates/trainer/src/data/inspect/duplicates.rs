@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use bestof_files::Sha256Hasher;
 use bestof_tasks::rows::{Content, PreferenceRow};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 /// Matches that are listed one by one.
 const LISTED: usize = 10;
@@ -89,7 +89,7 @@ fn normalised(symbol: char) -> Option<char> {
 
 /// Sixteen bytes of the SHA-256 of the parts' characters, as `keep` changes or drops them.
 fn fingerprint(parts: &[&Content], keep: fn(char) -> Option<char>) -> u128 {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256Hasher::new();
     let mut buffer = String::new();
     let mut text = |text: &str| {
         buffer.clear();
@@ -110,7 +110,7 @@ fn fingerprint(parts: &[&Content], keep: fn(char) -> Option<char>) -> u128 {
         }
         text("");
     }
-    let digest = hash.finalize();
+    let digest = hash.bytes();
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);
     u128::from_le_bytes(first)

@@ -1,6 +1,9 @@
 //! What a run learns, counts and writes down, and steps that must change nothing.
 
+use bestof_report::RunType;
+
 use super::*;
+use crate::toy::{all_metrics, known_metrics};
 
 #[test]
 fn equal_rewards_leave_weights_and_optimiser_alone_whatever_came_before() {
@@ -153,6 +156,17 @@ fn metrics_have_their_names_and_add_up() {
     // An exact entropy after every token, of what the untrained model is.
     let bound = (VOCAB as f64).ln();
     assert!(get("entropy") > 0.5 * bound && get("entropy") < bound);
+}
+
+#[test]
+fn a_policy_run_writes_the_metrics_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, plain) = trained(&config(dir.path(), &[]), Judge::Divides(2));
+    known_metrics(&plain, RunType::Policy);
+    let dir = tempfile::tempdir().unwrap();
+    let penalties = ["objective.kl_coefficient=0.1", "objective.entropy_coefficient=0.01"];
+    let (_, report) = trained(&config(dir.path(), &penalties), Judge::Divides(2));
+    assert_eq!(known_metrics(&report, RunType::Policy), all_metrics(RunType::Policy));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::number::{format_number, format_percent};
 ///     .row("0 %", [Some(1.0), Some(0.9)])
 ///     .row("50 %", [Some(0.8), None])
 ///     .percent();
-/// let page = Report::new("Lines").section(Section::new("Retrieval").block(accuracy)).to_html();
+/// let page = Report::new("Lines").section(Section::new("Retrieval").element(accuracy)).to_html();
 /// assert!(page.contains("90.0 %"));
 /// ```
 #[derive(Debug, Clone)]

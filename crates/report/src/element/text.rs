@@ -111,7 +111,7 @@ pub enum Tone {
 /// let tokens = ColouredText::new("Tokens and loss mask")
 ///     .span("2 + 2 =", Tone::Muted)
 ///     .span_with_hover(" 4", Tone::Accent, "id 604, log-probability -0.12");
-/// let page = Report::new("Data").section(Section::new("Row 0").block(tokens)).to_html();
+/// let page = Report::new("Data").section(Section::new("Row 0").element(tokens)).to_html();
 /// assert!(page.contains("id 604"));
 /// ```
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Verdict cards: claim, measurement, whether it holds.
 
-use crate::facts::{Finding, Verdict};
+use crate::finding::{Finding, Verdict};
 use crate::html::{Html, esc};
 
 /// Cards that say of each claim what was measured and whether it holds.

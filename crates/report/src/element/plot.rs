@@ -1,7 +1,7 @@
 //! Curves over an axis, with raw values, smoothing, bands, references and readings on hover.
 
 use super::series::{Series, nearest};
-use crate::axis::{Axis, AxisWish, Scale};
+use crate::axis::{Axis, AxisOptions, Scale};
 use crate::curve::thinned;
 use crate::frame::{Frame, tint};
 use crate::html::{Html, esc};
@@ -11,9 +11,9 @@ use crate::number::{format_number, format_percent};
 const MOST_POINTS: usize = 600;
 /// Series with no more points than this show each of them.
 const MOST_DOTS: usize = 40;
-/// A logarithmic axis with no more places than this names each of them.
+/// A logarithmic axis with at most this many distinct values labels each of them.
 const MOST_NAMED: usize = 8;
-/// Columns that answer to the pointer.
+/// Columns that show their values on hover.
 const READINGS: usize = 48;
 
 /// Curves over a common axis.
@@ -23,7 +23,7 @@ const READINGS: usize = 48;
 ///
 /// let loss = Series::new("loss", vec![(1.0, 0.69), (2.0, 0.5), (3.0, 0.4)]).smoothed(0.6);
 /// let plot = Plot::new("Loss").x_label("step").series(loss).reference("chance", 0.6931);
-/// let page = Report::new("A run").section(Section::new("Curves").block(plot)).to_html();
+/// let page = Report::new("A run").section(Section::new("Curves").element(plot)).to_html();
 /// assert!(page.contains("<svg"));
 /// ```
 #[derive(Debug, Clone)]
@@ -126,16 +126,16 @@ impl Plot {
         });
         let ys = ys.chain(self.references.iter().map(|(_, y)| *y));
         let whole = xs().all(|x| x.fract() == 0.0);
-        let x_wish =
-            AxisWish { scale: self.x_scale, round_out: false, whole, percent: false, ticks: 7 };
-        let y_wish = AxisWish {
+        let x_options =
+            AxisOptions { scale: self.x_scale, round_out: false, whole, percent: false, ticks: 7 };
+        let y_options = AxisOptions {
             scale: self.y_scale,
             round_out: true,
             whole: false,
             percent: self.percent,
             ticks: 5,
         };
-        let x = Axis::new(xs(), x_wish);
+        let x = Axis::new(xs(), x_options);
         let mut measured: Vec<f64> = xs().filter(|x| x.is_finite()).collect();
         measured.sort_by(f64::total_cmp);
         measured.dedup();
@@ -145,7 +145,7 @@ impl Plot {
         } else {
             x
         };
-        Frame::new(x, Axis::new(ys, y_wish))
+        Frame::new(x, Axis::new(ys, y_options))
     }
 
     fn reading(&self, value: f64) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::axis::{Axis, AxisWish, Scale};
+use crate::axis::{Axis, AxisOptions, Scale};
 use crate::frame::{Frame, tint};
 use crate::html::{Html, esc};
 use crate::number::format_number;
@@ -72,7 +72,7 @@ impl Histogram {
         // A bar of one size is centred over it.
         let shift = if first.1 == 1 { 0.5 } else { 0.0 };
         let ends = [first.0 as f64 - shift, last.0 as f64 + last.1 as f64 - shift];
-        let wish = AxisWish {
+        let options = AxisOptions {
             scale: Scale::Linear,
             round_out: false,
             whole: true,
@@ -81,8 +81,8 @@ impl Histogram {
         };
         let counts = bars.iter().map(|(.., count)| *count as f64);
         let frame = Frame::new(
-            Axis::new(ends.into_iter(), wish),
-            Axis::new(counts.chain([0.0]), AxisWish { round_out: true, ticks: 5, ..wish }),
+            Axis::new(ends.into_iter(), options),
+            Axis::new(counts.chain([0.0]), AxisOptions { round_out: true, ticks: 5, ..options }),
         );
         frame.open(&self.title, &self.x_label, out);
         for (start, width, count) in bars {

@@ -1,4 +1,4 @@
-//! What a section is made of.
+//! What a section of a page is made of: plots, tables, text and so on.
 
 mod findings;
 mod heat_map;
@@ -22,10 +22,10 @@ pub use tiles::Tiles;
 
 use crate::html::Html;
 
-/// One piece of a section. Every kind converts into it.
+/// One element of a section. Every kind converts into it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Block {
+pub enum Element {
     /// Curves.
     Plot(Plot),
     /// Rows and columns.
@@ -48,7 +48,7 @@ pub enum Block {
     Tiles(Tiles),
 }
 
-impl Block {
+impl Element {
     /// Class of the row that neighbours of this kind share, if they do.
     pub(crate) fn row_class(&self) -> Option<&'static str> {
         match self {
@@ -60,28 +60,28 @@ impl Block {
 
     pub(crate) fn render(&self, out: &mut Html) {
         match self {
-            Self::Plot(block) => block.render(out),
-            Self::Table(block) => block.render(out),
-            Self::Findings(block) => block.render(out),
-            Self::Samples(block) => block.render(out),
-            Self::Histogram(block) => block.render(out),
-            Self::HeatMap(block) => block.render(out),
-            Self::Text(block) => block.render(out),
-            Self::Code(block) => block.render(out),
-            Self::ColouredText(block) => block.render(out),
-            Self::Tiles(block) => block.render(out),
+            Self::Plot(element) => element.render(out),
+            Self::Table(element) => element.render(out),
+            Self::Findings(element) => element.render(out),
+            Self::Samples(element) => element.render(out),
+            Self::Histogram(element) => element.render(out),
+            Self::HeatMap(element) => element.render(out),
+            Self::Text(element) => element.render(out),
+            Self::Code(element) => element.render(out),
+            Self::ColouredText(element) => element.render(out),
+            Self::Tiles(element) => element.render(out),
         }
     }
 }
 
-macro_rules! into_block {
+macro_rules! into_element {
     ($($kind:ident),*) => {$(
-        impl From<$kind> for Block {
-            fn from(block: $kind) -> Self {
-                Self::$kind(block)
+        impl From<$kind> for Element {
+            fn from(element: $kind) -> Self {
+                Self::$kind(element)
             }
         }
     )*};
 }
 
-into_block!(Plot, Table, Findings, Samples, Histogram, HeatMap, Text, Code, ColouredText, Tiles);
+into_element!(Plot, Table, Findings, Samples, Histogram, HeatMap, Text, Code, ColouredText, Tiles);

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod fault;
+mod file;
+mod folder;
+mod hash;
+mod layer;
+mod temporary;
+
+pub use error::{FileError, Step};
+pub use fault::{Fault, FaultyDisk};
+pub use file::{StagedFile, fill_file, keep_prefix, sync_parent, write_file, write_file_on};
+pub use folder::{StagedFolder, recover_folder};
+pub use hash::{HashingWriter, Sha256Hasher, sha256_hex, sha256_of_file};
+pub use layer::{Disk, FileLayer, SyncedFile};
