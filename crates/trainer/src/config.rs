@@ -19,7 +19,7 @@ mod validate;
 
 use std::path::Path;
 
-pub use error::{ConfigError, Difference, UnknownKey, ValueProblem};
+pub use error::{ConfigError, UnknownKey, ValueProblem};
 pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
 pub use kind::RunKind;

@@ -63,7 +63,7 @@ pub fn supervised(
     let rows = base.load(config, load_supervised, "rows")?;
     let settings = config.forward_settings();
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
@@ -97,7 +97,7 @@ pub fn preference(
         decode: Box::new(decode),
     };
     let mut run = PreferenceRun::new(parts, &cache, progress)?;
-    let outcome = train(&mut run, config, options, progress);
+    let outcome = train(&mut run, &config.train_settings(), options, progress);
     let metadata = RunMetadata {
         data: rows.metadata,
         displaced: run.displaced_pairs(SHOWN_PAIRS),

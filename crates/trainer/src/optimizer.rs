@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::gradients::NamedGradients;
 
@@ -17,7 +18,7 @@ use crate::gradients::NamedGradients;
 const CHUNK: usize = 16_384;
 
 /// Hyper-parameters of [`AdamW`]; the learning rate comes with every step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AdamWConfig {
     /// Decay of the gradient's mean.
     pub beta1: f64,

@@ -2,6 +2,8 @@
 
 mod folder;
 mod options;
+mod record;
+mod settings;
 mod summary;
 mod trainer;
 
@@ -11,6 +13,8 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use serde_json::Value;
 
 pub use options::TrainOptions;
+pub use record::Difference;
+pub use settings::TrainSettings;
 pub use summary::TrainSummary;
 pub use trainer::train;
 

@@ -124,7 +124,7 @@ fn sft_steps_follow_pytorch(model: &str, recorded: &str) {
     let gradients = run.accumulate(&all, &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &first["param_grad_norms"]);
 
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = RunFolder::open(&config.output.dir).unwrap();
     let (losses, norms) = (report.curve("loss"), report.curve("grad_norm"));
     for (step, expected) in recorded["trace"].as_array().unwrap().iter().enumerate() {
@@ -170,7 +170,7 @@ fn four_dpo_steps_follow_pytorch() {
     let gradients = run.accumulate(&[0, 1], &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &recorded["trace"][0]["param_grad_norms"]);
 
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = RunFolder::open(&config.output.dir).unwrap();
     let (losses, norms) = (report.curve("loss"), report.curve("grad_norm"));
     let mean = |value: &Value| {

@@ -11,6 +11,7 @@ use super::sections::{DisplacementSection, LoraSection, TrainSection};
 use crate::displacement::DisplacementSettings;
 use crate::optimizer::AdamWConfig;
 use crate::reinforce::{JudgeSettings, QuestionSettings, VerifierSettings};
+use crate::run::TrainSettings;
 use crate::schedule::ScheduleSettings;
 use crate::sft::ForwardSettings;
 
@@ -22,6 +23,31 @@ impl RunConfig {
             eval_batch: self.train.per_device_eval_batch_size,
             checkpoint_layers: self.train.gradient_checkpointing,
             dropout: self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0),
+        }
+    }
+
+    /// What the training loop reads; the run's folder keeps the resolved configuration.
+    pub fn train_settings(&self) -> TrainSettings {
+        let train = &self.train;
+        TrainSettings {
+            config: Some(self.to_toml()),
+            num_train_epochs: train.num_train_epochs,
+            max_steps: u64::try_from(train.max_steps).ok(),
+            per_device_train_batch_size: train.per_device_train_batch_size,
+            gradient_accumulation_steps: train.gradient_accumulation_steps,
+            max_grad_norm: train.max_grad_norm,
+            logging_steps: train.logging_steps,
+            eval_steps: train.eval_steps,
+            eval_on_start: train.eval_on_start,
+            save_steps: train.save_steps,
+            save_total_limit: train.save_total_limit,
+            early_stopping_patience: train.early_stopping_patience,
+            load_best_model_at_end: train.load_best_model_at_end,
+            seed: train.seed,
+            shuffle: self.data.shuffle,
+            optimizer: train.into(),
+            schedule: train.into(),
+            ..TrainSettings::new(&self.output.dir)
         }
     }
 }

@@ -46,15 +46,6 @@ pub enum ConfigError {
         /// All of them.
         problems: Vec<ValueProblem>,
     },
-    /// A resumed run was given other settings than the ones it started with.
-    #[error(
-        "this run was started with other settings: {}; give the old ones back, or choose another `output.dir`",
-        .differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    )]
-    ChangedOnResume {
-        /// Every key whose value differs.
-        differences: Vec<Difference>,
-    },
 }
 
 /// A key that no section knows.
@@ -89,22 +80,5 @@ pub struct ValueProblem {
 impl std::fmt::Display for ValueProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}` is {}, expected {}", self.key, self.found, self.expected)
-    }
-}
-
-/// A key whose value differs between two configurations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Dotted path of the key.
-    pub key: String,
-    /// The value the run was started with; `absent` if it had none.
-    pub before: String,
-    /// The value given now; `absent` if there is none.
-    pub now: String,
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` was {} and is now {}", self.key, self.before, self.now)
     }
 }

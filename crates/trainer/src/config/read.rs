@@ -26,7 +26,7 @@ impl RunConfig {
     /// The configuration of a TOML file, with overrides applied before it is checked.
     ///
     /// # Errors
-    /// Every variant of [`ConfigError`] but [`ConfigError::ChangedOnResume`].
+    /// Every variant of [`ConfigError`].
     pub fn from_file(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         Self::from_toml(&read(path)?, overrides)
     }
@@ -46,12 +46,6 @@ impl RunConfig {
     /// [`ConfigError::UnknownKeys`], [`ConfigError::Shape`] or [`ConfigError::Values`].
     pub fn from_table(table: toml::Table, kind: RunKind) -> Result<Self, ConfigError> {
         Self::with_foreign(table, |name| kind.reads(name))
-    }
-
-    /// The configuration that an earlier run recorded in `path`, with the foreign sections of `self`.
-    pub(crate) fn read_recorded(&self, path: &Path) -> Result<Self, ConfigError> {
-        let table = read_table(&read(path)?, &[])?;
-        Self::with_foreign(table, |name| self.foreign.contains_key(name))
     }
 
     fn with_foreign(
@@ -135,20 +129,5 @@ dir = "runs/a"
             .unwrap_err()
             .to_string();
         assert!(text.contains("data"), "{text}");
-    }
-
-    #[test]
-    fn resume_names_every_changed_key_but_the_folder() {
-        let before = read(&["lora.r=4", "train.seed=1"]).unwrap();
-        let now = read(&["train.seed=2", "output.dir=elsewhere", "loss.name=dpop"]).unwrap();
-        let ConfigError::ChangedOnResume { differences } = now.check_resume(&before).unwrap_err()
-        else {
-            panic!()
-        };
-        let keys: Vec<_> = differences.iter().map(|d| d.key.as_str()).collect();
-        assert!(keys.contains(&"train.seed") && keys.contains(&"lora.r"));
-        assert!(keys.contains(&"loss.name"));
-        assert!(!keys.contains(&"output.dir"));
-        assert!(read(&["output.dir=elsewhere"]).unwrap().check_resume(&read(&[]).unwrap()).is_ok());
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ConfigError, Difference};
 use super::extend::ExtendSection;
 use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{
@@ -77,57 +76,5 @@ impl RunConfig {
     /// Never for a configuration that [`RunConfig::validate`] accepts: all its values have a TOML form.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("paths, numbers and strings have a TOML form")
-    }
-
-    /// Checks that a resumed run has the settings it was started with.
-    ///
-    /// The folder itself (`output.dir`) may have moved; everything else decides what the numbers are.
-    ///
-    /// # Errors
-    /// [`ConfigError::ChangedOnResume`] naming every key that differs.
-    pub fn check_resume(&self, started_with: &Self) -> Result<(), ConfigError> {
-        let mut before = flatten(started_with);
-        let mut now = flatten(self);
-        before.remove("output.dir");
-        now.remove("output.dir");
-        let absent = || "absent".to_owned();
-        let mut differences: Vec<Difference> = before
-            .iter()
-            .filter(|(key, value)| now.get(*key) != Some(*value))
-            .map(|(key, value)| Difference {
-                key: key.clone(),
-                before: value.clone(),
-                now: now.get(key).cloned().unwrap_or_else(absent),
-            })
-            .collect();
-        differences.extend(now.iter().filter(|(key, _)| !before.contains_key(*key)).map(
-            |(key, value)| Difference { key: key.clone(), before: absent(), now: value.clone() },
-        ));
-        if differences.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError::ChangedOnResume { differences })
-        }
-    }
-}
-
-/// Dotted key to value text, for comparisons.
-fn flatten(config: &RunConfig) -> BTreeMap<String, String> {
-    let mut flat = BTreeMap::new();
-    if let Ok(toml::Value::Table(table)) = toml::Value::try_from(config) {
-        flatten_into(&table, "", &mut flat);
-    }
-    flat
-}
-
-fn flatten_into(table: &toml::Table, prefix: &str, flat: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            toml::Value::Table(inner) => flatten_into(inner, &path, flat),
-            other => {
-                flat.insert(path, other.to_string());
-            }
-        }
     }
 }

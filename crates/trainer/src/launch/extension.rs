@@ -61,7 +61,7 @@ pub fn extension(
             length: windows.length,
         });
     }
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }

@@ -72,7 +72,7 @@ pub fn reinforce(
         seed: config.train.seed,
     };
     let mut run = ReinforceRun::new(parts)?;
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }

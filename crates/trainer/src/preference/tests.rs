@@ -65,7 +65,7 @@ fn new_run(
 
 fn trained(config: &RunConfig) -> (PreferenceRun<Toy>, Report) {
     let mut run = new_run(config, pairs(16)).unwrap();
-    train(&mut run, config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     (run, Report::open(&config.output.dir).unwrap())
 }
 
@@ -193,7 +193,7 @@ fn an_interrupted_run_ends_as_a_straight_one() {
     let options = TrainOptions { resume: true, ..TrainOptions::default() };
     let resumed = loop {
         let mut run = new_run(&config, pairs(16)).unwrap();
-        match train(&mut run, &config, &options, &mut Stop(0)) {
+        match train(&mut run, &config.train_settings(), &options, &mut Stop(0)) {
             Ok(_) => break run,
             Err(TrainError::Stopped { .. }) => {}
             Err(other) => panic!("{other}"),
@@ -268,7 +268,8 @@ fn a_reference_of_another_model_is_found_before_the_first_update() {
     let (set, settings) = (pairs(16), ScoreSettings::default());
     cache(&config).scores(&other, &set, settings, &mut Silent).unwrap();
     let mut run = new_run(&config, set).unwrap();
-    let error = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    let error = train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent)
+        .unwrap_err();
     let TrainError::ReferenceMismatch { gap, row, .. } = &error else { panic!("{error}") };
     assert!(*gap > 0.01 && row.starts_with("pairs.jsonl:"), "{error}");
 }
@@ -296,7 +297,8 @@ fn displacement_is_reported_and_fails_the_run_if_asked_to() {
         }
         let mut run = PreferenceRun::new(parts, &cache(&config), &mut Silent).unwrap();
         let mut heard = Heard::default();
-        let outcome = train(&mut run, &config, &TrainOptions::default(), &mut heard);
+        let outcome =
+            train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut heard);
         (outcome, heard.0, run)
     };
     let (outcome, warnings, run) = falling(&overrides, dir.path());

@@ -133,7 +133,7 @@ fn new_run(config: &RunConfig, judge: Judge) -> ReinforceRun<Toy> {
 
 fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
     let mut run = new_run(config, judge);
-    train(&mut run, config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     (run, Report::open(&config.output.dir).unwrap())
 }
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use bestof_report::MetricRow;
 
 use super::options::TrainOptions;
+use super::settings::TrainSettings;
 use super::summary::TrainSummary;
 use super::{Evaluation, StepContext, TrainingRun, dropout_seed};
-use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
@@ -30,15 +30,16 @@ use setup::Trainer;
 /// cannot be written, or what the model says. Whatever the error, the last whole checkpoint stays.
 pub fn train<R: TrainingRun>(
     run: &mut R,
-    config: &RunConfig,
+    settings: &TrainSettings,
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<TrainSummary, TrainError> {
+    settings.validate()?;
     if run.row_count() == 0 {
         return Err(TrainError::NoRows { what: "the training set" });
     }
-    let folder = ranks::open_folder(config, options, progress)?;
-    let mut trainer = Trainer::new(run, config, options.communicator, folder, progress);
+    let folder = ranks::open_folder(settings, options, progress)?;
+    let mut trainer = Trainer::new(run, settings, options.communicator, folder, progress);
     match trainer.folder.resume_from.take() {
         Some(checkpoint) => trainer.restore(&checkpoint)?,
         None => trainer.share_initial_weights()?,
@@ -71,9 +72,9 @@ struct UpdateFacts {
 
 impl<R: TrainingRun> Trainer<'_, R> {
     fn run_to_end(mut self) -> Result<TrainSummary, TrainError> {
-        let train = &self.config.train;
+        let settings = self.settings;
         let total = self.state.total_steps;
-        if self.state.step == 0 && train.eval_on_start {
+        if self.state.step == 0 && settings.eval_on_start {
             self.evaluate()?;
         }
         while self.state.step < total && !self.has_lost_patience() {
@@ -81,10 +82,10 @@ impl<R: TrainingRun> Trainer<'_, R> {
             let step = self.state.step;
             let mut last = step == total;
             self.report_progress(&facts);
-            if last || step.is_multiple_of(train.logging_steps) {
+            if last || step.is_multiple_of(settings.logging_steps) {
                 self.log(&facts)?;
             }
-            if last || (train.eval_steps > 0 && step.is_multiple_of(train.eval_steps)) {
+            if last || (settings.eval_steps > 0 && step.is_multiple_of(settings.eval_steps)) {
                 self.evaluate()?;
                 if !last && self.has_lost_patience() {
                     let best = self.state.best.as_ref().map_or(0, |best| best.step);
@@ -96,7 +97,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             }
             let failure = self.run.failure();
             let stop = !last && self.progress.wants_stop();
-            let due = train.save_steps > 0 && step.is_multiple_of(train.save_steps);
+            let due = settings.save_steps > 0 && step.is_multiple_of(settings.save_steps);
             if last || due || stop || failure.is_some() {
                 let path = self.save()?;
                 if let Some(failure) = failure {
@@ -113,8 +114,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
 
     /// Whether so many evaluations in a row brought nothing better that the run ends.
     fn has_lost_patience(&self) -> bool {
-        self.config
-            .train
+        self.settings
             .early_stopping_patience
             .is_some_and(|patience| self.state.evaluations_since_best >= patience)
     }
@@ -191,7 +191,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             }
             other => other,
         })?;
-        let factor = clip_factor(facts.grad_norm, self.config.train.max_grad_norm);
+        let factor = clip_factor(facts.grad_norm, self.settings.max_grad_norm);
         self.update(sum.gradients, learning_rate, factor);
         self.between_updates = true;
         Ok(facts)
@@ -221,7 +221,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
     fn accumulate_step(&mut self, rows: &[usize], update: usize) -> Result<StepSum, TrainError> {
         let loss_weight = self.run.loss_weight(rows);
         let mut sum = StepSum::default();
-        let micro_batches = rows.chunks(self.config.train.per_device_train_batch_size).enumerate();
+        let micro_batches = rows.chunks(self.settings.per_device_train_batch_size).enumerate();
         for (number, micro_batch) in micro_batches {
             if number % self.communicator.size() != self.communicator.rank() {
                 continue;

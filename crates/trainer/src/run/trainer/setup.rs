@@ -3,20 +3,20 @@
 use std::time::Instant;
 
 use crate::communicator::Communicator;
-use crate::config::RunConfig;
 use crate::data::DataOrder;
 use crate::metric::MetricSums;
 use crate::optimizer::NamedAdamW;
 use crate::progress::Progress;
 use crate::run::TrainingRun;
 use crate::run::folder::RunFolder;
-use crate::schedule::{Schedule, ScheduleSettings};
+use crate::run::settings::TrainSettings;
+use crate::schedule::Schedule;
 use crate::state::{RunState, VERSION};
 
 /// A run with everything that belongs to it while it is made.
 pub(super) struct Trainer<'a, R: TrainingRun> {
     pub(super) run: &'a mut R,
-    pub(super) config: &'a RunConfig,
+    pub(super) settings: &'a TrainSettings,
     pub(super) communicator: &'a dyn Communicator,
     pub(super) folder: RunFolder,
     pub(super) progress: &'a mut dyn Progress,
@@ -43,30 +43,29 @@ pub(super) struct Pace {
 impl<'a, R: TrainingRun> Trainer<'a, R> {
     pub(super) fn new(
         run: &'a mut R,
-        config: &'a RunConfig,
+        settings: &'a TrainSettings,
         communicator: &'a dyn Communicator,
         folder: RunFolder,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        let train = &config.train;
-        let global_batch = train.per_device_train_batch_size
-            * train.gradient_accumulation_steps
+        let global_batch = settings.per_device_train_batch_size
+            * settings.gradient_accumulation_steps
             * communicator.size();
         let rows = run.row_count();
-        let order = if config.data.shuffle {
-            DataOrder::shuffled(rows, train.seed)
+        let order = if settings.shuffle {
+            DataOrder::shuffled(rows, settings.seed)
         } else {
             DataOrder::sequential(rows)
         };
-        let total_steps = u64::try_from(train.max_steps).unwrap_or_else(|_| {
-            (train.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
+        let total_steps = settings.max_steps.unwrap_or_else(|| {
+            (settings.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
         });
         let state = RunState {
             version: VERSION,
             step: 0,
             epoch: 0.0,
             order: order.state(),
-            seed: train.seed,
+            seed: settings.seed,
             total_steps,
             optimizer_step: 0,
             num_tokens: 0,
@@ -78,14 +77,14 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         };
         let now = Instant::now();
         Self {
-            optimizer: NamedAdamW::new(train.into()),
-            schedule: ScheduleSettings::from(train).over(total_steps),
+            optimizer: NamedAdamW::new(settings.optimizer),
+            schedule: settings.schedule.over(total_steps),
             pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
             last_train: Vec::new(),
             last_eval: Vec::new(),
             between_updates: false,
             run,
-            config,
+            settings,
             communicator,
             folder,
             progress,
