@@ -7,7 +7,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::DisplacementSection;
 use crate::data::edit_distance;
 
 /// What an evaluation found about one pair's chosen answer.
@@ -94,13 +93,34 @@ impl fmt::Display for DisplacementWarning {
     }
 }
 
+/// When a [`DisplacementDetector`] reports, and what follows.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DisplacementSettings {
+    /// Nats by which the mean chosen log-probability must lie below the reference, at least 0.
+    pub threshold: f64,
+    /// Evaluations in a row that must show it, at least 1.
+    pub patience: usize,
+    /// Whether the run returns an error, after saving, once it was reported.
+    pub fail: bool,
+    /// How many of the worst pairs are named.
+    pub worst: usize,
+}
+
+impl Default for DisplacementSettings {
+    /// One nat in two evaluations; five pairs are named, and the run goes on.
+    fn default() -> Self {
+        Self { threshold: 1.0, patience: 2, fail: false, worst: 5 }
+    }
+}
+
 /// Watches the mean change of the chosen answers over evaluations.
 ///
 /// It reports once when `patience` evaluations in a row lie below `-threshold`, and again only after one
 /// that does not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisplacementDetector {
-    settings: DisplacementSection,
+    settings: DisplacementSettings,
     state: DetectorState,
 }
 
@@ -115,7 +135,7 @@ pub struct DetectorState {
 
 impl DisplacementDetector {
     /// A detector that has seen nothing.
-    pub fn new(settings: DisplacementSection) -> Self {
+    pub fn new(settings: DisplacementSettings) -> Self {
         Self { settings, state: DetectorState::default() }
     }
 
@@ -202,7 +222,7 @@ mod tests {
     use super::*;
 
     fn detector(threshold: f64, patience: usize) -> DisplacementDetector {
-        DisplacementDetector::new(DisplacementSection {
+        DisplacementDetector::new(DisplacementSettings {
             threshold,
             patience,
             fail: false,

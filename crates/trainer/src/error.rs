@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::displacement::DisplacementWarning;
+use crate::run::Difference;
 
 /// Why a run, an evaluation or a file of theirs failed.
 #[derive(Debug, Error)]
@@ -79,6 +80,33 @@ pub enum TrainError {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// A setting outside its range.
+    #[error("`{setting}` is {found}, expected {expected}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// The value given.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// The settings kept in the run folder, or those to be kept, are not TOML.
+    #[error("the settings of {} are not valid TOML: {source}", .path.display())]
+    Settings {
+        /// The file that keeps them.
+        path: PathBuf,
+        /// Position and reason.
+        source: Box<toml::de::Error>,
+    },
+    /// A resumed run was given other settings than the ones it started with.
+    #[error(
+        "this run was started with other settings: {}; give the old ones back, or choose another `output.dir`",
+        .differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    ChangedOnResume {
+        /// Every key whose value differs.
+        differences: Vec<Difference>,
     },
     /// The run folder already holds a run and resuming was not asked for.
     #[error("{} already holds a run; resume it, or choose another `output.dir`", .path.display())]

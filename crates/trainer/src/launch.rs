@@ -6,7 +6,7 @@ mod reinforce;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, Tokenizer};
-use bestof_models::{CausalLm, Decoder, LoraConfig, open_device};
+use bestof_models::{CausalLm, Decoder, open_device};
 use bestof_report::{Report, RunFolder, RunMetadata};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::reference::ReferenceCache;
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
-use crate::sft::{ForwardSettings, SupervisedRun};
+use crate::sft::SupervisedRun;
 
 pub use extension::extension;
 pub use reinforce::{find_program, reinforce, sampler_of};
@@ -61,9 +61,9 @@ pub fn supervised(
     config.validate_kind(RunKind::SUPERVISED)?;
     let base = Base::open(config)?;
     let rows = base.load(config, load_supervised, "rows")?;
-    let settings = ForwardSettings::from_config(config);
+    let settings = config.forward_settings();
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
@@ -90,12 +90,14 @@ pub fn preference(
         loss,
         train: rows.train,
         eval: rows.eval,
-        settings: ForwardSettings::from_config(config),
-        detector: DisplacementDetector::new(config.displacement.clone().unwrap_or_default()),
+        settings: config.forward_settings(),
+        detector: DisplacementDetector::new(
+            config.displacement.as_ref().map(Into::into).unwrap_or_default(),
+        ),
         decode: Box::new(decode),
     };
     let mut run = PreferenceRun::new(parts, &cache, progress)?;
-    let outcome = train(&mut run, config, options, progress);
+    let outcome = train(&mut run, &config.train_settings(), options, progress);
     let metadata = RunMetadata {
         data: rows.metadata,
         displaced: run.displaced_pairs(SHOWN_PAIRS),
@@ -146,14 +148,10 @@ impl Base {
         folder.tokenizer()?.check_fits(model.vocab_size())?;
         let files = match &config.lora {
             Some(lora) => {
-                model.attach_lora(LoraConfig {
-                    r: lora.r,
-                    alpha: lora.alpha,
-                    dropout: lora.dropout,
-                    targets: lora.target_modules.clone(),
-                    seed: config.train.seed,
-                })?;
-                ModelFiles::Adapter { config: adapter_config(lora, &folder.dir) }
+                let adapters = lora.adapters(config.train.seed);
+                let config = adapter_config(&adapters, &folder.dir);
+                model.attach_lora(adapters)?;
+                ModelFiles::Adapter { config }
             }
             None => ModelFiles::Full { config: folder.config.clone() },
         };

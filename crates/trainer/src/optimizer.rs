@@ -9,8 +9,8 @@ use burn::module::Module;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rayon::prelude::*;
+use serde::Serialize;
 
-use crate::config::TrainSection;
 use crate::gradients::NamedGradients;
 
 /// Elements handled by one task of the fused host loop; every element is computed alone, so neither this
@@ -18,7 +18,7 @@ use crate::gradients::NamedGradients;
 const CHUNK: usize = 16_384;
 
 /// Hyper-parameters of [`AdamW`]; the learning rate comes with every step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AdamWConfig {
     /// Decay of the gradient's mean.
     pub beta1: f64,
@@ -53,17 +53,6 @@ impl AdamWConfig {
             step_size: (learning_rate / (1.0 - beta1.powi(steps))) as f32,
             root_correction: (1.0 - beta2.powi(steps)).sqrt() as f32,
             epsilon: epsilon as f32,
-        }
-    }
-}
-
-impl From<&TrainSection> for AdamWConfig {
-    fn from(train: &TrainSection) -> Self {
-        Self {
-            beta1: train.adam_beta1,
-            beta2: train.adam_beta2,
-            epsilon: train.adam_epsilon,
-            weight_decay: train.weight_decay,
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
+use bestof_models::LoraConfig;
 use serde_json::{Value, json};
-
-use crate::config::LoraSection;
 
 /// Name of the weights in an adapter folder.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -29,7 +28,7 @@ pub fn stored_name(parameter: &str) -> String {
 }
 
 /// `adapter_config.json` of the adapters a run trains on the model in `base`.
-pub fn adapter_config(lora: &LoraSection, base: &Path) -> Value {
+pub fn adapter_config(lora: &LoraConfig, base: &Path) -> Value {
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -37,7 +36,7 @@ pub fn adapter_config(lora: &LoraSection, base: &Path) -> Value {
         "r": lora.r,
         "lora_alpha": lora.alpha,
         "lora_dropout": lora.dropout,
-        "target_modules": lora.target_modules,
+        "target_modules": lora.targets,
         "bias": "none",
         "fan_in_fan_out": false,
         "inference_mode": true,

@@ -3,7 +3,7 @@
 //! A step takes the prompts of a batch, samples `n` completions of each from the policy as it is,
 //! has them judged, turns the rewards of each prompt into weights by a
 //! [`RewardTransform`](bestof_estimators::RewardTransform), and makes one or several updates with
-//! the [`PolicyLoss`]. The completions of a prompt are one tree: what they share is computed once.
+//! the [`PolicyLoss`](bestof_losses::PolicyLoss). The completions of a prompt are one tree: what they share is computed once.
 //!
 //! # What a run keeps
 //! Completions are a function of weights, seed, step and row, so that nothing of a step has to be
@@ -12,36 +12,38 @@
 
 mod judge;
 mod measure;
+mod objective;
+mod parts;
 mod problem;
 mod rollout;
 #[cfg(test)]
 mod tests;
 mod update;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use bestof_estimators::{KSchedule, RewardTransform, Schedule, Target, Workspace, max_at_k_with};
-use bestof_losses::PolicyLoss;
+use bestof_estimators::{KSchedule, RewardTransform, Target, Workspace, max_at_k_with};
 use bestof_models::CausalLm;
 use bestof_report::{RunType, Sample, metric_names};
 use burn::module::Module;
 use serde_json::Value;
 
-pub use judge::{Job, Judgement, judge_all};
+pub use judge::{Job, JudgeSettings, Judgement, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
-pub use problem::{Problem, ProblemRow, load_problems};
+pub use objective::Objective;
+pub(crate) use objective::listens;
+pub use parts::{ReinforceParts, ReinforceRun};
+pub use problem::{Problem, ProblemRow, ProblemSettings, VerifierSettings, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
 
-use crate::config::ObjectiveSection;
 use crate::error::TrainError;
 use crate::evaluate::Estimate;
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
-use crate::rows::{RowSet, fingerprint};
+use crate::rows::fingerprint;
 use crate::run::{Accumulated, BestBy, Evaluation, StepContext, TrainingRun, dropout_seed};
-use crate::sft::ForwardSettings;
-use update::Weighted;
+use parts::{Batch, Weighted};
 
 /// Steps of a run whose failed verifications are told one by one.
 const TOLD_FAILURES: usize = 5;
@@ -50,78 +52,7 @@ const LOGGED_FAILURES: usize = 16;
 /// The streams of seeds that evaluations draw from; steps take the small numbers.
 const EVALUATION: u64 = u64::MAX;
 
-/// What a policy-gradient run is made of.
-#[derive(Debug)]
-pub struct ReinforceParts<M> {
-    /// The policy, in its state before training.
-    pub model: M,
-    /// Under which names its trained weights are stored.
-    pub files: ModelFiles,
-    /// The reference of a KL penalty; `None` takes the policy without its adapters.
-    pub reference: Option<M>,
-    /// Prompts to train on.
-    pub train: RowSet<Problem>,
-    /// Prompts to evaluate on; may be empty.
-    pub eval: RowSet<Problem>,
-    /// How completions go through the model.
-    pub settings: ForwardSettings,
-    /// How completions are sampled and judged.
-    pub sampler: Sampler,
-    /// Completions of each held-out prompt.
-    pub eval_samples: usize,
-    /// Completions of each step and evaluation that are written down.
-    pub logged_samples: usize,
-    /// What is optimised.
-    pub objective: ObjectiveSection,
-    /// Seed of the completions.
-    pub seed: u64,
-}
-
-/// A policy-gradient run.
-#[derive(Debug)]
-pub struct ReinforceRun<M> {
-    parts: ReinforceParts<M>,
-    loss: PolicyLoss,
-    schedule: Schedule,
-    first_k: usize,
-    solved: BTreeSet<usize>,
-    batch: Option<Batch>,
-    samples: Vec<Sample>,
-    told_failures: usize,
-}
-
-/// The completions of the step that is being made.
-#[derive(Debug)]
-struct Batch {
-    step: u64,
-    /// Of the max@k that the weights optimise.
-    k: usize,
-    groups: BTreeMap<usize, Weighted>,
-    failures: (usize, usize),
-    /// Which updates had a gradient.
-    moved: Vec<bool>,
-}
-
 impl<M: CausalLm + Module> ReinforceRun<M> {
-    /// A run of these parts.
-    ///
-    /// # Errors
-    /// What of the objective cannot be meant; see [`ObjectiveSection`].
-    pub fn new(parts: ReinforceParts<M>) -> Result<Self, TrainError> {
-        parts.objective.check_group(parts.sampler.samples)?;
-        let schedule = parts.objective.schedule()?;
-        Ok(Self {
-            loss: parts.objective.loss()?,
-            first_k: schedule.k(0),
-            schedule,
-            solved: BTreeSet::new(),
-            batch: None,
-            samples: Vec::new(),
-            told_failures: 0,
-            parts,
-        })
-    }
-
     /// The trained model.
     pub fn into_model(self) -> M {
         self.parts.model

@@ -1,6 +1,9 @@
 //! The training loop, written once for every kind of run.
 
 mod folder;
+mod options;
+mod record;
+mod settings;
 mod summary;
 mod trainer;
 
@@ -9,8 +12,11 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use serde_json::Value;
 
+pub use options::TrainOptions;
+pub use record::Difference;
+pub use settings::TrainSettings;
 pub use summary::TrainSummary;
-pub use trainer::{TrainOptions, train};
+pub use trainer::train;
 
 use crate::displacement::DisplacementWarning;
 use crate::error::TrainError;

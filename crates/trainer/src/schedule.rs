@@ -1,6 +1,60 @@
 //! The learning rate at every step, in closed form: nothing to save, nothing to restore.
 
-use crate::config::{SchedulerType, TrainSection};
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate moves after warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulerType {
+    /// Stays, without warm-up.
+    Constant,
+    /// Stays after warm-up.
+    ConstantWithWarmup,
+    /// Falls on a straight line to zero.
+    #[default]
+    Linear,
+    /// Falls along half a cosine to zero.
+    Cosine,
+}
+
+/// What a [`Schedule`] is made of before the number of steps is known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ScheduleSettings {
+    /// Shape after warm-up.
+    pub kind: SchedulerType,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Steps that warm up.
+    pub warmup_steps: u64,
+    /// Share of the steps that warm up, in `[0, 1]`; used when `warmup_steps` is 0.
+    pub warmup_ratio: f64,
+}
+
+impl Default for ScheduleSettings {
+    /// From 5e-5 on a straight line to zero, without warm-up.
+    fn default() -> Self {
+        Self {
+            kind: SchedulerType::default(),
+            learning_rate: 5e-5,
+            warmup_steps: 0,
+            warmup_ratio: 0.0,
+        }
+    }
+}
+
+impl ScheduleSettings {
+    /// The schedule over `total_steps`: it warms up for `warmup_steps` if above 0, else for
+    /// `ceil(warmup_ratio · total_steps)`.
+    pub fn over(&self, total_steps: u64) -> Schedule {
+        let warmup_steps = if self.warmup_steps > 0 {
+            self.warmup_steps
+        } else {
+            (self.warmup_ratio * total_steps as f64).ceil() as u64
+        };
+        Schedule::new(self.kind, self.learning_rate, warmup_steps, total_steps)
+    }
+}
 
 /// Learning rate as a function of the step.
 ///
@@ -14,8 +68,7 @@ use crate::config::{SchedulerType, TrainSection};
 /// These are the formulas of `transformers`' schedulers of the same names.
 ///
 /// ```
-/// use bestof_trainer::config::SchedulerType;
-/// use bestof_trainer::schedule::Schedule;
+/// use bestof_trainer::schedule::{Schedule, SchedulerType};
 ///
 /// let schedule = Schedule::new(SchedulerType::Linear, 1.0, 2, 10);
 /// assert_eq!(schedule.learning_rate(1), 0.5);
@@ -38,16 +91,6 @@ impl Schedule {
             _ => warmup_steps,
         };
         Self { kind, peak, warmup_steps, total_steps }
-    }
-
-    /// The schedule of a configuration: `warmup_steps` if above 0, else `ceil(warmup_ratio · total_steps)`.
-    pub fn from_config(train: &TrainSection, total_steps: u64) -> Self {
-        let warmup_steps = if train.warmup_steps > 0 {
-            train.warmup_steps
-        } else {
-            (train.warmup_ratio * total_steps as f64).ceil() as u64
-        };
-        Self::new(train.lr_scheduler_type, train.learning_rate, warmup_steps, total_steps)
     }
 
     /// Learning rate of step `step`, counted from 0.
@@ -128,10 +171,13 @@ mod tests {
 
     #[test]
     fn the_ratio_rounds_up_and_steps_win() {
-        let mut train =
-            TrainSection { warmup_ratio: 0.1, learning_rate: 1.0, ..TrainSection::default() };
-        assert_eq!(Schedule::from_config(&train, 11).warmup_steps, 2);
-        train.warmup_steps = 5;
-        assert_eq!(Schedule::from_config(&train, 11).warmup_steps, 5);
+        let mut settings = ScheduleSettings {
+            warmup_ratio: 0.1,
+            learning_rate: 1.0,
+            ..ScheduleSettings::default()
+        };
+        assert_eq!(settings.over(11).warmup_steps, 2);
+        settings.warmup_steps = 5;
+        assert_eq!(settings.over(11).warmup_steps, 5);
     }
 }

@@ -18,6 +18,7 @@ use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed
 
 /// How rows go through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForwardSettings {
     /// Most tokens in one forward pass.
     pub max_tokens: usize,
@@ -29,17 +30,14 @@ pub struct ForwardSettings {
     pub dropout: bool,
 }
 
-impl ForwardSettings {
-    /// The settings of a configuration.
-    pub fn from_config(config: &crate::config::RunConfig) -> Self {
-        Self {
-            max_tokens: config.train.max_tokens_per_forward,
-            eval_batch: config.train.per_device_eval_batch_size,
-            checkpoint_layers: config.train.gradient_checkpointing,
-            dropout: config.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0),
-        }
+impl Default for ForwardSettings {
+    /// At most 4096 tokens, evaluations of 8 rows, no recomputation, no dropout.
+    fn default() -> Self {
+        Self { max_tokens: 4096, eval_batch: 8, checkpoint_layers: false, dropout: false }
     }
+}
 
+impl ForwardSettings {
     /// Options of a training pass.
     pub(crate) fn training(&self, dropout_seed: u64) -> ForwardOptions {
         ForwardOptions {

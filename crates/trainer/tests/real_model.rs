@@ -12,16 +12,16 @@ use bestof_checkpoints::ModelFolder;
 use bestof_losses::{LossName, LossParameters};
 use bestof_models::{Decoder, Device, parameters};
 use bestof_report::RunFolder;
-use bestof_trainer::config::{DisplacementSection, RunConfig};
+use bestof_trainer::config::RunConfig;
 use bestof_trainer::data::{Boundary, EncodedCompletion, EncodedPair};
-use bestof_trainer::displacement::DisplacementDetector;
+use bestof_trainer::displacement::{DisplacementDetector, DisplacementSettings};
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::preference::{PreferenceParts, PreferenceRun};
 use bestof_trainer::progress::Silent;
 use bestof_trainer::reference::ReferenceCache;
 use bestof_trainer::rows::RowSet;
 use bestof_trainer::run::{StepContext, TrainOptions, TrainingRun, train};
-use bestof_trainer::sft::{ForwardSettings, SupervisedRun};
+use bestof_trainer::sft::SupervisedRun;
 use burn::optim::GradientsParams;
 use serde_json::Value;
 
@@ -115,7 +115,7 @@ fn sft_steps_follow_pytorch(model: &str, recorded: &str) {
         ModelFiles::Full { config: folder.config.clone() },
         rows,
         RowSet::empty(),
-        ForwardSettings::from_config(&config),
+        config.forward_settings(),
     );
     let first = &recorded["trace"][0];
     let loss_weight = run.loss_weight(&all);
@@ -124,7 +124,7 @@ fn sft_steps_follow_pytorch(model: &str, recorded: &str) {
     let gradients = run.accumulate(&all, &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &first["param_grad_norms"]);
 
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = RunFolder::open(&config.output.dir).unwrap();
     let (losses, norms) = (report.curve("loss"), report.curve("grad_norm"));
     for (step, expected) in recorded["trace"].as_array().unwrap().iter().enumerate() {
@@ -159,8 +159,8 @@ fn four_dpo_steps_follow_pytorch() {
         loss: LossName::Dpo.build(&LossParameters::of(LossName::Dpo)).unwrap(),
         train: pairs(&folder, recorded),
         eval: RowSet::empty(),
-        settings: ForwardSettings::from_config(&config),
-        detector: DisplacementDetector::new(DisplacementSection::default()),
+        settings: config.forward_settings(),
+        detector: DisplacementDetector::new(DisplacementSettings::default()),
         decode: Box::new(|_| String::new()),
     };
     let cache = ReferenceCache::new(dir.path().join("reference"), "recorded");
@@ -170,7 +170,7 @@ fn four_dpo_steps_follow_pytorch() {
     let gradients = run.accumulate(&[0, 1], &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &recorded["trace"][0]["param_grad_norms"]);
 
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = RunFolder::open(&config.output.dir).unwrap();
     let (losses, norms) = (report.curve("loss"), report.curve("grad_norm"));
     let mean = |value: &Value| {

@@ -219,7 +219,8 @@ fn sampled(
     let ends = folder.generation.eos_token_ids.clone();
     let sampler = sampler_of(&rollout, &reward, ends, decoder.max_positions(), tokenizer)?;
     let solve = |path: &PathBuf| -> Result<Passed, TrainError> {
-        let problems = load_problems(path, &encoder, &ReadOptions::default(), &rollout, &reward)?;
+        let asked = rollout.problem_settings(&reward);
+        let problems = load_problems(path, &encoder, &ReadOptions::default(), &asked)?;
         let seed = options.seed;
         let groups =
             sample_all(&decoder, &problems.items, &sampler, settings.samples, seed, &mut Silent)?;

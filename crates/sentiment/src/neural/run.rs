@@ -2,11 +2,11 @@
 
 use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
-use bestof_trainer::config::TrainSection;
 use bestof_trainer::metric::MetricSums;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
 use bestof_trainer::run::{Accumulated, Evaluation, StepContext, TrainingRun};
+use bestof_trainer::sft::ForwardSettings;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -56,7 +56,7 @@ impl NeuralRun {
         files: ModelFiles,
         train: (Vec<EncodedReview>, Vec<String>),
         validation: Vec<EncodedReview>,
-        settings: &TrainSection,
+        settings: ForwardSettings,
     ) -> Self {
         let (train, names) = train;
         let rule = model.shape().settings.class_weights;
@@ -69,8 +69,8 @@ impl NeuralRun {
             names,
             validation,
             class_weights,
-            max_tokens: settings.max_tokens_per_forward,
-            eval_batch: settings.per_device_eval_batch_size,
+            max_tokens: settings.max_tokens,
+            eval_batch: settings.eval_batch,
         }
     }
 

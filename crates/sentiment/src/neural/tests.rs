@@ -67,7 +67,7 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
         .collect();
     let names = data.examples.iter().map(|example| format!("row {}", example.row)).collect();
     let files = ModelFiles::Full { config: serde_json::json!({}) };
-    NeuralRun::new(model, files, (rows, names), Vec::new(), &config.run.train)
+    NeuralRun::new(model, files, (rows, names), Vec::new(), config.run.forward_settings())
 }
 
 fn context(rows: usize) -> StepContext {

@@ -73,10 +73,9 @@ pub fn train(
     let metadata = metadata(config, &fresh, rows.len(), held_out.len(), tokens);
     let names = data.examples.iter().map(|example| format!("training row {}", example.row));
     let files = ModelFiles::Full { config: fresh.model.config_json() };
-    let train_section = &config.run.train;
-    let mut run =
-        NeuralRun::new(fresh.model, files, (rows, names.collect()), held_out, train_section);
-    let summary = train_run(&mut run, &config.run, options, progress)?;
+    let settings = config.run.forward_settings();
+    let mut run = NeuralRun::new(fresh.model, files, (rows, names.collect()), held_out, settings);
+    let summary = train_run(&mut run, &config.run.train_settings(), options, progress)?;
 
     let dir = &config.run.output.dir;
     let model = run.into_model().valid();

@@ -4,7 +4,7 @@ use bestof_positional::hf::Extension;
 use bestof_positional::{Method, OnScaled, RopeError, RopeParams};
 use serde::{Deserialize, Serialize};
 
-use super::validate::Problems;
+use super::problems::Problems;
 
 /// `[extend]`: the new basis and the training on it.
 ///

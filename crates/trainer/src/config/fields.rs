@@ -5,7 +5,7 @@ use bestof_suggest::nearest;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::UnknownKey;
+use super::error::UnknownKey;
 use super::extend::ExtendSection;
 use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{

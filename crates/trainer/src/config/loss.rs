@@ -2,7 +2,8 @@
 
 use bestof_losses::{LossName, LossParameters, PreferenceLoss};
 
-use super::{ConfigError, LossSection, ValueProblem};
+use super::error::{ConfigError, ValueProblem};
+use super::sections::LossSection;
 use crate::error::TrainError;
 
 impl LossSection {

@@ -1,6 +1,6 @@
 //! `section.key=value` from the command line, put into the parsed file before it is checked.
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Puts one override into the table.
 ///

@@ -2,18 +2,14 @@
 
 mod ranges;
 
-use std::time::Duration;
-
-use bestof_estimators::{Estimator, EstimatorError, KSchedule, Schedule};
+use bestof_estimators::{Estimator, Schedule};
 use bestof_losses::{Clip, PolicyLoss};
-use bestof_tasks::verify::{ProgramLimits, VerifierKind};
+use bestof_tasks::verify::VerifierKind;
 use serde::{Deserialize, Serialize};
 
-use super::validate::Problems;
-use ranges::{check_reward, check_rollout};
-
-use super::{ConfigError, ValueProblem};
+use super::error::{ConfigError, ValueProblem};
 use crate::error::TrainError;
+use crate::reinforce::Objective;
 
 /// `[rollout]`: how completions are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,16 +65,6 @@ impl Default for RolloutSection {
 }
 
 impl RolloutSection {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`ConfigError::Values`].
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut problems = Problems::default();
-        check_rollout(self, &mut problems);
-        problems.finish()
-    }
-
     /// Completions of each held-out prompt.
     pub fn eval_samples(&self) -> usize {
         if self.eval_generations == 0 { self.num_generations } else { self.eval_generations }
@@ -149,25 +135,6 @@ pub enum External {
     Program,
 }
 
-impl RewardSection {
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// [`ConfigError::Values`].
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut problems = Problems::default();
-        check_reward(self, &mut problems);
-        problems.finish()
-    }
-
-    /// What a verifying program may use.
-    pub fn program_limits(&self) -> ProgramLimits {
-        ProgramLimits::default()
-            .time(Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX))
-            .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)))
-    }
-}
-
 /// `[objective]`: what is optimised, and how far one batch may move the policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -215,11 +182,19 @@ impl Default for ObjectiveSection {
 }
 
 impl ObjectiveSection {
-    /// The loss.
+    /// The objective.
     ///
     /// # Errors
-    /// An unknown name, or a value out of range.
-    pub fn loss(&self) -> Result<PolicyLoss, TrainError> {
+    /// An unknown name, a value out of range, or a `k` that is missing, given twice, or given to an
+    /// estimator that reads none.
+    pub fn build(&self) -> Result<Objective, TrainError> {
+        let mut objective = Objective::new(self.estimator, self.schedule()?);
+        objective.updates_per_batch = self.updates_per_batch;
+        objective.loss = self.loss()?;
+        Ok(objective)
+    }
+
+    fn loss(&self) -> Result<PolicyLoss, TrainError> {
         let loss = PolicyLoss {
             ratio: self.ratio.parse()?,
             clip: Clip { low: self.epsilon, high: self.epsilon_high.unwrap_or(self.epsilon) },
@@ -232,10 +207,7 @@ impl ObjectiveSection {
     }
 
     /// Which `k` at which step; 1 for estimators without one.
-    ///
-    /// # Errors
-    /// [`ConfigError::Values`] if `k` is missing, given twice, or given to an estimator that reads none.
-    pub fn schedule(&self) -> Result<Schedule, TrainError> {
+    fn schedule(&self) -> Result<Schedule, TrainError> {
         let problem = |key, found: String, expected| {
             Err(ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }
                 .into())
@@ -262,44 +234,6 @@ impl ObjectiveSection {
             (None, None, false) => Ok(Schedule::constant(1)?),
         }
     }
-
-    /// Checks that the estimator is defined for groups of `n` samples at every `k` of the schedule.
-    ///
-    /// # Errors
-    /// [`TrainError::Objective`] naming both.
-    pub fn check_group(&self, n: usize) -> Result<(), TrainError> {
-        let schedule = self.schedule()?;
-        let check = |k: usize| -> Result<(), EstimatorError> {
-            self.estimator.build_annealed(k)?.check(&vec![0.0; n])
-        };
-        for k in extremes(&schedule) {
-            check(k).map_err(|source| TrainError::Objective {
-                estimator: self.estimator.name(),
-                n,
-                source,
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// The `k` a schedule begins and ends with; all others lie between.
-fn extremes(schedule: &Schedule) -> [usize; 2] {
-    // A schedule that listens reaches its end by hearing a perfect score until it has stalled.
-    let mut ended = schedule.clone();
-    if listens(schedule) {
-        let mut left = 1_u32 << 20;
-        while ended.k(u64::MAX) == schedule.k(0) && left > 0 {
-            ended.observe(1.0);
-            left -= 1;
-        }
-    }
-    [schedule.k(0), ended.k(u64::MAX)]
-}
-
-/// Whether a schedule goes by measurements.
-fn listens(schedule: &Schedule) -> bool {
-    matches!(schedule, Schedule::UntilStall(_) | Schedule::UntilThreshold(_))
 }
 
 #[cfg(test)]
@@ -356,16 +290,17 @@ mod tests {
             k,
             ..ObjectiveSection::default()
         };
-        let message = of(Estimator::Rloo, None).check_group(1).unwrap_err().to_string();
+        let check = |section: ObjectiveSection, n: usize| section.build().unwrap().check_group(n);
+        let message = check(of(Estimator::Rloo, None), 1).unwrap_err().to_string();
         assert!(message.contains("rloo") && message.contains("= 1"), "{message}");
-        assert!(of(Estimator::Loo, Some(4)).check_group(4).is_err());
-        assert!(of(Estimator::LooMinusOne, Some(4)).check_group(4).is_ok());
+        assert!(check(of(Estimator::Loo, Some(4)), 4).is_err());
+        assert!(check(of(Estimator::LooMinusOne, Some(4)), 4).is_ok());
         for (estimator, k) in [
             (Estimator::Reinforce, None),
             (Estimator::Plain, Some(1)),
             (Estimator::Binary, Some(1)),
         ] {
-            assert!(of(estimator, k).check_group(1).is_ok(), "{estimator}");
+            assert!(check(of(estimator, k), 1).is_ok(), "{estimator}");
         }
         // What a schedule only comes to later counts as well.
         let stall = r#"{"kind":"until-stall","from":2,"to":16,"patience":3}"#;
@@ -374,8 +309,8 @@ mod tests {
         {
             let objective =
                 ObjectiveSection { k_schedule: Some(schedule), ..ObjectiveSection::default() };
-            assert!(objective.check_group(8).is_err());
-            assert!(objective.check_group(16).is_ok());
+            assert!(check(objective.clone(), 8).is_err());
+            assert!(check(objective, 16).is_ok());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Truncation;
+use crate::schedule::SchedulerType;
 
 /// `[model]`: which model, on which device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,21 +80,6 @@ pub struct OutputSection {
 
 fn auto() -> String {
     "auto".to_owned()
-}
-
-/// How the learning rate moves after warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SchedulerType {
-    /// Stays, without warm-up.
-    Constant,
-    /// Stays after warm-up.
-    ConstantWithWarmup,
-    /// Falls on a straight line to zero.
-    #[default]
-    Linear,
-    /// Falls along half a cosine to zero.
-    Cosine,
 }
 
 /// `[train]`: optimiser, schedule, and how often things happen.

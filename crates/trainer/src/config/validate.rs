@@ -1,74 +1,9 @@
 //! Ranges of the values, all checked at once.
 
-use super::{ConfigError, RunConfig, UnknownKey, ValueProblem};
-
-/// A kind of run: the optional sections that it reads, and that no other kind reads.
-///
-/// A crate with runs of its own defines a constant:
-///
-/// ```
-/// use bestof_trainer::config::{RunConfig, RunKind, read_table};
-///
-/// const TAGGER: RunKind = RunKind::new(&["tagger"]);
-///
-/// let text = "[model]\npath='m'\n[data]\ntrain='d'\n[output]\ndir='o'\n[tagger]\nwidth=8\n";
-/// let config = RunConfig::from_table(read_table(text, &[])?, TAGGER)?;
-/// config.validate_kind(TAGGER)?;
-/// assert_eq!(config.foreign["tagger"]["width"].as_integer(), Some(8));
-/// assert!(RunConfig::from_toml(text, &[]).is_err());
-/// # Ok::<(), bestof_trainer::config::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunKind {
-    sections: &'static [&'static str],
-}
-
-impl RunKind {
-    /// `sft`.
-    pub const SUPERVISED: Self = Self::new(&[]);
-    /// `prefer`.
-    pub const PREFERENCE: Self = Self::new(&["loss", "displacement"]);
-    /// `reinforce`.
-    pub const POLICY: Self = Self::new(&["rollout", "reward", "objective"]);
-    /// `extend`.
-    pub const EXTENSION: Self = Self::new(&["extend"]);
-
-    /// The kind that reads these sections.
-    pub const fn new(sections: &'static [&'static str]) -> Self {
-        Self { sections }
-    }
-
-    /// Whether this kind reads the section `name`.
-    pub(super) fn reads(self, name: &str) -> bool {
-        self.sections.contains(&name)
-    }
-}
-
-/// Collects problems; one call a key.
-#[derive(Default)]
-pub(super) struct Problems(Vec<ValueProblem>);
-
-impl Problems {
-    pub(super) fn need(
-        &mut self,
-        holds: bool,
-        key: &'static str,
-        found: impl std::fmt::Display,
-        expected: &'static str,
-    ) {
-        if !holds {
-            self.0.push(ValueProblem { key, found: found.to_string(), expected });
-        }
-    }
-
-    pub(super) fn positive(&mut self, key: &'static str, found: usize) {
-        self.need(found > 0, key, found, "at least 1");
-    }
-
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
-    }
-}
+use super::error::{ConfigError, UnknownKey};
+use super::kind::RunKind;
+use super::problems::Problems;
+use super::run_config::RunConfig;
 
 impl RunConfig {
     /// Checks every range and names all values outside theirs.

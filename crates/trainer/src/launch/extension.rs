@@ -18,7 +18,7 @@ use crate::error::TrainError;
 use crate::progress::Progress;
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainingRun, train};
-use crate::sft::{ForwardSettings, SupervisedRun};
+use crate::sft::SupervisedRun;
 
 /// Stream of the draw that holds documents out.
 const HOLD_OUT_STREAM: u64 = u64::MAX - 1;
@@ -52,7 +52,7 @@ pub fn extension(
     let rows = base.load_with(config, load, "windows", hold_out)?;
     let mut data = rows.metadata;
     data.extend(describe(&extended, windows));
-    let settings = ForwardSettings::from_config(config);
+    let settings = config.forward_settings();
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
     if let Some(section) = config.extend.as_ref().filter(|section| section.draws_positions()) {
         run = run.with_random_positions(RandomPositions {
@@ -61,7 +61,7 @@ pub fn extension(
             length: windows.length,
         });
     }
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }

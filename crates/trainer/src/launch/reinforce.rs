@@ -11,7 +11,6 @@ use crate::error::TrainError;
 use crate::progress::Progress;
 use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_problems};
 use crate::run::{TrainOptions, TrainingRun, train};
-use crate::sft::ForwardSettings;
 
 /// A policy-gradient run (`reinforce`) from start, or from its newest whole checkpoint, to its report.
 ///
@@ -29,21 +28,22 @@ pub fn reinforce(
     }
     let rollout = config.rollout.clone().unwrap_or_default();
     let reward = config.reward.clone().unwrap_or_default();
-    let objective = config.objective.clone().unwrap_or_default();
+    let section = config.objective.clone().unwrap_or_default();
+    let objective = section.build()?;
     objective.check_group(rollout.num_generations)?;
-    let loss = objective.loss()?;
     find_program(&reward)?;
     // What was not written down is resolved here, so that the run's folder says it.
     let config = &RunConfig {
         rollout: Some(rollout.clone()),
         reward: Some(reward.clone()),
-        objective: Some(objective.clone()),
+        objective: Some(section),
         ..config.clone()
     };
     let base = Base::open(config)?;
+    let problems = rollout.problem_settings(&reward);
     let rows = base.load(
         config,
-        |path, encoder, read| load_problems(path, encoder, read, &rollout, &reward),
+        |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
     let sampler = base.sampler(&rollout, &reward)?;
@@ -57,14 +57,14 @@ pub fn reinforce(
         progress.notice(&text);
     }
     // With adapters the reference is the model without them.
-    let frozen = loss.needs_reference() && config.lora.is_none();
+    let frozen = objective.loss.needs_reference() && config.lora.is_none();
     let parts = ReinforceParts {
         reference: frozen.then(|| base.model.clone()),
         model: base.model,
         files: base.files,
         train: rows.train,
         eval: rows.eval,
-        settings: ForwardSettings::from_config(config),
+        settings: config.forward_settings(),
         sampler,
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
@@ -72,7 +72,7 @@ pub fn reinforce(
         seed: config.train.seed,
     };
     let mut run = ReinforceRun::new(parts)?;
-    let summary = train(&mut run, config, options, progress)?;
+    let summary = train(&mut run, &config.train_settings(), options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
@@ -121,7 +121,8 @@ pub fn sampler_of(
         sampling,
         samples: rollout.num_generations,
         stops: rollout.stop.clone(),
-        reward: reward.clone(),
+        judging: reward.judge_settings(),
+        numeric_answers: reward.compares_numbers(),
         decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
     })
 }

@@ -32,7 +32,9 @@ fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy>
     let (model, files) = match &config.lora {
         Some(lora) => (
             Toy::with_adapter(lora.r),
-            ModelFiles::Adapter { config: crate::peft::adapter_config(lora, &config.model.path) },
+            ModelFiles::Adapter {
+                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
+            },
         ),
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     };
@@ -42,8 +44,10 @@ fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy>
         loss: loss(config),
         train,
         eval: pairs(8),
-        settings: ForwardSettings::from_config(config),
-        detector: DisplacementDetector::new(config.displacement.clone().unwrap_or_default()),
+        settings: config.forward_settings(),
+        detector: DisplacementDetector::new(
+            config.displacement.as_ref().map(Into::into).unwrap_or_default(),
+        ),
         decode: Box::new(|ids| format!("{ids:?}")),
     }
 }
@@ -61,7 +65,7 @@ fn new_run(
 
 fn trained(config: &RunConfig) -> (PreferenceRun<Toy>, Report) {
     let mut run = new_run(config, pairs(16)).unwrap();
-    train(&mut run, config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     (run, Report::open(&config.output.dir).unwrap())
 }
 
@@ -189,7 +193,7 @@ fn an_interrupted_run_ends_as_a_straight_one() {
     let options = TrainOptions { resume: true, ..TrainOptions::default() };
     let resumed = loop {
         let mut run = new_run(&config, pairs(16)).unwrap();
-        match train(&mut run, &config, &options, &mut Stop(0)) {
+        match train(&mut run, &config.train_settings(), &options, &mut Stop(0)) {
             Ok(_) => break run,
             Err(TrainError::Stopped { .. }) => {}
             Err(other) => panic!("{other}"),
@@ -264,7 +268,8 @@ fn a_reference_of_another_model_is_found_before_the_first_update() {
     let (set, settings) = (pairs(16), ScoreSettings::default());
     cache(&config).scores(&other, &set, settings, &mut Silent).unwrap();
     let mut run = new_run(&config, set).unwrap();
-    let error = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    let error = train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent)
+        .unwrap_err();
     let TrainError::ReferenceMismatch { gap, row, .. } = &error else { panic!("{error}") };
     assert!(*gap > 0.01 && row.starts_with("pairs.jsonl:"), "{error}");
 }
@@ -292,7 +297,8 @@ fn displacement_is_reported_and_fails_the_run_if_asked_to() {
         }
         let mut run = PreferenceRun::new(parts, &cache(&config), &mut Silent).unwrap();
         let mut heard = Heard::default();
-        let outcome = train(&mut run, &config, &TrainOptions::default(), &mut heard);
+        let outcome =
+            train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut heard);
         (outcome, heard.0, run)
     };
     let (outcome, warnings, run) = falling(&overrides, dir.path());

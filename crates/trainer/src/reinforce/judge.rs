@@ -5,7 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bestof_tasks::verify::{VerificationOutcome, Verifier};
 
-use crate::config::RewardSection;
+/// How verdicts become rewards, and how many are made at the same time.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct JudgeSettings {
+    /// Reward of a verification that failed; `None` takes the verifier's lowest.
+    pub failed: Option<f64>,
+    /// Rewards from here on count as passed; `None` takes the verifier's highest.
+    pub pass_at: Option<f64>,
+    /// Completions verified at the same time; 0 takes the number of processors.
+    pub workers: usize,
+}
 
 /// What a completion was found to be worth.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,14 +40,14 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn judge(&self, reward: &RewardSection) -> Judgement {
+    fn judge(&self, settings: &JudgeSettings) -> Judgement {
         let verdict = self.verifier.verify(self.completion);
         let failed = verdict.outcome.is_failure();
-        let given = match reward.failed {
+        let given = match settings.failed {
             Some(value) if failed => value,
             _ => verdict.reward,
         };
-        let pass_at = reward.pass_at.unwrap_or(*self.verifier.range().end());
+        let pass_at = settings.pass_at.unwrap_or(*self.verifier.range().end());
         Judgement {
             reward: given,
             outcome: verdict.outcome,
@@ -49,13 +59,13 @@ impl Job<'_> {
 
 /// Judges all completions, in their order, whatever order they are finished in.
 ///
-/// A verification that fails has the reward that `[reward]` says, and is never passed.
-pub fn judge_all(jobs: &[Job<'_>], reward: &RewardSection) -> Vec<Judgement> {
+/// A verification that fails has the reward that the settings say, and is never passed.
+pub fn judge_all(jobs: &[Job<'_>], settings: &JudgeSettings) -> Vec<Judgement> {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let limit = if reward.workers == 0 { processors() } else { reward.workers };
+    let limit = if settings.workers == 0 { processors() } else { settings.workers };
     let workers = limit.min(jobs.len());
     if workers <= 1 {
-        return jobs.iter().map(|job| job.judge(reward)).collect();
+        return jobs.iter().map(|job| job.judge(settings)).collect();
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(jobs.len()));
@@ -65,7 +75,7 @@ pub fn judge_all(jobs: &[Job<'_>], reward: &RewardSection) -> Vec<Judgement> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(index) else { break };
-                    let judged = job.judge(reward);
+                    let judged = job.judge(settings);
                     if let Ok(mut done) = done.lock() {
                         done.push((index, judged));
                     }
@@ -119,8 +129,9 @@ mod tests {
             texts.iter().map(|text| Job { verifier: &Echo, completion: text }).collect();
         jobs.push(Job { verifier: &Echo, completion: "?" });
         for workers in [0, 1, 3, 100] {
-            let reward = RewardSection { workers, pass_at: Some(1.5), ..RewardSection::default() };
-            let judged = judge_all(&jobs, &reward);
+            let settings =
+                JudgeSettings { workers, pass_at: Some(1.5), ..JudgeSettings::default() };
+            let judged = judge_all(&jobs, &settings);
             let rewards: Vec<f64> = judged.iter().map(|judgement| judgement.reward).collect();
             let expected: Vec<f64> = (0..40).map(|i| f64::from(i) / 20.0).chain([-1.0]).collect();
             assert_eq!(rewards, expected, "{workers} workers");
@@ -128,9 +139,9 @@ mod tests {
             assert_eq!(judged[40].outcome, VerificationOutcome::TimedOut);
         }
         // Not even a reward at the top makes a failed verification a pass.
-        let reward = RewardSection { failed: Some(2.0), ..RewardSection::default() };
-        let judged = judge_all(&jobs, &reward);
+        let settings = JudgeSettings { failed: Some(2.0), ..JudgeSettings::default() };
+        let judged = judge_all(&jobs, &settings);
         assert_eq!((judged[40].reward, judged[40].passed), (2.0, false));
-        assert!(judge_all(&[], &reward).is_empty());
+        assert!(judge_all(&[], &settings).is_empty());
     }
 }

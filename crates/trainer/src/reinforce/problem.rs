@@ -1,13 +1,13 @@
 //! Problems: prompts, each with the verifier of its completions.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, Fields, ReadOptions, Row, RowProblem};
 use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
-use bestof_tasks::verify::{ProgramVerifier, Verifier, VerifierError};
+use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
-use crate::config::{RewardSection, RolloutSection, VerifierName};
 use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
 use crate::rows::TokenRow;
 
@@ -54,7 +54,58 @@ fn unanswered(field: &str, found: &str) -> RowProblem {
     }
 }
 
-/// A prompt in token ids, and the verifier of its completions.
+/// How a row becomes a [`Problem`].
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ProblemSettings {
+    /// Render plain prompts as a user's message by the model's chat template.
+    pub chat: bool,
+    /// System message in front of every conversation.
+    pub system_prompt: Option<String>,
+    /// What judges the completions.
+    pub verifier: VerifierSettings,
+}
+
+/// A verifier, before it has a row's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VerifierSettings {
+    /// One of those that are built in.
+    BuiltIn(VerifierKind),
+    /// A program of the user's.
+    Program {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// The rewards it may give.
+        range: RangeInclusive<f64>,
+        /// What it may use.
+        limits: ProgramLimits,
+    },
+}
+
+impl Default for VerifierSettings {
+    /// Equal numbers.
+    fn default() -> Self {
+        Self::BuiltIn(VerifierKind::Number)
+    }
+}
+
+impl VerifierSettings {
+    fn build(&self, row: &AnswerRow) -> Result<Box<dyn Verifier>, VerifierError> {
+        match self {
+            Self::BuiltIn(kind) => kind.for_row(row),
+            Self::Program { command, range, limits } => {
+                let mut fields = row.extra.clone();
+                fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
+                let prompt = serde_json::to_value(&row.prompt).unwrap_or(Value::Null);
+                fields.insert("prompt".to_owned(), prompt);
+                let (range, limits) = (range.clone(), limits.clone());
+                Ok(Box::new(ProgramVerifier::new(command, fields, range, limits)?))
+            }
+        }
+    }
+}
+
+/// A prompt in token ids, and who judges what is answered to it.
 #[derive(Debug)]
 pub struct Problem {
     /// The prompt, ready for generation. Not empty.
@@ -77,17 +128,16 @@ impl Problem {
     pub fn new(
         row: &AnswerRow,
         encoder: &Encoder<'_>,
-        rollout: &RolloutSection,
-        reward: &RewardSection,
+        settings: &ProblemSettings,
     ) -> Result<Self, Refusal> {
-        let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, rollout))?;
+        let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, settings))?;
         let verifier =
-            verifier_of(row, reward).map_err(|error| Refusal::Bad(row_problem(&error)))?;
-        let mut problem = Self::judged_by(prompt_ids, verifier);
-        row.prompt.last_text().clone_into(&mut problem.prompt);
-        row.answer.clone_into(&mut problem.answer);
-        problem.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
-        Ok(problem)
+            settings.verifier.build(row).map_err(|error| Refusal::Bad(row_problem(&error)))?;
+        let mut question = Self::judged_by(prompt_ids, verifier);
+        row.prompt.last_text().clone_into(&mut question.prompt);
+        row.answer.clone_into(&mut question.answer);
+        question.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
+        Ok(question)
     }
 
     /// A problem without texts: a prompt in token ids and its verifier.
@@ -113,37 +163,19 @@ impl TokenRow for Problem {
 }
 
 /// The prompt with the system message, and as a conversation where that is asked for.
-fn conversation(prompt: &Content, rollout: &RolloutSection) -> Content {
-    let system = rollout
+fn conversation(prompt: &Content, settings: &ProblemSettings) -> Content {
+    let system = settings
         .system_prompt
         .iter()
         .map(|text| ChatMessage { role: "system".to_owned(), content: text.clone() });
     match prompt {
-        Content::Text(text) if rollout.chat || rollout.system_prompt.is_some() => {
+        Content::Text(text) if settings.chat || settings.system_prompt.is_some() => {
             Content::Messages(system.chain([ChatMessage::user(text.as_str())]).collect())
         }
         Content::Messages(messages) if messages.first().is_none_or(|m| m.role != "system") => {
             Content::Messages(system.chain(messages.iter().cloned()).collect())
         }
         other => other.clone(),
-    }
-}
-
-fn verifier_of(
-    row: &AnswerRow,
-    reward: &RewardSection,
-) -> Result<Box<dyn Verifier>, VerifierError> {
-    match reward.verifier {
-        VerifierName::BuiltIn(kind) => kind.for_row(row),
-        VerifierName::External(_) => {
-            let mut fields = row.extra.clone();
-            fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
-            let prompt = serde_json::to_value(&row.prompt).unwrap_or(Value::Null);
-            fields.insert("prompt".to_owned(), prompt);
-            let range = reward.low..=reward.high;
-            let limits = reward.program_limits();
-            Ok(Box::new(ProgramVerifier::new(&reward.command, fields, range, limits)?))
-        }
     }
 }
 
@@ -172,10 +204,9 @@ pub fn load_problems(
     path: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
-    rollout: &RolloutSection,
-    reward: &RewardSection,
+    settings: &ProblemSettings,
 ) -> Result<Loaded<Problem>, DataError> {
-    load_each(path, options, |ProblemRow(row)| Problem::new(&row, encoder, rollout, reward))
+    load_each(path, options, |ProblemRow(row)| Problem::new(&row, encoder, settings))
 }
 
 #[cfg(test)]
@@ -217,13 +248,13 @@ mod tests {
 
     #[test]
     fn system_prompts_stand_in_front_once() {
-        let rollout =
-            RolloutSection { system_prompt: Some("s".to_owned()), ..RolloutSection::default() };
-        let Content::Messages(messages) = conversation(&"q".into(), &rollout) else { panic!() };
+        let settings =
+            ProblemSettings { system_prompt: Some("s".to_owned()), ..ProblemSettings::default() };
+        let Content::Messages(messages) = conversation(&"q".into(), &settings) else { panic!() };
         let roles: Vec<&str> = messages.iter().map(|m| m.role.as_str()).collect();
         assert_eq!(roles, ["system", "user"]);
-        let again = conversation(&Content::Messages(messages.clone()), &rollout);
+        let again = conversation(&Content::Messages(messages.clone()), &settings);
         assert_eq!(again, Content::Messages(messages));
-        assert_eq!(conversation(&"q".into(), &RolloutSection::default()), "q".into());
+        assert_eq!(conversation(&"q".into(), &ProblemSettings::default()), "q".into());
     }
 }

@@ -5,11 +5,9 @@ use std::ops::ControlFlow;
 use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
 
 use bestof_tasks::extract::{answer_text, final_number};
-use bestof_tasks::verify::VerifierKind;
 
-use super::judge::{Job, Judgement, judge_all};
+use super::judge::{Job, JudgeSettings, Judgement, judge_all};
 use super::problem::Problem;
-use crate::config::{RewardSection, VerifierName};
 use crate::error::TrainError;
 use crate::preference::Decode;
 
@@ -71,7 +69,9 @@ pub struct Sampler {
     /// Texts that end a completion and are not part of what is judged.
     pub stops: Vec<String>,
     /// How completions are judged.
-    pub reward: RewardSection,
+    pub judging: JudgeSettings,
+    /// Whether numbers are compared: the answer of a completion without a marker is its last number.
+    pub numeric_answers: bool,
     /// Text of tokens.
     pub decode: Decode,
 }
@@ -114,7 +114,7 @@ impl Sampler {
                 completion: text,
             })
             .collect();
-        let judgements = judge_all(&jobs, &self.reward);
+        let judgements = judge_all(&jobs, &self.judging);
         let mut groups: Vec<Group> = problems
             .iter()
             .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
@@ -122,7 +122,7 @@ impl Sampler {
         for ((generation, text), judgement) in generations.into_iter().zip(texts).zip(judgements) {
             groups[generation.request].rollouts.push(Rollout {
                 ids: generation.ids,
-                answer: answer_of(&text, self.reward.verifier),
+                answer: answer_of(&text, self.numeric_answers),
                 text,
                 logprobs: generation.logprobs,
                 sampling_logprobs: generation.sampling_logprobs,
@@ -142,10 +142,8 @@ impl Sampler {
     }
 }
 
-fn answer_of(text: &str, verifier: VerifierName) -> String {
+fn answer_of(text: &str, numeric: bool) -> String {
     let (part, marker) = answer_text(text);
-    let numeric =
-        matches!(verifier, VerifierName::BuiltIn(VerifierKind::Number | VerifierKind::Math));
     match final_number(text) {
         Some(found) if marker.is_none() && numeric => found.value.to_string(),
         _ => part.to_owned(),
@@ -158,16 +156,14 @@ mod tests {
 
     #[test]
     fn answers_are_what_is_compared() {
-        let number = VerifierName::BuiltIn(VerifierKind::Number);
-        let countdown = VerifierName::BuiltIn(VerifierKind::Countdown);
-        for (text, verifier, answer) in [
-            ("I think 3 + 4 is 7.", number, "7"),
-            ("So it is 7", number, "7"),
-            ("3 + 4", countdown, "3 + 4"),
-            ("work\n#### 12", countdown, "12"),
-            ("who knows", number, "who knows"),
+        for (text, numeric, answer) in [
+            ("I think 3 + 4 is 7.", true, "7"),
+            ("So it is 7", true, "7"),
+            ("3 + 4", false, "3 + 4"),
+            ("work\n#### 12", false, "12"),
+            ("who knows", true, "who knows"),
         ] {
-            assert_eq!(answer_of(text, verifier), answer, "{text}");
+            assert_eq!(answer_of(text, numeric), answer, "{text}");
         }
     }
 }

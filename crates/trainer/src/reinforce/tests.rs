@@ -20,6 +20,7 @@ use crate::config::{RewardSection, RunConfig};
 use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::{Silent, StepProgress};
+use crate::rows::RowSet;
 use crate::run::{TrainOptions, train};
 use crate::toy::{Toy, VOCAB};
 
@@ -88,11 +89,14 @@ fn problems(count: usize, judge: Judge) -> RowSet<Problem> {
 }
 
 fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
-    let (rollout, objective) = (config.rollout.clone().unwrap(), config.objective.clone().unwrap());
+    let rollout = config.rollout.clone().unwrap();
+    let reward = config.reward.clone().unwrap_or_default();
     let (model, files) = match &config.lora {
         Some(lora) => (
             Toy::with_adapter(lora.r),
-            ModelFiles::Adapter { config: crate::peft::adapter_config(lora, &config.model.path) },
+            ModelFiles::Adapter {
+                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
+            },
         ),
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     };
@@ -103,7 +107,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         files,
         train: problems(11, judge),
         eval: problems(5, judge),
-        settings: ForwardSettings::from_config(config),
+        settings: config.forward_settings(),
         sampler: Sampler {
             sampling: SamplingConfig {
                 max_new_tokens: rollout.max_new_tokens,
@@ -112,12 +116,13 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
             },
             samples: rollout.num_generations,
             stops: Vec::new(),
-            reward: config.reward.clone().unwrap_or_default(),
+            judging: reward.judge_settings(),
+            numeric_answers: true,
             decode: Box::new(text_of),
         },
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
-        objective,
+        objective: config.objective.as_ref().unwrap().build().unwrap(),
         seed: config.train.seed,
     }
 }
@@ -128,7 +133,7 @@ fn new_run(config: &RunConfig, judge: Judge) -> ReinforceRun<Toy> {
 
 fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
     let mut run = new_run(config, judge);
-    train(&mut run, config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     (run, Report::open(&config.output.dir).unwrap())
 }
 

@@ -9,38 +9,12 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::ReinforceRun;
 use super::measure;
-use super::rollout::Group;
+use super::parts::{ReinforceRun, Weighted};
 use crate::error::TrainError;
 use crate::forward::{PackedForest, RowSequence, pack};
 use crate::metric::MetricSums;
 use crate::run::{Accumulated, StepContext};
-
-/// The completions of a prompt with their weights, and what later updates need of the first.
-#[derive(Debug)]
-pub(super) struct Weighted {
-    pub(super) group: Group,
-    /// One per completion, to be summed.
-    pub(super) weights: Vec<f64>,
-    /// Estimate of what is optimised, from this prompt.
-    objective: f64,
-    /// Of each completion, by the first update: its tokens under the policy that sampled.
-    old_logps: Vec<Vec<f64>>,
-    /// And under the reference.
-    reference: Vec<Vec<f64>>,
-}
-
-impl Weighted {
-    pub(super) fn new(group: Group, weights: Vec<f64>, objective: f64) -> Self {
-        let none = vec![Vec::new(); weights.len()];
-        Self { group, weights, objective, old_logps: none.clone(), reference: none }
-    }
-
-    fn has_signal(&self) -> bool {
-        self.weights.iter().any(|weight| *weight != 0.0)
-    }
-}
 
 /// Completions of one prompt that go through the model in one tree.
 #[derive(Debug)]

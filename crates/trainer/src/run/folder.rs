@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bestof_files::{FileLayer, write_file_on};
 use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
+use super::record::differences;
+use super::settings::TrainSettings;
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
-use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::progress::Progress;
 
@@ -33,17 +34,17 @@ pub(super) struct RunFolder {
 impl RunFolder {
     /// Makes or recognises the folder. Only the rank that `writes` touches anything in it.
     pub(super) fn prepare(
-        config: &RunConfig,
+        settings: &TrainSettings,
         resume: bool,
         writes: bool,
         layer: &Arc<dyn FileLayer>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let dir = &config.output.dir;
+        let dir = &settings.dir;
         let recorded = dir.join(CONFIG_FILE);
         let store = CheckpointStore::with_layer(
             dir.join(CHECKPOINTS),
-            config.train.save_total_limit,
+            settings.save_total_limit,
             layer.clone(),
         );
         let best = CheckpointStore::with_layer(dir.join(BEST), Some(1), layer.clone());
@@ -51,9 +52,8 @@ impl RunFolder {
         if is_run && !resume {
             return Err(TrainError::FolderInUse { path: dir.clone() });
         }
-        if recorded.exists() {
-            config.check_resume(&config.read_recorded(&recorded)?)?;
-        }
+        let text = settings.recorded();
+        check_unchanged(&recorded, &text)?;
         let found = store.newest_whole()?;
         let damaged: Vec<String> = found
             .damaged
@@ -73,21 +73,21 @@ impl RunFolder {
             damaged,
         };
         if writes {
-            folder.open_for_writing(config, &recorded, layer.as_ref())?;
+            folder.open_for_writing(&text, &recorded, layer.as_ref())?;
         }
         Ok(folder)
     }
 
     fn open_for_writing(
         &mut self,
-        config: &RunConfig,
+        settings: &str,
         recorded: &Path,
         layer: &dyn FileLayer,
     ) -> Result<(), TrainError> {
-        let dir = &config.output.dir;
+        let dir = &self.dir;
         layer.create_dir_all(dir).map_err(TrainError::io("cannot make", dir))?;
         if !recorded.exists() {
-            write_file_on(layer, recorded, config.to_toml().as_bytes())?;
+            write_file_on(layer, recorded, settings.as_bytes())?;
         }
         self.metrics = Some(if let Some(checkpoint) = &self.resume_from {
             if dir.join(SAMPLES_FILE).exists() {
@@ -115,6 +115,27 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// Checks that a resumed run has the settings it was started with, which `recorded` holds.
+///
+/// Those of a new run are compared with themselves, so that what is no TOML is refused before it is
+/// written.
+fn check_unchanged(recorded: &Path, now: &str) -> Result<(), TrainError> {
+    let before = if recorded.exists() {
+        fs::read_to_string(recorded)
+            .map_err(TrainError::io("cannot read the configuration", recorded))?
+    } else {
+        now.to_owned()
+    };
+    let differences = differences(&before, now).map_err(|source| TrainError::Settings {
+        path: recorded.to_owned(),
+        source: Box::new(source),
+    })?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(TrainError::ChangedOnResume { differences })
 }
 
 /// Removes metrics and samples of a run that stopped before its first checkpoint: it starts again.

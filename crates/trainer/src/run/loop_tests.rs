@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::checkpoint::CheckpointStore;
 use crate::communicator::Communicator;
-use crate::config::{ConfigError, RunConfig};
+use crate::config::RunConfig;
 use crate::data::EncodedCompletion;
 use crate::progress::Silent;
 use crate::rows::RowSet;
-use crate::sft::{ForwardSettings, SupervisedRun};
+use crate::sft::SupervisedRun;
 use crate::toy::{POISON, Toy, all_metrics, completions, known_metrics};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
@@ -33,7 +33,7 @@ fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
 
 fn sft(rows: RowSet<EncodedCompletion>, config: &RunConfig) -> SupervisedRun<Toy> {
     let files = ModelFiles::Full { config: serde_json::json!({"model_type": "toy"}) };
-    let settings = ForwardSettings::from_config(config);
+    let settings = config.forward_settings();
     SupervisedRun::new(Toy::new(), files, rows, completions(5), settings)
 }
 
@@ -89,7 +89,7 @@ fn metrics(dir: &Path) -> Rows {
 fn straight(dir: &Path, rows: usize) {
     let config = config(dir, &[]);
     let mut run = sft(completions(rows), &config);
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
 }
 
 #[test]
@@ -113,7 +113,12 @@ fn a_run_stopped_at_every_boundary_ends_as_one_never_stopped() {
         // Everything is made anew, as a new process would.
         let config = config(dir.path(), &[]);
         let mut run = sft(completions(23), &config);
-        match train(&mut run, &config, &resume(), &mut StopAfter((1..=12).collect(), 0)) {
+        match train(
+            &mut run,
+            &config.train_settings(),
+            &resume(),
+            &mut StopAfter((1..=12).collect(), 0),
+        ) {
             Ok(_) => break,
             Err(TrainError::Stopped { .. }) => stops += 1,
             Err(other) => panic!("{other}"),
@@ -135,10 +140,10 @@ fn power_lost_at_any_write_changes_no_number() {
         let mut run = sft(completions(9), &config);
         let layer = Arc::new(FaultyDisk::new(Fault::PowerCut, operations).pieces_of(700));
         let options = TrainOptions { resume: true, file_layer: layer, ..TrainOptions::default() };
-        let outcome = train(&mut run, &config, &options, &mut Silent);
+        let outcome = train(&mut run, &config.train_settings(), &options, &mut Silent);
         let finished = outcome.is_ok();
         let mut again = sft(completions(9), &config);
-        train(&mut again, &config, &resume(), &mut Silent).unwrap();
+        train(&mut again, &config.train_settings(), &resume(), &mut Silent).unwrap();
         assert_eq!(remains(dir.path()), expected, "cut after {operations} operations");
         if finished {
             break;
@@ -155,7 +160,8 @@ fn a_loss_that_is_no_number_names_its_row_and_keeps_the_last_good_state() {
     let mut rows = completions(23);
     rows.items[14].completion_ids = vec![POISON];
     let mut run = sft(rows, &config);
-    let error = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    let error = train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent)
+        .unwrap_err();
     let TrainError::LossNotFinite { step, rows, .. } = &error else { panic!("{error}") };
     assert_eq!((*step, rows.as_slice()), (4, &["toy.jsonl:15".to_owned()][..]));
     let store = CheckpointStore::new(dir.path().join("checkpoints"), None);
@@ -170,14 +176,12 @@ fn a_folder_is_not_trained_over_and_not_resumed_with_other_settings_or_rows() {
     let attempt = |overrides: &[&str], rows: usize, options: &TrainOptions<'_>| {
         let config = config(dir.path(), overrides);
         let mut run = sft(completions(rows), &config);
-        train(&mut run, &config, options, &mut Silent)
+        train(&mut run, &config.train_settings(), options, &mut Silent)
     };
     let fresh = attempt(&[], 9, &TrainOptions::default()).unwrap_err();
     assert!(matches!(fresh, TrainError::FolderInUse { .. }));
     let changed = attempt(&["train.seed=7", "train.adam_beta2=0.9"], 9, &resume()).unwrap_err();
-    let TrainError::Config(ConfigError::ChangedOnResume { differences }) = changed else {
-        panic!()
-    };
+    let TrainError::ChangedOnResume { differences } = changed else { panic!() };
     let keys: Vec<_> = differences.iter().map(|d| d.key.as_str()).collect();
     assert_eq!(keys, ["train.adam_beta2", "train.seed"]);
     assert!(matches!(attempt(&[], 10, &resume()).unwrap_err(), TrainError::DataChanged { .. }));
@@ -195,7 +199,7 @@ fn damaged_checkpoints_are_reported_and_made_up_for() {
     }
     let config = config(dir.path(), &[]);
     let mut run = sft(completions(23), &config);
-    let summary = train(&mut run, &config, &resume(), &mut Silent).unwrap();
+    let summary = train(&mut run, &config.train_settings(), &resume(), &mut Silent).unwrap();
     assert_eq!(summary.damaged_checkpoints.len(), 2);
     assert!(summary.damaged_checkpoints[0].contains("step-000012 passed over"));
     assert_eq!(remains(dir.path()), remains(whole.path()));
@@ -209,7 +213,8 @@ fn metrics_have_their_names_and_the_loss_falls() {
         &["train.num_train_epochs=15", "train.eval_on_start=true", "train.save_total_limit=2"],
     );
     let mut run = sft(completions(23), &config);
-    let summary = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    let summary =
+        train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = Report::open(dir.path()).unwrap();
     let names = report.metric_names();
     for name in ["loss", "grad_norm", "learning_rate", "epoch", "num_tokens", "tokens_per_second"] {
@@ -244,7 +249,7 @@ fn the_first_steps_by_hand() {
         }
     }
     let mut run = sft(rows, &config);
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = Report::open(dir.path()).unwrap();
     assert!((report.curve("loss")[0].1 - expected / tokens).abs() < 1e-6);
     assert_eq!(report.curve("learning_rate")[0].1, 0.05);
@@ -270,7 +275,7 @@ fn weights_after(overrides: &[&str]) -> Vec<f32> {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), overrides);
     let mut run = sft(completions(23), &config);
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     weights_of(&run)
 }
 
@@ -347,7 +352,7 @@ fn two_ranks_give_the_numbers_of_one_with_the_same_global_batch() {
     let one = {
         let config = config(alone.path(), &[]);
         let mut run = sft(completions(23), &config);
-        train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+        train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
         weights_of(&run)
     };
     let together = tempfile::tempdir().unwrap();
@@ -367,7 +372,7 @@ fn two_ranks_give_the_numbers_of_one_with_the_same_global_batch() {
                     }
                     let mut run = sft(completions(23), &config);
                     let options = TrainOptions { communicator: &ranks, ..TrainOptions::default() };
-                    train(&mut run, &config, &options, &mut Silent).unwrap();
+                    train(&mut run, &config.train_settings(), &options, &mut Silent).unwrap();
                     weights_of(&run)
                 })
             })

@@ -2,45 +2,24 @@
 
 mod ranks;
 mod saving;
+mod setup;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bestof_files::{Disk, FileLayer};
 use bestof_report::MetricRow;
 
-use super::folder::RunFolder;
+use super::options::TrainOptions;
+use super::settings::TrainSettings;
 use super::summary::TrainSummary;
 use super::{Evaluation, StepContext, TrainingRun, dropout_seed};
-use crate::communicator::{Communicator, SingleRank};
-use crate::config::RunConfig;
-use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
-use crate::optimizer::{NamedAdamW, clip_factor};
+use crate::optimizer::clip_factor;
 use crate::progress::{Progress, StepProgress};
-use crate::schedule::Schedule;
-use crate::state::{Best, RunState, VERSION};
-
-/// What a run can be given besides its configuration.
-#[derive(Debug, Clone)]
-pub struct TrainOptions<'a> {
-    /// Go on from the newest whole checkpoint, if there is one.
-    pub resume: bool,
-    /// The ranks that train together.
-    pub communicator: &'a dyn Communicator,
-    /// What checkpoints are written through.
-    pub file_layer: Arc<dyn FileLayer>,
-}
-
-impl Default for TrainOptions<'_> {
-    /// A new run, one rank, the real disk.
-    fn default() -> Self {
-        Self { resume: false, communicator: &SingleRank, file_layer: Arc::new(Disk) }
-    }
-}
+use crate::state::Best;
+use setup::Trainer;
 
 /// Trains to the end, or goes on from the newest whole checkpoint.
 ///
@@ -51,46 +30,21 @@ impl Default for TrainOptions<'_> {
 /// cannot be written, or what the model says. Whatever the error, the last whole checkpoint stays.
 pub fn train<R: TrainingRun>(
     run: &mut R,
-    config: &RunConfig,
+    settings: &TrainSettings,
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<TrainSummary, TrainError> {
+    settings.validate()?;
     if run.row_count() == 0 {
         return Err(TrainError::NoRows { what: "the training set" });
     }
-    let folder = ranks::open_folder(config, options, progress)?;
-    let mut trainer = Trainer::new(run, config, options.communicator, folder, progress);
+    let folder = ranks::open_folder(settings, options, progress)?;
+    let mut trainer = Trainer::new(run, settings, options.communicator, folder, progress);
     match trainer.folder.resume_from.take() {
         Some(checkpoint) => trainer.restore(&checkpoint)?,
         None => trainer.share_initial_weights()?,
     }
     trainer.run_to_end()
-}
-
-struct Trainer<'a, R: TrainingRun> {
-    run: &'a mut R,
-    config: &'a RunConfig,
-    communicator: &'a dyn Communicator,
-    folder: RunFolder,
-    progress: &'a mut dyn Progress,
-    optimizer: NamedAdamW,
-    schedule: Schedule,
-    order: DataOrder,
-    global_batch: usize,
-    state: RunState,
-    pace: Pace,
-    last_train: Vec<(String, f64)>,
-    last_eval: Vec<(String, f64)>,
-    /// Whether the weights are those of an unfinished step.
-    between_updates: bool,
-}
-
-/// What is measured by the clock, and therefore not saved.
-struct Pace {
-    started: Instant,
-    first_step: u64,
-    window_started: Instant,
-    window_tokens: u64,
 }
 
 /// What a step leaves for the metrics: means over its updates.
@@ -116,65 +70,11 @@ struct UpdateFacts {
     tokens: u64,
 }
 
-impl<'a, R: TrainingRun> Trainer<'a, R> {
-    fn new(
-        run: &'a mut R,
-        config: &'a RunConfig,
-        communicator: &'a dyn Communicator,
-        folder: RunFolder,
-        progress: &'a mut dyn Progress,
-    ) -> Self {
-        let train = &config.train;
-        let global_batch = train.per_device_train_batch_size
-            * train.gradient_accumulation_steps
-            * communicator.size();
-        let rows = run.row_count();
-        let order = if config.data.shuffle {
-            DataOrder::shuffled(rows, train.seed)
-        } else {
-            DataOrder::sequential(rows)
-        };
-        let total_steps = u64::try_from(train.max_steps).unwrap_or_else(|_| {
-            (train.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
-        });
-        let state = RunState {
-            version: VERSION,
-            step: 0,
-            epoch: 0.0,
-            order: order.state(),
-            seed: train.seed,
-            total_steps,
-            optimizer_step: 0,
-            num_tokens: 0,
-            pending: MetricSums::default(),
-            best: None,
-            evaluations_since_best: 0,
-            fingerprint: run.fingerprint(),
-            extra: serde_json::Value::Null,
-        };
-        let now = Instant::now();
-        Self {
-            optimizer: NamedAdamW::new(train.into()),
-            schedule: Schedule::from_config(train, total_steps),
-            pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
-            last_train: Vec::new(),
-            last_eval: Vec::new(),
-            between_updates: false,
-            run,
-            config,
-            communicator,
-            folder,
-            progress,
-            order,
-            global_batch,
-            state,
-        }
-    }
-
+impl<R: TrainingRun> Trainer<'_, R> {
     fn run_to_end(mut self) -> Result<TrainSummary, TrainError> {
-        let train = &self.config.train;
+        let settings = self.settings;
         let total = self.state.total_steps;
-        if self.state.step == 0 && train.eval_on_start {
+        if self.state.step == 0 && settings.eval_on_start {
             self.evaluate()?;
         }
         while self.state.step < total && !self.has_lost_patience() {
@@ -182,10 +82,10 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             let step = self.state.step;
             let mut last = step == total;
             self.report_progress(&facts);
-            if last || step.is_multiple_of(train.logging_steps) {
+            if last || step.is_multiple_of(settings.logging_steps) {
                 self.log(&facts)?;
             }
-            if last || (train.eval_steps > 0 && step.is_multiple_of(train.eval_steps)) {
+            if last || (settings.eval_steps > 0 && step.is_multiple_of(settings.eval_steps)) {
                 self.evaluate()?;
                 if !last && self.has_lost_patience() {
                     let best = self.state.best.as_ref().map_or(0, |best| best.step);
@@ -197,7 +97,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             }
             let failure = self.run.failure();
             let stop = !last && self.progress.wants_stop();
-            let due = train.save_steps > 0 && step.is_multiple_of(train.save_steps);
+            let due = settings.save_steps > 0 && step.is_multiple_of(settings.save_steps);
             if last || due || stop || failure.is_some() {
                 let path = self.save()?;
                 if let Some(failure) = failure {
@@ -214,8 +114,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
 
     /// Whether so many evaluations in a row brought nothing better that the run ends.
     fn has_lost_patience(&self) -> bool {
-        self.config
-            .train
+        self.settings
             .early_stopping_patience
             .is_some_and(|patience| self.state.evaluations_since_best >= patience)
     }
@@ -292,7 +191,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             }
             other => other,
         })?;
-        let factor = clip_factor(facts.grad_norm, self.config.train.max_grad_norm);
+        let factor = clip_factor(facts.grad_norm, self.settings.max_grad_norm);
         self.update(sum.gradients, learning_rate, factor);
         self.between_updates = true;
         Ok(facts)
@@ -322,7 +221,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     fn accumulate_step(&mut self, rows: &[usize], update: usize) -> Result<StepSum, TrainError> {
         let loss_weight = self.run.loss_weight(rows);
         let mut sum = StepSum::default();
-        let micro_batches = rows.chunks(self.config.train.per_device_train_batch_size).enumerate();
+        let micro_batches = rows.chunks(self.settings.per_device_train_batch_size).enumerate();
         for (number, micro_batch) in micro_batches {
             if number % self.communicator.size() != self.communicator.rank() {
                 continue;

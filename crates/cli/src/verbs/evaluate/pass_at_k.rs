@@ -109,7 +109,8 @@ impl PassAtKArgs {
         let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
         let encoder = opened.encoder(options)?;
         let read = read_options(self.skip_bad_rows);
-        let loaded = load_problems(&self.data, &encoder, &read, &rollout, &reward)?;
+        let problems = rollout.problem_settings(&reward);
+        let loaded = load_problems(&self.data, &encoder, &read, &problems)?;
         console::left_out(&loaded.report);
         let tokenizer = opened.tokenizer()?;
         let mut ends = opened.folder.generation.eos_token_ids.clone();

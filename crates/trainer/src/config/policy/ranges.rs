@@ -1,8 +1,10 @@
 //! Ranges of the values of policy-gradient sections, and how the sections fit each other.
 
-use super::{External, RewardSection, RolloutSection, VerifierName, listens};
-use crate::config::RunConfig;
-use crate::config::validate::Problems;
+use super::{External, RewardSection, RolloutSection, VerifierName};
+use crate::config::error::ConfigError;
+use crate::config::problems::Problems;
+use crate::config::run_config::RunConfig;
+use crate::reinforce::listens;
 
 /// Most completions of one prompt.
 const MOST_GENERATIONS: usize = 65_536;
@@ -48,7 +50,31 @@ impl RunConfig {
     }
 }
 
-pub(super) fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
+impl RolloutSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_rollout(self, &mut problems);
+        problems.finish()
+    }
+}
+
+impl RewardSection {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError::Values`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        check_reward(self, &mut problems);
+        problems.finish()
+    }
+}
+
+fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
     for (key, found, least) in [
         ("rollout.num_generations", rollout.num_generations, 1),
         ("rollout.eval_generations", rollout.eval_generations, 0),
@@ -77,7 +103,7 @@ pub(super) fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
     );
 }
 
-pub(super) fn check_reward(reward: &RewardSection, problems: &mut Problems) {
+fn check_reward(reward: &RewardSection, problems: &mut Problems) {
     let program = reward.verifier == VerifierName::External(External::Program);
     problems.need(
         program != reward.command.is_empty(),
@@ -116,7 +142,7 @@ pub(super) fn check_reward(reward: &RewardSection, problems: &mut Problems) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ConfigError, RunKind};
+    use crate::config::RunKind;
 
     fn read(overrides: &[&str]) -> Result<RunConfig, ConfigError> {
         let text = "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir='o'\n[objective]\nk=2\n";

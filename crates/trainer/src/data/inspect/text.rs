@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Colour, Inspection, LengthSummary};
+use super::inspection::Inspection;
+use super::tokens::Colour;
+use super::values::LengthSummary;
 
 /// Below this median distance DPO is known to push the chosen answers down with the rejected ones.
 ///

@@ -22,7 +22,9 @@ fn equal_rewards_leave_weights_and_optimiser_alone_whatever_came_before() {
         // Momentum first: a run in which rewards differ, then one that goes on with equal ones.
         let mut run = new_run(&config, Judge::Continuous);
         let mut stop = StopAt(4, 0);
-        let stopped = train(&mut run, &config, &TrainOptions::default(), &mut stop).unwrap_err();
+        let stopped =
+            train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut stop)
+                .unwrap_err();
         assert!(matches!(stopped, TrainError::Stopped { step: 4, .. }));
         let before = weights_of(run.model());
         assert_ne!(
@@ -32,7 +34,7 @@ fn equal_rewards_leave_weights_and_optimiser_alone_whatever_came_before() {
         );
         let mut run = new_run(&config, Judge::Constant(0.1));
         let options = TrainOptions { resume: true, ..TrainOptions::default() };
-        train(&mut run, &config, &options, &mut Silent).unwrap();
+        train(&mut run, &config.train_settings(), &options, &mut Silent).unwrap();
         assert_eq!(weights_of(run.model()), before, "{estimator}");
         let report = Report::open(&config.output.dir).unwrap();
         let last = report.rows.iter().rev().find(|row| row.get("loss").is_some()).unwrap();
@@ -176,7 +178,7 @@ fn completions_that_never_end_are_counted_and_kept() {
     let mut parts = parts(&config, Judge::Divides(2));
     parts.sampler.sampling.eos_token_ids.clear();
     let mut run = ReinforceRun::new(parts).unwrap();
-    train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
     let report = Report::open(&config.output.dir).unwrap();
     assert_eq!(report.curve("completions/clipped_ratio")[0].1, 1.0);
     assert_eq!(report.curve("completions/mean_length")[0].1, 4.0);
@@ -196,7 +198,7 @@ fn failed_verifications_count_with_the_reward_they_are_given_and_are_told() {
     config.reward = Some(RewardSection { failed: Some(-2.0), ..RewardSection::default() });
     let mut run = new_run(&config, Judge::Fails);
     let mut hears = Hears(Vec::new());
-    train(&mut run, &config, &TrainOptions::default(), &mut hears).unwrap();
+    train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut hears).unwrap();
     let report = Report::open(&config.output.dir).unwrap();
     let row = report.rows.iter().find(|row| row.get("reward").is_some()).unwrap();
     let failed = row.get("verifier/failures").unwrap();
@@ -237,6 +239,7 @@ fn rewards_an_estimator_refuses_stop_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &["objective.estimator=binary"]);
     let mut run = new_run(&config, Judge::Constant(0.5));
-    let error = train(&mut run, &config, &TrainOptions::default(), &mut Silent).unwrap_err();
+    let error = train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent)
+        .unwrap_err();
     assert!(error.to_string().contains("use `plain` for other rewards"), "{error}");
 }

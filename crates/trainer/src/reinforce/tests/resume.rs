@@ -64,7 +64,7 @@ fn stopped_or_killed_between_rollout_and_step_it_ends_as_one_that_was_not() {
     loop {
         let config = make(stopped.path());
         let mut run = new_run(&config, Judge::Fails);
-        match train(&mut run, &config, &options(), &mut StopEach) {
+        match train(&mut run, &config.train_settings(), &options(), &mut StopEach) {
             Ok(_) => break,
             Err(TrainError::Stopped { .. }) => stops += 1,
             Err(other) => panic!("{other}"),
@@ -79,13 +79,13 @@ fn stopped_or_killed_between_rollout_and_step_it_ends_as_one_that_was_not() {
         let config = make(killed.path());
         let dead = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut run = new_run(&config, Judge::Fails);
-            train(&mut run, &config, &options(), &mut Killed(survived))
+            train(&mut run, &config.train_settings(), &options(), &mut Killed(survived))
         }));
         assert!(dead.is_err(), "it was killed");
     }
     let config = make(killed.path());
     let mut run = new_run(&config, Judge::Fails);
-    train(&mut run, &config, &options(), &mut Silent).unwrap();
+    train(&mut run, &config.train_settings(), &options(), &mut Silent).unwrap();
     assert_eq!(remains(&config.output.dir), expected);
 }
 

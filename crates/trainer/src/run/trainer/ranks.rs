@@ -3,14 +3,16 @@
 use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
-use super::super::folder::RunFolder;
-use super::{TrainOptions, Trainer, TrainingRun};
+use super::setup::Trainer;
 use crate::communicator::Communicator;
-use crate::config::RunConfig;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::model_files::values_of;
 use crate::progress::Progress;
+use crate::run::TrainingRun;
+use crate::run::folder::RunFolder;
+use crate::run::options::TrainOptions;
+use crate::run::settings::TrainSettings;
 
 /// Lets all ranks stop when one of them cannot go on.
 fn agree<T>(
@@ -31,19 +33,19 @@ fn agree<T>(
 /// The run folder. The first rank makes or recognises it before the others look, so that none of
 /// them takes what it just wrote for an earlier run's.
 pub(super) fn open_folder(
-    config: &RunConfig,
+    settings: &TrainSettings,
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<RunFolder, TrainError> {
     let communicator = options.communicator;
     let layer = &options.file_layer;
     if communicator.rank() == 0 {
-        let folder = RunFolder::prepare(config, options.resume, true, layer, progress);
+        let folder = RunFolder::prepare(settings, options.resume, true, layer, progress);
         let folder = agree(communicator, folder)?;
         agree(communicator, Ok(folder))
     } else {
         agree(communicator, Ok(()))?;
-        agree(communicator, RunFolder::prepare(config, true, false, layer, progress))
+        agree(communicator, RunFolder::prepare(settings, true, false, layer, progress))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Trainer, TrainingRun};
+use super::setup::Trainer;
 use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
 use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::model_files::{restore_optimizer, save_optimizer};
+use crate::run::TrainingRun;
 use crate::state::{RunState, VERSION};
 
 const STATE_FILE: &str = "state.json";
@@ -34,7 +35,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
 
     /// Keeps the weights of the best evaluation, if they are to be gone back to.
     pub(super) fn keep_best(&mut self) -> Result<(), TrainError> {
-        if !self.config.train.load_best_model_at_end || self.folder.metrics.is_none() {
+        if !self.settings.load_best_model_at_end || self.folder.metrics.is_none() {
             return Ok(());
         }
         let run = &*self.run;
@@ -46,7 +47,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
     /// Goes back to the weights of the best evaluation, if that is asked for.
     pub(super) fn restore_best(&mut self) -> Result<(), TrainError> {
         let Some(best) = &self.state.best else { return Ok(()) };
-        if !self.config.train.load_best_model_at_end || best.step == self.state.step {
+        if !self.settings.load_best_model_at_end || best.step == self.state.step {
             return Ok(());
         }
         let path = self.folder.best.folder(best.step);

@@ -1,0 +1,131 @@
+//! From a checked configuration to the values that the engines are built from.
+
+use std::time::Duration;
+
+use bestof_models::LoraConfig;
+use bestof_tasks::verify::{ProgramLimits, VerifierKind};
+
+use super::policy::{External, RewardSection, RolloutSection, VerifierName};
+use super::run_config::RunConfig;
+use super::sections::{DisplacementSection, LoraSection, TrainSection};
+use crate::displacement::DisplacementSettings;
+use crate::optimizer::AdamWConfig;
+use crate::reinforce::{JudgeSettings, ProblemSettings, VerifierSettings};
+use crate::run::TrainSettings;
+use crate::schedule::ScheduleSettings;
+use crate::sft::ForwardSettings;
+
+impl RunConfig {
+    /// How rows go through the model.
+    pub fn forward_settings(&self) -> ForwardSettings {
+        ForwardSettings {
+            max_tokens: self.train.max_tokens_per_forward,
+            eval_batch: self.train.per_device_eval_batch_size,
+            checkpoint_layers: self.train.gradient_checkpointing,
+            dropout: self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0),
+        }
+    }
+
+    /// What the training loop reads; the run's folder keeps the resolved configuration.
+    pub fn train_settings(&self) -> TrainSettings {
+        let train = &self.train;
+        TrainSettings {
+            config: Some(self.to_toml()),
+            num_train_epochs: train.num_train_epochs,
+            max_steps: u64::try_from(train.max_steps).ok(),
+            per_device_train_batch_size: train.per_device_train_batch_size,
+            gradient_accumulation_steps: train.gradient_accumulation_steps,
+            max_grad_norm: train.max_grad_norm,
+            logging_steps: train.logging_steps,
+            eval_steps: train.eval_steps,
+            eval_on_start: train.eval_on_start,
+            save_steps: train.save_steps,
+            save_total_limit: train.save_total_limit,
+            early_stopping_patience: train.early_stopping_patience,
+            load_best_model_at_end: train.load_best_model_at_end,
+            seed: train.seed,
+            shuffle: self.data.shuffle,
+            optimizer: train.into(),
+            schedule: train.into(),
+            ..TrainSettings::new(&self.output.dir)
+        }
+    }
+}
+
+impl From<&TrainSection> for AdamWConfig {
+    fn from(train: &TrainSection) -> Self {
+        Self {
+            beta1: train.adam_beta1,
+            beta2: train.adam_beta2,
+            epsilon: train.adam_epsilon,
+            weight_decay: train.weight_decay,
+        }
+    }
+}
+
+impl From<&TrainSection> for ScheduleSettings {
+    fn from(train: &TrainSection) -> Self {
+        Self {
+            kind: train.lr_scheduler_type,
+            learning_rate: train.learning_rate,
+            warmup_steps: train.warmup_steps,
+            warmup_ratio: train.warmup_ratio,
+        }
+    }
+}
+
+impl From<&DisplacementSection> for DisplacementSettings {
+    fn from(section: &DisplacementSection) -> Self {
+        let &DisplacementSection { threshold, patience, fail, worst } = section;
+        Self { threshold, patience, fail, worst }
+    }
+}
+
+impl LoraSection {
+    /// The adapters, whose first factors are drawn with `seed`.
+    pub fn adapters(&self, seed: u64) -> LoraConfig {
+        LoraConfig {
+            r: self.r,
+            alpha: self.alpha,
+            dropout: self.dropout,
+            targets: self.target_modules.clone(),
+            seed,
+        }
+    }
+}
+
+impl RolloutSection {
+    /// How rows become prompts whose completions are judged as `reward` says.
+    pub fn problem_settings(&self, reward: &RewardSection) -> ProblemSettings {
+        ProblemSettings {
+            chat: self.chat,
+            system_prompt: self.system_prompt.clone(),
+            verifier: reward.verifier_settings(),
+        }
+    }
+}
+
+impl RewardSection {
+    /// How verdicts become rewards.
+    pub fn judge_settings(&self) -> JudgeSettings {
+        JudgeSettings { failed: self.failed, pass_at: self.pass_at, workers: self.workers }
+    }
+
+    /// Whether the verifier compares numbers.
+    pub(crate) fn compares_numbers(&self) -> bool {
+        matches!(self.verifier, VerifierName::BuiltIn(VerifierKind::Number | VerifierKind::Math))
+    }
+
+    fn verifier_settings(&self) -> VerifierSettings {
+        match self.verifier {
+            VerifierName::BuiltIn(kind) => VerifierSettings::BuiltIn(kind),
+            VerifierName::External(External::Program) => VerifierSettings::Program {
+                command: self.command.clone(),
+                range: self.low..=self.high,
+                limits: ProgramLimits::default()
+                    .time(Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX))
+                    .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20))),
+            },
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Values outside their range, collected so that all are named at once.
+
+use super::error::{ConfigError, ValueProblem};
+
+/// Collects problems; one call per key.
+#[derive(Default)]
+pub(super) struct Problems(Vec<ValueProblem>);
+
+impl Problems {
+    pub(super) fn need(
+        &mut self,
+        holds: bool,
+        key: &'static str,
+        found: impl std::fmt::Display,
+        expected: &'static str,
+    ) {
+        if !holds {
+            self.0.push(ValueProblem { key, found: found.to_string(), expected });
+        }
+    }
+
+    pub(super) fn positive(&mut self, key: &'static str, found: usize) {
+        self.need(found > 0, key, found, "at least 1");
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
+    }
+}

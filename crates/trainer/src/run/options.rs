@@ -1,0 +1,25 @@
+//! What decides how a run is made, and changes none of its numbers.
+
+use std::sync::Arc;
+
+use bestof_files::{Disk, FileLayer};
+
+use crate::communicator::{Communicator, SingleRank};
+
+/// What a run can be given besides its settings.
+#[derive(Debug, Clone)]
+pub struct TrainOptions<'a> {
+    /// Go on from the newest whole checkpoint, if there is one.
+    pub resume: bool,
+    /// The ranks that train together.
+    pub communicator: &'a dyn Communicator,
+    /// What checkpoints are written through.
+    pub file_layer: Arc<dyn FileLayer>,
+}
+
+impl Default for TrainOptions<'_> {
+    /// A new run, one rank, the real disk.
+    fn default() -> Self {
+        Self { resume: false, communicator: &SingleRank, file_layer: Arc::new(Disk) }
+    }
+}

@@ -1,0 +1,96 @@
+//! The parts of the loop, as they are before the first step.
+
+use std::time::Instant;
+
+use crate::communicator::Communicator;
+use crate::data::DataOrder;
+use crate::metric::MetricSums;
+use crate::optimizer::NamedAdamW;
+use crate::progress::Progress;
+use crate::run::TrainingRun;
+use crate::run::folder::RunFolder;
+use crate::run::settings::TrainSettings;
+use crate::schedule::Schedule;
+use crate::state::{RunState, VERSION};
+
+/// A run with everything that belongs to it while it is made.
+pub(super) struct Trainer<'a, R: TrainingRun> {
+    pub(super) run: &'a mut R,
+    pub(super) settings: &'a TrainSettings,
+    pub(super) communicator: &'a dyn Communicator,
+    pub(super) folder: RunFolder,
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) optimizer: NamedAdamW,
+    pub(super) schedule: Schedule,
+    pub(super) order: DataOrder,
+    pub(super) global_batch: usize,
+    pub(super) state: RunState,
+    pub(super) pace: Pace,
+    pub(super) last_train: Vec<(String, f64)>,
+    pub(super) last_eval: Vec<(String, f64)>,
+    /// Whether the weights are those of an unfinished step.
+    pub(super) between_updates: bool,
+}
+
+/// What is measured by the clock, and therefore not saved.
+pub(super) struct Pace {
+    pub(super) started: Instant,
+    pub(super) first_step: u64,
+    pub(super) window_started: Instant,
+    pub(super) window_tokens: u64,
+}
+
+impl<'a, R: TrainingRun> Trainer<'a, R> {
+    pub(super) fn new(
+        run: &'a mut R,
+        settings: &'a TrainSettings,
+        communicator: &'a dyn Communicator,
+        folder: RunFolder,
+        progress: &'a mut dyn Progress,
+    ) -> Self {
+        let global_batch = settings.per_device_train_batch_size
+            * settings.gradient_accumulation_steps
+            * communicator.size();
+        let rows = run.row_count();
+        let order = if settings.shuffle {
+            DataOrder::shuffled(rows, settings.seed)
+        } else {
+            DataOrder::sequential(rows)
+        };
+        let total_steps = settings.max_steps.unwrap_or_else(|| {
+            (settings.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
+        });
+        let state = RunState {
+            version: VERSION,
+            step: 0,
+            epoch: 0.0,
+            order: order.state(),
+            seed: settings.seed,
+            total_steps,
+            optimizer_step: 0,
+            num_tokens: 0,
+            pending: MetricSums::default(),
+            best: None,
+            evaluations_since_best: 0,
+            fingerprint: run.fingerprint(),
+            extra: serde_json::Value::Null,
+        };
+        let now = Instant::now();
+        Self {
+            optimizer: NamedAdamW::new(settings.optimizer),
+            schedule: settings.schedule.over(total_steps),
+            pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
+            last_train: Vec::new(),
+            last_eval: Vec::new(),
+            between_updates: false,
+            run,
+            settings,
+            communicator,
+            folder,
+            progress,
+            order,
+            global_batch,
+            state,
+        }
+    }
+}
