@@ -59,11 +59,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Rewards to weights, prompt by prompt.
-    fn weigh(
-        &self,
-        transform: &dyn RewardTransform,
-        groups: Vec<Group>,
-    ) -> Result<BTreeMap<usize, Weighted>, TrainError> {
+    fn weigh(&self, k: usize, groups: Vec<Group>) -> Result<BTreeMap<usize, Weighted>, TrainError> {
+        let transform = self.parts.objective.estimator.build_annealed(k)?;
         let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
         groups
             .into_iter()
@@ -71,7 +68,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 let rewards = group.rewards();
                 let mut weights = vec![0.0; rewards.len()];
                 transform.transform_into(&rewards, &mut weights, &mut workspace)?;
-                let best_of = target_k(transform, rewards.len());
+                let best_of = target_k(&*transform, rewards.len());
                 let objective = max_at_k_with(&rewards, best_of, &mut workspace)?;
                 Ok((group.row, Weighted::new(group, weights, objective)))
             })
@@ -243,9 +240,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
             .collect();
         let groups = sampler.sample(model, &asked, sampler.samples)?;
         let failures = self.tell_failures(&groups, progress);
+        let groups = self.weigh(k, groups)?;
         let transform = self.parts.objective.estimator.build_annealed(k)?;
         let k = target_k(&*transform, self.parts.sampler.samples);
-        let groups = self.weigh(&*transform, groups)?;
         let moved = vec![false; self.updates_per_step()];
         self.batch = Some(Batch { step, k, groups, failures, moved });
         Ok(())
