@@ -26,8 +26,9 @@ use setup::Trainer;
 /// A run stopped at any instant and resumed gives the numbers of a run never stopped, bit for bit.
 ///
 /// # Errors
-/// A folder in use, changed settings or rows, a loss or gradient that is not finite, a checkpoint that
-/// cannot be written, or what the model says. Whatever the error, the last whole checkpoint stays.
+/// A setting outside its range, a folder in use, changed settings or rows, a loss or gradient that is
+/// not finite, a checkpoint that cannot be written, or what the model says. Whatever the error, the
+/// last whole checkpoint stays.
 pub fn train<R: TrainingRun>(
     run: &mut R,
     settings: &TrainSettings,
