@@ -192,7 +192,7 @@ pub fn attach_policy(
         let mut gradient = vec![0.0; own_logps.len()];
         let found = loss
             .terms(&sampled, &mut gradient)
-            .map_err(|source| LossError::InPair { index, source: Box::new(source) })?;
+            .map_err(|source| LossError::InCompletion { index, source: Box::new(source) })?;
         total += found.loss;
         let entropy_slope = loss.entropy_gradient(completion.share) / divisor;
         for (&at, slope) in completion.tokens.iter().zip(&gradient) {

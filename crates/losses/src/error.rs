@@ -96,12 +96,20 @@ pub enum LossError {
         /// The policy's log-probability of the rejected completion.
         rejected: f64,
     },
-    /// One pair or completion of a batch cannot be evaluated.
-    #[error("entry {index} of the batch: {source}")]
+    /// One pair of a batch cannot be evaluated.
+    #[error("pair {index} of the batch: {source}")]
     InPair {
         /// Position in the batch, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// What is wrong with that pair.
+        source: Box<LossError>,
+    },
+    /// One completion of a batch cannot be evaluated.
+    #[error("completion {index} of the batch: {source}")]
+    InCompletion {
+        /// Position in the batch, from 0.
+        index: usize,
+        /// What is wrong with that completion.
         source: Box<LossError>,
     },
     /// Lists that should have one entry a pair differ in length.
@@ -158,8 +166,8 @@ pub enum LossError {
         /// Log-probability of the completion.
         logprob: f64,
     },
-    /// A batch without pairs has no mean.
-    #[error("the batch holds no pair, so it has no mean loss")]
+    /// A batch without pairs or completions has no loss.
+    #[error("the batch is empty, so it has no loss")]
     EmptyBatch,
 }
 
