@@ -29,11 +29,11 @@ impl<const D: usize> From<Tensor<D>> for AnyTensor {
     }
 }
 
-impl AnyTensor {
-    /// The values in row-major order, as f32.
-    pub fn into_values(self) -> Vec<f32> {
-        let tensor: Tensor<1> = Tensor::from_dispatch(self.0);
-        tensor.into_data().iter::<f32>().collect()
+impl<const D: usize> From<AnyTensor> for Tensor<D> {
+    /// # Panics
+    /// Where the rank is another one, as with all of burn's operations.
+    fn from(AnyTensor(tensor): AnyTensor) -> Self {
+        Self::from_dispatch(tensor)
     }
 }
 

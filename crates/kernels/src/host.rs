@@ -2,14 +2,19 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+/// Values on `device`, without automatic differentiation.
+pub fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let device = device.clone().without_autodiff();
+    Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32))
+}
+
 /// A constant with the float type of `like` and on its device, without automatic differentiation.
 pub fn host_tensor<const D: usize, const E: usize>(
     values: Vec<f32>,
     shape: [usize; D],
     like: &Tensor<E>,
 ) -> Tensor<D> {
-    let device = like.device().without_autodiff();
-    let tensor = Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32));
+    let tensor = constant(values, shape, &like.device());
     if like.dtype() == DType::F32 { tensor } else { tensor.cast(like.dtype()) }
 }
 

@@ -26,7 +26,7 @@ pub use decoder::{
 };
 pub use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu, self_attention};
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
-pub use host::{host_tensor, host_values, indices};
+pub use host::{constant, host_tensor, host_values, indices};
 pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax};

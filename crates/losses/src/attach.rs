@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
-    LossError, PairLogps, PolicyLoss, PolicyTerms, PreferenceLoss, PreferenceTerms,
-    SampledCompletion, terms_of_batch,
+    CompletionTokens, LossError, PairLogps, PolicyLoss, PolicyTerms, PreferenceLoss,
+    PreferenceTerms, terms_of_batch,
 };
 
 /// What a loss needs of a pair besides the policy's two log-probabilities.
@@ -119,21 +119,6 @@ pub fn with_gradient(
     (surrogate.clone() - surrogate.detach()) + value
 }
 
-/// One completion among those whose tokens' log-probabilities are in one tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct CompletionTokens<'a> {
-    /// Indices of the completion's tokens in the tensor, in their order.
-    pub tokens: &'a [usize],
-    /// As [`SampledCompletion::weight`].
-    pub weight: f64,
-    /// As [`SampledCompletion::share`].
-    pub share: f64,
-    /// As [`SampledCompletion::old_logps`], one per token.
-    pub old_logps: Option<&'a [f64]>,
-    /// As [`SampledCompletion::reference`], one per token.
-    pub reference: Option<&'a [f64]>,
-}
-
 /// The policy-gradient loss of a batch as a tensor, and what the formula said of each completion.
 #[derive(Debug, Clone)]
 pub struct AttachedPolicy {
@@ -146,16 +131,15 @@ pub struct AttachedPolicy {
 /// The policy-gradient loss of a batch of completions, as a tensor that can be differentiated.
 /// `divisor` is the number of prompts in the step.
 ///
-/// Like [`attach`], the formula is evaluated in f64 from the tensors' values; a token that several
-/// completions share gets the sum of their derivatives.
+/// Like [`attach`], the formula is evaluated in f64 from the tensors' values, by
+/// [`PolicyLoss::batch`].
 ///
 /// # Shapes
 /// - `logps`, `entropies`: `[targets]`, on one device and of one float type
 /// - output: `[1]`
 ///
 /// # Errors
-/// What [`PolicyLoss::terms`] says, with the completion's position; [`LossError::Missing`] without
-/// the entropies that the loss reads; [`LossError::EmptyBatch`] without any completion.
+/// What [`PolicyLoss::batch`] says.
 ///
 /// # Panics
 /// If a token's index is not below the length of `logps`.
@@ -166,44 +150,12 @@ pub fn attach_policy(
     completions: &[CompletionTokens<'_>],
     divisor: f64,
 ) -> Result<AttachedPolicy, LossError> {
-    if completions.is_empty() {
-        return Err(LossError::EmptyBatch);
-    }
     let entropies = entropies.filter(|_| loss.needs_entropies());
-    let logp_values = values(&logps);
     let entropy_values = entropies.as_ref().map(values);
-    let mut by_logp = vec![0.0; logp_values.len()];
-    let mut by_entropy = vec![0.0; logp_values.len()];
-    let mut terms = Vec::with_capacity(completions.len());
-    let mut total = 0.0;
-    for (index, completion) in completions.iter().enumerate() {
-        let of =
-            |values: &[f64]| completion.tokens.iter().map(|&at| values[at]).collect::<Vec<_>>();
-        let own_logps = of(&logp_values);
-        let own_entropies = entropy_values.as_deref().map(of);
-        let sampled = SampledCompletion {
-            weight: completion.weight,
-            share: completion.share,
-            logprobs: &own_logps,
-            old_logps: completion.old_logps,
-            reference: completion.reference,
-            entropies: own_entropies.as_deref(),
-        };
-        let mut gradient = vec![0.0; own_logps.len()];
-        let found = loss
-            .terms(&sampled, &mut gradient)
-            .map_err(|source| LossError::InCompletion { index, source: Box::new(source) })?;
-        total += found.loss;
-        let entropy_slope = loss.entropy_gradient(completion.share) / divisor;
-        for (&at, slope) in completion.tokens.iter().zip(&gradient) {
-            by_logp[at] += slope / divisor;
-            by_entropy[at] += entropy_slope;
-        }
-        terms.push(found);
-    }
-    let mut tensors = vec![(logps, by_logp)];
-    tensors.extend(entropies.map(|entropies| (entropies, by_entropy)));
-    Ok(AttachedPolicy { loss: with_gradient(total / divisor, tensors), terms })
+    let batch = loss.batch(&values(&logps), entropy_values.as_deref(), completions, divisor)?;
+    let mut tensors = vec![(logps, batch.by_logp)];
+    tensors.extend(entropies.map(|entropies| (entropies, batch.by_entropy)));
+    Ok(AttachedPolicy { loss: with_gradient(batch.loss, tensors), terms: batch.terms })
 }
 
 fn values(tensor: &Tensor<1>) -> Vec<f64> {

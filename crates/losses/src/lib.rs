@@ -10,13 +10,14 @@ pub mod policy;
 pub mod preference;
 
 #[cfg(feature = "burn")]
-pub use attach::{
-    Attached, AttachedPolicy, CompletionTokens, PairConstants, attach, attach_policy, with_gradient,
-};
+pub use attach::{Attached, AttachedPolicy, PairConstants, attach, attach_policy, with_gradient};
 pub use by_name::LossParameters;
 pub use error::LossError;
 pub use name::LossName;
-pub use policy::{Clip, KlEstimator, PolicyLoss, PolicyTerms, RatioLevel, SampledCompletion};
+pub use policy::{
+    Clip, CompletionTokens, KlEstimator, PolicyBatch, PolicyLoss, PolicyTerms, RatioLevel,
+    SampledCompletion,
+};
 pub use preference::{
     Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,
     PreferenceTerms, RobustDpo, Simpo, terms_of_batch,

@@ -17,6 +17,7 @@ mod positions;
 mod rotary;
 mod sampled_token;
 mod sampling;
+mod tree;
 
 pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, indices};
 /// The device that a model lies on, as `burn` has it.
@@ -27,8 +28,7 @@ pub use decoder::{Decoder, LoraConfig};
 pub use device::{DeviceError, open_device};
 pub use error::ModelError;
 pub use family::known_model_types;
-pub use forest::{
-    ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, TokenTree, sequence_logps,
-};
+pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};
 pub use positions::RandomPositions;
 pub use sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};
+pub use tree::TokenTree;

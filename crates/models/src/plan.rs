@@ -8,8 +8,9 @@ use burn::tensor::Tensor;
 use crate::block::attention::Heads;
 use crate::config::{DecoderConfig, LayerConfig};
 use crate::error::ModelError;
-use crate::forest::{TokenForest, TokenTree};
+use crate::forest::TokenForest;
 use crate::rotary::{Rotary, Rotation};
+use crate::tree::TokenTree;
 
 /// Token ids, rotations and attention blocks of a forest.
 #[derive(Debug)]

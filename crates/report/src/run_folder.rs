@@ -21,7 +21,7 @@ const RESULTS_SUFFIX: &str = "_results.json";
 ///
 /// `config.toml`, `metrics.jsonl`, `samples.jsonl`, `facts.json` and every `*_results.json` are
 /// read; each may be missing, but not both of the first two.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RunFolder {
     /// Its path.
     pub dir: PathBuf,

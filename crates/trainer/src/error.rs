@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::displacement::DisplacementWarning;
-use crate::run::Difference;
+use crate::record::Difference;
 
 /// Why a run, an evaluation or a file of theirs failed.
 #[derive(Debug, Error)]

@@ -45,8 +45,7 @@ impl NamedGradients {
 
     #[cfg(test)]
     pub(crate) fn values(&self, name: &str) -> Vec<f32> {
-        let values = |gradient: &Tensor<1>| gradient.to_data().iter::<f32>().collect();
-        self.by_name.get(name).map_or_else(Vec::new, values)
+        self.by_name.get(name).cloned().map_or_else(Vec::new, bestof_kernels::host_values)
     }
 
     /// Sorted by name.

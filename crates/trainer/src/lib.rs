@@ -17,6 +17,7 @@ pub mod optimizer;
 pub mod peft;
 pub mod preference;
 pub mod progress;
+mod record;
 pub mod reference;
 pub mod reinforce;
 pub mod retrieval;

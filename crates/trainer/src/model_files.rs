@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use bestof_checkpoints::Weights;
+use bestof_kernels::host_values;
 use bestof_models::parameters::{self, ParameterInfo};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -66,7 +67,7 @@ impl ModelFiles {
             let mut failed = None;
             let written = tensor_file::write(out, &[], &entries, |index| {
                 Cow::Owned(match parameters::values(model, &trained[index].name) {
-                    Ok(tensor) => values_of(tensor),
+                    Ok(tensor) => host_values(tensor),
                     Err(error) => {
                         failed = Some(error);
                         Vec::new()
@@ -97,15 +98,6 @@ impl ModelFiles {
             None => old,
         });
         Ok(())
-    }
-}
-
-/// The values of a flat tensor.
-pub(crate) fn values_of(tensor: Tensor<1>) -> Vec<f32> {
-    let data = tensor.into_data();
-    match data.try_into_vec_as::<f32>() {
-        Ok(values) => values,
-        Err(error) => unreachable!("a float tensor converts to f32: {error}"),
     }
 }
 

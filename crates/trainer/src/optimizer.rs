@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bestof_kernels::host_values;
 use bestof_models::parameters;
 use burn::module::Module;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
@@ -276,8 +277,8 @@ impl NamedAdamW {
             },
             Moments::Device(moments) => OptimizerState {
                 name,
-                mean: Cow::Owned(download(&moments.mean)),
-                square: Cow::Owned(download(&moments.square)),
+                mean: Cow::Owned(host_values(moments.mean.clone())),
+                square: Cow::Owned(host_values(moments.square.clone())),
             },
         })
     }
@@ -306,10 +307,6 @@ pub(crate) struct OptimizerState<'a> {
     pub(crate) mean: Cow<'a, [f32]>,
     /// Running mean of its square.
     pub(crate) square: Cow<'a, [f32]>,
-}
-
-fn download(tensor: &Tensor<1>) -> Vec<f32> {
-    tensor.to_data().iter::<f32>().collect()
 }
 
 fn floats(data: &TensorData) -> &[f32] {

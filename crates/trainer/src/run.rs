@@ -2,7 +2,6 @@
 
 mod folder;
 mod options;
-mod record;
 mod settings;
 mod summary;
 mod trainer;
@@ -12,8 +11,8 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use serde_json::Value;
 
+pub use crate::record::Difference;
 pub use options::TrainOptions;
-pub use record::Difference;
 pub use settings::TrainSettings;
 pub use summary::TrainSummary;
 pub use trainer::train;

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "bestof-sentiment",
         &[
             "bestof-trainer",
+            "bestof-kernels",
             "bestof-models",
             "bestof-checkpoints",
             "bestof-report",

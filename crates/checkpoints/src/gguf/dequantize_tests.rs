@@ -102,17 +102,19 @@ fn three_bits_in_blocks_of_256() {
     });
 }
 
-/// Six-bit scale and minimum of each of eight groups, in twelve bytes.
+/// Six-bit scale and minimum of each of eight groups, in twelve bytes: the first four groups in the low
+/// bits of bytes 0 to 3 and 4 to 7, the others by their low nibbles in bytes 8 to 11 (scales in the low
+/// half, minima in the high) and their top bits above those of the first four.
 fn scale_and_minimum(bytes: &[u8], group: usize) -> (f32, f32) {
+    let number = bytes.iter().rev().fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
+    let bits = |first: usize, count: usize| (number >> first) % (1 << count);
     let (scale, minimum) = if group < 4 {
-        (bytes[group] & 63, bytes[group + 4] & 63)
+        (bits(8 * group, 6), bits(32 + 8 * group, 6))
     } else {
-        (
-            (bytes[group + 4] & 15) | (bytes[group - 4] >> 6 << 4),
-            (bytes[group + 4] >> 4) | (bytes[group] >> 6 << 4),
-        )
+        let at = 8 * (group - 4);
+        (bits(64 + at, 4) + 16 * bits(at + 6, 2), bits(68 + at, 4) + 16 * bits(at + 38, 2))
     };
-    (f32::from(scale), f32::from(minimum))
+    (scale as f32, minimum as f32)
 }
 
 #[test]

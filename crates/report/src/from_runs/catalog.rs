@@ -70,21 +70,11 @@ pub(super) fn charts(runs: &[RunFolder]) -> Vec<Chart> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::RunMetadata;
     use crate::metric_row::MetricRow;
 
     fn charts_of(names: &[&str]) -> Vec<Chart> {
         let row = names.iter().fold(MetricRow::new(1), |row, name| row.with(*name, 1.0));
-        charts(&[RunFolder {
-            dir: "run".into(),
-            name: "run".into(),
-            config: None,
-            rows: vec![row],
-            samples: Vec::new(),
-            metadata: RunMetadata::default(),
-            results: std::collections::BTreeMap::new(),
-            remarks: Vec::new(),
-        }])
+        charts(&[RunFolder { rows: vec![row], ..RunFolder::default() }])
     }
 
     #[test]

@@ -131,22 +131,12 @@ fn reference_of(run: &RunFolder, name: &str) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::RunMetadata;
     use crate::metric_row::MetricRow;
 
     #[test]
     fn the_reference_is_found_from_the_difference() {
         let row = MetricRow::new(1).with(CHOSEN, -31.0).with(CHOSEN_VS_REF, -1.0);
-        let run = RunFolder {
-            dir: "run".into(),
-            name: "run".into(),
-            config: None,
-            rows: vec![row],
-            samples: Vec::new(),
-            metadata: RunMetadata::default(),
-            results: std::collections::BTreeMap::new(),
-            remarks: Vec::new(),
-        };
+        let run = RunFolder { rows: vec![row], ..RunFolder::default() };
         assert_eq!(reference_of(&run, CHOSEN), [(1.0, -30.0)]);
         assert!(reference_of(&run, "logps/rejected").is_empty());
     }

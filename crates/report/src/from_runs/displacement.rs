@@ -109,16 +109,7 @@ mod tests {
             .iter()
             .zip(1..)
             .map(|(change, step)| MetricRow::new(step).with(CHOSEN_VS_REF, *change));
-        RunFolder {
-            dir: "run".into(),
-            name: "run".into(),
-            config: None,
-            rows: rows.collect(),
-            samples: Vec::new(),
-            metadata: crate::RunMetadata::default(),
-            results: std::collections::BTreeMap::new(),
-            remarks: Vec::new(),
-        }
+        RunFolder { rows: rows.collect(), ..RunFolder::default() }
     }
 
     #[test]

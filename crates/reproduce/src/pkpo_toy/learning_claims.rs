@@ -42,7 +42,9 @@ fn converges(all: &[Runs], curves: &[Curve]) -> Claim {
     for n in NS {
         let last: Vec<Measured> =
             fixed().filter(|runs| runs.n == n).map(|runs| Measured::of_seeds(&runs.last)).collect();
-        let widest = last.iter().map(|theta| theta.high - theta.value).fold(0.0, f64::max);
+        // By total order, so that what is not a number is not passed over.
+        let widths = last.iter().map(|theta| theta.high - theta.value);
+        let widest = widths.max_by(f64::total_cmp).unwrap_or(f64::NAN);
         let thetas: Vec<String> = last.iter().map(|theta| format!("{:.4}", theta.value)).collect();
         listed.push(format!(
             "n = {n}: {}, each to {} or better",

@@ -61,7 +61,8 @@ fn table(caption: &str, evaluated: &[(&ModelEvaluation, &ClassScores)]) -> Table
         "calibration error",
         "rows/s",
     ];
-    let best = evaluated.iter().map(|(_, scores)| scores.accuracy.value).fold(0.0, f64::max);
+    let accuracies = evaluated.iter().map(|(_, scores)| scores.accuracy.value);
+    let best = accuracies.max_by(f64::total_cmp).unwrap_or(0.0);
     let mut table = Table::new(caption, header);
     for (model, scores) in evaluated {
         let accuracy = share(&scores.accuracy);

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
 use super::init::Init;
-use super::tensors::{constant, indices, padded_indices};
+use super::padding::padded_indices;
+use bestof_kernels::{constant, indices};
 
 /// Attention pooling with a learned context vector `c`.
 ///
@@ -60,8 +61,8 @@ impl AttentionPooling {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensors::floats;
     use super::*;
+    use bestof_kernels::host_values;
     use bestof_models::Device;
 
     #[test]
@@ -71,10 +72,11 @@ mod tests {
         let attention = AttentionPooling::load(&mut loader, Init::Random(5), "attend", 3).unwrap();
         let lengths = [1, 4, 2];
         let values: Vec<f32> = (0..21).map(|i| (i as f32 * 1.3).cos() * 2.0).collect();
-        let found = floats(attention.forward(constant(values.clone(), [7, 3], &device), &lengths));
+        let found =
+            host_values(attention.forward(constant(values.clone(), [7, 3], &device), &lengths));
         let (weight, bias) =
-            (floats(attention.dense.weight.val()), floats(attention.dense.bias.val()));
-        let context = floats(attention.context.val());
+            (host_values(attention.dense.weight.val()), host_values(attention.dense.bias.val()));
+        let context = host_values(attention.context.val());
         let mut start = 0;
         for (sequence, length) in lengths.into_iter().enumerate() {
             let states: Vec<&[f32]> = values[start * 3..(start + length) * 3].chunks(3).collect();

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::encoded::EncodedReview;
 use super::shape::ModelShape;
-use super::tensors::constant;
 use super::tokenizer::EncodedText;
+use bestof_kernels::constant;
 
 /// The inputs of some reviews.
 #[derive(Debug, Clone)]

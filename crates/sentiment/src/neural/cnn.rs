@@ -8,8 +8,9 @@ use burn::tensor::activation::relu;
 
 use super::batch::TextBatch;
 use super::init::Init;
+use super::padding::padded_indices;
 use super::settings::SentimentSection;
-use super::tensors::{constant, indices, padded_indices};
+use bestof_kernels::{constant, indices};
 
 /// Key of the dropout between the layers: every dropout of a model has its own.
 const DROPOUT_KEY: u64 = 7;
@@ -106,8 +107,8 @@ fn windows(texts: &[usize], span: usize, words: usize) -> (Vec<u32>, Vec<usize>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensors::floats;
     use super::*;
+    use bestof_kernels::host_values;
     use bestof_models::Device;
 
     /// `max(x, 0)` that keeps NaN.
@@ -132,10 +133,10 @@ mod tests {
             sentences: vec![5, 1, 2],
             texts: vec![1, 1, 1],
         };
-        let found = floats(cnn.forward(cnn.word_vectors(&batch), &batch, 0.0, None));
-        let read = |dense: &Dense| (floats(dense.weight.val()), floats(dense.bias.val()));
+        let found = host_values(cnn.forward(cnn.word_vectors(&batch), &batch, 0.0, None));
+        let read = |dense: &Dense| (host_values(dense.weight.val()), host_values(dense.bias.val()));
         let (table, (filters, biases), (weights, shifts)) =
-            (floats(cnn.words.val()), read(&cnn.filters), read(&cnn.dense));
+            (host_values(cnn.words.val()), read(&cnn.filters), read(&cnn.dense));
         let mut start = 0;
         for (text, &length) in batch.sentences.iter().enumerate() {
             let ids = &batch.ids[start..start + length];

@@ -62,6 +62,12 @@ pub struct NeuralConfig {
 }
 
 impl NeuralConfig {
+    /// The text of a configuration as this version writes it; `None` if it is none.
+    pub(super) fn completed(text: &str) -> Option<String> {
+        let config = Self::from_toml(text, &[], NeuralRequest::default()).ok()?;
+        Some(config.run.to_toml())
+    }
+
     /// The configuration of a TOML text, which may be empty, with overrides (`section.key=value`).
     ///
     /// Defaults: batches of 32 rows; for BERT the encoder in `models/minilm-l6-v2` and three epochs at

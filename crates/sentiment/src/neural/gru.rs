@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
 use super::init::Init;
-use super::tensors::{constant, indices};
+use bestof_kernels::{constant, indices};
 
 /// The parameters of one direction.
 ///
@@ -171,8 +171,8 @@ fn recur(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensors::floats;
     use super::*;
+    use bestof_kernels::host_values;
 
     #[test]
     fn steps_visit_every_token_once_in_both_directions() {
@@ -193,8 +193,8 @@ mod tests {
     fn by_hand(side: &Direction, x: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let read = |dense: &Dense| {
             let [rows, width] = dense.weight.dims();
-            let weight = floats(dense.weight.val());
-            let bias = floats(dense.bias.val());
+            let weight = host_values(dense.weight.val());
+            let bias = host_values(dense.bias.val());
             move |x: &[f64]| -> Vec<f64> {
                 (0..rows)
                     .map(|row| {
@@ -233,7 +233,7 @@ mod tests {
         let tokens: usize = lengths.iter().sum();
         let values: Vec<f32> = (0..tokens * 5).map(|i| (i as f32 * 0.7).sin()).collect();
         let x = constant(values.clone(), [tokens, 5], &device);
-        let found = floats(gru.forward(&x, &Steps::of(&lengths)));
+        let found = host_values(gru.forward(&x, &Steps::of(&lengths)));
         let rows: Vec<Vec<f64>> =
             values.chunks(5).map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect();
         let mut start = 0;

@@ -10,7 +10,7 @@ use super::batch::TextBatch;
 use super::gru::{BiGru, Steps};
 use super::init::Init;
 use super::settings::SentimentSection;
-use super::tensors::indices;
+use bestof_kernels::indices;
 
 /// Hierarchical attention.
 ///

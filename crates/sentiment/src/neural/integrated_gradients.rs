@@ -10,11 +10,11 @@ use super::encoded::EncodedReview;
 use super::model::NeuralModel;
 use super::outputs::Outputs;
 use super::quadrature::gauss_legendre;
-use super::tensors::{constant, floats};
 use super::tokenizer::{EncodedText, ReviewTokenizer};
 use crate::attribution::{Attribution, AttributionTarget, WordAttribution};
 use crate::dataset::Example;
 use crate::error::SentimentError;
+use bestof_kernels::{constant, host_values};
 
 /// Points of the path that go through the model together.
 const POINTS_PER_PASS: usize = 16;
@@ -45,7 +45,7 @@ pub(super) fn integrated_gradients(
     let (text, offsets) = tokenizer.encode_with_offsets(&example.text)?;
     let words = model.word_vectors(&TextBatch::new([&text]))?;
     let [tokens, width] = words.dims();
-    let x = floats(words);
+    let x = host_values(words);
     let base = baseline(tokenizer, &x, &text, width);
     let path = Path { x: &x, base: &base, meta: &inputs.meta, tokens, width, device: &device };
 
@@ -68,7 +68,7 @@ pub(super) fn integrated_gradients(
     }
     let texts = TextBatch::new([&text, &text]);
     let (ends, meta) = path.points([0.0, 1.0].into_iter());
-    let ends = floats(answer(model.forward_words(ends, meta, &texts, None)?, target)?);
+    let ends = host_values(answer(model.forward_words(ends, meta, &texts, None)?, target)?);
     let values: Vec<f64> = (0..tokens)
         .map(|token| {
             (token * width..(token + 1) * width)
@@ -155,7 +155,7 @@ fn answer(outputs: Outputs, target: AttributionTarget) -> Result<Tensor<1>, Sent
 /// Adds the gradients at all points, `[points * inputs]`, to their sum, `[inputs]`.
 fn add(sum: &mut [f64], gradients: Option<Tensor<2>>) {
     let Some(gradients) = gradients else { return };
-    for gradient in floats(gradients).chunks_exact(sum.len()) {
+    for gradient in host_values(gradients).chunks_exact(sum.len()) {
         for (sum, gradient) in sum.iter_mut().zip(gradient) {
             *sum += f64::from(*gradient);
         }

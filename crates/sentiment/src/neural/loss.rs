@@ -8,7 +8,7 @@ use super::outputs::Outputs;
 use super::settings::ClassWeights;
 use super::shape::ModelShape;
 use super::task::Task;
-use super::tensors::constant;
+use bestof_kernels::constant;
 
 /// The weights of a task's classes, whose mean over `rows` is 1; empty where every row has weight 1.
 pub(super) fn class_weights(task: Task, rows: &[EncodedReview], rule: ClassWeights) -> Vec<f32> {
@@ -92,9 +92,9 @@ pub(super) fn weighted_sum(losses: Tensor<1>, log_variances: Tensor<1>, rows: us
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensors::floats;
     use super::super::tokenizer::EncodedText;
     use super::*;
+    use bestof_kernels::host_values;
     use burn::tensor::Device;
 
     #[test]
@@ -116,8 +116,8 @@ mod tests {
         let leaf = |values: [f32; 2]| Tensor::<1>::from_floats(values, &device).require_grad();
         let (l, v) = (leaf(losses), leaf(u));
         let grads = weighted_sum(l.clone(), v.clone(), rows).backward();
-        let by_loss = floats(l.grad(&grads).unwrap());
-        let by_variance = floats(v.grad(&grads).unwrap());
+        let by_loss = host_values(l.grad(&grads).unwrap());
+        let by_variance = host_values(v.grad(&grads).unwrap());
         for i in 0..2 {
             let weight = (-f64::from(u[i])).exp();
             // d/dL = exp(-u) / 2,   d/du = (rows - exp(-u) L) / 2

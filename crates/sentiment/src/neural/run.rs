@@ -16,10 +16,10 @@ use super::encoded::{EncodedReview, by_length, fingerprint};
 use super::loss::{class_weights, fixed_weights, row_losses, weighted_sum};
 use super::model::NeuralModel;
 use super::task::Task;
-use super::tensors::floats;
 use crate::error::SentimentError;
 use crate::metrics::ConfusionMatrix;
 use crate::predictions::likeliest;
+use bestof_kernels::host_values;
 
 /// A run of a neural model.
 ///
@@ -89,7 +89,7 @@ impl NeuralRun {
             .zip(&self.class_weights)
             .filter_map(|(task, weights)| row_losses(task, &outputs, rows, weights))
             .collect();
-        let values = losses.iter().map(|loss| floats(loss.clone())).collect();
+        let values = losses.iter().map(|loss| host_values(loss.clone())).collect();
         Ok(ForwardPass { losses, values })
     }
 
@@ -201,7 +201,7 @@ impl TrainingRun for NeuralRun {
             sum.tokens += items.iter().map(|row| row.tokens() as u64).sum::<u64>();
         }
         if let Some(log_variances) = self.model.log_variances() {
-            for (task, value) in tasks.iter().zip(floats(log_variances)) {
+            for (task, value) in tasks.iter().zip(host_values(log_variances)) {
                 sum.metrics.add(task.log_variance_name(), f64::from(value), 1.0);
             }
         }
@@ -232,7 +232,7 @@ impl TrainingRun for NeuralRun {
             let outputs = model.forward(&batch, None).map_err(in_training)?;
             for (number, task) in tasks.iter().enumerate() {
                 let Some(losses) = row_losses(*task, &outputs, &rows, &[]) else { continue };
-                let losses = floats(losses);
+                let losses = host_values(losses);
                 let total: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
                 if !total.is_finite() {
                     let rows = part.iter().map(|row| format!("validation row {row}")).collect();

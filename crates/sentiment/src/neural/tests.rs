@@ -20,13 +20,13 @@ use super::init::Init;
 use super::model::NeuralModel;
 use super::run::NeuralRun;
 use super::shape::ModelShape;
-use super::tensors::floats;
 use super::tokenizer::ReviewTokenizer;
 use super::vocabulary::Vocabulary;
 use super::*;
 use crate::attribution::AttributionTarget;
 use crate::model::{self, MODEL_FILE};
 use crate::{Dataset, Example, Predictor, SentimentError};
+use bestof_kernels::host_values;
 
 const KINDS: [&str; 6] = ["bert", "bert-mt-joint", "cnn", "cnn-mt-joint", "han", "han-mt-joint"];
 
@@ -89,7 +89,7 @@ fn nudge(run: &mut NeuralRun, name: &str, at: usize, by: f32) {
             return old;
         }
         let device = old.device();
-        let mut values = floats(old);
+        let mut values = host_values(old);
         values[at] += by;
         let count = values.len();
         Tensor::from_data(TensorData::new(values, [count]), &device)
@@ -110,7 +110,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
         let names: Vec<_> = parameters::trainable(run.model());
         let mut compared = 0;
         for info in names {
-            let gradient = floats(found.get(&info.name).expect(&info.name).clone());
+            let gradient = host_values(found.get(&info.name).expect(&info.name).clone());
             // The value with the largest gradient.
             let at = (0..gradient.len())
                 .max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()))
@@ -148,12 +148,12 @@ fn a_second_task_without_weight_changes_nothing() {
         assert_eq!(loss, with);
         for (name, gradient) in &expected {
             assert_eq!(
-                floats(gradient.clone()),
-                floats(found.get(name).unwrap().clone()),
+                host_values(gradient.clone()),
+                host_values(found.get(name).unwrap().clone()),
                 "{name}"
             );
         }
-        let head = floats(found.get("sentiment.weight").unwrap().clone());
+        let head = host_values(found.get("sentiment.weight").unwrap().clone());
         assert!(head.iter().all(|value| *value == 0.0));
     }
 }
@@ -184,7 +184,8 @@ fn dividing_a_batch_changes_rounding_only() {
         assert!((total / 12.0 - loss).abs() < 1e-5, "{kind}");
         let found = parameters::named_gradients(whole.model(), sum.gradients);
         for (name, gradient) in &expected {
-            let (a, b) = (floats(gradient.clone()), floats(found.get(name).unwrap().clone()));
+            let (a, b) =
+                (host_values(gradient.clone()), host_values(found.get(name).unwrap().clone()));
             let largest = a.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
             let difference = largest_difference(&a, &b);
             assert!(difference < 2e-5 * largest, "{kind} {name}: {difference}");

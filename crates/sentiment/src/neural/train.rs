@@ -74,8 +74,10 @@ pub fn train(
     let names = data.examples.iter().map(|example| format!("training row {}", example.row));
     let files = ModelFiles::Full { config: fresh.model.config_json() };
     let settings = config.run.forward_settings();
+    let mut loop_settings = config.run.train_settings();
+    loop_settings.complete = NeuralConfig::completed;
     let mut run = NeuralRun::new(fresh.model, files, (rows, names.collect()), held_out, settings);
-    let summary = train_run(&mut run, &config.run.train_settings(), options, progress)?;
+    let summary = train_run(&mut run, &loop_settings, options, progress)?;
 
     let dir = &config.run.output.dir;
     let model = run.into_model().valid();

@@ -26,11 +26,19 @@ impl RunConfig {
         }
     }
 
+    /// The text of a configuration as this version writes it; `None` if it is none. What foreign
+    /// sections hold stays as it is.
+    fn completed(text: &str) -> Option<String> {
+        let config = Self::with_foreign(text.parse().ok()?, |_| true).ok()?;
+        Some(config.to_toml())
+    }
+
     /// What the training loop reads; the run's folder keeps the resolved configuration.
     pub fn train_settings(&self) -> TrainSettings {
         let train = &self.train;
         TrainSettings {
             config: Some(self.to_toml()),
+            complete: RunConfig::completed,
             num_train_epochs: train.num_train_epochs,
             max_steps: u64::try_from(train.max_steps).ok(),
             per_device_train_batch_size: train.per_device_train_batch_size,
@@ -127,5 +135,24 @@ impl RewardSection {
                     .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20))),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_before_a_key_existed_gets_its_default() {
+        let text = "[model]\npath = 'm'\n[data]\ntrain = 't'\n[output]\ndir = 'o'\n";
+        let config = RunConfig::from_toml(text, &[]).unwrap();
+        let today = config.to_toml();
+        let kept = today.split_inclusive('\n').filter(|line| !line.starts_with("eval_on_start"));
+        let older: String = kept.collect();
+        assert_ne!(older, today);
+        assert_eq!(RunConfig::completed(&older).as_deref(), Some(today.as_str()));
+        let changed = RunConfig::completed(&older.replace("seed = 42", "seed = 43")).unwrap();
+        assert_ne!(changed, today, "a value that was set stays");
+        assert_eq!(RunConfig::completed("seed"), None);
     }
 }

@@ -48,7 +48,7 @@ impl RunConfig {
         Self::with_foreign(table, |name| kind.reads(name))
     }
 
-    fn with_foreign(
+    pub(super) fn with_foreign(
         table: toml::Table,
         is_foreign: impl Fn(&str) -> bool,
     ) -> Result<Self, ConfigError> {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Truncation;
+use crate::run::TrainSettings;
 use crate::schedule::SchedulerType;
+use crate::sft::ForwardSettings;
 
 /// `[model]`: which model, on which device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,32 +141,35 @@ pub struct TrainSection {
 }
 
 impl Default for TrainSection {
+    /// Those of the engines.
     fn default() -> Self {
+        let run = TrainSettings::new("");
+        let forward = ForwardSettings::default();
         Self {
-            learning_rate: 5e-5,
-            num_train_epochs: 3.0,
+            learning_rate: run.schedule.learning_rate,
+            num_train_epochs: run.num_train_epochs,
             max_steps: -1,
-            per_device_train_batch_size: 8,
-            per_device_eval_batch_size: 8,
-            gradient_accumulation_steps: 1,
-            lr_scheduler_type: SchedulerType::default(),
-            warmup_ratio: 0.0,
-            warmup_steps: 0,
-            weight_decay: 0.0,
-            adam_beta1: 0.9,
-            adam_beta2: 0.999,
-            adam_epsilon: 1e-8,
-            max_grad_norm: 1.0,
-            logging_steps: 1,
-            eval_steps: 0,
-            eval_on_start: false,
-            save_steps: 100,
-            save_total_limit: None,
-            early_stopping_patience: None,
-            load_best_model_at_end: false,
-            seed: 42,
-            gradient_checkpointing: false,
-            max_tokens_per_forward: 4096,
+            per_device_train_batch_size: run.per_device_train_batch_size,
+            per_device_eval_batch_size: forward.eval_batch,
+            gradient_accumulation_steps: run.gradient_accumulation_steps,
+            lr_scheduler_type: run.schedule.kind,
+            warmup_ratio: run.schedule.warmup_ratio,
+            warmup_steps: run.schedule.warmup_steps,
+            weight_decay: run.optimizer.weight_decay,
+            adam_beta1: run.optimizer.beta1,
+            adam_beta2: run.optimizer.beta2,
+            adam_epsilon: run.optimizer.epsilon,
+            max_grad_norm: run.max_grad_norm,
+            logging_steps: run.logging_steps,
+            eval_steps: run.eval_steps,
+            eval_on_start: run.eval_on_start,
+            save_steps: run.save_steps,
+            save_total_limit: run.save_total_limit,
+            early_stopping_patience: run.early_stopping_patience,
+            load_best_model_at_end: run.load_best_model_at_end,
+            seed: run.seed,
+            gradient_checkpointing: forward.checkpoint_layers,
+            max_tokens_per_forward: forward.max_tokens,
         }
     }
 }

@@ -24,11 +24,11 @@ impl Bag {
     }
 
     fn norm(&self) -> Vec<f32> {
-        download(&self.norm.val().inner())
+        host_values(self.norm.val().inner())
     }
 
     fn weight(&self) -> Vec<f32> {
-        download(&self.weight.val().inner().reshape([-1]))
+        host_values(self.weight.val().inner())
     }
 }
 
@@ -108,7 +108,7 @@ fn the_device_formula_equals_the_host_loop() {
     let on_device = update.run_on_device(upload(&p), upload(&g), &mut moments);
     update.run(&mut p, &g, &mut m, &mut v);
     let same = |tensor: &Tensor<1>, host: &[f32]| {
-        for (x, y) in download(tensor).iter().zip(host) {
+        for (x, y) in host_values(tensor.clone()).iter().zip(host) {
             assert!((x - y).abs() <= 1e-6 * y.abs().max(1.0), "{x} against {y}");
         }
     };
@@ -163,8 +163,7 @@ fn as_burns_optimiser_it_makes_the_same_steps() {
         named.accumulate(&ours, backward(&ours));
         by_name.step(&mut ours, named, &|_| lr, 1.0);
         let bits = |model: &burn::nn::Linear| -> Vec<u32> {
-            let flat = model.weight.val().inner().reshape([-1]);
-            download(&flat).into_iter().map(f32::to_bits).collect()
+            host_values(model.weight.val().inner()).into_iter().map(f32::to_bits).collect()
         };
         assert_eq!(bits(&theirs), bits(&ours), "step {step}");
         let bytes = by_burn.into_bytes().unwrap();

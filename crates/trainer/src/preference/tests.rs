@@ -150,7 +150,7 @@ fn gradients_are_those_of_the_mean_loss() {
                     let mut model = run.model().clone();
                     parameters::update(&mut model, &mut |name, old| {
                         if name == info.name {
-                            let mut values = crate::model_files::values_of(old);
+                            let mut values = bestof_kernels::host_values(old);
                             values[at] += by;
                             burn::tensor::Tensor::from_floats(
                                 values.as_slice(),
@@ -201,7 +201,7 @@ fn an_interrupted_run_ends_as_a_straight_one() {
     };
     for info in parameters::trainable(straight.model()) {
         let values = |run: &PreferenceRun<Toy>| {
-            crate::model_files::values_of(parameters::values(run.model(), &info.name).unwrap())
+            bestof_kernels::host_values(parameters::values(run.model(), &info.name).unwrap())
         };
         assert_eq!(values(&straight), values(&resumed), "{}", info.name);
     }

@@ -18,7 +18,6 @@ use burn::tensor::Tensor;
 use super::*;
 use crate::config::{RewardSection, RunConfig};
 use crate::gradients::NamedGradients;
-use crate::model_files::values_of;
 use crate::progress::{Silent, StepProgress};
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, train};
@@ -138,7 +137,7 @@ fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
 }
 
 fn weights_of(model: &Toy) -> Vec<f32> {
-    let of = |info: &ParameterInfo| values_of(parameters::values(model, &info.name).unwrap());
+    let of = |info: &ParameterInfo| host_values(parameters::values(model, &info.name).unwrap());
     parameters::trainable(model).iter().flat_map(of).collect()
 }
 

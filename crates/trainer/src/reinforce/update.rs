@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bestof_kernels::host_values;
-use bestof_losses::{SampledCompletion, with_gradient};
+use bestof_losses::{CompletionTokens, LossError, PolicyTerms, with_gradient};
 use bestof_models::{CausalLm, ForwardOptions, SequenceSpan};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -23,18 +23,19 @@ struct Piece {
     rollouts: Vec<usize>,
 }
 
-/// What the policy says of the targets of a forest.
-struct Scores {
-    logps: Vec<f32>,
-    /// Empty unless the loss reads them.
-    entropies: Vec<f32>,
+/// A completion in a forest.
+struct Sampled<'a> {
+    weighted: &'a Weighted,
+    /// Its number among those of its prompt.
+    rollout: usize,
+    span: &'a SequenceSpan,
 }
 
-/// The loss of a forest, with its derivatives by the targets' log-probabilities and entropies.
-struct ForestLoss {
-    value: f64,
-    by_logp: Vec<f64>,
-    by_entropy: Vec<f64>,
+/// What the policy says of the targets of a forest.
+struct Scores {
+    logps: Vec<f64>,
+    /// `None` unless the loss reads them.
+    entropies: Option<Vec<f64>>,
 }
 
 impl<M: CausalLm + Module> ReinforceRun<M> {
@@ -126,39 +127,40 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             ..self.parts.settings.training(context.dropout_seed)
         };
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
-        let host = |tensor: &Tensor<1>| host_values(tensor.clone().inner());
-        let scores = Scores {
-            logps: host(&traced.logps),
-            entropies: traced.entropies.as_ref().map(host).unwrap_or_default(),
+        let host = |tensor: &Tensor<1>| {
+            host_values(tensor.clone().inner()).into_iter().map(f64::from).collect()
         };
+        let scores =
+            Scores { logps: host(&traced.logps), entropies: traced.entropies.as_ref().map(host) };
         if context.update == 0 {
-            self.remember(part, pieces, &scores, groups)?;
+            self.remember(part, pieces, &scores.logps, groups)?;
         }
-        let count = scores.logps.len();
-        let mut loss =
-            ForestLoss { value: 0.0, by_logp: vec![0.0; count], by_entropy: vec![0.0; count] };
-        for (number, spans) in &part.rows {
-            let Piece { row, rollouts } = &pieces[*number];
-            for (rollout, span) in rollouts.iter().zip(spans) {
+        let sampled: Vec<Sampled<'_>> = part
+            .rows
+            .iter()
+            .flat_map(|(number, spans)| {
+                let Piece { row, rollouts } = &pieces[*number];
                 let weighted = &groups[row];
-                self.add_completion(
-                    weighted,
-                    *rollout,
-                    span,
-                    &scores,
-                    context,
-                    &mut loss,
-                    &mut sum.metrics,
-                )?;
-            }
+                let of = move |(&rollout, span)| Sampled { weighted, rollout, span };
+                rollouts.iter().zip(spans).map(of)
+            })
+            .collect();
+        let completions: Vec<CompletionTokens<'_>> =
+            sampled.iter().map(|sampled| self.completion(sampled, context.update)).collect();
+        let batch = self
+            .loss
+            .batch(&scores.logps, scores.entropies.as_deref(), &completions, context.loss_weight)
+            .map_err(|error| self.not_finite(&error, &sampled, context.step + 1))?;
+        for (sampled, terms) in sampled.iter().zip(&batch.terms) {
+            self.observe_completion(sampled, terms, &scores, context.update, &mut sum.metrics);
         }
         // What is exactly zero everywhere moves nothing, and need not be computed.
-        if loss.by_logp.iter().chain(&loss.by_entropy).all(|slope| *slope as f32 == 0.0) {
+        if batch.by_logp.iter().chain(&batch.by_entropy).all(|slope| *slope as f32 == 0.0) {
             return Ok(());
         }
-        let mut tensors = vec![(traced.logps, loss.by_logp)];
-        tensors.extend(traced.entropies.map(|entropies| (entropies, loss.by_entropy)));
-        let loss = with_gradient(loss.value, tensors);
+        let mut tensors = vec![(traced.logps, batch.by_logp)];
+        tensors.extend(traced.entropies.map(|entropies| (entropies, batch.by_entropy)));
+        let loss = with_gradient(batch.loss, tensors);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
         sum.add_gradients(&self.parts.model, gradients);
         Ok(())
@@ -169,7 +171,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         &self,
         part: &PackedForest,
         pieces: &[Piece],
-        scores: &Scores,
+        logps: &[f64],
         groups: &mut BTreeMap<usize, Weighted>,
     ) -> Result<(), TrainError> {
         let reference = if self.loss.needs_reference() {
@@ -177,18 +179,18 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 Some(frozen) => (frozen.valid(), ForwardOptions::default()),
                 None => (self.parts.model.valid(), ForwardOptions::reference()),
             };
-            Some(model.token_logps(&part.forest, &options)?)
+            let logps = host_values(model.token_logps(&part.forest, &options)?);
+            Some(logps.into_iter().map(f64::from).collect::<Vec<f64>>())
         } else {
             None
         };
-        let reference = reference.map(host_values);
         let again = self.parts.objective.updates_per_batch > 1;
         for (number, spans) in &part.rows {
             let Piece { row, rollouts } = &pieces[*number];
             let Some(weighted) = groups.get_mut(row) else { continue };
             for (&rollout, span) in rollouts.iter().zip(spans) {
                 if again {
-                    weighted.old_logps[rollout] = values(span, &scores.logps);
+                    weighted.old_logps[rollout] = values(span, logps);
                 }
                 if let Some(reference) = &reference {
                     weighted.reference[rollout] = values(span, reference);
@@ -198,64 +200,61 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one completion of one forest of one step")]
-    fn add_completion(
-        &self,
-        weighted: &Weighted,
-        rollout: usize,
-        span: &SequenceSpan,
-        scores: &Scores,
-        context: &StepContext,
-        loss: &mut ForestLoss,
-        metrics: &mut MetricSums,
-    ) -> Result<(), TrainError> {
-        let logprobs = values(span, &scores.logps);
-        let entropies = self.loss.needs_entropies().then(|| values(span, &scores.entropies));
-        let share = 1.0 / weighted.weights.len() as f64;
-        let completion = SampledCompletion {
+    /// A completion as the loss sees it in an update.
+    fn completion<'a>(&self, sampled: &Sampled<'a>, update: usize) -> CompletionTokens<'a> {
+        let &Sampled { weighted, rollout, span } = sampled;
+        let read = |lists: &'a [Vec<f64>]| lists[rollout].as_slice();
+        CompletionTokens {
+            tokens: &span.targets,
             weight: weighted.weights[rollout],
-            share,
-            logprobs: &logprobs,
-            old_logps: (context.update > 0).then(|| weighted.old_logps[rollout].as_slice()),
-            reference: self.loss.needs_reference().then(|| weighted.reference[rollout].as_slice()),
-            entropies: entropies.as_deref(),
-        };
-        let mut gradient = vec![0.0; logprobs.len()];
-        let terms = self.loss.terms(&completion, &mut gradient).map_err(|error| {
-            let name = &self.parts.train.names[weighted.group.row];
-            TrainError::LossNotFinite {
-                step: context.step + 1,
-                loss: f64::NAN,
-                rows: vec![format!("{name} ({error})")],
-            }
-        })?;
-        let entropy_slope = self.loss.entropy_gradient(share) / context.loss_weight;
-        loss.value += terms.loss / context.loss_weight;
-        for (&at, slope) in span.targets.iter().zip(&gradient) {
-            loss.by_logp[at] += slope / context.loss_weight;
-            loss.by_entropy[at] += entropy_slope;
+            share: 1.0 / weighted.weights.len() as f64,
+            old_logps: (update > 0).then(|| read(&weighted.old_logps)),
+            reference: self.loss.needs_reference().then(|| read(&weighted.reference)),
         }
-        let tokens = logprobs.len() as f64;
+    }
+
+    /// The error that names the row of the completion which has no loss.
+    fn not_finite(&self, error: &LossError, sampled: &[Sampled<'_>], step: u64) -> TrainError {
+        let rows = match error {
+            LossError::InCompletion { index, source } => {
+                let row = sampled[*index].weighted.group.row;
+                vec![format!("{} ({source})", self.parts.train.names[row])]
+            }
+            other => vec![other.to_string()],
+        };
+        TrainError::LossNotFinite { step, loss: f64::NAN, rows }
+    }
+
+    fn observe_completion(
+        &self,
+        sampled: &Sampled<'_>,
+        terms: &PolicyTerms,
+        scores: &Scores,
+        update: usize,
+        metrics: &mut MetricSums,
+    ) {
+        let &Sampled { weighted, rollout, span } = sampled;
+        let tokens = span.len() as f64;
         metrics.add("loss", terms.loss, 0.0);
         metrics.add("clip_ratio", (terms.clipped_low + terms.clipped_high) as f64, tokens);
         // Only before the first update are the completions samples of the policy that is measured.
-        if context.update == 0 {
-            let sampled = &weighted.group.rollouts[rollout].logprobs;
-            let apart =
-                sampled.iter().zip(&logprobs).map(|(then, now)| (f64::from(*then) - now).abs());
-            metrics.add("rollout_gap", apart.sum(), tokens);
-            if self.loss.needs_reference() {
-                metrics.add("kl", terms.kl, tokens);
-            }
-            if let Some(entropies) = entropies {
-                metrics.add("entropy", entropies.iter().sum(), tokens);
-            }
+        if update > 0 {
+            return;
         }
-        Ok(())
+        let then = &weighted.group.rollouts[rollout].logprobs;
+        let now = values(span, &scores.logps);
+        let gaps = then.iter().zip(&now).map(|(then, now)| (f64::from(*then) - now).abs());
+        metrics.add("rollout_gap", gaps.sum(), tokens);
+        if self.loss.needs_reference() {
+            metrics.add("kl", terms.kl, tokens);
+        }
+        if let Some(entropies) = &scores.entropies {
+            metrics.add("entropy", values(span, entropies).iter().sum(), tokens);
+        }
     }
 }
 
 /// The values of a completion's tokens, out of those of its forest.
-fn values(span: &SequenceSpan, of_forest: &[f32]) -> Vec<f64> {
-    span.targets.iter().map(|&at| f64::from(of_forest[at])).collect()
+fn values(span: &SequenceSpan, of_forest: &[f64]) -> Vec<f64> {
+    span.targets.iter().map(|&at| of_forest[at]).collect()
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bestof_files::{FileLayer, write_file_on};
 use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
-use super::record::differences;
 use super::settings::TrainSettings;
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
 use crate::error::TrainError;
 use crate::progress::Progress;
+use crate::record::differences;
 
 const CONFIG_FILE: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
@@ -53,7 +53,7 @@ impl RunFolder {
             return Err(TrainError::FolderInUse { path: dir.clone() });
         }
         let text = settings.recorded();
-        check_unchanged(&recorded, &text)?;
+        check_unchanged(&recorded, &text, settings.complete)?;
         let found = store.newest_whole()?;
         let damaged: Vec<String> = found
             .damaged
@@ -121,10 +121,15 @@ impl RunFolder {
 ///
 /// Those of a new run are compared with themselves, so that what is no TOML is refused before it is
 /// written.
-fn check_unchanged(recorded: &Path, now: &str) -> Result<(), TrainError> {
+fn check_unchanged(
+    recorded: &Path,
+    now: &str,
+    complete: fn(&str) -> Option<String>,
+) -> Result<(), TrainError> {
     let before = if recorded.exists() {
-        fs::read_to_string(recorded)
-            .map_err(TrainError::io("cannot read the configuration", recorded))?
+        let text = fs::read_to_string(recorded)
+            .map_err(TrainError::io("cannot read the configuration", recorded))?;
+        complete(&text).unwrap_or(text)
     } else {
         now.to_owned()
     };

@@ -258,7 +258,7 @@ fn the_first_steps_by_hand() {
 /// `log_softmax` of the toy's own table, from its parameters.
 fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
     let table: Vec<f32> =
-        crate::model_files::values_of(parameters::values(toy, "table.weight").unwrap());
+        bestof_kernels::host_values(parameters::values(toy, "table.weight").unwrap());
     let row: Vec<f64> = table[previous as usize * crate::toy::VOCAB..][..crate::toy::VOCAB]
         .iter()
         .map(|x| f64::from(*x))
@@ -268,7 +268,7 @@ fn toy_logps(toy: &Toy, previous: u32) -> Vec<f64> {
 }
 
 fn weights_of(run: &SupervisedRun<Toy>) -> Vec<f32> {
-    crate::model_files::values_of(parameters::values(run.model(), "table.weight").unwrap())
+    bestof_kernels::host_values(parameters::values(run.model(), "table.weight").unwrap())
 }
 
 fn weights_after(overrides: &[&str]) -> Vec<f32> {

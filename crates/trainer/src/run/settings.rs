@@ -18,7 +18,7 @@ use crate::schedule::ScheduleSettings;
 /// settings.max_steps = Some(100);
 /// assert_eq!(settings.optimizer.beta2, 0.999);
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct TrainSettings {
     /// The run's folder, made if absent.
@@ -28,6 +28,10 @@ pub struct TrainSettings {
     /// for `output.dir`. `None` keeps these settings themselves, whose integers have to be below 2^63.
     #[serde(skip)]
     pub config: Option<String>,
+    /// Brings the text of a folder that is resumed to today's form: keys that did not exist when it
+    /// was written get their defaults. `None` leaves it as it is, which is the default.
+    #[serde(skip)]
+    pub complete: fn(&str) -> Option<String>,
     /// Passes over the training rows, above 0; used where `max_steps` is `None`. Default 3.
     pub num_train_epochs: f64,
     /// Steps. Default: as many as `num_train_epochs` takes.
@@ -68,6 +72,7 @@ impl TrainSettings {
         Self {
             dir: dir.into(),
             config: None,
+            complete: |_| None,
             num_train_epochs: 3.0,
             max_steps: None,
             per_device_train_batch_size: 8,

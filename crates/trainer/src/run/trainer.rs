@@ -49,7 +49,7 @@ pub fn train<R: TrainingRun>(
 }
 
 /// What a step leaves for the metrics: means over its updates.
-struct StepFacts {
+struct StepResult {
     loss: f64,
     grad_norm: f64,
     learning_rate: f64,
@@ -64,7 +64,7 @@ struct StepSum {
 }
 
 /// What one update of a step gave.
-struct UpdateFacts {
+struct UpdateResult {
     loss: f64,
     grad_norm: f64,
     metrics: MetricSums,
@@ -79,12 +79,12 @@ impl<R: TrainingRun> Trainer<'_, R> {
             self.evaluate()?;
         }
         while self.state.step < total && !self.has_lost_patience() {
-            let facts = self.guarded_step()?;
+            let result = self.guarded_step()?;
             let step = self.state.step;
             let mut last = step == total;
-            self.report_progress(&facts);
+            self.report_progress(&result);
             if last || step.is_multiple_of(settings.logging_steps) {
-                self.log(&facts)?;
+                self.log(&result)?;
             }
             if last || (settings.eval_steps > 0 && step.is_multiple_of(settings.eval_steps)) {
                 self.evaluate()?;
@@ -121,9 +121,9 @@ impl<R: TrainingRun> Trainer<'_, R> {
     }
 
     /// One step; if it cannot be made, the state before it is saved.
-    fn guarded_step(&mut self) -> Result<StepFacts, TrainError> {
+    fn guarded_step(&mut self) -> Result<StepResult, TrainError> {
         match self.one_step() {
-            Ok(facts) => Ok(facts),
+            Ok(result) => Ok(result),
             Err(error) if self.between_updates => {
                 // The weights are no longer those before the step, and those are gone.
                 self.progress.notice(
@@ -142,7 +142,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
     }
 
-    fn one_step(&mut self) -> Result<StepFacts, TrainError> {
+    fn one_step(&mut self) -> Result<StepResult, TrainError> {
         let rows = self.next_batch();
         let begun = self.run.begin_step(&rows, self.state.step, self.progress);
         self.agree_on(begun)?;
@@ -161,7 +161,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.write_samples()?;
         self.advance(tokens, &metrics)?;
         let count = updates.max(1) as f64;
-        Ok(StepFacts { loss: losses / count, grad_norm: norms / count, learning_rate })
+        Ok(StepResult { loss: losses / count, grad_norm: norms / count, learning_rate })
     }
 
     /// One update of the weights.
@@ -170,7 +170,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         rows: &[usize],
         update: usize,
         learning_rate: f64,
-    ) -> Result<UpdateFacts, TrainError> {
+    ) -> Result<UpdateResult, TrainError> {
         let outcome = self.accumulate_step(rows, update);
         let mut sum = self.agree_on(outcome)?;
         let names = self.run.metric_names();
@@ -180,22 +180,22 @@ impl<R: TrainingRun> Trainer<'_, R> {
         if !loss.is_finite() {
             return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(rows) });
         }
-        let mut facts =
-            UpdateFacts { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
+        let mut result =
+            UpdateResult { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
         if self.communicator.size() == 1 && sum.gradients.is_empty() {
-            return Ok(facts);
+            return Ok(result);
         }
         self.reduce_gradients(&mut sum.gradients)?;
-        facts.grad_norm = sum.gradients.norm().map_err(|error| match error {
+        result.grad_norm = sum.gradients.norm().map_err(|error| match error {
             TrainError::GradientNotFinite { parameter } => {
                 TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows) }
             }
             other => other,
         })?;
-        let factor = clip_factor(facts.grad_norm, self.settings.max_grad_norm);
+        let factor = clip_factor(result.grad_norm, self.settings.max_grad_norm);
         self.update(sum.gradients, learning_rate, factor);
         self.between_updates = true;
-        Ok(facts)
+        Ok(result)
     }
 
     fn update(&mut self, gradients: NamedGradients, learning_rate: f64, factor: f64) {
@@ -260,7 +260,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         rows.iter().map(|&row| self.run.row_name(row)).collect()
     }
 
-    fn report_progress(&mut self, facts: &StepFacts) {
+    fn report_progress(&mut self, result: &StepResult) {
         let done = (self.state.step - self.pace.first_step) as f64;
         let left = (self.state.total_steps - self.state.step) as f64;
         let elapsed = self.pace.started.elapsed().as_secs_f64();
@@ -269,7 +269,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             step: self.state.step,
             total_steps: self.state.total_steps,
             epoch: self.state.epoch,
-            loss: facts.loss,
+            loss: result.loss,
             tokens_per_second: self.pace.window_tokens as f64 / window.max(1e-9),
             time_left: Duration::try_from_secs_f64(elapsed / done.max(1.0) * left)
                 .unwrap_or(Duration::MAX),
@@ -277,12 +277,12 @@ impl<R: TrainingRun> Trainer<'_, R> {
     }
 
     /// Writes the line of this step and starts a new window.
-    fn log(&mut self, facts: &StepFacts) -> Result<(), TrainError> {
+    fn log(&mut self, result: &StepResult) -> Result<(), TrainError> {
         let state = &mut self.state;
         let mut row = MetricRow::new(state.step);
         row.push("loss", state.pending.mean("loss").unwrap_or(f64::NAN));
-        row.push("grad_norm", facts.grad_norm);
-        row.push("learning_rate", facts.learning_rate);
+        row.push("grad_norm", result.grad_norm);
+        row.push("learning_rate", result.learning_rate);
         row.push("epoch", state.epoch);
         for (name, value) in state.pending.means() {
             row.push(name, value);

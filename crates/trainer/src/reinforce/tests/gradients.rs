@@ -12,7 +12,7 @@ fn the_expected_gradient_is_that_of_the_enumerated_objective() {
     let previous = 1_u32;
     let mut policy = Toy::new();
     parameters::update(&mut policy, &mut |name, old| {
-        let mut values = values_of(old.clone());
+        let mut values = host_values(old.clone());
         if name == "table.weight" {
             let row = previous as usize * VOCAB;
             for (token, value) in values[row..row + VOCAB].iter_mut().enumerate() {
@@ -175,7 +175,7 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
         // A policy apart from its reference, and then one apart from that which sampled.
         let shift = |run: &mut ReinforceRun<Toy>, by: f32| {
             parameters::update(run.model_mut(), &mut |_, old| {
-                let values: Vec<f32> = values_of(old.clone())
+                let values: Vec<f32> = host_values(old.clone())
                     .iter()
                     .enumerate()
                     .map(|(i, x)| x + by * (i as f32 * 0.37).sin())
@@ -210,7 +210,7 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
                     let moved = |by: f32| {
                         let mut model = model.clone();
                         parameters::update(&mut model, &mut |name, tensor| {
-                            let mut values = values_of(tensor.clone());
+                            let mut values = host_values(tensor.clone());
                             if name == info.name {
                                 values[at] += by;
                             }

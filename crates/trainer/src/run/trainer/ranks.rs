@@ -1,5 +1,6 @@
 //! What ranks exchange: whether all can go on, their gradients, the weights they start from.
 
+use bestof_kernels::host_values;
 use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
@@ -7,7 +8,6 @@ use super::setup::Trainer;
 use crate::communicator::Communicator;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
-use crate::model_files::values_of;
 use crate::progress::Progress;
 use crate::run::TrainingRun;
 use crate::run::folder::RunFolder;
@@ -67,7 +67,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         for info in parameters::trainable(model) {
             let device = parameters::values(model, &info.name)?.device();
             let mut values =
-                gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], values_of);
+                gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], host_values);
             self.communicator.all_reduce_f32(&mut values)?;
             let data = TensorData::new(values, [info.len()]);
             reduced.add(info.name, Tensor::from_data(data, &device.inner()));
@@ -84,7 +84,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let mut outcome = Ok(());
         parameters::update(self.run.model_mut(), &mut |_, parameter| {
             let device = parameter.device();
-            let mut values = values_of(parameter);
+            let mut values = host_values(parameter);
             if outcome.is_ok() {
                 outcome = communicator.broadcast_f32(0, &mut values);
             }

@@ -21,7 +21,7 @@ impl std::fmt::Display for Difference {
 
 /// Every key whose value differs between two TOML texts, but `output.dir`: the folder itself may
 /// have moved, everything else decides what the numbers are.
-pub(super) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, toml::de::Error> {
+pub(crate) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, toml::de::Error> {
     let (before, now) = (flatten(before)?, flatten(now)?);
     let absent = || "absent".to_owned();
     let mut differences: Vec<Difference> = before
