@@ -11,7 +11,7 @@ const NEW_TOKENS: usize = 32;
 
 fn decoding(c: &mut Criterion) {
     let model = smollm2(&Device::flex()).expect("the shape makes a model");
-    let config = SamplingConfig { max_new_tokens: NEW_TOKENS, ..SamplingConfig::default() };
+    let config = SamplingConfig::default().with_max_new_tokens(NEW_TOKENS);
     let mut group = c.benchmark_group("decoding");
     group.sample_size(10);
     for samples in [1, 8, 16] {

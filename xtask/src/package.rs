@@ -34,7 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let folder = metadata.target_directory.join("packages-alone");
     unpack(&chosen, &metadata.target_directory.join("package"), &folder)?;
     lint("packages alone", &folder, &["--workspace", "--all-targets"])?;
-    for package in chosen {
+    for package in chosen.into_iter().filter(|p| NO_TENSORS.contains(&name(p))) {
         for features in combinations(package) {
             let name = name(package);
             let step = format!("{name} with the features [{}]", features.join(", "));

@@ -103,7 +103,7 @@ fn train(model: &Decoder, forest: &TokenForest, options: &ForwardOptions) -> Out
 
 fn generate(model: &Decoder, samples: usize, new_tokens: usize) -> Outcome {
     let request = Request { prompt: tokens(44, 3), samples, seed: 1 };
-    let config = SamplingConfig { max_new_tokens: new_tokens, ..SamplingConfig::default() };
+    let config = SamplingConfig::default().with_max_new_tokens(new_tokens);
     model.generate(&[request], &config, &mut |_| ControlFlow::Continue(()))?;
     Ok(())
 }
@@ -145,7 +145,7 @@ fn main() -> Outcome {
     }
     let mut model = Decoder::random(shape()?, 1, &Device::flex().autodiff())?;
     let short = TokenForest::text(&tokens(256, 4));
-    let checkpointed = ForwardOptions { checkpoint_layers: true, ..options };
+    let checkpointed = options.with_checkpoint_layers(true);
     profile.time("full gradient 1x256", 2, || train(&model, &short, &options))?;
     profile
         .time("full gradient 1x256, checkpointed", 2, || train(&model, &short, &checkpointed))?;

@@ -12,7 +12,14 @@ use crate::positions::RandomPositions;
 use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
 
 /// How a forward pass is run.
+///
+/// ```
+/// use bestof_models::ForwardOptions;
+/// let options = ForwardOptions::default().with_entropies(true).with_checkpoint_layers(true);
+/// assert!(options.adapters && options.dropout_seed.is_none());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ForwardOptions {
     /// Whether attached LoRA adapters take part. Without them the model is the one before
     /// training: the reference of a preference loss needs no second copy.
@@ -44,7 +51,42 @@ impl Default for ForwardOptions {
 impl ForwardOptions {
     /// The model without its adapters: the reference under LoRA.
     pub fn reference() -> Self {
-        Self { adapters: false, ..Self::default() }
+        Self::default().with_adapters(false)
+    }
+
+    /// Sets [`adapters`](Self::adapters).
+    #[must_use]
+    pub fn with_adapters(mut self, adapters: bool) -> Self {
+        self.adapters = adapters;
+        self
+    }
+
+    /// Sets [`dropout_seed`](Self::dropout_seed).
+    #[must_use]
+    pub fn with_dropout_seed(mut self, dropout_seed: Option<u64>) -> Self {
+        self.dropout_seed = dropout_seed;
+        self
+    }
+
+    /// Sets [`checkpoint_layers`](Self::checkpoint_layers).
+    #[must_use]
+    pub fn with_checkpoint_layers(mut self, checkpoint_layers: bool) -> Self {
+        self.checkpoint_layers = checkpoint_layers;
+        self
+    }
+
+    /// Sets [`entropies`](Self::entropies).
+    #[must_use]
+    pub fn with_entropies(mut self, entropies: bool) -> Self {
+        self.entropies = entropies;
+        self
+    }
+
+    /// Sets [`random_positions`](Self::random_positions).
+    #[must_use]
+    pub fn with_random_positions(mut self, random_positions: RandomPositions) -> Self {
+        self.random_positions = Some(random_positions);
+        self
     }
 }
 
@@ -135,7 +177,7 @@ pub trait CausalLm {
         forest: &TokenForest,
         options: &ForwardOptions,
     ) -> Result<Tensor<1>, ModelError> {
-        let options = ForwardOptions { entropies: false, ..*options };
+        let options = options.with_entropies(false);
         Ok(self.token_scores(forest, &options)?.logps)
     }
 
@@ -189,7 +231,7 @@ pub trait CausalLm {
         on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>, ModelError> {
         let logits = |forest: &TokenForest, rows: &[u32]| {
-            let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
+            let options = ForwardOptions::default().with_adapters(config.adapters);
             self.logits(forest, rows, &options)
         };
         let limits =

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn top_k_keeps_the_likeliest() {
-        let with = |k| SamplingConfig { top_k: Some(k), ..SamplingConfig::default() };
+        let with = |k| SamplingConfig::default().with_top_k(Some(k));
         assert_eq!(kept(&with(1)), [2]);
         assert_eq!(kept(&with(3)), [2, 0, 3]);
         assert_eq!(kept(&with(9)), [2, 0, 3, 1]);
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn top_p_keeps_the_tokens_that_first_reach_the_sum() {
-        let with = |p| SamplingConfig { top_p: Some(p), ..SamplingConfig::default() };
+        let with = |p| SamplingConfig::default().with_top_p(Some(p));
         assert_eq!(kept(&with(0.05)), [2]);
         assert_eq!(kept(&with(0.41)), [2, 0]);
         assert_eq!(kept(&with(0.69)), [2, 0]);
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn top_p_counts_within_top_k() {
         // Of 0.4 and 0.3 the first holds 0.571.
-        let with = |p| SamplingConfig { top_k: Some(2), top_p: Some(p), ..Default::default() };
+        let with = |p| SamplingConfig::default().with_top_k(Some(2)).with_top_p(Some(p));
         assert_eq!(kept(&with(0.57)), [2]);
         assert_eq!(kept(&with(0.58)), [2, 0]);
     }
 
     #[test]
     fn min_p_is_relative_to_the_likeliest() {
-        let with = |p| SamplingConfig { min_p: Some(p), ..SamplingConfig::default() };
+        let with = |p| SamplingConfig::default().with_min_p(Some(p));
         assert_eq!(kept(&with(0.76)), [2]);
         assert_eq!(kept(&with(0.74)), [2, 0]);
         assert_eq!(kept(&with(0.26)), [2, 0, 3]);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn temperature_comes_before_the_filters() {
         // At temperature 1/2 the probabilities are 16, 9, 4, 1 of 30.
-        let config = SamplingConfig { temperature: 0.5, top_p: Some(0.8), ..Default::default() };
+        let config = SamplingConfig::default().with_temperature(0.5).with_top_p(Some(0.8));
         assert_eq!(kept(&config), [2, 0]);
     }
 
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn log_probabilities_are_those_of_both_distributions() {
         let logits = hand();
-        let config = SamplingConfig { temperature: 0.5, top_k: Some(2), ..Default::default() };
+        let config = SamplingConfig::default().with_temperature(0.5).with_top_k(Some(2));
         let sampled = sample_token(&logits, &config, 0.99);
         assert_eq!(sampled.token, 0);
         assert!((sampled.logprob - 0.3_f32.ln()).abs() < 1e-6);
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_smaller_id() {
         assert_eq!(sample_token(&[1.0, 3.0, 3.0], &SamplingConfig::greedy(1), 0.0).token, 1);
-        let config = SamplingConfig { top_k: Some(1), ..SamplingConfig::default() };
+        let config = SamplingConfig::default().with_top_k(Some(1));
         assert_eq!(sample_token(&[1.0, 3.0, 3.0], &config, 0.999).token, 1);
     }
 }

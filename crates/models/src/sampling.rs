@@ -15,6 +15,7 @@ pub struct Request {
 
 /// How tokens are sampled and when to stop.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SamplingConfig {
     /// Divides the logits; 0 takes the likeliest token.
     pub temperature: f64,
@@ -59,7 +60,77 @@ impl Default for SamplingConfig {
 impl SamplingConfig {
     /// The likeliest token each time.
     pub fn greedy(max_new_tokens: usize) -> Self {
-        Self { temperature: 0.0, max_new_tokens, ..Self::default() }
+        Self::default().with_temperature(0.0).with_max_new_tokens(max_new_tokens)
+    }
+
+    /// Sets [`temperature`](Self::temperature).
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Sets [`top_k`](Self::top_k); `None` keeps all.
+    #[must_use]
+    pub fn with_top_k(mut self, top_k: Option<usize>) -> Self {
+        self.top_k = top_k;
+        self
+    }
+
+    /// Sets [`top_p`](Self::top_p); `None` keeps all.
+    #[must_use]
+    pub fn with_top_p(mut self, top_p: Option<f64>) -> Self {
+        self.top_p = top_p;
+        self
+    }
+
+    /// Sets [`min_p`](Self::min_p); `None` keeps all.
+    #[must_use]
+    pub fn with_min_p(mut self, min_p: Option<f64>) -> Self {
+        self.min_p = min_p;
+        self
+    }
+
+    /// Sets [`max_new_tokens`](Self::max_new_tokens).
+    #[must_use]
+    pub fn with_max_new_tokens(mut self, max_new_tokens: usize) -> Self {
+        self.max_new_tokens = max_new_tokens;
+        self
+    }
+
+    /// Sets [`eos_token_ids`](Self::eos_token_ids).
+    #[must_use]
+    pub fn with_eos_token_ids(mut self, eos_token_ids: Vec<u32>) -> Self {
+        self.eos_token_ids = eos_token_ids;
+        self
+    }
+
+    /// Sets [`stop_sequences`](Self::stop_sequences).
+    #[must_use]
+    pub fn with_stop_sequences(mut self, stop_sequences: Vec<Vec<u32>>) -> Self {
+        self.stop_sequences = stop_sequences;
+        self
+    }
+
+    /// Sets [`adapters`](Self::adapters).
+    #[must_use]
+    pub fn with_adapters(mut self, adapters: bool) -> Self {
+        self.adapters = adapters;
+        self
+    }
+
+    /// Sets [`max_batch`](Self::max_batch).
+    #[must_use]
+    pub fn with_max_batch(mut self, max_batch: usize) -> Self {
+        self.max_batch = max_batch;
+        self
+    }
+
+    /// Sets [`prefill_chunk`](Self::prefill_chunk).
+    #[must_use]
+    pub fn with_prefill_chunk(mut self, prefill_chunk: usize) -> Self {
+        self.prefill_chunk = prefill_chunk;
+        self
     }
 
     /// Checks that every setting is in range.

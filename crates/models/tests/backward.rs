@@ -54,7 +54,7 @@ fn wave(name: &str, i: usize) -> f32 {
 }
 
 fn check_directions(model: &Decoder, checkpoint: bool) {
-    let options = ForwardOptions { checkpoint_layers: checkpoint, ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_checkpoint_layers(checkpoint);
     let logps = model.token_logps(&TokenForest::text(&TEXT), &options).unwrap();
     let gradients = gradients_of(model, &weighted(logps, &weights()));
     for info in parameters::trainable(model) {
@@ -84,7 +84,7 @@ fn entropy_weights() -> Vec<f32> {
 /// `sum_i w_i logp_i + e_i H_i`.
 fn objective_with_entropies(model: &Decoder) -> f64 {
     let forest = TokenForest::text(&TEXT);
-    let options = ForwardOptions { entropies: true, ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_entropies(true);
     let scores = model.valid().token_scores(&forest, &options).unwrap();
     let entropies = host_values(scores.entropies.unwrap());
     let bonus: f64 =
@@ -98,11 +98,7 @@ fn gradients_of_entropies_match_finite_differences() {
         [("llama-tied-theta100k", false), ("gemma2", false), ("llama-gqa-untied", true)]
     {
         let model = if lora { with_lora(name, 0.0) } else { trainable(name) };
-        let options = ForwardOptions {
-            checkpoint_layers: lora,
-            entropies: true,
-            ..ForwardOptions::default()
-        };
+        let options = ForwardOptions::default().with_checkpoint_layers(lora).with_entropies(true);
         let text = TokenForest::text(&TEXT);
         let scores = model.token_scores(&text, &options).unwrap();
         let bonus = weighted(scores.entropies.unwrap(), &entropy_weights());
@@ -151,16 +147,16 @@ fn gradients_of_adapters_match_finite_differences() {
 fn checkpointing_changes_nothing_under_dropout() {
     let model = with_lora("llama-gqa-untied", 0.3);
     let groups = vec![vec![(TEXT.to_vec(), 2)]];
-    let options = |checkpoint_layers| ForwardOptions {
-        dropout_seed: Some(11),
-        checkpoint_layers,
-        ..ForwardOptions::default()
+    let options = |checkpoint_layers| {
+        ForwardOptions::default()
+            .with_dropout_seed(Some(11))
+            .with_checkpoint_layers(checkpoint_layers)
     };
     let (plain, a) = run(&model, &groups, &[1.0], &options(false));
     let (again, b) = run(&model, &groups, &[1.0], &options(true));
     assert!(close(&plain[0], &again[0], 1e-6));
     assert!(gradient_difference(&model, &a, &b) < 1e-5);
-    let other = ForwardOptions { dropout_seed: Some(12), ..options(false) };
+    let other = options(false).with_dropout_seed(Some(12));
     let (other, _) = run(&model, &groups, &[1.0], &other);
     assert!(apart(&plain[0], &other[0], 1e-6), "another seed, another mask");
     let (evaluated, _) = run(&model, &groups, &[1.0], &ForwardOptions::default());

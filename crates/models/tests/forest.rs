@@ -61,7 +61,7 @@ fn separately(
 
 fn compare(model: &bestof_models::Decoder, groups: &[Vec<(Vec<u32>, usize)>], checkpoint: bool) {
     let weights: Vec<f32> = (0..9).map(|i| 0.7 - 0.3 * i as f32).collect();
-    let options = ForwardOptions { checkpoint_layers: checkpoint, ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_checkpoint_layers(checkpoint);
     let (together, gradients) = run(model, groups, &weights, &options);
     let (apart, sum) = separately(model, groups, &weights, &ForwardOptions::default());
     for (a, b) in together.iter().zip(&apart) {
@@ -136,7 +136,7 @@ fn later_and_sibling_tokens_leave_earlier_ones_alone() {
 fn entropies_are_those_of_the_logits() {
     let model = trainable("gemma2");
     let forest = TokenForest::text(&[3, 1, 4, 1, 5, 9]);
-    let options = ForwardOptions { entropies: true, ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_entropies(true);
     let scores = model.valid().token_scores(&forest, &options).unwrap();
     let entropies = host_values(scores.entropies.unwrap());
     let logits = host_values(model.logits(&forest, &[0, 1, 2, 3, 4], &options).unwrap());

@@ -24,7 +24,7 @@ fn requests() -> Vec<Request> {
 }
 
 fn config(max_new_tokens: usize) -> SamplingConfig {
-    SamplingConfig { max_new_tokens, prefill_chunk: 4, ..SamplingConfig::default() }
+    SamplingConfig::default().with_max_new_tokens(max_new_tokens).with_prefill_chunk(4)
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_seed_gives_the_same_tokens_whatever_the_batch() {
     let together = sample(&model, &requests(), &config(12));
     assert_eq!(together.len(), 6);
     assert_ne!(together[0].ids, together[1].ids);
-    let one_by_one = SamplingConfig { max_batch: 1, ..config(12) };
+    let one_by_one = config(12).with_max_batch(1);
     let ids = |generations: &[Generation]| -> Vec<Vec<u32>> {
         generations.iter().map(|g| g.ids.clone()).collect()
     };
@@ -68,8 +68,7 @@ fn samples_end_for_the_reason_they_name() {
 
     // What was sampled freely ends at the same token once that is an end token.
     let eos = free[0].ids[4];
-    let ended =
-        sample(&model, &requests(), &SamplingConfig { eos_token_ids: vec![127, eos], ..config(9) });
+    let ended = sample(&model, &requests(), &config(9).with_eos_token_ids(vec![127, eos]));
     for (free, ended) in free.iter().zip(&ended) {
         let end = free.ids.iter().position(|&id| id == eos || id == 127);
         let expected = &free.ids[..end.map_or(9, |end| end + 1)];
@@ -78,11 +77,8 @@ fn samples_end_for_the_reason_they_name() {
     }
 
     let stop = free[3].ids[2..4].to_vec();
-    let stopped = sample(
-        &model,
-        &requests(),
-        &SamplingConfig { stop_sequences: vec![vec![], stop.clone()], ..config(9) },
-    );
+    let stopped =
+        sample(&model, &requests(), &config(9).with_stop_sequences(vec![vec![], stop.clone()]));
     assert_eq!(stopped[3].finish, FinishReason::Stop);
     assert!(stopped[3].ids.ends_with(&stop) && stopped[3].ids.len() <= 4);
 
@@ -122,7 +118,7 @@ fn adapters_take_part_unless_switched_off() {
     let model = with_lora("llama-gqa-untied", 0.0);
     let base = trainable("llama-gqa-untied");
     let ids = |model: &Decoder, adapters| -> Vec<Vec<u32>> {
-        sample(model, &requests(), &SamplingConfig { adapters, ..config(8) })
+        sample(model, &requests(), &config(8).with_adapters(adapters))
             .into_iter()
             .map(|g| g.ids)
             .collect()
@@ -145,6 +141,6 @@ fn bad_requests_are_refused() {
     assert!(run(empty, &config(1)).contains("empty prompt"));
     let outside = Request { prompt: vec![1, 128], ..good.clone() };
     assert!(run(outside, &config(1)).contains("token 128"));
-    let cold = SamplingConfig { temperature: -1.0, ..config(1) };
+    let cold = config(1).with_temperature(-1.0);
     assert!(run(good, &cold).contains("temperature"));
 }

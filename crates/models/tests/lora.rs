@@ -46,7 +46,7 @@ fn only_adapters_are_trained() {
     let all = parameters::trainable(&model).len();
     assert_eq!(all, 2 * 9 + 3);
     let targets = vec!["q_proj".to_owned(), "down_proj".to_owned()];
-    model.attach_lora(LoraConfig { targets, r: 4, ..LoraConfig::default() }).unwrap();
+    model.attach_lora(LoraConfig::default().with_targets(targets).with_r(4)).unwrap();
     let names: Vec<String> =
         parameters::trainable(&model).into_iter().map(|info| info.name).collect();
     assert_eq!(names.len(), 2 * 2 * 2);

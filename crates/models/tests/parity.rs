@@ -52,7 +52,7 @@ fn check(name: &str) {
 
     let (shape, greedy) = expected.read_i64("greedy").unwrap();
     let request = Request { prompt: rows[0][..8].to_vec(), samples: 1, seed: 0 };
-    let config = SamplingConfig { prefill_chunk: 3, ..SamplingConfig::greedy(shape[1] - 8) };
+    let config = SamplingConfig::greedy(shape[1] - 8).with_prefill_chunk(3);
     let generated =
         model.generate(&[request], &config, &mut |_| ControlFlow::Continue(())).unwrap();
     let ids: Vec<i64> = generated[0].ids.iter().map(|&id| i64::from(id)).collect();

@@ -79,10 +79,7 @@ fn compare(name: &str, recorded: &str) {
         .iter()
         .map(|prompt| Request { prompt: prompt.ids.clone(), samples: 1, seed: 0 })
         .collect();
-    let sampling = SamplingConfig {
-        eos_token_ids: vec![recorded.prompts[0].eos_id],
-        ..SamplingConfig::greedy(40)
-    };
+    let sampling = SamplingConfig::greedy(40).with_eos_token_ids(vec![recorded.prompts[0].eos_id]);
     // Together in one batch: prompts of different lengths must not disturb each other.
     let greedy = model.generate(&requests, &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
     for (generation, prompt) in greedy.iter().zip(&recorded.prompts) {

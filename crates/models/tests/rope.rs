@@ -177,7 +177,7 @@ fn a_model_on_xpos_generates_what_its_log_probabilities_say() {
     let model = Decoder::random(config, 3, &Device::flex()).unwrap();
     let prompt: Vec<u32> = (0..20).map(|i| i * 7 % 64).collect();
     let request = Request { prompt: prompt.clone(), samples: 1, seed: 0 };
-    let sampling = SamplingConfig { prefill_chunk: 6, ..SamplingConfig::greedy(12) };
+    let sampling = SamplingConfig::greedy(12).with_prefill_chunk(6);
     let drawn = model.generate(&[request], &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
     let whole = [prompt.as_slice(), &drawn[0].ids].concat();
     let forest = TokenForest::text(&whole);
@@ -193,7 +193,7 @@ fn random_positions_change_the_pass_they_are_asked_for_in() {
     let model = common::trainable("llama-gqa-untied");
     let forest = TokenForest::text(&[3, 14, 15, 92, 65, 35, 89, 79, 32]);
     let drawing = RandomPositions { seed: 4, smallest_step: 0.0, length: 64 };
-    let options = ForwardOptions { random_positions: Some(drawing), ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_random_positions(drawing);
     let even = common::logps(&model, &forest, &ForwardOptions::default());
     let drawn = common::logps(&model, &forest, &options);
     assert!(common::apart(&even, &drawn, 1e-6));
@@ -203,15 +203,14 @@ fn random_positions_change_the_pass_they_are_asked_for_in() {
         drawn,
         "the same draw in the same layers"
     );
-    let again = ForwardOptions { checkpoint_layers: true, ..options };
+    let again = options.with_checkpoint_layers(true);
     let a = common::gradients_of(&model, &traced.sum());
     let b = model.token_logps(&forest, &again).unwrap().sum();
     let b = common::gradients_of(&model, &b);
     assert!(common::gradient_difference(&model, &a, &b) < 1e-5);
     // A step of always 1 is an even walk, begun at 1: the same relative positions.
     let even_steps = RandomPositions { smallest_step: 1.999_999_999, length: 8, ..drawing };
-    let options =
-        ForwardOptions { random_positions: Some(even_steps), ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_random_positions(even_steps);
     let walked = common::logps(&model, &forest, &options);
     assert!(common::close(&even, &walked, 1e-4), "steps of 2, shrunk to the length");
 }

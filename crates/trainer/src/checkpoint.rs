@@ -17,14 +17,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use store::{CheckpointStore, CheckpointWriter};
+pub(crate) use store::{CheckpointStore, CheckpointWriter};
 
 /// Name of the list of files.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The files of a checkpoint with their hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Version of this layout; 1 today.
     pub version: u32,
     /// Optimiser steps done.
@@ -35,7 +35,7 @@ pub struct Manifest {
 
 /// One file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestFile {
+pub(crate) struct ManifestFile {
     /// Name within the folder.
     pub name: String,
     /// Length.
@@ -46,7 +46,7 @@ pub struct ManifestFile {
 
 /// A checkpoint whose every file has the length and hash its manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WholeCheckpoint {
+pub(crate) struct WholeCheckpoint {
     /// The folder.
     pub path: PathBuf,
     /// Optimiser steps done.
@@ -55,7 +55,7 @@ pub struct WholeCheckpoint {
 
 /// A checkpoint folder that is not whole, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damaged {
+pub(crate) struct Damaged {
     /// The folder.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -65,7 +65,7 @@ pub struct Damaged {
 /// What can be wrong with a checkpoint folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Damage {
+pub(crate) enum Damage {
     /// The save never finished.
     #[error("the save never finished")]
     Unfinished,
@@ -100,7 +100,7 @@ pub enum Damage {
 
 /// What [`CheckpointStore::newest_whole`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// The newest checkpoint that is whole.
     pub newest: Option<WholeCheckpoint>,
     /// Newer folders that were passed over.

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-pub mod checkpoint;
+mod checkpoint;
 pub mod communicator;
 pub mod config;
 pub mod data;
@@ -14,7 +14,7 @@ pub mod launch;
 pub mod metric;
 pub mod model_files;
 pub mod optimizer;
-pub mod peft;
+mod peft;
 pub mod preference;
 pub mod progress;
 mod record;
@@ -26,7 +26,7 @@ pub mod run;
 pub mod schedule;
 pub mod score;
 pub mod sft;
-pub mod state;
+mod state;
 mod tensor_file;
 #[cfg(test)]
 mod toy;

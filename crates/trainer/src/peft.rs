@@ -6,9 +6,9 @@ use bestof_models::LoraConfig;
 use serde_json::{Value, json};
 
 /// Name of the weights in an adapter folder.
-pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+pub(crate) const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 /// Name of the configuration in an adapter folder.
-pub const CONFIG_FILE: &str = "adapter_config.json";
+pub(crate) const CONFIG_FILE: &str = "adapter_config.json";
 
 /// PEFT's own wrapper, and the causal-LM model inside it.
 const PREFIX: &str = "base_model.model.";
@@ -23,12 +23,12 @@ const PREFIX: &str = "base_model.model.";
 ///     "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 /// );
 /// ```
-pub fn stored_name(parameter: &str) -> String {
+pub(crate) fn stored_name(parameter: &str) -> String {
     format!("{PREFIX}{parameter}")
 }
 
 /// `adapter_config.json` of the adapters a run trains on the model in `base`.
-pub fn adapter_config(lora: &LoraConfig, base: &Path) -> Value {
+pub(crate) fn adapter_config(lora: &LoraConfig, base: &Path) -> Value {
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

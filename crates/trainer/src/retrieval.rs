@@ -115,10 +115,8 @@ pub fn answer<M: CausalLm + ?Sized>(
     if tokens + settings.max_new_tokens > model.max_positions() {
         return Ok(None);
     }
-    let sampling = SamplingConfig {
-        eos_token_ids: settings.eos_token_ids.clone(),
-        ..SamplingConfig::greedy(settings.max_new_tokens)
-    };
+    let sampling = SamplingConfig::greedy(settings.max_new_tokens)
+        .with_eos_token_ids(settings.eos_token_ids.clone());
     let request = Request { prompt, samples: 1, seed: 0 };
     let drawn = model.generate(&[request], &sampling, &mut |_| ControlFlow::Continue(()))?;
     let (ids, finish) =

@@ -40,11 +40,9 @@ impl Default for ForwardSettings {
 impl ForwardSettings {
     /// Options of a training pass.
     pub(crate) fn training(&self, dropout_seed: u64) -> ForwardOptions {
-        ForwardOptions {
-            dropout_seed: self.dropout.then_some(dropout_seed),
-            checkpoint_layers: self.checkpoint_layers,
-            ..ForwardOptions::default()
-        }
+        ForwardOptions::default()
+            .with_dropout_seed(self.dropout.then_some(dropout_seed))
+            .with_checkpoint_layers(self.checkpoint_layers)
     }
 }
 

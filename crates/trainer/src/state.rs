@@ -14,7 +14,7 @@ pub(crate) const VERSION: u32 = 1;
 /// them; what is kept besides is what was counted on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunState {
+pub(crate) struct RunState {
     /// Version of this layout.
     pub version: u32,
     /// Steps done; the next batch is that of this step.

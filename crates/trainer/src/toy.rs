@@ -191,7 +191,7 @@ impl Toy {
         asked: &Request,
         config: &SamplingConfig,
     ) -> Generation {
-        let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
+        let options = ForwardOptions::default().with_adapters(config.adapters);
         let (mut ids, mut logprobs) = (Vec::new(), Vec::new());
         let mut previous = *asked.prompt.last().unwrap();
         let finish = loop {

@@ -68,14 +68,12 @@ struct Row<'a> {
 
 impl Generate {
     pub(crate) fn run(self) -> Result<()> {
-        let sampling = SamplingConfig {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            max_new_tokens: self.max_new_tokens,
-            ..SamplingConfig::default()
-        };
+        let sampling = SamplingConfig::default()
+            .with_temperature(self.temperature)
+            .with_top_k(self.top_k)
+            .with_top_p(self.top_p)
+            .with_min_p(self.min_p)
+            .with_max_new_tokens(self.max_new_tokens);
         sampling.validate().map_err(|e| Usage(e.to_string()))?;
         if self.samples > 1 && self.temperature == 0.0 {
             bail!(Usage(
@@ -84,10 +82,7 @@ impl Generate {
             ));
         }
         let opened = self.model.open()?;
-        let sampling = SamplingConfig {
-            eos_token_ids: opened.folder.generation.eos_token_ids.clone(),
-            ..sampling
-        };
+        let sampling = sampling.with_eos_token_ids(opened.folder.generation.eos_token_ids.clone());
         let requests = self.requests(&opened)?;
         let stream = !self.json && requests.len() == 1 && self.samples == 1;
         let mut shown = Shown::new(&opened);

@@ -21,7 +21,7 @@ pub(super) fn generate(
     config: &SamplingConfig,
     on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
 ) -> Result<Vec<Generation>, ModelError> {
-    let options = ForwardOptions { adapters: config.adapters, ..ForwardOptions::default() };
+    let options = ForwardOptions::default().with_adapters(config.adapters);
     let options = model.resolve(&options)?;
     let limits = Limits { vocab_size: model.vocab_size(), max_positions: model.max_positions() };
     let model = model.valid();

@@ -4,6 +4,7 @@ use crate::error::ModelError;
 
 /// Which linear layers get an adapter, and of what kind.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LoraConfig {
     /// The adapter's rank.
     pub r: usize,
@@ -40,6 +41,41 @@ pub(super) const PROJECTIONS: [&str; 7] = [
 ];
 
 impl LoraConfig {
+    /// Sets the rank, [`r`](Self::r).
+    #[must_use]
+    pub fn with_r(mut self, r: usize) -> Self {
+        self.r = r;
+        self
+    }
+
+    /// Sets [`alpha`](Self::alpha).
+    #[must_use]
+    pub fn with_alpha(mut self, alpha: f64) -> Self {
+        self.alpha = alpha;
+        self
+    }
+
+    /// Sets [`dropout`](Self::dropout).
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: f64) -> Self {
+        self.dropout = dropout;
+        self
+    }
+
+    /// Sets [`targets`](Self::targets).
+    #[must_use]
+    pub fn with_targets(mut self, targets: Vec<String>) -> Self {
+        self.targets = targets;
+        self
+    }
+
+    /// Sets [`seed`](Self::seed).
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     pub(super) fn validate(&self) -> Result<(), ModelError> {
         let refuse =
             |setting, found, expected| Err(ModelError::InvalidLora { setting, found, expected });
@@ -97,10 +133,10 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_refused() {
         let check = |config: LoraConfig| config.validate().unwrap_err().to_string();
-        assert!(check(LoraConfig { r: 0, ..LoraConfig::default() }).contains("`r`"));
-        assert!(check(LoraConfig { dropout: 1.0, ..LoraConfig::default() }).contains("`dropout`"));
+        assert!(check(LoraConfig::default().with_r(0)).contains("`r`"));
+        assert!(check(LoraConfig::default().with_dropout(1.0)).contains("`dropout`"));
         let targets = vec!["query".to_owned()];
-        let message = check(LoraConfig { targets, ..LoraConfig::default() });
+        let message = check(LoraConfig::default().with_targets(targets));
         assert!(message.contains("`query`") && message.contains("q_proj"), "{message}");
     }
 }

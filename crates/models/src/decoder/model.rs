@@ -118,6 +118,6 @@ impl Decoder {
                 fix: "unmerge them before asking for the model without adapters",
             });
         }
-        Ok(ForwardOptions { adapters: options.adapters && !self.merged, ..*options })
+        Ok(options.with_adapters(options.adapters && !self.merged))
     }
 }

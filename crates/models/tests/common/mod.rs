@@ -32,7 +32,9 @@ pub(crate) fn trainable(name: &str) -> Decoder {
 /// The same with adapters whose second factors are not zero.
 pub(crate) fn with_lora(name: &str, dropout: f64) -> Decoder {
     let mut model = trainable(name);
-    model.attach_lora(LoraConfig { r: 3, alpha: 5.0, dropout, ..LoraConfig::default() }).unwrap();
+    model
+        .attach_lora(LoraConfig::default().with_r(3).with_alpha(5.0).with_dropout(dropout))
+        .unwrap();
     let mut next = 0.0_f32;
     parameters::update(&mut model, &mut |name, value| {
         if name.contains("lora_B") {

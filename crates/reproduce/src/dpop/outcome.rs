@@ -106,8 +106,7 @@ fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, Repr
         .iter()
         .map(|pair| Request { prompt: pair.prompt_ids.clone(), samples: 1, seed: 0 })
         .collect();
-    let sampling =
-        SamplingConfig { eos_token_ids: vec![SmallLlama::END], ..SamplingConfig::greedy(LONGEST) };
+    let sampling = SamplingConfig::greedy(LONGEST).with_eos_token_ids(vec![SmallLlama::END]);
     let mut answers = vec![Vec::new(); pairs.len()];
     let generations = model
         .generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))

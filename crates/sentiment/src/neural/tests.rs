@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use bestof_closeness::{assert_close_in, largest_magnitude};
 use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::{Device, parameters};
 use bestof_report::{RunFolder, RunType, metric, metric_names};
@@ -158,12 +159,6 @@ fn a_second_task_without_weight_changes_nothing() {
     }
 }
 
-/// NaN if any value is.
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.0)
-}
-
 #[test]
 fn dividing_a_batch_changes_rounding_only() {
     let data = reviews(12, 0);
@@ -186,9 +181,8 @@ fn dividing_a_batch_changes_rounding_only() {
         for (name, gradient) in &expected {
             let (a, b) =
                 (host_values(gradient.clone()), host_values(found.get(name).unwrap().clone()));
-            let largest = a.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
-            let difference = largest_difference(&a, &b);
-            assert!(difference < 2e-5 * largest, "{kind} {name}: {difference}");
+            let tolerance = 2e-5 * largest_magnitude(&a).max(1.0);
+            assert_close_in(format!("{kind} {name}"), &b, &a, tolerance);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bestof_files::{Disk, FileError, FileLayer, HashingWriter, Sha256Hasher, StagedFolder};
+use bestof_files::{FileError, FileLayer, HashingWriter, Sha256Hasher, StagedFolder};
 
 use super::{Damage, Damaged, Found, MANIFEST, Manifest, ManifestFile, WholeCheckpoint};
 use crate::error::TrainError;
@@ -15,7 +15,7 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// The checkpoint folders of one run.
 #[derive(Debug, Clone)]
-pub struct CheckpointStore {
+pub(crate) struct CheckpointStore {
     root: PathBuf,
     layer: Arc<dyn FileLayer>,
     limit: Option<usize>,
@@ -23,12 +23,7 @@ pub struct CheckpointStore {
 
 impl CheckpointStore {
     /// The checkpoints under `root`, of which at most `limit` are kept.
-    pub fn new(root: impl Into<PathBuf>, limit: Option<usize>) -> Self {
-        Self::with_layer(root, limit, Arc::new(Disk))
-    }
-
-    /// The same over another file layer.
-    pub fn with_layer(
+    pub(crate) fn new(
         root: impl Into<PathBuf>,
         limit: Option<usize>,
         layer: Arc<dyn FileLayer>,
@@ -37,7 +32,7 @@ impl CheckpointStore {
     }
 
     /// Folder of the checkpoint of a step.
-    pub fn folder(&self, step: u64) -> PathBuf {
+    pub(crate) fn folder(&self, step: u64) -> PathBuf {
         self.root.join(format!("step-{step:06}"))
     }
 
@@ -48,7 +43,7 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// [`TrainError::SaveFailed`]; earlier checkpoints are untouched then.
-    pub fn save(
+    pub(crate) fn save(
         &self,
         step: u64,
         write: impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()>,
@@ -104,7 +99,7 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// [`TrainError::Io`] if the folder of checkpoints cannot be listed.
-    pub fn newest_whole(&self) -> Result<Found, TrainError> {
+    pub(crate) fn newest_whole(&self) -> Result<Found, TrainError> {
         let mut found = Found::default();
         if !self.root.exists() {
             return Ok(found);
@@ -166,7 +161,7 @@ fn step_of(name: &str) -> Option<(&str, bool)> {
 
 /// Takes the files of one checkpoint, hashing what goes through.
 #[derive(Debug)]
-pub struct CheckpointWriter<'a> {
+pub(crate) struct CheckpointWriter<'a> {
     folder: &'a Path,
     layer: &'a dyn FileLayer,
     files: Vec<ManifestFile>,
@@ -177,7 +172,7 @@ impl CheckpointWriter<'_> {
     ///
     /// # Errors
     /// What the system, or `write`, says.
-    pub fn file(
+    pub(crate) fn file(
         &mut self,
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -196,7 +191,7 @@ impl CheckpointWriter<'_> {
     ///
     /// # Errors
     /// What the system says.
-    pub fn json(&mut self, name: &str, value: &impl serde::Serialize) -> io::Result<()> {
+    pub(crate) fn json(&mut self, name: &str, value: &impl serde::Serialize) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(value)?;
         self.file(name, |out| out.write_all(&text))
     }

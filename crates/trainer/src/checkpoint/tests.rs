@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use bestof_files::{Fault, FaultyDisk};
+use bestof_files::{Disk, Fault, FaultyDisk};
 
 use super::*;
 use crate::error::TrainError;
@@ -17,7 +17,7 @@ fn contents(step: u64) -> impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<(
 }
 
 fn plain(root: &Path) -> CheckpointStore {
-    CheckpointStore::new(root, None)
+    CheckpointStore::new(root, None, Arc::new(Disk))
 }
 
 fn newest(root: &Path) -> Option<u64> {
@@ -32,7 +32,7 @@ fn a_save_cut_at_any_operation_leaves_a_whole_checkpoint_behind() {
             let dir = tempfile::tempdir().unwrap();
             plain(dir.path()).save(1, contents(1)).unwrap();
             let layer = Arc::new(FaultyDisk::new(fault, operations).pieces_of(7));
-            let cut = CheckpointStore::with_layer(dir.path(), Some(1), layer);
+            let cut = CheckpointStore::new(dir.path(), Some(1), layer);
             let outcome = cut.save(2, contents(2));
             let step = newest(dir.path());
             match outcome {
@@ -60,7 +60,7 @@ fn a_save_cut_at_any_operation_leaves_a_whole_checkpoint_behind() {
 fn a_full_disk_frees_the_unfinished_folder() {
     let dir = tempfile::tempdir().unwrap();
     let layer = Arc::new(FaultyDisk::new(Fault::FullDisk, 6).pieces_of(7));
-    let store = CheckpointStore::with_layer(dir.path(), None, layer);
+    let store = CheckpointStore::new(dir.path(), None, layer);
     store.save(3, contents(3)).unwrap_err();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -105,7 +105,7 @@ fn a_manifest_cannot_point_outside_its_folder() {
 #[test]
 fn only_the_newest_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::new(dir.path(), Some(2));
+    let store = CheckpointStore::new(dir.path(), Some(2), Arc::new(Disk));
     for step in [1, 5, 10] {
         store.save(step, contents(step)).unwrap();
     }
@@ -126,7 +126,7 @@ fn a_damaged_checkpoint_of_the_same_step_is_replaced() {
 #[test]
 fn a_damaged_later_checkpoint_does_not_push_out_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::new(dir.path(), Some(1));
+    let store = CheckpointStore::new(dir.path(), Some(1), Arc::new(Disk));
     store.save(12, contents(12)).unwrap();
     std::fs::write(store.folder(12).join("weights.bin"), "torn").unwrap();
     store.save(10, contents(10)).unwrap();

@@ -92,13 +92,12 @@ impl From<&DisplacementSection> for DisplacementSettings {
 impl LoraSection {
     /// The adapters, whose first factors are drawn with `seed`.
     pub fn adapters(&self, seed: u64) -> LoraConfig {
-        LoraConfig {
-            r: self.r,
-            alpha: self.alpha,
-            dropout: self.dropout,
-            targets: self.target_modules.clone(),
-            seed,
-        }
+        LoraConfig::default()
+            .with_r(self.r)
+            .with_alpha(self.alpha)
+            .with_dropout(self.dropout)
+            .with_targets(self.target_modules.clone())
+            .with_seed(seed)
     }
 }
 

@@ -105,17 +105,15 @@ pub fn sampler_of(
 ) -> Result<Sampler, TrainError> {
     let stop_sequences: Result<Vec<Vec<u32>>, _> =
         rollout.stop.iter().map(|stop| tokenizer.encode(stop, false)).collect();
-    let sampling = SamplingConfig {
-        temperature: rollout.temperature,
-        top_k: rollout.top_k,
-        top_p: rollout.top_p,
-        min_p: rollout.min_p,
-        max_new_tokens: rollout.max_new_tokens.min(max_positions),
-        max_batch: rollout.max_batch,
-        eos_token_ids,
-        stop_sequences: stop_sequences?,
-        ..SamplingConfig::default()
-    };
+    let sampling = SamplingConfig::default()
+        .with_temperature(rollout.temperature)
+        .with_top_k(rollout.top_k)
+        .with_top_p(rollout.top_p)
+        .with_min_p(rollout.min_p)
+        .with_max_new_tokens(rollout.max_new_tokens.min(max_positions))
+        .with_max_batch(rollout.max_batch)
+        .with_eos_token_ids(eos_token_ids)
+        .with_stop_sequences(stop_sequences?);
     let tokenizer = tokenizer.clone();
     Ok(Sampler {
         sampling,

@@ -108,11 +108,9 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         eval: problems(5, judge),
         settings: config.forward_settings(),
         sampler: Sampler {
-            sampling: SamplingConfig {
-                max_new_tokens: rollout.max_new_tokens,
-                eos_token_ids: vec![END],
-                ..SamplingConfig::default()
-            },
+            sampling: SamplingConfig::default()
+                .with_max_new_tokens(rollout.max_new_tokens)
+                .with_eos_token_ids(vec![END]),
             samples: rollout.num_generations,
             stops: Vec::new(),
             judging: reward.judge_settings(),

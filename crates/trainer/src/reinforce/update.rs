@@ -122,10 +122,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         groups: &mut BTreeMap<usize, Weighted>,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
-        let options = ForwardOptions {
-            entropies: self.loss.needs_entropies(),
-            ..self.parts.settings.training(context.dropout_seed)
-        };
+        let options = self
+            .parts
+            .settings
+            .training(context.dropout_seed)
+            .with_entropies(self.loss.needs_entropies());
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
         let host = |tensor: &Tensor<1>| {
             host_values(tensor.clone().inner()).into_iter().map(f64::from).collect()

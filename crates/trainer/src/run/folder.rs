@@ -42,12 +42,9 @@ impl RunFolder {
     ) -> Result<Self, TrainError> {
         let dir = &settings.dir;
         let recorded = dir.join(CONFIG_FILE);
-        let store = CheckpointStore::with_layer(
-            dir.join(CHECKPOINTS),
-            settings.save_total_limit,
-            layer.clone(),
-        );
-        let best = CheckpointStore::with_layer(dir.join(BEST), Some(1), layer.clone());
+        let store =
+            CheckpointStore::new(dir.join(CHECKPOINTS), settings.save_total_limit, layer.clone());
+        let best = CheckpointStore::new(dir.join(BEST), Some(1), layer.clone());
         let is_run = recorded.exists() || dir.join(CHECKPOINTS).exists();
         if is_run && !resume {
             return Err(TrainError::FolderInUse { path: dir.clone() });

@@ -128,10 +128,8 @@ fn answers(opened: &Opened, prompts: &[Vec<u32>]) -> Result<Vec<Answer>> {
         .iter()
         .map(|prompt| Request { prompt: prompt.clone(), samples: 1, seed: 0 })
         .collect();
-    let sampling = SamplingConfig {
-        eos_token_ids: opened.folder.generation.eos_token_ids.clone(),
-        ..SamplingConfig::greedy(160)
-    };
+    let sampling = SamplingConfig::greedy(160)
+        .with_eos_token_ids(opened.folder.generation.eos_token_ids.clone());
     let generations =
         opened.decoder.generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))?;
     generations
