@@ -142,7 +142,25 @@ pub enum LossError {
         /// The names there are.
         known: &'static str,
     },
-    /// A list that the loss reads was not given.
+    /// A setting was given to something that does not read it.
+    #[error("{by} does not read {setting}; leave it out")]
+    NotRead {
+        /// The setting.
+        setting: &'static str,
+        /// What does not read it.
+        by: &'static str,
+    },
+    /// A token's sampler weight is negative, NaN or infinite.
+    #[error(
+        "the sampler weight of token {token} is {found}; it must be a finite number of at least 0"
+    )]
+    SamplerWeight {
+        /// Position in the completion, from 0.
+        token: usize,
+        /// The weight that was given.
+        found: f64,
+    },
+    /// Something that the loss reads was not given.
     #[error("the loss reads {field}, and none were given")]
     Missing {
         /// What is missing.

@@ -15,8 +15,8 @@ pub use by_name::LossParameters;
 pub use error::LossError;
 pub use name::LossName;
 pub use policy::{
-    Clip, CompletionTokens, KlEstimator, PolicyBatch, PolicyLoss, PolicyTerms, RatioLevel,
-    SampledCompletion,
+    Aggregation, Clip, CompletionTokens, KlEstimator, PolicyBatch, PolicyLoss, PolicyTerms,
+    RatioLevel, SampledCompletion, Surrogate, truncated_sampler_weights,
 };
 pub use preference::{
     Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,

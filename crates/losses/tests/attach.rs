@@ -130,7 +130,9 @@ fn the_policy_loss_attaches_to_tokens() {
             tokens: &[0, 1],
             weight: 0.25,
             share: 0.5,
+            scale: 0.5,
             old_logps: Some(&old),
+            sampler_weights: Some(&[0.5, 1.0]),
             reference: Some(&reference),
         },
         CompletionTokens {
@@ -139,6 +141,7 @@ fn the_policy_loss_attaches_to_tokens() {
             share: 0.5,
             old_logps: Some(&old),
             reference: Some(&reference),
+            ..CompletionTokens::default()
         },
     ];
     let (mut total, mut by_logp, mut by_entropy) = (0.0, [0.0; 3], [0.0; 3]);
@@ -149,16 +152,19 @@ fn the_policy_loss_attaches_to_tokens() {
         let sampled = SampledCompletion {
             weight: completion.weight,
             share: completion.share,
+            scale: completion.scale,
             logprobs: &own_logps,
             old_logps: completion.old_logps,
+            sampler_weights: completion.sampler_weights,
             reference: completion.reference,
             entropies: Some(&own_entropies),
         };
         let mut gradient = [0.0; 2];
-        total += policy.terms(&sampled, &mut gradient).unwrap().loss / divisor;
+        let terms = policy.terms(&sampled, &mut gradient).unwrap();
+        total += terms.loss / divisor;
         for (&at, slope) in completion.tokens.iter().zip(gradient) {
             by_logp[at] += slope / divisor;
-            by_entropy[at] += policy.entropy_gradient(completion.share) / divisor;
+            by_entropy[at] += terms.by_entropy / divisor;
         }
     }
     let leaf = |values: &[f64]| tensor(values.to_vec(), DType::F64, &device).require_grad();

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use bestof_closeness::{Numbers, Tolerance, assert_close};
-use bestof_losses::{Clip, KlEstimator, LossError, PolicyLoss, RatioLevel, SampledCompletion};
+use bestof_losses::{
+    Clip, KlEstimator, LossError, PolicyLoss, RatioLevel, SampledCompletion, Surrogate,
+};
 
 fn terms(loss: &PolicyLoss, completion: &SampledCompletion<'_>) -> (f64, Vec<f64>) {
     let mut gradient = vec![f64::NAN; completion.logprobs.len()];
@@ -54,7 +56,9 @@ fn by_hand() {
     close(value, 2.0 * (-3.0 + 3.0 * (root - 1.0)), 1e-14);
     close(gradient, [2.0 * root; 3], 1e-14);
     let mut gradient = [0.0; 3];
-    let narrow = PolicyLoss { clip: Clip { low: 0.1, high: 0.3 }, ..loss_at(RatioLevel::Sequence) };
+    let clip = Clip { low: 0.1, high: 0.3 };
+    let surrogate = Surrogate::PpoClip(clip);
+    let narrow = PolicyLoss { surrogate, ..loss_at(RatioLevel::Sequence) };
     let cut = narrow.terms(&completion(-2.0), &mut gradient).unwrap();
     assert_eq!((cut.clipped_low, gradient), (3, [0.0; 3]), "0.825 is below 0.9");
     close(cut.loss, 2.0 * (-3.0 + 0.9 - 1.0), 1e-14);
@@ -88,16 +92,18 @@ fn gradients_are_those_of_the_loss() {
                     kl,
                     kl_coefficient: 0.3,
                     entropy_coefficient: 0.1,
-                    clip: Clip { low: 0.15, high: 0.25 },
+                    surrogate: Surrogate::PpoClip(Clip { low: 0.15, high: 0.25 }),
                 };
                 let at = |logprobs: &[f64]| {
                     let completion = SampledCompletion {
                         weight,
                         share: 0.25,
+                        scale: 0.5,
                         logprobs,
                         old_logps: Some(&old_logps),
                         reference: Some(&reference),
                         entropies: Some(&entropies),
+                        ..SampledCompletion::default()
                     };
                     terms(&loss, &completion)
                 };
@@ -280,9 +286,12 @@ fn what_cannot_be_meant_is_refused() {
     let far = SampledCompletion { weight: -1.0, old_logps: Some(&[-900.0; 4]), ..completion };
     let message = error(&PolicyLoss::default(), &far).to_string();
     assert!(message.contains("lower the learning rate"), "{message}");
+    let bounded = |surrogate| PolicyLoss { surrogate, ..PolicyLoss::default() };
     for wrong in [
-        PolicyLoss { clip: Clip { low: 0.0, high: 0.2 }, ..PolicyLoss::default() },
-        PolicyLoss { clip: Clip { low: 0.2, high: f64::NAN }, ..PolicyLoss::default() },
+        bounded(Surrogate::PpoClip(Clip { low: 0.0, high: 0.2 })),
+        bounded(Surrogate::Cispo(Clip { low: 0.2, high: f64::NAN })),
+        bounded(Surrogate::TruncatedIs { cap: 0.99 }),
+        bounded(Surrogate::TruncatedIs { cap: f64::NAN }),
         PolicyLoss { kl_coefficient: -1.0, ..PolicyLoss::default() },
         PolicyLoss { entropy_coefficient: f64::INFINITY, ..PolicyLoss::default() },
     ] {

@@ -5,7 +5,7 @@ use super::terms::{PolicyLoss, PolicyTerms, SampledCompletion};
 use crate::LossError;
 
 /// One completion among those whose tokens' log-probabilities are in one list.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CompletionTokens<'a> {
     /// Indices of the completion's tokens in the list, in their order.
     pub tokens: &'a [usize],
@@ -13,10 +13,29 @@ pub struct CompletionTokens<'a> {
     pub weight: f64,
     /// As [`SampledCompletion::share`].
     pub share: f64,
+    /// As [`SampledCompletion::scale`].
+    pub scale: f64,
     /// As [`SampledCompletion::old_logps`], one per token.
     pub old_logps: Option<&'a [f64]>,
+    /// As [`SampledCompletion::sampler_weights`], one per token.
+    pub sampler_weights: Option<&'a [f64]>,
     /// As [`SampledCompletion::reference`], one per token.
     pub reference: Option<&'a [f64]>,
+}
+
+impl Default for CompletionTokens<'_> {
+    /// No tokens, of weight and share 0 and scale 1.
+    fn default() -> Self {
+        Self {
+            tokens: &[],
+            weight: 0.0,
+            share: 0.0,
+            scale: 1.0,
+            old_logps: None,
+            sampler_weights: None,
+            reference: None,
+        }
+    }
 }
 
 /// The loss of several completions.
@@ -66,8 +85,10 @@ impl PolicyLoss {
             let sampled = SampledCompletion {
                 weight: completion.weight,
                 share: completion.share,
+                scale: completion.scale,
                 logprobs: &own_logps,
                 old_logps: completion.old_logps,
+                sampler_weights: completion.sampler_weights,
                 reference: completion.reference,
                 entropies: own_entropies.as_deref(),
             };
@@ -76,7 +97,7 @@ impl PolicyLoss {
                 .terms(&sampled, &mut gradient)
                 .map_err(|source| LossError::InCompletion { index, source: Box::new(source) })?;
             batch.loss += terms.loss / divisor;
-            let by_entropy = self.entropy_gradient(completion.share) / divisor;
+            let by_entropy = terms.by_entropy / divisor;
             for (&at, slope) in completion.tokens.iter().zip(&gradient) {
                 batch.by_logp[at] += slope / divisor;
                 batch.by_entropy[at] += by_entropy;

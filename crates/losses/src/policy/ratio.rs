@@ -1,4 +1,4 @@
-//! Importance ratios between the policy being trained and the one that sampled, and their clip.
+//! Importance ratios between the policy being trained and the one that sampled, and their bounds.
 
 use std::str::FromStr;
 
@@ -29,6 +29,18 @@ impl RatioLevel {
             Self::SequenceMean => "sequence-mean",
         }
     }
+
+    /// The published bounds: 0.2 on both sides for tokens and products; for the mean over a
+    /// completion, which moves far less, GSPO's 3e-4 below and 4e-4 above.
+    ///
+    /// Source: Schulman et al. 2017, arXiv:1707.06347, section 6.1; Zheng et al. 2025,
+    /// arXiv:2507.18071, section 5.1.
+    pub const fn default_clip(self) -> Clip {
+        match self {
+            Self::Token | Self::Sequence => Clip { low: 0.2, high: 0.2 },
+            Self::SequenceMean => Clip { low: 3e-4, high: 4e-4 },
+        }
+    }
 }
 
 impl FromStr for RatioLevel {
@@ -45,96 +57,62 @@ impl FromStr for RatioLevel {
     }
 }
 
-/// Bounds of the ratio, beyond which a completion is not moved further in the same direction.
+/// Bounds of the ratio around 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clip {
-    /// Ratios below `1 - low` lose the gradient of negative weights.
+    /// The lower bound is `1 - low`; `low = 1` leaves ratios unbounded below.
     pub low: f64,
-    /// Ratios above `1 + high` lose the gradient of positive weights.
+    /// The upper bound is `1 + high`.
     pub high: f64,
 }
 
 impl Default for Clip {
-    /// 0.2 on both sides, as in PPO.
+    /// That of [`RatioLevel::Token`], 0.2 on both sides as in PPO.
     fn default() -> Self {
-        Self { low: 0.2, high: 0.2 }
+        RatioLevel::Token.default_clip()
     }
+}
+
+/// Where a ratio lies between its bounds.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Below,
+    Inside,
+    Above,
 }
 
 impl Clip {
-    /// Whether the clip takes the gradient of a ratio with this logarithm, and on which side.
-    fn cuts(self, log_ratio: f64, weight: f64) -> Option<f64> {
-        if weight > 0.0 && log_ratio > self.high.ln_1p() {
-            Some(1.0 + self.high)
-        } else if weight < 0.0 && log_ratio < (-self.low).ln_1p() {
-            Some(1.0 - self.low)
+    /// Compared as logarithms, so that a ratio which overflows still has its place.
+    pub(super) fn place(self, log_ratio: f64) -> Place {
+        if log_ratio > self.high.ln_1p() {
+            Place::Above
+        } else if log_ratio < (-self.low).ln_1p() {
+            Place::Below
         } else {
-            None
+            Place::Inside
         }
+    }
+
+    pub(super) fn check(self) -> Result<(), LossError> {
+        let Self { low, high } = self;
+        if !(low > 0.0 && low <= 1.0) {
+            let expected = "above 0, at most 1";
+            return Err(LossError::Setting { setting: "clip.low", found: low, expected });
+        }
+        if !(high > 0.0 && high.is_finite()) {
+            let expected = "a finite number above 0";
+            return Err(LossError::Setting { setting: "clip.high", found: high, expected });
+        }
+        Ok(())
     }
 }
 
-/// Value of the surrogate, and tokens that were clipped with the side: `true` for large ratios.
-pub(super) struct Surrogate {
-    pub(super) value: f64,
-    pub(super) clipped: (usize, bool),
-}
-
-/// REINFORCE: `-w sum_t log p_t`.
-pub(super) fn on_policy(weight: f64, logprobs: &[f64], gradient: &mut [f64]) -> Surrogate {
-    gradient.fill(-weight);
-    Surrogate { value: -weight * logprobs.iter().sum::<f64>(), clipped: (0, false) }
-}
-
-impl RatioLevel {
-    /// The surrogate of a completion; `gradient` is overwritten.
-    pub(super) fn surrogate(
-        self,
-        weight: f64,
-        logprobs: &[f64],
-        old_logps: &[f64],
-        clip: Clip,
-        gradient: &mut [f64],
-    ) -> Surrogate {
-        let side = weight > 0.0;
-        if weight == 0.0 {
-            gradient.fill(0.0);
-            return Surrogate { value: 0.0, clipped: (0, side) };
-        }
-        let tokens = logprobs.len();
-        let sampled: f64 = old_logps.iter().sum();
-        let moved: f64 = logprobs.iter().zip(old_logps).map(|(now, then)| now - then).sum();
-        let whole = |log_ratio: f64, count: f64, gradient: &mut [f64]| {
-            let (ratio, clipped) = if let Some(bound) = clip.cuts(log_ratio, weight) {
-                gradient.fill(0.0);
-                (bound, tokens)
-            } else {
-                let ratio = log_ratio.exp();
-                gradient.fill(-weight * ratio);
-                (ratio, 0)
-            };
-            let value = -weight * (sampled + count * (ratio - 1.0));
-            Surrogate { value, clipped: (clipped, side) }
-        };
-        match self {
-            Self::Sequence => whole(moved, 1.0, gradient),
-            Self::SequenceMean => whole(moved / tokens.max(1) as f64, tokens as f64, gradient),
-            Self::Token => {
-                let (mut sum, mut clipped) = (0.0, 0);
-                for ((now, then), slope) in logprobs.iter().zip(old_logps).zip(gradient) {
-                    let ratio = if let Some(bound) = clip.cuts(now - then, weight) {
-                        *slope = 0.0;
-                        clipped += 1;
-                        bound
-                    } else {
-                        let ratio = (now - then).exp();
-                        *slope = -weight * ratio;
-                        ratio
-                    };
-                    sum += then + (ratio - 1.0);
-                }
-                Surrogate { value: -weight * sum, clipped: (clipped, side) }
-            }
-        }
+/// A cap below 1 would cut the ratios of a policy that has not moved.
+pub(super) fn check_cap(cap: f64) -> Result<(), LossError> {
+    if cap >= 1.0 && cap.is_finite() {
+        Ok(())
+    } else {
+        let expected = "a finite number of at least 1";
+        Err(LossError::Setting { setting: "cap", found: cap, expected })
     }
 }

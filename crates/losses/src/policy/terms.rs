@@ -1,21 +1,30 @@
 //! The loss of one sampled completion, and its derivatives.
 
 use super::kl::KlEstimator;
-use super::ratio::{self, Clip, RatioLevel, Surrogate};
+use super::ratio::RatioLevel;
+use super::surrogate::{Sampled, Surrogate};
 use crate::LossError;
 
 /// A completion as a policy-gradient loss sees it. Lists have one entry a token.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampledCompletion<'a> {
-    /// The completion's weight in the sum over the samples of its prompt.
+    /// The completion's weight in the sum over the samples of its prompt. It may differ from update
+    /// to update. 0 is a weight like any other: its surrogate and its gradient are exactly 0.
     pub weight: f64,
     /// What the penalties of this completion are multiplied by: `1/n` for `n` samples.
     pub share: f64,
+    /// What surrogate *and* penalties are multiplied by for the completion's length; see
+    /// [`Aggregation::scale`](super::Aggregation::scale). Default 1.
+    pub scale: f64,
     /// Log-probabilities under the policy being trained.
     pub logprobs: &'a [f64],
     /// Log-probabilities under the policy that sampled; `None` while it still is the one being
     /// trained, so that every ratio is exactly 1.
     pub old_logps: Option<&'a [f64]>,
+    /// What each token's derivative of the surrogate is multiplied by, at least 0: a constant that
+    /// makes up for a sampler which is not the policy that is trained, as
+    /// [`truncated_sampler_weights`](super::truncated_sampler_weights) gives it. `None` is 1.
+    pub sampler_weights: Option<&'a [f64]>,
     /// Log-probabilities under the reference; read only where there is a penalty on the KL
     /// divergence.
     pub reference: Option<&'a [f64]>,
@@ -24,16 +33,37 @@ pub struct SampledCompletion<'a> {
     pub entropies: Option<&'a [f64]>,
 }
 
+impl Default for SampledCompletion<'_> {
+    /// No tokens, of weight and share 0 and scale 1.
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            share: 0.0,
+            scale: 1.0,
+            logprobs: &[],
+            old_logps: None,
+            sampler_weights: None,
+            reference: None,
+            entropies: None,
+        }
+    }
+}
+
 /// What a loss says of one completion.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PolicyTerms {
     /// The completion's part of its prompt's loss, penalties included.
     pub loss: f64,
-    /// The estimate of the KL divergence from the reference, summed over tokens; 0 without one.
+    /// The derivative of `loss` by each of the completion's entropies.
+    pub by_entropy: f64,
+    /// The estimate of the KL divergence from the reference, summed over tokens, before any scale; 0
+    /// without one.
     pub kl: f64,
-    /// Tokens whose gradient the clip of small ratios took away.
+    /// Tokens whose ratio the lower bound changed: PPO's clip took their gradient away, the other
+    /// surrogates made it larger.
     pub clipped_low: usize,
-    /// Tokens whose gradient the clip of large ratios took away.
+    /// Tokens whose ratio the upper bound changed: PPO's clip took their gradient away, the other
+    /// surrogates made it smaller.
     pub clipped_high: usize,
 }
 
@@ -49,8 +79,16 @@ pub struct PolicyTerms {
 /// `b` are the log-probabilities of the policy that sampled. The constants `b - 1` make the loss,
 /// and not only its gradient, that of REINFORCE where the two policies are the same; PPO leaves
 /// them out. The product `R` is the unbiased importance ratio of whole completions, `s` is GSPO's.
+/// These are the forms of [`Surrogate::PpoClip`]; [`Surrogate`] has the others, `-sum_t c log p_t`
+/// with a bounded ratio `c` held constant. All agree where the two policies do.
 ///
-/// The derivative by the entropy of each token's distribution is `-entropy_coefficient * share`:
+/// Sampler weights `v_t` multiply the derivative of the surrogate by `log p_t`, whatever the ratio is
+/// taken of, and the parts of its value: `-sum_t v_t (b_t + m(r_t) - 1)`. With one ratio a
+/// completion and weights that differ, that is the derivative with the ratio held constant, as in
+/// GSPO-token (equations 14 and 15 there), and not that of the value.
+///
+/// The loss of a completion is `scale (w surrogate + share (c_kl KL - c_H H))`. Its derivative by the
+/// entropy of each token's distribution is `-entropy_coefficient * share * scale`:
 /// the entropy at the prefixes that were visited is raised, how often they are visited is not
 /// differentiated.
 ///
@@ -72,8 +110,8 @@ pub struct PolicyTerms {
 pub struct PolicyLoss {
     /// Ratios of tokens, or of whole completions.
     pub ratio: RatioLevel,
-    /// How far a ratio may move a completion.
-    pub clip: Clip,
+    /// How ratios enter, and their bounds.
+    pub surrogate: Surrogate,
     /// What a nat of divergence from the reference costs; 0 reads no reference.
     pub kl_coefficient: f64,
     /// How the divergence is estimated.
@@ -88,19 +126,15 @@ impl PolicyLoss {
     /// # Errors
     /// [`LossError::Setting`] naming the first that is out of range.
     pub fn validate(&self) -> Result<(), LossError> {
-        let check = |setting, found: f64, ok: bool, expected| {
-            if ok { Ok(()) } else { Err(LossError::Setting { setting, found, expected }) }
-        };
-        let low = self.clip.low;
-        check("clip.low", low, low > 0.0 && low <= 1.0, "above 0, at most 1")?;
-        let high = self.clip.high;
-        check("clip.high", high, high > 0.0 && high.is_finite(), "a finite number above 0")?;
+        self.surrogate.check()?;
         for (setting, found) in [
             ("kl_coefficient", self.kl_coefficient),
             ("entropy_coefficient", self.entropy_coefficient),
         ] {
-            let ok = found.is_finite() && found >= 0.0;
-            check(setting, found, ok, "a finite number of at least 0")?;
+            if !(found.is_finite() && found >= 0.0) {
+                let expected = "a finite number of at least 0";
+                return Err(LossError::Setting { setting, found, expected });
+            }
         }
         Ok(())
     }
@@ -120,44 +154,44 @@ impl PolicyLoss {
         !self.needs_reference() && !self.needs_entropies()
     }
 
-    /// Derivative of a completion's part of the loss by each of its entropies.
-    pub fn entropy_gradient(&self, share: f64) -> f64 {
-        -self.entropy_coefficient * share
-    }
-
     /// The loss of a completion; its derivative by every log-probability is written to
     /// `gradient`.
     ///
     /// # Errors
     /// [`LossError::TokenCount`] if a list has another length than `logprobs`,
     /// [`LossError::Missing`] if a list that is read is absent, [`LossError::NotFinite`] if one of
-    /// its entries, or the weight, is NaN or infinite, [`LossError::PolicyOverflow`] if the result
-    /// is not finite.
+    /// its entries, or the weight, is NaN or infinite, [`LossError::Setting`] if the scale is negative, [`LossError::SamplerWeight`] if a sampler
+    /// weight is not a finite number of at least 0, [`LossError::PolicyOverflow`] if the result is
+    /// not finite.
     pub fn terms(
         &self,
         completion: &SampledCompletion<'_>,
         gradient: &mut [f64],
     ) -> Result<PolicyTerms, LossError> {
         self.check(completion, gradient.len())?;
-        let &SampledCompletion { weight, share, logprobs, old_logps, .. } = completion;
-        let Surrogate { value, clipped } = match old_logps {
-            None => ratio::on_policy(weight, logprobs, gradient),
-            Some(old_logps) => {
-                self.ratio.surrogate(weight, logprobs, old_logps, self.clip, gradient)
-            }
+        let &SampledCompletion { weight, share, scale, logprobs, .. } = completion;
+        let sampled = Sampled {
+            weight: weight * scale,
+            logprobs,
+            old_logps: completion.old_logps,
+            sampler_weights: completion.sampler_weights,
         };
-        let mut terms = PolicyTerms { loss: value, ..PolicyTerms::default() };
-        match clipped {
-            (tokens, true) => terms.clipped_high = tokens,
-            (tokens, false) => terms.clipped_low = tokens,
-        }
+        let found = self.surrogate.evaluate(self.ratio, &sampled, gradient);
+        let mut terms = PolicyTerms {
+            loss: found.value,
+            clipped_low: found.clipped_low,
+            clipped_high: found.clipped_high,
+            ..PolicyTerms::default()
+        };
+        let share = share * scale;
         if let (true, Some(reference)) = (self.needs_reference(), completion.reference) {
-            let scale = self.kl_coefficient * share;
-            terms.kl = self.kl.add(logprobs, reference, scale, gradient);
-            terms.loss += scale * terms.kl;
+            let cost = self.kl_coefficient * share;
+            terms.kl = self.kl.add(logprobs, reference, cost, gradient);
+            terms.loss += cost * terms.kl;
         }
         if let (true, Some(entropies)) = (self.needs_entropies(), completion.entropies) {
-            terms.loss += self.entropy_gradient(share) * entropies.iter().sum::<f64>();
+            terms.by_entropy = -self.entropy_coefficient * share;
+            terms.loss += terms.by_entropy * entropies.iter().sum::<f64>();
         }
         if terms.loss.is_finite() && gradient.iter().all(|slope| slope.is_finite()) {
             Ok(terms)
@@ -171,11 +205,16 @@ impl PolicyLoss {
             Some(&found) => Err(LossError::NotFinite { field, found }),
             None => Ok(()),
         };
-        finite("weight", &[completion.weight, completion.share])?;
+        finite("weight", &[completion.weight, completion.share, completion.scale])?;
+        if completion.scale < 0.0 {
+            let expected = "at least 0";
+            return Err(LossError::Setting { setting: "scale", found: completion.scale, expected });
+        }
         finite("logprobs", completion.logprobs)?;
         let expected = completion.logprobs.len();
         let lists = [
             ("old_logps", completion.old_logps, false),
+            ("sampler_weights", completion.sampler_weights, false),
             ("reference", completion.reference, self.needs_reference()),
             ("entropies", completion.entropies, self.needs_entropies()),
         ];
@@ -186,6 +225,7 @@ impl PolicyLoss {
                 Some(list) if list.len() != expected => {
                     return Err(LossError::TokenCount { field, found: list.len(), expected });
                 }
+                Some(list) if field == "sampler_weights" => non_negative(list)?,
                 Some(list) => finite(field, list)?,
             }
         }
@@ -194,5 +234,13 @@ impl PolicyLoss {
         } else {
             Err(LossError::TokenCount { field: "gradient", found: slopes, expected })
         }
+    }
+}
+
+fn non_negative(sampler_weights: &[f64]) -> Result<(), LossError> {
+    let wrong = |weight: &f64| !(weight.is_finite() && *weight >= 0.0);
+    match sampler_weights.iter().position(wrong) {
+        Some(token) => Err(LossError::SamplerWeight { token, found: sampler_weights[token] }),
+        None => Ok(()),
     }
 }

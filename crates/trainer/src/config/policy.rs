@@ -3,7 +3,7 @@
 mod ranges;
 
 use bestof_estimators::{Estimator, Schedule};
-use bestof_losses::{Clip, PolicyLoss};
+use bestof_losses::{Clip, PolicyLoss, Surrogate};
 use bestof_tasks::verify::VerifierKind;
 use serde::{Deserialize, Serialize};
 
@@ -197,7 +197,10 @@ impl ObjectiveSection {
     fn loss(&self) -> Result<PolicyLoss, TrainError> {
         let loss = PolicyLoss {
             ratio: self.ratio.parse()?,
-            clip: Clip { low: self.epsilon, high: self.epsilon_high.unwrap_or(self.epsilon) },
+            surrogate: Surrogate::PpoClip(Clip {
+                low: self.epsilon,
+                high: self.epsilon_high.unwrap_or(self.epsilon),
+            }),
             kl_coefficient: self.kl_coefficient,
             kl: self.kl_estimator.parse()?,
             entropy_coefficient: self.entropy_coefficient,

@@ -211,6 +211,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             share: 1.0 / weighted.weights.len() as f64,
             old_logps: (update > 0).then(|| read(&weighted.old_logps)),
             reference: self.loss.needs_reference().then(|| read(&weighted.reference)),
+            ..CompletionTokens::default()
         }
     }
 

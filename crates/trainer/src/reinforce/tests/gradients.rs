@@ -132,6 +132,7 @@ fn loss_apart(
                 old_logps: Some(&then),
                 reference: Some(&anchor),
                 entropies: Some(&entropies),
+                ..Default::default()
             };
             total += run.loss.terms(&completion, &mut vec![0.0; now.len()]).unwrap().loss;
         }
