@@ -101,6 +101,68 @@ pub enum EstimatorError {
         /// The value found.
         value: f64,
     },
+    /// The order of [`Harmonic`](crate::Harmonic) is zero: the sum would be empty.
+    ZeroOrder,
+    /// An order was given to an estimator that has none.
+    OrderNotUsed {
+        /// The estimator's name.
+        estimator: &'static str,
+    },
+    /// The number of ratios differs from that of the rewards.
+    RatioCount {
+        /// The number of rewards.
+        rewards: usize,
+        /// The number of ratios.
+        ratios: usize,
+    },
+    /// A log-ratio is NaN or positive infinity.
+    BadLogRatio {
+        /// Its index.
+        index: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// A ratio is NaN, infinite or negative.
+    BadRatio {
+        /// Its index.
+        index: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// The largest product of ratios that may occur, times the largest reward, is beyond `exp(700)`.
+    ProductTooLarge {
+        /// The index of the largest ratio.
+        index: usize,
+        /// Its logarithm.
+        log_ratio: f64,
+        /// Ratios in a product.
+        k: usize,
+    },
+    /// No `k` of the other samples have a product of ratios above the smallest normal number, so
+    /// that the baseline of `centred` and `harmonic` is not defined.
+    NoOverlap {
+        /// The sample that lacks a baseline.
+        index: usize,
+        /// Ratios in a product.
+        k: usize,
+    },
+    /// The cap of the partners' ratios is not a positive finite number.
+    BadCap {
+        /// The value found.
+        value: f64,
+    },
+    /// A cap was given to an estimator whose weights have no ratios of other samples.
+    CapNotUsed {
+        /// The estimator's name.
+        estimator: &'static str,
+    },
+    /// The estimator has no unbiased off-policy form here.
+    NotOffPolicy {
+        /// The estimator's name.
+        estimator: &'static str,
+        /// What to do about it.
+        instead: &'static str,
+    },
     /// There is no value to average.
     NoValues,
     /// A value that must be a proportion lies outside `[0, 1]`.
@@ -172,6 +234,41 @@ impl fmt::Display for EstimatorError {
             Self::InGroup { group, source } => write!(f, "group {group}: {source}"),
             Self::BadEpsilon { value } => {
                 write!(f, "epsilon is {value}: choose a finite number that is not negative")
+            }
+            Self::ZeroOrder => write!(f, "the order is 0: choose an order from 1 to n - 1"),
+            Self::OrderNotUsed { estimator } => {
+                write!(f, "`{estimator}` has no order: only `harmonic` does")
+            }
+            Self::RatioCount { rewards, ratios } => {
+                write!(f, "{ratios} ratios for {rewards} rewards: give one ratio per reward")
+            }
+            Self::BadLogRatio { index, value } => write!(
+                f,
+                "log-ratio {index} is {value}: it must be a number below infinity, \
+                 the log-probability under the policy minus that under the sampler"
+            ),
+            Self::BadRatio { index, value } => {
+                write!(f, "ratio {index} is {value}: a ratio is finite and not negative")
+            }
+            Self::ProductTooLarge { index, log_ratio, k } => write!(
+                f,
+                "log-ratio {index} is {log_ratio}: products of {k} ratios and a reward may exceed exp(700); \
+                 the policy is too far from the sampler, or the ratios are wrong"
+            ),
+            Self::NoOverlap { index, k } => write!(
+                f,
+                "sample {index} has no baseline: the product of any {k} ratios of the other samples is 0; \
+                 use `loo-minus-one`, or a lower k"
+            ),
+            Self::BadCap { value } => {
+                write!(f, "the cap is {value}: choose a positive finite number")
+            }
+            Self::CapNotUsed { estimator } => write!(
+                f,
+                "`{estimator}` uses no ratio but the sample's own: there is nothing to cap"
+            ),
+            Self::NotOffPolicy { estimator, instead } => {
+                write!(f, "`{estimator}` has no off-policy form: {instead}")
             }
             Self::NoValues => write!(f, "nothing to average: give at least one value"),
             Self::NotAProportion { index, value } => {

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::str::FromStr;
 
 use crate::{
-    Binary, Estimator, EstimatorError, GroupMean, Grpo, Loo, LooMinusOne, MaxAtN, Plain, Reinforce,
-    RewardTransform, Rloo, Workspace, max_at_k_with,
+    Binary, Centred, Estimator, EstimatorError, GroupMean, Grpo, Harmonic, Loo, LooMinusOne,
+    MaxAtN, Plain, Reinforce, RewardTransform, Rloo, Workspace, max_at_k_with,
 };
 
 impl Estimator {
@@ -21,12 +21,30 @@ impl Estimator {
             Self::Loo => Box::new(Loo::new(k)?),
             Self::LooMinusOne => Box::new(LooMinusOne::new(k)?),
             Self::Binary => Box::new(Binary::new(k)?),
+            Self::Centred => Box::new(Centred::new(k)?),
+            Self::Harmonic => Box::new(Harmonic::new()),
             Self::Reinforce => Box::new(Reinforce),
             Self::Mean => Box::new(GroupMean),
             Self::Rloo => Box::new(Rloo),
             Self::Grpo => Box::new(Grpo::default()),
             Self::MaxAtN => Box::new(MaxAtN),
         })
+    }
+
+    /// As [`build`](Self::build), with the order of `harmonic`; `None` is every order a group has.
+    ///
+    /// # Errors
+    /// Also `ZeroOrder`, and `OrderNotUsed` for another estimator with an order.
+    pub fn build_with(
+        self,
+        k: usize,
+        order: Option<usize>,
+    ) -> Result<Box<dyn RewardTransform>, EstimatorError> {
+        match (self, order) {
+            (_, None) => self.build(k),
+            (Self::Harmonic, Some(order)) => Ok(Box::new(Harmonic::of_order(order)?)),
+            _ => Err(EstimatorError::OrderNotUsed { estimator: self.name() }),
+        }
     }
 
     /// As [`build`](Self::build), for a `k` that a schedule lowers to 1, where `loo-minus-one` is
@@ -86,10 +104,22 @@ pub fn estimate(
     k: usize,
     estimator: Estimator,
 ) -> Result<Estimate, EstimatorError> {
+    estimate_with(rewards, k, estimator.build(k)?.as_ref())
+}
+
+/// As [`estimate`], by a transformation that is built already; `k` is that of the value.
+///
+/// # Errors
+/// Those of [`max_at_k`](crate::max_at_k) and [`RewardTransform::check`].
+pub fn estimate_with(
+    rewards: &[f64],
+    k: usize,
+    transform: &dyn RewardTransform,
+) -> Result<Estimate, EstimatorError> {
     let mut workspace = Workspace::with_capacity(rewards.len());
     let value = max_at_k_with(rewards, k, &mut workspace)?;
     let mut weights = vec![0.0; rewards.len()];
-    estimator.build(k)?.transform_into(rewards, &mut weights, &mut workspace)?;
+    transform.transform_into(rewards, &mut weights, &mut workspace)?;
     Ok(Estimate { n: rewards.len(), k, value, weights })
 }
 

@@ -26,6 +26,10 @@ pub enum Estimator {
     LooMinusOne,
     /// [`Binary`](crate::Binary)
     Binary,
+    /// [`Centred`](crate::Centred)
+    Centred,
+    /// [`Harmonic`](crate::Harmonic), of every order unless one is chosen
+    Harmonic,
     /// [`Reinforce`](crate::Reinforce)
     Reinforce,
     /// [`GroupMean`](crate::GroupMean), also called `dr-grpo`
@@ -41,11 +45,13 @@ pub enum Estimator {
 
 impl Estimator {
     /// Every estimator, PKPO's first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Plain,
         Self::Loo,
         Self::LooMinusOne,
         Self::Binary,
+        Self::Centred,
+        Self::Harmonic,
         Self::Reinforce,
         Self::Mean,
         Self::Rloo,
@@ -60,6 +66,8 @@ impl Estimator {
             Self::Loo => "loo",
             Self::LooMinusOne => "loo-minus-one",
             Self::Binary => "binary",
+            Self::Centred => "centred",
+            Self::Harmonic => "harmonic",
             Self::Reinforce => "reinforce",
             Self::Mean => "mean",
             Self::Rloo => "rloo",
@@ -68,10 +76,10 @@ impl Estimator {
         }
     }
 
-    /// Whether its weights depend on `k`. The others optimise the mean reward (`k = 1`), and
-    /// `max-at-n` the maximum of the whole group.
+    /// Whether its weights depend on `k`. The others optimise the mean reward (`k = 1`), but for
+    /// `max-at-n`, the maximum of the whole group, and `harmonic`, a sum over all `k`.
     pub const fn uses_k(self) -> bool {
-        matches!(self, Self::Plain | Self::Loo | Self::LooMinusOne | Self::Binary)
+        matches!(self, Self::Plain | Self::Loo | Self::LooMinusOne | Self::Binary | Self::Centred)
     }
 }
 

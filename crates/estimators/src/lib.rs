@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 mod baseline;
+mod centred;
 mod error;
 mod estimate;
 mod estimator;
@@ -19,8 +20,9 @@ mod transform;
 mod workspace;
 
 pub use baseline::{GroupMean, Grpo, MaxAtN, Normalization, Reinforce, Rloo};
+pub use centred::{Centred, Harmonic};
 pub use error::EstimatorError;
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, estimate_with};
 pub use estimator::Estimator;
 pub use interval::{Interval, mean_pass_at_k, mean_proportion, mean_with_interval};
 pub use k_schedule::{KSchedule, Schedule, UntilStall, UntilThreshold};

@@ -20,6 +20,11 @@ pub enum Target {
         /// Length of the expected estimate relative to the gradient.
         factor: f64,
     },
+    /// The gradient of `sum_{k<=order} max@k / k`, unbiased.
+    Harmonic {
+        /// The largest `k` of the sum.
+        order: usize,
+    },
     /// Not a multiple of the gradient of any max@k: the direction itself is biased.
     Biased,
 }

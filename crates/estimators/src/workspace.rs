@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::numerics::Product;
+use crate::numerics::{Product, Sum};
 
 /// Scratch memory of all transformations; grows to the largest group it has held.
 ///
@@ -25,7 +25,7 @@ use crate::numerics::Product;
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     ranked: Vec<Ranked>,
-    subsets: SubsetWeights,
+    steps: RankWeights,
 }
 
 /// A reward with its index in the caller's order.
@@ -65,23 +65,86 @@ impl Workspace {
     pub fn with_capacity(samples: usize) -> Self {
         Self {
             ranked: Vec::with_capacity(samples),
-            subsets: SubsetWeights { d: Vec::with_capacity(samples), ..SubsetWeights::default() },
+            steps: RankWeights { of: Vec::with_capacity(samples), ..RankWeights::default() },
         }
     }
 
     /// The largest group that fits without another allocation.
     pub fn capacity(&self) -> usize {
-        self.ranked.capacity().min(self.subsets.d.capacity())
+        self.ranked.capacity().min(self.steps.of.capacity())
     }
 
-    /// Rewards in ascending order, and the weight of each rank.
+    /// Rewards in ascending order, and the share of `k`-subsets that each rank leads.
     pub(crate) fn rank(&mut self, rewards: &[f64], k: usize) -> (&[Ranked], &[f64]) {
+        self.sort(rewards);
+        self.weigh(rewards.len(), Rule::Leads { k });
+        (&self.ranked, &self.steps.of)
+    }
+
+    /// Rewards in ascending order, and the harmonic weight of each gap up to `order`.
+    pub(crate) fn rank_harmonic(&mut self, rewards: &[f64], order: usize) -> (&[Ranked], &[f64]) {
+        self.sort(rewards);
+        self.weigh(rewards.len(), Rule::Harmonic { order });
+        (&self.ranked, &self.steps.of)
+    }
+
+    pub(crate) fn sort(&mut self, rewards: &[f64]) {
         self.ranked.clear();
         self.ranked
             .extend(rewards.iter().enumerate().map(|(index, &g)| Ranked { key: key_of(g), index }));
         self.ranked.sort_unstable_by_key(|r| r.key);
-        self.subsets.set(rewards.len(), k);
-        (&self.ranked, &self.subsets.d)
+    }
+
+    /// The share of `k`-subsets that each rank leads, beside the order of the last
+    /// [`sort`](Self::sort).
+    pub(crate) fn leads(&mut self, k: usize) -> (&[Ranked], &[f64]) {
+        self.weigh(self.ranked.len(), Rule::Leads { k });
+        (&self.ranked, &self.steps.of)
+    }
+
+    /// The order of the last [`sort`](Self::sort).
+    pub(crate) fn ranked(&self) -> &[Ranked] {
+        &self.ranked
+    }
+
+    fn weigh(&mut self, n: usize, rule: Rule) {
+        self.steps.set(n, rule);
+    }
+}
+
+/// One weight for each rank of `n`, kept until another size or rule is asked for.
+#[derive(Clone, Debug, Default)]
+struct RankWeights {
+    n: usize,
+    rule: Rule,
+    of: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Rule {
+    #[default]
+    None,
+    Leads {
+        k: usize,
+    },
+    Harmonic {
+        order: usize,
+    },
+}
+
+impl RankWeights {
+    fn set(&mut self, n: usize, rule: Rule) {
+        if (self.n, self.rule) == (n, rule) {
+            return;
+        }
+        (self.n, self.rule) = (n, rule);
+        self.of.clear();
+        self.of.resize(n, 0.0);
+        match rule {
+            Rule::None => {}
+            Rule::Leads { k } => leads(k, &mut self.of),
+            Rule::Harmonic { order } => harmonic(order, &mut self.of),
+        }
     }
 }
 
@@ -93,32 +156,40 @@ impl Workspace {
 ///
 /// The walk from `n` down needs no binomial. It may underflow where `d_i < 2.3e-308`; those
 /// weights become 0.
-#[derive(Clone, Debug, Default)]
-struct SubsetWeights {
-    n: usize,
-    k: usize,
-    d: Vec<f64>,
+fn leads(k: usize, of: &mut [f64]) {
+    let n = of.len();
+    let mut share = Product::ratio(k, n);
+    for i in (k..=n).rev() {
+        let value = share.value();
+        if value < f64::MIN_POSITIVE {
+            break;
+        }
+        of[i - 1] = value;
+        if i > k {
+            share = share.times(i - k, i - 1);
+        }
+    }
 }
 
-impl SubsetWeights {
-    fn set(&mut self, n: usize, k: usize) {
-        if (self.n, self.k) == (n, k) {
-            return;
+/// Weight of `gap_i = g_(i+1) - g_(i)` in the sum of `1/k` times the centred weights up to `order`.
+///
+/// ```text
+/// h_i = sum_{k<=T} 1/k n/(n-k) d_i(k) = rho_i / (n-i),   rho_i = 1 - C(i-1, T) / C(n-1, T)
+/// ```
+///
+/// The sum over `k` telescopes. `rho` is summed from the top, where it is small: with the share
+/// `q_i = C(i-1, T) / C(n-1, T)` it is `rho_{i-1} = rho_i + q_i T/(i-1)`, without a subtraction.
+fn harmonic(order: usize, of: &mut [f64]) {
+    let n = of.len();
+    let mut share = Product::ONE;
+    let mut rho = Sum::default();
+    for i in (1..n).rev() {
+        // From rank i + 1 to rank i, whose share is 0 below the order.
+        if i + 1 > order {
+            rho.add(share.times(order, i).value());
+            share = share.times(i - order.min(i), i);
         }
-        (self.n, self.k) = (n, k);
-        self.d.clear();
-        self.d.resize(n, 0.0);
-        let mut share = Product::ratio(k, n);
-        for i in (k..=n).rev() {
-            let value = share.value();
-            if value < f64::MIN_POSITIVE {
-                break;
-            }
-            self.d[i - 1] = value;
-            if i > k {
-                share = share.times(i - k, i - 1);
-            }
-        }
+        of[i - 1] = rho.value().min(1.0) / (n - i) as f64;
     }
 }
 
@@ -132,8 +203,8 @@ mod tests {
     /// Compares with the same walk in fixed point, 2,048 bits behind the point.
     fn largest_relative_error(n: usize, k: usize, off_by: usize) -> f64 {
         const BITS: i32 = 2048;
-        let mut table = SubsetWeights::default();
-        table.set(n, k);
+        let mut table = RankWeights::default();
+        table.set(n, Rule::Leads { k });
         let mut exact = (BigUint::from(k) << BITS) / n;
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         for i in (k..=n).rev() {
@@ -146,7 +217,7 @@ mod tests {
             let leading = (&exact >> (bits - 64)).to_f64().unwrap();
             let value =
                 leading * 2.0_f64.powi(exponent / 2) * 2.0_f64.powi(exponent - exponent / 2);
-            found.push(table.d[i - 1]);
+            found.push(table.of[i - 1]);
             expected.push(value);
             exact = exact * (i - k) / (i - 1 + off_by).max(1);
         }
@@ -175,11 +246,37 @@ mod tests {
     #[test]
     fn weights_are_shares() {
         for (n, k) in [(1, 1), (5, 5), (5, 1), (12, 4), (4096, 2048), (1_000_000, 10)] {
-            let mut table = SubsetWeights::default();
-            table.set(n, k);
-            let total: f64 = table.d.iter().sum();
+            let mut table = RankWeights::default();
+            table.set(n, Rule::Leads { k });
+            let total: f64 = table.of.iter().sum();
             assert!((total - 1.0).abs() < 1e-12);
-            assert!(table.d[..k - 1].iter().all(|&d| d == 0.0));
+            assert!(table.of[..k - 1].iter().all(|&d| d == 0.0));
+        }
+    }
+
+    #[test]
+    fn harmonic_weights_are_the_sum_over_k() {
+        for n in [2, 3, 7, 40, 300] {
+            for order in [1, 2, 5, n / 2, n - 1] {
+                if order == 0 || order >= n {
+                    continue;
+                }
+                let mut table = RankWeights::default();
+                table.set(n, Rule::Harmonic { order });
+                let mut expected = std::vec![0.0; n];
+                for k in 1..=order {
+                    let mut leads = RankWeights::default();
+                    leads.set(n, Rule::Leads { k });
+                    let factor = n as f64 / ((n - k) * k) as f64;
+                    for (slot, d) in expected.iter_mut().zip(&leads.of) {
+                        *slot += factor * d;
+                    }
+                }
+                // There is no gap above the last rank.
+                let worst =
+                    largest_relative_difference(&table.of[..n - 1], &expected[..n - 1], 0.0);
+                assert!(worst < 1e-14, "n {n} order {order}: {worst:e}");
+            }
         }
     }
 
