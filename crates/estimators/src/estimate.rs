@@ -5,9 +5,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
+use crate::off_policy::capped_max_at_k;
 use crate::{
     Binary, Centred, Estimator, EstimatorError, GroupMean, Grpo, Harmonic, Loo, LooMinusOne,
-    MaxAtN, Plain, Reinforce, RewardTransform, Rloo, Workspace, max_at_k_with,
+    MaxAtN, OffPolicy, OffPolicyValue, OffPolicyWorkspace, Plain, Ratios, Reinforce,
+    RewardTransform, Rloo, Workspace, max_at_k_with, off_policy_max_at_k,
 };
 
 impl Estimator {
@@ -121,6 +123,59 @@ pub fn estimate_with(
     let mut weights = vec![0.0; rewards.len()];
     transform.transform_into(rewards, &mut weights, &mut workspace)?;
     Ok(Estimate { n: rewards.len(), k, value, weights })
+}
+
+/// Value of max@k under the policy and policy-gradient weights, for one group of samples that
+/// another policy drew.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct OffPolicyEstimate {
+    /// Samples in the group.
+    pub n: usize,
+    /// The `k` of `of_policy`.
+    pub k: usize,
+    /// Estimates of max@k under the policy, from ratios without a cap.
+    pub of_policy: OffPolicyValue,
+    /// With a partner cap: the value with every ratio at most the cap.
+    pub value_capped: Option<f64>,
+    /// Weight of each sample's log-probability gradient, own ratio included, to be summed.
+    pub weights: Vec<f64>,
+    /// The weights without the own ratios, for a loss that multiplies by them.
+    pub factors: Vec<f64>,
+}
+
+/// Value of max@k under the policy and off-policy weights of one group.
+///
+/// `k` is that of the value; the weights have the `k` or the order of the rule.
+///
+/// # Errors
+/// Those of [`off_policy_max_at_k`] and [`OffPolicy::weights_into`].
+///
+/// ```
+/// use bestof_estimators::{Estimator, OffPolicy, Ratios, estimate_off_policy};
+///
+/// let rule = OffPolicy::new(Estimator::Centred, 1)?;
+/// let answer = estimate_off_policy(&[0.0, 1.0], Ratios::Plain(&[0.5, 1.5]), 1, &rule)?;
+/// assert_eq!(answer.of_policy.value, 0.75);
+/// assert_eq!(answer.weights, [-0.25, 0.75]);
+/// assert_eq!(answer.factors, [-0.5, 0.5]);
+/// # Ok::<(), bestof_estimators::EstimatorError>(())
+/// ```
+pub fn estimate_off_policy(
+    rewards: &[f64],
+    ratios: Ratios<'_>,
+    k: usize,
+    rule: &OffPolicy,
+) -> Result<OffPolicyEstimate, EstimatorError> {
+    let mut workspace = OffPolicyWorkspace::new();
+    let of_policy = off_policy_max_at_k(rewards, ratios, k, &mut workspace)?;
+    let capped = |cap| capped_max_at_k(rewards, ratios, k, Some(cap), &mut workspace);
+    let value_capped = rule.partner_cap().map(capped).transpose()?.map(|found| found.value);
+    let mut weights = vec![0.0; rewards.len()];
+    rule.weights_into(rewards, ratios, &mut weights, &mut workspace)?;
+    let mut factors = vec![0.0; rewards.len()];
+    rule.factors_into(rewards, ratios, &mut factors, &mut workspace)?;
+    Ok(OffPolicyEstimate { n: rewards.len(), k, of_policy, value_capped, weights, factors })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Compensated arithmetic: long products of ratios, long sums, and the two elementary functions that
+//! Compensated arithmetic: long products of ratios, long sums, and the elementary functions that
 //! `core` lacks.
 
 /// The largest magnitude a reward may have; up to it no difference or sum overflows.
@@ -138,6 +138,78 @@ pub(crate) fn cos_pi(t: f64) -> f64 {
     total
 }
 
+/// `ln 2` with 32 bits, and the rest.
+const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+
+/// `exp(x)` as `mantissa * 2^exponent` with a mantissa between 0.7 and 1.5; exactly 0 below
+/// `x = -700,000`, and for NaN.
+pub(crate) fn exp_parts(x: f64) -> (f64, i64) {
+    // Adding it rounds to an integer.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    if !(-7e5..=7e5).contains(&x) {
+        return (0.0, 0);
+    }
+    let exponent = (x * core::f64::consts::LOG2_E + ROUND) - ROUND;
+    let high = x - exponent * LN_2_HIGH;
+    let low = exponent * LN_2_LOW;
+    let rest = high - low;
+    // exp(rest) - 1 - rest by its series; the 16th term is below 1e-18.
+    let mut tail = 0.0;
+    for m in (2..=15_u32).rev() {
+        tail = (tail + 1.0) * rest / f64::from(m);
+    }
+    let tail = tail * rest;
+    (1.0 + (high + (tail - low)), exponent as i64)
+}
+
+/// A positive finite number as `mantissa * 2^exponent` with a mantissa in `[1, 2)`; 0 as it is.
+pub(crate) fn parts(x: f64) -> (f64, i64) {
+    const TWO_54: f64 = 18_014_398_509_481_984.0;
+    if x == 0.0 {
+        return (0.0, 0);
+    }
+    if x < f64::MIN_POSITIVE {
+        let (mantissa, exponent) = parts(x * TWO_54);
+        return (mantissa, exponent - 54);
+    }
+    let exponent = (x.to_bits() >> 52) as i64 - 1023;
+    (f64::from_bits((x.to_bits() & ((1 << 52) - 1)) | (1023 << 52)), exponent)
+}
+
+/// `x * 2^exponent`, rounded once unless it is subnormal.
+pub(crate) fn times_power_of_two(x: f64, exponent: i64) -> f64 {
+    const STEP: i64 = 1000;
+    let power = |e: i64| f64::from_bits(((1023 + e) as u64) << 52);
+    let mut left = exponent.clamp(-3 * STEP, 3 * STEP);
+    let mut x = x;
+    while left.abs() > STEP {
+        let step = STEP * left.signum();
+        x *= power(step);
+        left -= step;
+    }
+    x * power(left)
+}
+
+/// Natural logarithm of a number that is not negative; negative infinity for 0.
+pub(crate) fn ln(x: f64) -> f64 {
+    if x == 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let (mut mantissa, mut exponent) = parts(x);
+    if mantissa > core::f64::consts::SQRT_2 {
+        (mantissa, exponent) = (mantissa / 2.0, exponent + 1);
+    }
+    // 2 atanh(s) by its series; s is below 0.172, and the 12th term below 1e-19.
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let (square, mut series) = (s * s, 0.0);
+    for m in (0..12_u32).rev() {
+        series = series * square + 1.0 / f64::from(2 * m + 1);
+    }
+    let exponent = exponent as f64;
+    exponent * LN_2_HIGH + (2.0 * s * series + exponent * LN_2_LOW)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +248,31 @@ mod tests {
             let t = f64::from(i) / 1000.0;
             assert!((cos_pi(t) - f64::cos(core::f64::consts::PI * t)).abs() < 5e-16, "{t}");
         }
+    }
+
+    #[test]
+    fn exponentials_and_logarithms_agree_with_the_standard_library() {
+        for i in -7000..=7000 {
+            let x = f64::from(i) / 10.0 + 1e-7;
+            let (mantissa, exponent) = exp_parts(x);
+            assert!((0.7..1.5).contains(&mantissa), "{x}");
+            let found = times_power_of_two(mantissa, exponent);
+            assert!((found / x.exp() - 1.0).abs() < 5e-16, "{x}: {found:e} {:e}", x.exp());
+            assert!((ln(found) - x).abs() <= 4e-16 * x.abs().max(1.0), "{x}");
+        }
+        assert_eq!(exp_parts(0.0), (1.0, 0));
+        assert_eq!(exp_parts(-1000.0).1, -1443);
+        assert_eq!(exp_parts(f64::NEG_INFINITY).0, 0.0);
+        assert_eq!(ln(0.0), f64::NEG_INFINITY);
+        for x in [5e-324, 1e-310, 2.3e-308, 0.1, 1.0, 1.5, 1e308] {
+            let (mantissa, exponent) = parts(x);
+            assert!((1.0..2.0).contains(&mantissa));
+            assert_eq!(times_power_of_two(mantissa, exponent), x);
+            assert!((ln(x) - x.ln()).abs() <= 4e-16 * x.ln().abs().max(1.0), "{x}");
+        }
+        assert_eq!(times_power_of_two(1.0, -5000), 0.0);
+        assert_eq!(times_power_of_two(0.0, 5000), 0.0);
+        assert_eq!(times_power_of_two(1.0, 5000), f64::INFINITY);
     }
 
     #[test]

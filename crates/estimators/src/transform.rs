@@ -178,14 +178,16 @@ pub(crate) fn check_rewards(rewards: &[f64]) -> Result<(), EstimatorError> {
     Ok(())
 }
 
-fn check_buffer(rewards: &[f64], weights: &[f64]) -> Result<(), EstimatorError> {
+/// Rejects a buffer of another length than the rewards.
+pub(crate) fn check_buffer(rewards: &[f64], weights: &[f64]) -> Result<(), EstimatorError> {
     if rewards.len() == weights.len() {
         return Ok(());
     }
     Err(EstimatorError::WrongBufferLength { expected: rewards.len(), found: weights.len() })
 }
 
-fn check_offsets(rewards: usize, offsets: &[usize]) -> Result<(), EstimatorError> {
+/// Rejects offsets that are not those of consecutive groups.
+pub(crate) fn check_offsets(rewards: usize, offsets: &[usize]) -> Result<(), EstimatorError> {
     let mut least = 0;
     for (index, &found) in offsets.iter().enumerate() {
         if found < least || (index == 0 && found != 0) {
