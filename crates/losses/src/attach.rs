@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{
-    CompletionTokens, LossError, PairLogps, PolicyLoss, PolicyTerms, PreferenceLoss,
-    PreferenceTerms, terms_of_batch,
+    CompletionTokens, Kto, Label, LossError, PairLogps, PolicyLoss, PolicyTerms, PreferenceLoss,
+    PreferenceTerms, UnpairedLogps, UnpairedTerms, terms_of_batch,
 };
 
 /// What a loss needs of a pair besides the policy's two log-probabilities.
@@ -87,6 +87,64 @@ pub fn attach(
     let by_rejected = slopes(|terms| terms.grad_rejected);
     let loss = with_gradient(mean, [(chosen, by_chosen), (rejected, by_rejected)]);
     Ok(Attached { loss, terms })
+}
+
+/// What [`Kto`] needs of a completion besides the policy's log-probability.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnpairedConstants {
+    /// The reference's log-probability.
+    pub ref_logp: f64,
+    /// What the completion was judged to be.
+    pub label: Label,
+}
+
+/// The mean loss of labelled completions as a tensor, and what the formula said about each.
+#[derive(Debug, Clone)]
+pub struct AttachedUnpaired {
+    /// Mean loss over the completions, `[1]`; its gradient is the analytic one.
+    pub loss: Tensor<1>,
+    /// The terms of each completion, for logging.
+    pub terms: Vec<UnpairedTerms>,
+}
+
+/// The mean of `loss` over labelled completions with the reference point `z0`, as a tensor that can
+/// be differentiated. Evaluated as [`attach`] does.
+///
+/// # Shapes
+/// - logps: `[completions]`
+/// - constants: one entry per completion
+/// - output: `[1]`
+///
+/// # Errors
+/// [`LossError::BatchSize`], [`LossError::EmptyBatch`], or what [`Kto::batch`] says.
+pub fn attach_unpaired(
+    loss: &Kto,
+    logps: Tensor<1>,
+    constants: &[UnpairedConstants],
+    z0: f64,
+) -> Result<AttachedUnpaired, LossError> {
+    let logp_values = values(&logps);
+    let (found, expected) = (constants.len(), logp_values.len());
+    if found != expected {
+        return Err(LossError::BatchSize { what: "constants", found, expected });
+    }
+    if expected == 0 {
+        return Err(LossError::EmptyBatch);
+    }
+    let rows: Vec<UnpairedLogps> = constants
+        .iter()
+        .zip(logp_values)
+        .map(|(&UnpairedConstants { ref_logp, label }, logp)| UnpairedLogps {
+            logp,
+            ref_logp,
+            label,
+        })
+        .collect();
+    let terms = loss.batch(&rows, z0)?;
+    let share = 1.0 / expected as f64;
+    let mean = terms.iter().map(|term| term.loss).sum::<f64>() * share;
+    let slopes = terms.iter().map(|term| term.grad * share).collect();
+    Ok(AttachedUnpaired { loss: with_gradient(mean, [(logps, slopes)]), terms })
 }
 
 /// A tensor `[1]` of a value whose derivatives by some tensors are known numbers:

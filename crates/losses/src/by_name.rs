@@ -5,18 +5,19 @@ use std::str::FromStr;
 use crate::error::LossError;
 use crate::name::LossName;
 use crate::preference::{
-    Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PreferenceLoss, RobustDpo,
-    Simpo,
+    Averaging, Cdpo, Divergence, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PreferenceLoss,
+    RobustDpo, SftMixed, Simpo,
 };
 
 impl LossName {
-    /// The loss, with the parameters that it reads; the others are not looked at.
+    /// The loss, with the [`parameters`](Self::parameters) that it reads; the others are not looked
+    /// at. With an `sft_alpha` other than 0 it is an [`SftMixed`] one.
     ///
     /// # Errors
     /// The variant of [`LossError`] named by the parameter that is out of range.
     pub fn build(self, with: &LossParameters) -> Result<Box<dyn PreferenceLoss>, LossError> {
-        Ok(match self {
-            Self::Dpo => Box::new(Dpo::new(with.beta)?),
+        let loss: Box<dyn PreferenceLoss> = match self {
+            Self::Dpo => Box::new(Dpo::new(with.beta)?.with_divergence(with.divergence)?),
             Self::Dpop => Box::new(Dpop::new(with.beta, with.lambda)?),
             Self::Ipo => Box::new(Ipo::new(with.beta, Averaging::Sum)?),
             Self::IpoAvg => Box::new(Ipo::new(with.beta, Averaging::PerToken)?),
@@ -29,7 +30,11 @@ impl LossName {
             Self::Simpo => Box::new(Simpo::new(with.beta, with.gamma)?),
             Self::Orpo => Box::new(Orpo::new(with.lambda)?),
             Self::KtoPair => Box::new(KtoPair::new(with.beta, with.kto_z0)?),
-        })
+        };
+        if with.sft_alpha == 0.0 || !self.parameters().contains(&"sft_alpha") {
+            return Ok(loss);
+        }
+        Ok(Box::new(SftMixed::new(loss, with.sft_alpha)?))
     }
 }
 
@@ -65,12 +70,18 @@ pub struct LossParameters {
     pub gamma: f64,
     /// Share of labels assumed to be wrong (cDPO, robust DPO).
     pub label_smoothing: f64,
-    /// KTO's reference point.
+    /// The reference point of KTO on pairs.
     pub kto_z0: f64,
+    /// The divergence from the reference (DPO).
+    pub divergence: Divergence,
+    /// Weight of the chosen completion's likelihood beside the loss; 0 leaves it out. Every loss but
+    /// ORPO reads it, whose likelihood term is its own.
+    pub sft_alpha: f64,
 }
 
 impl LossParameters {
-    /// The published defaults of a loss; parameters it does not read are 0.
+    /// The published defaults of a loss; parameters it does not read are 0, and so is `sft_alpha`.
+    /// The divergence is the reverse KL.
     ///
     /// | loss | defaults |
     /// |---|---|
@@ -81,7 +92,15 @@ impl LossParameters {
     /// | orpo | `lambda` 0.1 |
     /// | kto-pair | `beta` 0.1, `kto_z0` 0 |
     pub const fn of(name: LossName) -> Self {
-        let none = Self { beta: 0.0, lambda: 0.0, gamma: 0.0, label_smoothing: 0.0, kto_z0: 0.0 };
+        let none = Self {
+            beta: 0.0,
+            lambda: 0.0,
+            gamma: 0.0,
+            label_smoothing: 0.0,
+            kto_z0: 0.0,
+            divergence: Divergence::ReverseKl,
+            sft_alpha: 0.0,
+        };
         match name {
             LossName::Dpo
             | LossName::Ipo

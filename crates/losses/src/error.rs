@@ -18,7 +18,7 @@ pub enum LossError {
     #[error("{loss}: beta must be a finite number above 0, got {found}")]
     Beta {
         /// The loss that was being built.
-        loss: LossName,
+        loss: &'static str,
         /// The value that was given.
         found: f64,
     },
@@ -26,7 +26,7 @@ pub enum LossError {
     #[error("{loss}: lambda must be a finite number of at least 0, got {found}")]
     Lambda {
         /// The loss that was being built.
-        loss: LossName,
+        loss: &'static str,
         /// The value that was given.
         found: f64,
     },
@@ -34,7 +34,7 @@ pub enum LossError {
     #[error("{loss}: gamma must be a finite number of at least 0, got {found}")]
     Gamma {
         /// The loss that was being built.
-        loss: LossName,
+        loss: &'static str,
         /// The value that was given.
         found: f64,
     },
@@ -44,7 +44,7 @@ pub enum LossError {
     )]
     LabelSmoothing {
         /// The loss that was being built.
-        loss: LossName,
+        loss: &'static str,
         /// The value that was given.
         found: f64,
     },
@@ -52,7 +52,48 @@ pub enum LossError {
     #[error("{loss}: kto_z0 must be a finite number, got {found}")]
     ReferencePoint {
         /// The loss that was being built.
-        loss: LossName,
+        loss: &'static str,
+        /// The value that was given.
+        found: f64,
+    },
+    /// The alpha of the alpha divergence lies outside its open range.
+    #[error(
+        "dpo: the alpha of the divergence must be above 0 and below 1, got {found}; its limits are reverse-kl at 0 and forward-kl at 1"
+    )]
+    DivergenceAlpha {
+        /// The value that was given.
+        found: f64,
+    },
+    /// `sft_alpha` is negative or not finite.
+    #[error("{loss}: sft_alpha must be a finite number of at least 0, got {found}")]
+    SftAlpha {
+        /// The loss that was being mixed.
+        loss: &'static str,
+        /// The value that was given.
+        found: f64,
+    },
+    /// `ld_alpha` lies outside `[0, 1]`.
+    #[error("ld_alpha must be at least 0 and at most 1, got {found}")]
+    LdAlpha {
+        /// The value that was given.
+        found: f64,
+    },
+    /// A sum of losses has no parts.
+    #[error("a sum of losses needs at least one loss")]
+    EmptySum,
+    /// The weight of a part of a sum is not a positive finite number.
+    #[error("{loss}: the weight in a sum must be a finite number above 0, got {found}")]
+    SumWeight {
+        /// The loss whose weight it is.
+        loss: &'static str,
+        /// The value that was given.
+        found: f64,
+    },
+    /// The weight of a label is negative or not finite.
+    #[error("kto: {field} must be a finite number of at least 0, got {found}")]
+    ClassWeight {
+        /// Which of the two weights.
+        field: &'static str,
         /// The value that was given.
         found: f64,
     },
@@ -61,7 +102,7 @@ pub enum LossError {
         "{field} is {found}; a log-probability must be finite (an empty completion or an overflow upstream gives such a value)"
     )]
     NotFinite {
-        /// Which of the four log-probabilities.
+        /// Which log-probability.
         field: &'static str,
         /// Its value.
         found: f64,
@@ -96,6 +137,16 @@ pub enum LossError {
         /// The policy's log-probability of the rejected completion.
         rejected: f64,
     },
+    /// The inputs are finite, but the loss of a labelled completion or its gradient is not.
+    #[error(
+        "kto: the loss or its gradient overflows for the log-probability {logp} and the reference's {ref_logp}"
+    )]
+    UnpairedOverflow {
+        /// The policy's log-probability.
+        logp: f64,
+        /// The reference's log-probability.
+        ref_logp: f64,
+    },
     /// One pair of a batch cannot be evaluated.
     #[error("pair {index} of the batch: {source}")]
     InPair {
@@ -112,14 +163,14 @@ pub enum LossError {
         /// What is wrong with that completion.
         source: Box<LossError>,
     },
-    /// Lists that should have one entry a pair differ in length.
-    #[error("{found} entries of {what} for {expected} pairs")]
+    /// Lists that should have one entry a row differ in length.
+    #[error("{found} entries of {what} for {expected} rows")]
     BatchSize {
         /// What was counted.
         what: &'static str,
         /// How many there are.
         found: usize,
-        /// How many pairs there are.
+        /// How many pairs or completions there are.
         expected: usize,
     },
     /// A setting of a policy-gradient loss is out of range.

@@ -8,9 +8,13 @@ mod logistic;
 mod name;
 pub mod policy;
 pub mod preference;
+pub mod unpaired;
 
 #[cfg(feature = "burn")]
-pub use attach::{Attached, AttachedPolicy, PairConstants, attach, attach_policy, with_gradient};
+pub use attach::{
+    Attached, AttachedPolicy, AttachedUnpaired, PairConstants, UnpairedConstants, attach,
+    attach_policy, attach_unpaired, with_gradient,
+};
 pub use by_name::LossParameters;
 pub use error::LossError;
 pub use name::LossName;
@@ -19,6 +23,8 @@ pub use policy::{
     RatioLevel, SampledCompletion, Surrogate, truncated_sampler_weights,
 };
 pub use preference::{
-    Averaging, Cdpo, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, Orpo, PairLogps, PreferenceLoss,
-    PreferenceTerms, RobustDpo, Simpo, terms_of_batch,
+    Averaging, Cdpo, Divergence, Dpo, Dpop, DpopCdpo, Hinge, Ipo, KtoPair, LengthFactors, Orpo,
+    PairLogps, PreferenceLoss, PreferenceTerms, RobustDpo, SftMixed, Simpo, WeightedLoss,
+    WeightedSum, length_desensitised, terms_of_batch,
 };
+pub use unpaired::{Kto, Label, UnpairedLogps, UnpairedTerms};

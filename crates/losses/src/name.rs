@@ -34,7 +34,8 @@ pub enum LossName {
     Simpo,
     /// [`Orpo`](crate::Orpo).
     Orpo,
-    /// [`KtoPair`](crate::KtoPair).
+    /// [`KtoPair`](crate::KtoPair), KTO of both halves of a pair. [`Kto`](crate::Kto) of labelled
+    /// completions is not a loss of pairs and has no name here.
     KtoPair,
 }
 
@@ -74,13 +75,15 @@ impl LossName {
     /// The parameters the loss reads, by the names of [`LossParameters`]' fields.
     pub const fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Dpo | Self::Ipo | Self::IpoAvg | Self::Hinge => &["beta"],
-            Self::Dpop => &["beta", "lambda"],
-            Self::Cdpo | Self::Robust => &["beta", "label_smoothing"],
-            Self::DpopCdpo => &["beta", "lambda", "label_smoothing"],
-            Self::Simpo => &["beta", "gamma"],
+            Self::Dpo => &["beta", "divergence", "sft_alpha"],
+            Self::Ipo | Self::IpoAvg | Self::Hinge => &["beta", "sft_alpha"],
+            Self::Dpop => &["beta", "lambda", "sft_alpha"],
+            Self::Cdpo | Self::Robust => &["beta", "label_smoothing", "sft_alpha"],
+            Self::DpopCdpo => &["beta", "lambda", "label_smoothing", "sft_alpha"],
+            Self::Simpo => &["beta", "gamma", "sft_alpha"],
+            // Its likelihood term is part of the loss.
             Self::Orpo => &["lambda"],
-            Self::KtoPair => &["beta", "kto_z0"],
+            Self::KtoPair => &["beta", "kto_z0", "sft_alpha"],
         }
     }
 }

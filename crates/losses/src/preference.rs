@@ -1,22 +1,30 @@
 //! One pair in, its loss and both gradients out: the trait every preference loss implements.
 
+mod divergence;
 mod dpo;
 mod dpop;
 mod hinge;
 mod ipo;
 mod kto;
+mod length;
 mod orpo;
+mod sft;
 mod simpo;
+mod sum;
 
 use std::fmt::Debug;
 
+pub use divergence::Divergence;
 pub use dpo::{Cdpo, Dpo, RobustDpo};
 pub use dpop::{Dpop, DpopCdpo};
 pub use hinge::Hinge;
 pub use ipo::{Averaging, Ipo};
 pub use kto::KtoPair;
+pub use length::{LengthFactors, length_desensitised};
 pub use orpo::Orpo;
+pub use sft::SftMixed;
 pub use simpo::Simpo;
+pub use sum::{WeightedLoss, WeightedSum};
 
 use crate::{LossError, LossName};
 
@@ -185,7 +193,7 @@ fn positive_beta(loss: LossName, beta: f64) -> Result<f64, LossError> {
     if beta.is_finite() && beta > 0.0 {
         Ok(beta)
     } else {
-        Err(LossError::Beta { loss, found: beta })
+        Err(LossError::Beta { loss: loss.as_str(), found: beta })
     }
 }
 
@@ -193,7 +201,7 @@ fn non_negative_lambda(loss: LossName, lambda: f64) -> Result<f64, LossError> {
     if lambda.is_finite() && lambda >= 0.0 {
         Ok(lambda)
     } else {
-        Err(LossError::Lambda { loss, found: lambda })
+        Err(LossError::Lambda { loss: loss.as_str(), found: lambda })
     }
 }
 
@@ -201,6 +209,6 @@ fn smoothing_below_half(loss: LossName, label_smoothing: f64) -> Result<f64, Los
     if (0.0..0.5).contains(&label_smoothing) {
         Ok(label_smoothing)
     } else {
-        Err(LossError::LabelSmoothing { loss, found: label_smoothing })
+        Err(LossError::LabelSmoothing { loss: loss.as_str(), found: label_smoothing })
     }
 }

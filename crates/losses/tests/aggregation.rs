@@ -1,5 +1,4 @@
 //! What each aggregation makes of a batch, and its names.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use bestof_closeness::assert_close;
 use bestof_losses::{Aggregation, CompletionTokens, KlEstimator, LossError, PolicyLoss};

@@ -2,9 +2,9 @@
 
 use bestof_closeness::{Tolerance, assert_close_in};
 use bestof_losses::{
-    CompletionTokens, Dpop, LossError, LossName, LossParameters, PairConstants, PairLogps,
-    PolicyLoss, PreferenceLoss, RatioLevel, SampledCompletion, attach, attach_policy,
-    terms_of_batch,
+    CompletionTokens, Dpop, Kto, Label, LossError, LossName, LossParameters, PairConstants,
+    PairLogps, PolicyLoss, PreferenceLoss, RatioLevel, SampledCompletion, UnpairedConstants,
+    UnpairedLogps, attach, attach_policy, attach_unpaired, terms_of_batch,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -111,6 +111,32 @@ fn wrong_sizes_and_values_are_refused() {
     assert!(matches!(refused(&[-1.0, -2.0], &[-1.0, -2.0]), LossError::BatchSize { found: 1, .. }));
     assert!(matches!(refused(&[-1.0], &[-1.0, -2.0]), LossError::BatchSize { found: 2, .. }));
     assert!(matches!(refused(&[-1.0], &[f64::NAN]), LossError::InPair { index: 0, .. }));
+}
+
+#[test]
+fn kto_attaches_to_labelled_completions() {
+    let device = Device::flex().autodiff();
+    let kto = Kto::new(0.2).unwrap().with_weights(1.5, 0.5).unwrap();
+    let logps = [-17.5, -21.25, -20.0];
+    let labels = [Label::Desirable, Label::Undesirable, Label::Desirable];
+    let constants = labels.map(|label| UnpairedConstants { ref_logp: -20.0, label });
+    let rows: Vec<UnpairedLogps> = logps
+        .into_iter()
+        .zip(labels)
+        .map(|(logp, label)| UnpairedLogps { logp, ref_logp: -20.0, label })
+        .collect();
+    let expected = kto.batch(&rows, 0.75).unwrap();
+    let leaf = tensor(logps.to_vec(), DType::F64, &device).require_grad();
+    let attached = attach_unpaired(&kto, leaf.clone(), &constants, 0.75).unwrap();
+    assert_eq!(attached.terms, expected);
+    let tolerance = Tolerance::relative(1e-14).with_floor(1.0);
+    let mean = expected.iter().map(|terms| terms.loss).sum::<f64>() / 3.0;
+    assert_close_in("kto", numbers(attached.loss.clone().detach()), [mean], tolerance);
+    let wanted: Vec<f64> = expected.iter().map(|terms| terms.grad / 3.0).collect();
+    let gradients = attached.loss.backward();
+    assert_close_in("kto", numbers(leaf.grad(&gradients).unwrap()), wanted, tolerance);
+    let short = attach_unpaired(&kto, leaf, &constants[1..], 0.75).unwrap_err();
+    assert!(matches!(short, LossError::BatchSize { found: 2, expected: 3, .. }), "{short}");
 }
 
 /// Two completions that share their first token, under every part of the policy loss.

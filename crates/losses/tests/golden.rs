@@ -33,6 +33,7 @@ fn parameters(case: &Value, name: LossName) -> LossParameters {
         gamma: number(case, "simpo_gamma"),
         label_smoothing: number(case, "label_smoothing"),
         kto_z0: number(case, "kto_z0"),
+        ..LossParameters::of(name)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What must hold of any pair: gradients are derivatives, the identities between losses, finite ends.
 
 use bestof_losses::{
-    Dpo, Dpop, LossError, LossName, LossParameters, PairLogps, PreferenceLoss, terms_of_batch,
+    Divergence, Dpo, Dpop, LossError, LossName, LossParameters, PairLogps, PreferenceLoss,
+    terms_of_batch,
 };
 use proptest::prelude::*;
 
@@ -35,8 +36,10 @@ prop_compose! {
         gamma in 0.0..2.0_f64,
         label_smoothing in 0.0..0.45_f64,
         kto_z0 in -1.0..3.0_f64,
+        sft_alpha in prop_oneof![Just(0.0), 0.0..2.0_f64],
     ) -> LossParameters {
-        LossParameters { beta, lambda, gamma, label_smoothing, kto_z0 }
+        let divergence = Divergence::ReverseKl;
+        LossParameters { beta, lambda, gamma, label_smoothing, kto_z0, divergence, sft_alpha }
     }
 }
 
@@ -219,6 +222,8 @@ fn bad_parameters_are_named() {
                 "gamma" => build(name, |with| with.gamma = f64::NAN),
                 "label_smoothing" => build(name, |with| with.label_smoothing = 0.5),
                 "kto_z0" => build(name, |with| with.kto_z0 = f64::INFINITY),
+                "divergence" => build(name, |with| with.divergence = Divergence::Alpha(1.0)),
+                "sft_alpha" => build(name, |with| with.sft_alpha = -0.5),
                 other => panic!("untested parameter {other}"),
             };
             let message = error.to_string();

@@ -1,5 +1,6 @@
-//! DPO and its two forms for noisy labels.
+//! DPO, under any f-divergence, and its two forms for noisy labels.
 
+use super::divergence::Divergence;
 use super::{PairLogps, PreferenceLoss, PreferenceTerms, positive_beta, smoothing_below_half};
 use crate::logistic::{sigmoid, softplus};
 use crate::{LossError, LossName};
@@ -10,7 +11,11 @@ use crate::{LossError, LossName};
 /// L = -log sigmoid(beta h)
 /// h = (log policy(y_w) - log ref(y_w)) - (log policy(y_l) - log ref(y_l))
 /// ```
-/// Source: Rafailov et al. 2023, arXiv:2305.18290, eq. 7.
+/// With another [`Divergence`] than the reverse KL, `h` is a difference of a function of the two
+/// log-ratios. Rewards stay `beta` times the log-ratios themselves.
+///
+/// Source: Rafailov et al. 2023, arXiv:2305.18290, eq. 7; for the other divergences Wang et al. 2023,
+/// arXiv:2309.16240, theorem 1.
 ///
 /// ```
 /// use bestof_losses::{Dpo, PairLogps, PreferenceLoss};
@@ -27,6 +32,7 @@ use crate::{LossError, LossName};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dpo {
     beta: f64,
+    divergence: Divergence,
 }
 
 impl Dpo {
@@ -35,7 +41,34 @@ impl Dpo {
     /// # Errors
     /// [`LossError::Beta`].
     pub fn new(beta: f64) -> Result<Self, LossError> {
-        Ok(Self { beta: positive_beta(LossName::Dpo, beta)? })
+        Ok(Self { beta: positive_beta(LossName::Dpo, beta)?, divergence: Divergence::ReverseKl })
+    }
+
+    /// The same under another divergence.
+    ///
+    /// # Errors
+    /// [`LossError::DivergenceAlpha`].
+    pub fn with_divergence(self, divergence: Divergence) -> Result<Self, LossError> {
+        Ok(Self { divergence: divergence.checked()?, ..self })
+    }
+
+    fn of_divergence(&self, pair: &PairLogps) -> Result<PreferenceTerms, LossError> {
+        pair.checked(true, None)?;
+        let (of_chosen, by_chosen) = self.divergence.of_log_ratio(pair.chosen_log_ratio());
+        let (of_rejected, by_rejected) = self.divergence.of_log_ratio(pair.rejected_log_ratio());
+        let z = self.beta * (of_chosen - of_rejected);
+        let pull = self.beta * sigmoid(-z);
+        // A pair far beyond its margin has no gradient, however steep the divergence is there.
+        let times = |slope: f64| if pull == 0.0 { 0.0 } else { pull * slope };
+        PreferenceTerms {
+            loss: softplus(-z),
+            grad_chosen: -times(by_chosen),
+            grad_rejected: times(by_rejected),
+            reward_chosen: self.beta * pair.chosen_log_ratio(),
+            reward_rejected: self.beta * pair.rejected_log_ratio(),
+            penalty: 0.0,
+        }
+        .finite(self.name(), pair)
     }
 }
 
@@ -53,6 +86,9 @@ impl PreferenceLoss for Dpo {
     }
 
     fn terms(&self, pair: &PairLogps) -> Result<PreferenceTerms, LossError> {
+        if self.divergence != Divergence::ReverseKl {
+            return self.of_divergence(pair);
+        }
         let anchored = Anchored::of(pair, self.beta, 0.0)?;
         anchored.terms(self.name(), softplus(-anchored.logit), -sigmoid(-anchored.logit))
     }

@@ -12,6 +12,8 @@ use crate::{LossError, LossName};
 /// ```
 /// Source: Ethayarajh et al. 2024, arXiv:2402.01306. `z0` is a constant given from outside: the
 /// paper estimates it from other rows of the batch, without gradient, which one pair cannot do.
+/// The paper's own form, of single completions with labels, class weights and that estimate, is
+/// [`Kto`](crate::Kto).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KtoPair {
     beta: f64,
@@ -26,7 +28,7 @@ impl KtoPair {
     pub fn new(beta: f64, z0: f64) -> Result<Self, LossError> {
         let loss = LossName::KtoPair;
         if !z0.is_finite() {
-            return Err(LossError::ReferencePoint { loss, found: z0 });
+            return Err(LossError::ReferencePoint { loss: loss.as_str(), found: z0 });
         }
         Ok(Self { beta: positive_beta(loss, beta)?, z0 })
     }

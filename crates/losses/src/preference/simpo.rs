@@ -26,7 +26,7 @@ impl Simpo {
     pub fn new(beta: f64, gamma: f64) -> Result<Self, LossError> {
         let loss = LossName::Simpo;
         if !gamma.is_finite() || gamma < 0.0 {
-            return Err(LossError::Gamma { loss, found: gamma });
+            return Err(LossError::Gamma { loss: loss.as_str(), found: gamma });
         }
         Ok(Self { beta: positive_beta(loss, beta)?, gamma })
     }
