@@ -183,6 +183,10 @@ fn bad_rows_name_line_and_field() {
     parts(r#"{"logp_w":1e999,"logp_l":-2,"ref_w":-1,"ref_l":-2}"#, &["number out of range"]);
     parts(r#"{"logp_w":-1,"logp_l":-2,"ref_w":-1,"ref_l":-2,"beta":-1}"#, &["beta", "got -1"]);
     parts("no json", &["expected", "found `no json`"]);
+    let extra = r#"{"logp_w":-1,"logp_l":-2,"ref_w":-1,"ref_l":-2,"lenw":3}"#;
+    parts(extra, &["`lenw` is no field of a row"]);
+    let typo = r#"{"logp_w":-1,"logp_l":-2,"ref_w":-1,"ref_l":-2,"betta":3,"beta":0.1}"#;
+    parts(typo, &["`betta` is no field of a row"]);
 }
 
 #[test]
@@ -192,4 +196,50 @@ fn averaging_losses_need_lengths() {
         fed(words(&format!("loss --loss {loss} --json")), row)
             .refuses(1, &["stdin, line 1", "give the number of completion tokens"]);
     }
+}
+
+/// Log-ratios 0.75 and -1.25; the numbers by 40-digit arithmetic.
+#[test]
+fn divergences_and_likelihoods_by_flag_and_by_row() {
+    let row = r#""logp_w":-19.25,"logp_l":-26.25,"ref_w":-20.0,"ref_l":-25.0,"len_w":7"#;
+    let forward = "loss --loss dpo --beta 0.5 --divergence forward-kl --json";
+    let answer = fed(words(forward), &format!("{{{row}}}")).json();
+    close(&answer["loss"], 0.19977961360436247);
+    close(&answer["grad_rejected"], 0.3160309912826944);
+    let alpha = format!("{{{row},\"divergence\":\"alpha\",\"divergence_alpha\":0.3}}");
+    let answer = fed(words(forward), &alpha).json();
+    close(&answer["loss"], 0.2888057018748787);
+    let mixed = format!("{forward} --sft-alpha 2");
+    let answer = fed(words(&mixed), &format!("{{{row}}}")).json();
+    close(&answer["loss"], 0.19977961360436247 + 2.0 * 19.25 / 7.0);
+
+    let refused = |flags: &str, parts: &[&str]| fed(words(flags), "").refuses(2, parts);
+    refused("loss --loss ipo --divergence forward-kl", &["ipo does not read divergence"]);
+    refused("loss --loss orpo --sft-alpha 1", &["orpo does not read sft_alpha"]);
+    refused("loss --loss dpo --divergence kl", &["`kl` is not known", "reverse-kl"]);
+    refused("loss --loss dpo --divergence alpha --divergence-alpha 1", &["below 1, got 1"]);
+    refused("loss --loss dpo --desirable-weight 2", &["dpo does not read --desirable-weight"]);
+}
+
+#[test]
+fn kto_judges_single_labelled_answers() {
+    let kto = |flags: &str, row: &str| fed(words(&format!("loss --loss kto --json {flags}")), row);
+    let good = r#"{"logp":-17.5,"ref":-20,"label":true,"kl_log_ratios":[2.0,-0.5]}"#;
+    let answer = kto("--beta 0.2 --desirable-weight 1.5", good).json();
+    has_keys(&answer, &["loss", "grad", "reward"]);
+    close(&answer["loss"], 0.6200736316240049);
+    close(&answer["grad"], -0.07274921850675004);
+    close(&answer["reward"], 0.5);
+    let bad = r#"{"logp":-21.25,"ref":-20,"label":false,"beta":0.2,"undesirable_weight":0.5}"#;
+    let answer = kto("--kto-z0 0.75", bad).json();
+    close(&answer["loss"], 0.200656169943774);
+    close(&answer["grad"], 0.024026074574152914);
+
+    kto("", bad).refuses(1, &["stdin, line 1", "`kto_z0` is missing"]);
+    let twice = r#"{"logp":-1,"ref":-2,"label":true,"kto_z0":0,"kl_log_ratios":[1]}"#;
+    kto("", twice).refuses(1, &["both give the reference point"]);
+    let unknown = r#"{"logp":-1,"ref":-2,"label":true,"kto_z0":0,"len":3}"#;
+    kto("", unknown).refuses(1, &["stdin, line 1", "unknown field `len`"]);
+    kto("--lambda 3", "").refuses(2, &["kto does not read --lambda"]);
+    kto("--undesirable-weight -1", "").refuses(2, &["undesirable_weight", "got -1"]);
 }

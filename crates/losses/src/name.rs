@@ -72,7 +72,7 @@ impl LossName {
         }
     }
 
-    /// The parameters the loss reads, by the names of [`LossParameters`]' fields.
+    /// The parameters the loss reads, by the names of [`LossParameters`](crate::LossParameters)' fields.
     pub const fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Dpo => &["beta", "divergence", "sft_alpha"],

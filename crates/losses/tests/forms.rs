@@ -55,7 +55,7 @@ fn divergences_by_hand() {
         (
             Divergence::JensenShannon,
             far,
-            [0.779_200_747_443_553_8, -0.047_671_156_534_522_436, 0.020_433_537_724_425_354],
+            [0.779_200_747_443_553_8, -0.047_671_156_534_522_44, 0.020_433_537_724_425_354],
         ),
         (
             Divergence::Alpha(0.3),
@@ -131,7 +131,7 @@ fn sums_and_likelihoods_by_hand() {
     let sum = WeightedSum::build(&[mixed, part(LossName::Ipo, 0.5)]).unwrap();
     assert!(sum.needs_reference() && sum.needs_lengths());
     let terms = sum.terms(&pair).unwrap();
-    let expected = [1.510_412_201_919_962, -1.060_676_415_762_432_4, 1.032_104_987_191_003_9];
+    let expected = [1.510_412_201_919_962, -1.060_676_415_762_432_4, 1.032_104_987_191_004];
     close(numbers(&terms), expected, 1e-14);
 
     let unmeasured = PairLogps { chosen_len: 0, ..pair };

@@ -219,7 +219,7 @@ pub struct LossSection {
     /// cDPO, robust DPO: the share of labels taken to be flipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f64>,
-    /// KTO: the reference point, a constant.
+    /// `kto-pair`: the reference point, a constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kto_z0: Option<f64>,
 }
