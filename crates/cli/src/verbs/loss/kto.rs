@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use bestof_losses::{Kto, Label, UnpairedLogps, UnpairedTerms};
 use serde::{Deserialize, Serialize};
 
-use super::Flags;
+use super::flags::Flags;
 use crate::console::Usage;
 use crate::{console, input};
 
