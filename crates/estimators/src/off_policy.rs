@@ -238,7 +238,9 @@ impl OffPolicy {
             return Err(EstimatorError::TooFewSamples { estimator, needed, n });
         }
         check_rewards(rewards)?;
-        ratios.check(rewards, self.degree(n), self.partner_cap)
+        // The baseline of `loo` is the own ratio times a product of k others.
+        let product = self.degree(n) + usize::from(self.estimator == Estimator::Loo);
+        ratios.check(rewards, product, self.partner_cap)
     }
 
     /// Writes `r_i A_i`, one weight per reward and in their order, to be summed over samples; allocates

@@ -90,3 +90,89 @@ impl Rng {
         radius * (core::f64::consts::TAU * self.uniform()).cos()
     }
 }
+
+/// Off-policy sums over the k-subsets of `among`, over the number of k-subsets of everyone in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) rewards: &'a [f64],
+    pub(crate) ratios: &'a [f64],
+}
+
+impl Group<'_> {
+    fn product(&self, mask: u32) -> f64 {
+        let members = self.ratios.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+        members.map(|(_, r)| r).product()
+    }
+
+    /// Mean over k-subsets of those that are in `among` of `term`, a subset counting only if `keep`.
+    fn mean(
+        &self,
+        k: usize,
+        among: u32,
+        keep: impl Fn(u32) -> bool,
+        term: impl Fn(u32) -> f64,
+    ) -> f64 {
+        let all = subsets(self.rewards.len(), k);
+        let all: Vec<u32> = all.into_iter().filter(|m| m & !among == 0).collect();
+        let kept = all.iter().copied().filter(|&m| keep(m));
+        kept.map(term).sum::<f64>() / all.len() as f64
+    }
+
+    fn everyone(&self) -> u32 {
+        (1 << self.rewards.len()) - 1
+    }
+
+    /// `U` and `M` of those in `among`.
+    fn value_among(&self, k: usize, among: u32) -> (f64, f64) {
+        let value = self.mean(k, among, |_| true, |m| self.product(m) * max_of(self.rewards, m));
+        (value, self.mean(k, among, |_| true, |m| self.product(m)))
+    }
+
+    pub(crate) fn value(&self, k: usize) -> (f64, f64) {
+        self.value_among(k, self.everyone())
+    }
+
+    /// `(A_i, r_i A_i)` by definition; a partner's ratio is at most `cap`.
+    pub(crate) fn weights(&self, name: &str, k: usize, cap: f64) -> (Vec<f64>, Vec<f64>) {
+        let n = self.rewards.len();
+        let factor = |i: usize| {
+            let mut ratios: Vec<f64> = self.ratios.iter().map(|r| r.min(cap)).collect();
+            ratios[i] = 1.0;
+            let partners = Group { rewards: self.rewards, ratios: &ratios };
+            let bit = 1_u32 << i;
+            let all = self.everyone();
+            let with = |term: &dyn Fn(u32) -> f64| {
+                partners.mean(k, all, |m| m & bit != 0, |m| partners.product(m) * term(m))
+            };
+            let max = |m: u32| max_of(self.rewards, m);
+            let others = || partners.value_among(k, all & !bit);
+            match name {
+                "plain" => with(&max),
+                "loo-minus-one" => with(&|m| max(m) - max(m & !bit)),
+                "loo" => with(&max) - k as f64 / (n - 1) as f64 * others().0,
+                "centred" => {
+                    let (value, product) = others();
+                    with(&max) - with(&|_| 1.0) * value / product
+                }
+                _ => unreachable!("{name}"),
+            }
+        };
+        let factors: Vec<f64> = (0..n).map(factor).collect();
+        let weights = factors.iter().zip(self.ratios).map(|(f, r)| f * r).collect();
+        (factors, weights)
+    }
+
+    /// The harmonic sum of the centred weights.
+    pub(crate) fn harmonic(&self, order: usize, cap: f64) -> (Vec<f64>, Vec<f64>) {
+        let n = self.rewards.len();
+        let mut total = (vec![0.0; n], vec![0.0; n]);
+        for k in 1..=order {
+            let (factors, weights) = self.weights("centred", k, cap);
+            for i in 0..n {
+                total.0[i] += factors[i] / k as f64;
+                total.1[i] += weights[i] / k as f64;
+            }
+        }
+        total
+    }
+}
