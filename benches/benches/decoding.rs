@@ -1,10 +1,8 @@
 //! Generation with the KV cache: 32 new tokens after a prompt of 44.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
-use std::ops::ControlFlow;
-
 use bestof_benches::{smollm2, tokens};
-use bestof_models::{CausalLm, Device, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, Device, Request, SamplingConfig};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const NEW_TOKENS: usize = 32;
@@ -21,7 +19,7 @@ fn decoding(c: &mut Criterion) {
             b.iter(|| {
                 model
                     .generate(std::slice::from_ref(&request), &config, &mut |_| {
-                        ControlFlow::Continue(())
+                        AfterToken::Continue
                     })
                     .expect("the prompt is not empty")
             });

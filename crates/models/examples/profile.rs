@@ -6,13 +6,12 @@
 #![allow(clippy::print_stdout, reason = "an example's output")]
 
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use bestof_kernels::host_values;
 use bestof_models::{
-    CausalLm, Decoder, DecoderConfig, Device, ForestBuilder, ForwardOptions, LoraConfig, Request,
-    SamplingConfig, Sequence, TokenForest,
+    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForestBuilder, ForwardOptions,
+    LoraConfig, Request, SamplingConfig, Sequence, TokenForest,
 };
 use burn::optim::GradientsParams;
 use serde_json::json;
@@ -104,7 +103,7 @@ fn train(model: &Decoder, forest: &TokenForest, options: &ForwardOptions) -> Out
 fn generate(model: &Decoder, samples: usize, new_tokens: usize) -> Outcome {
     let request = Request { prompt: tokens(44, 3), samples, seed: 1 };
     let config = SamplingConfig::default().with_max_new_tokens(new_tokens);
-    model.generate(&[request], &config, &mut |_| ControlFlow::Continue(()))?;
+    model.generate(&[request], &config, &mut |_| AfterToken::Continue)?;
     Ok(())
 }
 
@@ -132,9 +131,7 @@ fn main() -> Outcome {
         let long = Request { prompt: tokens(8192, 6), samples: 1, seed: 0 };
         profile.time("prefill 8192", 1, || {
             let config = SamplingConfig::greedy(1);
-            model.generate(std::slice::from_ref(&long), &config, &mut |_| {
-                ControlFlow::Continue(())
-            })?;
+            model.generate(std::slice::from_ref(&long), &config, &mut |_| AfterToken::Continue)?;
             Ok(())
         })?;
         let long = TokenForest::text(&tokens(8192, 6));

@@ -1,7 +1,5 @@
 //! What training, scoring and sampling ask of a language model.
 
-use std::ops::ControlFlow;
-
 use bestof_kernels::{TokenScores, Vocabulary};
 use burn::tensor::Tensor;
 
@@ -9,7 +7,7 @@ use crate::error::ModelError;
 use crate::forest::TokenForest;
 use crate::generate::{self, Recomputed};
 use crate::positions::RandomPositions;
-use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
+use crate::sampling::{AfterToken, Generation, NewToken, Request, SamplingConfig};
 
 /// How a forward pass is run.
 ///
@@ -33,10 +31,13 @@ pub struct ForwardOptions {
     pub entropies: bool,
     /// Positions drawn at random in place of 0, 1, 2, …: for training only.
     pub random_positions: Option<RandomPositions>,
+    /// Divides the logits, after their soft cap, that log-probabilities and entropies are made of;
+    /// a finite number above 0. Hidden states and logits do not depend on it.
+    pub temperature: f64,
 }
 
 impl Default for ForwardOptions {
-    /// Adapters on, no dropout, nothing computed twice, no entropies, even positions.
+    /// Adapters on, no dropout, nothing computed twice, no entropies, even positions, temperature 1.
     fn default() -> Self {
         Self {
             adapters: true,
@@ -44,6 +45,7 @@ impl Default for ForwardOptions {
             checkpoint_layers: false,
             entropies: false,
             random_positions: None,
+            temperature: 1.0,
         }
     }
 }
@@ -87,6 +89,35 @@ impl ForwardOptions {
     pub fn with_random_positions(mut self, random_positions: RandomPositions) -> Self {
         self.random_positions = Some(random_positions);
         self
+    }
+
+    /// Sets [`temperature`](Self::temperature).
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Hidden states and vocabulary whose logits are `cap(h W^T) / T` of those given:
+    /// `(c/T) tanh((l/T) / (c/T)) = cap(l) / T`. At temperature 1 they are those given.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidOption`] for a temperature out of range.
+    fn tempered(
+        &self,
+        hidden: Tensor<2>,
+        vocabulary: Vocabulary,
+    ) -> Result<(Tensor<2>, Vocabulary), ModelError> {
+        let t = self.temperature;
+        if !(t.is_finite() && t > 0.0) {
+            let (setting, expected) = ("temperature", "a finite number above 0");
+            return Err(ModelError::InvalidOption { setting, found: t, expected });
+        }
+        if t == 1.0 {
+            return Ok((hidden, vocabulary));
+        }
+        let softcap = vocabulary.softcap.map(|cap| cap / t);
+        Ok((hidden.div_scalar(t), Vocabulary { softcap, ..vocabulary }))
     }
 }
 
@@ -152,11 +183,20 @@ pub trait CausalLm {
     /// The longest sequence the model was made for, in tokens.
     fn max_positions(&self) -> usize;
 
+    /// Sequences may share a tree if they agree in this number of their lengths: 0 for all
+    /// lengths, unless positions are computed by the length of the sequence they are in.
+    fn length_key(&self, length: usize) -> usize {
+        let _ = length;
+        0
+    }
+
     /// The final hidden states, after the last norm, of some nodes of the forest,
-    /// `[rows, width]`. Nodes are counted through the forest, tree after tree.
+    /// `[rows, width]`. Nodes are counted through the forest, tree after tree. The temperature of
+    /// `options` plays no part.
     ///
     /// # Errors
-    /// A token outside the vocabulary, or options that the model has not got.
+    /// A token outside the vocabulary, a tree of sequences that may not share one, or options that
+    /// the model has not got.
     fn hidden_states(
         &self,
         forest: &TokenForest,
@@ -168,10 +208,12 @@ pub trait CausalLm {
     fn vocabulary(&self) -> Vocabulary;
 
     /// The log-probability of each target of the forest given its ancestors, `[targets]`, in the
-    /// order of [`TokenForest::targets`], in nats.
+    /// order of [`TokenForest::targets`], in nats: under `softmax(cap(l) / T)`, `T` the temperature
+    /// of `options`.
     ///
     /// # Errors
-    /// A target without ancestors, or what [`hidden_states`](Self::hidden_states) says.
+    /// A target without ancestors, a temperature out of range, or what
+    /// [`hidden_states`](Self::hidden_states) says.
     fn token_logps(
         &self,
         forest: &TokenForest,
@@ -194,12 +236,13 @@ pub trait CausalLm {
     ) -> Result<TokenScores, ModelError> {
         let (rows, targets) = forest.target_rows()?;
         let hidden = self.hidden_states(forest, &rows, options)?;
-        Ok(self.vocabulary().score(hidden, &targets, options.entropies))
+        let (hidden, vocabulary) = options.tempered(hidden, self.vocabulary())?;
+        Ok(vocabulary.score(hidden, &targets, options.entropies))
     }
 
     /// The logits of some nodes of the forest, `[rows, vocab_size]`, nodes counted as in
-    /// [`hidden_states`](Self::hidden_states). For all nodes of a long text this is the tensor
-    /// that everything else here avoids.
+    /// [`hidden_states`](Self::hidden_states), soft-capped and at temperature 1 whatever `options`
+    /// say. For all nodes of a long text this is the tensor that everything else here avoids.
     ///
     /// # Errors
     /// As [`hidden_states`](Self::hidden_states).
@@ -216,7 +259,7 @@ pub trait CausalLm {
     ///
     /// What is sampled for a request depends on its prompt, its seed, the sample's number and
     /// `config` only, not on the other requests. `on_token` hears of every token as it is
-    /// sampled; when it breaks, sampling stops and what there is comes back.
+    /// sampled and says how to go on; where it ends all, what there is comes back.
     ///
     /// As provided, every step computes whole sequences again; [`Decoder`](crate::Decoder) keeps
     /// keys and values instead.
@@ -228,7 +271,7 @@ pub trait CausalLm {
         &self,
         requests: &[Request],
         config: &SamplingConfig,
-        on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+        on_token: &mut dyn FnMut(NewToken) -> AfterToken,
     ) -> Result<Vec<Generation>, ModelError> {
         let logits = |forest: &TokenForest, rows: &[u32]| {
             let options = ForwardOptions::default().with_adapters(config.adapters);

@@ -82,6 +82,31 @@ pub enum ModelError {
         /// What it should be.
         expected: &'static str,
     },
+    /// An option of a forward pass is out of range.
+    #[error("forward option `{setting}` is {found}, expected {expected}")]
+    InvalidOption {
+        /// The option.
+        setting: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A tree has sequences whose lengths call for different rotations of the tokens they share.
+    #[error(
+        "tree {tree} has sequences of {} and {} tokens, and the RoPE basis `{rope_type}` has other \
+         frequencies at the one length than at the other; give each of them a tree of its own, or \
+         use a basis that is the same at all lengths, such as `ntk` or `yarn`",
+        lengths[0], lengths[1]
+    )]
+    MixedLengths {
+        /// The kind of basis.
+        rope_type: &'static str,
+        /// The tree.
+        tree: usize,
+        /// Two of the lengths.
+        lengths: [usize; 2],
+    },
     /// A row of hidden states or logits is no node of the forest.
     #[error("row {row} is asked for of a forest of {nodes} nodes")]
     RowOutOfRange {

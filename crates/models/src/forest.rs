@@ -25,6 +25,8 @@ pub struct TargetNode {
 pub struct TokenForest {
     trees: Vec<TokenTree>,
     targets: Vec<TargetNode>,
+    /// Of each tree the lengths of its sequences, each once.
+    lengths: Vec<Vec<usize>>,
 }
 
 impl TokenForest {
@@ -36,6 +38,14 @@ impl TokenForest {
     /// The nodes whose log-probabilities are computed, in the order the results come in.
     pub fn targets(&self) -> &[TargetNode] {
         &self.targets
+    }
+
+    /// The lengths of a tree's sequences, the shortest first, each once; without empty ones.
+    ///
+    /// # Panics
+    /// If there is no such tree.
+    pub fn lengths(&self, tree: usize) -> &[usize] {
+        &self.lengths[tree]
     }
 
     /// The tokens of all nodes, tree after tree.
@@ -216,6 +226,10 @@ impl ForestBuilder {
             })
             .collect();
         self.forest.trees.push(tree);
+        let mut lengths: Vec<usize> = tokens.iter().map(|t| t.len()).filter(|n| *n > 0).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        self.forest.lengths.push(lengths);
         spans
     }
 

@@ -1,7 +1,6 @@
 //! The sampling loop: prompts once, then all their samples a token at a time.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 
 use bestof_kernels::{Random, host_values};
 use burn::tensor::Tensor;
@@ -9,7 +8,7 @@ use burn::tensor::Tensor;
 use crate::error::ModelError;
 use crate::forest::{ForestBuilder, Sequence, TokenForest};
 use crate::sampled_token::{SampledToken, sample_token};
-use crate::sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};
+use crate::sampling::{AfterToken, FinishReason, Generation, NewToken, Request, SamplingConfig};
 
 /// What computes the logits that tokens are sampled from.
 pub(crate) trait Engine {
@@ -42,6 +41,7 @@ pub(crate) struct ActiveSequence {
     /// The tokens sampled so far.
     pub(crate) ids: Vec<u32>,
     logprobs: Vec<f32>,
+    tempered_logprobs: Vec<f32>,
     sampling_logprobs: Vec<f32>,
 }
 
@@ -52,6 +52,7 @@ impl ActiveSequence {
             sample: self.sample,
             ids: self.ids,
             logprobs: self.logprobs,
+            tempered_logprobs: self.tempered_logprobs,
             sampling_logprobs: self.sampling_logprobs,
             finish,
         }
@@ -64,7 +65,7 @@ pub(crate) fn generate(
     limits: Limits,
     requests: &[Request],
     config: &SamplingConfig,
-    on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    on_token: &mut dyn FnMut(NewToken) -> AfterToken,
 ) -> Result<Vec<Generation>, ModelError> {
     config.validate()?;
     check_requests(limits.vocab_size, requests)?;
@@ -89,7 +90,7 @@ struct Sampler<'a> {
     limits: Limits,
     requests: &'a [Request],
     config: &'a SamplingConfig,
-    on_token: &'a mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    on_token: &'a mut dyn FnMut(NewToken) -> AfterToken,
     stopped: bool,
 }
 
@@ -132,6 +133,7 @@ impl Sampler<'_> {
                 random: Random::keyed(&[self.requests[request].seed, sample as u64]),
                 ids: Vec::new(),
                 logprobs: Vec::new(),
+                tempered_logprobs: Vec::new(),
                 sampling_logprobs: Vec::new(),
             });
         }
@@ -172,20 +174,21 @@ impl Sampler<'_> {
                 done.push(sequence.finish(reason));
                 continue;
             }
-            let SampledToken { token, logprob, sampling_logprob } =
+            let SampledToken { token, logprob, tempered_logprob, sampling_logprob } =
                 sample_token(logits, self.config, sequence.random.uniform());
             sequence.ids.push(token);
             sequence.logprobs.push(logprob);
+            sequence.tempered_logprobs.push(tempered_logprob);
             sequence.sampling_logprobs.push(sampling_logprob);
             let (request, sample) = (sequence.request, sequence.sample);
             let heard = (self.on_token)(NewToken { request, sample, token, logprob });
-            if let Some(reason) = self.end(&sequence) {
+            if let Some(reason) = self.end(&sequence, heard) {
                 done.push(sequence.finish(reason));
             } else {
                 rest.push(sequence);
                 kept.push(index as u32);
             }
-            self.stopped |= heard.is_break();
+            self.stopped |= heard == AfterToken::EndAll;
         }
         (rest, kept)
     }
@@ -203,11 +206,13 @@ impl Sampler<'_> {
     }
 
     /// Why a sequence ends with the token it just got.
-    fn end(&self, sequence: &ActiveSequence) -> Option<FinishReason> {
+    fn end(&self, sequence: &ActiveSequence, heard: AfterToken) -> Option<FinishReason> {
         let stops = &self.config.stop_sequences;
         if sequence.ids.last().is_some_and(|id| self.config.eos_token_ids.contains(id)) {
             Some(FinishReason::Eos)
-        } else if stops.iter().any(|s| !s.is_empty() && sequence.ids.ends_with(s)) {
+        } else if heard == AfterToken::EndSequence
+            || stops.iter().any(|s| !s.is_empty() && sequence.ids.ends_with(s))
+        {
             Some(FinishReason::Stop)
         } else {
             self.no_room(sequence)

@@ -30,5 +30,5 @@ pub use error::ModelError;
 pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};
 pub use positions::RandomPositions;
-pub use sampling::{FinishReason, Generation, NewToken, Request, SamplingConfig};
+pub use sampling::{AfterToken, FinishReason, Generation, NewToken, Request, SamplingConfig};
 pub use tree::TokenTree;

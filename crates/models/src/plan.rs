@@ -36,6 +36,7 @@ impl ForestPlan {
         let mut starts = Vec::with_capacity(forest.trees().len());
         for (index, tree) in forest.trees().iter().enumerate() {
             check_tokens(tree.tokens(), index, config.vocab_size)?;
+            rotary.check_lengths(index, forest.lengths(index))?;
             starts.push(ids.len());
             ids.extend_from_slice(tree.tokens());
             let height = tree.height();

@@ -6,6 +6,8 @@ use bestof_kernels::{apply_rotary, host_tensor};
 use bestof_positional::{Rope, RopeTable, RotaryLayout};
 use burn::tensor::Tensor;
 
+use crate::error::ModelError;
+
 /// The rotation of the rows of a pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
@@ -60,6 +62,33 @@ impl Rotary {
     /// Tables for heads of `head_dim`, whose scores are multiplied by `scale`.
     pub(crate) fn new(ropes: Vec<Rope>, layout: RotaryLayout, head_dim: usize, scale: f64) -> Self {
         Self { ropes, layout, head_dim, scale, cache: Mutex::new(Vec::new()) }
+    }
+
+    /// One number for the keys of all bases at a length: equal for two lengths if every basis has
+    /// equal tables at both.
+    pub(crate) fn length_key(&self, length: usize) -> usize {
+        let keys = self.ropes.iter().map(|rope| rope.length_key(length));
+        // Cantor's pairing: different pairs of keys give different numbers.
+        let pair = |a: usize, b: usize| {
+            let sum = a.wrapping_add(b);
+            (sum.wrapping_mul(sum.wrapping_add(1)) / 2).wrapping_add(b)
+        };
+        keys.reduce(pair).unwrap_or(0)
+    }
+
+    /// Whether sequences of these lengths may share a tree.
+    ///
+    /// # Errors
+    /// [`ModelError::MixedLengths`].
+    pub(crate) fn check_lengths(&self, tree: usize, lengths: &[usize]) -> Result<(), ModelError> {
+        for rope in &self.ropes {
+            let key = |length: &usize| rope.length_key(*length);
+            if let Some(pair) = lengths.windows(2).find(|pair| key(&pair[0]) != key(&pair[1])) {
+                let (rope_type, lengths) = (rope.basis().rope_type(), [pair[0], pair[1]]);
+                return Err(ModelError::MixedLengths { rope_type, tree, lengths });
+            }
+        }
+        Ok(())
     }
 
     /// The rotations, one a basis, of rows that stand at a position in a sequence of a length:

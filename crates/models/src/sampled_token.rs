@@ -8,6 +8,8 @@ pub(crate) struct SampledToken {
     pub(crate) token: u32,
     /// Its log-probability under the softmax of the logits.
     pub(crate) logprob: f32,
+    /// The same of the logits divided by the temperature.
+    pub(crate) tempered_logprob: f32,
     /// Its log-probability under the distribution it was sampled from.
     pub(crate) sampling_logprob: f32,
 }
@@ -23,7 +25,8 @@ pub(crate) fn sample_token(logits: &[f32], config: &SamplingConfig, uniform: f64
     let logprob = |token: usize| logits[token] - max - log_sum as f32;
     if config.temperature == 0.0 {
         let logprob = logprob(best);
-        return SampledToken { token: best as u32, logprob, sampling_logprob: 0.0 };
+        let (tempered_logprob, sampling_logprob) = (0.0, 0.0);
+        return SampledToken { token: best as u32, logprob, tempered_logprob, sampling_logprob };
     }
     let scale = config.temperature.recip();
     let kept = kept_tokens(logits, config, max, scale);
@@ -37,8 +40,17 @@ pub(crate) fn sample_token(logits: &[f32], config: &SamplingConfig, uniform: f64
         None => pick(0..logits.len(), weight, uniform * total),
     };
     let token = token.unwrap_or(best);
-    let sampling_logprob = (f64::from(logits[token] - max) * scale - total.ln()) as f32;
-    SampledToken { token: token as u32, logprob: logprob(token), sampling_logprob }
+    let exponent = f64::from(logits[token] - max) * scale;
+    let sampling_logprob = (exponent - total.ln()) as f32;
+    let logprob = logprob(token);
+    let tempered_logprob = if scale == 1.0 {
+        logprob
+    } else if kept.is_none() {
+        sampling_logprob
+    } else {
+        (exponent - log_sum_exp(logits, max, scale)) as f32
+    };
+    SampledToken { token: token as u32, logprob, tempered_logprob, sampling_logprob }
 }
 
 /// The index of the first of the largest logits.
@@ -208,6 +220,25 @@ mod tests {
         assert!((sampled.sampling_logprob - (9.0_f32 / 25.0).ln()).abs() < 1e-6);
         let greedy = sample_token(&logits, &SamplingConfig::greedy(1), 0.99);
         assert_eq!((greedy.token, greedy.sampling_logprob), (2, 0.0));
+    }
+
+    #[test]
+    fn tempered_log_probabilities_know_the_temperature_and_no_cut() {
+        let logits = hand();
+        let sampled = |config: &SamplingConfig| sample_token(&logits, config, 0.99);
+        // At temperature 1/2 the probabilities are 16, 9, 4, 1 of 30: of all tokens, not of two.
+        let cold = SamplingConfig::default().with_temperature(0.5);
+        let cut = sampled(&cold.clone().with_top_k(Some(2)));
+        assert!((cut.tempered_logprob - 0.3_f32.ln()).abs() < 1e-6);
+        let whole = sampled(&cold);
+        assert_eq!((whole.token, whole.tempered_logprob), (3, whole.sampling_logprob));
+        assert!((whole.tempered_logprob - (2.0_f32 / 15.0).ln()).abs() < 1e-6);
+        // At temperature 1 they are those of the model, cut or not.
+        for config in [SamplingConfig::default(), SamplingConfig::default().with_top_p(Some(0.5))] {
+            let warm = sampled(&config);
+            assert_eq!(warm.tempered_logprob, warm.logprob);
+        }
+        assert_eq!(sampled(&SamplingConfig::greedy(1)).tempered_logprob, 0.0);
     }
 
     #[test]

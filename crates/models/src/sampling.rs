@@ -166,18 +166,29 @@ pub struct NewToken {
     pub logprob: f32,
 }
 
+/// How sampling goes on after a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AfterToken {
+    /// With the next token, unless the sequence ends of itself.
+    Continue,
+    /// Without this sequence, which ends with the token; the others go on.
+    EndSequence,
+    /// Not at all.
+    EndAll,
+}
+
 /// Why a continuation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FinishReason {
     /// An end token was sampled.
     Eos,
-    /// A stop sequence was completed.
+    /// A stop sequence was completed, or the listener ended the sequence.
     Stop,
     /// The longest length asked for was reached.
     Length,
     /// The model's longest sequence was reached.
     Context,
-    /// The listener broke off.
+    /// The listener ended all.
     Interrupted,
 }
 
@@ -205,6 +216,9 @@ pub struct Generation {
     pub ids: Vec<u32>,
     /// The log-probability of each under the model (temperature 1, nothing cut off).
     pub logprobs: Vec<f32>,
+    /// The log-probability of each under the model at the sampling temperature, nothing cut off: what
+    /// [`ForwardOptions::temperature`](crate::ForwardOptions::temperature) trains at. 0 when greedy.
+    pub tempered_logprobs: Vec<f32>,
     /// The log-probability of each under the distribution it was sampled from; 0 when greedy.
     pub sampling_logprobs: Vec<f32>,
     /// Why it ended.

@@ -3,16 +3,14 @@
 
 mod common;
 
-use std::ops::ControlFlow;
-
 use bestof_models::{
-    CausalLm, Decoder, FinishReason, ForestBuilder, ForwardOptions, Generation, Request,
-    SamplingConfig, Sequence,
+    AfterToken, CausalLm, Decoder, FinishReason, ForestBuilder, ForwardOptions, Generation,
+    Request, SamplingConfig, Sequence,
 };
 use common::{close, logps, trainable, with_lora};
 
 fn sample(model: &Decoder, requests: &[Request], config: &SamplingConfig) -> Vec<Generation> {
-    model.generate(requests, config, &mut |_| ControlFlow::Continue(())).unwrap()
+    model.generate(requests, config, &mut |_| AfterToken::Continue).unwrap()
 }
 
 fn requests() -> Vec<Request> {
@@ -96,7 +94,7 @@ fn the_listener_hears_every_token_and_can_break_off() {
     let generations = model
         .generate(&requests()[..1], &config(6), &mut |token| {
             heard[token.sample].push(token.token);
-            ControlFlow::Continue(())
+            AfterToken::Continue
         })
         .unwrap();
     for (heard, generation) in heard.iter().zip(&generations) {
@@ -106,11 +104,54 @@ fn the_listener_hears_every_token_and_can_break_off() {
     let broken = model
         .generate(&requests(), &config(6), &mut |_| {
             count += 1;
-            if count == 8 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if count == 8 { AfterToken::EndAll } else { AfterToken::Continue }
         })
         .unwrap();
     assert_eq!(broken.len(), 6);
     assert!(broken.iter().all(|g| g.finish == FinishReason::Interrupted && g.ids.len() == 2));
+}
+
+#[test]
+fn the_listener_can_end_one_sequence_while_the_others_go_on() {
+    let model = trainable("llama-tied-theta100k");
+    let free = sample(&model, &requests(), &config(9));
+    let mut counts = std::collections::HashMap::new();
+    let ended = model
+        .generate(&requests(), &config(9), &mut |token| {
+            let count = counts.entry((token.request, token.sample)).or_insert(0);
+            *count += 1;
+            let ends = (token.request, token.sample, *count) == (0, 1, 4) || token.request == 2;
+            if ends { AfterToken::EndSequence } else { AfterToken::Continue }
+        })
+        .unwrap();
+    for (free, ended) in free.iter().zip(&ended) {
+        let (length, reason) = match (free.request, free.sample) {
+            (0, 1) => (4, FinishReason::Stop),
+            (2, _) => (1, FinishReason::Stop),
+            _ => (9, FinishReason::Length),
+        };
+        assert_eq!((&ended.ids[..], ended.finish), (&free.ids[..length], reason));
+        assert_eq!(ended.logprobs, free.logprobs[..length]);
+    }
+    // An end token is the better reason.
+    let config = config(9).with_eos_token_ids(vec![free[0].ids[0]]);
+    let ended = model.generate(&requests()[..1], &config, &mut |_| AfterToken::EndSequence);
+    assert_eq!(ended.unwrap()[0].finish, FinishReason::Eos);
+}
+
+#[test]
+fn tempered_log_probabilities_are_those_of_the_forward_pass_at_the_temperature() {
+    let model = trainable("gemma2");
+    let cold = config(12).with_temperature(0.6);
+    for config in [cold.clone(), cold.with_top_k(Some(5)), config(12).with_top_p(Some(0.7))] {
+        for generation in sample(&model, &requests(), &config) {
+            let prompt = &requests()[generation.request].prompt;
+            let tokens: Vec<u32> = prompt.iter().chain(&generation.ids).copied().collect();
+            let options = ForwardOptions::default().with_temperature(config.temperature);
+            let found = logps(&model, &bestof_models::TokenForest::text(&tokens), &options);
+            assert!(close(&found[prompt.len() - 1..], &generation.tempered_logprobs, 1e-4));
+        }
+    }
 }
 
 #[test]
@@ -131,10 +172,7 @@ fn adapters_take_part_unless_switched_off() {
 fn bad_requests_are_refused() {
     let model = trainable("llama-tied-theta100k");
     let run = |request: Request, config: &SamplingConfig| {
-        model
-            .generate(&[request], config, &mut |_| ControlFlow::Continue(()))
-            .unwrap_err()
-            .to_string()
+        model.generate(&[request], config, &mut |_| AfterToken::Continue).unwrap_err().to_string()
     };
     let good = Request { prompt: vec![1], samples: 1, seed: 0 };
     let empty = Request { prompt: vec![], ..good.clone() };

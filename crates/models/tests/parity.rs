@@ -3,14 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "the measured differences are worth reading")]
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
 use bestof_closeness::largest_difference;
 use bestof_kernels::host_values;
 use bestof_models::{
-    CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
+    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig,
+    TokenForest,
 };
 
 /// Both sides compute in f32, in another order: a few units in the sixth digit of logits near 1.
@@ -53,8 +53,7 @@ fn check(name: &str) {
     let (shape, greedy) = expected.read_i64("greedy").unwrap();
     let request = Request { prompt: rows[0][..8].to_vec(), samples: 1, seed: 0 };
     let config = SamplingConfig::greedy(shape[1] - 8).with_prefill_chunk(3);
-    let generated =
-        model.generate(&[request], &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    let generated = model.generate(&[request], &config, &mut |_| AfterToken::Continue).unwrap();
     let ids: Vec<i64> = generated[0].ids.iter().map(|&id| i64::from(id)).collect();
     // The expected row starts with the prompt.
     assert_eq!(ids, greedy[8..], "{name}: greedy");

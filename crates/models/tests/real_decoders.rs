@@ -5,14 +5,13 @@
 #![cfg(feature = "real-models")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
 use bestof_kernels::host_values;
 use bestof_models::{
-    CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, Request, SamplingConfig, Sequence,
-    TokenForest,
+    AfterToken, CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, Request, SamplingConfig,
+    Sequence, TokenForest,
 };
 use serde::Deserialize;
 
@@ -81,7 +80,7 @@ fn compare(name: &str, recorded: &str) {
         .collect();
     let sampling = SamplingConfig::greedy(40).with_eos_token_ids(vec![recorded.prompts[0].eos_id]);
     // Together in one batch: prompts of different lengths must not disturb each other.
-    let greedy = model.generate(&requests, &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
+    let greedy = model.generate(&requests, &sampling, &mut |_| AfterToken::Continue).unwrap();
     for (generation, prompt) in greedy.iter().zip(&recorded.prompts) {
         assert_eq!(generation.ids, prompt.greedy_ids, "{name}, {}", prompt.name);
     }

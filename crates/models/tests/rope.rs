@@ -5,13 +5,12 @@ mod common;
 
 use bestof_checkpoints::ModelFolder;
 use bestof_models::{
-    CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, ModelError, RandomPositions, Request,
-    SamplingConfig, TokenForest,
+    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, ModelError,
+    RandomPositions, Request, SamplingConfig, TokenForest,
 };
 use bestof_positional::hf::{Extension, HfRope, LayerRopes, with_factor};
 use bestof_positional::{Method, OnScaled, RopeError, RopeParams, RopeScaling};
 use serde_json::{Value, json};
-use std::ops::ControlFlow;
 
 fn llama() -> Value {
     json!({
@@ -178,7 +177,7 @@ fn a_model_on_xpos_generates_what_its_log_probabilities_say() {
     let prompt: Vec<u32> = (0..20).map(|i| i * 7 % 64).collect();
     let request = Request { prompt: prompt.clone(), samples: 1, seed: 0 };
     let sampling = SamplingConfig::greedy(12).with_prefill_chunk(6);
-    let drawn = model.generate(&[request], &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
+    let drawn = model.generate(&[request], &sampling, &mut |_| AfterToken::Continue).unwrap();
     let whole = [prompt.as_slice(), &drawn[0].ids].concat();
     let forest = TokenForest::text(&whole);
     let options = ForwardOptions::default();

@@ -227,7 +227,7 @@ pub const METRICS: &[Metric] = &[
         .higher_is_better(),
     Metric::new("reward_std", Number, POLICY, "standard deviation within a prompt (divisor n - 1), mean over prompts")
         .drawn(RewardAndPassAtK, "Standard deviation of rewards", "standard deviation"),
-    Metric::new("entropy", NatsPerToken, POLICY, "exact with an entropy bonus, otherwise the mean of `-log p` over the sampled tokens, which has the same expectation at temperature 1")
+    Metric::new("entropy", NatsPerToken, POLICY, "exact with an entropy bonus, otherwise the mean of `-log p` over the sampled tokens, which has the same expectation without cuts")
         .drawn(RewardAndPassAtK, "Entropy", "entropy"),
     Metric::new("kl", NatsPerToken, POLICY, "divergence from the reference by `kl_estimator`, before the first update of a step")
         .drawn(RewardAndPassAtK, "KL divergence from the reference", "KL"),
@@ -261,9 +261,9 @@ pub const METRICS: &[Metric] = &[
         .drawn(RewardAndPassAtK, "Failed verifications per step", "took too long"),
     Metric::new("clip_ratio", Share, POLICY, "share of tokens whose gradient the clip took, over all updates of the step")
         .drawn(RewardAndPassAtK, "Tokens whose ratio was clipped", "share"),
-    Metric::new("sampling_gap", NatsPerToken, POLICY, "mean log-probability of the sampled tokens under the sampling distribution minus that under the model; rounding at temperature 1 without cuts")
+    Metric::new("sampling_gap", NatsPerToken, POLICY, "mean log-probability of the sampled tokens under the sampling distribution minus that under the policy, the model at `rollout.temperature`; 0 without cuts, but for rounding")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "sampling distribution"),
-    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass: rounding, since both are the same model")
+    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "rounding"),
     Metric::new(PASS_AT_K, Share, POLICY, "`pass@1`, `pass@2`, `pass@4` … `pass@n`: unbiased, mean over prompts; in evaluations with `/low` and `/high`, the 95 % interval over prompts")
         .drawn(RewardAndPassAtK, "pass@k", "pass@k")

@@ -23,7 +23,7 @@ use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::reference::ReferenceCache;
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
 use crate::score::{PairScore, ScoreSettings, pair_scores, pair_sequences, score_pairs};
 use crate::sft::ForwardSettings;
 
@@ -321,8 +321,10 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
         let mut sum = Accumulated::default();
         let items = &self.parts.train.items;
         let sequences = |row: usize| pair_sequences(&items[row]);
-        for part in pack(rows, self.parts.settings.max_tokens, sequences) {
-            self.accumulate_forest(&part, context, &mut sum)?;
+        let packed = pack(&self.parts.model, rows, self.parts.settings.max_tokens, sequences);
+        for (number, part) in packed.iter().enumerate() {
+            let dropout_seed = forest_seed(context.dropout_seed, number);
+            self.accumulate_forest(part, &StepContext { dropout_seed, ..*context }, &mut sum)?;
         }
         sum.tokens = rows.iter().map(|&row| items[row].tokens_apart_and_shared().0 as u64).sum();
         Ok(sum)

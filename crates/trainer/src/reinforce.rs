@@ -16,6 +16,7 @@ mod objective;
 mod parts;
 mod problem;
 mod rollout;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod update;

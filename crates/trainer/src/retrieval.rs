@@ -1,8 +1,6 @@
 //! How often a model finds what a long prompt hides, by length and by depth.
 
-use std::ops::ControlFlow;
-
-use bestof_models::{CausalLm, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, Request, SamplingConfig};
 use bestof_report::{Cell, HeatMap, Report, Section, Table};
 use bestof_tasks::long_context::{
     AnswerRule, Placement, QuestionPosition, RetrievalCase, RetrievalTask, Score,
@@ -118,7 +116,7 @@ pub fn answer<M: CausalLm + ?Sized>(
     let sampling = SamplingConfig::greedy(settings.max_new_tokens)
         .with_eos_token_ids(settings.eos_token_ids.clone());
     let request = Request { prompt, samples: 1, seed: 0 };
-    let drawn = model.generate(&[request], &sampling, &mut |_| ControlFlow::Continue(()))?;
+    let drawn = model.generate(&[request], &sampling, &mut |_| AfterToken::Continue)?;
     let (ids, finish) =
         drawn.first().map_or((&[][..], "length"), |drawn| (&drawn.ids[..], drawn.finish.as_str()));
     let completion = encoder.tokenizer().decode(ids, true)?;

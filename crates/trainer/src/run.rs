@@ -53,7 +53,7 @@ pub struct StepContext {
     pub update: usize,
     /// What the loss of the whole step is divided by: [`TrainingRun::loss_weight`] of all its rows.
     pub loss_weight: f64,
-    /// Seed of this micro-batch's dropout masks.
+    /// Seed of this micro-batch's dropout masks; each of its forests draws others from it.
     pub dropout_seed: u64,
 }
 
@@ -214,8 +214,16 @@ pub(crate) fn dropout_seed(seed: u64, step: u64, micro_batch: u64) -> u64 {
     [step, micro_batch].into_iter().fold(split_mix(seed), |mixed, part| split_mix(mixed ^ part))
 }
 
+/// Seed of the dropout masks of one forest of a micro-batch: the micro-batch's own for the first.
+pub(crate) fn forest_seed(micro_batch: u64, forest: usize) -> u64 {
+    micro_batch.wrapping_add(GAMMA.wrapping_mul(forest as u64))
+}
+
+/// The step between the states of `SplitMix64`; its multiples all differ.
+const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+
 fn split_mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = seed.wrapping_add(GAMMA);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
@@ -234,7 +242,11 @@ mod tests {
         for seed in 0..4 {
             for step in 0..10 {
                 for micro_batch in 0..4 {
-                    assert!(seen.insert(dropout_seed(seed, step, micro_batch)));
+                    let micro_batch = dropout_seed(seed, step, micro_batch);
+                    assert_eq!(forest_seed(micro_batch, 0), micro_batch);
+                    for forest in 0..16 {
+                        assert!(seen.insert(forest_seed(micro_batch, forest)));
+                    }
                 }
             }
         }

@@ -76,7 +76,7 @@ pub fn score_pairs<M: CausalLm + ?Sized>(
     let rows: Vec<usize> = (0..pairs.len()).collect();
     let mut scores = Vec::with_capacity(pairs.len());
     for batch in rows.chunks(settings.batch.max(1)) {
-        for part in pack(batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
+        for part in pack(model, batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
             let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
             scores.extend(pair_scores(&part, &logprobs).into_iter().map(|(_, score)| score));
         }
@@ -117,7 +117,7 @@ pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
     let rows: Vec<usize> = (0..count).collect();
     let mut scores = Vec::with_capacity(count);
     for batch in rows.chunks(settings.batch.max(1)) {
-        for part in pack(batch, settings.max_tokens, &sequences) {
+        for part in pack(model, batch, settings.max_tokens, &sequences) {
             let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
             for (_, spans) in &part.rows {
                 scores.push(spans[0].targets.iter().map(|&i| logprobs[i]).collect());
@@ -126,4 +126,53 @@ pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
         progress.rows(what, scores.len(), count);
     }
     Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use bestof_models::{Decoder, DecoderConfig, Device};
+    use serde_json::json;
+
+    use super::*;
+    use crate::data::Boundary;
+    use crate::progress::Silent;
+
+    #[test]
+    fn a_pair_across_a_length_of_the_basis_scores_as_its_sequences_alone() {
+        let config = json!({
+            "model_type": "llama", "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "max_position_embeddings": 16, "rope_theta": 10000.0, "initializer_range": 0.2,
+            "rope_scaling": { "rope_type": "dynamic", "factor": 4.0 },
+        });
+        let config = DecoderConfig::from_hf(&config).unwrap();
+        let model = Decoder::random(config, 3, &Device::flex()).unwrap();
+        let answer = |length: u32, by: u32| (0..length).map(|i| (i * i + by) % 64).collect();
+        let pair = EncodedPair {
+            prompt_ids: (0..10).collect(),
+            chosen_ids: answer(3, 7),
+            rejected_ids: answer(14, 30),
+            chosen_boundary: Boundary::Joint,
+            rejected_boundary: Boundary::Joint,
+            truncated: false,
+        };
+        let options = ForwardOptions::default();
+        let settings = ScoreSettings::default();
+        let together =
+            score_pairs(&model, &[pair.clone()], &options, settings, "", &mut Silent).unwrap();
+        let alone = |completion_ids: &[u32]| -> f64 {
+            let row = EncodedCompletion {
+                prompt_ids: pair.prompt_ids.clone(),
+                completion_ids: completion_ids.to_vec(),
+                boundary: Boundary::Joint,
+                truncated: false,
+            };
+            let logps =
+                score_completions(&model, &[row], &options, settings, "", &mut Silent).unwrap();
+            logps[0].iter().map(|logp| f64::from(*logp)).sum()
+        };
+        let (chosen, rejected) = (alone(&pair.chosen_ids), alone(&pair.rejected_ids));
+        assert!((together[0].chosen - chosen).abs() < 1e-4, "{together:?} against {chosen}");
+        assert!((together[0].rejected - rejected).abs() < 1e-4, "{together:?} against {rejected}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed, forest_seed};
 
 /// How rows go through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl<M: CausalLm + Module> SupervisedRun<M> {
     }
 
     fn pack(&self, set: &RowSet<EncodedCompletion>, rows: &[usize]) -> Vec<PackedForest> {
-        pack(rows, self.settings.max_tokens, |row| {
+        pack(&self.model, rows, self.settings.max_tokens, |row| {
             let item = &set.items[row];
             vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
         })
@@ -158,8 +158,8 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
         context: &StepContext,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
-        let mut options = self.settings.training(context.dropout_seed);
         for (number, part) in self.pack(&self.train, rows).into_iter().enumerate() {
+            let mut options = self.settings.training(forest_seed(context.dropout_seed, number));
             options.random_positions = self.random_positions.map(|drawing| RandomPositions {
                 seed: dropout_seed(drawing.seed, context.dropout_seed, number as u64),
                 ..drawing
@@ -207,5 +207,36 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
         let loss = metrics.mean("loss").unwrap_or(f64::NAN);
         let metrics = vec![("loss".to_owned(), loss), ("perplexity".to_owned(), loss.exp())];
         Ok(Evaluation { metrics, warning: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bestof_models::parameters;
+
+    use super::*;
+    use crate::gradients::NamedGradients;
+    use crate::toy::{Toy, completions};
+
+    #[test]
+    fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+        let gradient = |dropout: bool, copies: usize| {
+            let mut model = Toy::with_adapter(4);
+            parameters::update(&mut model, &mut |_, old| old.add_scalar(0.3));
+            let mut set = completions(16);
+            set.items = vec![set.items[3].clone(); copies];
+            set.names.truncate(copies);
+            let settings = ForwardSettings { max_tokens: 4, dropout, ..ForwardSettings::default() };
+            let files = ModelFiles::Full { config: serde_json::json!({}) };
+            let mut run = SupervisedRun::new(model, files, set, RowSet::empty(), settings);
+            let rows: Vec<usize> = (0..copies).collect();
+            let loss_weight = run.loss_weight(&rows);
+            let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 1 };
+            let sum = run.accumulate(&rows, &context).unwrap();
+            NamedGradients::of(run.model(), sum.gradients).values("table.lora_B.weight")
+        };
+        let apart = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 1e-4);
+        assert!(!apart(gradient(false, 1), gradient(false, 16)));
+        assert!(apart(gradient(true, 1), gradient(true, 16)));
     }
 }

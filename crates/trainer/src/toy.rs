@@ -4,17 +4,15 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
 use bestof_kernels::{host_values, indices};
 use bestof_models::{
-    CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken, Request,
-    SamplingConfig, TokenForest, TokenScores, Vocabulary,
+    AfterToken, CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken,
+    Request, SamplingConfig, TokenForest, TokenScores, Vocabulary,
 };
 use bestof_report::{RunFolder, RunType, metric, metric_names};
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
+use std::collections::BTreeSet;
 
 use crate::data::{Boundary, EncodedCompletion, EncodedPair};
 use crate::rows::RowSet;
@@ -29,6 +27,9 @@ pub(crate) struct Toy {
     table: Table,
     /// `[VOCAB]`
     bias: Param<Tensor<1>>,
+    /// Sequences of lengths below and from here on may not share a tree.
+    #[module(skip)]
+    pub(crate) long_from: usize,
 }
 
 #[derive(Module, Debug)]
@@ -57,7 +58,7 @@ impl Toy {
             (0..VOCAB * VOCAB).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0).sin()).collect();
         let weight = parameter(table, [VOCAB, VOCAB]);
         let table = Table { weight, lora_A: None, lora_B: None };
-        Self { table, bias: parameter(vec![0.0; VOCAB], [VOCAB]) }
+        Self { table, bias: parameter(vec![0.0; VOCAB], [VOCAB]), long_from: usize::MAX }
     }
 
     pub(crate) fn with_adapter(rank: usize) -> Self {
@@ -97,10 +98,11 @@ impl Toy {
         }
     }
 
-    /// Log-probabilities of all tokens after `previous`, in f64.
+    /// Log-probabilities of all tokens after `previous` at the options' temperature, in f64.
     fn log_softmax(&self, previous: u32, options: &ForwardOptions) -> Vec<f64> {
         let logits = host_values(self.rows(&[previous], options).inner());
-        let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
+        let logits: Vec<f64> =
+            logits.into_iter().map(|x| f64::from(x) / options.temperature).collect();
         let max = logits.iter().copied().fold(f64::MIN, f64::max);
         let log_sum = logits.iter().map(|x| (x - max).exp()).sum::<f64>().ln() + max;
         logits.into_iter().map(|x| x - log_sum).collect()
@@ -126,12 +128,21 @@ impl CausalLm for Toy {
         1024
     }
 
+    fn length_key(&self, length: usize) -> usize {
+        usize::from(length >= self.long_from)
+    }
+
     fn hidden_states(
         &self,
         forest: &TokenForest,
         rows: &[u32],
         options: &ForwardOptions,
     ) -> Result<Tensor<2>, ModelError> {
+        for tree in 0..forest.trees().len() {
+            let keys: BTreeSet<usize> =
+                forest.lengths(tree).iter().map(|length| self.length_key(*length)).collect();
+            assert!(keys.len() < 2, "a tree of lengths {:?}", forest.lengths(tree));
+        }
         let tokens = forest.token_ids();
         let previous: Vec<u32> = rows.iter().map(|&row| tokens[row as usize]).collect();
         Ok(self.rows(&previous, options))
@@ -149,7 +160,8 @@ impl CausalLm for Toy {
         options: &ForwardOptions,
     ) -> Result<TokenScores, ModelError> {
         let (rows, targets) = forest.target_rows()?;
-        let hidden = self.hidden_states(forest, &rows, options)?;
+        // Without a soft cap tempered logits are those of tempered hidden states.
+        let hidden = self.hidden_states(forest, &rows, options)?.div_scalar(options.temperature);
         let mut scores = self.vocabulary().score(hidden, &targets, options.entropies);
         let poison: Vec<f32> = targets
             .iter()
@@ -162,17 +174,18 @@ impl CausalLm for Toy {
         Ok(scores)
     }
 
-    /// Samples at temperature 1 from numbers that depend on seed, sample and place alone.
+    /// Samples without cuts from numbers that depend on seed, sample and place alone, one
+    /// completion after the other.
     fn generate(
         &self,
         requests: &[Request],
         config: &SamplingConfig,
-        _: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+        on_token: &mut dyn FnMut(NewToken) -> AfterToken,
     ) -> Result<Vec<Generation>, ModelError> {
         let mut generations = Vec::new();
         for (request, asked) in requests.iter().enumerate() {
             for sample in 0..asked.samples {
-                generations.push(self.continued(request, sample, asked, config));
+                generations.push(self.continued(request, sample, asked, config, on_token));
             }
         }
         Ok(generations)
@@ -190,9 +203,11 @@ impl Toy {
         sample: usize,
         asked: &Request,
         config: &SamplingConfig,
+        on_token: &mut dyn FnMut(NewToken) -> AfterToken,
     ) -> Generation {
         let options = ForwardOptions::default().with_adapters(config.adapters);
-        let (mut ids, mut logprobs) = (Vec::new(), Vec::new());
+        let tempered = options.with_temperature(config.temperature);
+        let (mut ids, mut logprobs, mut tempered_logprobs) = (Vec::new(), Vec::new(), Vec::new());
         let mut previous = *asked.prompt.last().unwrap();
         let finish = loop {
             if ids.len() == config.max_new_tokens {
@@ -200,7 +215,7 @@ impl Toy {
             }
             let bits = crate::run::dropout_seed(asked.seed, sample as u64, ids.len() as u64);
             let mut left = (bits >> 11) as f64 / (1_u64 << 53) as f64;
-            let logps = self.log_softmax(previous, &options);
+            let logps = self.log_softmax(previous, &tempered);
             // The poisoned token is never drawn.
             let mut drawn = 0;
             for (token, logp) in logps[..POISON as usize].iter().enumerate() {
@@ -210,15 +225,24 @@ impl Toy {
                     break;
                 }
             }
-            ids.push(drawn as u32);
-            logprobs.push(logps[drawn] as f32);
-            previous = drawn as u32;
-            if config.eos_token_ids.contains(&previous) {
+            let token = drawn as u32;
+            ids.push(token);
+            tempered_logprobs.push(logps[drawn] as f32);
+            let logprob = self.log_softmax(previous, &options)[drawn] as f32;
+            logprobs.push(logprob);
+            previous = token;
+            let heard = on_token(NewToken { request, sample, token, logprob });
+            if config.eos_token_ids.contains(&token) {
                 break FinishReason::Eos;
             }
+            match heard {
+                AfterToken::Continue => {}
+                AfterToken::EndSequence => break FinishReason::Stop,
+                AfterToken::EndAll => break FinishReason::Interrupted,
+            }
         };
-        let sampling_logprobs = logprobs.clone();
-        Generation { request, sample, ids, logprobs, sampling_logprobs, finish }
+        let sampling_logprobs = tempered_logprobs.clone();
+        Generation { request, sample, ids, logprobs, tempered_logprobs, sampling_logprobs, finish }
     }
 }
 

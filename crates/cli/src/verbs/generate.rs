@@ -1,10 +1,8 @@
 //! `generate`: text from a model.
 
-use std::ops::ControlFlow;
-
 use anyhow::{Result, bail};
 use bestof_checkpoints::Message;
-use bestof_models::{CausalLm, Generation, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, Generation, Request, SamplingConfig};
 use serde::Serialize;
 
 use crate::console::{self, Usage};
@@ -88,9 +86,9 @@ impl Generate {
         let mut shown = Shown::new(&opened);
         let generations = opened.decoder.generate(&requests, &sampling, &mut |token| {
             if stream && shown.add(token.token).is_err() {
-                return ControlFlow::Break(());
+                return AfterToken::EndAll;
             }
-            ControlFlow::Continue(())
+            AfterToken::Continue
         })?;
         if stream {
             return shown.end();

@@ -1,8 +1,6 @@
 //! The decoder's own sampling engine: keys and values are kept, a step computes one row per
 //! sequence.
 
-use std::ops::ControlFlow;
-
 use bestof_kernels::{CausalMasks, Vocabulary, host_values, indices};
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -13,13 +11,13 @@ use crate::causal_lm::{CausalLm, ForwardOptions};
 use crate::error::ModelError;
 use crate::generate::{self, ActiveSequence, Engine, Limits};
 use crate::kv_cache::{Group, PromptLayer, SuffixLayer};
-use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
+use crate::sampling::{AfterToken, Generation, NewToken, Request, SamplingConfig};
 
 pub(super) fn generate(
     model: &Decoder,
     requests: &[Request],
     config: &SamplingConfig,
-    on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    on_token: &mut dyn FnMut(NewToken) -> AfterToken,
 ) -> Result<Vec<Generation>, ModelError> {
     let options = ForwardOptions::default().with_adapters(config.adapters);
     let options = model.resolve(&options)?;

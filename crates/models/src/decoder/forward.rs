@@ -1,6 +1,5 @@
 //! The decoder's forward pass over a token forest.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bestof_kernels::{Vocabulary, indices};
@@ -13,7 +12,7 @@ use crate::causal_lm::{CausalLm, ForwardOptions};
 use crate::error::ModelError;
 use crate::forest::TokenForest;
 use crate::plan::ForestPlan;
-use crate::sampling::{Generation, NewToken, Request, SamplingConfig};
+use crate::sampling::{AfterToken, Generation, NewToken, Request, SamplingConfig};
 
 impl Decoder {
     pub(super) fn plan(
@@ -46,6 +45,10 @@ impl CausalLm for Decoder {
 
     fn max_positions(&self) -> usize {
         self.config().max_positions
+    }
+
+    fn length_key(&self, length: usize) -> usize {
+        self.rotary().length_key(length)
     }
 
     fn hidden_states(
@@ -93,7 +96,7 @@ impl CausalLm for Decoder {
         &self,
         requests: &[Request],
         config: &SamplingConfig,
-        on_token: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+        on_token: &mut dyn FnMut(NewToken) -> AfterToken,
     ) -> Result<Vec<Generation>, ModelError> {
         decode::generate(self, requests, config, on_token)
     }

@@ -1,10 +1,11 @@
 //! What is measured of a model on held-out pairs.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use bestof_checkpoints::ModelFolder;
-use bestof_models::{CausalLm, Decoder, ForwardOptions, Request, SamplingConfig, open_device};
+use bestof_models::{
+    AfterToken, CausalLm, Decoder, ForwardOptions, Request, SamplingConfig, open_device,
+};
 use bestof_tasks::extract::final_number;
 use bestof_tasks::rows::ReadOptions;
 use bestof_trainer::TrainError;
@@ -109,7 +110,7 @@ fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, Repr
     let sampling = SamplingConfig::greedy(LONGEST).with_eos_token_ids(vec![SmallLlama::END]);
     let mut answers = vec![Vec::new(); pairs.len()];
     let generations = model
-        .generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))
+        .generate(&requests, &sampling, &mut |_| AfterToken::Continue)
         .map_err(TrainError::from)?;
     for generation in generations {
         if let Some(answer) = answers.get_mut(generation.request) {

@@ -17,7 +17,7 @@ use crate::reinforce::Objective;
 pub struct RolloutSection {
     /// Completions of each prompt, `n`. Default 8.
     pub num_generations: usize,
-    /// Divides the logits, above 0. Anything but 1 samples from another policy than the one that is trained. Default 1.
+    /// Divides the logits, above 0, in sampling and in training: the policy is the model at this temperature. Default 1.
     pub temperature: f64,
     /// Keep the `k` likeliest tokens. Cuts bias the gradient. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct RolloutSection {
     pub max_new_tokens: usize,
     /// Completions sampled together; the others wait. Default 64.
     pub max_batch: usize,
-    /// Texts that end a completion; compared as the tokens each has alone. Default: none.
+    /// Texts that end a completion; compared as text. Default: none.
     pub stop: Vec<String>,
     /// Render plain prompts as a user's message by the model's chat template. Default false.
     pub chat: bool,

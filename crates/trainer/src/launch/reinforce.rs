@@ -47,13 +47,17 @@ pub fn reinforce(
         "prompts",
     )?;
     let sampler = base.sampler(&rollout, &reward)?;
+    let problems = || rows.train.items.iter().chain(&rows.eval.items);
     if sampler.sampling.eos_token_ids.is_empty() {
         progress.notice(
             "the model names no token that ends a text, so every completion runs to `rollout.max_new_tokens`; \
              set `eos_token_id` in generation_config.json",
         );
     }
-    if let Some(text) = off_policy(&rollout) {
+    let prompts = || problems().map(|problem| problem.prompt_ids.len());
+    let notices =
+        [off_policy(&rollout), length_dependent(&base.model, prompts, rollout.max_new_tokens)];
+    for text in notices.into_iter().flatten() {
         progress.notice(&text);
     }
     // With adapters the reference is the model without them.
@@ -88,23 +92,18 @@ impl Base {
         if eos_token_ids.is_empty() {
             eos_token_ids.extend(tokenizer.eos_id());
         }
-        sampler_of(rollout, reward, eos_token_ids, self.model.max_positions(), tokenizer)
+        Ok(sampler_of(rollout, reward, eos_token_ids, self.model.max_positions(), tokenizer))
     }
 }
 
 /// The sampler of a configuration, for a model with these end tokens and this tokenizer.
-///
-/// # Errors
-/// What the tokenizer says of a stop text.
 pub fn sampler_of(
     rollout: &RolloutSection,
     reward: &RewardSection,
     eos_token_ids: Vec<u32>,
     max_positions: usize,
     tokenizer: &bestof_checkpoints::Tokenizer,
-) -> Result<Sampler, TrainError> {
-    let stop_sequences: Result<Vec<Vec<u32>>, _> =
-        rollout.stop.iter().map(|stop| tokenizer.encode(stop, false)).collect();
+) -> Sampler {
     let sampling = SamplingConfig::default()
         .with_temperature(rollout.temperature)
         .with_top_k(rollout.top_k)
@@ -112,37 +111,51 @@ pub fn sampler_of(
         .with_min_p(rollout.min_p)
         .with_max_new_tokens(rollout.max_new_tokens.min(max_positions))
         .with_max_batch(rollout.max_batch)
-        .with_eos_token_ids(eos_token_ids)
-        .with_stop_sequences(stop_sequences?);
+        .with_eos_token_ids(eos_token_ids);
     let tokenizer = tokenizer.clone();
-    Ok(Sampler {
+    Sampler {
         sampling,
         samples: rollout.num_generations,
         stops: rollout.stop.clone(),
         judging: reward.judge_settings(),
         numeric_answers: reward.compares_numbers(),
         decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
-    })
+    }
 }
 
 /// What to say of settings that sample from another policy than the one that is trained.
 fn off_policy(rollout: &RolloutSection) -> Option<String> {
-    let mut settings = Vec::new();
-    if rollout.temperature != 1.0 {
-        settings.push(format!("temperature {}", rollout.temperature));
-    }
     let cuts = [
         ("top_k", rollout.top_k.is_some()),
         ("top_p", rollout.top_p.is_some_and(|p| p < 1.0)),
         ("min_p", rollout.min_p.is_some_and(|p| p > 0.0)),
     ];
-    settings.extend(cuts.into_iter().filter(|(_, cut)| *cut).map(|(name, _)| name.to_owned()));
+    let settings: Vec<&str> =
+        cuts.into_iter().filter(|(_, cut)| *cut).map(|(name, _)| name).collect();
     (!settings.is_empty()).then(|| {
         format!(
             "completions are sampled with {}, that is not from the policy itself, which biases its gradient; \
              `sampling_gap` measures by how many nats a token",
             settings.join(", ")
         )
+    })
+}
+
+/// What to say of a model whose positions depend on the length of a sequence, if completions of
+/// these prompts reach lengths at which they differ.
+fn length_dependent<M: CausalLm, I: Iterator<Item = usize>>(
+    model: &M,
+    prompts: impl Fn() -> I,
+    max_new_tokens: usize,
+) -> Option<String> {
+    let (shortest, longest) = (prompts().min()?, prompts().max()?);
+    let longest = longest.saturating_add(max_new_tokens).min(model.max_positions());
+    (model.length_key(shortest) != model.length_key(longest)).then(|| {
+        "the model's RoPE basis depends on the length of a sequence: tokens are sampled at the length so far, \
+         as transformers does with a cache, and trained on at that of the whole completion, so that the two \
+         are not quite the same policy; `rollout_gap` measures by how many nats a token. A basis that is the \
+         same at all lengths, such as `yarn` or `ntk`, has no such gap"
+            .to_owned()
     })
 }
 
@@ -169,4 +182,33 @@ pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
         program.display()
     );
     Err(TrainError::Verifier { reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toy::Toy;
+
+    #[test]
+    fn only_lengths_that_are_reached_are_spoken_of() {
+        let mut model = Toy::new();
+        let said = |model: &Toy, new| length_dependent(model, || [5, 9].into_iter(), new);
+        assert_eq!(said(&model, 1000), None);
+        model.long_from = 20;
+        assert_eq!(said(&model, 10), None);
+        let text = said(&model, 11).unwrap();
+        assert!(text.contains("rollout_gap") && text.contains("RoPE basis"), "{text}");
+        assert_eq!(length_dependent(&model, || std::iter::empty(), 11), None);
+        model.long_from = 7;
+        assert!(said(&model, 1).is_some(), "prompts of either kind");
+    }
+
+    #[test]
+    fn cuts_are_off_policy_and_temperatures_are_not() {
+        let with =
+            |temperature, top_k| RolloutSection { temperature, top_k, ..RolloutSection::default() };
+        assert_eq!(off_policy(&with(0.7, None)), None);
+        let text = off_policy(&with(0.7, Some(20))).unwrap();
+        assert!(text.contains("top_k") && !text.contains("temperature"), "{text}");
+    }
 }

@@ -343,3 +343,30 @@ fn a_configured_loss_has_its_published_defaults_and_refuses_what_it_does_not_rea
     assert!(build(&["loss.name=dpo", "loss.lambda=5"]).unwrap_err().to_string().contains("lambda"));
     assert!(build(&["loss.name=dpo", "loss.beta=-1"]).is_err());
 }
+
+/// Sixteen copies of a pair, a forest each: with the same masks in all they would be one pair.
+#[test]
+fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+    let gradient = |dropout: &str, copies: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let overrides = ["loss.name=dpo", "lora.r=4", dropout, "train.max_tokens_per_forward=4"];
+        let mut set = pairs(16);
+        set.items = vec![set.items[3].clone(); copies];
+        set.names.truncate(copies);
+        let mut run = new_run(&config(dir.path(), &overrides), set).unwrap();
+        parameters::update(run.model_mut(), &mut |_, old| old.add_scalar(0.3));
+        let rows: Vec<usize> = (0..copies).collect();
+        let loss_weight = copies as f64;
+        let context = StepContext { step: 7, update: 0, loss_weight, dropout_seed: 1 };
+        let sum = run.accumulate(&rows, &context).unwrap();
+        let gradients = NamedGradients::of(run.model(), sum.gradients);
+        (sum.metrics.mean("loss").unwrap(), gradients.values("table.lora_B.weight"))
+    };
+    let apart = |a: (f64, Vec<f32>), b: (f64, Vec<f32>)| {
+        let gradients = a.1.iter().zip(&b.1).any(|(a, b)| (a - b).abs() > 1e-4);
+        (gradients, (a.0 - b.0).abs() > 1e-4)
+    };
+    let [dry, wet] = ["lora.dropout=0.0", "lora.dropout=0.5"];
+    assert_eq!(apart(gradient(dry, 1), gradient(dry, 16)), (false, false));
+    assert_eq!(apart(gradient(wet, 1), gradient(wet, 16)), (true, true));
+}

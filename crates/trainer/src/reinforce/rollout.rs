@@ -1,13 +1,12 @@
 //! Completions of many prompts at once, judged.
 
-use std::ops::ControlFlow;
-
 use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
 
 use bestof_tasks::extract::{answer_text, final_number};
 
 use super::judge::{Job, JudgeSettings, Judgement, judge_all};
 use super::problem::Problem;
+use super::stop::{StopTexts, first_stop};
 use crate::error::TrainError;
 use crate::preference::Decode;
 
@@ -16,12 +15,13 @@ use crate::preference::Decode;
 pub struct Rollout {
     /// Its tokens, with the one that ended it.
     pub ids: Vec<u32>,
-    /// Its text, special tokens and a stop text at its end left out.
+    /// Its text up to the first stop text, special tokens left out.
     pub text: String,
     /// Its final answer: what a marker declares; else, where numbers are compared, the last
     /// number; else the whole text.
     pub answer: String,
-    /// Log-probability of each token under the model.
+    /// Log-probability of each token under the policy: the model at the rollout's temperature,
+    /// without cuts.
     pub logprobs: Vec<f32>,
     /// Log-probability of each token under the distribution it was drawn from, with temperature
     /// and cuts.
@@ -66,7 +66,8 @@ pub struct Sampler {
     pub sampling: SamplingConfig,
     /// Completions of each prompt.
     pub samples: usize,
-    /// Texts that end a completion and are not part of what is judged.
+    /// Texts that end a completion, whichever tokens they come in. They and what follows in their
+    /// last token are not part of what is judged.
     pub stops: Vec<String>,
     /// How completions are judged.
     pub judging: JudgeSettings,
@@ -103,8 +104,9 @@ impl Sampler {
                 seed: *seed,
             })
             .collect();
-        let generations =
-            model.generate(&requests, &self.sampling, &mut |_| ControlFlow::Continue(()))?;
+        let mut stops = StopTexts::new(&self.stops);
+        let generations = model
+            .generate(&requests, &self.sampling, &mut |token| stops.after(token, &self.decode))?;
         let texts: Vec<String> = generations.iter().map(|g| self.text_of(&g.ids)).collect();
         let jobs: Vec<Job<'_>> = generations
             .iter()
@@ -124,7 +126,7 @@ impl Sampler {
                 ids: generation.ids,
                 answer: answer_of(&text, self.numeric_answers),
                 text,
-                logprobs: generation.logprobs,
+                logprobs: generation.tempered_logprobs,
                 sampling_logprobs: generation.sampling_logprobs,
                 finish: generation.finish,
                 judgement,
@@ -135,8 +137,8 @@ impl Sampler {
 
     fn text_of(&self, ids: &[u32]) -> String {
         let mut text = (self.decode)(ids);
-        if let Some(stop) = self.stops.iter().find(|stop| text.ends_with(stop.as_str())) {
-            text.truncate(text.len() - stop.len());
+        if let Some(at) = first_stop(&text, &self.stops) {
+            text.truncate(at);
         }
         text
     }

@@ -3,6 +3,7 @@
 mod counts;
 mod gradients;
 mod resume;
+mod stops;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -109,10 +110,11 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
         settings: config.forward_settings(),
         sampler: Sampler {
             sampling: SamplingConfig::default()
+                .with_temperature(rollout.temperature)
                 .with_max_new_tokens(rollout.max_new_tokens)
                 .with_eos_token_ids(vec![END]),
             samples: rollout.num_generations,
-            stops: Vec::new(),
+            stops: rollout.stop,
             judging: reward.judge_settings(),
             numeric_answers: true,
             decode: Box::new(text_of),

@@ -14,7 +14,7 @@ use super::parts::{ReinforceRun, Weighted};
 use crate::error::TrainError;
 use crate::forward::{PackedForest, RowSequence, pack};
 use crate::metric::MetricSums;
-use crate::run::{Accumulated, StepContext};
+use crate::run::{Accumulated, StepContext, forest_seed};
 
 /// Completions of one prompt that go through the model in one tree.
 #[derive(Debug)]
@@ -60,7 +60,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             self.cut(weighted, &mut pieces);
         }
         let numbers: Vec<usize> = (0..pieces.len()).collect();
-        let packed = pack(&numbers, self.parts.settings.max_tokens, |number| {
+        let max_tokens = self.parts.settings.max_tokens;
+        let packed = pack(&self.parts.model, &numbers, max_tokens, |number| {
             let Piece { row, rollouts } = &pieces[number];
             let prompt = &self.parts.train.items[*row].prompt_ids;
             let of = |rollout: &usize| RowSequence {
@@ -69,8 +70,10 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             };
             rollouts.iter().map(of).collect()
         });
-        for part in packed {
-            self.accumulate_forest(&part, &pieces, context, groups, &mut sum)?;
+        for (number, part) in packed.iter().enumerate() {
+            let dropout_seed = forest_seed(context.dropout_seed, number);
+            let context = StepContext { dropout_seed, ..*context };
+            self.accumulate_forest(part, &pieces, &context, groups, &mut sum)?;
         }
         Ok(sum)
     }
@@ -96,17 +99,24 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         let prompt = self.parts.train.items[row].prompt_ids.len();
         let budget = self.parts.settings.max_tokens;
         let mut piece = Piece { row, rollouts: Vec::new() };
-        let mut tokens = prompt;
+        // What is shared is counted once for each tree that `pack` will make of the piece.
+        let (mut tokens, mut keys) = (0, Vec::new());
         for (number, rollout) in weighted.group.rollouts.iter().enumerate() {
             let idle = weighted.weights[number] == 0.0 && self.loss.ignores_zero_weights();
             if idle || rollout.ids.is_empty() {
                 continue;
             }
-            if !piece.rollouts.is_empty() && tokens + rollout.ids.len() > budget {
+            let key = self.parts.model.length_key(prompt + rollout.ids.len());
+            let needed =
+                |keys: &[usize]| rollout.ids.len() + if keys.contains(&key) { 0 } else { prompt };
+            if !piece.rollouts.is_empty() && tokens + needed(&keys) > budget {
                 pieces.push(std::mem::replace(&mut piece, Piece { row, rollouts: Vec::new() }));
-                tokens = prompt;
+                (tokens, keys) = (0, Vec::new());
             }
-            tokens += rollout.ids.len();
+            tokens += needed(&keys);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
             piece.rollouts.push(number);
         }
         if !piece.rollouts.is_empty() {
@@ -126,6 +136,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             .parts
             .settings
             .training(context.dropout_seed)
+            .with_temperature(self.parts.sampler.sampling.temperature)
             .with_entropies(self.loss.needs_entropies());
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
         let host = |tensor: &Tensor<1>| {
@@ -180,6 +191,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 Some(frozen) => (frozen.valid(), ForwardOptions::default()),
                 None => (self.parts.model.valid(), ForwardOptions::reference()),
             };
+            let options = options.with_temperature(self.parts.sampler.sampling.temperature);
             let logps = host_values(model.token_logps(&part.forest, &options)?);
             Some(logps.into_iter().map(f64::from).collect::<Vec<f64>>())
         } else {

@@ -118,7 +118,7 @@ impl PassAtKArgs {
             ends.extend(tokenizer.eos_id());
         }
         let longest = opened.decoder.max_positions();
-        let sampler = sampler_of(&rollout, &reward, ends, longest, tokenizer)?;
+        let sampler = sampler_of(&rollout, &reward, ends, longest, tokenizer);
         let rows = RowSet::from(loaded);
         let groups = sample_all(
             &opened.decoder,

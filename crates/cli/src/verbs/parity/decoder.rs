@@ -1,13 +1,11 @@
 //! Parity of decoders: logits, log-probabilities of next tokens, the greedy continuation.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
 use anyhow::{Result, bail};
 use bestof_checkpoints::ModelFolder;
 use bestof_models::{
-    CausalLm, Decoder, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
+    AfterToken, CausalLm, Decoder, Device, ForwardOptions, Request, SamplingConfig, TokenForest,
 };
+use std::collections::BTreeMap;
 
 use super::expected::Expected;
 
@@ -108,7 +106,7 @@ fn compare_greedy(model: &Decoder, expected: &Expected, lengths: &[usize]) -> Re
     }
     let request = Request { prompt, samples: 1, seed: 0 };
     let config = SamplingConfig::greedy(continuation.len());
-    let generations = model.generate(&[request], &config, &mut |_| ControlFlow::Continue(()))?;
+    let generations = model.generate(&[request], &config, &mut |_| AfterToken::Continue)?;
     let ids = generations.first().map_or(&[][..], |generation| &generation.ids);
     let same = ids.iter().zip(&continuation).filter(|(a, b)| a == b).count();
     Ok((continuation.len().max(ids.len()) - same) as f64)

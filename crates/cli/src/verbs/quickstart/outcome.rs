@@ -1,10 +1,9 @@
 //! What is measured of a model before and after training, and what follows from it.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bestof_models::{CausalLm, ForwardOptions, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, ForwardOptions, Request, SamplingConfig};
 use bestof_report::{Finding, Verdict};
 use bestof_tasks::rows::ReadOptions;
 use bestof_trainer::data::{EncodeOptions, load_pairs, load_supervised};
@@ -131,7 +130,7 @@ fn answers(opened: &Opened, prompts: &[Vec<u32>]) -> Result<Vec<Answer>> {
     let sampling = SamplingConfig::greedy(160)
         .with_eos_token_ids(opened.folder.generation.eos_token_ids.clone());
     let generations =
-        opened.decoder.generate(&requests, &sampling, &mut |_| ControlFlow::Continue(()))?;
+        opened.decoder.generate(&requests, &sampling, &mut |_| AfterToken::Continue)?;
     generations
         .iter()
         .map(|generation| {

@@ -98,7 +98,8 @@ fn loss_apart(
     old: &Toy,
     groups: &[(Group, Vec<f64>)],
 ) -> f64 {
-    let options = ForwardOptions::default();
+    let temperature = run.parts.sampler.sampling.temperature;
+    let options = ForwardOptions::default().with_temperature(temperature);
     let logps = |model: &Toy, row: usize, ids: &[u32], options: &ForwardOptions| -> Vec<f64> {
         let prompt = &run.parts.train.items[row].prompt_ids;
         let tokens = [prompt.as_slice(), ids].concat();
@@ -123,7 +124,7 @@ fn loss_apart(
             let then = logps(old, group.row, &rollout.ids, &options);
             let anchor = match &run.parts.reference {
                 Some(frozen) => logps(frozen, group.row, &rollout.ids, &options),
-                None => logps(model, group.row, &rollout.ids, &ForwardOptions::reference()),
+                None => logps(model, group.row, &rollout.ids, &options.with_adapters(false)),
             };
             let completion = bestof_losses::SampledCompletion {
                 weight: *weight,
@@ -158,6 +159,11 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
     for overrides in [
         &[][..],
         &["train.max_tokens_per_forward=6"],
+        &[
+            "rollout.temperature=0.6",
+            "objective.kl_coefficient=0.2",
+            "objective.entropy_coefficient=0.3",
+        ],
         &[
             "objective.kl_coefficient=0.2",
             "objective.kl_estimator=k2",
@@ -254,4 +260,68 @@ fn the_first_update_is_on_policy_and_later_ones_are_clipped() {
     let (_, report) = trained(&config, Judge::Divides(2));
     assert!(report.last("clip_ratio").unwrap() > 0.0, "large steps reach the bounds");
     assert_eq!(report.curve("loss").len(), 8, "a step counts once");
+}
+
+#[test]
+fn a_policy_at_a_temperature_is_sampled_as_it_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    for overrides in [&["rollout.temperature=0.5"][..], &["rollout.temperature=1.6", "lora.r=2"]] {
+        let mut run = new_run(&config(dir.path(), overrides), Judge::Divides(2));
+        run.begin_step(&[0, 1, 2, 3], 0, &mut Silent).unwrap();
+        let sum = run.accumulate(&[0, 1, 2, 3], &context(0, 4)).unwrap();
+        let gap = sum.metrics.mean("rollout_gap").unwrap();
+        assert!(gap < 1e-5, "{overrides:?}: {gap}");
+        assert_eq!(sum.metrics.mean("sampling_gap"), Some(0.0));
+        // At another temperature it would be another policy.
+        run.parts.sampler.sampling.temperature = 1.0;
+        let other = run.accumulate(&[0, 1, 2, 3], &context(0, 4)).unwrap();
+        assert!(other.metrics.mean("rollout_gap").unwrap() > 0.05);
+    }
+}
+
+#[test]
+fn completions_on_either_side_of_a_length_are_those_of_one_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    for budget in [4096, 8, 6] {
+        let overrides = [format!("train.max_tokens_per_forward={budget}")];
+        let config = config(dir.path(), &[&overrides[0]]);
+        let found = [usize::MAX, 6].map(|long_from| {
+            let mut run = new_run(&config, Judge::Continuous);
+            run.parts.model.long_from = long_from;
+            inject(&mut run, 0, overlapping());
+            let sum = run.accumulate(&[0, 3], &context(0, 2)).unwrap();
+            let gradients = NamedGradients::of(run.model(), sum.gradients);
+            (sum.metrics.mean("loss").unwrap(), gradients.values("table.weight"))
+        });
+        let [(loss, gradient), (apart, by_length)] = found;
+        assert!((loss - apart).abs() < 1e-6, "{budget}: {loss} against {apart}");
+        for (a, b) in gradient.iter().zip(&by_length) {
+            assert!((a - b).abs() < 1e-6, "{budget}");
+        }
+    }
+}
+
+#[test]
+fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |dropout: &str, prompts: usize| {
+        let overrides = ["lora.r=4", dropout, "train.max_tokens_per_forward=4"];
+        let mut run = new_run(&config(dir.path(), &overrides), Judge::Continuous);
+        parameters::update(run.model_mut(), &mut |_, old| old.add_scalar(0.3));
+        // The same prompt and the same completions under many names.
+        run.parts.train.items = (0..prompts)
+            .map(|_| Problem::judged_by(vec![0, 1], Box::new(Judge::Continuous)))
+            .collect();
+        let group = |row| Group {
+            row,
+            rollouts: [[5_u32, END], [6, END]].map(|ids| rollout(&ids, Judge::Continuous)).to_vec(),
+        };
+        inject(&mut run, 0, (0..prompts).map(group).collect());
+        let rows: Vec<usize> = (0..prompts).collect();
+        let sum = run.accumulate(&rows, &context(0, prompts)).unwrap();
+        NamedGradients::of(run.model(), sum.gradients).values("table.lora_B.weight")
+    };
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-4);
+    assert!(!apart(&run("lora.dropout=0.0", 1), &run("lora.dropout=0.0", 16)));
+    assert!(apart(&run("lora.dropout=0.5", 1), &run("lora.dropout=0.5", 16)));
 }
