@@ -3,8 +3,8 @@
 use core::fmt::Debug;
 use core::num::NonZeroUsize;
 
-use crate::EstimatorError;
 use crate::numerics::cos_pi;
+use crate::{ByPassRate, EstimatorError};
 
 /// Which `k` a training step optimises.
 ///
@@ -14,6 +14,13 @@ pub trait KSchedule: Debug + Send + Sync {
     /// The `k` of this step, at least 1.
     fn k(&self, step: u64) -> usize;
 
+    /// The `k` of a prompt of which `passed` of `samples` earlier completions passed. Schedules that
+    /// do not look at single prompts give that of the step.
+    fn k_of_prompt(&self, step: u64, passed: u64, samples: u64) -> usize {
+        let _ = (passed, samples);
+        self.k(step)
+    }
+
     /// Records a measured pass@k, or any other score that should rise. Schedules that depend on the
     /// step alone ignore it, and all ignore values that are not finite.
     fn observe(&mut self, pass_at_k: f64) {
@@ -22,8 +29,8 @@ pub trait KSchedule: Debug + Send + Sync {
 }
 
 /// One of the schedules of this crate, as a configuration file names it: the field `kind` is
-/// `constant`, `step`, `linear`, `cosine`, `until-stall` or `until-threshold`, and the others are
-/// those of the variant.
+/// `constant`, `step`, `linear`, `cosine`, `until-stall`, `until-threshold` or `by-pass-rate`, and the
+/// others are those of the variant.
 ///
 /// ```
 /// use bestof_estimators::{KSchedule, Schedule};
@@ -76,6 +83,8 @@ pub enum Schedule {
     UntilStall(UntilStall),
     /// Changes `k` once the measured pass@k has reached a threshold.
     UntilThreshold(UntilThreshold),
+    /// Each prompt's own, from how often it was solved so far: a heuristic.
+    ByPassRate(ByPassRate),
 }
 
 impl Schedule {
@@ -133,6 +142,14 @@ impl KSchedule for Schedule {
             }
             Self::UntilStall(schedule) => schedule.k(step),
             Self::UntilThreshold(schedule) => schedule.k(step),
+            Self::ByPassRate(schedule) => schedule.k(step),
+        }
+    }
+
+    fn k_of_prompt(&self, step: u64, passed: u64, samples: u64) -> usize {
+        match self {
+            Self::ByPassRate(schedule) => schedule.k_of_prompt(step, passed, samples),
+            _ => self.k(step),
         }
     }
 
@@ -143,7 +160,8 @@ impl KSchedule for Schedule {
             Self::Constant { .. }
             | Self::Step { .. }
             | Self::Linear { .. }
-            | Self::Cosine { .. } => {}
+            | Self::Cosine { .. }
+            | Self::ByPassRate(_) => {}
         }
     }
 }

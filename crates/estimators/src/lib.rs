@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 mod baseline;
+mod by_pass_rate;
 mod centred;
 mod error;
 mod estimate;
@@ -21,6 +22,7 @@ mod transform;
 mod workspace;
 
 pub use baseline::{GroupMean, Grpo, MaxAtN, Normalization, Reinforce, Rloo};
+pub use by_pass_rate::ByPassRate;
 pub use centred::{Centred, Harmonic};
 pub use error::EstimatorError;
 pub use estimate::{Estimate, OffPolicyEstimate, estimate, estimate_off_policy, estimate_with};

@@ -259,8 +259,14 @@ pub const METRICS: &[Metric] = &[
         .drawn(RewardAndPassAtK, "Failed verifications per step", "failed"),
     Metric::new("verifier/timeouts", Count, POLICY, "those of them that took too long")
         .drawn(RewardAndPassAtK, "Failed verifications per step", "took too long"),
-    Metric::new("clip_ratio", Share, POLICY, "share of tokens whose gradient the clip took, over all updates of the step")
+    Metric::new("clip_ratio", Share, POLICY, "share of tokens whose ratio a bound changed, over all updates of the step: `ppo-clip` takes their gradient away, `cispo` and `truncated-is` keep it with the bound in place of the ratio")
         .drawn(RewardAndPassAtK, "Tokens whose ratio was clipped", "share"),
+    Metric::new("ratio/mean_product", Number, POLICY, "mean product of k importance ratios of a prompt's completions before an update with `exact` weights, mean over prompts and updates; its expectation is 1, and far from it the weights cannot be trusted")
+        .drawn(RewardAndPassAtK, "Importance ratios of whole completions", "mean product of k"),
+    Metric::new("ratio/effective_samples", Count, POLICY, "`(sum r)^2 / sum r^2` of the same ratios: how many completions of the policy itself would be as good for a mean")
+        .drawn(RewardAndPassAtK, "Completions that the ratios leave", "effective samples"),
+    Metric::new("prompts/redrawn", Count, POLICY, "prompts of a step that were drawn in the place of those whose completions all had one reward")
+        .drawn(RewardAndPassAtK, "Prompts drawn in place of others", "redrawn"),
     Metric::new("sampling_gap", NatsPerToken, POLICY, "mean log-probability of the sampled tokens under the sampling distribution minus that under the policy, the model at `rollout.temperature`; 0 without cuts, but for rounding")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "sampling distribution"),
     Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence")

@@ -23,7 +23,9 @@ pub use error::{ConfigError, UnknownKey, ValueProblem};
 pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
 pub use kind::RunKind;
-pub use policy::{External, ObjectiveSection, RewardSection, RolloutSection, VerifierName};
+pub use policy::{
+    External, ObjectiveSection, RewardPart, RewardSection, RolloutSection, VerifierName,
+};
 pub use read::read_table;
 pub use run_config::RunConfig;
 pub use sections::{

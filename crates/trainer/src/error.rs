@@ -198,6 +198,20 @@ pub enum TrainError {
         /// Why.
         source: EstimatorError,
     },
+    /// The policy has moved so far that a prompt's completions have no weights.
+    #[error(
+        "step {step}: the completions of {row} have no weights under the policy as it is now: {source}; lower \
+         `train.learning_rate` or `objective.updates_per_batch`, bound the ratios of other completions \
+         with `objective.partner_cap`, or set `objective.off_policy = \"own-ratio\"`"
+    )]
+    OffPolicy {
+        /// The step that was being made, counted from 1.
+        step: u64,
+        /// The prompt, as `file:line`.
+        row: String,
+        /// Why.
+        source: EstimatorError,
+    },
     /// A verifier cannot be made, or its program is not there.
     #[error("`reward.command`: {reason}")]
     Verifier {

@@ -58,12 +58,22 @@ impl ModelFiles {
             Self::Full { config } => writer.json("config.json", config)?,
             Self::Adapter { config } => writer.json(crate::peft::CONFIG_FILE, config)?,
         }
+        self.save_weights(model, self.weights_file(), writer)
+    }
+
+    /// Adds the trained weights of a model to a checkpoint, under a name of their own.
+    pub(crate) fn save_weights<M: Module>(
+        &self,
+        model: &M,
+        name: &str,
+        writer: &mut CheckpointWriter<'_>,
+    ) -> io::Result<()> {
         let trained = parameters::trainable(model);
         let entries: Vec<Entry> = trained
             .iter()
             .map(|info| Entry { name: self.stored_name(&info.name), shape: info.shape.clone() })
             .collect();
-        writer.file(self.weights_file(), |out| {
+        writer.file(name, |out| {
             let mut failed = None;
             let written = tensor_file::write(out, &[], &entries, |index| {
                 Cow::Owned(match parameters::values(model, &trained[index].name) {
@@ -84,7 +94,16 @@ impl ModelFiles {
         model: &mut M,
         folder: &Path,
     ) -> Result<(), TrainError> {
-        let weights = Weights::open(&folder.join(self.weights_file()))?;
+        self.restore_weights(model, &folder.join(self.weights_file()))
+    }
+
+    /// Puts the weights of a file into the model.
+    pub(crate) fn restore_weights<M: Module>(
+        &self,
+        model: &mut M,
+        file: &Path,
+    ) -> Result<(), TrainError> {
+        let weights = Weights::open(file)?;
         let mut values = BTreeMap::new();
         for ParameterInfo { name, shape } in parameters::trainable(model) {
             let stored = weights.read_f32(&self.stored_name(&name), &shape)?;

@@ -14,8 +14,12 @@ mod judge;
 mod measure;
 mod objective;
 mod parts;
+mod pieces;
 mod problem;
+mod prompts;
+mod reweigh;
 mod rollout;
+mod shaping;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -23,19 +27,20 @@ mod update;
 
 use std::collections::BTreeMap;
 
-use bestof_estimators::{KSchedule, RewardTransform, Target, Workspace, max_at_k_with};
+use bestof_estimators::KSchedule;
 use bestof_models::CausalLm;
 use bestof_report::{RunType, Sample, metric_names};
 use burn::module::Module;
 use serde_json::Value;
 
-pub use judge::{Job, JudgeSettings, Judgement, judge_all};
+pub use judge::{Job, JudgeSettings, Judgement, WeightedVerifier, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
-pub use objective::Objective;
 pub(crate) use objective::listens;
+pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
 pub use problem::{Problem, ProblemRow, ProblemSettings, VerifierSettings, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
+pub use shaping::RewardShaping;
 
 use crate::error::TrainError;
 use crate::evaluate::Estimate;
@@ -44,7 +49,6 @@ use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::fingerprint;
 use crate::run::{Accumulated, BestBy, Evaluation, StepContext, TrainingRun, dropout_seed};
-use parts::{Batch, Weighted};
 
 /// Steps of a run whose failed verifications are told one by one.
 const TOLD_FAILURES: usize = 5;
@@ -57,23 +61,6 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     /// The trained model.
     pub fn into_model(self) -> M {
         self.parts.model
-    }
-
-    /// Rewards to weights, prompt by prompt.
-    fn weigh(&self, k: usize, groups: Vec<Group>) -> Result<BTreeMap<usize, Weighted>, TrainError> {
-        let transform = self.parts.objective.estimator.build_annealed(k)?;
-        let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
-        groups
-            .into_iter()
-            .map(|group| {
-                let rewards = group.rewards();
-                let mut weights = vec![0.0; rewards.len()];
-                transform.transform_into(&rewards, &mut weights, &mut workspace)?;
-                let best_of = target_k(&*transform, rewards.len());
-                let objective = max_at_k_with(&rewards, best_of, &mut workspace)?;
-                Ok((group.row, Weighted::new(group, weights, objective)))
-            })
-            .collect()
     }
 
     fn tell_failures(&mut self, groups: &[Group], progress: &mut dyn Progress) -> (usize, usize) {
@@ -143,14 +130,6 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 }
 
-/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction.
-fn target_k(transform: &dyn RewardTransform, n: usize) -> usize {
-    match transform.target(n) {
-        Target::Gradient { k, .. } => k,
-        _ => 1,
-    }
-}
-
 /// A completion as a row of `samples.jsonl`.
 pub fn sample_of(
     step: u64,
@@ -159,12 +138,13 @@ pub fn sample_of(
     number: usize,
     rollout: &Rollout,
 ) -> Sample {
-    let Judgement { reward, outcome, reason, .. } = &rollout.judgement;
+    let Judgement { reward, parts, outcome, reason, .. } = &rollout.judgement;
     Sample::new(step, problem.prompt.as_str(), rollout.text.as_str())
         .with("row", row)
         .with("sample", number)
         .with("answer", problem.answer.as_str())
         .with("reward", *reward)
+        .with("reward_parts", parts.clone())
         .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
         .with("reason", reason.as_str())
         .with("finish", rollout.finish.as_str())
@@ -223,8 +203,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         fingerprint([self.parts.train.items.as_slice(), self.parts.eval.items.as_slice()])
     }
 
-    fn updates_per_step(&self) -> usize {
-        self.parts.objective.updates_per_batch
+    fn updates<'a>(&self, rows: &'a [usize]) -> Vec<&'a [usize]> {
+        let size = self.parts.objective.mini_batch_prompts.unwrap_or(rows.len()).max(1);
+        (0..self.parts.objective.updates_per_batch).flat_map(|_| rows.chunks(size)).collect()
     }
 
     fn begin_step(
@@ -233,19 +214,8 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         step: u64,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
-        let k = self.schedule.k(step);
-        let ReinforceParts { model, train, sampler, seed, .. } = &self.parts;
-        let asked: Vec<(usize, &Problem, u64)> = rows
-            .iter()
-            .map(|&row| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
-            .collect();
-        let groups = sampler.sample(model, &asked, sampler.samples)?;
-        let failures = self.tell_failures(&groups, progress);
-        let groups = self.weigh(k, groups)?;
-        let transform = self.parts.objective.estimator.build_annealed(k)?;
-        let k = target_k(&*transform, self.parts.sampler.samples);
-        let moved = vec![false; self.updates_per_step()];
-        self.batch = Some(Batch { step, k, groups, failures, moved });
+        let batch = self.drawn(rows, step, progress)?;
+        self.batch = Some(batch);
         Ok(())
     }
 
@@ -254,7 +224,13 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         let Some(batch) = self.batch.take() else { return metrics };
         let solved = batch.groups.values().filter(|weighted| weighted.group.passed() > 0);
         self.solved.extend(solved.map(|weighted| weighted.group.row));
-        metrics.observe("k", batch.k as f64);
+        for weighted in batch.groups.values() {
+            metrics.observe("k", weighted.objective_k as f64);
+            let counts = self.pass_counts.entry(weighted.group.row).or_default();
+            counts.0 += weighted.group.passed() as u64;
+            counts.1 += weighted.group.rollouts.len() as u64;
+        }
+        metrics.observe("prompts/redrawn", batch.redrawn as f64);
         metrics.observe("verifier/failures", batch.failures.0 as f64);
         metrics.observe("verifier/timeouts", batch.failures.1 as f64);
         let solved = self.solved.len() as f64;
@@ -262,8 +238,18 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         for moved in &batch.moved {
             metrics.observe("skipped_updates", f64::from(u8::from(!moved)));
         }
+        let every = self.parts.objective.reference_sync_steps;
+        if every > 0 && (batch.step + 1).is_multiple_of(every) {
+            self.parts.reference = Some(self.parts.model.clone());
+            self.synced = true;
+        }
         let groups: Vec<&Group> = batch.groups.values().map(|weighted| &weighted.group).collect();
-        let weight = |row: usize, at: usize| Some(batch.groups.get(&row)?.weights[at]);
+        let first_weights: BTreeMap<usize, &[f64]> = batch
+            .groups
+            .values()
+            .map(|weighted| (weighted.group.row, weighted.first_weights.as_slice()))
+            .collect();
+        let weight = |row: usize, at: usize| Some(first_weights.get(&row)?[at]);
         self.keep_samples(batch.step + 1, "train", &groups, weight);
         metrics
     }
@@ -297,7 +283,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         let Some(mut batch) = self.batch.take() else {
             unreachable!("the loop begins a step before its micro-batches")
         };
-        let outcome = self.accumulate_groups(rows, context, &mut batch.groups);
+        let outcome = self.accumulate_groups(rows, context, &mut batch);
         if let Ok(sum) = &outcome {
             batch.moved[context.update] |= !sum.gradients.is_empty();
         }
@@ -342,8 +328,21 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         Ok(Evaluation { metrics, warning: None })
     }
 
+    fn kept_model(&self) -> Option<&M> {
+        self.parts.reference.as_ref().filter(|_| self.synced)
+    }
+
+    fn restore_kept_model(&mut self, model: M) {
+        self.parts.reference = Some(model);
+        self.synced = true;
+    }
+
     fn save_state(&self) -> Value {
-        serde_json::json!({ "k_schedule": self.schedule, "solved": self.solved })
+        serde_json::json!({
+            "k_schedule": self.schedule,
+            "solved": self.solved,
+            "pass_counts": self.pass_counts,
+        })
     }
 
     fn restore_state(&mut self, state: &Value) -> Result<(), String> {
@@ -351,6 +350,11 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
             .map_err(|error| format!("k_schedule: {error}"))?;
         self.solved = serde_json::from_value(state["solved"].clone())
             .map_err(|error| format!("solved: {error}"))?;
+        // Written since schedules may go by a prompt's pass rate; without it every prompt is new.
+        if let Some(counts) = state.get("pass_counts") {
+            self.pass_counts = serde_json::from_value(counts.clone())
+                .map_err(|error| format!("pass_counts: {error}"))?;
+        }
         Ok(())
     }
 }

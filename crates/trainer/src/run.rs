@@ -49,9 +49,9 @@ impl Accumulated {
 pub struct StepContext {
     /// Steps done before this one.
     pub step: u64,
-    /// Which update of the step this is, from 0; see [`TrainingRun::updates_per_step`].
+    /// Which update of the step this is, from 0; see [`TrainingRun::updates`].
     pub update: usize,
-    /// What the loss of the whole step is divided by: [`TrainingRun::loss_weight`] of all its rows.
+    /// What the loss of the whole update is divided by: [`TrainingRun::loss_weight`] of all its rows.
     pub loss_weight: f64,
     /// Seed of this micro-batch's dropout masks; each of its forests draws others from it.
     pub dropout_seed: u64,
@@ -108,10 +108,10 @@ pub trait TrainingRun {
     /// SHA-256 of the encoded rows, training and evaluation: a resumed run must have the same.
     fn fingerprint(&self) -> String;
 
-    /// How many optimiser updates are made of the rows of one step. The step counts once,
-    /// whatever their number: schedules, checkpoints and metrics go by steps.
-    fn updates_per_step(&self) -> usize {
-        1
+    /// The rows of each optimiser update that is made of the rows of one step, in order. The step
+    /// counts once, whatever their number: schedules, checkpoints and metrics go by steps.
+    fn updates<'a>(&self, rows: &'a [usize]) -> Vec<&'a [usize]> {
+        vec![rows]
     }
 
     /// Prepares a step before its micro-batches, as by sampling what they learn from.
@@ -186,6 +186,17 @@ pub trait TrainingRun {
     fn learning_rate_factor(&self, parameter: &str) -> f64 {
         let _ = parameter;
         1.0
+    }
+
+    /// A second state of the model that the run cannot do without, as a reference that follows the
+    /// policy: its trained weights are part of every checkpoint.
+    fn kept_model(&self) -> Option<&Self::Model> {
+        None
+    }
+
+    /// Puts back what [`TrainingRun::kept_model`] was.
+    fn restore_kept_model(&mut self, model: Self::Model) {
+        let _ = model;
     }
 
     /// What this kind of run keeps in a checkpoint.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bestof_models::LoraConfig;
 use bestof_tasks::verify::{ProgramLimits, VerifierKind};
 
-use super::policy::{External, RewardSection, RolloutSection, VerifierName};
+use super::policy::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use super::run_config::RunConfig;
 use super::sections::{DisplacementSection, LoraSection, TrainSection};
 use crate::displacement::DisplacementSettings;
 use crate::optimizer::AdamWConfig;
-use crate::reinforce::{JudgeSettings, ProblemSettings, VerifierSettings};
+use crate::reinforce::{JudgeSettings, ProblemSettings, RewardShaping, VerifierSettings};
 use crate::run::TrainSettings;
 use crate::schedule::ScheduleSettings;
 use crate::sft::ForwardSettings;
@@ -107,7 +107,7 @@ impl RolloutSection {
         ProblemSettings {
             chat: self.chat,
             system_prompt: self.system_prompt.clone(),
-            verifier: reward.verifier_settings(),
+            verifiers: reward.verifiers(),
         }
     }
 }
@@ -123,6 +123,23 @@ impl RewardSection {
         matches!(self.verifier, VerifierName::BuiltIn(VerifierKind::Number | VerifierKind::Math))
     }
 
+    /// What the length of completions does to their rewards.
+    pub(crate) fn shaping(&self) -> RewardShaping {
+        RewardShaping {
+            truncated: self.truncated,
+            length_penalty: self.length_penalty,
+            overlong_buffer: self.overlong_buffer,
+            overlong_penalty: self.overlong_penalty,
+        }
+    }
+
+    /// The verifiers with their weights, in order.
+    pub(crate) fn verifiers(&self) -> Vec<(VerifierSettings, f64)> {
+        self.parts().iter().map(|reward| (reward.verifier_settings(), reward.weight)).collect()
+    }
+}
+
+impl RewardPart {
     fn verifier_settings(&self) -> VerifierSettings {
         match self.verifier {
             VerifierName::BuiltIn(kind) => VerifierSettings::BuiltIn(kind),

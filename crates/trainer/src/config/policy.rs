@@ -3,13 +3,13 @@
 mod ranges;
 
 use bestof_estimators::{Estimator, Schedule};
-use bestof_losses::{Clip, PolicyLoss, Surrogate};
+use bestof_losses::{Aggregation, PolicyLoss, RatioLevel, Surrogate};
 use bestof_tasks::verify::VerifierKind;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ConfigError, ValueProblem};
 use crate::error::TrainError;
-use crate::reinforce::Objective;
+use crate::reinforce::{Objective, OffPolicyWeights};
 
 /// `[rollout]`: how completions are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +94,19 @@ pub struct RewardSection {
     /// Rewards from here on count as passed, in pass@k and shares of solved prompts. Default: the verifier's highest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass_at: Option<f64>,
+    /// What the verifier's reward is multiplied by. Default 1.
+    pub weight: f64,
+    /// Further rewards that are added: tables of `verifier`, `weight` and the keys of `program`. Whether a completion passed is said by the first verifier alone.
+    pub more: Vec<RewardPart>,
+    /// Reward of a completion that was cut off, whatever the verifiers say. Default: what they say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<f64>,
+    /// What each token of a completion costs. Default 0.
+    pub length_penalty: f64,
+    /// Tokens before `rollout.max_new_tokens` over which `overlong_penalty` rises from 0. Default 0: none.
+    pub overlong_buffer: usize,
+    /// What the longest completions lose; read with `overlong_buffer`. Default 1.
+    pub overlong_penalty: f64,
     /// Completions verified at the same time; 0 takes the number of processors. Default 0.
     pub workers: usize,
 }
@@ -109,9 +122,65 @@ impl Default for RewardSection {
             memory_limit: None,
             failed: None,
             pass_at: None,
+            weight: 1.0,
+            more: Vec::new(),
+            truncated: None,
+            length_penalty: 0.0,
+            overlong_buffer: 0,
+            overlong_penalty: 1.0,
             workers: 0,
         }
     }
+}
+
+/// One verifier and its weight: a table of `reward.more`, or what `[reward]` says of the first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewardPart {
+    /// As `reward.verifier`.
+    pub verifier: VerifierName,
+    /// What its reward is multiplied by; may be negative. Default 1.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// As `reward.command`.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// As `reward.low`.
+    #[serde(default)]
+    pub low: f64,
+    /// As `reward.high`.
+    #[serde(default = "one")]
+    pub high: f64,
+    /// As `reward.time_limit`.
+    #[serde(default = "ten")]
+    pub time_limit: f64,
+    /// As `reward.memory_limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+}
+
+impl RewardSection {
+    /// The verifiers, the first of which says what passed.
+    pub(crate) fn parts(&self) -> Vec<RewardPart> {
+        let first = RewardPart {
+            verifier: self.verifier,
+            weight: self.weight,
+            command: self.command.clone(),
+            low: self.low,
+            high: self.high,
+            time_limit: self.time_limit,
+            memory_limit: self.memory_limit,
+        };
+        std::iter::once(first).chain(self.more.iter().cloned()).collect()
+    }
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn ten() -> f64 {
+    10.0
 }
 
 /// A verifier by its name.
@@ -139,23 +208,54 @@ pub enum External {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveSection {
-    /// `loo-minus-one`, `loo`, `plain`, `binary`, `reinforce`, `rloo`, `mean`, `grpo` or `max-at-n`. Default `loo-minus-one`.
+    /// `loo-minus-one`, `loo`, `plain`, `binary`, `centred`, `harmonic`, `reinforce`, `rloo`, `mean`, `grpo` or `max-at-n`. Default `loo-minus-one`.
     pub estimator: Estimator,
     /// The `k` of pass@k, the same at every step; or else `k_schedule`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub k: Option<usize>,
-    /// Which `k` at which step: `{ kind = "step", from = 8, to = 1, at = 1500 }`; also `constant`, `linear`, `cosine`, `until-stall`, `until-threshold`.
+    /// Which `k` at which step: `{ kind = "step", from = 8, to = 1, at = 1500 }`; also `constant`, `linear`, `cosine`, `until-stall`, `until-threshold`; or at which prompt: `by-pass-rate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub k_schedule: Option<Schedule>,
-    /// Optimiser updates made of the completions of one step. Default 1.
+    /// `harmonic`: the highest order of its sum. Default: one less than `rollout.num_generations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<usize>,
+    /// Optimiser updates made of each completion of a step. Default 1.
     pub updates_per_batch: usize,
+    /// Prompts of each update, so that a step makes several. Default: all of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mini_batch_prompts: Option<usize>,
+    /// Weights of updates after the first: `exact`, from the ratios of all completions of a prompt, or `own-ratio`, those of the first update. Default `exact`.
+    pub off_policy: OffPolicyWeights,
+    /// The greatest ratio that other completions of a prompt count with in `exact` weights. Default: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partner_cap: Option<f64>,
     /// Importance ratios of later updates: `token`, `sequence` or `sequence-mean`. Default `token`.
     pub ratio: String,
-    /// A ratio below `1 - epsilon` moves nothing further down. Default 0.2.
-    pub epsilon: f64,
-    /// A ratio above `1 + epsilon_high` moves nothing further up. Default: `epsilon`.
+    /// How ratios enter the loss: `ppo-clip`, `cispo` or `truncated-is`. Default `ppo-clip`.
+    pub surrogate: String,
+    /// A ratio below `1 - epsilon` moves nothing further down. Default 0.2, and 3e-4 with `sequence-mean`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// A ratio above `1 + epsilon_high` moves nothing further up. Default: `epsilon`, else 0.2, and 4e-4 with `sequence-mean`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon_high: Option<f64>,
+    /// `truncated-is`: the greatest ratio. Default 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_cap: Option<f64>,
+    /// The greatest importance weight of a token between the policy and what it was drawn from, where cuts or rounding make them differ. Default: tokens are not weighed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler_cap: Option<f64>,
+    /// How tokens add up: `sum`, `token-mean`, `sequence-mean` or `constant-length`. Default `sum`.
+    pub aggregation: String,
+    /// `constant-length`: the number of tokens that sums are divided by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aggregation_length: Option<usize>,
+    /// Whether completions that were cut off have no gradient. Default false.
+    pub mask_truncated: bool,
+    /// How often a step draws other prompts in place of those whose completions all have one reward. Default 0.
+    pub redraw_rounds: usize,
+    /// The reference becomes the policy after every so many steps; 0 keeps the first. Default 0.
+    pub reference_sync_steps: u64,
     /// What a nat of divergence from the reference costs; 0 needs no reference. Default 0.
     pub kl_coefficient: f64,
     /// `k1`, `k2` or `k3`. Default `k3`.
@@ -170,10 +270,22 @@ impl Default for ObjectiveSection {
             estimator: Estimator::LooMinusOne,
             k: None,
             k_schedule: None,
+            order: None,
             updates_per_batch: 1,
+            mini_batch_prompts: None,
+            off_policy: OffPolicyWeights::Exact,
+            partner_cap: None,
             ratio: "token".to_owned(),
-            epsilon: 0.2,
+            surrogate: Surrogate::default().as_str().to_owned(),
+            epsilon: None,
             epsilon_high: None,
+            ratio_cap: None,
+            sampler_cap: None,
+            aggregation: Aggregation::default().as_str().to_owned(),
+            aggregation_length: None,
+            mask_truncated: false,
+            redraw_rounds: 0,
+            reference_sync_steps: 0,
             kl_coefficient: 0.0,
             kl_estimator: "k3".to_owned(),
             entropy_coefficient: 0.0,
@@ -189,18 +301,31 @@ impl ObjectiveSection {
     /// estimator that reads none.
     pub fn build(&self) -> Result<Objective, TrainError> {
         let mut objective = Objective::new(self.estimator, self.schedule()?);
+        objective.order = self.order;
         objective.updates_per_batch = self.updates_per_batch;
+        objective.mini_batch_prompts = self.mini_batch_prompts;
+        objective.off_policy = self.off_policy;
+        objective.partner_cap = self.partner_cap;
+        objective.sampler_cap = self.sampler_cap;
+        objective.aggregation = Aggregation::named(&self.aggregation, self.aggregation_length)?;
+        objective.mask_truncated = self.mask_truncated;
+        objective.redraw_rounds = self.redraw_rounds;
+        objective.reference_sync_steps = self.reference_sync_steps;
         objective.loss = self.loss()?;
         Ok(objective)
     }
 
     fn loss(&self) -> Result<PolicyLoss, TrainError> {
+        let ratio: RatioLevel = self.ratio.parse()?;
         let loss = PolicyLoss {
-            ratio: self.ratio.parse()?,
-            surrogate: Surrogate::PpoClip(Clip {
-                low: self.epsilon,
-                high: self.epsilon_high.unwrap_or(self.epsilon),
-            }),
+            ratio,
+            surrogate: Surrogate::named(
+                &self.surrogate,
+                ratio,
+                self.epsilon,
+                self.epsilon_high,
+                self.ratio_cap,
+            )?,
             kl_coefficient: self.kl_coefficient,
             kl: self.kl_estimator.parse()?,
             entropy_coefficient: self.entropy_coefficient,

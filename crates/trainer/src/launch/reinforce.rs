@@ -55,8 +55,10 @@ pub fn reinforce(
         );
     }
     let prompts = || problems().map(|problem| problem.prompt_ids.len());
-    let notices =
-        [off_policy(&rollout), length_dependent(&base.model, prompts, rollout.max_new_tokens)];
+    let notices = [
+        off_policy(&rollout, objective.sampler_cap),
+        length_dependent(&base.model, prompts, rollout.max_new_tokens),
+    ];
     for text in notices.into_iter().flatten() {
         progress.notice(&text);
     }
@@ -118,25 +120,32 @@ pub fn sampler_of(
         samples: rollout.num_generations,
         stops: rollout.stop.clone(),
         judging: reward.judge_settings(),
+        shaping: reward.shaping(),
         numeric_answers: reward.compares_numbers(),
         decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
     }
 }
 
 /// What to say of settings that sample from another policy than the one that is trained.
-fn off_policy(rollout: &RolloutSection) -> Option<String> {
-    let cuts = [
+fn off_policy(rollout: &RolloutSection, sampler_cap: Option<f64>) -> Option<String> {
+    let cuts: Vec<&str> = [
         ("top_k", rollout.top_k.is_some()),
         ("top_p", rollout.top_p.is_some_and(|p| p < 1.0)),
         ("min_p", rollout.min_p.is_some_and(|p| p > 0.0)),
-    ];
-    let settings: Vec<&str> =
-        cuts.into_iter().filter(|(_, cut)| *cut).map(|(name, _)| name).collect();
-    (!settings.is_empty()).then(|| {
+    ]
+    .into_iter()
+    .filter_map(|(name, cut)| cut.then_some(name))
+    .collect();
+    let remedy = if sampler_cap.is_some() {
+        "`objective.sampler_cap` weighs the tokens that are drawn, and nothing brings back those that are not"
+    } else {
+        "`objective.sampler_cap = 2.0` would weigh the tokens that are drawn"
+    };
+    (!cuts.is_empty()).then(|| {
         format!(
             "completions are sampled with {}, that is not from the policy itself, which biases its gradient; \
-             `sampling_gap` measures by how many nats a token",
-            settings.join(", ")
+             `sampling_gap` measures by how many nats a token. {remedy}",
+            cuts.join(", ")
         )
     })
 }
@@ -164,10 +173,17 @@ fn length_dependent<M: CausalLm, I: Iterator<Item = usize>>(
 /// # Errors
 /// [`TrainError::Verifier`].
 pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
-    let program = match (&reward.verifier, reward.command.first()) {
-        (VerifierName::External(External::Program), Some(program)) => Path::new(program),
-        _ => return Ok(()),
-    };
+    for part in reward.parts() {
+        if let (VerifierName::External(External::Program), Some(program)) =
+            (part.verifier, part.command.first())
+        {
+            find(Path::new(program))?;
+        }
+    }
+    Ok(())
+}
+
+fn find(program: &Path) -> Result<(), TrainError> {
     let there = if program.components().count() > 1 {
         program.is_file()
     } else {
@@ -207,8 +223,8 @@ mod tests {
     fn cuts_are_off_policy_and_temperatures_are_not() {
         let with =
             |temperature, top_k| RolloutSection { temperature, top_k, ..RolloutSection::default() };
-        assert_eq!(off_policy(&with(0.7, None)), None);
-        let text = off_policy(&with(0.7, Some(20))).unwrap();
+        assert_eq!(off_policy(&with(0.7, None), None), None);
+        let text = off_policy(&with(0.7, Some(20)), None).unwrap();
         assert!(text.contains("top_k") && !text.contains("temperature"), "{text}");
     }
 }

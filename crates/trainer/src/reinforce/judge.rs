@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bestof_tasks::verify::{VerificationOutcome, Verifier};
+use bestof_tasks::verify::{Verification, VerificationOutcome, Verifier};
 
 /// How verdicts become rewards, and how many are made at the same time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,43 +17,64 @@ pub struct JudgeSettings {
     pub workers: usize,
 }
 
+/// A verifier of a prompt's completions, and how much its reward counts.
+#[derive(Debug)]
+pub struct WeightedVerifier {
+    /// The verifier.
+    pub verifier: Box<dyn Verifier>,
+    /// What its rewards are multiplied by before they are added.
+    pub weight: f64,
+}
+
 /// What a completion was found to be worth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// The reward.
+    /// The reward that is optimised: the weighted sum of `parts`, less what length costs.
     pub reward: f64,
-    /// What was found.
+    /// The reward of each verifier, before weights.
+    pub parts: Vec<f64>,
+    /// What the first verifier found, or a failure of another.
     pub outcome: VerificationOutcome,
     /// Why, in words.
     pub reason: String,
-    /// Whether the completion counts as passed.
+    /// Whether the completion counts as passed, by the first verifier.
     pub passed: bool,
 }
 
 /// A completion and who judges it.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
-    /// The judge.
-    pub verifier: &'a dyn Verifier,
+    /// The judges, at least one.
+    pub verifiers: &'a [WeightedVerifier],
     /// The completion's text.
     pub completion: &'a str,
 }
 
 impl Job<'_> {
     fn judge(&self, settings: &JudgeSettings) -> Judgement {
-        let verdict = self.verifier.verify(self.completion);
-        let failed = verdict.outcome.is_failure();
-        let given = match settings.failed {
-            Some(value) if failed => value,
+        let verdicts: Vec<Verification> =
+            self.verifiers.iter().map(|part| part.verifier.verify(self.completion)).collect();
+        let given = |verdict: &Verification| match settings.failed {
+            Some(value) if verdict.outcome.is_failure() => value,
             _ => verdict.reward,
         };
-        let pass_at = settings.pass_at.unwrap_or(*self.verifier.range().end());
-        Judgement {
-            reward: given,
-            outcome: verdict.outcome,
-            reason: verdict.reason,
-            passed: !failed && given >= pass_at,
-        }
+        let parts: Vec<f64> = verdicts.iter().map(given).collect();
+        let reward =
+            parts.iter().zip(self.verifiers).map(|(reward, part)| part.weight * reward).sum();
+        let passed = match (self.verifiers.first(), verdicts.first(), parts.first()) {
+            (Some(first), Some(verdict), Some(reward)) => {
+                let pass_at = settings.pass_at.unwrap_or(*first.verifier.range().end());
+                !verdict.outcome.is_failure() && *reward >= pass_at
+            }
+            _ => false,
+        };
+        let failed = verdicts.iter().position(|verdict| verdict.outcome.is_failure());
+        let told = verdicts.into_iter().nth(failed.unwrap_or(0));
+        let (outcome, reason) = told.map_or_else(
+            || (VerificationOutcome::CannotTell, "there is no verifier".to_owned()),
+            |verdict| (verdict.outcome, verdict.reason),
+        );
+        Judgement { reward, parts, outcome, reason, passed }
     }
 }
 
@@ -91,7 +112,6 @@ pub fn judge_all(jobs: &[Job<'_>], settings: &JudgeSettings) -> Vec<Judgement> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bestof_tasks::verify::Verification;
 
     /// Pays the number that the completion is, and fails for what is none.
     #[derive(Debug)]
@@ -125,9 +145,10 @@ mod tests {
     #[test]
     fn the_order_is_kept_and_failures_are_paid_as_said() {
         let texts: Vec<String> = (0..40).map(|i| format!("{}", f64::from(i) / 20.0)).collect();
+        let echo = [WeightedVerifier { verifier: Box::new(Echo), weight: 1.0 }];
         let mut jobs: Vec<Job<'_>> =
-            texts.iter().map(|text| Job { verifier: &Echo, completion: text }).collect();
-        jobs.push(Job { verifier: &Echo, completion: "?" });
+            texts.iter().map(|text| Job { verifiers: &echo, completion: text }).collect();
+        jobs.push(Job { verifiers: &echo, completion: "?" });
         for workers in [0, 1, 3, 100] {
             let settings =
                 JudgeSettings { workers, pass_at: Some(1.5), ..JudgeSettings::default() };
@@ -143,5 +164,35 @@ mod tests {
         let judged = judge_all(&jobs, &settings);
         assert_eq!((judged[40].reward, judged[40].passed), (2.0, false));
         assert!(judge_all(&[], &settings).is_empty());
+    }
+
+    /// Pays for being short.
+    #[derive(Debug)]
+    struct Short;
+
+    impl Verifier for Short {
+        fn range(&self) -> std::ops::RangeInclusive<f64> {
+            0.0..=1.0
+        }
+
+        fn verify(&self, completion: &str) -> Verification {
+            Verification::partial(1.0 / completion.len() as f64, "")
+        }
+    }
+
+    #[test]
+    fn rewards_are_added_by_weight_and_the_first_says_what_passed() {
+        let verifiers = [
+            WeightedVerifier { verifier: Box::new(Echo), weight: 2.0 },
+            WeightedVerifier { verifier: Box::new(Short), weight: -0.5 },
+        ];
+        let jobs = ["2", "1.25", "?"].map(|completion| Job { verifiers: &verifiers, completion });
+        let judged = judge_all(&jobs, &JudgeSettings { workers: 1, ..JudgeSettings::default() });
+        let rewards: Vec<f64> = judged.iter().map(|judgement| judgement.reward).collect();
+        assert_eq!(rewards, [2.0 * 2.0 - 0.5, 2.0 * 1.25 - 0.125, -2.0 - 0.5]);
+        assert_eq!(judged[1].parts, [1.25, 0.25]);
+        let passed: Vec<bool> = judged.iter().map(|judgement| judgement.passed).collect();
+        assert_eq!(passed, [true, false, false]);
+        assert_eq!(judged[2].outcome, VerificationOutcome::TimedOut);
     }
 }

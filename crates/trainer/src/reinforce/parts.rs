@@ -52,15 +52,25 @@ pub struct ReinforceRun<M> {
     pub(super) batch: Option<Batch>,
     pub(super) samples: Vec<Sample>,
     pub(super) told_failures: usize,
+    /// Whether the reference is no longer the policy before training.
+    pub(super) synced: bool,
+    /// Completions of each prompt so far, and how many passed: what a schedule by pass rate reads.
+    pub(super) pass_counts: BTreeMap<usize, (u64, u64)>,
 }
 
 /// The completions of the step that is being made.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) step: u64,
-    pub(super) k: usize,
+    /// By the row that the loop gave, in whose place another may have been drawn.
     pub(super) groups: BTreeMap<usize, Weighted>,
     pub(super) failures: (usize, usize),
+    /// Prompts that were drawn in the place of others.
+    pub(super) redrawn: usize,
+    /// Updates in which prompts are seen for the first time: as many as there are mini-batches.
+    pub(super) first_visits: usize,
+    /// Mean number of tokens of the completions.
+    pub(super) mean_length: f64,
     /// Which updates had a gradient.
     pub(super) moved: Vec<bool>,
 }
@@ -82,6 +92,8 @@ impl<M> ReinforceRun<M> {
             batch: None,
             samples: Vec::new(),
             told_failures: 0,
+            synced: false,
+            pass_counts: BTreeMap::new(),
             parts,
         })
     }
@@ -91,23 +103,69 @@ impl<M> ReinforceRun<M> {
 #[derive(Debug)]
 pub(super) struct Weighted {
     pub(super) group: Group,
-    /// One per completion, to be summed.
+    /// The `k` of the estimator.
+    pub(super) k: usize,
+    /// One per completion, to be summed: those of the first update.
+    pub(super) first_weights: Vec<f64>,
+    /// Those of the update that is being made, without the completion's own ratio.
     pub(super) weights: Vec<f64>,
-    /// Estimate of what is optimised, from this prompt.
+    /// Completions without a gradient, whatever their weight.
+    masked: Vec<bool>,
+    /// Estimate of what is optimised, from this prompt, and its k.
     pub(super) objective: f64,
-    /// Of each completion, by the first update: its tokens under the policy that sampled.
+    pub(super) objective_k: usize,
+    /// Of each completion: its tokens under the policy that sampled.
     pub(super) old_logps: Vec<Vec<f64>>,
     /// And under the reference.
     pub(super) reference: Vec<Vec<f64>>,
 }
 
 impl Weighted {
-    pub(super) fn new(group: Group, weights: Vec<f64>, objective: f64) -> Self {
+    pub(super) fn new(
+        group: Group,
+        k: usize,
+        weights: Vec<f64>,
+        (objective_k, objective): (usize, f64),
+        mask_truncated: bool,
+    ) -> Self {
         let none = vec![Vec::new(); weights.len()];
-        Self { group, weights, objective, old_logps: none.clone(), reference: none }
+        let masked: Vec<bool> =
+            group.rollouts.iter().map(|rollout| mask_truncated && rollout.is_truncated()).collect();
+        let mut weighted = Self {
+            group,
+            k,
+            first_weights: Vec::new(),
+            weights: Vec::new(),
+            masked,
+            objective,
+            objective_k,
+            old_logps: none.clone(),
+            reference: none,
+        };
+        weighted.set_weights(weights);
+        weighted.first_weights.clone_from(&weighted.weights);
+        weighted
     }
 
+    /// The weights of an update; those of masked completions are 0.
+    pub(super) fn set_weights(&mut self, weights: Vec<f64>) {
+        self.weights = weights;
+        for (weight, masked) in self.weights.iter_mut().zip(&self.masked) {
+            if *masked {
+                *weight = 0.0;
+            }
+        }
+    }
+
+    /// Whether any completion has a gradient.
     pub(super) fn has_signal(&self) -> bool {
-        self.weights.iter().any(|weight| *weight != 0.0)
+        self.first_weights.iter().any(|weight| *weight != 0.0)
+    }
+
+    /// Whether all completions have one reward.
+    pub(super) fn is_constant(&self) -> bool {
+        let mut rewards = self.group.rollouts.iter().map(|rollout| rollout.judgement.reward);
+        let first = rewards.next();
+        rewards.all(|reward| Some(reward) == first)
     }
 }

@@ -8,6 +8,7 @@ use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
 use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
+use super::judge::WeightedVerifier;
 use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
 use crate::rows::TokenRow;
 
@@ -55,15 +56,23 @@ fn unanswered(field: &str, found: &str) -> RowProblem {
 }
 
 /// How a row becomes a [`Problem`].
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProblemSettings {
     /// Render plain prompts as a user's message by the model's chat template.
     pub chat: bool,
     /// System message in front of every conversation.
     pub system_prompt: Option<String>,
-    /// What judges the completions.
-    pub verifier: VerifierSettings,
+    /// What judges the completions; the first says which passed.
+    pub verifiers: Vec<(VerifierSettings, f64)>,
+}
+
+impl Default for ProblemSettings {
+    /// Prompts as they are, judged by equal numbers.
+    fn default() -> Self {
+        let verifiers = vec![(VerifierSettings::default(), 1.0)];
+        Self { chat: false, system_prompt: None, verifiers }
+    }
 }
 
 /// A verifier, before it has a row's answer.
@@ -114,8 +123,8 @@ pub struct Problem {
     pub prompt: String,
     /// The answer the verifier compares with.
     pub answer: String,
-    /// The verifier of its completions.
-    pub verifier: Box<dyn Verifier>,
+    /// The verifiers of its completions, at least one.
+    pub verifiers: Vec<WeightedVerifier>,
     /// Answer and further fields as text, for the fingerprint.
     fields: String,
 }
@@ -131,13 +140,20 @@ impl Problem {
         settings: &ProblemSettings,
     ) -> Result<Self, Refusal> {
         let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, settings))?;
-        let verifier =
-            settings.verifier.build(row).map_err(|error| Refusal::Bad(row_problem(&error)))?;
-        let mut question = Self::judged_by(prompt_ids, verifier);
-        row.prompt.last_text().clone_into(&mut question.prompt);
-        row.answer.clone_into(&mut question.answer);
-        question.fields = format!("{}{}", row.answer, Value::Object(row.extra.clone()));
-        Ok(question)
+        let verifiers: Result<Vec<WeightedVerifier>, VerifierError> = settings
+            .verifiers
+            .iter()
+            .map(|(verifier, weight)| {
+                Ok(WeightedVerifier { verifier: verifier.build(row)?, weight: *weight })
+            })
+            .collect();
+        Ok(Self {
+            prompt_ids,
+            prompt: row.prompt.last_text().to_owned(),
+            answer: row.answer.clone(),
+            verifiers: verifiers.map_err(|error| Refusal::Bad(row_problem(&error)))?,
+            fields: format!("{}{}", row.answer, Value::Object(row.extra.clone())),
+        })
     }
 
     /// A problem without texts: a prompt in token ids and its verifier.
@@ -146,7 +162,7 @@ impl Problem {
             prompt_ids,
             prompt: String::new(),
             answer: String::new(),
-            verifier,
+            verifiers: vec![WeightedVerifier { verifier, weight: 1.0 }],
             fields: String::new(),
         }
     }

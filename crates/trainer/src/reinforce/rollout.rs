@@ -6,6 +6,7 @@ use bestof_tasks::extract::{answer_text, final_number};
 
 use super::judge::{Job, JudgeSettings, Judgement, judge_all};
 use super::problem::Problem;
+use super::shaping::RewardShaping;
 use super::stop::{StopTexts, first_stop};
 use crate::error::TrainError;
 use crate::preference::Decode;
@@ -71,6 +72,8 @@ pub struct Sampler {
     pub stops: Vec<String>,
     /// How completions are judged.
     pub judging: JudgeSettings,
+    /// What their length does to their rewards.
+    pub shaping: RewardShaping,
     /// Whether numbers are compared: the answer of a completion without a marker is its last number.
     pub numeric_answers: bool,
     /// Text of tokens.
@@ -112,7 +115,7 @@ impl Sampler {
             .iter()
             .zip(&texts)
             .map(|(generation, text)| Job {
-                verifier: problems[generation.request].1.verifier.as_ref(),
+                verifiers: &problems[generation.request].1.verifiers,
                 completion: text,
             })
             .collect();
@@ -122,7 +125,7 @@ impl Sampler {
             .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
             .collect();
         for ((generation, text), judgement) in generations.into_iter().zip(texts).zip(judgements) {
-            groups[generation.request].rollouts.push(Rollout {
+            let mut rollout = Rollout {
                 ids: generation.ids,
                 answer: answer_of(&text, self.numeric_answers),
                 text,
@@ -130,7 +133,14 @@ impl Sampler {
                 sampling_logprobs: generation.sampling_logprobs,
                 finish: generation.finish,
                 judgement,
-            });
+            };
+            rollout.judgement.reward = self.shaping.shaped(
+                rollout.judgement.reward,
+                rollout.ids.len(),
+                self.sampling.max_new_tokens,
+                rollout.is_truncated(),
+            );
+            groups[generation.request].rollouts.push(rollout);
         }
         Ok(groups)
     }

@@ -116,6 +116,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
             samples: rollout.num_generations,
             stops: rollout.stop,
             judging: reward.judge_settings(),
+            shaping: reward.shaping(),
             numeric_answers: true,
             decode: Box::new(text_of),
         },
@@ -152,6 +153,7 @@ fn rollout(ids: &[u32], judge: Judge) -> Rollout {
         finish: FinishReason::Length,
         judgement: Judgement {
             reward: verdict.reward,
+            parts: vec![verdict.reward],
             outcome: verdict.outcome,
             reason: String::new(),
             passed: verdict.reward == 1.0,
@@ -161,10 +163,10 @@ fn rollout(ids: &[u32], judge: Judge) -> Rollout {
 
 /// Puts completions of the test's choice in the place of sampled ones.
 fn inject(run: &mut ReinforceRun<Toy>, step: u64, groups: Vec<Group>) {
-    let k = run.schedule.k(step);
-    let groups = run.weigh(k, groups).unwrap();
-    let moved = vec![false; run.updates_per_step()];
-    run.batch = Some(Batch { step, k, groups, failures: (0, 0), moved });
+    let slots: Vec<usize> = groups.iter().map(|group| group.row).collect();
+    let weighted = run.weigh(step, groups).unwrap();
+    let groups = slots.iter().copied().zip(weighted).collect();
+    run.batch = Some(run.batch_of(&slots, step, groups).unwrap());
 }
 
 fn context(update: usize, rows: usize) -> StepContext {

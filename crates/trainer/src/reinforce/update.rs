@@ -1,35 +1,21 @@
 //! One update: weighted completions through the model and back.
 
-use std::collections::BTreeMap;
-
 use bestof_kernels::host_values;
-use bestof_losses::{CompletionTokens, LossError, PolicyTerms, with_gradient};
-use bestof_models::{CausalLm, ForwardOptions, SequenceSpan};
+use bestof_losses::{
+    CompletionTokens, LossError, PolicyTerms, truncated_sampler_weights, with_gradient,
+};
+use bestof_models::{CausalLm, ForwardOptions};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::measure;
-use super::parts::{ReinforceRun, Weighted};
+use super::parts::{Batch, ReinforceRun, Weighted};
+use super::pieces::{Located, Pieces, values};
 use crate::error::TrainError;
-use crate::forward::{PackedForest, RowSequence, pack};
+use crate::forward::PackedForest;
 use crate::metric::MetricSums;
 use crate::run::{Accumulated, StepContext, forest_seed};
-
-/// Completions of one prompt that go through the model in one tree.
-#[derive(Debug)]
-struct Piece {
-    row: usize,
-    rollouts: Vec<usize>,
-}
-
-/// A completion in a forest.
-struct Sampled<'a> {
-    weighted: &'a Weighted,
-    /// Its number among those of its prompt.
-    rollout: usize,
-    span: &'a SequenceSpan,
-}
 
 /// What the policy says of the targets of a forest.
 struct Scores {
@@ -41,44 +27,49 @@ struct Scores {
 impl<M: CausalLm + Module> ReinforceRun<M> {
     pub(super) fn accumulate_groups(
         &self,
-        rows: &[usize],
+        slots: &[usize],
         context: &StepContext,
-        groups: &mut BTreeMap<usize, Weighted>,
+        batch: &mut Batch,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
-        let mut pieces = Vec::new();
-        for row in rows {
-            let weighted = &groups[row];
+        let on_policy = self.is_on_policy(context);
+        if !on_policy && self.recomputes_weights() {
+            self.reweigh(slots, context, batch, &mut sum.metrics)?;
+        }
+        for slot in slots {
             // A prompt whose completions are left out has a loss of 0.
             sum.metrics.add("loss", 0.0, 1.0);
-            if context.update == 0 {
+            if context.update < batch.first_visits {
+                let weighted = &batch.groups[slot];
                 self.observe(weighted, &mut sum.metrics)?;
-                let prompt = self.parts.train.items[*row].prompt_ids.len();
+                let prompt = self.parts.train.items[weighted.group.row].prompt_ids.len();
                 let tokens = weighted.group.rollouts.iter().map(|r| prompt + r.ids.len());
                 sum.tokens += tokens.sum::<usize>() as u64;
             }
-            self.cut(weighted, &mut pieces);
         }
-        let numbers: Vec<usize> = (0..pieces.len()).collect();
-        let max_tokens = self.parts.settings.max_tokens;
-        let packed = pack(&self.parts.model, &numbers, max_tokens, |number| {
-            let Piece { row, rollouts } = &pieces[number];
-            let prompt = &self.parts.train.items[*row].prompt_ids;
-            let of = |rollout: &usize| RowSequence {
-                tokens: [prompt.as_slice(), &groups[row].group.rollouts[*rollout].ids].concat(),
-                completion_start: prompt.len(),
-            };
-            rollouts.iter().map(of).collect()
-        });
-        for (number, part) in packed.iter().enumerate() {
-            let dropout_seed = forest_seed(context.dropout_seed, number);
-            let context = StepContext { dropout_seed, ..*context };
-            self.accumulate_forest(part, &pieces, &context, groups, &mut sum)?;
+        // With dropout a completion's masks depend on the forest it is in, which has to be the one
+        // that its weight was computed in.
+        let all = self.parts.settings.dropout;
+        let pieces = self
+            .pieces(slots, &batch.groups, |weighted, number| all || self.counts(weighted, number));
+        for (number, part) in pieces.forests.iter().enumerate() {
+            if pieces.located(part).any(|at| self.counts(&batch.groups[&at.slot], at.rollout)) {
+                self.accumulate_forest(part, number, &pieces, context, batch, &mut sum)?;
+            }
+        }
+        if on_policy && self.needs_all_old_logps() {
+            let left_out = |weighted: &Weighted, number: usize| !self.counts(weighted, number);
+            self.fill_old_logps(slots, &mut batch.groups, left_out)?;
         }
         Ok(sum)
     }
 
-    /// Metrics of a prompt's completions, from before the first update.
+    /// Whether a completion has a gradient.
+    fn counts(&self, weighted: &Weighted, number: usize) -> bool {
+        weighted.weights[number] != 0.0 || !self.loss.ignores_zero_weights()
+    }
+
+    /// Metrics of a prompt's completions, as they were sampled.
     fn observe(&self, weighted: &Weighted, metrics: &mut MetricSums) -> Result<(), TrainError> {
         let mut measured = MetricSums::default();
         measure::observe(&weighted.group, &mut measured)?;
@@ -92,146 +83,113 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         Ok(())
     }
 
-    /// Cuts a prompt's completions into trees within the token budget. Those without a gradient
-    /// are left out.
-    fn cut(&self, weighted: &Weighted, pieces: &mut Vec<Piece>) {
-        let row = weighted.group.row;
-        let prompt = self.parts.train.items[row].prompt_ids.len();
-        let budget = self.parts.settings.max_tokens;
-        let mut piece = Piece { row, rollouts: Vec::new() };
-        // What is shared is counted once for each tree that `pack` will make of the piece.
-        let (mut tokens, mut keys) = (0, Vec::new());
-        for (number, rollout) in weighted.group.rollouts.iter().enumerate() {
-            let idle = weighted.weights[number] == 0.0 && self.loss.ignores_zero_weights();
-            if idle || rollout.ids.is_empty() {
-                continue;
-            }
-            let key = self.parts.model.length_key(prompt + rollout.ids.len());
-            let needed =
-                |keys: &[usize]| rollout.ids.len() + if keys.contains(&key) { 0 } else { prompt };
-            if !piece.rollouts.is_empty() && tokens + needed(&keys) > budget {
-                pieces.push(std::mem::replace(&mut piece, Piece { row, rollouts: Vec::new() }));
-                (tokens, keys) = (0, Vec::new());
-            }
-            tokens += needed(&keys);
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-            piece.rollouts.push(number);
-        }
-        if !piece.rollouts.is_empty() {
-            pieces.push(piece);
-        }
+    /// Options of a training pass over a forest of a micro-batch.
+    pub(super) fn options(&self, context: &StepContext, forest: usize) -> ForwardOptions {
+        let seed = forest_seed(context.dropout_seed, forest);
+        self.at_temperature(self.parts.settings.training(seed))
+    }
+
+    /// The same for the distribution that completions are drawn from, but for cuts.
+    pub(super) fn at_temperature(&self, options: ForwardOptions) -> ForwardOptions {
+        options.with_temperature(self.parts.sampler.sampling.temperature)
     }
 
     fn accumulate_forest(
         &self,
         part: &PackedForest,
-        pieces: &[Piece],
+        number: usize,
+        pieces: &Pieces,
         context: &StepContext,
-        groups: &mut BTreeMap<usize, Weighted>,
+        batch: &mut Batch,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
-        let options = self
-            .parts
-            .settings
-            .training(context.dropout_seed)
-            .with_temperature(self.parts.sampler.sampling.temperature)
-            .with_entropies(self.loss.needs_entropies());
+        let options = self.options(context, number).with_entropies(self.loss.needs_entropies());
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
         let host = |tensor: &Tensor<1>| {
             host_values(tensor.clone().inner()).into_iter().map(f64::from).collect()
         };
         let scores =
             Scores { logps: host(&traced.logps), entropies: traced.entropies.as_ref().map(host) };
-        if context.update == 0 {
-            self.remember(part, pieces, &scores.logps, groups)?;
+        let on_policy = self.is_on_policy(context);
+        if on_policy {
+            self.remember(part, pieces, &scores.logps, &mut batch.groups)?;
         }
-        let sampled: Vec<Sampled<'_>> = part
-            .rows
+        let located: Vec<Located<'_>> = pieces.located(part).collect();
+        let sampler_weights: Vec<Option<Vec<f64>>> =
+            located.iter().map(|at| self.sampler_weights(at, batch)).collect::<Result<_, _>>()?;
+        let completions: Vec<CompletionTokens<'_>> = located
             .iter()
-            .flat_map(|(number, spans)| {
-                let Piece { row, rollouts } = &pieces[*number];
-                let weighted = &groups[row];
-                let of = move |(&rollout, span)| Sampled { weighted, rollout, span };
-                rollouts.iter().zip(spans).map(of)
-            })
-            .collect();
-        let completions: Vec<CompletionTokens<'_>> =
-            sampled.iter().map(|sampled| self.completion(sampled, context.update)).collect();
-        let batch = self
+            .zip(&sampler_weights)
+            .map(|(at, sampler)| self.completion(at, batch, on_policy, sampler.as_deref()))
+            .collect::<Result<_, _>>()?;
+        let found = self
             .loss
             .batch(&scores.logps, scores.entropies.as_deref(), &completions, context.loss_weight)
-            .map_err(|error| self.not_finite(&error, &sampled, context.step + 1))?;
-        for (sampled, terms) in sampled.iter().zip(&batch.terms) {
-            self.observe_completion(sampled, terms, &scores, context.update, &mut sum.metrics);
+            .map_err(|error| self.not_finite(&error, &located, batch, context.step + 1))?;
+        for (at, terms) in located.iter().zip(&found.terms) {
+            self.observe_completion(at, terms, &scores, context, batch, &mut sum.metrics);
         }
         // What is exactly zero everywhere moves nothing, and need not be computed.
-        if batch.by_logp.iter().chain(&batch.by_entropy).all(|slope| *slope as f32 == 0.0) {
+        if found.by_logp.iter().chain(&found.by_entropy).all(|slope| *slope as f32 == 0.0) {
             return Ok(());
         }
-        let mut tensors = vec![(traced.logps, batch.by_logp)];
-        tensors.extend(traced.entropies.map(|entropies| (entropies, batch.by_entropy)));
-        let loss = with_gradient(batch.loss, tensors);
+        let mut tensors = vec![(traced.logps, found.by_logp)];
+        tensors.extend(traced.entropies.map(|entropies| (entropies, found.by_entropy)));
+        let loss = with_gradient(found.loss, tensors);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
         sum.add_gradients(&self.parts.model, gradients);
         Ok(())
     }
 
-    /// Keeps what the first update finds for the later ones.
-    fn remember(
+    /// A completion as the loss sees it in an update.
+    fn completion<'a>(
         &self,
-        part: &PackedForest,
-        pieces: &[Piece],
-        logps: &[f64],
-        groups: &mut BTreeMap<usize, Weighted>,
-    ) -> Result<(), TrainError> {
-        let reference = if self.loss.needs_reference() {
-            let (model, options) = match &self.parts.reference {
-                Some(frozen) => (frozen.valid(), ForwardOptions::default()),
-                None => (self.parts.model.valid(), ForwardOptions::reference()),
-            };
-            let options = options.with_temperature(self.parts.sampler.sampling.temperature);
-            let logps = host_values(model.token_logps(&part.forest, &options)?);
-            Some(logps.into_iter().map(f64::from).collect::<Vec<f64>>())
-        } else {
-            None
-        };
-        let again = self.parts.objective.updates_per_batch > 1;
-        for (number, spans) in &part.rows {
-            let Piece { row, rollouts } = &pieces[*number];
-            let Some(weighted) = groups.get_mut(row) else { continue };
-            for (&rollout, span) in rollouts.iter().zip(spans) {
-                if again {
-                    weighted.old_logps[rollout] = values(span, logps);
-                }
-                if let Some(reference) = &reference {
-                    weighted.reference[rollout] = values(span, reference);
-                }
-            }
-        }
-        Ok(())
+        at: &Located<'a>,
+        batch: &'a Batch,
+        on_policy: bool,
+        sampler_weights: Option<&'a [f64]>,
+    ) -> Result<CompletionTokens<'a>, TrainError> {
+        let weighted = &batch.groups[&at.slot];
+        let read = |lists: &'a [Vec<f64>]| lists[at.rollout].as_slice();
+        let scale = self.parts.objective.aggregation.scale(at.span.len(), batch.mean_length)?;
+        Ok(CompletionTokens {
+            tokens: &at.span.targets,
+            weight: weighted.weights[at.rollout],
+            share: 1.0 / weighted.weights.len() as f64,
+            scale,
+            old_logps: (!on_policy).then(|| read(&weighted.old_logps)),
+            sampler_weights,
+            reference: self.loss.needs_reference().then(|| read(&weighted.reference)),
+        })
     }
 
-    /// A completion as the loss sees it in an update.
-    fn completion<'a>(&self, sampled: &Sampled<'a>, update: usize) -> CompletionTokens<'a> {
-        let &Sampled { weighted, rollout, span } = sampled;
-        let read = |lists: &'a [Vec<f64>]| lists[rollout].as_slice();
-        CompletionTokens {
-            tokens: &span.targets,
-            weight: weighted.weights[rollout],
-            share: 1.0 / weighted.weights.len() as f64,
-            old_logps: (update > 0).then(|| read(&weighted.old_logps)),
-            reference: self.loss.needs_reference().then(|| read(&weighted.reference)),
-            ..CompletionTokens::default()
-        }
+    /// Importance weights of a completion's tokens between the policy and its sampler.
+    fn sampler_weights(
+        &self,
+        at: &Located<'_>,
+        batch: &Batch,
+    ) -> Result<Option<Vec<f64>>, TrainError> {
+        let Some(cap) = self.parts.objective.sampler_cap else { return Ok(None) };
+        let weighted = &batch.groups[&at.slot];
+        let drawn: Vec<f64> = weighted.group.rollouts[at.rollout]
+            .sampling_logprobs
+            .iter()
+            .map(|logp| f64::from(*logp))
+            .collect();
+        Ok(Some(truncated_sampler_weights(&weighted.old_logps[at.rollout], &drawn, cap)?))
     }
 
     /// The error that names the row of the completion which has no loss.
-    fn not_finite(&self, error: &LossError, sampled: &[Sampled<'_>], step: u64) -> TrainError {
+    fn not_finite(
+        &self,
+        error: &LossError,
+        located: &[Located<'_>],
+        batch: &Batch,
+        step: u64,
+    ) -> TrainError {
         let rows = match error {
             LossError::InCompletion { index, source } => {
-                let row = sampled[*index].weighted.group.row;
+                let row = batch.groups[&located[*index].slot].group.row;
                 vec![format!("{} ({source})", self.parts.train.names[row])]
             }
             other => vec![other.to_string()],
@@ -241,34 +199,30 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
 
     fn observe_completion(
         &self,
-        sampled: &Sampled<'_>,
+        at: &Located<'_>,
         terms: &PolicyTerms,
         scores: &Scores,
-        update: usize,
+        context: &StepContext,
+        batch: &Batch,
         metrics: &mut MetricSums,
     ) {
-        let &Sampled { weighted, rollout, span } = sampled;
-        let tokens = span.len() as f64;
+        let weighted = &batch.groups[&at.slot];
+        let tokens = at.span.len() as f64;
         metrics.add("loss", terms.loss, 0.0);
         metrics.add("clip_ratio", (terms.clipped_low + terms.clipped_high) as f64, tokens);
-        // Only before the first update are the completions samples of the policy that is measured.
-        if update > 0 {
+        // Only before a prompt's first update are its completions nearly the policy's own.
+        if context.update >= batch.first_visits {
             return;
         }
-        let then = &weighted.group.rollouts[rollout].logprobs;
-        let now = values(span, &scores.logps);
-        let gaps = then.iter().zip(&now).map(|(then, now)| (f64::from(*then) - now).abs());
+        let drawn = &weighted.group.rollouts[at.rollout].logprobs;
+        let then = &weighted.old_logps[at.rollout];
+        let gaps = drawn.iter().zip(then).map(|(drawn, then)| (f64::from(*drawn) - then).abs());
         metrics.add("rollout_gap", gaps.sum(), tokens);
         if self.loss.needs_reference() {
             metrics.add("kl", terms.kl, tokens);
         }
         if let Some(entropies) = &scores.entropies {
-            metrics.add("entropy", values(span, entropies).iter().sum(), tokens);
+            metrics.add("entropy", values(at.span, entropies).iter().sum(), tokens);
         }
     }
-}
-
-/// The values of a completion's tokens, out of those of its forest.
-fn values(span: &SequenceSpan, of_forest: &[f64]) -> Vec<f64> {
-    span.targets.iter().map(|&at| of_forest[at]).collect()
 }

@@ -149,9 +149,9 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let learning_rate = self.schedule.learning_rate(self.state.step);
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
         let (mut losses, mut norms) = (0.0, 0.0);
-        let updates = self.run.updates_per_step();
-        for update in 0..updates {
-            let sum = self.one_update(&rows, update, learning_rate)?;
+        let updates = self.run.updates(&rows);
+        for (update, rows) in updates.iter().enumerate() {
+            let sum = self.one_update(rows, update, learning_rate)?;
             losses += sum.loss;
             norms += sum.grad_norm;
             metrics.merge(&sum.metrics);
@@ -160,7 +160,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         metrics.merge(&self.run.finish_step());
         self.write_samples()?;
         self.advance(tokens, &metrics)?;
-        let count = updates.max(1) as f64;
+        let count = updates.len().max(1) as f64;
         Ok(StepResult { loss: losses / count, grad_norm: norms / count, learning_rate })
     }
 
@@ -231,7 +231,11 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 step: self.state.step,
                 update,
                 loss_weight,
-                dropout_seed: dropout_seed(self.state.seed, self.state.step, number as u64),
+                dropout_seed: dropout_seed(
+                    self.state.seed,
+                    self.state.step,
+                    ((update as u64) << 32) + number as u64,
+                ),
             };
             let part = self.run.accumulate(micro_batch, &context)?;
             sum.gradients.accumulate(self.run.model(), part.gradients);

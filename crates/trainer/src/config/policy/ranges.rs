@@ -1,10 +1,11 @@
 //! Ranges of the values of policy-gradient sections, and how the sections fit each other.
 
-use super::{External, RewardSection, RolloutSection, VerifierName};
+use super::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use crate::config::error::ConfigError;
 use crate::config::problems::Problems;
 use crate::config::run_config::RunConfig;
-use crate::reinforce::listens;
+use crate::reinforce::{OffPolicyWeights, listens};
+use bestof_estimators::Estimator;
 
 /// Most completions of one prompt.
 const MOST_GENERATIONS: usize = 65_536;
@@ -19,6 +20,38 @@ impl RunConfig {
         }
         if let Some(objective) = &self.objective {
             problems.positive("objective.updates_per_batch", objective.updates_per_batch);
+            for (key, found) in [
+                ("objective.mini_batch_prompts", objective.mini_batch_prompts),
+                ("objective.order", objective.order),
+            ] {
+                problems.need(found != Some(0), key, 0, "at least 1, or absent");
+            }
+            for (key, found) in [
+                ("objective.partner_cap", objective.partner_cap),
+                ("objective.sampler_cap", objective.sampler_cap),
+            ] {
+                let cap = found.unwrap_or(1.0);
+                problems.need(
+                    cap.is_finite() && cap >= 1.0,
+                    key,
+                    cap,
+                    "a finite number of at least 1",
+                );
+            }
+            let harmonic = objective.estimator == Estimator::Harmonic;
+            problems.need(
+                harmonic || objective.order.is_none(),
+                "objective.order",
+                objective.order.unwrap_or_default(),
+                "absent: only `harmonic` has an order",
+            );
+            let exact = objective.off_policy == OffPolicyWeights::Exact;
+            problems.need(
+                exact || objective.partner_cap.is_none(),
+                "objective.partner_cap",
+                objective.partner_cap.unwrap_or_default(),
+                "absent: only `off_policy = \"exact\"` reads the ratios of other completions",
+            );
             problems.need(
                 objective.k != Some(0),
                 "objective.k",
@@ -31,11 +64,38 @@ impl RunConfig {
     /// What a policy-gradient run needs besides the ranges: sections that fit each other.
     pub(in crate::config) fn check_policy_run(&self, problems: &mut Problems) {
         let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+        let objective = self.objective.clone().unwrap_or_default();
+        let corrected =
+            objective.off_policy == OffPolicyWeights::Exact && objective.ratio == "sequence";
         problems.need(
-            dropout == 0.0,
+            dropout == 0.0 || corrected,
             "lora.dropout",
             dropout,
-            "0: completions are sampled without dropout, and would not be the policy's own",
+            "0, or `objective.off_policy = \"exact\"` with `objective.ratio = \"sequence\"`: completions are sampled \
+             without dropout, and are the policy's own only by their importance ratios",
+        );
+        problems.need(
+            objective.reference_sync_steps == 0 || objective.kl_coefficient > 0.0,
+            "objective.reference_sync_steps",
+            objective.reference_sync_steps,
+            "0: without `kl_coefficient` there is no reference",
+        );
+        let prompts =
+            self.train.per_device_train_batch_size * self.train.gradient_accumulation_steps;
+        let mini = objective.mini_batch_prompts.unwrap_or(prompts);
+        problems.need(
+            mini <= prompts,
+            "objective.mini_batch_prompts",
+            mini,
+            "at most the prompts of a step, `per_device_train_batch_size` times `gradient_accumulation_steps`",
+        );
+        let buffer = self.reward.as_ref().map_or(0, |reward| reward.overlong_buffer);
+        let longest = self.rollout.as_ref().map_or(256, |rollout| rollout.max_new_tokens);
+        problems.need(
+            buffer <= longest,
+            "reward.overlong_buffer",
+            buffer,
+            "at most `rollout.max_new_tokens`",
         );
         let schedule = self.objective.as_ref().and_then(|objective| objective.k_schedule.as_ref());
         if schedule.is_some_and(listens) {
@@ -104,10 +164,32 @@ fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
 }
 
 fn check_reward(reward: &RewardSection, problems: &mut Problems) {
+    for (number, part) in reward.parts().iter().enumerate() {
+        check_part(part, number > 0, problems);
+    }
+    for (key, value) in [
+        ("reward.failed", reward.failed.unwrap_or(0.0)),
+        ("reward.pass_at", reward.pass_at.unwrap_or(0.0)),
+        ("reward.truncated", reward.truncated.unwrap_or(0.0)),
+    ] {
+        problems.need(value.abs() <= bestof_estimators::MAX_REWARD, key, value, "a finite number");
+    }
+    for (key, value) in [
+        ("reward.length_penalty", reward.length_penalty),
+        ("reward.overlong_penalty", reward.overlong_penalty),
+    ] {
+        let fits = (0.0..=bestof_estimators::MAX_REWARD).contains(&value);
+        problems.need(fits, key, value, "a finite number of at least 0: it is taken away");
+    }
+}
+
+/// The keys of one verifier, those of `reward.more` under the name of the list.
+fn check_part(reward: &RewardPart, further: bool, problems: &mut Problems) {
+    let key = |first: &'static str| if further { "reward.more" } else { first };
     let program = reward.verifier == VerifierName::External(External::Program);
     problems.need(
         program != reward.command.is_empty(),
-        "reward.command",
+        key("reward.command"),
         if program { "empty" } else { "present" },
         if program {
             "a program and its arguments, as [\"python3\", \"check.py\"]"
@@ -117,26 +199,28 @@ fn check_reward(reward: &RewardSection, problems: &mut Problems) {
     );
     problems.need(
         reward.low.is_finite() && reward.high.is_finite() && reward.low < reward.high,
-        "reward.low",
+        key("reward.low"),
         reward.low,
         "a finite number below `reward.high`",
     );
     problems.need(
+        reward.weight.abs() <= bestof_estimators::MAX_REWARD,
+        key("reward.weight"),
+        reward.weight,
+        "a finite number",
+    );
+    problems.need(
         reward.time_limit > 0.0 && reward.time_limit <= 86_400.0,
-        "reward.time_limit",
+        key("reward.time_limit"),
         reward.time_limit,
         "seconds above 0, at most a day",
     );
     problems.need(
         reward.memory_limit != Some(0),
-        "reward.memory_limit",
+        key("reward.memory_limit"),
         0,
         "MiB above 0, or absent for no limit",
     );
-    for (key, value) in [("reward.failed", reward.failed), ("reward.pass_at", reward.pass_at)] {
-        let found = value.unwrap_or(0.0);
-        problems.need(found.abs() <= bestof_estimators::MAX_REWARD, key, found, "a finite number");
-    }
 }
 
 #[cfg(test)]

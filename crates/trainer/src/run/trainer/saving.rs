@@ -11,6 +11,7 @@ use crate::run::TrainingRun;
 use crate::state::{RunState, VERSION};
 
 const STATE_FILE: &str = "state.json";
+const KEPT_FILE: &str = "reference.safetensors";
 
 impl<R: TrainingRun> Trainer<'_, R> {
     pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
@@ -27,6 +28,9 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let path = self.folder.store.save(step, |writer| {
             run.model_files().save(run.model(), writer)?;
             save_optimizer(optimizer, writer)?;
+            if let Some(kept) = run.kept_model() {
+                run.model_files().save_weights(kept, KEPT_FILE, writer)?;
+            }
             writer.json(STATE_FILE, state)
         })?;
         self.progress.saved(step);
@@ -79,6 +83,12 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let files = self.run.model_files().clone();
         files.restore(self.run.model_mut(), &checkpoint.path)?;
+        let kept = checkpoint.path.join(KEPT_FILE);
+        if kept.exists() {
+            let mut model = self.run.model().clone();
+            files.restore_weights(&mut model, &kept)?;
+            self.run.restore_kept_model(model);
+        }
         let model = self.run.model();
         restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
         self.run.restore_state(&state.extra).map_err(unusable)?;

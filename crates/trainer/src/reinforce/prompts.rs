@@ -1,0 +1,143 @@
+//! What a step learns from: completions of its prompts with their weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bestof_estimators::{KSchedule, RewardTransform, Target, Workspace, max_at_k_with};
+use bestof_models::CausalLm;
+use burn::module::Module;
+
+use super::parts::{Batch, ReinforceParts, ReinforceRun, Weighted};
+use super::rollout::Group;
+use crate::error::TrainError;
+use crate::progress::Progress;
+use crate::run::dropout_seed;
+
+/// The stream of seeds that replaced prompts are drawn from; steps take the small numbers.
+const REDRAWING: u64 = u64::MAX - 1;
+
+impl<M: CausalLm + Module> ReinforceRun<M> {
+    /// Samples, judges and weighs the completions of a step, and other prompts' in the place of those
+    /// whose completions all have one reward, as far as the objective says.
+    pub(super) fn drawn(
+        &mut self,
+        slots: &[usize],
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Batch, TrainError> {
+        let mut taken: BTreeSet<usize> = slots.iter().copied().collect();
+        let mut groups = BTreeMap::new();
+        let (mut failures, mut redrawn) = ((0, 0), 0);
+        let mut asked: Vec<(usize, usize)> = slots.iter().map(|&slot| (slot, slot)).collect();
+        for round in 0..=self.parts.objective.redraw_rounds {
+            let found = self.sampled(&asked, step)?;
+            let (failed, late) = self.tell_failures(&found, progress);
+            failures = (failures.0 + failed, failures.1 + late);
+            for ((slot, _), weighted) in asked.iter().zip(self.weigh(step, found)?) {
+                groups.insert(*slot, weighted);
+            }
+            if round == self.parts.objective.redraw_rounds {
+                break;
+            }
+            asked = groups
+                .iter()
+                .filter(|(_, weighted)| weighted.is_constant())
+                .filter_map(|(slot, _)| {
+                    Some((*slot, self.other_row(*slot, step, round, &mut taken)?))
+                })
+                .collect();
+            redrawn += asked.len();
+            if asked.is_empty() {
+                break;
+            }
+        }
+        let batch = self.batch_of(slots, step, groups)?;
+        Ok(Batch { failures, redrawn, ..batch })
+    }
+
+    /// The batch of a step whose completions are weighed.
+    pub(super) fn batch_of(
+        &self,
+        slots: &[usize],
+        step: u64,
+        mut groups: BTreeMap<usize, Weighted>,
+    ) -> Result<Batch, TrainError> {
+        let updates = self.updates_of(slots.len());
+        let first_visits = updates / self.parts.objective.updates_per_batch.max(1);
+        // Prompts of later mini-batches, and all under dropout, are trained on when the policy is no
+        // longer the one that sampled.
+        if first_visits > 1 || self.parts.settings.dropout {
+            self.fill_old_logps(slots, &mut groups, |_, _| true)?;
+        }
+        let lengths = groups.values().flat_map(|weighted: &Weighted| &weighted.group.rollouts);
+        let (tokens, count) = lengths
+            .fold((0, 0_usize), |(tokens, count), rollout| (tokens + rollout.ids.len(), count + 1));
+        let mean_length = (tokens as f64 / count.max(1) as f64).max(1.0);
+        let moved = vec![false; updates];
+        let (failures, redrawn) = ((0, 0), 0);
+        Ok(Batch { step, groups, failures, redrawn, first_visits, mean_length, moved })
+    }
+
+    fn updates_of(&self, prompts: usize) -> usize {
+        let size = self.parts.objective.mini_batch_prompts.unwrap_or(prompts).max(1);
+        self.parts.objective.updates_per_batch * prompts.div_ceil(size)
+    }
+
+    /// Completions of rows, each for a slot.
+    fn sampled(&self, asked: &[(usize, usize)], step: u64) -> Result<Vec<Group>, TrainError> {
+        let ReinforceParts { model, train, sampler, seed, .. } = &self.parts;
+        let problems: Vec<_> = asked
+            .iter()
+            .map(|&(_, row)| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
+            .collect();
+        sampler.sample(model, &problems, sampler.samples)
+    }
+
+    /// A training row that is not in the step yet: a function of seed, step, round and slot.
+    fn other_row(
+        &self,
+        slot: usize,
+        step: u64,
+        round: usize,
+        taken: &mut BTreeSet<usize>,
+    ) -> Option<usize> {
+        let rows = self.parts.train.len();
+        if taken.len() >= rows {
+            return None;
+        }
+        let stream = dropout_seed(self.parts.seed, REDRAWING, step);
+        let first = dropout_seed(stream, round as u64, slot as u64) % rows as u64;
+        let row =
+            (0..rows).map(|by| (first as usize + by) % rows).find(|row| !taken.contains(row))?;
+        taken.insert(row);
+        Some(row)
+    }
+
+    /// Rewards to weights, prompt by prompt.
+    pub(super) fn weigh(&self, step: u64, groups: Vec<Group>) -> Result<Vec<Weighted>, TrainError> {
+        let mut workspace = Workspace::with_capacity(self.parts.sampler.samples);
+        let objective = &self.parts.objective;
+        groups
+            .into_iter()
+            .map(|group| {
+                let (passed, samples) =
+                    self.pass_counts.get(&group.row).copied().unwrap_or_default();
+                let k = self.schedule.k_of_prompt(step, passed, samples);
+                let transform = objective.transform(k)?;
+                let rewards = group.rewards();
+                let mut weights = vec![0.0; rewards.len()];
+                transform.transform_into(&rewards, &mut weights, &mut workspace)?;
+                let best_of = target_k(&*transform, rewards.len());
+                let value = max_at_k_with(&rewards, best_of, &mut workspace)?;
+                Ok(Weighted::new(group, k, weights, (best_of, value), objective.mask_truncated))
+            })
+            .collect()
+    }
+}
+
+/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction.
+fn target_k(transform: &dyn RewardTransform, n: usize) -> usize {
+    match transform.target(n) {
+        Target::Gradient { k, .. } => k,
+        _ => 1,
+    }
+}
