@@ -124,6 +124,94 @@ fn baselines_answer_in_the_same_shape() {
 }
 
 #[test]
+fn centred_and_harmonic_answer_like_the_others() {
+    let rewards = "[0.1, 0.2, 0.7, 1.0]";
+    let answer = fed(words("estimate --k 2 --estimator centred --json"), rewards).json();
+    has_keys(&answer, &["n", "k", "value", "weights"]);
+    all_close(&answer["weights"], &[-0.4 / 3.0, -0.4 / 3.0, 0.1 / 3.0, 0.7 / 3.0]);
+    let answer = fed(words("estimate --estimator harmonic --json"), rewards).json();
+    assert_eq!(answer["k"], 1);
+    close(&answer["value"], 0.5);
+    all_close(&answer["weights"], &[-0.225, -0.575 / 3.0, 0.175 / 3.0, 1.075 / 3.0]);
+    let first = fed(words("estimate --estimator harmonic --order 1 --json"), rewards).json();
+    let rloo = fed(words("estimate --estimator rloo --json"), rewards).json();
+    for (a, b) in
+        first["weights"].as_array().unwrap().iter().zip(rloo["weights"].as_array().unwrap())
+    {
+        close(a, b.as_f64().unwrap());
+    }
+    fed(words("estimate --k 2 --estimator plain --order 1"), "")
+        .refuses(2, &["--order 1", "harmonic"]);
+    fed(words("estimate --estimator harmonic --order 0"), "").refuses(2, &["--order 0"]);
+    fed(words("estimate --estimator harmonic --order 4"), rewards)
+        .refuses(1, &["stdin, line 1", "harmonic", "5"]);
+    fed(words("estimate --k 4 --estimator centred"), rewards).refuses(1, &["centred", "5"]);
+}
+
+#[test]
+fn ratios_make_the_weights_off_policy() {
+    let line = r#"{"rewards": [0, 1, 0.5], "ratios": [0.5, 2, 1]}"#;
+    let answer = fed(words("estimate --k 2 --json"), line).json();
+    close(&answer["value"], 3.25 / 3.0);
+    close(&answer["mean_product"], 3.5 / 3.0);
+    close(&answer["self_normalised"], 3.25 / 3.5);
+    all_close(&answer["weights"], &[0.0, 2.0 / 3.0, 0.25 / 3.0]);
+    all_close(&answer["factors"], &[0.0, 1.0 / 3.0, 0.25 / 3.0]);
+    let logs =
+        r#"{"rewards": [0, 1, 0.5], "log_ratios": [-0.6931471805599453, 0.6931471805599453, 0]}"#;
+    let same = fed(words("estimate --k 2 --json"), logs).json();
+    all_close(&same["weights"], &[0.0, 2.0 / 3.0, 0.25 / 3.0]);
+    // Ratios of 1 are on-policy, and lines of both kinds may be mixed.
+    let mixed = "[0, 1, 0.5]\n{\"rewards\": [0, 1, 0.5], \"ratios\": [1, 1, 1]}";
+    for estimator in
+        ["plain", "loo", "loo-minus-one", "centred", "harmonic", "rloo", "mean", "reinforce"]
+    {
+        let answers =
+            fed(words(&format!("estimate --k 2 --estimator {estimator} --json")), mixed).lines();
+        let weights: Vec<f64> =
+            answers[0]["weights"].as_array().unwrap().iter().map(|w| w.as_f64().unwrap()).collect();
+        all_close(&answers[1]["weights"], &weights);
+        close(&answers[1]["value"], answers[0]["value"].as_f64().unwrap());
+    }
+}
+
+#[test]
+fn caps_spare_the_own_ratio() {
+    let line = r#"{"rewards": [0, 1, 0.5], "ratios": [3, 2, 1]}"#;
+    let answer = fed(words("estimate --k 2 --cap 1.5 --json"), line).json();
+    // Pairs with the worst: its ratio counts 1.5; the best keeps its 2.
+    all_close(&answer["weights"], &[0.0, 2.0 * (1.5 + 0.5) / 3.0, 1.5 * 0.5 / 3.0]);
+    close(&answer["value"], (3.0 * 2.0 + 3.0 * 0.5 + 2.0) / 3.0);
+    close(&answer["value_capped"], (1.5 * 1.5 + 1.5 * 0.5 + 1.5) / 3.0);
+    fed(words("estimate --k 2 --cap 1.5"), "[0, 1]").refuses(1, &["stdin, line 1", "--cap"]);
+    fed(words("estimate --k 2 --cap 0"), line).refuses(2, &["--cap 0"]);
+    fed(words("estimate --cap 2 --estimator rloo"), line).refuses(2, &["--cap 2", "rloo"]);
+}
+
+#[test]
+fn bad_off_policy_lines_are_refused_by_line_and_field() {
+    let refuse = |line: &str, words_of: &[&str]| {
+        fed(words("estimate --k 2"), line).refuses(1, words_of);
+    };
+    refuse(r#"{"rewards": [1, 0]}"#, &["stdin, line 1", "`ratios`"]);
+    refuse(
+        r#"{"rewards": [1, 0], "ratios": [1, 1], "log_ratios": [0, 0]}"#,
+        &["stdin, line 1", "`ratios` and `log_ratios`"],
+    );
+    refuse(r#"{"rewards": [1, 0], "log_ratios": [0]}"#, &["line 1", "`log_ratios`", "1", "2"]);
+    refuse(r#"{"rewards": [1, 0], "ratio": [1, 1]}"#, &["line 1", "`ratio`"]);
+    refuse(r#"{"rewards": [1, 0], "ratios": [1, -1]}"#, &["line 1", "ratio 1", "-1"]);
+    refuse(r#"{"rewards": [1, 0], "log_ratios": [400, 0]}"#, &["line 1", "400"]);
+    for (estimator, instead) in
+        [("grpo", "rloo"), ("binary", "plain"), ("max-at-n", "loo-minus-one")]
+    {
+        let flags = format!("estimate --k 2 --estimator {estimator}");
+        let line = r#"{"rewards": [1, 0], "ratios": [1, 1]}"#;
+        fed(words(&flags), line).refuses(1, &["line 1", estimator, instead]);
+    }
+}
+
+#[test]
 fn a_command_line_that_cannot_be_meant_ends_with_two() {
     for line in ["estimate", "estimate --k two", "estimat --k 2", "estimate --k 2 --kk 3", ""] {
         assert_eq!(fed(words(line), "").code, 2, "{line}");

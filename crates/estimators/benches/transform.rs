@@ -1,8 +1,10 @@
-//! Time of each transformation per group, and of sorting the same rewards alone.
+//! Time of each transformation per group, of sorting the same rewards alone, and of off-policy weights.
 
 use std::hint::black_box;
 
-use bestof_estimators::{Estimator, Workspace, max_at_k_with};
+use bestof_estimators::{
+    Estimator, OffPolicy, OffPolicyWorkspace, Ratios, Workspace, max_at_k_with,
+};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const SIZES: [usize; 6] = [8, 16, 64, 1024, 65_536, 1_000_000];
@@ -68,5 +70,36 @@ fn transforms(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, transforms);
+fn off_policy(c: &mut Criterion) {
+    for n in [16, 256] {
+        let mut group = c.benchmark_group(format!("off-policy n={n}"));
+        group.throughput(Throughput::Elements(n as u64));
+        let rewards = rewards(n);
+        let logs: Vec<f64> = rewards.iter().map(|g| (g * 7919.0).fract() * 0.4 - 0.2).collect();
+        let mut weights = vec![0.0; n];
+        for k in [8, n / 2].into_iter().take(if n > 16 { 2 } else { 1 }) {
+            let mut workspace = OffPolicyWorkspace::with_capacity(n, k);
+            for estimator in [Estimator::LooMinusOne, Estimator::Centred] {
+                let rule = OffPolicy::new(estimator, k).expect("k is at least 2");
+                group.bench_function(BenchmarkId::new(estimator.name(), k), |b| {
+                    b.iter(|| {
+                        let ratios = Ratios::Log(black_box(&logs));
+                        rule.weights_into(&rewards, ratios, &mut weights, &mut workspace)
+                    });
+                });
+            }
+        }
+        let mut workspace = OffPolicyWorkspace::with_capacity(n, n);
+        let harmonic = OffPolicy::new(Estimator::Harmonic, 1).expect("k is not read");
+        group.bench_function("harmonic", |b| {
+            b.iter(|| {
+                let ratios = Ratios::Log(black_box(&logs));
+                harmonic.weights_into(&rewards, ratios, &mut weights, &mut workspace)
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, transforms, off_policy);
 criterion_main!(benches);

@@ -180,6 +180,7 @@ pub enum EstimatorError {
 }
 
 impl fmt::Display for EstimatorError {
+    #[expect(clippy::too_many_lines, reason = "a sentence for each variant")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ZeroK => write!(f, "k is 0: choose k from 1 to the number of samples"),
@@ -258,7 +259,7 @@ impl fmt::Display for EstimatorError {
             Self::NoOverlap { index, k } => write!(
                 f,
                 "sample {index} has no baseline: the product of any {k} ratios of the other samples is 0; \
-                 use `loo-minus-one`, or a lower k"
+                 `loo-minus-one` and `rloo` need none of it"
             ),
             Self::BadCap { value } => {
                 write!(f, "the cap is {value}: choose a positive finite number")

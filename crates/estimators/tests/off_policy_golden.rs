@@ -49,13 +49,14 @@ impl Scales {
     fn of(rewards: &[f64], ratios: &[f64], k: usize) -> Self {
         let sizes: Vec<f64> = rewards.iter().map(|g| g.abs()).collect();
         let ones = vec![1.0; rewards.len()];
-        let plain = OffPolicy::new(Estimator::Plain, k).unwrap();
-        let weights =
-            |g: &[f64]| largest_magnitude(plain.weights(g, Ratios::Plain(ratios)).unwrap());
+        let plain = OffPolicy::new(Estimator::Plain, k).expect("a defined group");
+        let weights = |g: &[f64]| {
+            largest_magnitude(plain.weights(g, Ratios::Plain(ratios)).expect("a defined group"))
+        };
         let value =
             off_policy_max_at_k(&sizes, Ratios::Plain(ratios), k, &mut OffPolicyWorkspace::new());
         Self {
-            value: value.unwrap().value,
+            value: value.expect("a defined group").value,
             plain: weights(&sizes),
             centred: weights(&ones) * spread(rewards),
         }

@@ -13,6 +13,9 @@ use exact::{Drift, wrong};
 use oracle::gap;
 use serde_json::Value;
 
+/// Weights of rewards and ratios.
+type Weigh<'a> = &'a dyn Fn(&[f64], &[f64]) -> Vec<f64>;
+
 fn drifts() -> Vec<Drift> {
     vec![
         Drift::new(&[0.5, 0.3, 0.2], &[0.2, 0.3, 0.5], &[0.0, 1.0, 0.4]),
@@ -34,16 +37,16 @@ fn sum(vectors: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
         .expect("at least one gradient")
 }
 
-fn scaled(vector: Vec<f64>, factor: f64) -> Vec<f64> {
+fn scaled(vector: &[f64], factor: f64) -> Vec<f64> {
     vector.iter().map(|x| x * factor).collect()
 }
 
 /// What a rule claims, with partners from a measure on the actions.
 fn claimed(drift: &Drift, target: Target, partners: &[f64]) -> Vec<f64> {
     match target {
-        Target::Gradient { k, factor } => scaled(drift.surrogate(k, partners), factor),
+        Target::Gradient { k, factor } => scaled(&drift.surrogate(k, partners), factor),
         Target::Harmonic { order } => {
-            sum((1..=order).map(|k| scaled(drift.surrogate(k, partners), 1.0 / k as f64)))
+            sum((1..=order).map(|k| scaled(&drift.surrogate(k, partners), 1.0 / k as f64)))
         }
         other => panic!("{other:?}"),
     }
@@ -178,9 +181,8 @@ fn biased_variants_are_seen() {
         let away = largest_difference(&found, drift.gradient(3));
         assert!(away > 5e-3, "{name}: {away:e}");
     }
-    let away = |weigh: &dyn Fn(&[f64], &[f64]) -> Vec<f64>| {
-        largest_difference(drift.moments(4, weigh).mean, drift.gradient(2))
-    };
+    let away =
+        |weigh: Weigh<'_>| largest_difference(drift.moments(4, weigh).mean, drift.gradient(2));
     let rule = OffPolicy::new(Estimator::LooMinusOne, 2).unwrap();
     assert!(away(&|g, r| rule.weights(g, Ratios::Plain(r)).unwrap()) < 1e-13);
     // A baseline without the own ratio, caps on the own ratio, and the derivative of U/M.

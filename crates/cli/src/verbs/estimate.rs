@@ -56,9 +56,7 @@ impl Sampled {
             (None, Some(values)) => ("log_ratios", values, Ratios::Log(values)),
             (Some(_), Some(_)) => bail!("found `ratios` and `log_ratios`: give one of them"),
             (None, None) => {
-                bail!(
-                    "an object needs `ratios` or `log_ratios`; without them give the array of rewards alone"
-                )
+                bail!("expected an array of rewards, or `ratios` or `log_ratios` beside `rewards`")
             }
         };
         if values.len() != self.rewards.len() {

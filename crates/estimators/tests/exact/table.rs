@@ -74,12 +74,12 @@ pub(crate) fn numbers() -> Vec<(String, Vec<(f64, f64)>)> {
 /// The table as Markdown.
 pub(crate) fn markdown() -> String {
     let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    let mut text = format!("| n = {SAMPLES} | {} |\n", names.join(" | "));
-    text += &format!("|---{}|\n", "|---".repeat(COLUMNS.len()));
-    for (name, cells) in numbers() {
+    let head = format!("| n = {SAMPLES} | {} |\n", names.join(" | "));
+    let rule = format!("|---{}|\n", "|---".repeat(COLUMNS.len()));
+    let row = |(name, cells): (String, Vec<(f64, f64)>)| {
         let cells: Vec<String> =
             cells.iter().map(|(bias, sd)| format!("{bias:.2} / {sd:.2}")).collect();
-        text += &format!("| {name} | {} |\n", cells.join(" | "));
-    }
-    text
+        format!("| {name} | {} |\n", cells.join(" | "))
+    };
+    [head, rule].into_iter().chain(numbers().into_iter().map(row)).collect()
 }

@@ -134,7 +134,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 }
 
-/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction.
+/// The `k` of the max@k whose gradient the weights estimate; 1 for a biased direction and for a sum
+/// over all `k`.
 fn target_k(transform: &dyn RewardTransform, n: usize) -> usize {
     match transform.target(n) {
         Target::Gradient { k, .. } => k,
