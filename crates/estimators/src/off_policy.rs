@@ -1,5 +1,6 @@
 //! Off-policy max@k: weights for samples that another policy drew.
 
+mod evaluate;
 mod lower;
 mod ratios;
 mod table;
@@ -10,12 +11,11 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::baseline::{GroupMean, Reinforce, Rloo};
+use crate::baseline::GroupMean;
 use crate::estimator::Estimator;
 use crate::transform::{check_buffer, check_offsets, check_rewards};
 use crate::{EstimatorError, RewardTransform, Target};
-use ratios::Scaled;
-use table::Split;
+use evaluate::{Form, Plan};
 
 pub use ratios::Ratios;
 pub(crate) use value::capped_max_at_k;
@@ -73,23 +73,6 @@ pub struct OffPolicy {
     k: usize,
     order: Option<usize>,
     partner_cap: Option<f64>,
-}
-
-/// What is asked for: `A_i`, or `r_i A_i`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Form {
-    Factor,
-    Weight,
-}
-
-impl Form {
-    /// A mean of products of `degree` partners in this form, for the sample of a rank.
-    fn of(self, ratios: &Scaled, rank: usize, mean: f64, degree: usize) -> f64 {
-        match self {
-            Self::Factor => ratios.unscaled(mean, degree),
-            Self::Weight => ratios.with_own(rank, mean, degree),
-        }
-    }
 }
 
 impl OffPolicy {
@@ -340,7 +323,7 @@ impl OffPolicy {
         check_buffer(rewards, out)?;
         self.check(rewards, ratios)?;
         workspace.results.clear();
-        self.append(form, rewards, ratios, workspace)?;
+        self.plan(form, rewards.len()).append(rewards, ratios, workspace)?;
         out.copy_from_slice(&workspace.results);
         Ok(())
     }
@@ -365,93 +348,15 @@ impl OffPolicy {
             let range = bounds[0]..bounds[1];
             let (rewards, ratios) = (&rewards[range.clone()], ratios.of(range));
             self.check(rewards, ratios)
-                .and_then(|()| self.append(form, rewards, ratios, workspace))
+                .and_then(|()| self.plan(form, rewards.len()).append(rewards, ratios, workspace))
                 .map_err(|error| EstimatorError::InGroup { group, source: Box::new(error) })?;
         }
         out.copy_from_slice(&workspace.results);
         Ok(())
     }
 
-    /// Appends the results of one checked group to those of the workspace.
-    fn append(
-        &self,
-        form: Form,
-        rewards: &[f64],
-        ratios: Ratios<'_>,
-        workspace: &mut OffPolicyWorkspace,
-    ) -> Result<(), EstimatorError> {
-        let OffPolicyWorkspace { ranking, ratios: scaled, row, table, results } = workspace;
-        let n = rewards.len();
-        let first = results.len();
-        results.resize(first + n, 0.0);
-        let out = &mut results[first..];
-        if !self.has_partners() {
-            match self.estimator {
-                Estimator::Mean => GroupMean.fill(rewards, out, ranking),
-                Estimator::Rloo => Rloo.fill(rewards, out, ranking),
-                _ => Reinforce.fill(rewards, out, ranking),
-            }
-            scaled.set(ratios, None, 0..n);
-            for (i, slot) in out.iter_mut().enumerate() {
-                *slot = form.of(scaled, i, *slot, 0);
-            }
-            return Ok(());
-        }
-        ranking.sort(rewards);
-        scaled.set(ratios, self.partner_cap, ranking.ranked().iter().map(|sample| sample.index));
-        let lowest = ranking.ranked().first().map_or(0.0, |sample| sample.reward());
-        let degree = self.degree(n);
-        if self.estimator == Estimator::LooMinusOne {
-            let (ranked, leads) = ranking.leads(degree);
-            lower::minus_one(ranked, leads, &scaled.partners, row, degree, |i, factor| {
-                out[ranked[i].index] = form.of(scaled, i, factor, degree - 1);
-            });
-            return Ok(());
-        }
-        table.set(&scaled.partners, degree, row);
-        // The k-subsets of the others are fewer by this share.
-        let others = |k: usize| n as f64 / (n - k) as f64;
-        let lowest = if self.estimator == Estimator::Plain { 0.0 } else { lowest };
-        let ks = if self.estimator == Estimator::Harmonic { 1..=degree } else { degree..=degree };
-        let mut lonely = None;
-        for k in ks {
-            let samples = ranking.leads(k);
-            let ranked = samples.0;
-            table.split(samples, &scaled.partners, k, lowest, |i, reward, one| {
-                let inside = |mean| form.of(scaled, i, mean, k - 1);
-                let slot = &mut out[ranked[i].index];
-                match self.estimator {
-                    Estimator::Plain => *slot = inside(reward.inside),
-                    Estimator::Loo => {
-                        let level = k as f64 / (n as f64 - 1.0) * others(k);
-                        let part = |split: Split| {
-                            inside(split.inside) - level * form.of(scaled, i, split.outside, k)
-                        };
-                        *slot = part(reward) + lowest * part(one);
-                    }
-                    _ => match centred(reward, one) {
-                        Some(mean) => *slot += inside(mean) / self.share(k),
-                        None => lonely = Some((ranked[i].index, k)),
-                    },
-                }
-            });
-        }
-        lonely.map_or(Ok(()), |(index, k)| Err(EstimatorError::NoOverlap { index, k }))
-    }
-
-    /// What the centred weights of a `k` are divided by.
-    fn share(&self, k: usize) -> f64 {
-        if self.estimator == Estimator::Harmonic { k as f64 } else { 1.0 }
-    }
-}
-
-/// `inside - E level`, or nothing where the others have no level.
-fn centred(reward: Split, one: Split) -> Option<f64> {
-    if one.outside >= f64::MIN_POSITIVE {
-        Some(reward.inside - one.inside * (reward.outside / one.outside))
-    } else if one.inside == 0.0 {
-        Some(0.0)
-    } else {
-        None
+    fn plan(&self, form: Form, n: usize) -> Plan {
+        let (estimator, partner_cap) = (self.estimator, self.partner_cap);
+        Plan { form, estimator, degree: self.degree(n), partner_cap }
     }
 }

@@ -6,7 +6,8 @@ use bestof_closeness::{
     Tolerance, assert_close_in, largest_difference, largest_magnitude, largest_relative_difference,
 };
 use bestof_estimators::{
-    Loo, LooMinusOne, MAX_REWARD, MaxAtN, Plain, RewardTransform, Workspace, max_at_k, pass_at_k,
+    Centred, Loo, LooMinusOne, MAX_REWARD, MaxAtN, Plain, RewardTransform, Workspace, max_at_k,
+    pass_at_k,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -27,13 +28,14 @@ fn ratio(numerator: &BigInt, denominator: &BigInt) -> f64 {
     BigRational::new(numerator.clone(), denominator * UNIT).to_f64().expect("a ratio")
 }
 
-/// Value and the three weight vectors of ascending rewards `g / 1024`, in exact integers: the
-/// paper's equations 12, 19 to 21, 29 and 33, each as the sum it is.
+/// Value and the weight vectors of ascending rewards `g / 1024`, in exact integers: the paper's
+/// equations 12, 19 to 21, 29 and 33, each as the sum it is, and the centred weights.
 struct Exact {
     value: f64,
     plain: Vec<f64>,
     loo: Vec<f64>,
     minus_one: Vec<f64>,
+    centred: Vec<f64>,
 }
 
 fn exact(ascending: &[i64], k: usize) -> Exact {
@@ -74,8 +76,13 @@ fn exact(ascending: &[i64], k: usize) -> Exact {
     let weighted = running((0..n).map(|j| &runner[j] * ascending[j]));
     let minus_one =
         (0..n).map(|i| ratio(&(&counts[i] * ascending[i] - &weighted[i]), &all)).collect();
+    // n/(n-k) (s_i - mean s), where the sum of s is k times the total.
+    let centred = plain
+        .iter()
+        .map(|s| if k == n { 0.0 } else { ratio(&(s * n - &total * k), &(&all * (n - k))) });
+    let centred = centred.collect();
     let plain = plain.iter().map(|s| ratio(s, &all)).collect();
-    Exact { value: ratio(&total, &all), plain, loo, minus_one }
+    Exact { value: ratio(&total, &all), plain, loo, minus_one, centred }
 }
 
 fn running(terms: impl Iterator<Item = BigInt>) -> Vec<BigInt> {
@@ -114,6 +121,10 @@ fn hundreds_of_samples_agree_with_exact_integers_weight_by_weight() {
             if k < n {
                 let loo = Loo::new(k).unwrap().transform(&rewards).unwrap();
                 assert!(absolute(&loo, &expected.loo, share) < 3e-15, "n {n} k {k}");
+                let centred = Centred::new(k).unwrap().transform(&rewards).unwrap();
+                let spread = rewards[n - 1] - rewards[0];
+                let off = largest_difference(&centred, &expected.centred) / spread;
+                assert!(off < 1e-15, "n {n} k {k}: {off:e}");
                 let wrong = Loo::new((k % (n - 2)) + 1).unwrap().transform(&rewards).unwrap();
                 assert!(absolute(&wrong, &expected.loo, share) > 1e-14, "another k must be seen");
             }

@@ -88,7 +88,7 @@ pub(crate) fn capped_max_at_k(
 }
 
 fn effective_samples(ratios: &[f64]) -> f64 {
-    let largest = ratios.iter().copied().fold(0.0_f64, f64::max);
+    let largest = ratios.iter().fold(0.0_f64, |largest, ratio| largest.max(*ratio));
     if largest == 0.0 {
         return 0.0;
     }
