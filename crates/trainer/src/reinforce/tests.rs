@@ -114,7 +114,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
                 .with_max_new_tokens(rollout.max_new_tokens)
                 .with_eos_token_ids(vec![END]),
             samples: rollout.num_generations,
-            stops: rollout.stop,
+            stops: rollout.stop.clone(),
             judging: reward.judge_settings(),
             shaping: reward.shaping(),
             numeric_answers: true,
