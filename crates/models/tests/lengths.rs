@@ -18,7 +18,8 @@ fn model(rope_scaling: &Value) -> Decoder {
         "max_position_embeddings": 16, "rope_theta": 10000.0, "rope_scaling": rope_scaling,
         "initializer_range": 0.2,
     });
-    let config = DecoderConfig::from_hf(&config).unwrap();
+    let mut config = DecoderConfig::from_hf(&config).unwrap();
+    config.max_positions = 64;
     Decoder::random(config, 3, &Device::flex().autodiff()).unwrap()
 }
 

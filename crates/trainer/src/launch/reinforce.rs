@@ -47,17 +47,17 @@ pub fn reinforce(
         "prompts",
     )?;
     let sampler = base.sampler(&rollout, &reward)?;
-    let problems = || rows.train.items.iter().chain(&rows.eval.items);
     if sampler.sampling.eos_token_ids.is_empty() {
         progress.notice(
             "the model names no token that ends a text, so every completion runs to `rollout.max_new_tokens`; \
              set `eos_token_id` in generation_config.json",
         );
     }
-    let prompts = || problems().map(|problem| problem.prompt_ids.len());
+    let problems = rows.train.items.iter().chain(&rows.eval.items);
+    let prompts: Vec<usize> = problems.map(|problem| problem.prompt_ids.len()).collect();
     let notices = [
         off_policy(&rollout, objective.sampler_cap),
-        length_dependent(&base.model, prompts, rollout.max_new_tokens),
+        length_dependent(&base.model, &prompts, rollout.max_new_tokens),
     ];
     for text in notices.into_iter().flatten() {
         progress.notice(&text);
@@ -151,13 +151,13 @@ fn off_policy(rollout: &RolloutSection, sampler_cap: Option<f64>) -> Option<Stri
 }
 
 /// What to say of a model whose positions depend on the length of a sequence, if completions of
-/// these prompts reach lengths at which they differ.
-fn length_dependent<M: CausalLm, I: Iterator<Item = usize>>(
+/// prompts of these lengths reach some at which they differ.
+fn length_dependent<M: CausalLm>(
     model: &M,
-    prompts: impl Fn() -> I,
+    prompts: &[usize],
     max_new_tokens: usize,
 ) -> Option<String> {
-    let (shortest, longest) = (prompts().min()?, prompts().max()?);
+    let (&shortest, longest) = (prompts.iter().min()?, prompts.iter().max()?);
     let longest = longest.saturating_add(max_new_tokens).min(model.max_positions());
     (model.length_key(shortest) != model.length_key(longest)).then(|| {
         "the model's RoPE basis depends on the length of a sequence: tokens are sampled at the length so far, \
@@ -208,13 +208,13 @@ mod tests {
     #[test]
     fn only_lengths_that_are_reached_are_spoken_of() {
         let mut model = Toy::new();
-        let said = |model: &Toy, new| length_dependent(model, || [5, 9].into_iter(), new);
+        let said = |model: &Toy, new| length_dependent(model, &[5, 9], new);
         assert_eq!(said(&model, 1000), None);
         model.long_from = 20;
         assert_eq!(said(&model, 10), None);
         let text = said(&model, 11).unwrap();
         assert!(text.contains("rollout_gap") && text.contains("RoPE basis"), "{text}");
-        assert_eq!(length_dependent(&model, || std::iter::empty(), 11), None);
+        assert_eq!(length_dependent(&model, &[], 11), None);
         model.long_from = 7;
         assert!(said(&model, 1).is_some(), "prompts of either kind");
     }
