@@ -2,8 +2,12 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
+
+use crate::console::Usage;
 
 /// The lines of stdin that are not blank, with their numbers from 1.
 pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
@@ -22,6 +26,18 @@ pub(crate) fn parse<T: DeserializeOwned>(number: usize, line: &str, expected: &s
     serde_json::from_str(line).with_context(|| {
         format!("stdin, line {number}: expected {expected}, found `{}`", cut(line))
     })
+}
+
+/// Refuses an output that is one of the inputs, which opening it would empty.
+pub(crate) fn keep_apart<'a>(out: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let Ok(there) = out.canonicalize() else { return Ok(()) };
+    for input in inputs {
+        if input.canonicalize().is_ok_and(|input| input == there) {
+            let path = out.display();
+            bail!(Usage(format!("{path} is read and would be overwritten; write to another file")));
+        }
+    }
+    Ok(())
 }
 
 /// The start of a text, for messages.

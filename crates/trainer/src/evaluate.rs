@@ -329,8 +329,13 @@ mod tests {
 
     #[test]
     fn preferences_by_hand() {
-        let score =
-            |chosen, rejected| PairScore { chosen, rejected, chosen_len: 2, rejected_len: 4 };
+        let score = |chosen, rejected| PairScore {
+            chosen,
+            rejected,
+            chosen_len: 2,
+            rejected_len: 4,
+            tail: 0.0,
+        };
         let policy = [score(-2.0, -3.0), score(-5.0, -4.0), score(-1.0, -1.0)];
         let reference = [score(-1.0, -3.0), score(-6.0, -4.5), score(-1.0, -0.5)];
         let estimates = preference(&policy, Some(&reference), 0.1).unwrap();

@@ -78,7 +78,8 @@ pub fn preference(
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::PREFERENCE)?;
-    let loss = config.loss.clone().unwrap_or_default().build()?;
+    let section = config.loss.clone().unwrap_or_default();
+    let (loss, length_factor) = (section.build()?, section.length_factor()?);
     let base = Base::open(config)?;
     let rows = base.load(config, load_pairs, "pairs")?;
     let tokenizer = base.tokenizer()?.clone();
@@ -90,6 +91,7 @@ pub fn preference(
         loss,
         train: rows.train,
         eval: rows.eval,
+        length_factor,
         settings: config.forward_settings(),
         detector: DisplacementDetector::new(
             config.displacement.as_ref().map(Into::into).unwrap_or_default(),

@@ -7,7 +7,9 @@ mod tests;
 use std::path::PathBuf;
 
 use bestof_kernels::host_values;
-use bestof_losses::{PairLogps, PreferenceLoss, PreferenceTerms, with_gradient};
+use bestof_losses::{
+    PairLogps, PreferenceLoss, PreferenceTerms, length_desensitised, with_gradient,
+};
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_report::{RunType, metric_names};
 use burn::module::Module;
@@ -44,6 +46,9 @@ pub struct PreferenceParts<M> {
     pub train: RowSet<EncodedPair>,
     /// Pairs to evaluate on; may be empty, but then displacement is not watched.
     pub eval: RowSet<EncodedPair>,
+    /// What tokens beyond the length of the shorter answer count: 1, or less for a length-desensitised
+    /// loss ([`bestof_losses::length_desensitised`]).
+    pub length_factor: f64,
     /// How rows go through the model.
     pub settings: ForwardSettings,
     /// Watches the chosen answers.
@@ -134,7 +139,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         let mut terms = Vec::with_capacity(scores.len());
         let mut bad = Vec::new();
         for ((row, score), reference) in scores.iter().zip(references) {
-            match self.parts.loss.terms(&logps(score, reference)) {
+            match self.parts.loss.terms(&self.logps(score, reference)) {
                 Ok(found) => terms.push(found),
                 Err(error) => bad.push(format!("{} ({error})", names[*row])),
             }
@@ -204,15 +209,19 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         for (terms, (_, spans)) in terms.iter().zip(&part.rows) {
             sum.metrics.observe("loss", terms.loss);
             loss += terms.loss / context.loss_weight;
-            for (span, slope) in spans.iter().zip([terms.grad_chosen, terms.grad_rejected]) {
-                for &target in &span.targets {
-                    by_target[target] += slope / context.loss_weight;
+            let factors =
+                length_desensitised(spans[0].len(), spans[1].len(), self.parts.length_factor)?;
+            let slopes =
+                [(&factors.chosen, terms.grad_chosen), (&factors.rejected, terms.grad_rejected)];
+            for (span, (factors, slope)) in spans.iter().zip(slopes) {
+                for (&target, factor) in span.targets.iter().zip(factors) {
+                    by_target[target] += factor * slope / context.loss_weight;
                 }
             }
         }
         let clean_terms = self.terms(&clean, &references, names, context.step + 1)?;
         for (((_, score), reference), terms) in clean.iter().zip(&references).zip(&clean_terms) {
-            self.observe(&logps(score, reference), terms, &mut sum.metrics);
+            self.observe(&self.logps(score, reference), terms, &mut sum.metrics);
         }
         if !by_target.is_empty() {
             let loss = with_gradient(loss, [(traced, by_target)]);
@@ -239,6 +248,27 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         }
     }
 
+    /// The pair's log-probabilities under policy and reference, as the loss takes them.
+    fn logps(&self, score: &PairScore, reference: &PairScore) -> PairLogps {
+        let sums = |score: &PairScore| {
+            let left_out = (1.0 - self.parts.length_factor) * score.tail;
+            if score.chosen_len > score.rejected_len {
+                (score.chosen - left_out, score.rejected)
+            } else {
+                (score.chosen, score.rejected - left_out)
+            }
+        };
+        let ((chosen, rejected), (ref_chosen, ref_rejected)) = (sums(score), sums(reference));
+        PairLogps {
+            chosen,
+            rejected,
+            ref_chosen,
+            ref_rejected,
+            chosen_len: score.chosen_len,
+            rejected_len: score.rejected_len,
+        }
+    }
+
     fn is_dpop(&self) -> bool {
         self.parts.loss.name().starts_with("dpop")
     }
@@ -259,18 +289,6 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
             .collect();
         let piece = |id: u32| (self.parts.decode)(&[id]);
         self.parts.detector.observe(step, &changes, &piece)
-    }
-}
-
-/// The pair's log-probabilities under policy and reference, as the loss takes them.
-fn logps(score: &PairScore, reference: &PairScore) -> PairLogps {
-    PairLogps {
-        chosen: score.chosen,
-        rejected: score.rejected,
-        ref_chosen: reference.chosen,
-        ref_rejected: reference.rejected,
-        chosen_len: score.chosen_len,
-        rejected_len: score.rejected_len,
     }
 }
 
@@ -355,7 +373,7 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
         let mut metrics = MetricSums::default();
         for ((score, reference), terms) in scores.iter().zip(&self.eval_reference).zip(&terms) {
             metrics.observe("loss", terms.loss);
-            self.observe(&logps(score, reference), terms, &mut metrics);
+            self.observe(&self.logps(score, reference), terms, &mut metrics);
         }
         self.last_eval = scores;
         let warning = self.watch(step);

@@ -14,7 +14,7 @@ use crate::rows::{RowSet, fingerprint};
 use crate::score::{PairScore, ScoreSettings, score_pairs};
 
 /// Version of the cache's layout and of what is computed.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Longest cache file that is read: some ten million rows.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -97,7 +97,7 @@ impl ReferenceCache {
             |source| TrainError::Io { action: "cannot write", path: path.to_owned(), source };
         let mut body = Vec::new();
         for score in scores {
-            serde_json::to_writer(&mut body, &[score.chosen, score.rejected])
+            serde_json::to_writer(&mut body, &[score.chosen, score.rejected, score.tail])
                 .map_err(|error| failed(error.into()))?;
             body.push(b'\n');
         }
@@ -145,18 +145,19 @@ fn read(path: &Path, key: &str, pairs: &[EncodedPair]) -> Result<Vec<PairScore>,
     if header.sha256 != sha256_hex(body) {
         return Err("its contents do not have their hash".to_owned());
     }
-    let values: Vec<[f64; 2]> = serde_json::Deserializer::from_slice(body)
+    let values: Vec<[f64; 3]> = serde_json::Deserializer::from_slice(body)
         .into_iter()
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
     if values.len() != pairs.len() {
         return Err(format!("{} rows, expected {}", values.len(), pairs.len()));
     }
-    let score = |([chosen, rejected], pair): ([f64; 2], &EncodedPair)| PairScore {
+    let score = |([chosen, rejected, tail], pair): ([f64; 3], &EncodedPair)| PairScore {
         chosen,
         rejected,
         chosen_len: pair.chosen_ids.len(),
         rejected_len: pair.rejected_ids.len(),
+        tail,
     };
     Ok(values.into_iter().zip(pairs).map(score).collect())
 }

@@ -19,6 +19,8 @@ pub struct PairScore {
     pub chosen_len: usize,
     /// Tokens of the rejected answer.
     pub rejected_len: usize,
+    /// Of the longer answer's tokens beyond the length of the shorter one; part of its sum.
+    pub tail: f64,
 }
 
 /// How many rows go through the model together.
@@ -50,11 +52,15 @@ pub(crate) fn pair_scores(part: &PackedForest, logprobs: &[f32]) -> Vec<(usize, 
     part.rows
         .iter()
         .map(|(row, spans)| {
+            let (chosen_len, rejected_len) = (spans[0].len(), spans[1].len());
+            let shared = chosen_len.min(rejected_len);
+            let beyond = spans.iter().flat_map(|span| &span.targets[shared..]);
             let score = PairScore {
                 chosen: spans[0].sum(logprobs),
                 rejected: spans[1].sum(logprobs),
-                chosen_len: spans[0].len(),
-                rejected_len: spans[1].len(),
+                chosen_len,
+                rejected_len,
+                tail: beyond.map(|&target| f64::from(logprobs[target])).sum(),
             };
             (*row, score)
         })

@@ -159,6 +159,7 @@ fn four_dpo_steps_follow_pytorch() {
         loss: LossName::Dpo.build(&LossParameters::of(LossName::Dpo)).unwrap(),
         train: pairs(&folder, recorded),
         eval: RowSet::empty(),
+        length_factor: 1.0,
         settings: config.forward_settings(),
         detector: DisplacementDetector::new(DisplacementSettings::default()),
         decode: Box::new(|_| String::new()),

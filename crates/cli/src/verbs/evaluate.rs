@@ -59,7 +59,7 @@ struct PreferenceArgs {
     #[arg(long)]
     data: PathBuf,
     /// Scale of the implicit rewards
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
     beta: f64,
     /// Leave out bad rows, and list them, instead of failing
     #[arg(long)]
@@ -113,6 +113,9 @@ impl Evaluate {
 
 impl PreferenceArgs {
     fn run(&self) -> Result<()> {
+        if !(self.beta.is_finite() && self.beta > 0.0) {
+            bail!(Usage(format!("--beta {}: a finite number above 0", self.beta)));
+        }
         let policy = self.model.open()?;
         let encoder = policy.encoder(EncodeOptions::training())?;
         let loaded = load_pairs(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
@@ -153,7 +156,10 @@ impl PerplexityArgs {
                 "--length {length}: the model sees 2 to {longest} tokens at once"
             )));
         }
-        let stride = self.stride.unwrap_or(length / 2).max(1);
+        let stride = self.stride.unwrap_or((length / 2).max(1));
+        if stride == 0 {
+            bail!(Usage("--stride 0: the window has to move by at least 1 token".into()));
+        }
         if stride >= length {
             bail!(Usage(format!("--stride {stride} must be below --length {length}")));
         }

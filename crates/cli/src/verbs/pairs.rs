@@ -14,6 +14,7 @@ use bestof_tasks::worked::Annotations;
 use serde_json::json;
 
 use crate::console::{self, Usage};
+use crate::input;
 
 /// Build preference pairs whose only difference is what makes the answer wrong
 #[derive(Debug, clap::Args)]
@@ -125,6 +126,7 @@ impl Pairs {
 
 impl Build {
     fn run(self) -> Result<()> {
+        input::keep_apart(&self.out, self.from.as_deref())?;
         let set = self.build()?;
         if set.pairs.is_empty() {
             bail!("no pair could be built: {set}");

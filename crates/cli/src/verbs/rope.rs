@@ -58,6 +58,18 @@ impl Rope {
     pub(crate) fn run(self) -> Result<()> {
         let length = self.length;
         if let Some(path) = &self.config {
+            let given = [
+                ("--head-dim", self.head_dim.is_some()),
+                ("--theta", self.theta.is_some()),
+                ("--max-position-embeddings", self.max_position_embeddings.is_some()),
+                ("the parameters of a method", self.params != RopeParams::default()),
+            ];
+            if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
+                bail!(Usage(format!(
+                    "{name}: the basis of --config is the one that the file has; leave it out, or give \
+                     --method with --head-dim and --theta in place of --config"
+                )));
+            }
             let path = if path.is_dir() { path.join("config.json") } else { path.clone() };
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("could not read {}", path.display()))?;

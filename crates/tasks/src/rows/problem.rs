@@ -174,7 +174,9 @@ pub enum RowsError {
         source: io::Error,
     },
     /// Bad lines.
-    #[error("{0}\n  fix these lines, or skip them with --skip-bad-rows")]
+    #[error(
+        "{0}\n  fix these lines, or leave them out: `data.skip_bad_rows = true` in a run, --skip-bad-rows elsewhere"
+    )]
     Bad(BadRows),
     /// A file without rows.
     #[error("{} holds no rows; expected one {expected} per line", path.display())]

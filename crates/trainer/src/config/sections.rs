@@ -222,6 +222,24 @@ pub struct LossSection {
     /// `kto-pair`: the reference point, a constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kto_z0: Option<f64>,
+    /// `dpo`: the divergence from the reference, `reverse-kl`, `forward-kl`, `jensen-shannon` or `alpha`. Default `reverse-kl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<String>,
+    /// The divergence `alpha`: its exponent, between 0 and 1. Default 0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence_alpha: Option<f64>,
+    /// Weight of the chosen answer's mean negative log-likelihood beside the loss (RPO). Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sft_alpha: Option<f64>,
+    /// What tokens beyond the length of the shorter answer count, 0 to 1 (LD-DPO). Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ld_alpha: Option<f64>,
+    /// What this loss is multiplied by where `more` adds others. Default 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: f64,
+    /// Further losses of the same pairs that are added: tables of `name`, `weight` and parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Self>,
 }
 
 impl Default for LossSection {
@@ -234,8 +252,23 @@ impl Default for LossSection {
             gamma: None,
             label_smoothing: None,
             kto_z0: None,
+            divergence: None,
+            divergence_alpha: None,
+            sft_alpha: None,
+            ld_alpha: None,
+            weight: 1.0,
+            more: Vec::new(),
         }
     }
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(weight: &f64) -> bool {
+    *weight == 1.0
 }
 
 fn dpo() -> String {

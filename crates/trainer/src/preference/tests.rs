@@ -44,6 +44,7 @@ fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy>
         loss: loss(config),
         train,
         eval: pairs(8),
+        length_factor: config.loss.as_ref().unwrap().length_factor().unwrap(),
         settings: config.forward_settings(),
         detector: DisplacementDetector::new(
             config.displacement.as_ref().map(Into::into).unwrap_or_default(),
@@ -123,17 +124,34 @@ fn mean_loss(model: &Toy, run: &PreferenceRun<Toy>) -> f64 {
     let losses = scores
         .iter()
         .zip(&run.train_reference)
-        .map(|(score, reference)| run.parts.loss.terms(&logps(score, reference)).unwrap().loss);
+        .map(|(score, reference)| run.parts.loss.terms(&run.logps(score, reference)).unwrap().loss);
     losses.sum::<f64>() / items.len() as f64
+}
+
+/// Pairs whose answers differ in length, every other one the other way round.
+fn uneven_pairs() -> RowSet<EncodedPair> {
+    let mut set = pairs(16);
+    for (i, pair) in set.items.iter_mut().enumerate() {
+        let longer = if i % 2 == 0 { &mut pair.rejected_ids } else { &mut pair.chosen_ids };
+        longer.extend([5, i as u32 % 9]);
+    }
+    set
 }
 
 #[test]
 fn gradients_are_those_of_the_mean_loss() {
-    for overrides in [&["loss.name=dpop"][..], &["loss.name=ipo"], &["loss.name=dpop", "lora.r=2"]]
-    {
+    for overrides in [
+        &["loss.name=dpop"][..],
+        &["loss.name=ipo"],
+        &["loss.name=dpop", "lora.r=2"],
+        &["loss.name=dpo", "loss.ld_alpha=0.3"],
+        &["loss.name=dpo", "loss.sft_alpha=0.5", "loss.divergence=forward-kl"],
+        &["loss.name=dpo", "loss.weight=0.5", "loss.more=[{name=\"hinge\"}]"],
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path(), overrides);
-        let (mut run, _) = trained(&config);
+        let mut run = new_run(&config, uneven_pairs()).unwrap();
+        train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
         let rows: Vec<usize> = (0..16).collect();
         // Two uneven micro-batches of one step.
         let context = StepContext { step: 7, update: 0, loss_weight: 16.0, dropout_seed: 1 };
@@ -369,4 +387,26 @@ fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
     let [dry, wet] = ["lora.dropout=0.0", "lora.dropout=0.5"];
     assert_eq!(apart(gradient(dry, 1), gradient(dry, 16)), (false, false));
     assert_eq!(apart(gradient(wet, 1), gradient(wet, 16)), (true, true));
+}
+
+#[test]
+fn tokens_beyond_the_shorter_answer_count_by_the_length_factor() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |factor: &str| {
+        let config = config(dir.path(), &["loss.name=dpo", factor]);
+        let run = new_run(&config, uneven_pairs()).unwrap();
+        let score = run.train_reference[0];
+        let none = PairScore { chosen: 0.0, rejected: 0.0, tail: 0.0, ..score };
+        (run.logps(&score, &none), score)
+    };
+    let (whole, score) = run("loss.ld_alpha=1.0");
+    assert_ne!(score.chosen_len, score.rejected_len, "a pair of unequal lengths");
+    let (half, _) = run("loss.ld_alpha=0.5");
+    let (cut, _) = run("loss.ld_alpha=0.0");
+    let longer = |logps: &PairLogps| {
+        if score.chosen_len > score.rejected_len { logps.chosen } else { logps.rejected }
+    };
+    assert_eq!(longer(&whole) - longer(&cut), score.tail);
+    assert_eq!(longer(&half), 0.5 * (longer(&whole) + longer(&cut)));
+    assert!(score.tail < 0.0);
 }

@@ -2,6 +2,8 @@
 
 mod counts;
 mod gradients;
+mod off_policy;
+mod options;
 mod resume;
 mod stops;
 
@@ -171,4 +173,16 @@ fn inject(run: &mut ReinforceRun<Toy>, step: u64, groups: Vec<Group>) {
 
 fn context(update: usize, rows: usize) -> StepContext {
     StepContext { step: 0, update, loss_weight: rows as f64, dropout_seed: 1 }
+}
+
+/// Groups with duplicates and shared beginnings, for rows 0 and 3.
+fn overlapping() -> Vec<Group> {
+    let of = |row, completions: &[&[u32]]| Group {
+        row,
+        rollouts: completions.iter().map(|ids| rollout(ids, Judge::Continuous)).collect(),
+    };
+    vec![
+        of(0, &[&[1, 2, END], &[1, 2, 4, 5], &[1, 2, END], &[6, END]]),
+        of(3, &[&[2, 2], &[2, 2], &[2, END], &[9, 9, 9, 9]]),
+    ]
 }

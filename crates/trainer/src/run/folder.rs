@@ -98,6 +98,33 @@ impl RunFolder {
         Ok(())
     }
 
+    /// What was last written of training and of an evaluation up to a step, for a run that goes on from
+    /// there and may have nothing left to do.
+    pub(super) fn last_rows(&self, step: u64) -> Result<(Measured, Measured), TrainError> {
+        if self.metrics.is_none() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let rows = bestof_report::RunFolder::open(&self.dir)?.rows;
+        let (mut train, mut eval) = (Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| row.step() <= step) {
+            let named = |name: &str, value| (name.to_owned(), value);
+            if row.get("loss").is_some() {
+                let kept = |name: &&str| !bestof_report::TIMING_METRICS.contains(name);
+                train = row
+                    .iter()
+                    .filter(|(name, _)| kept(name))
+                    .map(|(name, value)| named(name, value))
+                    .collect();
+            } else {
+                let evaluated = |(name, value): (&str, f64)| {
+                    name.strip_prefix("eval_").map(|name| named(name, value))
+                };
+                eval = row.iter().filter_map(evaluated).collect();
+            }
+        }
+        Ok((train, eval))
+    }
+
     /// Appends to `samples.jsonl`, which the first samples make.
     pub(super) fn write_samples(&mut self, samples: &[Sample]) -> Result<(), TrainError> {
         if samples.is_empty() || self.metrics.is_none() {
@@ -113,6 +140,9 @@ impl RunFolder {
         Ok(())
     }
 }
+
+/// Metrics by name.
+type Measured = Vec<(String, f64)>;
 
 /// Checks that a resumed run has the settings it was started with, which `recorded` holds.
 ///

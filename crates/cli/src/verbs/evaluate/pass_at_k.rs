@@ -18,6 +18,7 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::estimates::{read_options, show};
 use crate::console::{self, Usage};
+use crate::input;
 use crate::model::ModelArg;
 use crate::progress::Bars;
 
@@ -104,6 +105,9 @@ impl PassAtKArgs {
     pub(super) fn run(self) -> Result<()> {
         let (rollout, reward) = (self.rollout(), self.reward());
         self.check(&rollout, &reward)?;
+        if let Some(out) = &self.samples_out {
+            input::keep_apart(out, [self.data.as_path()])?;
+        }
         let ks = if self.k.is_empty() { measured_ks(self.samples) } else { self.k.clone() };
         let opened = self.model.open()?;
         let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };

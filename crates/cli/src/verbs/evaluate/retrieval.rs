@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use super::estimates::read_options;
 use crate::console::{self, Usage};
+use crate::input;
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
 
@@ -119,6 +120,9 @@ pub(super) struct RetrievalArgs {
 
 impl RetrievalArgs {
     pub(super) fn run(&self, task: RetrievalTask) -> Result<()> {
+        for out in self.samples_out.iter().chain(&self.report) {
+            input::keep_apart(out, self.data.as_deref())?;
+        }
         let opened = self.model.open_at(self.factor)?;
         if self.chat {
             template_of(&opened.folder)?;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use bestof_sentiment::model::open;
 use bestof_sentiment::predict::{PredictOptions, predict_file};
 
-use crate::console;
 use crate::device::DeviceArg;
+use crate::{console, input};
 
 /// Predict reviews: labels, probabilities and sentiment score, one JSON object per row
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,7 @@ impl Predict {
         let mut file = match &self.out {
             None => None,
             Some(path) => {
+                input::keep_apart(path, [self.input.as_path()])?;
                 let file = File::create(path)
                     .with_context(|| format!("could not create {}", path.display()))?;
                 Some(BufWriter::new(file))

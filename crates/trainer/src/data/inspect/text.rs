@@ -109,7 +109,7 @@ impl Warnings {
         self.push_if(distances.median < SMALL_DISTANCE, || {
             format!(
                 "half of the pairs differ in at most {:.1} % of their tokens: DPO tends to lower \
-                 the chosen answers of such pairs too; `loss = \"dpop\"` keeps them up",
+                 the chosen answers of such pairs too; `loss.name = \"dpop\"` keeps them up",
                 100.0 * distances.median
             )
         });

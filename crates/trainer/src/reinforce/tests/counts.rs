@@ -166,8 +166,12 @@ fn a_policy_run_writes_the_metrics_of_the_table() {
     let (_, plain) = trained(&config(dir.path(), &[]), Judge::Divides(2));
     known_metrics(&plain, RunType::Policy);
     let dir = tempfile::tempdir().unwrap();
-    let penalties = ["objective.kl_coefficient=0.1", "objective.entropy_coefficient=0.01"];
-    let (_, report) = trained(&config(dir.path(), &penalties), Judge::Divides(2));
+    let settings = [
+        "objective.kl_coefficient=0.1",
+        "objective.entropy_coefficient=0.01",
+        "objective.updates_per_batch=2",
+    ];
+    let (_, report) = trained(&config(dir.path(), &settings), Judge::Divides(2));
     assert_eq!(known_metrics(&report, RunType::Policy), all_metrics(RunType::Policy));
 }
 

@@ -141,18 +141,6 @@ fn loss_apart(
     total / groups.len() as f64
 }
 
-/// Groups with duplicates and shared beginnings, for rows 0 and 3.
-fn overlapping() -> Vec<Group> {
-    let of = |row, completions: &[&[u32]]| Group {
-        row,
-        rollouts: completions.iter().map(|ids| rollout(ids, Judge::Continuous)).collect(),
-    };
-    vec![
-        of(0, &[&[1, 2, END], &[1, 2, 4, 5], &[1, 2, END], &[6, END]]),
-        of(3, &[&[2, 2], &[2, 2], &[2, END], &[9, 9, 9, 9]]),
-    ]
-}
-
 #[test]
 fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included() {
     let dir = tempfile::tempdir().unwrap();
@@ -194,19 +182,17 @@ fn a_tree_of_completions_gives_the_gradient_of_separate_ones_duplicates_included
         inject(&mut run, 0, overlapping());
         let first = run.accumulate(&[0, 3], &context(0, 2)).unwrap();
         let old = run.model().clone();
-        let weighted: Vec<(Group, Vec<f64>)> = run
-            .batch
-            .as_ref()
-            .unwrap()
-            .groups
-            .values()
-            .map(|weighted| (weighted.group.clone(), weighted.weights.clone()))
-            .collect();
+        let weighted = |run: &ReinforceRun<Toy>| -> Vec<(Group, Vec<f64>)> {
+            let groups = run.batch.as_ref().unwrap().groups.values();
+            groups.map(|weighted| (weighted.group.clone(), weighted.weights.clone())).collect()
+        };
+        let of_first = weighted(&run);
         for (update, found) in [(0, first), {
             shift(&mut run, 0.1);
             (1, run.accumulate(&[0, 3], &context(1, 2)).unwrap())
         }] {
             let model = if update == 0 { old.clone() } else { run.model().clone() };
+            let weighted = if update == 0 { of_first.clone() } else { weighted(&run) };
             let loss = found.metrics.mean("loss").unwrap();
             let apart = loss_apart(&run, &model, &old, &weighted);
             assert!((loss - apart).abs() < 1e-5, "{overrides:?}: {loss} against {apart}");

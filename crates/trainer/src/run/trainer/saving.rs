@@ -94,6 +94,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.run.restore_state(&state.extra).map_err(unusable)?;
         self.order = DataOrder::restored(state.order, state.order.rows, state.order.seed)?;
         self.pace.first_step = state.step;
+        (self.last_train, self.last_eval) = self.folder.last_rows(state.step)?;
         self.state = state;
         tracing::info!(step = self.state.step, "resumed");
         Ok(())
