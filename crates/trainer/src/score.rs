@@ -165,7 +165,8 @@ mod tests {
         let options = ForwardOptions::default();
         let settings = ScoreSettings::default();
         let together =
-            score_pairs(&model, &[pair.clone()], &options, settings, "", &mut Silent).unwrap();
+            score_pairs(&model, std::slice::from_ref(&pair), &options, settings, "", &mut Silent)
+                .unwrap();
         let alone = |completion_ids: &[u32]| -> f64 {
             let row = EncodedCompletion {
                 prompt_ids: pair.prompt_ids.clone(),
