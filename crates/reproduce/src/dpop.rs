@@ -2,8 +2,8 @@
 //! into minutes.
 //!
 //! Pal et al. 2024 (arXiv:2402.13228v2): on pairs that differ in one token early on, DPO lowers the
-//! probability of both answers. First the direction of the logits (section 2.4) is checked with
-//! the gradients of the crate losses. Then a small LLaMA is taught sums and trained further with
+//! probability of both answers. First the formulas for the direction of the logits (section 2.4)
+//! are checked with the gradients of the crate losses. Then a small LLaMA is taught sums and trained further with
 //! several losses on pairs of low and of high edit distance (section 5).
 
 mod claims;

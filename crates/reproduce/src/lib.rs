@@ -10,6 +10,7 @@ mod jobs;
 mod measured;
 mod noise;
 mod options;
+mod paired;
 pub mod pkpo;
 pub mod pkpo_toy;
 mod reproduction;

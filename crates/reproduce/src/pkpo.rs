@@ -1,18 +1,24 @@
-//! `pkpo`: a small LLaMA that is seldom right learns from its own samples, for `k = 1`, for a
-//! fixed `k`, and for a `k` that is annealed to 1.
+//! `pkpo`: a small LLaMA that is seldom right learns from its own samples, once for `k = 1` and
+//! once for each of the ways to a better best of many.
 
 mod arm;
+mod base;
 mod claims;
+mod compared;
+mod judge;
+mod kept;
+mod numbers;
 mod page;
 mod puzzles;
 mod runs;
 mod settings;
-mod starting_point;
+mod solves;
 
+use self::compared::Compared;
 use self::settings::Settings;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
-/// Runs of each arm.
+/// Seeds, each with a base model of its own.
 const SEEDS: usize = 5;
 
 /// The experiment `pkpo`.
@@ -25,7 +31,7 @@ impl Experiment for Pkpo {
     }
 
     fn about(&self) -> &'static str {
-        "a small LLaMA learns countdown from its own samples: k = 1, fixed k, annealed k"
+        "a small LLaMA learns countdown from its own samples: k = 1, fixed k, annealed k, all k"
     }
 
     fn run(
@@ -45,57 +51,83 @@ impl Pkpo {
         progress: &mut dyn Progress,
     ) -> Result<Reproduction, ReproduceError> {
         let seeds = options.seeds_or(SEEDS)?;
-        let start = starting_point::prepare(settings, options, progress)?;
-        let before = runs::measure(settings, options, &start, &start.model)?;
-        let outcomes = runs::all(settings, options, &start, seeds, progress)?;
+        let bases = runs::bases(settings, options, seeds, progress)?;
+        let outcomes = runs::all(settings, options, &bases, progress)?;
+        let before: Vec<_> = bases.into_iter().map(|base| base.solves.before).collect();
+        let compared = Compared::of(settings, &before, &outcomes)?;
         Ok(Reproduction::new(
             self.name(),
             options,
             "PKPO on a small language model",
-            "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2",
+            "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2; harmonic weights arXiv:2602.02710, centred ones arXiv:2606.06080",
         )
-        .claims(claims::claims(&outcomes)?)
-        .numbers(page::numbers(&before, &outcomes)?)
+        .claims(claims::claims(&compared))
+        .numbers(numbers::numbers(&compared))
         .section(page::about(settings))
-        .section(page::tables(&before, &outcomes)?)
-        .section(page::curves(&outcomes)))
+        .section(page::tables(&compared))
+        .section(page::gains(&compared))
+        .section(page::curves(&compared, &outcomes)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
     use crate::Silent;
+
+    fn few_steps(options: &Options) -> Settings {
+        Settings {
+            demonstrations: 64,
+            epochs: 1.0,
+            validation: 2,
+            held_out: 3,
+            steps: 2,
+            prompts: 3,
+            ..Settings::of(options)
+        }
+    }
+
+    fn study(dir: &Path, change: impl Fn(Settings) -> Settings) -> Reproduction {
+        let options = Options { seeds: Some(2), ..Options::new(dir) };
+        Pkpo.measure(&change(few_steps(&options)), &options, &mut Silent).unwrap()
+    }
 
     #[test]
     fn a_study_of_a_few_steps_runs_to_its_end_and_repeats() {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
-        let settings = Settings {
-            demonstrations: 64,
-            epochs: 1.0,
-            train: 6,
-            held_out: 4,
-            samples: 16,
-            steps: 4,
-            prompts: 3,
-            ..Settings::of(&options)
-        };
-        let study = || Pkpo.measure(&settings, &options, &mut Silent).unwrap();
-        let first = study();
-        assert_eq!(first.all_claims().len(), 8);
+        let first = study(&dir.path().join("a"), |settings| settings);
+        assert_eq!(first.all_claims().len(), 12);
         let numbers = first.to_json();
-        assert_eq!(numbers["numbers"]["runs"].as_array().unwrap().len(), 10);
+        assert_eq!(numbers["numbers"]["runs"].as_array().unwrap().len(), 13);
         first.write(dir.path()).unwrap();
-        // Over what the first one left, with runs that end in another order.
-        assert_eq!(study().to_json(), numbers);
+        // Elsewhere, with runs that end in another order.
+        assert_eq!(study(&dir.path().join("b"), |settings| settings).to_json(), numbers);
+    }
+
+    #[test]
+    fn an_interrupted_study_goes_on_and_another_starts_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = study(dir.path(), |settings| settings).to_json();
+        let run = dir.path().join("seed0/k8-lr0.0003");
+        let at = |name: &str| fs::metadata(run.join(name)).unwrap().modified().unwrap();
+        let (first, lost) = (at("metrics.jsonl"), dir.path().join("seed1/k4-lr0.0003"));
+        // What an interruption leaves of a run: everything but its outcome.
+        fs::remove_file(lost.join("outcome.json")).unwrap();
+        assert_eq!(study(dir.path(), |settings| settings).to_json(), whole);
+        assert_eq!(at("metrics.jsonl"), first, "a finished run is taken up");
+        assert!(lost.join("outcome.json").is_file(), "an unfinished one is made again");
+        study(dir.path(), |settings| Settings { samples: settings.samples + 1, ..settings });
+        assert_ne!(at("metrics.jsonl"), first, "one of other settings is not taken up");
     }
 
     #[test]
     fn a_disk_that_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let taken = dir.path().join("taken");
-        std::fs::write(&taken, "").unwrap();
+        fs::write(&taken, "").unwrap();
         let error = Pkpo.run(&Options::new(&taken), &mut Silent).unwrap_err().to_string();
         assert!(error.contains("cannot create") && error.contains("taken"), "{error}");
     }

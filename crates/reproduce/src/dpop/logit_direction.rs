@@ -1,5 +1,8 @@
 //! Section 2.4 of the paper: where each loss pushes the logits of a pair that differs in one token.
 //!
+//! A check of the formulas on drawn logits, not a measurement of a model: what it finds follows from
+//! the gradients, whatever the draw.
+//!
 //! The completions have the same length and differ at position m alone. The logits at a position
 //! count as one set of free parameters that both contexts share, `s^w` and `s^l` are the softmax
 //! after the chosen and after the rejected prefix.
@@ -155,10 +158,12 @@ fn every((hits, all): (usize, usize)) -> Verdict {
 }
 
 pub(crate) fn claims(found: &Directions) -> [Claim; 2] {
-    let share = |(hits, all): (usize, usize)| format!("{hits} of {all} positions of {PAIRS} pairs");
+    let share = |(hits, all): (usize, usize)| {
+        format!("as the formulas say at {hits} of {all} positions of {PAIRS} pairs of drawn logits")
+    };
     [
         Claim::new(
-            "On a pair that differs in one token, DPO pushes down every later true token that is \
+            "Formula check: on a pair that differs in one token, DPO pushes down every later true token that is \
              likelier after the right prefix, and leaves earlier ones alone (section 2.4)",
             "with the gradients of the crate losses and drawn logits: exactly 0 before the \
              difference, up for the chosen and down for the rejected token at it, down for the true \
@@ -167,7 +172,7 @@ pub(crate) fn claims(found: &Directions) -> [Claim; 2] {
             every(found.dpo),
         ),
         Claim::new(
-            "DPOP pulls true tokens up where the chosen answer has fallen (section 2.4)",
+            "Formula check: DPOP pulls true tokens up where the chosen answer has fallen (section 2.4)",
             format!(
                 "up before and at the difference, and after it exactly where lambda = {LAMBDA} is above \
                  (s^w - s^l)/(1 - s^w), without exception"
@@ -194,7 +199,7 @@ pub(crate) fn section(found: &Directions) -> Section {
             bestof_report::Cell::number(*dpop),
         ]);
     }
-    Section::new("Token by token").element(table)
+    Section::new("Token by token: a check of the formulas").element(table)
 }
 
 pub(crate) fn numbers(found: &Directions) -> Value {

@@ -5,48 +5,106 @@ use super::settings::{K, N, Settings};
 /// What a policy is trained for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Arm {
+    /// Nothing: the base model, measured once more with other draws.
+    Frozen,
     /// The mean reward, with a leave-one-out baseline: `k = 1`.
     One,
+    /// The same, and entropy.
+    Entropy,
     /// The best of so many at every step; more than one.
     Fixed(usize),
     /// The best of [`K`] first, then the mean reward.
     Annealed,
+    /// Every `k` at once, each by the weight `1/k`.
+    Harmonic,
+    /// The best of [`K`], by weights that sum to 0.
+    Centred,
 }
 
 impl Arm {
-    /// Every arm: the `k` of the grid in order, then the annealed one.
-    pub(super) const ALL: [Self; 5] =
-        [Self::One, Self::Fixed(4), Self::Fixed(K), Self::Fixed(N), Self::Annealed];
-
-    /// The `k` it is trained for at every step, if there is one.
-    pub(super) fn fixed_k(self) -> Option<usize> {
-        match self {
-            Self::One => Some(1),
-            Self::Fixed(k) => Some(k),
-            Self::Annealed => None,
-        }
-    }
+    /// Every arm.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Frozen,
+        Self::One,
+        Self::Entropy,
+        Self::Fixed(4),
+        Self::Fixed(K),
+        Self::Fixed(N),
+        Self::Annealed,
+        Self::Harmonic,
+        Self::Centred,
+    ];
 
     /// The name in folders and numbers.
     pub(super) fn name(self) -> String {
-        self.fixed_k().map_or_else(|| "annealed".to_owned(), |k| format!("k{k}"))
+        match self {
+            Self::Frozen => "frozen".to_owned(),
+            Self::One => "k1".to_owned(),
+            Self::Entropy => "k1-entropy".to_owned(),
+            Self::Fixed(k) => format!("k{k}"),
+            Self::Annealed => "annealed".to_owned(),
+            Self::Harmonic => "harmonic".to_owned(),
+            Self::Centred => format!("centred-k{K}"),
+        }
     }
 
     /// The name on the page.
     pub(super) fn label(self) -> String {
-        self.fixed_k().map_or_else(|| format!("k = {K}, then 1"), |k| format!("k = {k}"))
+        match self {
+            Self::Frozen => "frozen".to_owned(),
+            Self::One => "k = 1".to_owned(),
+            Self::Entropy => "k = 1, entropy bonus".to_owned(),
+            Self::Fixed(k) => format!("k = {k}"),
+            Self::Annealed => format!("k = {K}, then 1"),
+            Self::Harmonic => "harmonic".to_owned(),
+            Self::Centred => format!("centred, k = {K}"),
+        }
+    }
+
+    /// What its runs optimise, in words.
+    pub(super) fn about(self, settings: &Settings) -> String {
+        match self {
+            Self::Frozen => "nothing: the base model, measured with other draws".to_owned(),
+            Self::One => "the mean reward, leave-one-out baseline".to_owned(),
+            Self::Entropy => {
+                format!("the same, and {} for every nat of entropy", settings.entropy_bonus)
+            }
+            Self::Fixed(k) => format!("max@{k}, loo-minus-one"),
+            Self::Annealed => format!(
+                "max@{K}, loo-minus-one; the mean reward, leave-one-out, from step {}",
+                settings.switch()
+            ),
+            Self::Harmonic => format!("the sum of max@k / k for k below {N}"),
+            Self::Centred => format!("max@{K}, centred weights"),
+        }
+    }
+
+    /// The learning rates of its runs; one that never moves has a single, idle one.
+    pub(super) fn rates(self, settings: &Settings) -> Vec<f64> {
+        match self {
+            Self::Frozen => vec![0.0],
+            Self::One | Self::Entropy => settings.rates.to_vec(),
+            _ => vec![settings.rate],
+        }
     }
 
     /// The `[objective]` section of its runs.
     pub(super) fn objective(self, settings: &Settings) -> String {
         let switch = settings.switch();
         match self {
+            Self::Frozen => String::new(),
             Self::One => "estimator = \"rloo\"\n".to_owned(),
+            Self::Entropy => format!(
+                "estimator = \"rloo\"\nentropy_coefficient = {:?}\n",
+                settings.entropy_bonus
+            ),
             Self::Fixed(k) => format!("estimator = \"loo-minus-one\"\nk = {k}\n"),
             Self::Annealed => format!(
                 "estimator = \"loo-minus-one\"\n\
                  k_schedule = {{ kind = \"step\", from = {K}, to = 1, at = {switch} }}\n"
             ),
+            Self::Harmonic => "estimator = \"harmonic\"\n".to_owned(),
+            Self::Centred => format!("estimator = \"centred\"\nk = {K}\n"),
         }
     }
 }

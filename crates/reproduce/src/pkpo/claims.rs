@@ -1,200 +1,284 @@
-//! What the paper claims of its language models, judged on these runs.
+//! What the papers claim of language models, as effects on these runs.
 
 use super::arm::Arm;
-use super::runs::{Outcome, Passed, Solves};
+use super::compared::{Compared, KS, Scores, Set, less};
+use super::judge::{Effect, Stated, alone, gains};
 use super::settings::{K, N};
-use crate::{Claim, Measured, ReproduceError, all_hold};
+use crate::Claim;
 
 /// Loss of pass@1 that still counts as keeping it.
 const KEPT: f64 = 0.02;
+/// The largest `k` that is measured.
+const MOST: usize = KS[KS.len() - 1];
 
-/// A set of puzzles, by how to find it.
-type Set = fn(&Solves) -> &Passed;
+const HELD_OUT: Set = |scores: &Scores| &scores.held_out;
+const HARD: Set = |scores: &Scores| &scores.hard;
 
-const TRAIN: Set = |solves| &solves.train;
-const HELD_OUT: Set = |solves| &solves.held_out;
-const HARD: Set = |solves| &solves.hard;
+/// Every claim: the gains, then what they cost and where they come from.
+pub(super) fn claims(runs: &Compared) -> Vec<Claim> {
+    let family = [
+        raises(runs, Arm::Fixed(4), 4),
+        raises(runs, Arm::Fixed(K), K),
+        raises(runs, Arm::Fixed(N), N),
+        annealing(runs),
+        raises(runs, Arm::Harmonic, K),
+        raises(runs, Arm::Centred, K),
+        beats_entropy(runs),
+        solves_harder(runs),
+    ];
+    let others = [diagonal(runs), explores(runs), costs(runs), not_all(runs)];
+    gains(&family).into_iter().chain(others.iter().map(alone)).collect()
+}
 
-/// All runs, to be compared seed by seed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Compared<'a>(pub(super) &'a [Outcome]);
+fn over_before(runs: &Compared, arm: Arm, set: Set, k: usize) -> Effect {
+    let gap = less(&runs.pass(arm, set, k), &runs.pass_before(set, k));
+    Effect::above_zero(format!("pass@{k} of {} less before", arm.label()), gap)
+}
 
-impl Compared<'_> {
-    /// Runs of an arm in the order of seeds.
-    pub(super) fn of(&self, arm: Arm) -> impl Iterator<Item = &Outcome> {
-        self.0.iter().filter(move |outcome| outcome.arm == arm)
-    }
+fn over(runs: &Compared, arm: Arm, other: Arm, set: Set, k: usize) -> Effect {
+    let gap = less(&runs.pass(arm, set, k), &runs.pass(other, set, k));
+    Effect::above_zero(format!("pass@{k} of {} less {}", arm.label(), other.label()), gap)
+}
 
-    /// One number of each run of an arm.
-    pub(super) fn each(
-        &self,
-        arm: Arm,
-        number: impl Fn(&Outcome) -> Result<f64, ReproduceError>,
-    ) -> Result<Vec<f64>, ReproduceError> {
-        self.of(arm).map(number).collect()
-    }
-
-    /// By how much the number of one arm exceeds that of another, seed by seed.
-    fn gain(
-        &self,
-        arm: Arm,
-        over: Arm,
-        number: impl Fn(&Outcome) -> Result<f64, ReproduceError>,
-    ) -> Result<Measured, ReproduceError> {
-        let (mine, theirs) = (self.each(arm, &number)?, self.each(over, &number)?);
-        let gains: Vec<f64> = mine.iter().zip(&theirs).map(|(a, b)| a - b).collect();
-        Ok(Measured::of_seeds(&gains))
-    }
-
-    /// As [`gain`](Self::gain) of pass@k on a set.
-    fn pass_gain(
-        &self,
-        arm: Arm,
-        over: Arm,
-        set: Set,
-        k: usize,
-    ) -> Result<Measured, ReproduceError> {
-        self.gain(arm, over, |outcome| set(&outcome.solves).pass_at(k))
+fn raises(runs: &Compared, arm: Arm, k: usize) -> Stated {
+    Stated {
+        claim: match arm {
+            Arm::Fixed(_) => format!("Training for the best of {k} raises pass@{k}"),
+            arm => format!("Training with {} weights raises pass@{k}", arm.label()),
+        },
+        of: format!("held-out pass@{k} over that before training, and over that after k = 1"),
+        effects: vec![over_before(runs, arm, HELD_OUT, k), over(runs, arm, Arm::One, HELD_OUT, k)],
     }
 }
 
-/// Every claim, in the order of the paper.
-pub(super) fn claims(outcomes: &[Outcome]) -> Result<Vec<Claim>, ReproduceError> {
-    let runs = Compared(outcomes);
-    Ok(vec![
-        raises(runs)?,
-        diagonal(runs)?,
-        solves_more(runs)?,
-        explores(runs)?,
-        costs(runs)?,
-        annealing(runs)?,
-        goes_on(runs)?,
-        not_all(runs)?,
-    ])
-}
-
-fn raises(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let train = runs.pass_gain(Arm::Fixed(K), Arm::One, TRAIN, K)?;
-    let held_out = runs.pass_gain(Arm::Fixed(K), Arm::One, HELD_OUT, K)?;
-    Ok(Claim::new(
-        format!("Training for the best of {K} raises pass@{K} more than training for the mean"),
-        format!(
-            "the 95 % interval over seeds of pass@{K} after k = {K} less that after k = 1 lies above 0, \
-             on training puzzles and on held-out ones"
+fn annealing(runs: &Compared) -> Stated {
+    Stated {
+        claim: "Annealing k to 1 raises pass@k and keeps pass@1".to_owned(),
+        of: format!(
+            "held-out pass@{K} over that before training and after k = 1, and pass@1 less that after k = 1 over -{KEPT}"
         ),
-        format!("training puzzles {train}, held-out puzzles {held_out}"),
-        all_hold([train.is_above(0.0), held_out.is_above(0.0)]),
-    ))
+        effects: vec![
+            over_before(runs, Arm::Annealed, HELD_OUT, K),
+            over(runs, Arm::Annealed, Arm::One, HELD_OUT, K),
+            over(runs, Arm::Annealed, Arm::One, HELD_OUT, 1).above(-KEPT),
+        ],
+    }
 }
 
-fn diagonal(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let fixed: Vec<(Arm, usize)> =
-        Arm::ALL.into_iter().filter_map(|arm| Some((arm, arm.fixed_k()?))).collect();
-    let (mut verdicts, mut listed) = (Vec::new(), Vec::new());
-    for &(arm, k) in &fixed {
-        let mut best: Option<(usize, f64)> = None;
-        for &(other, trained) in &fixed {
-            let mean = Measured::of_seeds(&runs.each(other, |o| o.solves.train.pass_at(k))?).value;
-            if best.is_none_or(|(_, most)| mean > most) {
-                best = Some((trained, mean));
-            }
-            if trained != k {
-                verdicts.push(runs.pass_gain(arm, other, TRAIN, k)?.is_above(0.0));
+fn beats_entropy(runs: &Compared) -> Stated {
+    Stated {
+        claim: format!(
+            "Training for the best of {K} raises pass@{K} more than an entropy bonus does"
+        ),
+        of: format!(
+            "held-out pass@{K} over that before training, and over that after k = 1 with the bonus"
+        ),
+        effects: vec![
+            over_before(runs, Arm::Fixed(K), HELD_OUT, K),
+            over(runs, Arm::Fixed(K), Arm::Entropy, HELD_OUT, K),
+        ],
+    }
+}
+
+fn solves_harder(runs: &Compared) -> Stated {
+    Stated {
+        claim: "Higher k solves more of the hard problems".to_owned(),
+        of: format!(
+            "pass@{MOST} on held-out puzzles of four numbers over that before training, and over that after k = 1"
+        ),
+        effects: vec![
+            over_before(runs, Arm::Fixed(K), HARD, MOST),
+            over(runs, Arm::Fixed(K), Arm::One, HARD, MOST),
+        ],
+    }
+}
+
+fn diagonal(runs: &Compared) -> Stated {
+    let fixed = [(Arm::One, 1), (Arm::Fixed(4), 4), (Arm::Fixed(K), K), (Arm::Fixed(N), N)];
+    let mut effects = Vec::new();
+    for (arm, k) in fixed {
+        effects.push(over_before(runs, arm, HELD_OUT, k));
+        let others = fixed.iter().filter(|(other, _)| *other != arm);
+        effects.extend(others.map(|(other, _)| over(runs, arm, *other, HELD_OUT, k)));
+    }
+    Stated {
+        claim: "The best k to train for is the one that is measured".to_owned(),
+        of: "for each k that is trained for, held-out pass@k over that before training and after every other k".to_owned(),
+        effects,
+    }
+}
+
+/// The claims below are met by a policy that has not moved unless they also ask for a gain.
+fn explores(runs: &Compared) -> Stated {
+    let gap = less(&runs.entropy(Arm::Fixed(K), K), &runs.entropy(Arm::One, 1));
+    Stated {
+        claim: "Higher k learns and keeps more entropy".to_owned(),
+        of: format!(
+            "held-out pass@{K} of k = {K} over that before training, and its entropy over the last tenth of the steps \
+             over that of k = 1"
+        ),
+        effects: vec![
+            over_before(runs, Arm::Fixed(K), HELD_OUT, K),
+            Effect::above_zero(format!("nats a token of k = {K} less k = 1"), gap),
+        ],
+    }
+}
+
+fn costs(runs: &Compared) -> Stated {
+    let gap = less(&runs.pass(Arm::One, HELD_OUT, 1), &runs.pass(Arm::Fixed(K), HELD_OUT, 1));
+    Stated {
+        claim: format!("What k = {K} gains costs some pass@1 (1 to 4 points in the paper)"),
+        of: format!(
+            "held-out pass@{K} of k = {K} over that before training, and pass@1 of k = 1 over that of k = {K}"
+        ),
+        effects: vec![
+            over_before(runs, Arm::Fixed(K), HELD_OUT, K),
+            Effect::above_zero(format!("pass@1 of k = 1 less k = {K}"), gap),
+        ],
+    }
+}
+
+fn not_all(runs: &Compared) -> Stated {
+    Stated {
+        claim: format!("k = {K} is better than k = n = {N} even at pass@{N}"),
+        of: format!(
+            "held-out pass@{N} of k = {K} over that before training, and over that of k = {N}"
+        ),
+        effects: vec![
+            over_before(runs, Arm::Fixed(K), HELD_OUT, N),
+            over(runs, Arm::Fixed(K), Arm::Fixed(N), HELD_OUT, N),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Verdict;
+    use crate::noise::Noise;
+    use crate::pkpo::compared::Trained;
+
+    /// Base models that differ from each other, as they do.
+    fn before() -> Vec<Scores> {
+        [0.06_f64, 0.08, 0.07, 0.05, 0.09]
+            .map(|first| {
+                let passes = KS.map(|k| 1.0 - (1.0 - first).powf(k as f64));
+                Scores {
+                    validation: passes,
+                    held_out: passes,
+                    easy: passes,
+                    hard: passes,
+                    entropy: 0.9,
+                }
+            })
+            .to_vec()
+    }
+
+    /// The scores with `by(seed, k)` added everywhere.
+    fn moved(scores: &[Scores], mut by: impl FnMut(usize, usize) -> f64) -> Vec<Scores> {
+        let mut moved = scores.to_vec();
+        for (seed, scores) in moved.iter_mut().enumerate() {
+            for (at, k) in KS.into_iter().enumerate() {
+                let by = by(seed, k);
+                for set in [&mut scores.held_out, &mut scores.easy, &mut scores.hard] {
+                    set[at] += by;
+                }
             }
         }
-        let (trained, mean) = best.unwrap_or((k, f64::NAN));
-        listed.push(format!("pass@{k} is highest after k = {trained} ({mean:.3})"));
+        moved
     }
-    Ok(Claim::new(
-        "The best k to train for is the one that is measured",
-        "for each measured k, the 95 % interval over seeds of the lead over every other fixed k lies above 0, \
-         on training puzzles",
-        listed.join(", "),
-        all_hold(verdicts),
-    ))
-}
 
-fn solves_more(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let solved =
-        runs.gain(Arm::Fixed(K), Arm::One, |outcome| Ok(outcome.last("cumulative_solve_rate")))?;
-    let hard = runs.pass_gain(Arm::Fixed(K), Arm::One, HARD, N)?;
-    Ok(Claim::new(
-        "Higher k solves more of the hard problems",
-        format!(
-            "the 95 % intervals over seeds of the lead of k = {K} over k = 1 lie above 0, for the share of training \
-             puzzles solved at least once and for pass@{N} on the held-out puzzles of four numbers"
-        ),
-        format!("training puzzles ever solved {solved}, hard held-out puzzles {hard}"),
-        all_hold([solved.is_above(0.0), hard.is_above(0.0)]),
-    ))
-}
-
-fn explores(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let gain = runs.gain(Arm::Fixed(K), Arm::One, |outcome| Ok(outcome.late("entropy")))?;
-    Ok(Claim::new(
-        "Higher k keeps more entropy",
-        format!(
-            "the 95 % interval over seeds of the entropy a token under k = {K} less that under k = 1 lies above 0, over the last tenth of the steps"
-        ),
-        format!("{gain} nats"),
-        gain.is_above(0.0),
-    ))
-}
-
-fn costs(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let train = runs.pass_gain(Arm::Fixed(K), Arm::One, TRAIN, 1)?;
-    let held_out = runs.pass_gain(Arm::Fixed(K), Arm::One, HELD_OUT, 1)?;
-    Ok(Claim::new(
-        format!("A fixed k = {K} costs some pass@1 (1 to 4 points in the paper)"),
-        "the 95 % interval over seeds of the difference to k = 1 lies below 0, on training and held-out puzzles",
-        format!("training puzzles {train}, held-out puzzles {held_out}"),
-        all_hold([train.is_below(0.0), held_out.is_below(0.0)]),
-    ))
-}
-
-fn annealing(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let (mut verdicts, mut listed) = (Vec::new(), Vec::new());
-    for (set, name) in [(TRAIN, "training puzzles"), (HELD_OUT, "held-out puzzles")] {
-        let first = runs.pass_gain(Arm::Annealed, Arm::One, set, 1)?;
-        let best = runs.pass_gain(Arm::Annealed, Arm::One, set, K)?;
-        verdicts.extend([first.is_above(-KEPT), best.is_above(0.0)]);
-        listed.push(format!("{name}: pass@1 {first}, pass@{K} {best}"));
+    /// What k = 1 becomes when it narrows: better at one sample, worse at many, little entropy.
+    fn narrowed() -> Vec<Scores> {
+        let mut seeds = moved(&before(), |seed, k| {
+            let noise = 1e-3 * seed as f64;
+            if k == 1 { 0.08 + noise } else { -0.01 * k as f64 - noise }
+        });
+        seeds.iter_mut().for_each(|scores| scores.entropy = 0.1);
+        seeds
     }
-    Ok(Claim::new(
-        "Annealing k to 1 keeps pass@1 and gains pass@k",
-        format!(
-            "against k = 1, the 95 % interval over seeds of pass@1 lies above -{KEPT} and that of pass@{K} above 0, \
-             on training and held-out puzzles"
-        ),
-        listed.join("; "),
-        all_hold(verdicts),
-    ))
-}
 
-fn goes_on(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let late = |outcome: &Outcome| Ok(outcome.second_half("cumulative_solve_rate"));
-    let [one, many] = [Arm::One, Arm::Fixed(K)]
-        .map(|arm| runs.each(arm, late).map(|values| Measured::of_seeds(&values)));
-    let gain = runs.gain(Arm::Fixed(K), Arm::One, late)?;
-    Ok(Claim::new(
-        "Where k = 1 stalls, higher k goes on learning",
-        format!(
-            "the 95 % interval over seeds of what the second half of training adds to the training puzzles ever solved, k = {K} less k = 1, lies above 0"
-        ),
-        format!("added by k = 1: {}, by k = {K}: {}, difference {gain}", one?, many?),
-        gain.is_above(0.0),
-    ))
-}
+    fn study(mut of: impl FnMut(Arm) -> Vec<Scores>) -> Compared {
+        let runs =
+            Arm::ALL.into_iter().map(|arm| Trained { arm, rate: 0.1, seeds: of(arm) }).collect();
+        Compared { before: before(), runs }
+    }
 
-fn not_all(runs: Compared<'_>) -> Result<Claim, ReproduceError> {
-    let train = runs.pass_gain(Arm::Fixed(K), Arm::Fixed(N), TRAIN, N)?;
-    let held_out = runs.pass_gain(Arm::Fixed(K), Arm::Fixed(N), HELD_OUT, N)?;
-    Ok(Claim::new(
-        format!("k = n = {N} is worse than k = {K} even at pass@{N}"),
-        format!(
-            "the 95 % interval over seeds of pass@{N} after k = {K} less that after k = {N} lies above 0, on training and held-out puzzles"
-        ),
-        format!("training puzzles {train}, held-out puzzles {held_out}"),
-        all_hold([train.is_above(0.0), held_out.is_above(0.0)]),
-    ))
+    fn held(runs: &Compared) -> Vec<String> {
+        let held = claims(runs).into_iter().filter(|claim| claim.verdict == Verdict::Holds);
+        held.map(|claim| claim.claim).collect()
+    }
+
+    #[test]
+    fn a_policy_that_never_moves_gains_nothing() {
+        let nothing: [String; 0] = [];
+        assert_eq!(held(&study(|_| before())), nothing);
+        // Nor does it beside a k = 1 that has lost its entropy and its pass@k.
+        let beside = |arm| if arm == Arm::One { narrowed() } else { before() };
+        assert_eq!(held(&study(beside)), nothing);
+        // Nor measured with noise that averages 0, by this arm or by the base.
+        let noise = [0.02, -0.02, 0.01, -0.01, 0.0];
+        let noisy = |arm| match arm {
+            Arm::One => narrowed(),
+            _ => moved(&before(), |seed, _| noise[seed]),
+        };
+        assert_eq!(held(&study(noisy)), nothing);
+    }
+
+    #[test]
+    fn of_many_studies_without_an_effect_few_find_a_gain() {
+        let mut noise = Noise::new(5, 0);
+        let (studies, mut wrong) = (2000, 0);
+        for _ in 0..studies {
+            let runs = study(|_| moved(&before(), |_, _| 0.02 * noise.normal()));
+            wrong += i32::from(claims(&runs)[..8].iter().any(|c| c.verdict == Verdict::Holds));
+        }
+        // At most 2.5 % in the long run; four standard errors of 50 of 2,000 are 28.
+        assert!(wrong <= 78, "{wrong} of {studies}");
+    }
+
+    #[test]
+    fn a_gain_is_found_and_its_opposite_is_denied() {
+        let effect = |arm: Arm, sign: f64| {
+            let of = |aim: usize| {
+                moved(&before(), |seed, k| {
+                    let noise = 1e-3 * seed as f64;
+                    let off = (k as f64 / aim as f64).ln().abs();
+                    sign * (0.1 - 0.02 * off + noise)
+                })
+            };
+            match arm {
+                Arm::One if sign > 0.0 => narrowed(),
+                Arm::One => before(),
+                Arm::Frozen => before(),
+                Arm::Entropy => narrowed(),
+                Arm::Fixed(k) => of(k),
+                Arm::Annealed => moved(&of(K), |_, k| if k == 1 { 0.1 } else { 0.0 }),
+                Arm::Harmonic | Arm::Centred => of(K),
+            }
+        };
+        let found = claims(&study(|arm| effect(arm, 1.0)));
+        let verdicts: Vec<Verdict> = found.iter().map(|claim| claim.verdict).collect();
+        assert_eq!(verdicts[..8], [Verdict::Holds; 8]);
+        assert_eq!(verdicts[9], Verdict::Holds);
+        let opposite = claims(&study(|arm| effect(arm, -1.0)));
+        assert!(opposite.iter().all(|claim| claim.verdict == Verdict::DoesNot));
+    }
+
+    #[test]
+    fn a_number_that_is_none_decides_nothing() {
+        let broken = |arm| {
+            let mut seeds = if arm == Arm::One { narrowed() } else { moved(&before(), |_, _| 0.1) };
+            for set in [&mut seeds[2].held_out, &mut seeds[2].hard] {
+                *set = [f64::NAN; KS.len()];
+            }
+            seeds
+        };
+        let found = claims(&study(broken));
+        assert!(found.iter().all(|claim| claim.verdict == Verdict::Unclear));
+        assert!(found[0].measured.contains("p = unknown"), "{}", found[0].measured);
+        // Runs that are missing do not either.
+        let none = Compared { before: before(), runs: Vec::new() };
+        assert!(claims(&none).iter().all(|claim| claim.verdict == Verdict::Unclear));
+    }
 }

@@ -1,25 +1,23 @@
-//! The experiment's page and numbers.
+//! The experiment's page.
 
 use bestof_report::{Cell, Plot, Section, Series, Table, Text};
-use serde_json::{Map, Value, json};
 
 use super::arm::Arm;
-use super::claims::Compared;
-use super::runs::{Outcome, Passed, Solves};
+use super::compared::{Compared, KS, Scores, Set, Trained, less};
+use super::judge::shown;
+use super::runs::Outcome;
 use super::settings::{K, N, Settings};
-use crate::{Measured, ReproduceError};
-
-/// The `k` of the tables.
-const KS: [usize; 5] = [1, 2, 4, 8, 16];
+use crate::Measured;
+use crate::paired::p_above;
 
 /// A named set of puzzles.
-type Named = (&'static str, fn(&Solves) -> &Passed);
+type Named = (&'static str, Set);
 
-const SETS: [Named; 4] = [
-    ("training puzzles", |solves| &solves.train),
-    ("held-out puzzles", |solves| &solves.held_out),
-    ("held-out puzzles of three numbers", |solves| &solves.easy),
-    ("held-out puzzles of four numbers", |solves| &solves.hard),
+pub(super) const SETS: [Named; 4] = [
+    ("held-out puzzles", |scores: &Scores| &scores.held_out),
+    ("held-out puzzles of three numbers", |scores: &Scores| &scores.easy),
+    ("held-out puzzles of four numbers", |scores: &Scores| &scores.hard),
+    ("validation puzzles", |scores: &Scores| &scores.validation),
 ];
 
 /// What the reader has to know of the set-up.
@@ -28,68 +26,119 @@ pub(super) fn about(settings: &Settings) -> Section {
         || "A LLaMA of three layers and width 64, a token a character".to_owned(),
         |path| format!("The model in {}, by LoRA", path.display()),
     );
-    Section::new("The experiment").element(Text::new(format!(
+    let text = Text::new(format!(
         "{model}, is taught by {} demonstrations to use three or four numbers once each in an expression; one \
-         demonstration in {} reaches its target. Then it learns from {N} samples of each of {} puzzles, \
-         {} puzzles a step, {} steps, reward 1 for an expression that comes to the target. k = 1 is the mean reward with \
-         a leave-one-out baseline, higher k the estimator loo-minus-one; the annealed run changes to k = 1 at step {}. \
-         All runs start from the same model; a seed decides samples and order. Held-out puzzles were in neither set; \
-         pass@k is measured with {} samples a puzzle.",
+         demonstration in {} reaches its target. From there each arm learns from {N} samples of each of {} puzzles, \
+         {} a step, {} steps, reward 1 for an expression that comes to the target; no puzzle comes twice. Every seed \
+         has a base model and puzzles of its own, which all arms of the seed share. pass@k is measured with {} samples of each of \
+         {} held-out puzzles. None of those, nor of the validation and training puzzles, has the numbers and the target of a \
+         demonstration, be it the target shown or the one it was exchanged for.",
         settings.demonstrations,
         settings.right_every,
-        2 * settings.train,
+        settings.steps * settings.prompts,
         settings.prompts,
         settings.steps,
-        settings.switch(),
         settings.samples,
-    )))
+        2 * settings.held_out,
+    ));
+    let rates = Text::new(format!(
+        "Arms with several learning rates are compared at the one with the highest mean over seeds of pass@k on {} \
+         validation puzzles, chosen for each k by itself: for every k that is compared, k = 1 has the rate that suits it best. \
+         The others have one rate, fixed beforehand.",
+        2 * settings.validation,
+    ));
+    let mut arms = Table::new("The arms", ["arm", "optimises", "learning rates"]);
+    for arm in Arm::ALL {
+        let rates: Vec<String> =
+            arm.rates(settings).iter().map(|rate| format!("{rate:?}")).collect();
+        let rates = if arm == Arm::Frozen { "none".to_owned() } else { rates.join(", ") };
+        arms.push([arm.label(), arm.about(settings), rates].map(Cell::text));
+    }
+    Section::new("The experiment").element(text).element(rates).element(arms)
 }
 
-/// pass@k after training, set by set.
-pub(super) fn tables(before: &Solves, outcomes: &[Outcome]) -> Result<Section, ReproduceError> {
-    let runs = Compared(outcomes);
-    let mut section = Section::new("pass@k after training");
+/// pass@k before and after training, set by set.
+pub(super) fn tables(runs: &Compared) -> Section {
+    let mut section = Section::new("pass@k after training").element(Text::note(
+        "Percent, means over seeds with their 95 % intervals; the highest mean of each column is marked.",
+    ));
     for (name, set) in SETS {
         let columns: Vec<String> = std::iter::once("trained for".to_owned())
             .chain(KS.map(|k| format!("pass@{k}")))
             .collect();
-        let mut rows: Vec<(String, Vec<Measured>)> = Vec::new();
-        for arm in Arm::ALL {
-            let cells: Result<Vec<Measured>, ReproduceError> = KS
-                .iter()
-                .map(|k| Ok(Measured::of_seeds(&runs.each(arm, |o| set(&o.solves).pass_at(*k))?)))
-                .collect();
-            rows.push((arm.label(), cells?));
-        }
-        let untrained: Result<Vec<Cell>, ReproduceError> =
-            KS.iter().map(|k| Ok(Cell::percent(set(before).pass_at(*k)?))).collect();
-        let first = std::iter::once(Cell::text("before")).chain(untrained?);
-        let mut table = Table::new(format!("On {name}"), columns).row(first);
+        let mut table = Table::new(format!("On {name}"), columns);
+        let before = KS.map(|k| Measured::of_seeds(&runs.pass_before(set, k)));
+        let trained: Vec<(String, [Measured; KS.len()])> = runs
+            .runs
+            .iter()
+            .map(|run| (label(run), KS.map(|k| Measured::of_seeds(&run.pass(set, k)))))
+            .collect();
+        let rows: Vec<_> = std::iter::once(("before".to_owned(), before)).chain(trained).collect();
         for (label, cells) in &rows {
             let shown = cells.iter().enumerate().map(|(column, cell)| {
                 let best = rows.iter().all(|(_, other)| other[column].value <= cell.value);
-                let shown = Cell::percent(cell.value).hover(cell.to_string());
+                let shown = Cell::figures(percents(cell));
                 if best { shown.good() } else { shown }
             });
             table.push(std::iter::once(Cell::text(label)).chain(shown));
         }
         section.push(table);
     }
-    Ok(section)
+    section
 }
 
-/// Curves over training, a line a run, a colour an arm.
-pub(super) fn curves(outcomes: &[Outcome]) -> Section {
+/// The arm, and its rate where there is one.
+fn label(run: &Trained) -> String {
+    match run.arm {
+        Arm::Frozen => run.arm.label(),
+        arm => format!("{}, rate {:?}", arm.label(), run.rate),
+    }
+}
+
+/// A share with its interval, in percent.
+fn percents(share: &Measured) -> String {
+    let [value, low, high] = [share.value, share.low, share.high].map(|share| 100.0 * share);
+    format!("{value:.1} [{low:.1}, {high:.1}]")
+}
+
+/// What every arm gains over the base model and over `k = 1`, the frozen one with them: it shows
+/// what the comparison makes of nothing.
+pub(super) fn gains(runs: &Compared) -> Section {
+    let (_, set) = SETS[0];
+    let mut section = Section::new("Gains on held-out puzzles").element(Text::note(
+        "Points, means over seeds of the difference with their 95 % intervals; p one-sided, by the paired t test, not corrected.",
+    ));
+    for k in KS {
+        let columns = ["arm", "rate", "less before", "p", "less k = 1", "p"];
+        let mut table = Table::new(format!("pass@{k}"), columns);
+        for arm in Arm::ALL {
+            let Some(run) = runs.chosen(arm, k) else { continue };
+            let mut row = vec![Cell::text(arm.label()), Cell::figures(format!("{:?}", run.rate))];
+            for other in [runs.pass_before(set, k), runs.pass(Arm::One, set, k)] {
+                let gap = less(&run.pass(set, k), &other);
+                row.push(Cell::figures(percents(&Measured::of_seeds(&gap))));
+                row.push(Cell::figures(shown(p_above(&gap, 0.0))));
+            }
+            table.push(row);
+        }
+        section.push(table);
+    }
+    section
+}
+
+/// Curves over training, a line an arm.
+pub(super) fn curves(runs: &Compared, outcomes: &[Outcome]) -> Section {
     let figures = [
-        ("cumulative_solve_rate", "Training puzzles ever solved", true, 0.0),
         ("pass@1", "pass@1 of the batch", true, 0.95),
         ("pass@8", "pass@8 of the batch", true, 0.95),
+        ("pass@16", "pass@16 of the batch", true, 0.95),
         ("entropy", "Entropy a token, nats", false, 0.9),
         ("frac_reward_zero_std", "Puzzles whose samples are all worth the same", true, 0.95),
         ("k", "k", false, 0.0),
     ];
     let mut section = Section::new("Training").element(Text::new(format!(
-        "A line for each seed. The batch is that of the step, {N} samples a puzzle; pass@{K} and pass@1 are unbiased."
+        "Means over seeds, each arm at the learning rate chosen for pass@{K}. The batch is that of the step, {N} samples of \
+         each of its puzzles, none of which was seen before: its pass@k is unbiased and of new puzzles, like that of held-out ones."
     )));
     for (metric, title, percent, smoothing) in figures {
         let mut plot = Plot::new(title);
@@ -97,48 +146,46 @@ pub(super) fn curves(outcomes: &[Outcome]) -> Section {
             plot = plot.percent();
         }
         for (tint, arm) in Arm::ALL.into_iter().enumerate() {
-            for (at, outcome) in Compared(outcomes).of(arm).enumerate() {
-                let label = if at == 0 { arm.label() } else { String::new() };
-                let mut line = Series::new(label, outcome.curve(metric)).tint(tint);
-                if smoothing > 0.0 {
-                    line = line.smoothed(smoothing);
-                }
-                if at > 0 {
-                    line = line.unlisted();
-                }
-                plot = plot.series(line);
+            let Some(rate) = runs.chosen(arm, K).map(|run| run.rate) else { continue };
+            let of_it =
+                outcomes.iter().filter(|o| o.arm == arm && o.rate.to_bits() == rate.to_bits());
+            let mean = mean_curve(&of_it.map(|outcome| outcome.curve(metric)).collect::<Vec<_>>());
+            if mean.is_empty() {
+                continue;
             }
+            let mut line = Series::new(arm.label(), mean).tint(tint);
+            if smoothing > 0.0 {
+                line = line.smoothed(smoothing);
+            }
+            plot = plot.series(line);
         }
-        section.push(plot);
+        if !plot.is_empty() {
+            section.push(plot);
+        }
     }
     section
 }
 
-/// Everything measured.
-pub(super) fn numbers(before: &Solves, outcomes: &[Outcome]) -> Result<Value, ReproduceError> {
-    let runs: Result<Vec<Value>, ReproduceError> = outcomes
-        .iter()
-        .map(|outcome| {
-            Ok(json!({
-                "arm": outcome.arm.name(),
-                "seed": outcome.seed,
-                "pass": passes(&outcome.solves)?,
-                "cumulative_solve_rate": outcome.last("cumulative_solve_rate"),
-                "entropy": outcome.late("entropy"),
-            }))
+/// The mean of curves with the same steps, as far as all go.
+fn mean_curve(curves: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+    let Some(length) = curves.iter().map(Vec::len).min() else { return Vec::new() };
+    let count = curves.len() as f64;
+    (0..length)
+        .map(|at| {
+            let (step, _) = curves[0][at];
+            (step, curves.iter().map(|curve| curve[at].1).sum::<f64>() / count)
         })
-        .collect();
-    Ok(json!({"before": passes(before)?, "runs": runs?}))
+        .collect()
 }
 
-fn passes(solves: &Solves) -> Result<Value, ReproduceError> {
-    let mut sets = Map::new();
-    for (name, set) in SETS {
-        let mut values = Map::new();
-        for k in KS {
-            values.insert(format!("pass@{k}"), json!(set(solves).pass_at(k)?));
-        }
-        sets.insert(name.to_owned(), values.into());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_curve_ends_with_the_shortest() {
+        let curves = [vec![(1.0, 2.0), (2.0, 4.0)], vec![(1.0, 4.0)]];
+        assert_eq!(mean_curve(&curves), [(1.0, 3.0)]);
+        assert!(mean_curve(&[]).is_empty());
     }
-    Ok(sets.into())
 }

@@ -1,4 +1,4 @@
-//! Sizes of the experiment: minutes on two cores, or a real model.
+//! Sizes of the experiment: half an hour on two cores, or a real model.
 
 use std::path::PathBuf;
 
@@ -33,15 +33,20 @@ pub(super) struct Settings {
     pub(super) demonstrations: usize,
     pub(super) right_every: usize,
     pub(super) epochs: f64,
-    /// Training and held-out puzzles of each kind.
-    pub(super) train: usize,
+    /// Validation and held-out puzzles of each kind.
+    pub(super) validation: usize,
     pub(super) held_out: usize,
-    /// Completions of each held-out prompt at the end.
+    /// Completions of each validation and held-out prompt.
     pub(super) samples: usize,
-    /// Policy-gradient steps, and prompts of each.
+    /// Policy-gradient steps, and prompts of each; no prompt comes twice.
     pub(super) steps: usize,
     pub(super) prompts: usize,
-    pub(super) learning_rate: f64,
+    /// Learning rates of the arms that choose theirs on the validation puzzles.
+    pub(super) rates: [f64; 3],
+    /// Learning rate of the others, fixed beforehand.
+    pub(super) rate: f64,
+    /// What a nat of entropy is worth where there is a bonus.
+    pub(super) entropy_bonus: f64,
     /// Step at which the annealed `k` becomes 1, as a share of all.
     pub(super) annealed_at: f64,
 }
@@ -50,21 +55,23 @@ impl Settings {
     pub(super) fn of(options: &Options) -> Self {
         let small = Self {
             model: None,
-            kinds: [Kind { numbers: 3..=3, largest: 9 }, Kind { numbers: 4..=4, largest: 9 }],
+            kinds: [Kind { numbers: 3, largest: 15 }, Kind { numbers: 4, largest: 9 }],
             demonstrations: 8192,
             right_every: 4,
             epochs: 4.0,
-            train: 96,
-            held_out: 64,
+            validation: 64,
+            held_out: 256,
             samples: 32,
             steps: 300,
             prompts: 16,
-            learning_rate: 3e-4,
+            rates: [3e-5, 1e-4, 3e-4],
+            rate: 3e-4,
+            entropy_bonus: 0.01,
             annealed_at: 0.6,
         };
         if options.full {
             let model = Some(PathBuf::from("models/smollm2-135m-instruct"));
-            return Self { model, learning_rate: 1e-4, ..small };
+            return Self { model, rate: 1e-4, ..small };
         }
         small
     }
@@ -72,5 +79,11 @@ impl Settings {
     /// The step from which the annealed `k` is 1.
     pub(super) fn switch(&self) -> usize {
         (self.steps as f64 * self.annealed_at).round() as usize
+    }
+
+    /// Training puzzles of each kind: as many as the steps ask for.
+    pub(super) fn train(&self) -> [usize; 2] {
+        let all = self.steps * self.prompts;
+        [all.div_ceil(2), all / 2]
     }
 }
