@@ -32,7 +32,7 @@ fn student_tail(t: f64, degrees: usize) -> f64 {
     let odd = degrees % 2 == 1;
     // Terms in cos, cos^3, ... for odd degrees, in 1, cos^2, ... for even ones.
     let (mut term, mut sum) = (if odd { cos } else { 1.0 }, 0.0);
-    let mut power = if odd { 1 } else { 0 };
+    let mut power = usize::from(odd);
     while power + 2 <= degrees {
         sum += term;
         power += 2;

@@ -194,7 +194,9 @@ mod tests {
             let noise = 1e-3 * seed as f64;
             if k == 1 { 0.08 + noise } else { -0.01 * k as f64 - noise }
         });
-        seeds.iter_mut().for_each(|scores| scores.entropy = 0.1);
+        for scores in &mut seeds {
+            scores.entropy = 0.1;
+        }
         seeds
     }
 
@@ -249,8 +251,7 @@ mod tests {
             };
             match arm {
                 Arm::One if sign > 0.0 => narrowed(),
-                Arm::One => before(),
-                Arm::Frozen => before(),
+                Arm::One | Arm::Frozen => before(),
                 Arm::Entropy => narrowed(),
                 Arm::Fixed(k) => of(k),
                 Arm::Annealed => moved(&of(K), |_, k| if k == 1 { 0.1 } else { 0.0 }),
@@ -269,9 +270,8 @@ mod tests {
     fn a_number_that_is_none_decides_nothing() {
         let broken = |arm| {
             let mut seeds = if arm == Arm::One { narrowed() } else { moved(&before(), |_, _| 0.1) };
-            for set in [&mut seeds[2].held_out, &mut seeds[2].hard] {
-                *set = [f64::NAN; KS.len()];
-            }
+            let nan = [f64::NAN; KS.len()];
+            seeds[2] = Scores { held_out: nan, hard: nan, ..seeds[2] };
             seeds
         };
         let found = claims(&study(broken));

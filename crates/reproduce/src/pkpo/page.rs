@@ -41,20 +41,27 @@ pub(super) fn about(settings: &Settings) -> Section {
         settings.samples,
         2 * settings.held_out,
     ));
-    let rates = Text::new(format!(
-        "Arms with several learning rates are compared at the one with the highest mean over seeds of pass@k on {} \
-         validation puzzles, chosen for each k by itself: for every k that is compared, k = 1 has the rate that suits it best. \
-         The others have one rate, fixed beforehand.",
+    let choice = Text::new(format!(
+        "k = 1, with the entropy bonus and without, is run at each of its learning rates and compared at the one with the \
+         highest mean over seeds of pass@k on {} validation puzzles, chosen for each k by itself: whatever is compared, it has the \
+         rate that suits it best. The other arms have one rate, fixed beforehand, and might do better at another.",
         2 * settings.validation,
     ));
-    let mut arms = Table::new("The arms", ["arm", "optimises", "learning rates"]);
+    let mut arms = Table::new("The arms", ["arm", "optimises", "learning rate"]);
     for arm in Arm::ALL {
-        let rates: Vec<String> =
-            arm.rates(settings).iter().map(|rate| format!("{rate:?}")).collect();
-        let rates = if arm == Arm::Frozen { "none".to_owned() } else { rates.join(", ") };
-        arms.push([arm.label(), arm.about(settings), rates].map(Cell::text));
+        arms.push([arm.label(), arm.about(settings), rates(arm, settings)].map(Cell::text));
     }
-    Section::new("The experiment").element(text).element(rates).element(arms)
+    Section::new("The experiment").element(text).element(choice).element(arms)
+}
+
+fn rates(arm: Arm, settings: &Settings) -> String {
+    match arm {
+        Arm::Frozen => "none".to_owned(),
+        arm => {
+            let rates = arm.rates(settings);
+            rates.iter().map(|rate| format!("{rate:?}")).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// pass@k before and after training, set by set.

@@ -41,9 +41,10 @@ pub(super) struct Settings {
     /// Policy-gradient steps, and prompts of each; no prompt comes twice.
     pub(super) steps: usize,
     pub(super) prompts: usize,
-    /// Learning rates of the arms that choose theirs on the validation puzzles.
+    /// Learning rates of `k = 1`, with and without a bonus, which are compared at the one chosen on
+    /// the validation puzzles.
     pub(super) rates: [f64; 3],
-    /// Learning rate of the others, fixed beforehand.
+    /// Learning rate of the other arms, fixed beforehand.
     pub(super) rate: f64,
     /// What a nat of entropy is worth where there is a bonus.
     pub(super) entropy_bonus: f64,
@@ -55,18 +56,18 @@ impl Settings {
     pub(super) fn of(options: &Options) -> Self {
         let small = Self {
             model: None,
-            kinds: [Kind { numbers: 3, largest: 15 }, Kind { numbers: 4, largest: 9 }],
+            kinds: [Kind { numbers: 3, largest: 18 }, Kind { numbers: 4, largest: 9 }],
             demonstrations: 8192,
-            right_every: 4,
+            right_every: 2,
             epochs: 4.0,
             validation: 64,
             held_out: 256,
             samples: 32,
-            steps: 300,
+            steps: 750,
             prompts: 16,
             rates: [3e-5, 1e-4, 3e-4],
             rate: 3e-4,
-            entropy_bonus: 0.01,
+            entropy_bonus: 0.001,
             annealed_at: 0.6,
         };
         if options.full {
