@@ -84,6 +84,7 @@ mod tests {
             epochs: 1.0,
             validation: 2,
             held_out: 3,
+            samples: 32,
             steps: 2,
             prompts: 3,
             ..Settings::of(options)

@@ -62,7 +62,7 @@ impl Settings {
             epochs: 4.0,
             validation: 64,
             held_out: 256,
-            samples: 32,
+            samples: 64,
             steps: 750,
             prompts: 16,
             rates: [3e-5, 1e-4, 3e-4],
