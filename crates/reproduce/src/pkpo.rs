@@ -2,17 +2,19 @@
 //! once for each of the ways to a better best of many.
 
 mod arm;
-mod base;
 mod claims;
 mod compared;
 mod judge;
 mod kept;
+mod kind;
 mod numbers;
 mod page;
 mod puzzles;
 mod runs;
+mod seed_files;
 mod settings;
 mod solves;
+mod starting_point;
 
 use self::compared::Compared;
 use self::settings::Settings;

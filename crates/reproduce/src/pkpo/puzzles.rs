@@ -6,22 +6,14 @@ use bestof_tasks::puzzles::{CountdownPuzzles, PuzzleError, PuzzleSource};
 use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{AnswerRow, CompletionRow};
 
+use super::kind::Kind;
 use super::settings::Settings;
 use crate::ReproduceError;
 
-/// What prompts and expressions are written with.
-pub(super) const ALPHABET: &str = "0123456789+-*/()>, \n";
 /// Draws for each puzzle that is wanted; beyond, there are too few of its kind.
 const DRAWS: u64 = 200;
 /// What sets the draw of training puzzles apart from that of demonstrated ones.
 const FRESH: u64 = 0x7261_696E;
-
-/// How many numbers a puzzle has, and how large they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kind {
-    pub(super) numbers: usize,
-    pub(super) largest: i64,
-}
 
 /// The puzzles of one seed. No two of the sets share a puzzle, and none has one that the base model
 /// was taught with: its numbers, in any order, with either its own target or the one shown instead.
@@ -137,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::Options;
+    use crate::pkpo::kind::ALPHABET;
 
     #[test]
     fn solutions_are_accepted_and_demonstrations_seldom_are() {

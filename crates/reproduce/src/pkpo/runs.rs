@@ -11,10 +11,10 @@ use bestof_trainer::progress::Silent;
 use bestof_trainer::run::TrainOptions;
 
 use super::arm::Arm;
-use super::base::{Base, prepare};
 use super::kept::{keep, made_with, taken_up};
 use super::settings::{N, Settings};
 use super::solves::{Solves, measure, rollout};
+use super::starting_point::{Base, prepare};
 use crate::jobs::{fresh, side_by_side};
 use crate::{Options, Progress, ReproduceError};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::puzzles::{ALPHABET, Kind};
+use super::kind::{ALPHABET, Kind};
 use crate::{Options, SmallLlama};
 
 /// Completions of a prompt in training, as in the paper.

@@ -15,7 +15,7 @@ use bestof_trainer::progress::Silent;
 use bestof_trainer::reinforce::{load_problems, sample_all};
 use serde::{Deserialize, Serialize};
 
-use super::base::Files;
+use super::seed_files::Files;
 use super::settings::{N, Settings};
 use crate::ReproduceError;
 

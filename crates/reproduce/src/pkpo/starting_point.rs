@@ -2,18 +2,18 @@
 //! seldom.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bestof_tasks::rows::write_rows;
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
-use bestof_trainer::export::FINAL;
 use bestof_trainer::launch::supervised;
 use bestof_trainer::run::TrainOptions;
 use serde::{Deserialize, Serialize};
 
 use super::kept::{keep, made_with, taken_up};
 use super::puzzles::draw;
+use super::seed_files::Files;
 use super::settings::{SHAPE, Settings};
 use super::solves::{Solves, measure};
 use crate::jobs::fresh;
@@ -21,36 +21,6 @@ use crate::{Options, Progress, ReproduceError};
 
 /// What sets the draws of the frozen arm apart from those of all others.
 const OTHER_DRAWS: u64 = 0x6672_6F7A_656E;
-
-/// The files the runs of a seed read.
-#[derive(Debug, Clone)]
-pub(super) struct Files {
-    /// The seed's folder.
-    pub(super) dir: PathBuf,
-    /// The base model.
-    pub(super) model: PathBuf,
-    pub(super) demonstrations: PathBuf,
-    pub(super) train: PathBuf,
-    /// Of each kind.
-    pub(super) validation: [PathBuf; 2],
-    /// Of each kind.
-    pub(super) held_out: [PathBuf; 2],
-}
-
-impl Files {
-    fn of(out: &Path, seed: u64) -> Self {
-        let dir = out.join(format!("seed{seed}"));
-        let rows = |name: &str| dir.join(format!("{name}.jsonl"));
-        Self {
-            model: dir.join("base").join(FINAL),
-            demonstrations: rows("demonstrations"),
-            train: rows("train"),
-            validation: ["validation-easy", "validation-hard"].map(rows),
-            held_out: ["held-out-easy", "held-out-hard"].map(rows),
-            dir,
-        }
-    }
-}
 
 /// A seed's start.
 #[derive(Debug, Clone)]
