@@ -2,7 +2,7 @@
 
 use core::num::NonZeroUsize;
 
-use crate::{EstimatorError, KSchedule};
+use crate::EstimatorError;
 
 /// A large `k` for prompts that are seldom solved and a small one for those that mostly are:
 ///
@@ -17,13 +17,13 @@ use crate::{EstimatorError, KSchedule};
 /// the objective changes as pass rates are counted.
 ///
 /// ```
-/// use bestof_estimators::{ByPassRate, KSchedule};
+/// use bestof_estimators::ByPassRate;
 ///
 /// let schedule = ByPassRate::new(8, 1)?;
-/// assert_eq!(schedule.k_of_prompt(0, 0, 0), 8); // never sampled
-/// assert_eq!(schedule.k_of_prompt(0, 0, 16), 8); // never solved: p = 1/18
-/// assert_eq!(schedule.k_of_prompt(0, 4, 16), 3); // p = 5/18
-/// assert_eq!(schedule.k_of_prompt(0, 12, 16), 1);
+/// assert_eq!(schedule.k_of(0, 0), 8); // never sampled
+/// assert_eq!(schedule.k_of(0, 16), 8); // never solved: p = 1/18
+/// assert_eq!(schedule.k_of(4, 16), 3); // p = 5/18
+/// assert_eq!(schedule.k_of(12, 16), 1);
 /// # Ok::<(), bestof_estimators::EstimatorError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,18 +48,13 @@ impl ByPassRate {
     pub fn bounds(&self) -> (usize, usize) {
         (self.from.get(), self.to.get())
     }
-}
 
-impl KSchedule for ByPassRate {
-    fn k(&self, _step: u64) -> usize {
-        self.from.get()
-    }
-
-    fn k_of_prompt(&self, step: u64, passed: u64, samples: u64) -> usize {
-        if samples == 0 {
-            return self.k(step);
-        }
+    /// The `k` of a prompt of which `passed` of `samples` earlier completions passed.
+    pub fn k_of(&self, passed: u64, samples: u64) -> usize {
         let (from, to) = self.bounds();
+        if samples == 0 {
+            return from;
+        }
         let failure = 1.0 - (passed as f64 + 1.0) / (samples as f64 + 2.0);
         let (low, high) = (from.min(to), from.max(to));
         let mut none = 1.0;
@@ -80,13 +75,12 @@ mod tests {
     #[test]
     fn k_falls_as_prompts_are_solved_and_stays_within_its_bounds() {
         let schedule = ByPassRate::new(16, 2).unwrap();
-        let ks: std::vec::Vec<usize> =
-            (0..=32).map(|passed| schedule.k_of_prompt(7, passed, 32)).collect();
+        let ks: std::vec::Vec<usize> = (0..=32).map(|passed| schedule.k_of(passed, 32)).collect();
         assert!(ks.windows(2).all(|pair| pair[0] >= pair[1]), "{ks:?}");
         assert_eq!((ks[0], ks[32]), (16, 2));
-        assert_eq!(schedule.k(3), 16);
+        assert_eq!(schedule.k_of(0, 0), 16);
         // p = 9/34, (25/34)^2 = 0.541, (25/34)^3 = 0.398.
-        assert_eq!(schedule.k_of_prompt(0, 8, 32), 3);
+        assert_eq!(schedule.k_of(8, 32), 3);
         assert!(ByPassRate::new(0, 1).is_err() && ByPassRate::new(1, 0).is_err());
     }
 }

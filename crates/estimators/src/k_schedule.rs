@@ -142,13 +142,13 @@ impl KSchedule for Schedule {
             }
             Self::UntilStall(schedule) => schedule.k(step),
             Self::UntilThreshold(schedule) => schedule.k(step),
-            Self::ByPassRate(schedule) => schedule.k(step),
+            Self::ByPassRate(schedule) => schedule.k_of(0, 0),
         }
     }
 
     fn k_of_prompt(&self, step: u64, passed: u64, samples: u64) -> usize {
         match self {
-            Self::ByPassRate(schedule) => schedule.k_of_prompt(step, passed, samples),
+            Self::ByPassRate(schedule) => schedule.k_of(passed, samples),
             _ => self.k(step),
         }
     }
