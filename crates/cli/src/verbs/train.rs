@@ -57,7 +57,7 @@ pub(crate) struct Prefer {
 /// Policy-gradient training on verifiable rewards: PKPO (best of k), RLOO, GRPO and others
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask reinforce --config docs/examples/reinforce.toml --set objective.k=4 --set output.dir=runs/pkpo"
+    after_help = "Example:\n  cargo xtask reinforce --config docs/examples/reinforce.toml --set rollout.num_generations=16 --set output.dir=runs/pkpo"
 )]
 pub(crate) struct Reinforce {
     #[command(flatten)]

@@ -97,7 +97,7 @@ impl LossSection {
                 problems.push(ValueProblem {
                     key,
                     found,
-                    expected: "absent: this loss does not read it",
+                    expected: "absent: this loss does not read it (`--set KEY=` takes a key out)",
                 });
             }
         };

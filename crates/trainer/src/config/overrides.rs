@@ -4,7 +4,8 @@ use super::error::ConfigError;
 
 /// Puts one override into the table.
 ///
-/// The value is read as TOML; what is no TOML value (a bare path, a word) is taken as a string.
+/// The value is read as TOML; what is no TOML value (a bare path, a word) is taken as a string. No value at
+/// all takes the key out, so that its default holds; an empty text is `""`.
 pub(super) fn apply(table: &mut toml::Table, text: &str) -> Result<(), ConfigError> {
     let malformed = || ConfigError::Override { found: text.to_owned() };
     let (path, value) = text.split_once('=').ok_or_else(malformed)?;
@@ -18,7 +19,10 @@ pub(super) fn apply(table: &mut toml::Table, text: &str) -> Result<(), ConfigErr
         let entry = target.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         target = entry.as_table_mut().ok_or_else(malformed)?;
     }
-    target.insert(last.to_owned(), parse_value(value.trim()));
+    match value.trim() {
+        "" => target.remove(last),
+        value => target.insert(last.to_owned(), parse_value(value)),
+    };
     Ok(())
 }
 
@@ -55,6 +59,16 @@ mod tests {
             toml::Value::String("1\nc = 2".into()),
             "one override sets one key"
         );
+    }
+
+    #[test]
+    fn no_value_takes_a_key_out() {
+        let mut table: toml::Table = "[loss]\nname = 'dpop'\nlambda = 50.0".parse().unwrap();
+        apply(&mut table, "loss.lambda=").unwrap();
+        apply(&mut table, "loss.beta= ").unwrap();
+        assert_eq!(table["loss"].as_table().unwrap().keys().collect::<Vec<_>>(), ["name"]);
+        apply(&mut table, "loss.name=\"\"").unwrap();
+        assert_eq!(table["loss"]["name"], toml::Value::String(String::new()));
     }
 
     #[test]

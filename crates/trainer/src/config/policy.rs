@@ -349,9 +349,11 @@ impl ObjectiveSection {
                 "present".to_owned(),
                 "absent: this estimator reads no k",
             ),
-            (Some(k), Some(_), true) => {
-                problem("objective.k", k.to_string(), "absent when there is a `k_schedule`")
-            }
+            (Some(k), Some(_), true) => problem(
+                "objective.k",
+                k.to_string(),
+                "absent when there is a `k_schedule` (`--set objective.k_schedule=` takes that out)",
+            ),
             (None, None, true) => problem(
                 "objective.k",
                 "absent".to_owned(),
