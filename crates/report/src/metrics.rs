@@ -180,11 +180,12 @@ const ALL: &[RunType] = &RunType::ALL;
 const SUPERVISED: &[RunType] = &[RunType::Supervised];
 const PREFERENCE: &[RunType] = &[RunType::Preference];
 const POLICY: &[RunType] = &[RunType::Policy];
+const POLICY_AND_PREFERENCE: &[RunType] = &[RunType::Policy, RunType::Preference];
 const SENTIMENT: &[RunType] = &[RunType::Sentiment];
 
 /// The metrics of all runs, in the order in which they are drawn.
 pub const METRICS: &[Metric] = &[
-    Metric::new("loss", Number, ALL, "mean over the completion tokens (`sft`), the pairs (`prefer`) or the reviews (`sentiment`) of the global batch; `reinforce`: mean over the updates of a step")
+    Metric::new("loss", Number, ALL, "mean over the completion tokens (`sft`), the pairs or labelled answers (`prefer`) or the reviews (`sentiment`) of the global batch; `reinforce`: mean over the updates of a step")
         .drawn(Loss, "Loss", "loss"),
     Metric::new("perplexity", Number, SUPERVISED, "evaluations only: exponential of the loss")
         .drawn(Loss, "Perplexity", "perplexity")
@@ -195,7 +196,7 @@ pub const METRICS: &[Metric] = &[
         .drawn(Loss, "Losses of the tasks", "binary"),
     Metric::new("sentiment_loss", Number, SENTIMENT, "squared error of the sentiment score")
         .drawn(Loss, "Losses of the tasks", "sentiment"),
-    Metric::new("logps/chosen", Nats, PREFERENCE, "log-probability of the chosen answers, as in TRL")
+    Metric::new("logps/chosen", Nats, PREFERENCE, "log-probability of the chosen answers, as in TRL; with `kto` the chosen are the desirable and the rejected the undesirable ones, here and below")
         .drawn(LogProbabilities, "Log-probability of the answers", "chosen")
         .higher_is_better(),
     Metric::new("logps/rejected", Nats, PREFERENCE, "log-probability of the rejected answers, as in TRL")
@@ -206,13 +207,13 @@ pub const METRICS: &[Metric] = &[
         .drawn(ImplicitRewards, "Implicit rewards", "chosen"),
     Metric::new("rewards/rejected", Number, PREFERENCE, "implicit reward of the rejected answers, as in TRL")
         .drawn(ImplicitRewards, "Implicit rewards", "rejected"),
-    Metric::new("rewards/margins", Number, PREFERENCE, "chosen minus rejected")
+    Metric::new("rewards/margins", Number, PREFERENCE, "chosen minus rejected; with `kto` the difference of their means, over steps with both labels")
         .drawn(ImplicitRewards, "Reward margin", "margin")
         .higher_is_better(),
     Metric::new("rewards/accuracies", Share, PREFERENCE, "share of pairs whose chosen answer has the higher reward")
         .drawn(ImplicitRewards, "Pairs ranked right", "accuracy")
         .higher_is_better(),
-    Metric::new("displacement", Share, PREFERENCE, "share of pairs whose chosen answer is less likely than under the reference")
+    Metric::new("displacement", Share, PREFERENCE, "share of chosen answers that are less likely than under the reference")
         .drawn(Displacement, "Pairs whose chosen answer lost probability", "share")
         .lower_is_better(),
     Metric::new("dpop/penalty", Nats, PREFERENCE, "DPOP only: nats by which chosen answers fell below the reference")
@@ -229,7 +230,7 @@ pub const METRICS: &[Metric] = &[
         .drawn(RewardAndPassAtK, "Standard deviation of rewards", "standard deviation"),
     Metric::new("entropy", NatsPerToken, POLICY, "exact with an entropy bonus, otherwise the mean of `-log p` over the sampled tokens, which has the same expectation without cuts")
         .drawn(RewardAndPassAtK, "Entropy", "entropy"),
-    Metric::new("kl", NatsPerToken, POLICY, "divergence from the reference by `kl_estimator`, before the first update of a step")
+    Metric::new("kl", Nats, POLICY_AND_PREFERENCE, "divergence from the reference before the first update of a step: by `kl_estimator`, of a token (`reinforce`), or the reference point of `kto`, of a whole completion")
         .drawn(RewardAndPassAtK, "KL divergence from the reference", "KL"),
     Metric::new("k", Count, POLICY, "the k of this step")
         .drawn(RewardAndPassAtK, "k", "k")

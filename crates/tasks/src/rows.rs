@@ -17,5 +17,7 @@ pub(crate) use field::wrong_type;
 pub use problem::{BadRow, BadRows, RowProblem, RowsError};
 pub use reader::{OnBadRow, ReadOptions, RowReader, Rows, read_rows, read_rows_from};
 pub use row::Row;
-pub use shapes::{AnswerRow, CompletionRow, DataRow, PreferenceRow, SupervisedRow, TextRow};
+pub use shapes::{
+    AnswerRow, CompletionRow, DataRow, LabelledRow, PreferenceRow, SupervisedRow, TextRow,
+};
 pub use writer::{write_beside, write_rows};

@@ -1,8 +1,8 @@
 //! From lines of JSON to token ids: reading, encoding, checking and ordering training data.
 //!
 //! # Shapes
-//! TRL's: `{"prompt", "chosen", "rejected"}`, `{"prompt", "completion"}`, `{"text"}` (or
-//! `{"messages"}`) and `{"prompt", "answer"}`. A value is a string, or a list of chat messages that
+//! TRL's: `{"prompt", "chosen", "rejected"}`, `{"prompt", "completion"}`, the same with a `"label"`,
+//! `{"text"}` (or `{"messages"}`) and `{"prompt", "answer"}`. A value is a string, or a list of chat messages that
 //! the model's own template renders. Without `prompt`, a pair's prompt is what its two answers
 //! begin with (see [`PreferenceRow`](bestof_tasks::rows::PreferenceRow)).
 //!
@@ -40,7 +40,9 @@ mod tests;
 mod windows;
 
 pub use edit::{edit_distance, normalised_edit_distance};
-pub use encoded::{Boundary, DropReason, EncodedCompletion, EncodedPair, EncodedRow};
+pub use encoded::{
+    Boundary, DropReason, EncodedCompletion, EncodedLabelled, EncodedPair, EncodedRow,
+};
 pub use encoder::Encoder;
 pub use error::DataError;
 pub use inspect::{
@@ -49,8 +51,8 @@ pub use inspect::{
 };
 pub(crate) use load::load_each;
 pub use load::{
-    Loaded, load_pairs, load_pairs_from, load_rows, load_rows_from, load_supervised,
-    load_supervised_from,
+    Loaded, load_labelled, load_labelled_from, load_pairs, load_pairs_from, load_rows,
+    load_rows_from, load_supervised, load_supervised_from,
 };
 pub use options::{EncodeOptions, Refusal, Truncation};
 pub use order::{DataOrder, OrderState};

@@ -2,6 +2,7 @@
 
 mod extension;
 mod reinforce;
+mod unpaired;
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ pub fn supervised(
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
-/// A preference run (`prefer`) from start, or from its newest whole checkpoint, to its report.
+/// A preference run (`prefer`), on pairs or with `kto` on labelled completions, from start, or from its newest whole checkpoint, to its report.
 ///
 /// # Errors
 /// Every variant of [`TrainError`] that names something wrong with model, rows, settings or disk.
@@ -79,6 +80,9 @@ pub fn preference(
 ) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::PREFERENCE)?;
     let section = config.loss.clone().unwrap_or_default();
+    if section.is_unpaired() {
+        return unpaired::unpaired(config, &section, options, progress);
+    }
     let (loss, length_factor) = (section.build()?, section.length_factor()?);
     let base = Base::open(config)?;
     let rows = base.load(config, load_pairs, "pairs")?;
@@ -164,6 +168,11 @@ impl Base {
         Ok(self.folder.tokenizer()?)
     }
 
+    /// The longest sequence of a run, in tokens.
+    fn max_length(&self, config: &RunConfig) -> usize {
+        config.data.max_length.min(self.model.max_positions())
+    }
+
     fn load<T>(
         &self,
         config: &RunConfig,
@@ -182,7 +191,7 @@ impl Base {
         hold_out: impl FnOnce(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
     ) -> Result<RunRows<T>, TrainError> {
         let options = EncodeOptions {
-            max_length: Some(config.data.max_length.min(self.model.max_positions())),
+            max_length: Some(self.max_length(config)),
             truncation: config.data.truncation_mode,
             vocab_size: Some(self.model.vocab_size()),
             // A policy learns the end tokens that it samples itself.

@@ -30,5 +30,6 @@ mod state;
 mod tensor_file;
 #[cfg(test)]
 mod toy;
+pub mod unpaired;
 
 pub use error::TrainError;

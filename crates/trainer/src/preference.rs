@@ -23,7 +23,7 @@ use crate::forward::{PackedForest, pack};
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
-use crate::reference::ReferenceCache;
+use crate::reference::{ReferenceCache, checked_gap};
 use crate::rows::{RowSet, fingerprint};
 use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
 use crate::score::{PairScore, ScoreSettings, pair_scores, pair_sequences, score_pairs};
@@ -84,12 +84,6 @@ pub struct PreferenceRun<M> {
     failure: Option<DisplacementWarning>,
 }
 
-/// Largest distance in nats between policy and reference before the first update, beyond which they
-/// cannot be the same model: far above rounding, far below what another model gives.
-fn tolerance(reference: f64) -> f64 {
-    1e-2 + 1e-4 * reference.abs()
-}
-
 impl<M: CausalLm + Module> PreferenceRun<M> {
     /// A run whose reference log-probabilities are read from `cache`, or computed with the model as it is.
     ///
@@ -100,7 +94,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         cache: &ReferenceCache,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let settings = score_settings(parts.settings);
+        let settings = parts.settings.scoring();
         let model = parts.model.valid();
         let train_reference = cache.scores(&model, &parts.train, settings, progress)?;
         let eval_reference = if parts.eval.is_empty() {
@@ -158,13 +152,8 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
             let reference = &self.train_reference[*row];
             let pairs = [(score.chosen, reference.chosen), (score.rejected, reference.rejected)];
             for (policy, reference) in pairs {
-                let gap = (policy - reference).abs();
-                if gap > tolerance(reference) {
-                    let row = self.parts.train.names[*row].clone();
-                    let cache = self.cache_file.clone();
-                    return Err(TrainError::ReferenceMismatch { row, gap, cache });
-                }
-                largest = largest.max(gap);
+                let name = &self.parts.train.names[*row];
+                largest = largest.max(checked_gap(policy, reference, name, &self.cache_file)?);
             }
         }
         Ok(largest)
@@ -292,10 +281,6 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
     }
 }
 
-fn score_settings(settings: ForwardSettings) -> ScoreSettings {
-    ScoreSettings { batch: settings.eval_batch, max_tokens: settings.max_tokens }
-}
-
 impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     type Model = M;
 
@@ -359,7 +344,7 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     ) -> Result<Evaluation, TrainError> {
         let eval = &self.parts.eval;
         let options = ForwardOptions::default();
-        let settings = score_settings(self.parts.settings);
+        let settings = self.parts.settings.scoring();
         let scores = score_pairs(
             &self.parts.model.valid(),
             &eval.items,

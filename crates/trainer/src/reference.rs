@@ -7,16 +7,116 @@ use bestof_files::{sha256_hex, write_file};
 use bestof_models::{CausalLm, ForwardOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::data::EncodedPair;
+use crate::data::{EncodedCompletion, EncodedPair};
 use crate::error::TrainError;
 use crate::progress::Progress;
-use crate::rows::{RowSet, fingerprint};
-use crate::score::{PairScore, ScoreSettings, score_pairs};
+use crate::rows::{RowSet, TokenRow, fingerprint};
+use crate::score::{PairScore, ScoreSettings, score_pairs, score_sums};
 
 /// Version of the cache's layout and of what is computed.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Longest cache file that is read: some ten million rows.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// A row that a reference gives log-probabilities.
+pub trait ReferenceRow: TokenRow + Sized {
+    /// What it gives.
+    type Score: Copy;
+
+    /// What such rows are called in the key of a cache.
+    const KIND: &'static str;
+
+    /// The scores of all rows, in their order.
+    ///
+    /// # Errors
+    /// What the model says.
+    fn score_all<M: CausalLm + ?Sized>(
+        model: &M,
+        rows: &[Self],
+        options: &ForwardOptions,
+        settings: ScoreSettings,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Self::Score>, TrainError>;
+
+    /// The numbers that a cache keeps of a score.
+    fn numbers(score: &Self::Score) -> Vec<f64>;
+
+    /// The row's score from these numbers; `None` if there are too few or too many.
+    fn score_of(&self, numbers: &[f64]) -> Option<Self::Score>;
+}
+
+impl ReferenceRow for EncodedPair {
+    type Score = PairScore;
+
+    const KIND: &'static str = "pairs";
+
+    fn score_all<M: CausalLm + ?Sized>(
+        model: &M,
+        rows: &[Self],
+        options: &ForwardOptions,
+        settings: ScoreSettings,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<PairScore>, TrainError> {
+        score_pairs(model, rows, options, settings, what, progress)
+    }
+
+    fn numbers(score: &PairScore) -> Vec<f64> {
+        vec![score.chosen, score.rejected, score.tail]
+    }
+
+    fn score_of(&self, numbers: &[f64]) -> Option<PairScore> {
+        let &[chosen, rejected, tail] = numbers else { return None };
+        let (chosen_len, rejected_len) = (self.chosen_ids.len(), self.rejected_ids.len());
+        Some(PairScore { chosen, rejected, chosen_len, rejected_len, tail })
+    }
+}
+
+impl ReferenceRow for EncodedCompletion {
+    /// The summed log-probability of the completion.
+    type Score = f64;
+
+    const KIND: &'static str = "completions";
+
+    fn score_all<M: CausalLm + ?Sized>(
+        model: &M,
+        rows: &[Self],
+        options: &ForwardOptions,
+        settings: ScoreSettings,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<f64>, TrainError> {
+        score_sums(model, rows, options, settings, what, progress)
+    }
+
+    fn numbers(score: &f64) -> Vec<f64> {
+        vec![*score]
+    }
+
+    fn score_of(&self, numbers: &[f64]) -> Option<f64> {
+        let &[score] = numbers else { return None };
+        Some(score)
+    }
+}
+
+/// The distance of policy and reference before the first update, where they are the same model.
+///
+/// # Errors
+/// [`TrainError::ReferenceMismatch`] if it is far above rounding, far below what another model gives.
+pub(crate) fn checked_gap(
+    policy: f64,
+    reference: f64,
+    row: &str,
+    cache: &Path,
+) -> Result<f64, TrainError> {
+    let gap = (policy - reference).abs();
+    if gap > 1e-2 + 1e-4 * reference.abs() {
+        let (row, cache) = (row.to_owned(), cache.to_owned());
+        return Err(TrainError::ReferenceMismatch { row, gap, cache });
+    }
+    Ok(gap)
+}
 
 /// Where reference log-probabilities are kept, and of which model they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,32 +140,32 @@ impl ReferenceCache {
         Self { dir: dir.into(), model_hash: model_hash.into() }
     }
 
-    /// File of the log-probabilities of these pairs.
+    /// File of the log-probabilities of these rows.
     ///
     /// Its name is a hash of the model's files, tokenizer included, and of the tokens of every row: any
     /// change of model, data, tokenizer or encoding gives another file.
-    pub fn file(&self, pairs: &[EncodedPair]) -> PathBuf {
-        self.dir.join(format!("{}.jsonl", self.key(pairs)))
+    pub fn file<T: ReferenceRow>(&self, rows: &[T]) -> PathBuf {
+        self.dir.join(format!("{}.jsonl", self.key(rows)))
     }
 
-    fn key(&self, pairs: &[EncodedPair]) -> String {
-        sha256_hex(format!("{VERSION} {} {}", self.model_hash, fingerprint([pairs])))
+    fn key<T: ReferenceRow>(&self, rows: &[T]) -> String {
+        sha256_hex(format!("{VERSION} {} {} {}", T::KIND, self.model_hash, fingerprint([rows])))
     }
 
-    /// The reference's scores of all pairs, from the cache, or computed with the adapters off and then kept.
+    /// The reference's scores of all rows, from the cache, or computed with the adapters off and then kept.
     ///
     /// A cache file that is damaged is computed anew, with a notice.
     ///
     /// # Errors
     /// [`TrainError::LossNotFinite`] if the reference itself gives a row no finite log-probability, what
     /// the model says, or a file that cannot be written.
-    pub fn scores<M: CausalLm + ?Sized>(
+    pub fn scores<M: CausalLm + ?Sized, T: ReferenceRow>(
         &self,
         model: &M,
-        set: &RowSet<EncodedPair>,
+        set: &RowSet<T>,
         settings: ScoreSettings,
         progress: &mut dyn Progress,
-    ) -> Result<Vec<PairScore>, TrainError> {
+    ) -> Result<Vec<T::Score>, TrainError> {
         let path = self.file(&set.items);
         if path.exists() {
             match read(&path, &self.key(&set.items), &set.items) {
@@ -81,29 +181,29 @@ impl ReferenceCache {
             }
         }
         let options = ForwardOptions::reference();
-        let scores = score_pairs(model, &set.items, &options, settings, "reference", progress)?;
-        check_finite(&scores, &set.names)?;
+        let scores = T::score_all(model, &set.items, &options, settings, "reference", progress)?;
+        check_finite::<T>(&scores, &set.names)?;
         self.write(&path, &set.items, &scores)?;
         Ok(scores)
     }
 
-    fn write(
+    fn write<T: ReferenceRow>(
         &self,
         path: &Path,
-        pairs: &[EncodedPair],
-        scores: &[PairScore],
+        rows: &[T],
+        scores: &[T::Score],
     ) -> Result<(), TrainError> {
         let failed =
             |source| TrainError::Io { action: "cannot write", path: path.to_owned(), source };
         let mut body = Vec::new();
         for score in scores {
-            serde_json::to_writer(&mut body, &[score.chosen, score.rejected, score.tail])
+            serde_json::to_writer(&mut body, &T::numbers(score))
                 .map_err(|error| failed(error.into()))?;
             body.push(b'\n');
         }
         let header = Header {
             version: VERSION,
-            key: self.key(pairs),
+            key: self.key(rows),
             rows: scores.len(),
             sha256: sha256_hex(&body),
         };
@@ -115,11 +215,11 @@ impl ReferenceCache {
     }
 }
 
-fn check_finite(scores: &[PairScore], names: &[String]) -> Result<(), TrainError> {
+fn check_finite<T: ReferenceRow>(scores: &[T::Score], names: &[String]) -> Result<(), TrainError> {
     let bad: Vec<String> = scores
         .iter()
         .zip(names)
-        .filter(|(score, _)| !(score.chosen.is_finite() && score.rejected.is_finite()))
+        .filter(|(score, _)| !T::numbers(score).iter().all(|number| number.is_finite()))
         .map(|(_, name)| name.clone())
         .collect();
     if bad.is_empty() {
@@ -130,7 +230,7 @@ fn check_finite(scores: &[PairScore], names: &[String]) -> Result<(), TrainError
 }
 
 /// The scores of a cache file, or why it cannot be used.
-fn read(path: &Path, key: &str, pairs: &[EncodedPair]) -> Result<Vec<PairScore>, String> {
+fn read<T: ReferenceRow>(path: &Path, key: &str, rows: &[T]) -> Result<Vec<T::Score>, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_BYTES {
         return Err(format!("{length} bytes"));
@@ -139,25 +239,20 @@ fn read(path: &Path, key: &str, pairs: &[EncodedPair]) -> Result<Vec<PairScore>,
     let end = text.iter().position(|byte| *byte == b'\n').ok_or("no header")?;
     let (header, body) = (&text[..end], &text[end + 1..]);
     let header: Header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
-    if (header.version, header.key.as_str(), header.rows) != (VERSION, key, pairs.len()) {
+    if (header.version, header.key.as_str(), header.rows) != (VERSION, key, rows.len()) {
         return Err("it belongs to something else".to_owned());
     }
     if header.sha256 != sha256_hex(body) {
         return Err("its contents do not have their hash".to_owned());
     }
-    let values: Vec<[f64; 3]> = serde_json::Deserializer::from_slice(body)
+    let values: Vec<Vec<f64>> = serde_json::Deserializer::from_slice(body)
         .into_iter()
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
-    if values.len() != pairs.len() {
-        return Err(format!("{} rows, expected {}", values.len(), pairs.len()));
+    if values.len() != rows.len() {
+        return Err(format!("{} rows, expected {}", values.len(), rows.len()));
     }
-    let score = |([chosen, rejected, tail], pair): ([f64; 3], &EncodedPair)| PairScore {
-        chosen,
-        rejected,
-        chosen_len: pair.chosen_ids.len(),
-        rejected_len: pair.rejected_ids.len(),
-        tail,
-    };
-    Ok(values.into_iter().zip(pairs).map(score).collect())
+    let score = |(numbers, row): (&Vec<f64>, &T)| row.score_of(numbers);
+    let scores: Option<Vec<T::Score>> = values.iter().zip(rows).map(score).collect();
+    scores.ok_or_else(|| format!("rows that are no scores of {}", T::KIND))
 }

@@ -1,9 +1,10 @@
 //! Encoded rows with the places they come from.
 
 use bestof_files::Sha256Hasher;
+use bestof_losses::Label;
 use bestof_tasks::rng::SeededRng;
 
-use crate::data::{EncodedCompletion, EncodedPair, Loaded};
+use crate::data::{EncodedCompletion, EncodedLabelled, EncodedPair, Loaded};
 
 /// Stream of the draw that holds rows out; epochs take the small numbers.
 const HOLD_OUT_STREAM: u64 = u64::MAX;
@@ -85,6 +86,19 @@ impl TokenRow for EncodedPair {
 impl TokenRow for EncodedCompletion {
     fn token_lists(&self) -> Vec<&[u32]> {
         vec![&self.prompt_ids, &self.completion_ids]
+    }
+}
+
+impl TokenRow for EncodedLabelled {
+    fn token_lists(&self) -> Vec<&[u32]> {
+        self.completion.token_lists()
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(match self.label {
+            Label::Desirable => "desirable",
+            Label::Undesirable => "undesirable",
+        })
     }
 }
 

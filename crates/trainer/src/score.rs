@@ -47,6 +47,11 @@ pub(crate) fn pair_sequences(pair: &EncodedPair) -> Vec<RowSequence> {
         .to_vec()
 }
 
+/// The one sequence of a completion.
+pub(crate) fn completion_sequences(item: &EncodedCompletion) -> Vec<RowSequence> {
+    vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
+}
+
 /// The scores of the pairs of one forest, by row.
 pub(crate) fn pair_scores(part: &PackedForest, logprobs: &[f32]) -> Vec<(usize, PairScore)> {
     part.rows
@@ -103,11 +108,24 @@ pub fn score_completions<M: CausalLm + ?Sized>(
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
-    let sequences = |row: usize| {
-        let item: &EncodedCompletion = &rows[row];
-        vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
-    };
+    let sequences = |row: usize| completion_sequences(&rows[row]);
     score_sequences(model, rows.len(), sequences, options, settings, what, progress)
+}
+
+/// Summed log-probability of the completion of every row, in their order.
+///
+/// # Errors
+/// What the model says.
+pub fn score_sums<M: CausalLm + ?Sized>(
+    model: &M,
+    rows: &[EncodedCompletion],
+    options: &ForwardOptions,
+    settings: ScoreSettings,
+    what: &str,
+    progress: &mut dyn Progress,
+) -> Result<Vec<f64>, TrainError> {
+    let logps = score_completions(model, rows, options, settings, what, progress)?;
+    Ok(logps.iter().map(|row| row.iter().map(|logp| f64::from(*logp)).sum()).collect())
 }
 
 /// Log-probability of every target of rows of one sequence each.

@@ -9,12 +9,13 @@ use burn::optim::GradientsParams;
 
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
-use crate::forward::{PackedForest, RowSequence, pack};
+use crate::forward::{PackedForest, pack};
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
 use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed, forest_seed};
+use crate::score::{ScoreSettings, completion_sequences};
 
 /// How rows go through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,11 @@ impl ForwardSettings {
         ForwardOptions::default()
             .with_dropout_seed(self.dropout.then_some(dropout_seed))
             .with_checkpoint_layers(self.checkpoint_layers)
+    }
+
+    /// How rows are scored.
+    pub(crate) fn scoring(&self) -> ScoreSettings {
+        ScoreSettings { batch: self.eval_batch, max_tokens: self.max_tokens }
     }
 }
 
@@ -89,10 +95,8 @@ impl<M: CausalLm + Module> SupervisedRun<M> {
     }
 
     fn pack(&self, set: &RowSet<EncodedCompletion>, rows: &[usize]) -> Vec<PackedForest> {
-        pack(&self.model, rows, self.settings.max_tokens, |row| {
-            let item = &set.items[row];
-            vec![RowSequence { tokens: item.sequence(), completion_start: item.completion_start() }]
-        })
+        let sequences = |row: usize| completion_sequences(&set.items[row]);
+        pack(&self.model, rows, self.settings.max_tokens, sequences)
     }
 }
 

@@ -5,6 +5,7 @@
 )]
 
 use bestof_kernels::{host_values, indices};
+use bestof_losses::Label;
 use bestof_models::{
     AfterToken, CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken,
     Request, SamplingConfig, TokenForest, TokenScores, Vocabulary,
@@ -14,7 +15,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeSet;
 
-use crate::data::{Boundary, EncodedCompletion, EncodedPair};
+use crate::data::{Boundary, EncodedCompletion, EncodedLabelled, EncodedPair};
 use crate::rows::RowSet;
 
 /// A token whose log-probability is no number.
@@ -258,6 +259,16 @@ pub(crate) fn completions(count: usize) -> RowSet<EncodedCompletion> {
         .collect();
     let names = (1..=count).map(|line| format!("toy.jsonl:{line}")).collect();
     RowSet { items, names }
+}
+
+/// The same rows with labels, two of three desirable.
+pub(crate) fn labelled(count: usize) -> RowSet<EncodedLabelled> {
+    let set = completions(count);
+    let label = |row: usize| if row % 3 == 1 { Label::Undesirable } else { Label::Desirable };
+    let items = set.items.into_iter().enumerate();
+    let items =
+        items.map(|(row, completion)| EncodedLabelled { completion, label: label(row) }).collect();
+    RowSet { items, names: set.names }
 }
 
 /// Pairs that differ in one token and share the rest, as DPOP's do.

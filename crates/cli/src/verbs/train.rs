@@ -41,7 +41,7 @@ pub(crate) struct Sft {
     run: RunArgs,
 }
 
-/// Preference optimisation on pairs: DPO, DPOP, IPO, hinge, cDPO, robust DPO, SimPO, ORPO, KTO on pairs
+/// Preference optimisation on pairs (DPO, DPOP, IPO, hinge, cDPO, robust DPO, SimPO, ORPO, KTO) or labelled answers (KTO)
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo xtask prefer --config docs/examples/prefer.toml --set loss.name=dpop --set output.dir=runs/dpop"

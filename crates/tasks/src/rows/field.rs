@@ -54,6 +54,15 @@ impl Fields {
         }
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, field: &str) -> Result<bool, RowProblem> {
+        const EXPECTED: &str = "true or false";
+        match self.take(field, EXPECTED)? {
+            Value::Bool(value) => Ok(value),
+            other => Err(wrong_type(field, &other, EXPECTED)),
+        }
+    }
+
     /// A string, or a number in the digits it is written with.
     pub fn text_or_number(&mut self, field: &str) -> Result<String, RowProblem> {
         match self.take(field, "text or a number")? {

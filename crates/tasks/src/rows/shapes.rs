@@ -130,6 +130,31 @@ impl Row for CompletionRow {
     }
 }
 
+/// A prompt with a completion that was judged by itself: TRL's unpaired preferences.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LabelledRow {
+    /// What the model is given.
+    pub prompt: Content,
+    /// What was answered.
+    pub completion: Content,
+    /// Whether the answer is a good one.
+    pub label: bool,
+    /// Every other field of the line.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Row for LabelledRow {
+    const SHAPE: &'static str = r#"{"prompt", "completion", "label": true or false}"#;
+
+    fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
+        let prompt = fields.content("prompt")?;
+        let completion = fields.content("completion")?;
+        let label = fields.flag("label")?;
+        Ok(Self { prompt, completion, label, extra: fields.rest() })
+    }
+}
+
 /// Running text: `{"text"}`, or a whole conversation as `{"text"}` or `{"messages"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TextRow {
@@ -314,6 +339,28 @@ mod tests {
             assert!(message.contains(&format!("field `{field}` is missing")), "{message}");
             assert!(message.contains(&format!("did you mean `{nearest}`")), "{message}");
         }
+    }
+
+    #[test]
+    fn labels_are_true_or_false_and_nothing_else() {
+        let labelled = |label: Value| {
+            row::<LabelledRow>(json!({"prompt": "p", "completion": "c", "label": label, "id": 7}))
+        };
+        let found = labelled(json!(false)).unwrap();
+        assert_eq!((found.label, &found.extra["id"]), (false, &json!(7)));
+        for (label, shown) in [
+            (json!("true"), "the text \"true\""),
+            (json!(1), "the number 1"),
+            (json!(null), "null"),
+        ] {
+            let message = labelled(label).unwrap_err().to_string();
+            assert!(message.contains(shown) && message.contains("true or false"), "{message}");
+        }
+        let missing = row::<LabelledRow>(json!({"prompt": "p", "completion": "c", "lable": true}));
+        assert!(missing.unwrap_err().to_string().contains("did you mean `lable`"));
+        let chat = json!({"prompt": [{"role": "user", "content": "q"}],
+                          "completion": [{"role": "assistant", "content": "a"}], "label": true});
+        assert!(row::<LabelledRow>(chat).unwrap().completion.is_chat());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the `[loss]` section to the loss itself.
 
 use bestof_losses::{
-    Divergence, LossName, LossParameters, PreferenceLoss, WeightedLoss, WeightedSum,
+    Divergence, Kto, LossName, LossParameters, PreferenceLoss, WeightedLoss, WeightedSum,
 };
 
 use super::error::{ConfigError, ValueProblem};
@@ -23,6 +23,45 @@ impl LossSection {
             self.more.iter().map(Self::part).collect();
         let parts: Vec<WeightedLoss> = std::iter::once(first).chain(more?).collect();
         Ok(Box::new(WeightedSum::build(&parts)?))
+    }
+
+    /// Whether this is the loss of labelled completions, `kto`, in place of one of pairs.
+    pub fn is_unpaired(&self) -> bool {
+        self.name.trim().eq_ignore_ascii_case("kto")
+    }
+
+    /// The loss of labelled completions.
+    ///
+    /// # Errors
+    /// A value out of range, or a parameter that only losses of pairs read.
+    pub fn build_unpaired(&self) -> Result<Kto, TrainError> {
+        let number = |value: Option<f64>| value.map(|value| value.to_string());
+        let present = |given: bool| given.then(|| "present".to_owned());
+        let problems: Vec<ValueProblem> = [
+            ("loss.lambda", number(self.lambda)),
+            ("loss.gamma", number(self.gamma)),
+            ("loss.label_smoothing", number(self.label_smoothing)),
+            ("loss.kto_z0", number(self.kto_z0)),
+            ("loss.divergence", self.divergence.clone()),
+            ("loss.divergence_alpha", number(self.divergence_alpha)),
+            ("loss.sft_alpha", number(self.sft_alpha)),
+            ("loss.ld_alpha", number(self.ld_alpha)),
+            ("loss.weight", number((self.weight != 1.0).then_some(self.weight))),
+            ("loss.more", present(!self.more.is_empty())),
+        ]
+        .into_iter()
+        .filter_map(|(key, found)| {
+            let expected =
+                "absent: `kto` reads `beta`, `desirable_weight` and `undesirable_weight`";
+            Some(ValueProblem { key, found: found?, expected })
+        })
+        .collect();
+        if !problems.is_empty() {
+            return Err(ConfigError::Values { problems }.into());
+        }
+        let weights = [self.desirable_weight, self.undesirable_weight].map(|w| w.unwrap_or(1.0));
+        Ok(Kto::new(self.beta.unwrap_or(Kto::DEFAULT_BETA))?
+            .with_weights(weights[0], weights[1])?)
     }
 
     /// What tokens beyond the length of the shorter answer count.
@@ -51,6 +90,12 @@ impl LossSection {
             "absent: it is read where `loss.more` adds other losses",
         );
         for part in &self.more {
+            need(
+                !part.is_unpaired(),
+                "loss.more.name",
+                part.name.clone(),
+                "a loss of pairs: `kto` reads labelled completions and stands alone",
+            );
             need(
                 part.more.is_empty(),
                 "loss.more.more",
@@ -101,6 +146,14 @@ impl LossSection {
                 });
             }
         };
+        for (field, key, value) in [
+            ("desirable_weight", "loss.desirable_weight", self.desirable_weight),
+            ("undesirable_weight", "loss.undesirable_weight", self.undesirable_weight),
+        ] {
+            if let Some(value) = value {
+                unread(field, key, value.to_string());
+            }
+        }
         for (field, key, value, parameter) in given {
             let Some(value) = value else { continue };
             *parameter = value;
@@ -172,6 +225,17 @@ mod tests {
     }
 
     #[test]
+    fn kto_has_its_defaults_and_takes_class_weights() {
+        let build = |text: &str| section(text).build_unpaired().unwrap();
+        assert!(section("name='KTO'").is_unpaired() && !section("name='kto-pair'").is_unpaired());
+        assert_eq!(build("name='kto'"), Kto::new(0.1).unwrap());
+        assert_eq!(
+            build("name='kto'\nbeta=0.3\ndesirable_weight=2.0\nundesirable_weight=0.5"),
+            Kto::new(0.3).unwrap().with_weights(2.0, 0.5).unwrap()
+        );
+    }
+
+    #[test]
     fn what_is_not_read_is_refused_by_name() {
         for (text, key) in [
             ("name='ipo'\ndivergence='forward-kl'", "loss.divergence"),
@@ -180,10 +244,26 @@ mod tests {
             ("weight=2.0", "loss.weight"),
             ("ld_alpha=0.5\nsft_alpha=1.0", "loss.sft_alpha"),
             ("[[more]]\nld_alpha=0.5", "loss.more.ld_alpha"),
+            ("[[more]]\nname='kto'", "loss.more.name"),
+            ("name='kto-pair'\ndesirable_weight=2.0", "loss.desirable_weight"),
+            ("undesirable_weight=2.0", "loss.undesirable_weight"),
             ("[[more]]\n[[more.more]]", "loss.more.more"),
         ] {
             let message = section(text).build().unwrap_err().to_string();
             assert!(message.contains(key), "{text}: {message}");
+        }
+        for (text, key) in [
+            ("kto_z0=0.1", "loss.kto_z0"),
+            ("lambda=5.0", "loss.lambda"),
+            ("divergence='forward-kl'", "loss.divergence"),
+            ("ld_alpha=0.5", "loss.ld_alpha"),
+            ("weight=2.0", "loss.weight"),
+            ("[[more]]", "loss.more"),
+            ("undesirable_weight=-1.0", "undesirable_weight"),
+            ("beta=0.0", "beta"),
+        ] {
+            let error = section(&format!("name='kto'\n{text}")).build_unpaired().unwrap_err();
+            assert!(error.to_string().contains(key), "{text}: {error}");
         }
         assert!(section("ld_alpha=1.5").length_factor().is_err());
         assert_eq!(section("").length_factor().unwrap(), 1.0);

@@ -204,7 +204,8 @@ impl Default for LoraSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossSection {
-    /// `dpo`, `dpop`, `ipo`, `ipo-avg`, `hinge`, `cdpo`, `robust`, `simpo`, `orpo` or `kto-pair`. Default `dpo`.
+    /// `dpo`, `dpop`, `ipo`, `ipo-avg`, `hinge`, `cdpo`, `robust`, `simpo`, `orpo` or
+    /// `kto-pair` on pairs; `kto` on labelled completions. Default `dpo`.
     #[serde(default = "dpo")]
     pub name: String,
     /// Strength of the pull towards the reference.
@@ -222,6 +223,12 @@ pub struct LossSection {
     /// `kto-pair`: the reference point, a constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kto_z0: Option<f64>,
+    /// `kto`: weight of the desirable completions. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desirable_weight: Option<f64>,
+    /// `kto`: weight of the undesirable completions. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undesirable_weight: Option<f64>,
     /// `dpo`: the divergence from the reference, `reverse-kl`, `forward-kl`, `jensen-shannon` or `alpha`. Default `reverse-kl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<String>,
@@ -252,6 +259,8 @@ impl Default for LossSection {
             gamma: None,
             label_smoothing: None,
             kto_z0: None,
+            desirable_weight: None,
+            undesirable_weight: None,
             divergence: None,
             divergence_alpha: None,
             sft_alpha: None,

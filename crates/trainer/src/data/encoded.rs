@@ -1,5 +1,6 @@
 //! Rows as token ids, and the reasons for which a row has none.
 
+use bestof_losses::Label;
 use serde::Serialize;
 
 use super::edit::{normalised_edit_distance, shared_prefix};
@@ -125,6 +126,15 @@ impl EncodedCompletion {
     pub fn sequence(&self) -> Vec<u32> {
         [self.prompt_ids.as_slice(), &self.completion_ids].concat()
     }
+}
+
+/// A completion with what it was judged to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedLabelled {
+    /// The prompt with its completion; all of the completion is trained on.
+    pub completion: EncodedCompletion,
+    /// Whether it is to become likelier or less likely.
+    pub label: Label,
 }
 
 /// A row that can be scored.

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use bestof_losses::Label;
 use bestof_tasks::rows::{
-    BadRow, DataRow, OnBadRow, PreferenceRow, ReadOptions, Row, RowProblem, RowReader, RowsError,
-    SupervisedRow,
+    BadRow, DataRow, LabelledRow, OnBadRow, PreferenceRow, ReadOptions, Row, RowProblem, RowReader,
+    RowsError, SupervisedRow,
 };
 
 use super::{
-    Boundary, DataError, DataReport, EncodedCompletion, EncodedPair, EncodedRow, Encoder, Refusal,
+    Boundary, DataError, DataReport, EncodedCompletion, EncodedLabelled, EncodedPair, EncodedRow,
+    Encoder, Refusal,
 };
 
 /// The usable rows of a file.
@@ -45,6 +47,32 @@ pub fn load_pairs_from(
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedPair>, DataError> {
     collect(source, name, options, |row: PreferenceRow| encode_pair(encoder, &row))
+}
+
+/// The labelled completions of a file.
+///
+/// # Errors
+/// As [`load_pairs`].
+pub fn load_labelled(
+    path: &Path,
+    encoder: &Encoder<'_>,
+    options: &ReadOptions,
+) -> Result<Loaded<EncodedLabelled>, DataError> {
+    load_labelled_from(open(path)?, path, encoder, options)
+}
+
+/// The labelled completions of `source`. As [`load_labelled`].
+pub fn load_labelled_from(
+    source: impl BufRead,
+    name: &Path,
+    encoder: &Encoder<'_>,
+    options: &ReadOptions,
+) -> Result<Loaded<EncodedLabelled>, DataError> {
+    collect(source, name, options, |row: LabelledRow| {
+        let kept = kept_completion(encoder.encode_completion(&row.prompt, &row.completion)?);
+        let label = if row.label { Label::Desirable } else { Label::Undesirable };
+        Ok(kept.map(|completion| EncodedLabelled { completion, label }))
+    })
 }
 
 /// The completions and running texts of a file, for supervised training.
@@ -134,8 +162,11 @@ fn encode_supervised(
     encoder: &Encoder<'_>,
     row: &SupervisedRow,
 ) -> Result<Kept<EncodedCompletion>, Refusal> {
-    let item = encoder.encode_supervised(row)?;
-    Ok(Kept { truncated: item.truncated, separate: item.boundary == Boundary::Separate, item })
+    encoder.encode_supervised(row).map(kept_completion)
+}
+
+fn kept_completion(item: EncodedCompletion) -> Kept<EncodedCompletion> {
+    Kept { truncated: item.truncated, separate: item.boundary == Boundary::Separate, item }
 }
 
 fn collect<R: Row, T>(

@@ -92,6 +92,17 @@ impl TrainSettings {
         }
     }
 
+    /// Rows of a step, on all ranks together.
+    pub(crate) fn global_batch(&self, ranks: usize) -> usize {
+        self.per_device_train_batch_size * self.gradient_accumulation_steps * ranks
+    }
+
+    /// Steps of a run over so many rows.
+    pub(crate) fn total_steps(&self, rows: usize, global_batch: usize) -> u64 {
+        let per_epoch = rows.div_ceil(global_batch) as f64;
+        self.max_steps.unwrap_or_else(|| (self.num_train_epochs * per_epoch).ceil() as u64)
+    }
+
     /// Refuses values that no run can be made with.
     pub(super) fn validate(&self) -> Result<(), TrainError> {
         let need = |holds: bool, setting, found: &dyn ToString, expected| {

@@ -48,18 +48,14 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         folder: RunFolder,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        let global_batch = settings.per_device_train_batch_size
-            * settings.gradient_accumulation_steps
-            * communicator.size();
+        let global_batch = settings.global_batch(communicator.size());
         let rows = run.row_count();
         let order = if settings.shuffle {
             DataOrder::shuffled(rows, settings.seed)
         } else {
             DataOrder::sequential(rows)
         };
-        let total_steps = settings.max_steps.unwrap_or_else(|| {
-            (settings.num_train_epochs * rows.div_ceil(global_batch) as f64).ceil() as u64
-        });
+        let total_steps = settings.total_steps(rows, global_batch);
         let state = RunState {
             version: VERSION,
             step: 0,

@@ -1,0 +1,438 @@
+//! Preference runs on single answers that carry a label (KTO).
+
+mod labelled;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use bestof_kernels::host_values;
+use bestof_losses::{Kto, Label, UnpairedLogps, UnpairedTerms, with_gradient};
+use bestof_models::{CausalLm, ForwardOptions};
+use bestof_report::{RunType, metric_names};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+
+use crate::config::{ConfigError, ValueProblem};
+use crate::data::{EncodedCompletion, EncodedLabelled};
+use crate::error::TrainError;
+use crate::forward::{PackedForest, pack};
+use crate::metric::MetricSums;
+use crate::model_files::ModelFiles;
+use crate::progress::{Progress, Silent};
+use crate::reference::{ReferenceCache, checked_gap};
+use crate::rows::{RowSet, fingerprint};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainSettings, TrainingRun, forest_seed};
+use crate::score::{completion_sequences, score_sums};
+use crate::sft::ForwardSettings;
+use labelled::{LabelledSet, mismatched};
+
+/// What an unpaired run is made of.
+#[derive(Debug)]
+pub struct UnpairedParts<M> {
+    /// The model, in its state before training.
+    pub model: M,
+    /// Under which names its trained weights are stored.
+    pub files: ModelFiles,
+    /// The loss.
+    pub loss: Kto,
+    /// Rows to train on.
+    pub train: RowSet<EncodedLabelled>,
+    /// Rows to evaluate on: none, or at least two.
+    pub eval: RowSet<EncodedLabelled>,
+    /// Mismatched completions are cut at their end to keep a sequence within so many tokens.
+    pub max_length: usize,
+    /// How rows go through the model.
+    pub settings: ForwardSettings,
+}
+
+/// A run with [`Kto`] on labelled completions.
+///
+/// ```text
+/// loss = mean over the rows of a step of w (1 - sigmoid(± beta (log policy(y | x) - log ref(y | x) - z0)))
+/// z0   = max(0, mean over the rows of the step of log policy(y' | x) - log ref(y' | x))
+/// ```
+/// The `y'` of a row is the completion of the next row of the *global* batch, that of the last row the
+/// first one's. So neither gradient accumulation nor the number of ranks changes `z0`. It is computed
+/// before the step, without dropout and without gradient. An evaluation is one such step over all
+/// held-out rows.
+///
+/// The reference is the model before training. Its log-probabilities of the rows' own completions are
+/// cached; which completions a row meets depends on the order of the rows, so those are computed in every
+/// step, by a copy of the model that shares what adapters leave frozen, and by a second model in memory
+/// where every weight is trained.
+///
+/// Numbers before the first update are exact as in [`PreferenceRun`](crate::preference::PreferenceRun).
+#[derive(Debug)]
+pub struct UnpairedRun<M> {
+    model: M,
+    /// The model before training.
+    reference: M,
+    files: ModelFiles,
+    loss: Kto,
+    train: LabelledSet,
+    eval: LabelledSet,
+    eval_mismatched: Vec<EncodedCompletion>,
+    eval_mismatched_reference: Vec<f64>,
+    max_length: usize,
+    settings: ForwardSettings,
+    fingerprint: String,
+    cache_file: PathBuf,
+    step: StepPoint,
+}
+
+/// What holds for all rows of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct StepPoint {
+    z0: f64,
+    desirable: usize,
+    undesirable: usize,
+}
+
+impl<M: CausalLm + Module> UnpairedRun<M> {
+    /// A run whose reference log-probabilities are read from `cache`, or computed with the model as it is.
+    ///
+    /// # Errors
+    /// A single held-out row, which has no other completion; what the model or the disk says.
+    pub fn new(
+        parts: UnpairedParts<M>,
+        cache: &ReferenceCache,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let UnpairedParts { model, files, loss, train, eval, max_length, settings } = parts;
+        if eval.len() == 1 {
+            return Err(refused(
+                "data.eval",
+                "a single held-out row".to_owned(),
+                "two or more, or none: the reference point is made of a prompt with the completion of \
+                 another row; change the file, or `data.eval_fraction`",
+            ));
+        }
+        let fingerprint = fingerprint([train.items.as_slice(), eval.items.as_slice()]);
+        let reference = model.valid();
+        let mut train = LabelledSet::from(train);
+        let mut eval = LabelledSet::from(eval);
+        if let Some(label) = train.only_label() {
+            progress.notice(&format!(
+                "all {} training rows are {label}: nothing holds the policy but the reference; \
+                 KTO is meant for rows of both labels",
+                train.rows.len()
+            ));
+        }
+        let scoring = settings.scoring();
+        train.reference = cache.scores(&reference, &train.rows, scoring, progress)?;
+        let all: Vec<usize> = (0..eval.rows.len()).collect();
+        let items = mismatched(&eval.rows.items, &all, max_length);
+        let swapped = RowSet { items, names: eval.rows.names.clone() };
+        let mut eval_mismatched_reference = Vec::new();
+        if !all.is_empty() {
+            eval.reference = cache.scores(&reference, &eval.rows, scoring, progress)?;
+            eval_mismatched_reference = cache.scores(&reference, &swapped, scoring, progress)?;
+        }
+        Ok(Self {
+            cache_file: cache.file(&train.rows.items),
+            model,
+            reference,
+            files,
+            loss,
+            train,
+            eval,
+            eval_mismatched: swapped.items,
+            eval_mismatched_reference,
+            max_length,
+            settings,
+            fingerprint,
+            step: StepPoint::default(),
+        })
+    }
+
+    /// The trained model.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    fn set_point(
+        set: &LabelledSet,
+        rows: &[usize],
+        ratios: &[f64],
+    ) -> Result<StepPoint, TrainError> {
+        let desirable = rows.iter().filter(|&&row| set.labels[row] == Label::Desirable).count();
+        let undesirable = rows.len() - desirable;
+        Ok(StepPoint { z0: Kto::reference_point(ratios)?, desirable, undesirable })
+    }
+
+    /// The loss of every row of a forest; names the rows that have none.
+    fn terms(
+        &self,
+        set: &LabelledSet,
+        point: &StepPoint,
+        logps: &[(usize, UnpairedLogps)],
+        step: u64,
+    ) -> Result<Vec<UnpairedTerms>, TrainError> {
+        let mut terms = Vec::with_capacity(logps.len());
+        let mut bad = Vec::new();
+        for (row, logps) in logps {
+            match self.loss.terms(logps, point.z0) {
+                Ok(found) => terms.push(found),
+                Err(error) => bad.push(format!("{} ({error})", set.rows.names[*row])),
+            }
+        }
+        if bad.is_empty() {
+            Ok(terms)
+        } else {
+            Err(TrainError::LossNotFinite { step, loss: f64::NAN, rows: bad })
+        }
+    }
+
+    /// The log-probabilities that metrics are made of: without dropout, whether or not the training pass
+    /// had any.
+    fn clean_scores(&self, part: &PackedForest, trained: &[f64]) -> Result<Vec<f64>, TrainError> {
+        if self.settings.dropout {
+            let logps = self.model.valid().token_logps(&part.forest, &ForwardOptions::default())?;
+            Ok(sums(part, &host_values(logps)))
+        } else {
+            Ok(trained.to_vec())
+        }
+    }
+
+    fn accumulate_forest(
+        &self,
+        part: &PackedForest,
+        context: &StepContext,
+        sum: &mut Accumulated,
+    ) -> Result<(), TrainError> {
+        let options = self.settings.training(context.dropout_seed);
+        let traced = self.model.token_logps(&part.forest, &options)?;
+        let trained = sums(part, &host_values(traced.clone().inner()));
+        let clean = self.clean_scores(part, &trained)?;
+        let rows: Vec<usize> = part.rows.iter().map(|(row, _)| *row).collect();
+        let mut references: Vec<f64> = rows.iter().map(|&row| self.train.reference[row]).collect();
+        if context.step == 0 {
+            let mut largest: f64 = 0.0;
+            for ((&row, policy), reference) in rows.iter().zip(&clean).zip(&references) {
+                let name = &self.train.rows.names[row];
+                largest = largest.max(checked_gap(*policy, *reference, name, &self.cache_file)?);
+            }
+            sum.metrics.add("reference_gap", largest * rows.len() as f64, rows.len() as f64);
+            references.clone_from(&clean);
+        }
+        let step = context.step + 1;
+        let logps = self.train.logps(&rows, &trained, &references);
+        let terms = self.terms(&self.train, &self.step, &logps, step)?;
+        let mut by_target = vec![0.0; traced.dims()[0]];
+        let mut loss = 0.0;
+        for (terms, (_, spans)) in terms.iter().zip(&part.rows) {
+            sum.metrics.observe("loss", terms.loss);
+            loss += terms.loss / context.loss_weight;
+            for &target in &spans[0].targets {
+                by_target[target] += terms.grad / context.loss_weight;
+            }
+        }
+        let logps = self.train.logps(&rows, &clean, &references);
+        for ((_, logps), terms) in
+            logps.iter().zip(&self.terms(&self.train, &self.step, &logps, step)?)
+        {
+            observe(logps, terms, &self.step, &mut sum.metrics);
+        }
+        if !by_target.is_empty() {
+            let loss = with_gradient(loss, [(traced, by_target)]);
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+            sum.add_gradients(&self.model, gradients);
+        }
+        Ok(())
+    }
+}
+
+/// Summed log-probability of every row of a forest, in its order.
+fn sums(part: &PackedForest, logprobs: &[f32]) -> Vec<f64> {
+    part.rows.iter().map(|(_, spans)| spans[0].sum(logprobs)).collect()
+}
+
+/// Adds one row's metrics under TRL's names; desirable rows are the chosen.
+fn observe(
+    logps: &UnpairedLogps,
+    terms: &UnpairedTerms,
+    point: &StepPoint,
+    metrics: &mut MetricSums,
+) {
+    let (sign, of_label) = match logps.label {
+        Label::Desirable => {
+            metrics.observe("rewards/chosen", terms.reward);
+            metrics.observe("logps/chosen", logps.logp);
+            metrics.observe("logps/chosen_vs_ref", logps.log_ratio());
+            metrics.observe("displacement", f64::from(u8::from(logps.log_ratio() < 0.0)));
+            (1.0, point.desirable)
+        }
+        Label::Undesirable => {
+            metrics.observe("rewards/rejected", terms.reward);
+            metrics.observe("logps/rejected", logps.logp);
+            (-1.0, point.undesirable)
+        }
+    };
+    if point.desirable > 0 && point.undesirable > 0 {
+        // The rows of a step add up to the difference of the two means, with weight 1.
+        let rows = (point.desirable + point.undesirable) as f64;
+        metrics.add("rewards/margins", sign * terms.reward / of_label as f64, 1.0 / rows);
+    }
+}
+
+/// Log-ratios; names the rows whose ratio is not finite.
+fn log_ratios(
+    policy: &[f64],
+    reference: &[f64],
+    name_of: impl Fn(usize) -> String,
+    step: u64,
+) -> Result<Vec<f64>, TrainError> {
+    let ratios: Vec<f64> = policy.iter().zip(reference).map(|(p, r)| p - r).collect();
+    let bad = ratios.iter().enumerate().filter(|(_, ratio)| !ratio.is_finite());
+    let rows: Vec<String> = bad
+        .map(|(place, _)| format!("{} with the completion of the next row", name_of(place)))
+        .collect();
+    if rows.is_empty() {
+        Ok(ratios)
+    } else {
+        Err(TrainError::LossNotFinite { step, loss: f64::NAN, rows })
+    }
+}
+
+/// Refuses settings under which a step over `rows` rows would have a single one.
+///
+/// # Errors
+/// [`ConfigError::Values`] naming `train.per_device_train_batch_size`.
+pub fn check_steps(rows: usize, settings: &TrainSettings, ranks: usize) -> Result<(), TrainError> {
+    let batch = settings.global_batch(ranks).max(1);
+    let meets_the_last = settings.total_steps(rows, batch) >= rows.div_ceil(batch) as u64;
+    if batch == 1 || (rows % batch == 1 && meets_the_last) {
+        let size = settings.per_device_train_batch_size;
+        return Err(lone_row(format!(
+            "{size}, which leaves a step of one row ({batch} rows a step, {rows} in all)"
+        )));
+    }
+    Ok(())
+}
+
+fn refused(key: &'static str, found: String, expected: &'static str) -> TrainError {
+    ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }.into()
+}
+
+fn lone_row(found: String) -> TrainError {
+    refused(
+        "train.per_device_train_batch_size",
+        found,
+        "a number that leaves no step with a single row: the reference point of `kto` is made of a \
+         prompt with the completion of another row of its step; change the number, or leave out a row",
+    )
+}
+
+impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
+    type Model = M;
+
+    fn model(&self) -> &M {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+
+    fn model_files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    fn row_count(&self) -> usize {
+        self.train.rows.len()
+    }
+
+    fn row_name(&self, row: usize) -> String {
+        self.train.rows.names[row].clone()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    fn loss_weight(&self, rows: &[usize]) -> f64 {
+        rows.len() as f64
+    }
+
+    fn metric_names(&self) -> Vec<&'static str> {
+        metric_names(RunType::Preference)
+    }
+
+    /// Computes the reference point from all rows of the step, the same on every rank.
+    fn begin_step(
+        &mut self,
+        rows: &[usize],
+        step: u64,
+        _: &mut dyn Progress,
+    ) -> Result<(), TrainError> {
+        if rows.len() < 2 {
+            return Err(lone_row(format!("such that step {} has one row", step + 1)));
+        }
+        let items = mismatched(&self.train.rows.items, rows, self.max_length);
+        let score = |model: &M, options: &ForwardOptions| {
+            score_sums(model, &items, options, self.settings.scoring(), "", &mut Silent)
+        };
+        let policy = score(&self.model.valid(), &ForwardOptions::default())?;
+        let reference = score(&self.reference, &ForwardOptions::reference())?;
+        let name = |place: usize| self.row_name(rows[place]);
+        let ratios = log_ratios(&policy, &reference, name, step + 1)?;
+        self.step = Self::set_point(&self.train, rows, &ratios)?;
+        Ok(())
+    }
+
+    fn finish_step(&mut self) -> MetricSums {
+        let mut metrics = MetricSums::default();
+        metrics.observe("kl", self.step.z0);
+        metrics
+    }
+
+    fn accumulate(
+        &mut self,
+        rows: &[usize],
+        context: &StepContext,
+    ) -> Result<Accumulated, TrainError> {
+        let mut sum = Accumulated::default();
+        let items = &self.train.rows.items;
+        let sequences = |row: usize| completion_sequences(&items[row]);
+        let packed = pack(&self.model, rows, self.settings.max_tokens, sequences);
+        for (number, part) in packed.iter().enumerate() {
+            let dropout_seed = forest_seed(context.dropout_seed, number);
+            self.accumulate_forest(part, &StepContext { dropout_seed, ..*context }, &mut sum)?;
+        }
+        sum.tokens = rows.iter().map(|&row| items[row].sequence().len() as u64).sum();
+        Ok(sum)
+    }
+
+    fn can_evaluate(&self) -> bool {
+        !self.eval.rows.is_empty()
+    }
+
+    fn evaluate(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Evaluation, TrainError> {
+        let model = self.model.valid();
+        let mut score = |items: &[EncodedCompletion], what: &str| {
+            let options = ForwardOptions::default();
+            score_sums(&model, items, &options, self.settings.scoring(), what, progress)
+        };
+        let policy = score(&self.eval_mismatched, "reference point")?;
+        let logps = score(&self.eval.rows.items, "evaluation")?;
+        let name = |row: usize| self.eval.rows.names[row].clone();
+        let ratios = log_ratios(&policy, &self.eval_mismatched_reference, name, step)?;
+        let rows: Vec<usize> = (0..self.eval.rows.len()).collect();
+        let point = Self::set_point(&self.eval, &rows, &ratios)?;
+        let logps = self.eval.logps(&rows, &logps, &self.eval.reference);
+        let mut metrics = MetricSums::default();
+        for ((_, logps), terms) in logps.iter().zip(&self.terms(&self.eval, &point, &logps, step)?)
+        {
+            metrics.observe("loss", terms.loss);
+            observe(logps, terms, &point, &mut metrics);
+        }
+        metrics.observe("kl", point.z0);
+        let metrics = metrics.means().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Evaluation { metrics, warning: None })
+    }
+}
