@@ -1,5 +1,6 @@
 //! Chat messages to text, through the model's own Jinja template.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +10,16 @@ use minijinja::{AutoEscape, Environment, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CheckpointError;
+use crate::json;
 use crate::template_functions as functions;
 use crate::tokenizer::SpecialTokens;
-use crate::{json, template_functions};
 
 /// Number of instructions a template may execute: more than any conversation needs, so that a
 /// template that loops forever ends.
 const FUEL: u64 = 10_000_000;
 const NAME: &str = "chat_template";
+/// The same template with its `generation` blocks marked.
+const MARKED: &str = "marked_chat_template";
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,7 @@ impl Message {
 pub struct ChatTemplate {
     source: Arc<str>,
     environment: Arc<Environment<'static>>,
+    has_marks: bool,
     special: SpecialTokens,
 }
 
@@ -111,9 +115,17 @@ impl ChatTemplate {
         environment.add_function("raise_exception", functions::raise_exception);
         environment.add_function("strftime_now", functions::strftime_now);
         environment.add_filter("tojson", functions::tojson);
-        let parsed = template_functions::replace_generation_blocks(source);
-        environment.add_template_owned(NAME, parsed).map_err(template_error)?;
+        environment.add_filter(functions::MARK_FILTER, functions::mark);
+        let blocks = |open, close| functions::replace_generation_blocks(source, open, close);
+        let plain = blocks("if true", "endif");
+        let marked = blocks(&format!("filter {}", functions::MARK_FILTER), "endfilter");
+        let has_marks = plain != marked;
+        environment.add_template_owned(NAME, plain).map_err(template_error)?;
+        if has_marks {
+            environment.add_template_owned(MARKED, marked).map_err(template_error)?;
+        }
         Ok(Self {
+            has_marks,
             source: source.into(),
             environment: Arc::new(environment),
             special: special.clone(),
@@ -125,12 +137,59 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// Whether the template marks the assistant's part with `generation` blocks.
+    pub fn has_marks(&self) -> bool {
+        self.has_marks
+    }
+
+    /// The text of a conversation, and the byte ranges inside `generation` blocks, in order.
+    ///
+    /// ```
+    /// use bestof_checkpoints::{ChatTemplate, Message, SpecialTokens};
+    ///
+    /// let source = "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}\
+    ///     {% generation %}{{ m.content }}</s>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    /// let template = ChatTemplate::new(source, &SpecialTokens::default())?;
+    /// let messages = [Message::new("user", "2 + 2"), Message::new("assistant", "4")];
+    /// let (text, marked) = template.render_marked(&messages)?;
+    /// assert_eq!(text, "<user>2 + 2<assistant>4</s>");
+    /// assert_eq!(marked.len(), 1);
+    /// assert_eq!(&text[marked[0].clone()], "4</s>");
+    /// # Ok::<(), bestof_checkpoints::CheckpointError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`]; [`CheckpointError::TemplateMarks`] if the marks change the text.
+    pub fn render_marked(
+        &self,
+        messages: &[Message],
+    ) -> Result<(String, Vec<Range<usize>>), CheckpointError> {
+        let text = self.render(messages, false)?;
+        if !self.has_marks {
+            return Ok((text, Vec::new()));
+        }
+        let marked = self.render_as(MARKED, messages, false)?;
+        match functions::take_marks(&marked) {
+            Some((unmarked, ranges)) if unmarked == text => Ok((text, ranges)),
+            _ => Err(CheckpointError::TemplateMarks),
+        }
+    }
+
     /// The text of a conversation; `add_generation_prompt` opens the answer of the assistant.
     ///
     /// # Errors
     /// The template refuses the messages or fails.
     pub fn render(
         &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, CheckpointError> {
+        self.render_as(NAME, messages, add_generation_prompt)
+    }
+
+    fn render_as(
+        &self,
+        name: &str,
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, CheckpointError> {
@@ -149,7 +208,7 @@ impl ChatTemplate {
         {
             context.extend(token.as_ref().map(|token| (name, token.as_str().into())));
         }
-        let template = self.environment.get_template(NAME).map_err(template_error)?;
+        let template = self.environment.get_template(name).map_err(template_error)?;
         template.render(Value::from_pairs(context)).map_err(template_error)
     }
 }

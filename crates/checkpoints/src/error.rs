@@ -225,6 +225,12 @@ pub enum CheckpointError {
         /// The template's message.
         message: String,
     },
+    /// The parts that a chat template marks with `generation` blocks cannot be told from the rest.
+    #[error(
+        "the chat template's `generation` blocks cannot be followed: with their ends marked it renders other text; \
+         keep assignments and filters of these blocks inside them"
+    )]
+    TemplateMarks,
     /// A GGUF file is wrong.
     #[error("{}: {source}", path.display())]
     Gguf {

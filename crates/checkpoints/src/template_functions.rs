@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::ops::Range;
 
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
@@ -122,9 +123,38 @@ fn write_string(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
+/// The filter that marks both ends of what it is given.
+pub(crate) const MARK_FILTER: &str = "mark_generation";
+/// Code points that no text has: Unicode reserves them for a program's own use.
+const OPEN: char = '\u{FDD0}';
+const CLOSE: char = '\u{FDD1}';
+
+#[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
+pub(crate) fn mark(text: String) -> String {
+    format!("{OPEN}{text}{CLOSE}")
+}
+
+/// The text without marks and the byte ranges between them; `None` if they do not alternate.
+pub(crate) fn take_marks(marked: &str) -> Option<(String, Vec<Range<usize>>)> {
+    let (mut text, mut ranges) = (String::with_capacity(marked.len()), Vec::new());
+    let mut open = None;
+    for character in marked.chars() {
+        match (character, open) {
+            (OPEN, None) => open = Some(text.len()),
+            (CLOSE, Some(start)) => {
+                ranges.push(start..text.len());
+                open = None;
+            }
+            (OPEN | CLOSE, _) => return None,
+            (other, _) => text.push(other),
+        }
+    }
+    open.is_none().then_some((text, ranges))
+}
+
 /// The source with `generation` blocks, by which transformers marks the assistant's part, replaced
-/// by blocks that always render, with the same treatment of white space.
-pub(crate) fn replace_generation_blocks(source: &str) -> String {
+/// by other blocks, with the same treatment of white space.
+pub(crate) fn replace_generation_blocks(source: &str, open: &str, close: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
@@ -136,8 +166,8 @@ pub(crate) fn replace_generation_blocks(source: &str) -> String {
             .trim();
         out.push_str(&rest[..start]);
         match word {
-            "generation" => out.push_str(&tag.replacen("generation", "if true", 1)),
-            "endgeneration" => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            "generation" => out.push_str(&tag.replacen("generation", open, 1)),
+            "endgeneration" => out.push_str(&tag.replacen("endgeneration", close, 1)),
             _ => out.push_str(tag),
         }
         rest = &rest[start + length + 2..];

@@ -94,6 +94,35 @@ fn chatml_style_with_a_generation_block() {
 }
 
 #[test]
+fn generation_blocks_are_found_in_the_text_they_render() {
+    let source = "{% for m in messages %}\n[{{ m.role }}]\n  {%- if m.role == 'assistant' %}\n    {%- generation %}\n \
+                  {{ m.content | trim }};\n    {% endgeneration %}\n  {%- else %} {{ m.content }}{% endif %}\n{% endfor %}";
+    let template = ChatTemplate::new(source, &SpecialTokens::default()).unwrap();
+    let messages = [
+        Message::new("user", "ü"),
+        Message::new("assistant", " a "),
+        Message::new("user", "b"),
+        Message::new("assistant", "c"),
+    ];
+    let (text, marked) = template.render_marked(&messages).unwrap();
+    assert_eq!(text, template.render(&messages, false).unwrap());
+    let marked: Vec<&str> = marked.into_iter().map(|range| text[range].trim()).collect();
+    assert_eq!(marked, ["a;", "c;"], "{text}");
+
+    let outside = source
+        .replace("{%- generation", "{% filter upper %}{%- generation")
+        .replace("{% endgeneration %}", "{% endgeneration %}{% endfilter %}");
+    let template = ChatTemplate::new(&outside, &SpecialTokens::default()).unwrap();
+    assert_eq!(template.render_marked(&messages).unwrap().1.len(), 2);
+    let forged = [Message::new("assistant", "\u{FDD1}")];
+    let error = template.render_marked(&forged).unwrap_err();
+    assert!(matches!(error, CheckpointError::TemplateMarks), "{error}");
+    let plain = ChatTemplate::new("{{ messages[0].content }}", &SpecialTokens::default()).unwrap();
+    assert!(!plain.has_marks() && template.has_marks());
+    assert_eq!(plain.render_marked(&messages).unwrap(), ("ü".to_owned(), Vec::new()));
+}
+
+#[test]
 fn blocks_are_trimmed_as_in_transformers() {
     // The newline after a block tag and the spaces before it go; those around an expression stay.
     assert_eq!(text("a\n  {% if true %}\nb\n  {% endif %}\n  {{ 'c' }}\nd"), "a\nb\n  c\nd");

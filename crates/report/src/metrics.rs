@@ -196,7 +196,7 @@ pub const METRICS: &[Metric] = &[
         .drawn(Loss, "Losses of the tasks", "binary"),
     Metric::new("sentiment_loss", Number, SENTIMENT, "squared error of the sentiment score")
         .drawn(Loss, "Losses of the tasks", "sentiment"),
-    Metric::new("logps/chosen", Nats, PREFERENCE, "log-probability of the chosen answers, as in TRL; with `kto` the chosen are the desirable and the rejected the undesirable ones, here and below")
+    Metric::new("logps/chosen", Nats, PREFERENCE, "log-probability of the chosen answers, as in TRL; with `kto` the chosen answers are the desirable ones, and the rejected the undesirable")
         .drawn(LogProbabilities, "Log-probability of the answers", "chosen")
         .higher_is_better(),
     Metric::new("logps/rejected", Nats, PREFERENCE, "log-probability of the rejected answers, as in TRL")
@@ -231,7 +231,7 @@ pub const METRICS: &[Metric] = &[
     Metric::new("entropy", NatsPerToken, POLICY, "exact with an entropy bonus, otherwise the mean of `-log p` over the sampled tokens, which has the same expectation without cuts")
         .drawn(RewardAndPassAtK, "Entropy", "entropy"),
     Metric::new("kl", Nats, POLICY_AND_PREFERENCE, "divergence from the reference before the first update of a step: by `kl_estimator`, of a token (`reinforce`), or the reference point of `kto`, of a whole completion")
-        .drawn(RewardAndPassAtK, "KL divergence from the reference", "KL"),
+        .drawn(LogProbabilities, "KL divergence from the reference", "KL"),
     Metric::new("k", Count, POLICY, "the k of this step")
         .drawn(RewardAndPassAtK, "k", "k")
         .exact(),

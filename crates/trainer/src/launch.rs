@@ -196,6 +196,7 @@ impl Base {
             vocab_size: Some(self.model.vocab_size()),
             // A policy learns the end tokens that it samples itself.
             append_end_of_text: config.data.append_end_of_text && config.objective.is_none(),
+            assistant_only: config.data.assistant_only_loss,
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;

@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use crate::reference::{ReferenceCache, checked_gap};
 use crate::rows::{RowSet, fingerprint};
 use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
-use crate::score::{PairScore, ScoreSettings, pair_scores, pair_sequences, score_pairs};
+use crate::score::{PairScore, pair_scores, pair_sequences, score_pairs};
 use crate::sft::ForwardSettings;
 
 pub use report::PairTexts;

@@ -85,7 +85,11 @@ impl TokenRow for EncodedPair {
 
 impl TokenRow for EncodedCompletion {
     fn token_lists(&self) -> Vec<&[u32]> {
-        vec![&self.prompt_ids, &self.completion_ids]
+        let mut lists: Vec<&[u32]> = vec![&self.prompt_ids, &self.completion_ids];
+        if !self.skipped.is_empty() {
+            lists.push(&self.skipped);
+        }
+        lists
     }
 }
 
@@ -135,6 +139,7 @@ mod tests {
             prompt_ids: prompt.to_vec(),
             completion_ids: completion.to_vec(),
             boundary: Boundary::Joint,
+            skipped: Vec::new(),
             truncated: false,
         }
     }

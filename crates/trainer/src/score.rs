@@ -190,6 +190,7 @@ mod tests {
                 prompt_ids: pair.prompt_ids.clone(),
                 completion_ids: completion_ids.to_vec(),
                 boundary: Boundary::Joint,
+                skipped: Vec::new(),
                 truncated: false,
             };
             let logps =

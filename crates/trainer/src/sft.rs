@@ -57,7 +57,7 @@ impl ForwardSettings {
 /// ```text
 /// loss = - Σ log p(token | prompt, earlier tokens) / number of completion tokens
 /// ```
-/// over all completion tokens of the *global* batch: long completions weigh more than short ones, and
+/// over all learned completion tokens of the *global* batch: long completions weigh more than short ones, and
 /// neither gradient accumulation nor the number of ranks changes it. Prompts are not learned.
 #[derive(Debug)]
 pub struct SupervisedRun<M> {
@@ -96,7 +96,13 @@ impl<M: CausalLm + Module> SupervisedRun<M> {
 
     fn pack(&self, set: &RowSet<EncodedCompletion>, rows: &[usize]) -> Vec<PackedForest> {
         let sequences = |row: usize| completion_sequences(&set.items[row]);
-        pack(&self.model, rows, self.settings.max_tokens, sequences)
+        let mut packed = pack(&self.model, rows, self.settings.max_tokens, sequences);
+        for (row, spans) in packed.iter_mut().flat_map(|part| &mut part.rows) {
+            let mut place = 0..;
+            let item = &set.items[*row];
+            spans[0].targets.retain(|_| place.next().is_some_and(|place| item.is_learned(place)));
+        }
+        packed
     }
 }
 
@@ -149,7 +155,7 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     }
 
     fn loss_weight(&self, rows: &[usize]) -> f64 {
-        rows.iter().map(|&row| self.train.items[row].completion_ids.len()).sum::<usize>() as f64
+        rows.iter().map(|&row| self.train.items[row].learned_len()).sum::<usize>() as f64
     }
 
     fn metric_names(&self) -> Vec<&'static str> {
@@ -177,8 +183,12 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
                 continue;
             }
             let weight = -1.0 / context.loss_weight;
-            let loss = weight * values.iter().map(|logp| f64::from(*logp)).sum::<f64>();
-            let loss = with_gradient(loss, [(logps, vec![weight; values.len()])]);
+            let (mut loss, mut by_target) = (0.0, vec![0.0; values.len()]);
+            for span in part.rows.iter().flat_map(|(_, spans)| spans) {
+                loss += weight * span.sum(&values);
+                span.targets.iter().for_each(|&target| by_target[target] = weight);
+            }
+            let loss = with_gradient(loss, [(logps, by_target)]);
             let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
             sum.add_gradients(&self.model, gradients);
         }
@@ -242,5 +252,43 @@ mod tests {
         let apart = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 1e-4);
         assert!(!apart(gradient(false, 1), gradient(false, 16)));
         assert!(apart(gradient(true, 1), gradient(true, 16)));
+    }
+
+    #[test]
+    fn tokens_that_are_not_learned_are_read_and_cost_nothing() {
+        let trained = |rows: &[(&[u32], &[u32], &[u32])]| {
+            let items: Vec<EncodedCompletion> = rows
+                .iter()
+                .map(|(prompt, completion, skipped)| EncodedCompletion {
+                    prompt_ids: prompt.to_vec(),
+                    completion_ids: completion.to_vec(),
+                    skipped: skipped.to_vec(),
+                    ..completions(1).items.remove(0)
+                })
+                .collect();
+            let names = vec!["toy".to_owned(); items.len()];
+            let set = RowSet { items, names };
+            let files = ModelFiles::Full { config: serde_json::json!({}) };
+            let settings = ForwardSettings::default();
+            let mut run = SupervisedRun::new(Toy::new(), files, set.clone(), set, settings);
+            let rows: Vec<usize> = (0..run.row_count()).collect();
+            let loss_weight = run.loss_weight(&rows);
+            let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 1 };
+            let sum = run.accumulate(&rows, &context).unwrap();
+            let loss = sum.metrics.mean("loss").unwrap();
+            let held_out = run.evaluate(0, &mut crate::progress::Silent).unwrap().metrics;
+            assert!((held_out[0].1 - loss).abs() < 1e-6);
+            let gradients = NamedGradients::of(run.model(), sum.gradients);
+            (loss_weight, loss, gradients.values("table.weight"), run.fingerprint())
+        };
+        let masked = trained(&[(&[1], &[2, 3, 5, 4], &[1, 2]), (&[7], &[8], &[])]);
+        let apart = trained(&[(&[1], &[2], &[]), (&[5], &[4], &[]), (&[7], &[8], &[])]);
+        let whole = trained(&[(&[1], &[2, 3, 5, 4], &[]), (&[7], &[8], &[])]);
+        assert_eq!((masked.0, whole.0), (3.0, 5.0));
+        assert!((masked.1 - apart.1).abs() < 1e-6 && (masked.1 - whole.1).abs() > 1e-3);
+        let distance =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(distance(&masked.2, &apart.2) < 1e-6 && distance(&masked.2, &whole.2) > 1e-3);
+        assert_ne!(masked.3, whole.3);
     }
 }

@@ -254,6 +254,7 @@ pub(crate) fn completions(count: usize) -> RowSet<EncodedCompletion> {
             prompt_ids: vec![i % 7, (i * 3 + 1) % 9],
             completion_ids: (0..=i % 4).map(|t| (i * 5 + t * t + 2) % 14).collect(),
             boundary: Boundary::Joint,
+            skipped: Vec::new(),
             truncated: false,
         })
         .collect();

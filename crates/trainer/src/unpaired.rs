@@ -1,19 +1,19 @@
 //! Preference runs on single answers that carry a label (KTO).
 
 mod labelled;
+mod step;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
 use bestof_kernels::host_values;
-use bestof_losses::{Kto, Label, UnpairedLogps, UnpairedTerms, with_gradient};
+use bestof_losses::{Kto, UnpairedLogps, UnpairedTerms, with_gradient};
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-use crate::config::{ConfigError, ValueProblem};
 use crate::data::{EncodedCompletion, EncodedLabelled};
 use crate::error::TrainError;
 use crate::forward::{PackedForest, pack};
@@ -22,10 +22,13 @@ use crate::model_files::ModelFiles;
 use crate::progress::{Progress, Silent};
 use crate::reference::{ReferenceCache, checked_gap};
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainSettings, TrainingRun, forest_seed};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
 use crate::score::{completion_sequences, score_sums};
 use crate::sft::ForwardSettings;
 use labelled::{LabelledSet, mismatched};
+use step::{StepPoint, log_ratios, lone_row, refused};
+
+pub use step::check_steps;
 
 /// What an unpaired run is made of.
 #[derive(Debug)]
@@ -79,14 +82,6 @@ pub struct UnpairedRun<M> {
     fingerprint: String,
     cache_file: PathBuf,
     step: StepPoint,
-}
-
-/// What holds for all rows of a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct StepPoint {
-    z0: f64,
-    desirable: usize,
-    undesirable: usize,
 }
 
 impl<M: CausalLm + Module> UnpairedRun<M> {
@@ -149,16 +144,6 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
     /// The trained model.
     pub fn into_model(self) -> M {
         self.model
-    }
-
-    fn set_point(
-        set: &LabelledSet,
-        rows: &[usize],
-        ratios: &[f64],
-    ) -> Result<StepPoint, TrainError> {
-        let desirable = rows.iter().filter(|&&row| set.labels[row] == Label::Desirable).count();
-        let undesirable = rows.len() - desirable;
-        Ok(StepPoint { z0: Kto::reference_point(ratios)?, desirable, undesirable })
     }
 
     /// The loss of every row of a forest; names the rows that have none.
@@ -232,7 +217,7 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
         for ((_, logps), terms) in
             logps.iter().zip(&self.terms(&self.train, &self.step, &logps, step)?)
         {
-            observe(logps, terms, &self.step, &mut sum.metrics);
+            self.step.observe(logps, terms, &mut sum.metrics);
         }
         if !by_target.is_empty() {
             let loss = with_gradient(loss, [(traced, by_target)]);
@@ -246,82 +231,6 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
 /// Summed log-probability of every row of a forest, in its order.
 fn sums(part: &PackedForest, logprobs: &[f32]) -> Vec<f64> {
     part.rows.iter().map(|(_, spans)| spans[0].sum(logprobs)).collect()
-}
-
-/// Adds one row's metrics under TRL's names; desirable rows are the chosen.
-fn observe(
-    logps: &UnpairedLogps,
-    terms: &UnpairedTerms,
-    point: &StepPoint,
-    metrics: &mut MetricSums,
-) {
-    let (sign, of_label) = match logps.label {
-        Label::Desirable => {
-            metrics.observe("rewards/chosen", terms.reward);
-            metrics.observe("logps/chosen", logps.logp);
-            metrics.observe("logps/chosen_vs_ref", logps.log_ratio());
-            metrics.observe("displacement", f64::from(u8::from(logps.log_ratio() < 0.0)));
-            (1.0, point.desirable)
-        }
-        Label::Undesirable => {
-            metrics.observe("rewards/rejected", terms.reward);
-            metrics.observe("logps/rejected", logps.logp);
-            (-1.0, point.undesirable)
-        }
-    };
-    if point.desirable > 0 && point.undesirable > 0 {
-        // The rows of a step add up to the difference of the two means, with weight 1.
-        let rows = (point.desirable + point.undesirable) as f64;
-        metrics.add("rewards/margins", sign * terms.reward / of_label as f64, 1.0 / rows);
-    }
-}
-
-/// Log-ratios; names the rows whose ratio is not finite.
-fn log_ratios(
-    policy: &[f64],
-    reference: &[f64],
-    name_of: impl Fn(usize) -> String,
-    step: u64,
-) -> Result<Vec<f64>, TrainError> {
-    let ratios: Vec<f64> = policy.iter().zip(reference).map(|(p, r)| p - r).collect();
-    let bad = ratios.iter().enumerate().filter(|(_, ratio)| !ratio.is_finite());
-    let rows: Vec<String> = bad
-        .map(|(place, _)| format!("{} with the completion of the next row", name_of(place)))
-        .collect();
-    if rows.is_empty() {
-        Ok(ratios)
-    } else {
-        Err(TrainError::LossNotFinite { step, loss: f64::NAN, rows })
-    }
-}
-
-/// Refuses settings under which a step over `rows` rows would have a single one.
-///
-/// # Errors
-/// [`ConfigError::Values`] naming `train.per_device_train_batch_size`.
-pub fn check_steps(rows: usize, settings: &TrainSettings, ranks: usize) -> Result<(), TrainError> {
-    let batch = settings.global_batch(ranks).max(1);
-    let meets_the_last = settings.total_steps(rows, batch) >= rows.div_ceil(batch) as u64;
-    if batch == 1 || (rows % batch == 1 && meets_the_last) {
-        let size = settings.per_device_train_batch_size;
-        return Err(lone_row(format!(
-            "{size}, which leaves a step of one row ({batch} rows a step, {rows} in all)"
-        )));
-    }
-    Ok(())
-}
-
-fn refused(key: &'static str, found: String, expected: &'static str) -> TrainError {
-    ConfigError::Values { problems: vec![ValueProblem { key, found, expected }] }.into()
-}
-
-fn lone_row(found: String) -> TrainError {
-    refused(
-        "train.per_device_train_batch_size",
-        found,
-        "a number that leaves no step with a single row: the reference point of `kto` is made of a \
-         prompt with the completion of another row of its step; change the number, or leave out a row",
-    )
 }
 
 impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
@@ -377,7 +286,7 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         let reference = score(&self.reference, &ForwardOptions::reference())?;
         let name = |place: usize| self.row_name(rows[place]);
         let ratios = log_ratios(&policy, &reference, name, step + 1)?;
-        self.step = Self::set_point(&self.train, rows, &ratios)?;
+        self.step = StepPoint::new(&self.train, rows, &ratios)?;
         Ok(())
     }
 
@@ -423,13 +332,13 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         let name = |row: usize| self.eval.rows.names[row].clone();
         let ratios = log_ratios(&policy, &self.eval_mismatched_reference, name, step)?;
         let rows: Vec<usize> = (0..self.eval.rows.len()).collect();
-        let point = Self::set_point(&self.eval, &rows, &ratios)?;
+        let point = StepPoint::new(&self.eval, &rows, &ratios)?;
         let logps = self.eval.logps(&rows, &logps, &self.eval.reference);
         let mut metrics = MetricSums::default();
         for ((_, logps), terms) in logps.iter().zip(&self.terms(&self.eval, &point, &logps, step)?)
         {
             metrics.observe("loss", terms.loss);
-            observe(logps, terms, &point, &mut metrics);
+            point.observe(logps, terms, &mut metrics);
         }
         metrics.observe("kl", point.z0);
         let metrics = metrics.means().map(|(name, value)| (name.to_owned(), value)).collect();

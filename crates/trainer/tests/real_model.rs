@@ -95,6 +95,7 @@ fn completions(folder: &ModelFolder, recorded: &Value) -> RowSet<EncodedCompleti
                 prompt_ids: encode("prompt", true),
                 completion_ids: encode("completion", false),
                 boundary: Boundary::Separate,
+                skipped: Vec::new(),
                 truncated: false,
             }
         })

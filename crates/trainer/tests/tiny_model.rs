@@ -178,18 +178,66 @@ fn interrupting_after_every_step_changes_no_bit() {
     support::tiny_model(&root.join("model"), false);
     let pairs = support::pairs(&root.join("pairs.jsonl"), 30);
     let completions = support::completions(&root.join("rows.jsonl"), 30);
-    let cases: [(&str, bool, &[&str]); 3] = [
+    let labelled = support::labelled(&root.join("labelled.jsonl"), 30);
+    let cases: [(&str, bool, &[&str]); 5] = [
         ("sft", false, &["train.gradient_checkpointing=true"]),
         ("dpo", true, &["train.weight_decay=0.1"]),
         ("dpop", true, &["loss.name=dpop", "lora.r=2", "lora.dropout=0.3"]),
+        ("kto", true, &["loss.name=kto"]),
+        ("kto-lora", true, &["loss.name=kto", "lora.r=2", "lora.dropout=0.3"]),
     ];
     for (name, prefer, overrides) in cases {
-        let rows = if prefer { &pairs } else { &completions };
+        let rows = match name {
+            "sft" => &completions,
+            "kto" | "kto-lora" => &labelled,
+            _ => &pairs,
+        };
         let one = support::config(root, &format!("{name}-straight"), rows, overrides);
         let other = support::config(root, &format!("{name}-stopped"), rows, overrides);
         straight(&one, prefer);
         interrupted(&other, prefer);
         assert_same_numbers(&one.output.dir, &other.output.dir);
+    }
+}
+
+#[test]
+fn labelled_rows_are_trained_on_by_kto_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let rows = support::labelled(&root.join("labelled.jsonl"), 30);
+    let pairs = support::pairs(&root.join("pairs.jsonl"), 30);
+    let steps = "train.max_steps=20";
+    let config = support::config(root, "kto", &rows, &["loss.name=kto", "loss.beta=0.3", steps]);
+    let finished = straight(&config, true);
+    let run = RunFolder::open(&config.output.dir).unwrap();
+    assert_eq!(run.rows[0].get("kl"), Some(0.0));
+    assert!(run.last("rewards/margins").unwrap() > 0.0);
+    assert!(run.last("eval_loss").unwrap().is_finite());
+    assert!(finished.model.is_dir() && finished.report.is_file());
+
+    let bad = root.join("bad.jsonl");
+    let text = std::fs::read_to_string(&rows).unwrap().replacen("false", "\"no\"", 1);
+    std::fs::write(&bad, text).unwrap();
+    let kto = "loss.name=kto";
+    for (name, rows, overrides, parts) in [
+        ("pairs", &pairs, &[kto][..], &["pairs.jsonl:1", "`completion` is missing"][..]),
+        ("labels", &bad, &[kto], &["bad.jsonl:2", "`label`", "the text \"no\"", "true or false"]),
+        ("dpo", &rows, &[], &["labelled.jsonl:1", "`chosen` is missing"]),
+        ("detector", &rows, &[kto, "displacement.fail=true"], &["`displacement`"]),
+        ("lambda", &rows, &[kto, "loss.lambda=5"], &["`loss.lambda`"]),
+        (
+            "single",
+            &rows,
+            &[kto, "train.per_device_train_batch_size=1", "train.gradient_accumulation_steps=1"],
+            &["`train.per_device_train_batch_size`"],
+        ),
+    ] {
+        let config = support::config(root, name, rows, overrides);
+        let error = preference(&config, &TrainOptions::default(), &mut Silent).unwrap_err();
+        for part in parts {
+            assert!(error.to_string().contains(part), "{name}: no {part} in {error}");
+        }
     }
 }
 

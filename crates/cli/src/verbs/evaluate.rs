@@ -196,6 +196,7 @@ impl PerplexityArgs {
             prompt_ids: ids,
             completion_ids,
             boundary: Boundary::Joint,
+            skipped: Vec::new(),
             truncated: false,
         }])
     }

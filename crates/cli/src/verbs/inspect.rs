@@ -29,6 +29,9 @@ pub(crate) struct Inspect {
     /// What happens to longer ones: `drop`, `keep_start` or `keep_end`
     #[arg(long, default_value = "drop", value_parser = truncation)]
     truncation_mode: Truncation,
+    /// Learn what the assistant says alone, as `data.assistant_only_loss` of a run
+    #[arg(long)]
+    assistant_only_loss: bool,
     /// Rows shown token by token
     #[arg(long, default_value_t = 2)]
     examples: usize,
@@ -54,6 +57,7 @@ impl Inspect {
             max_length: Some(self.max_length),
             truncation: self.truncation_mode,
             vocab_size: Some(vocabulary_rows(&folder)),
+            assistant_only: self.assistant_only_loss,
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;

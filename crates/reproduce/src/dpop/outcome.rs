@@ -94,6 +94,7 @@ fn logprobs(
             prompt_ids: pair.prompt_ids.clone(),
             completion_ids: side(pair).clone(),
             boundary: pair.chosen_boundary,
+            skipped: Vec::new(),
             truncated: false,
         })
         .collect();

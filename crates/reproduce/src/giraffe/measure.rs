@@ -124,6 +124,7 @@ fn end_of(ids: &[u32], leading: &[u32], length: usize, scored: usize) -> Encoded
         prompt_ids: [leading, &ids[begin..split]].concat(),
         completion_ids: ids[split..].to_vec(),
         boundary: Boundary::Joint,
+        skipped: Vec::new(),
         truncated: false,
     }
 }

@@ -34,6 +34,7 @@ fn float32() -> String {
 /// `[data]`: which rows, and how they become tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that users switch")]
 pub struct DataSection {
     /// JSON lines to train on. Required.
     pub train: PathBuf,
@@ -53,6 +54,9 @@ pub struct DataSection {
     /// End plain completions with the tokenizer's end-of-text token, so that the model learns to stop. Default true.
     #[serde(default = "yes")]
     pub append_end_of_text: bool,
+    /// Of conversations in `messages`, learn what the assistant says alone; only `sft` has it. Default false.
+    #[serde(default)]
+    pub assistant_only_loss: bool,
     /// Count and list bad rows instead of stopping at them. Default false.
     #[serde(default)]
     pub skip_bad_rows: bool,

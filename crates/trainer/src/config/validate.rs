@@ -48,6 +48,11 @@ impl RunConfig {
             problems.need(self.loss.is_none(), "loss", "present", only);
             problems.need(self.displacement.is_none(), "displacement", "present", only);
         }
+        if kind != RunKind::SUPERVISED {
+            let only = "false: only supervised runs (`sft`) have it";
+            let set = self.data.assistant_only_loss;
+            problems.need(!set, "data.assistant_only_loss", set, only);
+        }
         if kind == RunKind::POLICY {
             self.check_policy_run(&mut problems);
         } else {
@@ -285,6 +290,16 @@ mod tests {
         let config = read(&["loss.name=dpo"]).unwrap();
         assert!(config.validate_kind(RunKind::SUPERVISED).is_err());
         assert!(config.validate_kind(RunKind::PREFERENCE).is_ok());
+    }
+
+    #[test]
+    fn only_supervised_runs_learn_the_assistant_alone() {
+        let config = read(&["data.assistant_only_loss=true"]).unwrap();
+        assert!(config.validate_kind(RunKind::SUPERVISED).is_ok());
+        for kind in [RunKind::PREFERENCE, RunKind::POLICY] {
+            let text = config.validate_kind(kind).unwrap_err().to_string();
+            assert!(text.contains("data.assistant_only_loss"), "{text}");
+        }
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub enum DropReason {
     /// The prompt's beginning may be cut, but the completion alone is too long.
     #[error("a completion alone is longer than the maximum length")]
     CompletionTooLong,
+    /// A conversation of which nothing is to be learned, cut or not.
+    #[error("no token of a turn of the assistant is left to learn")]
+    NoAssistantToken,
     /// A pair without a preference.
     #[error("chosen and rejected are the same tokens")]
     Identical,
@@ -108,8 +111,11 @@ impl EncodedPair {
 pub struct EncodedCompletion {
     /// What comes before the first trained token.
     pub prompt_ids: Vec<u32>,
-    /// The trained tokens.
+    /// What follows; trained on but for `skipped`.
     pub completion_ids: Vec<u32>,
+    /// Places in `completion_ids` of the tokens that are read but not learned, in order: what a
+    /// user says between two turns of the assistant. Scores count every token.
+    pub skipped: Vec<u32>,
     /// How the completion's ids were found.
     pub boundary: Boundary,
     /// Whether something was cut off to fit the maximum length.
@@ -120,6 +126,16 @@ impl EncodedCompletion {
     /// Position of the first trained token.
     pub fn completion_start(&self) -> usize {
         self.prompt_ids.len()
+    }
+
+    /// Number of tokens that are learned.
+    pub fn learned_len(&self) -> usize {
+        self.completion_ids.len() - self.skipped.len()
+    }
+
+    /// Whether the completion's token at this place is learned.
+    pub fn is_learned(&self, place: usize) -> bool {
+        self.skipped.binary_search(&(place as u32)).is_err()
     }
 
     /// The whole sequence.

@@ -1,6 +1,8 @@
 //! Texts and conversations to token ids, by the boundary rule.
 
-use bestof_checkpoints::{ChatTemplate, Message, Tokenizer};
+mod assistant;
+
+use bestof_checkpoints::{ChatTemplate, CheckpointError, Message, Tokenizer};
 use bestof_tasks::rows::{ChatMessage, Content, RowProblem, SupervisedRow};
 
 use super::{
@@ -132,7 +134,8 @@ impl<'a> Encoder<'a> {
             self.completion(prompt, &rendered, &prompt_ids, ("completion", completion))?;
         let truncated = self.fit(&mut prompt_ids, &mut [&mut completion_ids])?;
         self.check_vocabulary(&[&prompt_ids, &completion_ids])?;
-        Ok(EncodedCompletion { prompt_ids, completion_ids, boundary, truncated })
+        let skipped = Vec::new();
+        Ok(EncodedCompletion { prompt_ids, completion_ids, skipped, boundary, truncated })
     }
 
     /// A running text or whole conversation: all of it is trained on but what comes first, which
@@ -165,8 +168,13 @@ impl<'a> Encoder<'a> {
         self.fit(&mut ids, &mut [&mut completion_ids])?;
         let truncated = surplus > 0;
         self.check_vocabulary(&[&ids, &completion_ids])?;
-        let boundary = Boundary::Joint;
-        Ok(EncodedCompletion { prompt_ids: ids, completion_ids, boundary, truncated })
+        Ok(EncodedCompletion {
+            prompt_ids: ids,
+            completion_ids,
+            skipped: Vec::new(),
+            boundary: Boundary::Joint,
+            truncated,
+        })
     }
 
     /// A row for supervised training in token ids.
@@ -174,6 +182,9 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// As [`encode_pair`](Self::encode_pair).
     pub fn encode_supervised(&self, row: &SupervisedRow) -> Result<EncodedCompletion, Refusal> {
+        if self.options.assistant_only {
+            return self.encode_assistant_turns(row);
+        }
         match row {
             SupervisedRow::Completion(row) => self.encode_completion(&row.prompt, &row.completion),
             SupervisedRow::Text(row) => self.encode_text(&row.text),
@@ -244,17 +255,8 @@ impl<'a> Encoder<'a> {
         generation_prompt: bool,
     ) -> Result<String, Refusal> {
         let template = self.template.ok_or(Refusal::NoChatTemplate)?;
-        let messages: Vec<Message> = messages
-            .iter()
-            .map(|message| Message::new(message.role.as_str(), message.content.as_str()))
-            .collect();
-        template.render(&messages, generation_prompt).map_err(|error| {
-            Refusal::Bad(RowProblem::Inconsistent {
-                field: field.to_owned(),
-                found: format!("messages that the chat template refuses ({error})"),
-                expected: "a conversation that the model's template renders".to_owned(),
-            })
-        })
+        let rendered = template.render(&template_messages(messages), generation_prompt);
+        rendered.map_err(|error| not_rendered(field, &error))
     }
 
     /// The ids of a text from its beginning; never with the leading tokens twice.
@@ -330,6 +332,18 @@ impl<'a> Encoder<'a> {
         }
         Ok(())
     }
+}
+
+fn template_messages(messages: &[ChatMessage]) -> Vec<Message> {
+    messages.iter().map(|message| Message::new(&*message.role, &*message.content)).collect()
+}
+
+fn not_rendered(field: &str, error: &CheckpointError) -> Refusal {
+    Refusal::Bad(RowProblem::Inconsistent {
+        field: field.to_owned(),
+        found: format!("messages that the chat template refuses ({error})"),
+        expected: "a conversation that the model's template renders".to_owned(),
+    })
 }
 
 /// What the template wrote after the prompt.

@@ -30,6 +30,9 @@ pub struct EncodeOptions {
     pub truncation: Truncation,
     /// Number of embeddings of the model; ids from there on are refused.
     pub vocab_size: Option<usize>,
+    /// Of conversations in `messages`, learn what the assistant says and nothing else; other rows
+    /// are bad ones then.
+    pub assistant_only: bool,
     /// Keep pairs whose answers are the same tokens; there is no preference to learn from them.
     pub keep_identical: bool,
 }
@@ -42,6 +45,7 @@ impl EncodeOptions {
             max_length: None,
             truncation: Truncation::Drop,
             vocab_size: None,
+            assistant_only: false,
             keep_identical: false,
         }
     }

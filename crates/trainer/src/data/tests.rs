@@ -1,5 +1,6 @@
 //! Tests of reading and encoding with tokenizers small enough to be written here.
 
+mod assistant;
 mod encoding;
 mod inspecting;
 mod loading;

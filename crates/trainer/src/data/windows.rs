@@ -118,6 +118,7 @@ fn cut(
             prompt_ids: vec![ids[begin]],
             completion_ids: ids[begin + 1..end].to_vec(),
             boundary: Boundary::Joint,
+            skipped: Vec::new(),
             truncated: false,
         })
         .collect();

@@ -173,6 +173,7 @@ mod tests {
                     prompt_ids: vec![document as u32],
                     completion_ids: vec![number],
                     boundary: Boundary::Joint,
+                    skipped: Vec::new(),
                     truncated: false,
                 });
                 set.names.push(format!("f:{document}"));

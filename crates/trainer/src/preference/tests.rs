@@ -11,6 +11,7 @@ use crate::config::RunConfig;
 use crate::gradients::NamedGradients;
 use crate::progress::Silent;
 use crate::run::{TrainOptions, train};
+use crate::score::ScoreSettings;
 use crate::toy::{POISON, Toy, all_metrics, known_metrics, pairs};
 
 fn config(dir: &Path, overrides: &[&str]) -> RunConfig {

@@ -64,7 +64,8 @@ pub(super) fn mismatched(
             let truncated = completion_ids.len() > room;
             completion_ids.truncate(room);
             let boundary = Boundary::Separate;
-            EncodedCompletion { prompt_ids, completion_ids, boundary, truncated }
+            let skipped = Vec::new();
+            EncodedCompletion { prompt_ids, completion_ids, skipped, boundary, truncated }
         })
         .collect()
 }

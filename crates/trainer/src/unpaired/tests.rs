@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use bestof_losses::Label;
 use bestof_models::parameters;
 use bestof_report::RunFolder as Report;
 
@@ -68,6 +69,7 @@ fn alone(model: &Toy, prompt: &[u32], completion: &[u32], options: &ForwardOptio
         prompt_ids: prompt.to_vec(),
         completion_ids: completion.to_vec(),
         boundary: crate::data::Boundary::Joint,
+        skipped: Vec::new(),
         truncated: false,
     };
     let settings = crate::score::ScoreSettings::default();
@@ -142,7 +144,7 @@ fn the_reference_point_is_that_of_separate_forward_passes() {
         }
         let expected = (ratios.iter().sum::<f64>() / ratios.len() as f64).max(0.0);
         assert!((run.step.z0 - expected).abs() < 1e-6, "{} against {expected}", run.step.z0);
-        assert_eq!((run.step.desirable, run.step.undesirable), (4, 2), "rows 7 and 14 less 14");
+        assert_eq!((run.step.desirable, run.step.undesirable), (5, 1), "row 7 is undesirable");
     }
 }
 

@@ -68,6 +68,21 @@ pub(crate) fn pairs(path: &Path, count: usize) -> PathBuf {
     path.to_owned()
 }
 
+/// Right and wrong results of the same sums, each by itself with its label.
+pub(crate) fn labelled(path: &Path, count: usize) -> PathBuf {
+    let mut text = String::new();
+    for i in 0..count {
+        let (a, b) = (i * 7 % 40 + 3, i * 11 % 30 + 2);
+        let right = i % 3 != 1;
+        let answer = format!(" {}", a + b + usize::from(!right));
+        let row = json!({"prompt": format!("{a}+{b}=?"), "completion": answer, "label": right});
+        text += &row.to_string();
+        text.push('\n');
+    }
+    fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
 /// The right answers of the same sums, and some plain text.
 pub(crate) fn completions(path: &Path, count: usize) -> PathBuf {
     let mut text = String::new();

@@ -10,11 +10,14 @@ use super::{Boundary, EncodedCompletion, EncodedPair};
 /// Whether a rendering may use the colours of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// ANSI escape sequences: prompt dim, chosen green, rejected red, special tokens reversed.
+    /// ANSI escape sequences: what is not trained dim, chosen green, rejected red, special tokens reversed.
     Ansi,
     /// No escape sequences: trained tokens stand in brackets.
     Plain,
 }
+
+/// The ANSI code of tokens that are read and not learned: dim.
+const UNTRAINED: &str = "2";
 
 /// One token of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,13 +76,18 @@ impl Example {
         line: usize,
         item: &EncodedCompletion,
     ) -> Self {
+        let tokens = views(tokenizer, &item.prompt_ids, &item.completion_ids, true);
+        let tokens = tokens
+            .into_iter()
+            .enumerate()
+            .map(|(place, token)| TokenView { trained: item.is_learned(place), ..token });
         Self {
             line,
             prompt: views(tokenizer, &[], &item.prompt_ids, false),
             answers: vec![AnswerView {
                 part: "completion",
                 boundary: item.boundary,
-                tokens: views(tokenizer, &item.prompt_ids, &item.completion_ids, true),
+                tokens: tokens.collect(),
             }],
         }
     }
@@ -93,7 +101,7 @@ impl Example {
     /// Control characters are written as escapes, so that data cannot steer the terminal.
     pub fn render(&self, colour: Colour) -> String {
         let mut out = format!("line {}, prompt ({} tokens)\n", self.line, self.prompt.len());
-        write_tokens(&mut out, &self.prompt, "2", colour);
+        write_tokens(&mut out, &self.prompt, UNTRAINED, colour);
         for answer in &self.answers {
             let note = match answer.boundary {
                 Boundary::Joint => "",
@@ -147,6 +155,7 @@ fn write_tokens(out: &mut String, tokens: &[TokenView], code: &str, colour: Colo
                 let special = if token.special { ";7" } else { "" };
                 // Every other token is underlined, so that the seams show.
                 let seam = if index % 2 == 1 { ";4" } else { "" };
+                let code = if token.trained { code } else { UNTRAINED };
                 write!(out, "\x1b[{code}{special}{seam}m{text}\x1b[0m")
             }
             (Colour::Plain, true) => write!(out, "[{text}]"),
