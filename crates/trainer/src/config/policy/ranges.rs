@@ -45,6 +45,19 @@ impl RunConfig {
                 objective.order.unwrap_or_default(),
                 "absent: only `harmonic` has an order",
             );
+            let truncated = objective.surrogate == "truncated-is";
+            for (key, found, read) in [
+                ("objective.ratio_cap", objective.ratio_cap, truncated),
+                ("objective.epsilon", objective.epsilon, !truncated),
+                ("objective.epsilon_high", objective.epsilon_high, !truncated),
+            ] {
+                problems.need(
+                    read || found.is_none(),
+                    key,
+                    found.unwrap_or_default(),
+                    "absent: `truncated-is` reads `ratio_cap`, and the other surrogates `epsilon`",
+                );
+            }
             let exact = objective.off_policy == OffPolicyWeights::Exact;
             problems.need(
                 exact || objective.partner_cap.is_none(),

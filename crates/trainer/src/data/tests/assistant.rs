@@ -12,7 +12,7 @@ use super::{CHAT, Model, byte_level};
 
 /// Marks what the assistant says, its end included.
 const MARKED: &str = "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}\
-     {% generation %}{{ m.content }}<|end|>{% endgeneration %}{% else %}{{ m.content }}<|end|>{% endif %}\n\
+     {% generation %}{{ m.content }}<|end|>{% endgeneration %}{% else %}{{ m.content }}<|end|>{% endif %}{{ '\\n' }}\
      {% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
 
 /// Leaves out what the assistant thought in earlier turns.

@@ -144,6 +144,8 @@ fn settings_that_do_nothing_are_refused_by_name() {
         (&["objective.mini_batch_prompts=5"], "objective.mini_batch_prompts"),
         (&["objective.mini_batch_prompts=0"], "objective.mini_batch_prompts"),
         (&["objective.order=2"], "objective.order"),
+        (&["objective.ratio_cap=2"], "objective.ratio_cap"),
+        (&["objective.surrogate=truncated-is", "objective.epsilon=0.1"], "objective.epsilon"),
         (&["objective.partner_cap=0.5"], "objective.partner_cap"),
         (&["objective.partner_cap=2", "objective.off_policy=own-ratio"], "objective.partner_cap"),
         (&["objective.sampler_cap=nan"], "objective.sampler_cap"),
