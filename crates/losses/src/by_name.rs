@@ -61,6 +61,7 @@ impl FromStr for LossName {
 /// assert_eq!((defaults.beta, defaults.lambda), (0.3, 50.0));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct LossParameters {
     /// Scale of the log-ratios (`SimPO`: of the averaged log-probabilities).
     pub beta: f64,
@@ -80,6 +81,55 @@ pub struct LossParameters {
 }
 
 impl LossParameters {
+    /// Sets [`beta`](Self::beta).
+    #[must_use]
+    pub const fn with_beta(mut self, beta: f64) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// Sets [`lambda`](Self::lambda).
+    #[must_use]
+    pub const fn with_lambda(mut self, lambda: f64) -> Self {
+        self.lambda = lambda;
+        self
+    }
+
+    /// Sets [`gamma`](Self::gamma).
+    #[must_use]
+    pub const fn with_gamma(mut self, gamma: f64) -> Self {
+        self.gamma = gamma;
+        self
+    }
+
+    /// Sets [`label_smoothing`](Self::label_smoothing).
+    #[must_use]
+    pub const fn with_label_smoothing(mut self, label_smoothing: f64) -> Self {
+        self.label_smoothing = label_smoothing;
+        self
+    }
+
+    /// Sets [`kto_z0`](Self::kto_z0).
+    #[must_use]
+    pub const fn with_kto_z0(mut self, kto_z0: f64) -> Self {
+        self.kto_z0 = kto_z0;
+        self
+    }
+
+    /// Sets [`divergence`](Self::divergence).
+    #[must_use]
+    pub const fn with_divergence(mut self, divergence: Divergence) -> Self {
+        self.divergence = divergence;
+        self
+    }
+
+    /// Sets [`sft_alpha`](Self::sft_alpha).
+    #[must_use]
+    pub const fn with_sft_alpha(mut self, sft_alpha: f64) -> Self {
+        self.sft_alpha = sft_alpha;
+        self
+    }
+
     /// The published defaults of a loss; parameters it does not read are 0, and so is `sft_alpha`.
     /// The divergence is the reverse KL.
     ///

@@ -6,12 +6,10 @@ use bestof_losses::{Aggregation, CompletionTokens, KlEstimator, LossError, Polic
 /// Scales by hand, and a batch of two completions under each aggregation.
 #[test]
 fn aggregations_scale_surrogate_and_penalties() {
-    let loss = PolicyLoss {
-        kl_coefficient: 1.0,
-        kl: KlEstimator::K2,
-        entropy_coefficient: 1.0,
-        ..PolicyLoss::default()
-    };
+    let loss = PolicyLoss::default()
+        .with_kl_coefficient(1.0)
+        .with_kl(KlEstimator::K2)
+        .with_entropy_coefficient(1.0);
     let logps = [-1.0, -2.0, -3.0, -4.0];
     let entropies = [0.5; 4];
     let lists: [(&[usize], &[f64]); 2] = [(&[0], &[-2.0]), (&[1, 2, 3], &[-3.0, -3.0, -3.0])];

@@ -143,12 +143,10 @@ fn kto_attaches_to_labelled_completions() {
 #[test]
 fn the_policy_loss_attaches_to_tokens() {
     let device = Device::flex().autodiff();
-    let policy = PolicyLoss {
-        kl_coefficient: 0.2,
-        entropy_coefficient: 0.1,
-        ratio: RatioLevel::Token,
-        ..PolicyLoss::default()
-    };
+    let policy = PolicyLoss::default()
+        .with_kl_coefficient(0.2)
+        .with_entropy_coefficient(0.1)
+        .with_ratio(RatioLevel::Token);
     let (logps, entropies) = ([-1.0, -0.5, -2.0], [0.7, 0.3, 1.1]);
     let (old, reference) = ([-1.1, -0.4], [-0.9, -0.6]);
     let completions = [

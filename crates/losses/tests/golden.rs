@@ -27,14 +27,12 @@ fn pair(case: &Value) -> PairLogps {
 
 /// The keys of the file name some parameters after the loss that reads them.
 fn parameters(case: &Value, name: LossName) -> LossParameters {
-    LossParameters {
-        beta: number(case, if name == LossName::Simpo { "simpo_beta" } else { "beta" }),
-        lambda: number(case, if name == LossName::Orpo { "orpo_lambda" } else { "lambda" }),
-        gamma: number(case, "simpo_gamma"),
-        label_smoothing: number(case, "label_smoothing"),
-        kto_z0: number(case, "kto_z0"),
-        ..LossParameters::of(name)
-    }
+    LossParameters::of(name)
+        .with_beta(number(case, if name == LossName::Simpo { "simpo_beta" } else { "beta" }))
+        .with_lambda(number(case, if name == LossName::Orpo { "orpo_lambda" } else { "lambda" }))
+        .with_gamma(number(case, "simpo_gamma"))
+        .with_label_smoothing(number(case, "label_smoothing"))
+        .with_kto_z0(number(case, "kto_z0"))
 }
 
 /// The tolerance the file states for f64.

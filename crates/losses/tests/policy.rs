@@ -20,7 +20,7 @@ fn close(found: impl Numbers, expected: impl Numbers, tolerance: f64) {
 const LOGPS: [f64; 4] = [-1.0, -0.25, -3.0, -0.5];
 
 fn loss_at(ratio: RatioLevel) -> PolicyLoss {
-    PolicyLoss { ratio, ..PolicyLoss::default() }
+    PolicyLoss::default().with_ratio(ratio)
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn by_hand() {
     let mut gradient = [0.0; 3];
     let clip = Clip { low: 0.1, high: 0.3 };
     let surrogate = Surrogate::PpoClip(clip);
-    let narrow = PolicyLoss { surrogate, ..loss_at(RatioLevel::Sequence) };
+    let narrow = loss_at(RatioLevel::Sequence).with_surrogate(surrogate);
     let cut = narrow.terms(&completion(-2.0), &mut gradient).unwrap();
     assert_eq!((cut.clipped_low, gradient), (3, [0.0; 3]), "0.825 is below 0.9");
     close(cut.loss, 2.0 * (-3.0 + 0.9 - 1.0), 1e-14);
@@ -87,13 +87,12 @@ fn gradients_are_those_of_the_loss() {
     for ratio in RatioLevel::ALL {
         for kl in [KlEstimator::K2, KlEstimator::K3] {
             for weight in [0.8, -0.6] {
-                let loss = PolicyLoss {
-                    ratio,
-                    kl,
-                    kl_coefficient: 0.3,
-                    entropy_coefficient: 0.1,
-                    surrogate: Surrogate::PpoClip(Clip { low: 0.15, high: 0.25 }),
-                };
+                let loss = PolicyLoss::default()
+                    .with_ratio(ratio)
+                    .with_kl(kl)
+                    .with_kl_coefficient(0.3)
+                    .with_entropy_coefficient(0.1)
+                    .with_surrogate(Surrogate::PpoClip(Clip { low: 0.15, high: 0.25 }));
                 let at = |logprobs: &[f64]| {
                     let completion = SampledCompletion {
                         weight,
@@ -211,7 +210,7 @@ fn reinforce_is_the_gradient_of_the_expected_reward() {
 #[test]
 fn kl_gradients_are_those_the_documentation_names() {
     let (policy, reference) = (Tiny::policy(), Tiny::reference());
-    let loss = |kl| PolicyLoss { kl, kl_coefficient: 1.0, ..PolicyLoss::default() };
+    let loss = |kl| PolicyLoss::default().with_kl(kl).with_kl_coefficient(1.0);
     let whole = |p: &Tiny| {
         let ratio = |x| p.chance(x).ln() - reference.chance(x).ln();
         Tiny::all().map(|x| p.chance(x) * ratio(x)).sum::<f64>()
@@ -237,7 +236,7 @@ fn kl_gradients_are_those_the_documentation_names() {
 fn kl_values() {
     let (policy, reference) = (Tiny::policy(), Tiny::reference());
     let value = |kl, x| {
-        let loss = PolicyLoss { kl, kl_coefficient: 2.0, ..PolicyLoss::default() };
+        let loss = PolicyLoss::default().with_kl(kl).with_kl_coefficient(2.0);
         let (logprobs, anchor) = (policy.logprobs(x), reference.logprobs(x));
         let completion = SampledCompletion {
             share: 0.5,
@@ -259,7 +258,7 @@ fn kl_values() {
         assert!(value(KlEstimator::K2, x) >= 0.0 && value(KlEstimator::K3, x) >= 0.0);
     }
     for kl in KlEstimator::ALL {
-        let loss = PolicyLoss { kl, kl_coefficient: 1.0, ..PolicyLoss::default() };
+        let loss = PolicyLoss::default().with_kl(kl).with_kl_coefficient(1.0);
         let same = SampledCompletion {
             share: 1.0,
             logprobs: &LOGPS,
@@ -272,7 +271,7 @@ fn kl_values() {
 
 #[test]
 fn what_cannot_be_meant_is_refused() {
-    let loss = PolicyLoss { kl_coefficient: 0.1, ..PolicyLoss::default() };
+    let loss = PolicyLoss::default().with_kl_coefficient(0.1);
     let completion = SampledCompletion { logprobs: &LOGPS, ..SampledCompletion::default() };
     let error = |loss: &PolicyLoss, completion: &SampledCompletion<'_>| {
         loss.terms(completion, &mut [0.0; 4]).unwrap_err()
@@ -286,14 +285,14 @@ fn what_cannot_be_meant_is_refused() {
     let far = SampledCompletion { weight: -1.0, old_logps: Some(&[-900.0; 4]), ..completion };
     let message = error(&PolicyLoss::default(), &far).to_string();
     assert!(message.contains("lower the learning rate"), "{message}");
-    let bounded = |surrogate| PolicyLoss { surrogate, ..PolicyLoss::default() };
+    let bounded = |surrogate| PolicyLoss::default().with_surrogate(surrogate);
     for wrong in [
         bounded(Surrogate::PpoClip(Clip { low: 0.0, high: 0.2 })),
         bounded(Surrogate::Cispo(Clip { low: 0.2, high: f64::NAN })),
         bounded(Surrogate::TruncatedIs { cap: 0.99 }),
         bounded(Surrogate::TruncatedIs { cap: f64::NAN }),
-        PolicyLoss { kl_coefficient: -1.0, ..PolicyLoss::default() },
-        PolicyLoss { entropy_coefficient: f64::INFINITY, ..PolicyLoss::default() },
+        PolicyLoss::default().with_kl_coefficient(-1.0),
+        PolicyLoss::default().with_entropy_coefficient(f64::INFINITY),
     ] {
         assert!(wrong.validate().is_err(), "{wrong:?}");
     }

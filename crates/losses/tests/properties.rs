@@ -39,7 +39,14 @@ prop_compose! {
         sft_alpha in prop_oneof![Just(0.0), 0.0..2.0_f64],
     ) -> LossParameters {
         let divergence = Divergence::ReverseKl;
-        LossParameters { beta, lambda, gamma, label_smoothing, kto_z0, divergence, sft_alpha }
+        LossParameters::of(LossName::Dpo)
+            .with_beta(beta)
+            .with_lambda(lambda)
+            .with_gamma(gamma)
+            .with_label_smoothing(label_smoothing)
+            .with_kto_z0(kto_z0)
+            .with_divergence(divergence)
+            .with_sft_alpha(sft_alpha)
     }
 }
 
@@ -154,7 +161,7 @@ fn policy_equal_to_reference_costs_ln_2() {
         ref_rejected: -12.25,
         ..PairLogps::default()
     };
-    let with = LossParameters { label_smoothing: 0.0, ..LossParameters::of(LossName::DpopCdpo) };
+    let with = LossParameters::of(LossName::DpopCdpo).with_label_smoothing(0.0);
     for name in
         [LossName::Dpo, LossName::Dpop, LossName::Cdpo, LossName::Robust, LossName::DpopCdpo]
     {

@@ -21,7 +21,7 @@ fn terms(loss: &PolicyLoss, completion: &SampledCompletion<'_>) -> (PolicyTerms,
 }
 
 fn of(surrogate: Surrogate, ratio: RatioLevel) -> PolicyLoss {
-    PolicyLoss { surrogate, ratio, ..PolicyLoss::default() }
+    PolicyLoss::default().with_surrogate(surrogate).with_ratio(ratio)
 }
 
 const WIDE: Clip = Clip { low: 1.0, high: 1e300 };

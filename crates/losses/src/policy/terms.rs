@@ -107,6 +107,7 @@ pub struct PolicyTerms {
 /// # Ok::<(), bestof_losses::LossError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct PolicyLoss {
     /// Ratios of tokens, or of whole completions.
     pub ratio: RatioLevel,
@@ -121,6 +122,41 @@ pub struct PolicyLoss {
 }
 
 impl PolicyLoss {
+    /// Sets [`ratio`](Self::ratio).
+    #[must_use]
+    pub const fn with_ratio(mut self, ratio: RatioLevel) -> Self {
+        self.ratio = ratio;
+        self
+    }
+
+    /// Sets [`surrogate`](Self::surrogate).
+    #[must_use]
+    pub const fn with_surrogate(mut self, surrogate: Surrogate) -> Self {
+        self.surrogate = surrogate;
+        self
+    }
+
+    /// Sets [`kl_coefficient`](Self::kl_coefficient).
+    #[must_use]
+    pub const fn with_kl_coefficient(mut self, kl_coefficient: f64) -> Self {
+        self.kl_coefficient = kl_coefficient;
+        self
+    }
+
+    /// Sets [`kl`](Self::kl).
+    #[must_use]
+    pub const fn with_kl(mut self, kl: KlEstimator) -> Self {
+        self.kl = kl;
+        self
+    }
+
+    /// Sets [`entropy_coefficient`](Self::entropy_coefficient).
+    #[must_use]
+    pub const fn with_entropy_coefficient(mut self, entropy_coefficient: f64) -> Self {
+        self.entropy_coefficient = entropy_coefficient;
+        self
+    }
+
     /// Checks coefficients and bounds.
     ///
     /// # Errors

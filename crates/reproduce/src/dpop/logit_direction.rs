@@ -113,7 +113,7 @@ pub(crate) struct Directions {
 }
 
 fn build(name: LossName) -> Result<Box<dyn PreferenceLoss>, ReproduceError> {
-    let parameters = LossParameters { beta: BETA, lambda: LAMBDA, ..LossParameters::of(name) };
+    let parameters = LossParameters::of(name).with_beta(BETA).with_lambda(LAMBDA);
     Ok(name.build(&parameters).map_err(bestof_trainer::TrainError::from)?)
 }
 
@@ -240,7 +240,7 @@ mod tests {
             (pair.ref_chosen, pair.ref_rejected) = (number("ref_w"), number("ref_l"));
             let (beta, lambda) = (number("beta"), number("lambda"));
             for (loss, name) in [(LossName::Dpo, "update_dpo"), (LossName::Dpop, "update_dpop")] {
-                let parameters = LossParameters { beta, lambda, ..LossParameters::of(loss) };
+                let parameters = LossParameters::of(loss).with_beta(beta).with_lambda(lambda);
                 let found = contexts.update(&*loss.build(&parameters).unwrap(), &pair).unwrap();
                 for (found, expected) in found.iter().flatten().zip(rows(&case[name]).concat()) {
                     assert!((found - expected).abs() < 1e-12 * expected.abs().max(1.0), "{name}");

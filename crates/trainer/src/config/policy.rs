@@ -317,19 +317,18 @@ impl ObjectiveSection {
 
     fn loss(&self) -> Result<PolicyLoss, TrainError> {
         let ratio: RatioLevel = self.ratio.parse()?;
-        let loss = PolicyLoss {
-            ratio,
-            surrogate: Surrogate::named(
+        let loss = PolicyLoss::default()
+            .with_ratio(ratio)
+            .with_surrogate(Surrogate::named(
                 &self.surrogate,
                 ratio,
                 self.epsilon,
                 self.epsilon_high,
                 self.ratio_cap,
-            )?,
-            kl_coefficient: self.kl_coefficient,
-            kl: self.kl_estimator.parse()?,
-            entropy_coefficient: self.entropy_coefficient,
-        };
+            )?)
+            .with_kl_coefficient(self.kl_coefficient)
+            .with_kl(self.kl_estimator.parse()?)
+            .with_entropy_coefficient(self.entropy_coefficient);
         loss.validate()?;
         Ok(loss)
     }

@@ -53,15 +53,14 @@ impl Flags {
             (None, None) => base.divergence,
             (found, alpha) => Divergence::named(found.unwrap_or(base.divergence.as_str()), alpha)?,
         };
-        Ok(LossParameters {
-            beta: self.beta.unwrap_or(base.beta),
-            lambda: self.lambda.unwrap_or(base.lambda),
-            gamma: self.gamma.unwrap_or(base.gamma),
-            label_smoothing: self.label_smoothing.unwrap_or(base.label_smoothing),
-            kto_z0: self.kto_z0.unwrap_or(base.kto_z0),
-            divergence,
-            sft_alpha: self.sft_alpha.unwrap_or(base.sft_alpha),
-        })
+        Ok(base
+            .with_beta(self.beta.unwrap_or(base.beta))
+            .with_lambda(self.lambda.unwrap_or(base.lambda))
+            .with_gamma(self.gamma.unwrap_or(base.gamma))
+            .with_label_smoothing(self.label_smoothing.unwrap_or(base.label_smoothing))
+            .with_kto_z0(self.kto_z0.unwrap_or(base.kto_z0))
+            .with_divergence(divergence)
+            .with_sft_alpha(self.sft_alpha.unwrap_or(base.sft_alpha)))
     }
 
     /// A flag that was given and that the loss of labelled answers does not read.
