@@ -14,15 +14,6 @@ pub(crate) const CONFIG_FILE: &str = "adapter_config.json";
 const PREFIX: &str = "base_model.model.";
 
 /// PEFT's name of an adapter parameter.
-///
-/// ```
-/// use bestof_trainer::peft::stored_name;
-///
-/// assert_eq!(
-///     stored_name("model.layers.0.self_attn.q_proj.lora_A.weight"),
-///     "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
-/// );
-/// ```
 pub(crate) fn stored_name(parameter: &str) -> String {
     format!("{PREFIX}{parameter}")
 }
@@ -45,4 +36,17 @@ pub(crate) fn adapter_config(lora: &LoraConfig, base: &Path) -> Value {
         "use_dora": false,
         "use_rslora": false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_peft() {
+        assert_eq!(
+            stored_name("model.layers.0.self_attn.q_proj.lora_A.weight"),
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+        );
+    }
 }
