@@ -1,6 +1,12 @@
 //! Cutting a micro-batch into forests that fit a token budget.
 
-use bestof_models::{CausalLm, ForestBuilder, Sequence, SequenceSpan, TokenForest};
+use std::borrow::Cow;
+
+use bestof_kernels::host_values;
+use bestof_models::{
+    CausalLm, ForestBuilder, ForwardOptions, ModelError, Sequence, SequenceSpan, TokenForest,
+};
+use burn::module::Module;
 
 /// A forest, the rows in it, and where the log-probabilities of each row's sequences are.
 #[derive(Debug)]
@@ -15,6 +21,20 @@ pub(crate) struct PackedForest {
 pub(crate) struct RowSequence {
     pub(crate) tokens: Vec<u32>,
     pub(crate) completion_start: usize,
+}
+
+/// Log-probabilities of a forest's targets without dropout: those of the training pass if that had none.
+pub(crate) fn without_dropout<'a, M: CausalLm + Module>(
+    model: &M,
+    part: &PackedForest,
+    dropout: bool,
+    trained: &'a [f32],
+) -> Result<Cow<'a, [f32]>, ModelError> {
+    if !dropout {
+        return Ok(Cow::Borrowed(trained));
+    }
+    let logps = model.valid().token_logps(&part.forest, &ForwardOptions::default())?;
+    Ok(Cow::Owned(host_values(logps)))
 }
 
 /// Packs rows into forests of at most `budget` tokens. A row larger than that gets its own.

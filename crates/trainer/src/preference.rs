@@ -13,13 +13,12 @@ use bestof_losses::{
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_report::{RunType, metric_names};
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use serde_json::Value;
 
 use crate::data::EncodedPair;
 use crate::displacement::{ChosenChange, DisplacementDetector, DisplacementWarning};
 use crate::error::TrainError;
-use crate::forward::{PackedForest, pack};
+use crate::forward::{PackedForest, pack, without_dropout};
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
@@ -159,21 +158,6 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         Ok(largest)
     }
 
-    /// The scores that metrics are made of: those of the training pass, or without dropout if it had any.
-    fn clean_scores(
-        &self,
-        part: &PackedForest,
-        trained: &[(usize, PairScore)],
-    ) -> Result<Vec<(usize, PairScore)>, TrainError> {
-        if self.parts.settings.dropout {
-            let model = self.parts.model.valid();
-            let logps = model.token_logps(&part.forest, &ForwardOptions::default())?;
-            Ok(pair_scores(part, &host_values(logps)))
-        } else {
-            Ok(trained.to_vec())
-        }
-    }
-
     fn accumulate_forest(
         &self,
         part: &PackedForest,
@@ -183,8 +167,10 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         let options = self.parts.settings.training(context.dropout_seed);
         let names = &self.parts.train.names;
         let traced = self.parts.model.token_logps(&part.forest, &options)?;
-        let trained = pair_scores(part, &host_values(traced.clone().inner()));
-        let clean = self.clean_scores(part, &trained)?;
+        let logps = host_values(traced.clone().inner());
+        let trained = pair_scores(part, &logps);
+        let dropout = self.parts.settings.dropout;
+        let clean = pair_scores(part, &without_dropout(&self.parts.model, part, dropout, &logps)?);
         let references: Vec<PairScore> = if context.step == 0 {
             let gap = self.check_reference(&clean)?;
             sum.metrics.add("reference_gap", gap * clean.len() as f64, clean.len() as f64);
@@ -214,8 +200,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         }
         if !by_target.is_empty() {
             let loss = with_gradient(loss, [(traced, by_target)]);
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
-            sum.add_gradients(&self.parts.model, gradients);
+            sum.add_backward(&self.parts.model, &loss);
         }
         Ok(())
     }

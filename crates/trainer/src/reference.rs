@@ -103,7 +103,8 @@ impl ReferenceRow for EncodedCompletion {
 /// The distance of policy and reference before the first update, where they are the same model.
 ///
 /// # Errors
-/// [`TrainError::ReferenceMismatch`] if it is far above rounding, far below what another model gives.
+/// [`TrainError::ReferenceMismatch`] if it is far above rounding, far below what another model gives, or
+/// NaN.
 pub(crate) fn checked_gap(
     policy: f64,
     reference: f64,
@@ -111,7 +112,8 @@ pub(crate) fn checked_gap(
     cache: &Path,
 ) -> Result<f64, TrainError> {
     let gap = (policy - reference).abs();
-    if gap > 1e-2 + 1e-4 * reference.abs() {
+    let is_rounding = gap <= 1e-2 + 1e-4 * reference.abs();
+    if !is_rounding {
         let (row, cache) = (row.to_owned(), cache.to_owned());
         return Err(TrainError::ReferenceMismatch { row, gap, cache });
     }
@@ -255,4 +257,16 @@ fn read<T: ReferenceRow>(path: &Path, key: &str, rows: &[T]) -> Result<Vec<T::Sc
     let score = |(numbers, row): (&Vec<f64>, &T)| row.score_of(numbers);
     let scores: Option<Vec<T::Score>> = values.iter().zip(rows).map(score).collect();
     scores.ok_or_else(|| format!("rows that are no scores of {}", T::KIND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_that_is_no_number_is_no_rounding() {
+        let gap = |policy| checked_gap(policy, -20.0, "row", Path::new("cache"));
+        assert_eq!(gap(-20.0).unwrap(), 0.0);
+        assert!(gap(-20.1).is_err() && gap(f64::NAN).is_err());
+    }
 }

@@ -9,6 +9,7 @@ mod trainer;
 use bestof_report::Sample;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Tensor;
 use serde_json::Value;
 
 pub use crate::record::Difference;
@@ -35,6 +36,11 @@ pub struct Accumulated {
 }
 
 impl Accumulated {
+    /// Adds the gradients of a loss, a part of the step's, by a backward pass.
+    pub fn add_backward<M: Module>(&mut self, model: &M, loss: &Tensor<1>) {
+        self.add_gradients(model, GradientsParams::from_grads(loss.backward(), model));
+    }
+
     /// Adds the gradients of another backward pass.
     pub fn add_gradients<M: Module>(&mut self, model: &M, gradients: GradientsParams) {
         let mut sum = GradientsAccumulator::new();

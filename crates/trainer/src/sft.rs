@@ -5,7 +5,6 @@ use bestof_losses::with_gradient;
 use bestof_models::{CausalLm, ForwardOptions, RandomPositions};
 use bestof_report::{RunType, metric_names};
 use burn::module::Module;
-use burn::optim::GradientsParams;
 
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
@@ -189,8 +188,7 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
                 span.targets.iter().for_each(|&target| by_target[target] = weight);
             }
             let loss = with_gradient(loss, [(logps, by_target)]);
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-            sum.add_gradients(&self.model, gradients);
+            sum.add_backward(&self.model, &loss);
         }
         sum.tokens = rows.iter().map(|&row| self.train.items[row].sequence().len() as u64).sum();
         Ok(sum)
@@ -286,9 +284,8 @@ mod tests {
         let whole = trained(&[(&[1], &[2, 3, 5, 4], &[]), (&[7], &[8], &[])]);
         assert_eq!((masked.0, whole.0), (3.0, 5.0));
         assert!((masked.1 - apart.1).abs() < 1e-6 && (masked.1 - whole.1).abs() > 1e-3);
-        let distance =
-            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(distance(&masked.2, &apart.2) < 1e-6 && distance(&masked.2, &whole.2) > 1e-3);
+        let distance = |other: &Vec<f32>| bestof_closeness::largest_difference(&masked.2, other);
+        assert!(distance(&apart.2) < 1e-6 && distance(&whole.2) > 1e-3);
         assert_ne!(masked.3, whole.3);
     }
 }

@@ -15,7 +15,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeSet;
 
+use crate::config::RunConfig;
 use crate::data::{Boundary, EncodedCompletion, EncodedLabelled, EncodedPair};
+use crate::model_files::ModelFiles;
 use crate::rows::RowSet;
 
 /// A token whose log-probability is no number.
@@ -248,6 +250,19 @@ impl Toy {
 }
 
 /// Rows that a bigram model can learn from, all different.
+/// A model as a configuration asks for it, and the names of its weights.
+pub(crate) fn of_config(config: &RunConfig) -> (Toy, ModelFiles) {
+    match &config.lora {
+        Some(lora) => (
+            Toy::with_adapter(lora.r),
+            ModelFiles::Adapter {
+                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
+            },
+        ),
+        None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
+    }
+}
+
 pub(crate) fn completions(count: usize) -> RowSet<EncodedCompletion> {
     let items: Vec<_> = (0..count as u32)
         .map(|i| EncodedCompletion {

@@ -12,11 +12,10 @@ use bestof_losses::{Kto, UnpairedLogps, UnpairedTerms, with_gradient};
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_report::{RunType, metric_names};
 use burn::module::Module;
-use burn::optim::GradientsParams;
 
 use crate::data::{EncodedCompletion, EncodedLabelled};
 use crate::error::TrainError;
-use crate::forward::{PackedForest, pack};
+use crate::forward::{PackedForest, pack, without_dropout};
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::{Progress, Silent};
@@ -169,17 +168,6 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
         }
     }
 
-    /// The log-probabilities that metrics are made of: without dropout, whether or not the training pass
-    /// had any.
-    fn clean_scores(&self, part: &PackedForest, trained: &[f64]) -> Result<Vec<f64>, TrainError> {
-        if self.settings.dropout {
-            let logps = self.model.valid().token_logps(&part.forest, &ForwardOptions::default())?;
-            Ok(sums(part, &host_values(logps)))
-        } else {
-            Ok(trained.to_vec())
-        }
-    }
-
     fn accumulate_forest(
         &self,
         part: &PackedForest,
@@ -188,8 +176,9 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
     ) -> Result<(), TrainError> {
         let options = self.settings.training(context.dropout_seed);
         let traced = self.model.token_logps(&part.forest, &options)?;
-        let trained = sums(part, &host_values(traced.clone().inner()));
-        let clean = self.clean_scores(part, &trained)?;
+        let logps = host_values(traced.clone().inner());
+        let trained = sums(part, &logps);
+        let clean = sums(part, &without_dropout(&self.model, part, self.settings.dropout, &logps)?);
         let rows: Vec<usize> = part.rows.iter().map(|(row, _)| *row).collect();
         let mut references: Vec<f64> = rows.iter().map(|&row| self.train.reference[row]).collect();
         if context.step == 0 {
@@ -221,8 +210,7 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
         }
         if !by_target.is_empty() {
             let loss = with_gradient(loss, [(traced, by_target)]);
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-            sum.add_gradients(&self.model, gradients);
+            sum.add_backward(&self.model, &loss);
         }
         Ok(())
     }

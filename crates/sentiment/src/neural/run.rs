@@ -8,7 +8,6 @@ use bestof_trainer::progress::Progress;
 use bestof_trainer::run::{Accumulated, Evaluation, StepContext, TrainingRun};
 use bestof_trainer::sft::ForwardSettings;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::batch::Batch;
@@ -196,8 +195,7 @@ impl TrainingRun for NeuralRun {
             let combined = self.combine(pass.losses, part.len());
             let total = combined.clone().into_scalar::<f64>();
             sum.metrics.add("loss", total, part.len() as f64);
-            let found = combined.div_scalar(context.loss_weight).backward();
-            sum.add_gradients(&self.model, GradientsParams::from_grads(found, &self.model));
+            sum.add_backward(&self.model, &combined.div_scalar(context.loss_weight));
             sum.tokens += items.iter().map(|row| row.tokens() as u64).sum::<u64>();
         }
         if let Some(log_variances) = self.model.log_variances() {

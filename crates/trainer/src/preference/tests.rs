@@ -30,15 +30,7 @@ fn loss(config: &RunConfig) -> Box<dyn PreferenceLoss> {
 }
 
 fn parts(config: &RunConfig, train: RowSet<EncodedPair>) -> PreferenceParts<Toy> {
-    let (model, files) = match &config.lora {
-        Some(lora) => (
-            Toy::with_adapter(lora.r),
-            ModelFiles::Adapter {
-                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
-            },
-        ),
-        None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
-    };
+    let (model, files) = crate::toy::of_config(config);
     PreferenceParts {
         model,
         files,

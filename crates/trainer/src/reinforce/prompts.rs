@@ -10,7 +10,7 @@ use super::parts::{Batch, ReinforceParts, ReinforceRun, Weighted};
 use super::rollout::Group;
 use crate::error::TrainError;
 use crate::progress::Progress;
-use crate::run::dropout_seed;
+use crate::run::{TrainingRun, dropout_seed};
 
 /// The stream of seeds that replaced prompts are drawn from; steps take the small numbers.
 const REDRAWING: u64 = u64::MAX - 1;
@@ -61,7 +61,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         step: u64,
         mut groups: BTreeMap<usize, Weighted>,
     ) -> Result<Batch, TrainError> {
-        let updates = self.updates_of(slots.len());
+        let updates = self.updates(slots).len();
         let first_visits = updates / self.parts.objective.updates_per_batch.max(1);
         // Prompts of later mini-batches, and all under dropout, are trained on when the policy is no
         // longer the one that sampled.
@@ -75,11 +75,6 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         let moved = vec![false; updates];
         let (failures, redrawn) = ((0, 0), 0);
         Ok(Batch { step, groups, failures, redrawn, first_visits, mean_length, moved })
-    }
-
-    fn updates_of(&self, prompts: usize) -> usize {
-        let size = self.parts.objective.mini_batch_prompts.unwrap_or(prompts).max(1);
-        self.parts.objective.updates_per_batch * prompts.div_ceil(size)
     }
 
     /// Completions of rows, each for a slot.

@@ -93,15 +93,7 @@ fn problems(count: usize, judge: Judge) -> RowSet<Problem> {
 fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
     let rollout = config.rollout.clone().unwrap();
     let reward = config.reward.clone().unwrap_or_default();
-    let (model, files) = match &config.lora {
-        Some(lora) => (
-            Toy::with_adapter(lora.r),
-            ModelFiles::Adapter {
-                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
-            },
-        ),
-        None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
-    };
+    let (model, files) = crate::toy::of_config(config);
     let model = model.without_poison();
     ReinforceParts {
         reference: config.lora.is_none().then(|| model.clone()),

@@ -6,7 +6,6 @@ use bestof_losses::{
 };
 use bestof_models::{CausalLm, ForwardOptions};
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::measure;
@@ -136,8 +135,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         let mut tensors = vec![(traced.logps, found.by_logp)];
         tensors.extend(traced.entropies.map(|entropies| (entropies, found.by_entropy)));
         let loss = with_gradient(found.loss, tensors);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.parts.model);
-        sum.add_gradients(&self.parts.model, gradients);
+        sum.add_backward(&self.parts.model, &loss);
         Ok(())
     }
 

@@ -26,15 +26,7 @@ fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
 }
 
 fn parts(config: &RunConfig, train: RowSet<EncodedLabelled>) -> UnpairedParts<Toy> {
-    let (model, files) = match &config.lora {
-        Some(lora) => (
-            Toy::with_adapter(lora.r),
-            ModelFiles::Adapter {
-                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
-            },
-        ),
-        None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
-    };
+    let (model, files) = crate::toy::of_config(config);
     UnpairedParts {
         model,
         files,

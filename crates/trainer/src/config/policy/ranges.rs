@@ -187,6 +187,12 @@ fn check_reward(reward: &RewardSection, problems: &mut Problems) {
     ] {
         problems.need(value.abs() <= bestof_estimators::MAX_REWARD, key, value, "a finite number");
     }
+    problems.need(
+        reward.overlong_buffer > 0 || reward.overlong_penalty == 1.0,
+        "reward.overlong_penalty",
+        reward.overlong_penalty,
+        "absent, or an `overlong_buffer` over which it rises",
+    );
     for (key, value) in [
         ("reward.length_penalty", reward.length_penalty),
         ("reward.overlong_penalty", reward.overlong_penalty),

@@ -150,6 +150,7 @@ fn settings_that_do_nothing_are_refused_by_name() {
         (&["objective.partner_cap=2", "objective.off_policy=own-ratio"], "objective.partner_cap"),
         (&["objective.sampler_cap=nan"], "objective.sampler_cap"),
         (&["reward.overlong_buffer=5"], "reward.overlong_buffer"),
+        (&["reward.overlong_penalty=2"], "reward.overlong_penalty"),
         (&["reward.length_penalty=-1"], "reward.length_penalty"),
         (&["reward.more=[{verifier=\"text\",weight=inf}]"], "reward.more"),
         (&["reward.more=[{verifier=\"program\"}]"], "reward.more"),
