@@ -23,6 +23,17 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Refuses the first flag that was given and that nothing would read.
+///
+/// # Errors
+/// [`Usage`], with `why` after the flag.
+pub(crate) fn unread(flags: &[(&str, bool)], why: &str) -> Result<()> {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Usage(format!("{flag}: {why}; leave it out")).into()),
+        None => Ok(()),
+    }
+}
+
 /// Sets up logging to stderr.
 pub(crate) fn init(verbose: u8, quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);

@@ -123,6 +123,15 @@ fn pairs_that_cannot_be_built_say_why() {
     build(&out, "--task multiple-choice --from absent.jsonl").refuses(1, &["absent.jsonl"]);
     assert_eq!(build(&out, "--task gsm9k").code, 2);
     assert_eq!(build(&out, "--task arithmetic --steps four").code, 2);
+    for (flags, unread) in [
+        ("--task gsm8k --from x.jsonl --steps 3", "--steps"),
+        ("--task metamath --from x.jsonl --size small", "--size"),
+        ("--task multiple-choice --from x.jsonl --held-out", "--held-out"),
+        ("--task metamath --from x.jsonl --keep-annotations", "--keep-annotations"),
+        ("--task arithmetic --skip-bad-rows", "--skip-bad-rows"),
+    ] {
+        build(&out, flags).refuses(2, &[unread, "leave it out"]);
+    }
     let bad = write(dir.path(), "bad.jsonl", "{\"question\": \"q\", \"anwser\": \"a\"}\n");
     build(&out, &format!("--task gsm8k --from {bad}")).refuses(
         1,

@@ -155,6 +155,7 @@ fn sampling_settings_that_cannot_be_meant_are_wrong_usage() {
     };
     refused("--temperature -1", &["`temperature` is -1"]);
     refused("--temperature 1 --top-p 0", &["`top_p` is 0", "expected"]);
+    refused("--top-p 0.9", &["--top-p", "--temperature 0", "leave it out"]);
     refused("--temperature 1 --top-k 0", &["`top_k` is 0"]);
     refused("--temperature 1 --min-p 2", &["`min_p` is 2"]);
     refused("--samples 3", &["--temperature above 0"]);
