@@ -87,10 +87,11 @@ impl ChatTemplate {
         environment.add_filter("default", functions::default);
         environment.add_filter("d", functions::default);
         environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
+        environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
         environment.add_filter(functions::MARK_FILTER, functions::mark);
         environment.add_test("iterable", functions::is_iterable);
         environment.add_test("sequence", functions::is_sequence);
-        let read = sources::replace_percent(&sources::normal_line_ends(source));
+        let read = sources::with_filters(&sources::normal_line_ends(source));
         let blocks = |open, close| sources::replace_generation_blocks(&read, open, close);
         let plain = blocks("if true", "endif");
         let marked = blocks(&format!("filter {}", functions::MARK_FILTER), "endfilter");

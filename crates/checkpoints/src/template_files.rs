@@ -31,7 +31,7 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Found>, CheckpointError> {
         let path = dir.join(name);
         let value = json::read_if_there(&path)?;
         let fields = json::Fields { path: &path, value: &value };
-        let expected = "a template, or templates by name with one named default";
+        let expected = "a template, or a list with one named default";
         if let Some(found) = fields.get("chat_template", expected, by_name)? {
             return Ok(Some(found));
         }

@@ -78,6 +78,14 @@ pub(crate) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result
     Ok(if value.is_undefined() || boolean && !value.is_true() { other } else { value })
 }
 
+/// What a loop runs over: of a text its characters.
+pub(crate) fn loop_items(value: Value) -> Value {
+    match value.as_str() {
+        Some(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
+        None => value,
+    }
+}
+
 /// Whether Python has an iterator for a value: none is not iterable, undefined is.
 pub(crate) fn is_iterable(value: &Value) -> bool {
     !value.is_none() && value.try_iter().is_ok()

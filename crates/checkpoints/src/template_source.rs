@@ -3,6 +3,9 @@
 /// The filter that stands for `%` behind a text: printf-style formatting.
 pub(crate) const PERCENT_FILTER: &str = "percent_format";
 
+/// The filter that turns the text a loop runs over into its characters, so that the loop knows its end.
+pub(crate) const LOOP_FILTER: &str = "loop_items";
+
 /// Line ends as jinja2 sees them: `\r\n` and `\r` are `\n`, in texts of the template too.
 pub(crate) fn normal_line_ends(source: &str) -> String {
     source.replace("\r\n", "\n").replace('\r', "\n")
@@ -31,16 +34,40 @@ pub(crate) fn replace_generation_blocks(source: &str, open: &str, close: &str) -
     out
 }
 
-/// The source with `'text' % value`, which the engine has for numbers only, as a filter.
-pub(crate) fn replace_percent(source: &str) -> String {
+/// The source with filters for what the engine has not: `'text' % value`, and loops over texts.
+pub(crate) fn with_filters(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     for part in parts(source) {
         match part {
-            Part::Tag(tag) if !tag.starts_with("{#") => out.push_str(&percent_in_tag(tag)),
+            Part::Tag(tag) if !tag.starts_with("{#") => {
+                out.push_str(&loop_items(&percent_in_tag(tag)));
+            }
             Part::Tag(text) | Part::Text(text) => out.push_str(text),
         }
     }
     out
+}
+
+/// A `for` tag with the filter behind what it runs over.
+fn loop_items(tag: &str) -> String {
+    let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
+    let place = tag.find(" in ").filter(|_| tag.starts_with("{%") && word.starts_with("for "));
+    let Some(start) = place.map(|place| place + " in ".len()) else { return tag.to_owned() };
+    let mut at = start;
+    while let Some(c) = tag[at..].chars().next() {
+        let rest = &tag[at..];
+        let over =
+            ["%}", "-%}", "+%}", " if ", " recursive"].iter().any(|end| rest.starts_with(end));
+        if over {
+            return format!("{}({})|{LOOP_FILTER}{rest}", &tag[..start], tag[start..at].trim());
+        }
+        at += match c {
+            '\'' | '"' => quoted(rest),
+            '(' | '[' | '{' => bracketed(rest),
+            _ => c.len_utf8(),
+        };
+    }
+    tag.to_owned()
 }
 
 fn percent_in_tag(tag: &str) -> String {
@@ -164,7 +191,7 @@ mod tests {
 
     #[test]
     fn percent_takes_one_operand() {
-        let replaced = |source: &str| replace_percent(source).replace(PERCENT_FILTER, "p");
+        let replaced = |source: &str| with_filters(source).replace(PERCENT_FILTER, "p");
         assert_eq!(replaced("{{ '%s' % a }}"), "{{ '%s'|p(a) }}");
         assert_eq!(replaced("{{ '%s' % a.b[0] + c }}"), "{{ '%s'|p(a.b[0]) + c }}");
         assert_eq!(replaced("{{ '%s%%' % (a, '%}') ~ b }}"), "{{ '%s%%'|p((a, '%}')) ~ b }}");
@@ -172,7 +199,7 @@ mod tests {
         for untouched in
             ["{{ 5 % 2 }}", "{% set a = 'b' %}", "{# '%s' % a #}", "a 'b' % c", "{{ 'a'"]
         {
-            assert_eq!(replace_percent(untouched), untouched);
+            assert_eq!(with_filters(untouched), untouched);
         }
     }
 }
