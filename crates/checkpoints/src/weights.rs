@@ -21,6 +21,8 @@ pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// Longest header that is read, the limit of the reference implementation.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// What `DataParallel` puts in front of every name.
+const PARALLEL: &str = "module.";
 /// Bytes converted at a time, so that reading needs hardly more memory than the result.
 const CHUNK_BYTES: usize = 1 << 22;
 
@@ -145,7 +147,8 @@ impl Weights {
     /// The values of a float tensor, row by row, after checking its shape.
     ///
     /// # Errors
-    /// No such tensor, another shape, not floats, or the file changed since it was opened.
+    /// No such tensor, another shape, not floats, NaN or infinity among them, or the file changed since
+    /// it was opened.
     pub fn read_f32(
         &self,
         name: &str,
@@ -161,7 +164,7 @@ impl Weights {
                 expected: expected_shape.to_vec(),
             });
         }
-        self.read_as(at, "floats", StoredType::extend_f32)
+        self.read_floats(at)
     }
 
     /// Shape and values of a float tensor whose shape is not known beforehand.
@@ -170,7 +173,7 @@ impl Weights {
     /// As [`Weights::read_f32`].
     pub fn read_f32_any(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), CheckpointError> {
         let at = self.find(name)?;
-        Ok((self.infos[at].shape.clone(), self.read_as(at, "floats", StoredType::extend_f32)?))
+        Ok((self.infos[at].shape.clone(), self.read_floats(at)?))
     }
 
     /// Shape and values of an integer or boolean tensor.
@@ -209,7 +212,10 @@ impl Weights {
         let (metadata, data_start) = read_header(&path)?;
         let file = self.files.len();
         let mut names = Vec::with_capacity(self.infos.len());
-        for (name, info) in metadata.tensors() {
+        let header = metadata.tensors();
+        let wrapped = !header.is_empty() && header.keys().all(|name| name.starts_with(PARALLEL));
+        for (name, info) in header {
+            let name = unwrapped(&name, wrapped);
             let (start, end) = info.data_offsets;
             self.extents.push(Extent {
                 file,
@@ -222,6 +228,10 @@ impl Weights {
                 shape: info.shape.clone(),
             });
             names.push(name);
+        }
+        if let Some(tensor) = twice(&names) {
+            let (first, second) = (path.clone(), path);
+            return Err(CheckpointError::DuplicateTensor { tensor, first, second });
         }
         self.metadata.extend(metadata.metadata().clone().unwrap_or_default());
         self.files.push(path);
@@ -284,6 +294,19 @@ impl Weights {
         &self.files[self.extents[at].file]
     }
 
+    fn read_floats(&self, at: usize) -> Result<Vec<f32>, CheckpointError> {
+        let values = self.read_as(at, "floats", StoredType::extend_f32)?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(CheckpointError::NotFinite {
+                path: self.file_of(at).to_path_buf(),
+                tensor: self.infos[at].name.clone(),
+                index,
+                value: values[index],
+            }),
+        }
+    }
+
     fn read_as<T>(
         &self,
         at: usize,
@@ -313,11 +336,33 @@ impl Weights {
     }
 }
 
+/// A tensor's name without what wrappers of PyTorch put into it: `torch.compile` the part `_orig_mod`,
+/// and `DataParallel` a `module` in front of all names.
+fn unwrapped(name: &str, parallel: bool) -> String {
+    let name = if parallel { name.strip_prefix(PARALLEL).unwrap_or(name) } else { name };
+    let parts: Vec<&str> = name.split('.').filter(|part| *part != "_orig_mod").collect();
+    let name = parts.join(".");
+    match name.strip_prefix(PARALLEL) {
+        Some(inner) if parallel => inner.to_owned(),
+        _ => name,
+    }
+}
+
+/// A name that is there twice.
+fn twice(names: &[String]) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.iter().find(|name| !seen.insert(name.as_str())).cloned()
+}
+
 /// The header of a safetensors file and the position where its data starts.
 fn read_header(path: &Path) -> Result<(Metadata, u64), CheckpointError> {
     let bad = |source| CheckpointError::BadHeader { path: path.to_path_buf(), source };
     let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
     let length = file.metadata().map_err(CheckpointError::io("read", path))?.len();
+    let mut beginning = vec![0; json::POINTER.len().min(length as usize)];
+    file.read_exact(&mut beginning).map_err(CheckpointError::io("read", path))?;
+    json::refuse_pointer(path, &beginning)?;
+    file.rewind().map_err(CheckpointError::io("read", path))?;
     let mut size = [0; 8];
     if length < 8 {
         return Err(bad(SafeTensorError::HeaderTooSmall));
@@ -354,6 +399,7 @@ fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>, Checkp
     };
     let map = &value["weight_map"];
     let map = map.as_object().ok_or_else(|| bad("", map, "an object: tensor name to file name"))?;
+    let wrapped = map.keys().all(|name| name.starts_with(PARALLEL));
     map.iter()
         .map(|(tensor, shard)| {
             let name =
@@ -363,7 +409,7 @@ fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>, Checkp
                 let shard = name.to_owned();
                 return Err(CheckpointError::BadShardName { index: index.to_path_buf(), shard });
             }
-            Ok((tensor.clone(), name.to_owned()))
+            Ok((unwrapped(tensor, wrapped), name.to_owned()))
         })
         .collect()
 }
@@ -375,5 +421,19 @@ fn no_weights(dir: &Path) -> CheckpointError {
             return CheckpointError::OnlyPickledWeights { dir, file: pickle.to_owned() };
         }
     }
-    CheckpointError::NoWeights { dir }
+    let names = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    match names.filter(|name| is_shard(name)).min() {
+        Some(shard) => CheckpointError::NoIndex { dir, shard },
+        None => CheckpointError::NoWeights { dir },
+    }
+}
+
+/// Whether a file is named as `model-00001-of-00002.safetensors`.
+fn is_shard(name: &str) -> bool {
+    let parts = name.strip_suffix(".safetensors").and_then(|stem| stem.rsplit_once("-of-"));
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    parts.is_some_and(|(front, count)| {
+        number(count) && front.rsplit_once('-').is_some_and(|(_, index)| number(index))
+    })
 }
