@@ -245,7 +245,16 @@ impl RetrievalArgs {
     fn published(&self, task: RetrievalTask) -> Result<Option<Vec<RetrievalCase>>> {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
-        let documents = ["context", "document", "documents", "passage", "ctxs"];
+        let documents = [
+            "context",
+            "document",
+            "documents",
+            "passage",
+            "ctxs",
+            "text",
+            "contexts",
+            "document_text",
+        ];
         if task != RetrievalTask::LongchatLines
             && first_row_has(path, "outputs")?
             && !documents.iter().try_fold(false, |any, name| {
