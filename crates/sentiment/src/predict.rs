@@ -9,7 +9,7 @@ use crate::error::SentimentError;
 use crate::model::Predictor;
 use crate::predictions::{Predictions, STARS};
 use crate::review::Review;
-use crate::source::{CsvRows, JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine};
+use crate::source::{JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine, TableRows};
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct PredictedFile {
     pub left_out: LeftOut,
 }
 
-/// Predicts every row of the file at `path`, CSV if its name ends in `.csv` and JSON lines otherwise, and
+/// Predicts every row of the file at `path`, Parquet, CSV if its name ends in `.csv` or `.tsv`, and JSON lines otherwise, and
 /// passes each prediction to `sink` in the order of the file.
 ///
 /// A row needs `text`; missing meta features, as `useful` or `date`, count as the training mean.
@@ -77,8 +77,16 @@ pub fn predict_file<E: From<SentimentError>>(
     progress: &mut dyn FnMut(u64, u64),
     mut sink: impl FnMut(&PredictedRow) -> Result<(), E>,
 ) -> Result<PredictedFile, E> {
-    let opened = Opened::open(path)?;
-    let position = opened.position();
+    let table = TableRows::is_one(path).then(|| TableRows::open(path, false)).transpose()?;
+    let (table, lines) = match table {
+        Some(table) => (Some(table), None),
+        None => (None, Some(Opened::open(path)?)),
+    };
+    let position = match (&table, &lines) {
+        (Some(table), _) => table.position(),
+        (None, Some(lines)) => lines.position(),
+        (None, None) => std::rc::Rc::default(),
+    };
     let total = std::fs::metadata(path).map_or(0, |about| about.len());
     let mut counts = PredictedFile::default();
     let mut pending = PendingRows::default();
@@ -93,18 +101,21 @@ pub fn predict_file<E: From<SentimentError>>(
         }
         Ok(())
     };
-    let failure = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-        let mut rows = CsvRows::new(opened, path, &["text"])?;
-        for (line, row) in rows.by_ref() {
-            each(line, row)?;
+    let failure = match (table, lines) {
+        (Some(mut rows), _) => {
+            for (line, row) in rows.by_ref() {
+                each(line, row)?;
+            }
+            rows.io_error()
         }
-        rows.io_error()
-    } else {
-        let mut rows = JsonRows::<ReviewLine>::new(opened);
-        for (line, row) in rows.by_ref() {
-            each(line, row.map(|ReviewLine(row)| row))?;
+        (None, Some(lines)) => {
+            let mut rows = JsonRows::<ReviewLine>::new(lines);
+            for (line, row) in rows.by_ref() {
+                each(line, row.map(|ReviewLine(row)| row))?;
+            }
+            rows.io_error()
         }
-        rows.io_error()
+        (None, None) => None,
     };
     if let Some(source) = failure {
         return Err(SentimentError::io("read", path)(source).into());

@@ -11,7 +11,7 @@ use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::lines::LongChatRow;
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool, WikiQaRow};
 use bestof_tasks::long_context::{
-    Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig,
+    Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig, WholePromptRow,
 };
 use bestof_tasks::rows::{Content, ReadOptions, Row, read_rows};
 use bestof_trainer::data::{EncodeOptions, Encoder};
@@ -245,9 +245,29 @@ impl RetrievalArgs {
     fn published(&self, task: RetrievalTask) -> Result<Option<Vec<RetrievalCase>>> {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
+        let documents = [
+            "context",
+            "document",
+            "documents",
+            "passage",
+            "ctxs",
+            "text",
+            "contexts",
+            "document_text",
+        ];
+        if task != RetrievalTask::LongchatLines
+            && first_row_has(path, "outputs")?
+            && !documents.iter().try_fold(false, |any, name| {
+                Ok::<_, anyhow::Error>(any || first_row_has(path, name)?)
+            })?
+        {
+            let rows = rows_of::<WholePromptRow>(path, &options)?;
+            let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
+            return Ok(Some(cases.collect()));
+        }
         match task {
             RetrievalTask::Passkey => {
-                bail!(Usage("--data: passkey prompts are generated, no file is read".into()))
+                bail!(Usage("--data: passkey prompts are generated, or read as rows of `input` and `outputs`".into()))
             }
             RetrievalTask::LongchatLines => {
                 let rows = rows_of::<LongChatRow>(path, &options)?;
