@@ -42,11 +42,6 @@ fn of_text(
     method: &str,
     args: &[Value],
 ) -> Result<Option<Value>, Error> {
-    let no_arguments = || bind::<0>(args, []);
-    let all = |test: fn(char) -> bool| -> Result<Value, Error> {
-        no_arguments()?;
-        Ok(Value::from(!text.is_empty() && text.chars().all(test)))
-    };
     Ok(Some(match method {
         "split" | "rsplit" => split(text, method == "rsplit", args)?,
         "splitlines" => {
@@ -109,6 +104,18 @@ fn of_text(
             let [size] = bind(args, ["tabsize"])?;
             expand_tabs(state, text, whole(size.as_ref())?.unwrap_or(8))?
         }
+        _ => return of_characters(text, method, args),
+    }))
+}
+
+/// Methods without arguments, on case and kinds of characters.
+fn of_characters(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
+    let no_arguments = || bind::<0>(args, []);
+    let all = |test: fn(char) -> bool| -> Result<Value, Error> {
+        no_arguments()?;
+        Ok(Value::from(!text.is_empty() && text.chars().all(test)))
+    };
+    Ok(Some(match method {
         "swapcase" => {
             no_arguments()?;
             let swap = |c: char| -> String {

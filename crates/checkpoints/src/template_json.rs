@@ -106,13 +106,12 @@ impl Writer<'_, '_, '_> {
                     keys.sort();
                 }
                 self.items(&keys, ('{', '}'), depth, out, |key, out| {
-                    match key.as_str() {
-                        Some(key) => self.string(key, out),
-                        None => {
-                            let mut text = String::new();
-                            self.write(key, depth + 1, &mut text)?;
-                            self.string(&text, out);
-                        }
+                    if let Some(key) = key.as_str() {
+                        self.string(key, out);
+                    } else {
+                        let mut text = String::new();
+                        self.write(key, depth + 1, &mut text)?;
+                        self.string(&text, out);
                     }
                     out.push_str(&self.key);
                     self.write(&value.get_item(key)?, depth + 1, out)
@@ -172,7 +171,7 @@ impl Writer<'_, '_, '_> {
                 out.push(character);
             } else {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    out.extend(["\\u".to_owned(), format!("{unit:04x}")]);
                 }
             }
         }

@@ -85,7 +85,8 @@ fn percent_in_tag(tag: &str) -> String {
         };
         let operand = operand.trim_start();
         let length = operand_length(operand);
-        out.push_str(&format!("|{PERCENT_FILTER}({})", percent_in_tag(&operand[..length])));
+        let operand_in_tag = percent_in_tag(&operand[..length]);
+        out.extend(["|", PERCENT_FILTER, "(", &operand_in_tag, ")"]);
         rest = &operand[length..];
     }
     out + rest

@@ -121,7 +121,6 @@ fn set_processor(
     let built = TemplateProcessing::builder()
         .try_single(single)
         .and_then(|builder| builder.try_pair(pair))
-        .map_err(|error| error.to_string())
         .and_then(|builder| {
             builder.special_tokens(tokens).build().map_err(|error| error.to_string())
         })

@@ -336,7 +336,7 @@ impl Weights {
     }
 }
 
-/// A tensor's name without what wrappers of PyTorch put into it: `torch.compile` the part `_orig_mod`,
+/// A tensor's name without what wrappers of `PyTorch` put into it: `torch.compile` the part `_orig_mod`,
 /// and `DataParallel` a `module` in front of all names.
 fn unwrapped(name: &str, parallel: bool) -> String {
     let name = if parallel { name.strip_prefix(PARALLEL).unwrap_or(name) } else { name };

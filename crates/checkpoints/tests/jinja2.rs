@@ -1,5 +1,6 @@
 //! Templates render as jinja2's sandbox renders them for transformers. The expected texts are
 //! jinja2's own; `about` in the fixture says how they were made.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use bestof_checkpoints::{ChatTemplate, SpecialTokens, TemplateOptions, TemplateValue};
 use serde::Deserialize;
@@ -33,7 +34,7 @@ fn renders_as_jinja2_does() {
         match result {
             Ok(found) if found == rendered => {}
             Ok(found) => {
-                wrong.push(format!("{template}\n  found    {found}\n  expected {rendered}"))
+                wrong.push(format!("{template}\n  found    {found}\n  expected {rendered}"));
             }
             Err(error) => wrong.push(format!("{template}\n  {error}\n  expected {rendered}")),
         }

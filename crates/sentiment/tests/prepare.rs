@@ -254,15 +254,18 @@ fn table(text: &str, city: Option<&str>) -> Result<PreparationSummary, String> {
 
 #[test]
 fn classes_us_dates_and_lines_under_carriage_returns() {
-    let rows: String = (0..50).map(|i| format!("{},It was {i}\n", i % 5)).collect();
+    let rows: String =
+        (0..50).map(|i| format!("{},It was {i}\n", i % 5)).collect::<Vec<_>>().concat();
     let summary = table(&format!("label,text\n{rows}"), None).unwrap();
     assert_eq!(summary.kept, 50);
     let stars = |star: usize| summary.parts.values().map(|part| part.stars[star]).sum::<u64>();
     assert_eq!([0, 1, 2, 3, 4].map(stars), [10; 5]);
     assert!(summary.notes.iter().any(|note| note.contains("`label` holds 0 to 4")));
 
-    let rows: String =
-        (0..50).map(|i| format!("{},It was {i},1/{}/2010\n", i % 5 + 1, i % 28 + 1)).collect();
+    let rows: String = (0..50)
+        .map(|i| format!("{},It was {i},1/{}/2010\n", i % 5 + 1, i % 28 + 1))
+        .collect::<Vec<_>>()
+        .concat();
     let summary = table(&format!("stars,text,date\n{rows}"), None).unwrap();
     assert_eq!(summary.kept, 50);
     let notes = summary.notes.join("\n");
@@ -282,7 +285,8 @@ fn classes_us_dates_and_lines_under_carriage_returns() {
 fn one_class_and_a_city_without_its_column_are_refused() {
     let error = table(&format!("stars,text\n{}", "5,Good\n".repeat(40)), None).unwrap_err();
     assert!(error.contains("all 40 reviews have 5 stars"), "{error}");
-    let rows: String = (0..40).map(|i| format!("{},Good,Tampa\n", i % 2 + 4)).collect();
+    let rows: String =
+        (0..40).map(|i| format!("{},Good,Tampa\n", i % 2 + 4)).collect::<Vec<_>>().concat();
     let error = table(&format!("stars,text,town\n{rows}"), Some("Tampa")).unwrap_err();
     assert!(error.contains("no column `city`"), "{error}");
     let summary = table(&format!("stars,text,city\n{rows}5,Good,Akron\n"), Some("tampa")).unwrap();
