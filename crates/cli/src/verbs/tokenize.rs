@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bestof_checkpoints::{ModelFolder, TemplateOptions, TemplateValue};
 use serde::{Deserialize, Serialize};
 
@@ -97,15 +97,25 @@ impl Tokenize {
             continue_final_message: self.continue_final_message,
             ..TemplateOptions::default()
         };
-        match found {
-            Conversation::Messages(messages) => Ok((messages, options)),
+        let messages = match found {
+            Conversation::Messages(messages) => messages,
             Conversation::Whole(whole) => {
                 options.tools = whole.tools;
                 options.documents = whole.documents;
                 options.arguments = whole.chat_template_kwargs.into_iter().collect();
-                Ok((whole.messages, options))
+                whole.messages
             }
+        };
+        for (index, message) in messages.iter().enumerate() {
+            // A template writes nothing for what is absent, and says nothing.
+            let missing = match (message.field("role"), message.field("content")) {
+                (None, _) => "`role`",
+                (_, None) if message.field("tool_calls").is_none() => "`content`",
+                _ => continue,
+            };
+            bail!("stdin, line {number}: message {} has no {missing}", index + 1);
         }
+        Ok((messages, options))
     }
 }
 
