@@ -54,7 +54,7 @@ impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
         let folder = ModelFolder::open(&self.model)?;
         folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
-        let context = HfRope::of_model(&folder.config).ok().and_then(|rope| rope.context_length());
+        let context = HfRope::of_model(&folder.config)?.context_length();
         let options = EncodeOptions {
             max_length: Some(
                 context.map_or(self.max_length, |longest| self.max_length.min(longest)),
