@@ -53,6 +53,9 @@ fn tokenize_names_the_bad_line() {
     ] {
         fed(&chat, &format!("[{message}]")).refuses(1, &["stdin, line 1", missing]);
     }
+    let unknown = r#"{"messages": [{"role": "user", "content": "a"}], "tolls": []}"#;
+    fed(&chat, unknown).refuses(1, &["stdin, line 1", "unknown field `tolls`", "`tools`"]);
+    fed(&chat, "\"a\"").refuses(1, &["stdin, line 1", "an array of messages"]);
     let alone = words(&format!("tokenize --model {model} --no-generation-prompt"));
     assert_eq!(fed(alone, "\"a\"").code, 2);
 }
