@@ -28,10 +28,10 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "list", "from"])]
     dataset: Option<String>,
     /// Of a dataset: the configuration [default: the only one, or `default`]
-    #[arg(long, requires = "dataset")]
+    #[arg(long)]
     config: Option<String>,
     /// Of a dataset: one split [default: all]
-    #[arg(long, requires = "dataset")]
+    #[arg(long)]
     split: Option<String>,
     /// The folder that holds `models/` and `data/`
     #[arg(long, default_value = ".")]
@@ -46,6 +46,11 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(name) = &self.dataset {
+            return self.rows(name);
+        }
+        let of_rows = [("--config", self.config.is_some()), ("--split", self.split.is_some())];
+        console::unread("a fetch without --dataset", &of_rows)?;
         if self.list {
             for entry in CATALOGUE {
                 if self.json {
@@ -60,9 +65,6 @@ impl Fetch {
                 }
             }
             return Ok(());
-        }
-        if let Some(name) = &self.dataset {
-            return self.rows(name);
         }
         let Some(name) = self.name else {
             bail!(Usage("fetch needs a name; `fetch --list` shows those that are known".into()));
