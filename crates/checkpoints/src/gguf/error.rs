@@ -1,6 +1,6 @@
 //! What can be wrong with a GGUF file.
 
-use super::ggml_type::GgmlType;
+use super::ggml_type::{GgmlType, type_name};
 
 /// Why a GGUF file cannot be read or converted.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ pub enum GgufError {
         tensor: String,
     },
     /// A tensor of a type that is not read.
-    #[error("tensor {tensor} has the type {found}, which is not read; known are {known}")]
+    #[error("tensor {tensor} has the type {}, which is not read; take a file of one of {known}", type_name(*found))]
     UnknownTensorType {
         /// The tensor.
         tensor: String,
@@ -118,6 +118,24 @@ pub enum GgufError {
         /// The file's alignment.
         alignment: u64,
     },
+    /// A file of the format that is no model.
+    #[error("general.type is {found}: {hint}")]
+    NotAModel {
+        /// `general.type`.
+        found: String,
+        /// What it holds, and what to convert instead.
+        hint: &'static str,
+    },
+    /// A part of a split file, without the rest.
+    #[error("shard {number} of {count} of a split file: {problem}")]
+    Shard {
+        /// Which part, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// What keeps it from being joined.
+        problem: String,
+    },
     /// A model family that is not converted.
     #[error("the architecture {found} is not known; known are {known}")]
     UnknownArchitecture {
@@ -135,9 +153,7 @@ pub enum GgufError {
         detail: String,
     },
     /// A tensor that the architecture needs is not there.
-    #[error(
-        "tensor {tensor} is missing; the file is incomplete (a split GGUF has to be merged first)"
-    )]
+    #[error("tensor {tensor} is missing; the file is incomplete")]
     MissingTensor {
         /// The tensor.
         tensor: String,

@@ -59,6 +59,39 @@ const TYPES: [(GgmlType, u32, &str, usize, usize); 13] = [
     (GgmlType::Q6K, 14, "Q6_K", 256, 210),
 ];
 
+/// Types of the format that are not decoded: number and name. Numbers without a name here were
+/// taken back by llama.cpp.
+const NAMES: [(u32, &str); 21] = [
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (20, "IQ4_NL"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (23, "IQ4_XS"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (39, "MXFP4"),
+    (40, "NVFP4"),
+    (41, "Q1_0"),
+];
+
+/// The name of any type of the format; for a number without one, the number.
+pub(super) fn type_name(number: u32) -> String {
+    let decoded = GgmlType::from_number(number).map(GgmlType::name);
+    let other = || NAMES.iter().find(|row| row.0 == number).map(|row| row.1);
+    decoded.or_else(other).map_or_else(|| format!("number {number}"), str::to_owned)
+}
+
 impl GgmlType {
     /// Every type that is decoded.
     pub const ALL: [Self; TYPES.len()] = {

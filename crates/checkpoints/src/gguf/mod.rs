@@ -15,6 +15,7 @@ mod pre_tokenizer;
 mod reader;
 mod rope;
 mod rope_freqs;
+mod shards;
 mod tokenizer;
 mod vocabulary;
 

@@ -229,11 +229,6 @@ fn refuse_inexpressible(file: &GgufFile) -> Result<(), GgufError> {
     if architecture != ARCHITECTURE {
         return Err(GgufError::NoRopeFreqs { architecture: architecture.to_owned() });
     }
-    let parts = file.metadata.count("split.count")?.unwrap_or(1);
-    if parts > 1 {
-        let detail = format!("it has {parts} parts; merge them first (llama-gguf-split --merge)");
-        return Err(GgufError::Unsupported { what: "a split GGUF file", detail });
-    }
     let longrope = ["rope_factors_short.weight", "rope_factors_long.weight"];
     match longrope.into_iter().find(|name| file.tensor(name).is_some()) {
         Some(name) => {

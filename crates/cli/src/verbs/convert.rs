@@ -51,6 +51,9 @@ impl Convert {
             gguf::convert(&self.input, &self.output, &options, &mut progress)?
         };
         bar.done();
+        for warning in &done.warnings {
+            tracing::warn!("{}: {warning}", self.input.display());
+        }
         if self.json {
             let types: serde_json::Map<String, serde_json::Value> =
                 done.source_types.iter().map(|(name, n)| (name.clone(), json!(n))).collect();
@@ -60,6 +63,7 @@ impl Convert {
                 "parameters": done.parameters,
                 "tensors": done.tensors,
                 "source_types": types,
+                "warnings": done.warnings,
             }));
         }
         let types: Vec<String> =
