@@ -279,13 +279,13 @@ fn unknown_architectures_and_types_list_the_known_ones() {
         "the architecture mamba is not known; known are llama (Mistral included), qwen2, gemma2, gemma3"
     );
     // Numbers and names: `ggml_type` in ggml.h, and `GGMLQuantizationType` of gguf-py 0.19.
-    for (kind, name) in [(19, "IQ1_S"), (20, "IQ4_NL"), (39, "MXFP4"), (31, "number 31")] {
+    for (kind, name) in [(19, "IQ1_S"), (22, "IQ2_S"), (39, "MXFP4"), (31, "number 31")] {
         let error = error_after(|b| b.find("blk.0.attn_v.weight").kind = kind);
         assert_eq!(
             error.to_string(),
             format!(
                 "tensor blk.0.attn_v.weight has the type {name}, which is not read; take a file of one of \
-                 F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K"
+                 F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS"
             )
         );
     }

@@ -9,6 +9,7 @@ mod dequantize_tests;
 mod error;
 mod file;
 mod ggml_type;
+mod join;
 mod merges;
 mod metadata;
 mod pre_tokenizer;
