@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::file::GgufFile;
-use super::shards::Shard;
 use crate::error::CheckpointError;
 
 impl GgufFile {
