@@ -116,10 +116,10 @@ impl ConfigSource<'_> {
     fn llama(&self) -> Map<String, Value> {
         fields(json!({
             "architectures": ["LlamaForCausalLM"],
-            "attention_bias": self.family.has_attention_bias(self.file),
+            "attention_bias": self.family.has_attention_bias(&|name| self.file.has(name)),
             "head_dim": self.sizes.head_dim,
             "hidden_act": "silu",
-            "mlp_bias": self.family.has_mlp_bias(self.file),
+            "mlp_bias": self.family.has_mlp_bias(&|name| self.file.has(name)),
             "model_type": "llama",
             "pretraining_tp": 1,
         }))

@@ -95,15 +95,15 @@ fn plan(
     architecture: &str,
     sizes: Sizes,
 ) -> Result<Vec<PlannedTensor>, GgufError> {
-    if file.tensors.len() / family.layer_rules(file).len() < sizes.layers {
+    if file.tensors.len() / family.layer_rules(&|name| file.has(name)).len() < sizes.layers {
         let missing = first_missing(file, family, sizes);
         return Err(GgufError::MissingTensor { tensor: missing });
     }
     let mut expected: HashMap<String, (String, TensorRule)> = HashMap::new();
-    for rule in family.outer_rules(file) {
+    for rule in family.outer_rules(&|name| file.has(name)) {
         expected.insert(rule.gguf.to_owned(), (rule.hf.to_owned(), rule));
     }
-    for rule in family.layer_rules(file) {
+    for rule in family.layer_rules(&|name| file.has(name)) {
         for layer in 0..sizes.layers {
             let name = format!("model.layers.{layer}.{}", rule.hf);
             expected.insert(format!("blk.{layer}.{}", rule.gguf), (name, rule));
@@ -136,7 +136,7 @@ fn first_missing(file: &GgufFile, family: Family, sizes: Sizes) -> String {
     (0..sizes.layers)
         .flat_map(|layer| {
             family
-                .layer_rules(file)
+                .layer_rules(&|name| file.has(name))
                 .into_iter()
                 .map(move |rule| format!("blk.{layer}.{}", rule.gguf))
         })

@@ -139,6 +139,10 @@ impl GgufFile {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensor(name).is_some()
+    }
+
     /// The values of `rows` rows of a tensor from row `first` on.
     pub(super) fn read_rows(
         &mut self,

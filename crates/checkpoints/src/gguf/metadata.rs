@@ -29,7 +29,7 @@ pub(super) struct Metadata {
 }
 
 /// The type number of a text.
-pub(super) const TEXT: u32 = 8;
+const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
 impl Metadata {

@@ -121,3 +121,72 @@ fn step(pattern: &str) -> Value {
 fn byte_level(use_regex: bool) -> Value {
     json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex })
 }
+
+/// The name of the cut that steps of a `tokenizer.json` make, if it is one of those above.
+pub(super) fn name_of(
+    normalizer: &Value,
+    pre_tokenizer: &Value,
+    ignore_merges: bool,
+) -> Option<&'static str> {
+    let nfc = match flat(normalizer, "normalizers").as_slice() {
+        [] => false,
+        [step] if step["type"] == "NFC" => true,
+        _ => return None,
+    };
+    let steps = flat(pre_tokenizer, "pretokenizers");
+    let (last, before) = steps.split_last()?;
+    if last["type"] != "ByteLevel" || last["add_prefix_space"] == true {
+        return None;
+    }
+    let mut patterns = before.iter().map(|step| pattern_of(step)).collect::<Option<Vec<_>>>()?;
+    if last["use_regex"] != false {
+        patterns.push(spelled(GPT2));
+    }
+    let same = |cut: &&Cut| {
+        cut.ignore_merges == ignore_merges
+            && (cut.nfc || !nfc)
+            && cut.patterns.iter().map(|pattern| spelled(pattern)).eq(patterns.iter().cloned())
+    };
+    Some(CUTS.iter().find(same)?.names[0])
+}
+
+/// The steps of a sequence, of one step, or of none.
+pub(super) fn flat<'a>(steps: &'a Value, list: &str) -> Vec<&'a Value> {
+    match (steps, steps[list].as_array()) {
+        (Value::Null, _) => Vec::new(),
+        (_, Some(inner)) => inner.iter().flat_map(|step| flat(step, list)).collect(),
+        (step, None) => vec![step],
+    }
+}
+
+fn pattern_of(step: &Value) -> Option<String> {
+    match step["type"].as_str()? {
+        "Digits" if step["individual_digits"] == true => Some(r"\p{N}".to_owned()),
+        "Digits" => Some(r"\p{N}+".to_owned()),
+        // Matches apart from what is between them, or matches only, of patterns that match everything.
+        "Split" if step["behavior"] == "Isolated" || step["invert"] == true => {
+            step["pattern"]["Regex"].as_str().map(spelled)
+        }
+        _ => None,
+    }
+}
+
+/// A regular expression in one of its spellings.
+fn spelled(pattern: &str) -> String {
+    let mut spelled = pattern.replace('\r', r"\r").replace('\n', r"\n").replace(
+        "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])",
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+    );
+    while let Some((start, end, character)) = escape(&spelled) {
+        spelled.replace_range(start..end, character.encode_utf8(&mut [0; 4]));
+    }
+    spelled
+}
+
+/// Place and meaning of the first `\x{…}`.
+fn escape(pattern: &str) -> Option<(usize, usize, char)> {
+    let start = pattern.find(r"\x{")?;
+    let end = start + pattern[start..].find('}')? + 1;
+    let number = u32::from_str_radix(&pattern[start + 3..end - 1], 16).ok()?;
+    Some((start, end, char::from_u32(number)?))
+}
