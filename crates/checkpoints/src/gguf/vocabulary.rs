@@ -117,10 +117,14 @@ impl Vocabulary {
         id.map(|id| self.tokens[id as usize].as_str())
     }
 
-    /// The id of each token's text; the first of equal texts.
+    /// The id of each token's text; the first of equal texts. Left out is what llama.cpp's converter
+    /// fills the list with where the embedding has more rows than there are tokens.
     pub(super) fn ids(&self) -> HashMap<&str, u32> {
         let mut ids = HashMap::with_capacity(self.tokens.len());
-        for (id, token) in self.tokens.iter().enumerate() {
+        for (id, (token, kind)) in self.tokens.iter().zip(&self.kinds).enumerate() {
+            if *kind == TokenKind::Unused && *token == format!("[PAD{id}]") {
+                continue;
+            }
             ids.entry(token.as_str()).or_insert(id as u32);
         }
         ids
