@@ -375,24 +375,28 @@ fn nothing_is_overwritten_or_left_half_done() {
     assert!(!out.exists());
 }
 
+/// A folder with a changed file is refused, and nothing written.
+fn refused(architecture: &str, file: &str, with: &dyn Fn(&mut Value), expected: &str) {
+    let dir = tempdir().unwrap();
+    let mut builder = built(architecture);
+    if architecture.starts_with("gemma") {
+        builder.set(&format!("{architecture}.attention.sliding_window"), Meta::U32(64));
+    }
+    let folder = folder_of(&builder, dir.path());
+    change(&folder, file, with);
+    let out = dir.path().join("out.gguf");
+    let said = write(&folder, &out, GgmlType::F16).unwrap_err().to_string();
+    assert!(said.contains(expected), "{said}\nexpected {expected}");
+    assert!(!out.exists());
+}
+
+/// The same with one field of `config.json`.
+fn config(architecture: &str, field: &str, value: Value, expected: &str) {
+    refused(architecture, "config.json", &move |config| config[field] = value.clone(), expected);
+}
+
 #[test]
-fn what_cannot_be_expressed_is_named() {
-    let refused = |architecture: &str, file: &str, with: &dyn Fn(&mut Value), expected: &str| {
-        let dir = tempdir().unwrap();
-        let mut builder = built(architecture);
-        if architecture.starts_with("gemma") {
-            builder.set(&format!("{architecture}.attention.sliding_window"), Meta::U32(64));
-        }
-        let folder = folder_of(&builder, dir.path());
-        change(&folder, file, with);
-        let out = dir.path().join("out.gguf");
-        let said = write(&folder, &out, GgmlType::F16).unwrap_err().to_string();
-        assert!(said.contains(expected), "{said}\nexpected {expected}");
-        assert!(!out.exists());
-    };
-    let config = |architecture: &str, field: &str, value: Value, expected: &str| {
-        refused(architecture, "config.json", &|config| config[field] = value.clone(), expected);
-    };
+fn settings_that_cannot_be_expressed_are_named() {
     config("llama", "model_type", json!("phi3"), "model_type is phi3, which a GGUF file cannot");
     config("llama", "hidden_act", json!("gelu"), "hidden_act is \"gelu\"");
     config("llama", "partial_rotary_factor", json!(0.5), "partial_rotary_factor is 0.5");
@@ -425,6 +429,10 @@ fn what_cannot_be_expressed_is_named() {
         json!(50.0),
         "does not cap the attention of Gemma 3",
     );
+}
+
+#[test]
+fn rotary_settings_that_cannot_be_expressed_are_named() {
     for (scaling, expected) in [
         (json!({ "rope_type": "dynamic", "factor": 2.0 }), "rope_parameters.rope_type is dynamic"),
         (
@@ -452,7 +460,10 @@ fn what_cannot_be_expressed_is_named() {
         json!({ "rope_type": "llama3" }),
         "in the llama family only",
     );
+}
 
+#[test]
+fn tokenizers_that_cannot_be_expressed_are_named() {
     let tokenizer = |field: &str, value: Value, expected: &str| {
         refused("llama", "tokenizer.json", &|file| file[field] = value.clone(), expected);
     };

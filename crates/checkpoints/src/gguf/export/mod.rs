@@ -1,16 +1,15 @@
 //! A Hugging Face folder as a GGUF file that llama.cpp loads.
 
 mod config;
+mod refuse;
 mod rope;
 mod scores;
 mod tensors;
 mod vocabulary;
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use bestof_files::StagedFile;
-use serde_json::Value;
 
 use super::entries::Entries;
 use super::error::GgufError;
@@ -19,6 +18,7 @@ use crate::conversion::Progress;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use config::ModelConfig;
+use refuse::bad_folder;
 use tensors::Tensors;
 
 /// How to write a model.
@@ -113,33 +113,6 @@ pub fn export(
         types: tensors.types(),
         warnings,
     })
-}
-
-/// The error of something in a model folder.
-fn bad_folder(folder: &ModelFolder, source: GgufError) -> CheckpointError {
-    CheckpointError::Gguf { path: folder.dir.clone(), source: Box::new(source) }
-}
-
-/// The error of a setting that cannot be expressed.
-fn inexpressible(
-    field: impl Into<String>,
-    found: impl Display,
-    reason: impl Into<String>,
-) -> GgufError {
-    GgufError::Inexpressible {
-        field: field.into(),
-        found: format!("{found}"),
-        reason: reason.into(),
-    }
-}
-
-/// The error of a setting that is missing, of the wrong type or out of range.
-fn bad_setting(field: impl Into<String>, found: &Value, expected: impl Into<String>) -> GgufError {
-    let found = match found {
-        Value::Null => "missing".to_owned(),
-        found => found.to_string().chars().take(80).collect(),
-    };
-    GgufError::BadSetting { field: field.into(), found, expected: expected.into() }
 }
 
 /// `general.file_type`: the type of most tensors, in llama.cpp's numbers.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::architecture::Family;
 use super::super::entries::Entries;
 use super::super::error::GgufError;
-use super::{bad_setting, inexpressible};
+use super::refuse::{bad_setting, inexpressible};
 
 /// The base of Gemma 3's layers with full attention, and of those with a window.
 const GEMMA3_THETA: f64 = 1_000_000.0;
