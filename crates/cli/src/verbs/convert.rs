@@ -23,7 +23,7 @@ pub(crate) struct Convert {
     /// Number format of a folder's weights: f32, f16 or bf16 [default: f32]
     #[arg(long, value_parser = dtype)]
     dtype: Option<StoredType>,
-    /// Type of a GGUF file's matrices: f32, f16, bf16, q8_0 or q4_0 [default: f16]
+    /// Type of a GGUF file's matrices: f32, f16, bf16, `q8_0` or `q4_0` [default: f16]
     #[arg(long = "type", value_name = "TYPE", value_parser = ggml_type)]
     ggml_type: Option<GgmlType>,
     /// Split a folder's weights into files of at most this many megabytes
