@@ -41,6 +41,6 @@ for seed in 0 1; do
       --set train.seed="$seed" --set train.max_steps="$steps" \
       --set train.per_device_train_batch_size="$prompts" \
       --set rollout.num_generations="$generations" "${objective[@]}"
-    judge "$arm-$seed" "$seed" --model "$model" --adapter "$run/final"
+    judge "$arm-$seed" "$seed" --model "$run/final"
   done
 done

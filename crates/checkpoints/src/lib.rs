@@ -8,6 +8,7 @@ mod folder;
 mod generation_config;
 pub mod gguf;
 mod json;
+mod layout;
 mod message;
 mod python_methods;
 mod rewrite;

@@ -23,13 +23,15 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Refuses the first flag that was given and that nothing would read.
+/// Refuses the first of these flags that was given, because `reader` has no use for it.
 ///
 /// # Errors
-/// [`Usage`], with `why` after the flag.
-pub(crate) fn unread(flags: &[(&str, bool)], why: &str) -> Result<()> {
+/// [`Usage`] with both names.
+pub(crate) fn unread(reader: &str, flags: &[(&str, bool)]) -> Result<()> {
     match flags.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Usage(format!("{flag}: {why}; leave it out")).into()),
+        Some((flag, _)) => {
+            Err(Usage(format!("{reader} does not read {flag}; leave it out")).into())
+        }
         None => Ok(()),
     }
 }

@@ -46,7 +46,16 @@ fn tokenize_names_the_bad_line() {
     let flags = words(&format!("tokenize --model {model} --json"));
     fed(&flags, "a b").refuses(1, &["stdin, line 1", "expected a JSON string", "found `a b`"]);
     let chat = words(&format!("tokenize --model {model} --json --chat"));
-    fed(&chat, r#"[{"role":"user"}]"#).refuses(1, &["stdin, line 1", "content"]);
+    for (message, missing) in [
+        (r#"{"role":"user"}"#, "message 1 has no `content`"),
+        (r#"{"role":"user","content":null}"#, "message 1 has no `content`"),
+        (r#"{"content":"a"}"#, "message 1 has no `role`"),
+    ] {
+        fed(&chat, &format!("[{message}]")).refuses(1, &["stdin, line 1", missing]);
+    }
+    let unknown = r#"{"messages": [{"role": "user", "content": "a"}], "tolls": []}"#;
+    fed(&chat, unknown).refuses(1, &["stdin, line 1", "unknown field `tolls`", "`tools`"]);
+    fed(&chat, "\"a\"").refuses(1, &["stdin, line 1", "an array of messages"]);
     let alone = words(&format!("tokenize --model {model} --no-generation-prompt"));
     assert_eq!(fed(alone, "\"a\"").code, 2);
 }

@@ -77,6 +77,7 @@ impl RopeConfig {
 
     /// The longest sequence of settings that another program wrote: there
     /// `max_position_embeddings` does not count the scaling of linear, dynamic and `YaRN`.
+    #[cfg(feature = "serde")]
     pub(crate) fn stock_length(&self) -> Option<usize> {
         let length = self.max_position_embeddings;
         let factor = self.scaling.factor().unwrap_or(1.0);

@@ -10,9 +10,11 @@ mod labels;
 mod left_out;
 mod parquet_rows;
 mod table;
+mod unread_dates;
 
 pub use columns::COLUMNS;
 pub use left_out::{LeftOut, Reason, UnusedRow};
+pub use unread_dates::UnreadDates;
 
 pub(crate) use bytes::Opened;
 pub(crate) use fields::RawReview;

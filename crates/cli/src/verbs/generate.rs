@@ -75,12 +75,12 @@ impl Generate {
         sampling.validate().map_err(|e| Usage(e.to_string()))?;
         let greedy = self.temperature == 0.0;
         console::unread(
+            "greedy decoding (--temperature 0, the default)",
             &[
                 ("--top-k", greedy && self.top_k.is_some()),
                 ("--top-p", greedy && self.top_p.is_some()),
                 ("--min-p", greedy && self.min_p.is_some()),
             ],
-            "at --temperature 0, the default, the likeliest token is taken whatever else is kept",
         )?;
         if self.samples > 1 && greedy {
             bail!(Usage(

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bestof_checkpoints::ModelFolder;
 use bestof_positional::hf::HfRope;
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
@@ -54,7 +54,11 @@ impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
         let folder = ModelFolder::open(&self.model)?;
         folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
-        let context = HfRope::of_model(&folder.config).ok().and_then(|rope| rope.context_length());
+        let context = HfRope::of_model(&folder.config)
+            .with_context(|| {
+                format!("{} cannot be used", self.model.join("config.json").display())
+            })?
+            .context_length();
         let options = EncodeOptions {
             max_length: Some(
                 context.map_or(self.max_length, |longest| self.max_length.min(longest)),

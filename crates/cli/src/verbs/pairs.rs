@@ -11,6 +11,7 @@ use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;
+use clap::ValueEnum;
 use serde_json::json;
 
 use crate::console::{self, Usage};
@@ -183,18 +184,18 @@ impl Build {
 
     fn check_flags(&self) -> Result<()> {
         let generated = self.task == Task::Arithmetic;
+        let task = self.task.to_possible_value();
+        let task = task.as_ref().map_or("", clap::builder::PossibleValue::get_name);
         console::unread(
+            &format!("--task {task}"),
             &[
                 ("--steps", self.steps.is_some() && !generated),
                 ("--size", self.size.is_some() && !generated),
                 ("--held-out", self.held_out && !generated),
+                ("--skip-bad-rows", self.skip_bad_rows && generated),
+                ("--keep-annotations", self.keep_annotations && self.task != Task::Gsm8k),
             ],
-            "only --task arithmetic generates problems",
-        )?;
-        let skip = [("--skip-bad-rows", self.skip_bad_rows && generated)];
-        console::unread(&skip, "--task arithmetic reads no rows")?;
-        let keep = self.keep_annotations && self.task != Task::Gsm8k;
-        console::unread(&[("--keep-annotations", keep)], "only --task gsm8k has annotations")
+        )
     }
 
     fn problems(&self) -> Result<Vec<WorkedItem>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bestof_checkpoints::{ModelFolder, TemplateOptions, TemplateValue};
 use serde::{Deserialize, Serialize};
 
@@ -86,37 +86,36 @@ impl Tokenize {
         number: usize,
         line: &str,
     ) -> Result<(Vec<TemplateValue>, TemplateOptions)> {
-        let found: Conversation = input::parse(
-            number,
-            line,
-            "an array of messages, or an object with `messages` and, where wanted, `tools`, `documents` and \
-             `chat_template_kwargs`",
-        )?;
         let mut options = TemplateOptions {
             add_generation_prompt: !self.no_generation_prompt && !self.continue_final_message,
             continue_final_message: self.continue_final_message,
             ..TemplateOptions::default()
         };
-        match found {
-            Conversation::Messages(messages) => Ok((messages, options)),
-            Conversation::Whole(whole) => {
-                options.tools = whole.tools;
-                options.documents = whole.documents;
-                options.arguments = whole.chat_template_kwargs.into_iter().collect();
-                Ok((whole.messages, options))
-            }
+        let messages: Vec<TemplateValue> = if line.trim_start().starts_with('{') {
+            let expected = "an object with `messages` and, where wanted, `tools`, `documents` and \
+                            `chat_template_kwargs`";
+            let whole: Whole = input::parse(number, line, expected)?;
+            options.tools = whole.tools;
+            options.documents = whole.documents;
+            options.arguments = whole.chat_template_kwargs.into_iter().collect();
+            whole.messages
+        } else {
+            input::parse(number, line, "an array of messages, or an object with `messages`")?
+        };
+        for (index, message) in messages.iter().enumerate() {
+            // A template writes nothing for what is absent, and says nothing.
+            let missing = match (message.field("role"), message.field("content")) {
+                (None, _) => "`role`",
+                (_, None) if message.field("tool_calls").is_none() => "`content`",
+                _ => continue,
+            };
+            bail!("stdin, line {number}: message {} has no {missing}", index + 1);
         }
+        Ok((messages, options))
     }
 }
 
-/// A line of `--chat`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Conversation {
-    Messages(Vec<TemplateValue>),
-    Whole(Whole),
-}
-
+/// A line of `--chat` with more than messages.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole {

@@ -32,7 +32,7 @@ const READ: [&str; 20] = [
 
 /// What is about other things than the computation of a decoder's logits: names and versions, ids of
 /// tokens, defaults of generation, classification heads, how it is run.
-const NEUTRAL: [&str; 88] = [
+const NEUTRAL: [&str; 87] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -70,7 +70,6 @@ const NEUTRAL: [&str; 88] = [
     "max_length",
     "max_new_tokens",
     "max_sequence_length",
-    "max_window_layers",
     "min_length",
     "min_p",
     "model_max_length",
@@ -141,7 +140,7 @@ fn own(model_type: &str) -> &'static [&'static str] {
         "llama" => &["attention_bias", "hidden_act", "mlp_bias"],
         "mistral" => &["hidden_act", "sliding_window"],
         // Its sliding window counts with `use_sliding_window` only.
-        "qwen2" => &["hidden_act", "sliding_window", "use_sliding_window"],
+        "qwen2" => &["hidden_act", "max_window_layers", "sliding_window", "use_sliding_window"],
         _ => &[
             "_sliding_window_pattern",
             "attention_bias",

@@ -7,7 +7,7 @@ use bestof_tasks::rng::{SeededRng, stable_hash};
 use super::options::PrepareOptions;
 use crate::features::SplitRule;
 use crate::review::{AuthorMetadata, BusinessMetadata, Review};
-use crate::source::{LeftOut, LineProblem, RawReview, Reason};
+use crate::source::{LeftOut, LineProblem, RawReview, Reason, UnreadDates};
 
 /// A review that is kept, with indices into the lists of restaurants and authors.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub(super) struct Collected {
     pub(super) unknown_users: (u64, Vec<u64>),
     /// Votes below zero among the kept reviews.
     pub(super) negative_votes: u64,
-    /// Usable reviews with a date that cannot be read, and the first of them.
-    pub(super) unread_dates: (u64, Option<(u64, String)>),
+    /// Usable reviews with a date that cannot be read.
+    pub(super) unread_dates: UnreadDates,
     /// How the columns of a table were read.
     pub(super) notes: Vec<String>,
     /// Rows left out, by file.
@@ -91,7 +91,7 @@ pub(super) struct ReviewSampler<'a> {
     restaurants: Vec<KeptRestaurant>,
     draw: SeededRng,
     offered: u64,
-    unread_dates: (u64, Option<(u64, String)>),
+    unread_dates: UnreadDates,
 }
 
 impl<'a> ReviewSampler<'a> {
@@ -104,7 +104,7 @@ impl<'a> ReviewSampler<'a> {
             restaurants: Vec::new(),
             draw: SeededRng::new(options.seed, 1),
             offered: 0,
-            unread_dates: (0, None),
+            unread_dates: UnreadDates::default(),
         }
     }
 
@@ -145,8 +145,7 @@ impl<'a> ReviewSampler<'a> {
         }
         self.offered += 1;
         if let Some(found) = row.unread_date {
-            self.unread_dates.0 += 1;
-            self.unread_dates.1.get_or_insert((line, found));
+            self.unread_dates.push(line, found);
         }
         let slot = match self.options.limit {
             Some(limit) if self.rows.len() >= limit => {

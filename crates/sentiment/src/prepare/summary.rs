@@ -195,13 +195,7 @@ impl PreparationSummary {
 /// What a reader of the prepared rows should know.
 fn notes(collected: &Collected, unavailable: &[Feature]) -> Vec<String> {
     let mut notes = collected.notes.clone();
-    if let (count, Some((line, found))) = &collected.unread_dates {
-        notes.push(format!(
-            "{count} of {} reviews have a date that cannot be read (line {line}: {found:?}), expected \
-             YYYY-MM-DD; they are kept, their date is unknown",
-            collected.read
-        ));
-    }
+    notes.extend(collected.unread_dates.note(collected.read));
     if !unavailable.is_empty() {
         let names: Vec<&str> = unavailable.iter().map(|feature| feature.as_str()).collect();
         notes.push(format!(

@@ -111,3 +111,48 @@ fn text_of(field: &Field) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+    use crate::source::TableRows;
+
+    #[test]
+    fn a_table_of_the_hub_is_read_row_by_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0000.parquet");
+        let schema = "message rows { required int64 label; optional binary text (UTF8); \
+                      optional int32 date (DATE); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let file = File::create(&path).unwrap();
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[0, 4, 2], None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let texts = ["Bad", "Good"].map(ByteArray::from);
+        column.typed::<ByteArrayType>().write_batch(&texts, Some(&[1, 1, 0]), None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        // 18,262 days after 1970-01-01 is 2020-01-01.
+        column.typed::<Int32Type>().write_batch(&[18_262], Some(&[1, 0, 0]), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+
+        assert!(ParquetRecords::is_one(&path) && TableRows::is_one(&path));
+        let rows = TableRows::open(&path, true).unwrap();
+        let rows: Vec<_> = rows.map(|(line, row)| (line, row.unwrap())).collect();
+        let stars: Vec<_> = rows.iter().map(|(line, row)| (*line, row.stars)).collect();
+        assert_eq!(stars, [(1, Some(1)), (2, Some(5)), (3, Some(3))]);
+        assert_eq!(rows.iter().map(|(_, row)| &*row.text).collect::<Vec<_>>(), ["Bad", "Good", ""]);
+        assert_eq!((rows[0].1.date, rows[1].1.date), (Some(18_262 * 86_400), None));
+    }
+}

@@ -1,9 +1,10 @@
 //! Rows that are whole prompts with their answer, as RULER (arXiv 2404.06654) writes them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::case::prompt;
-use super::{AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant};
+use super::qa::DOCUMENT;
+use super::{RetrievalCase, RetrievalTask};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 const ONE_ANSWER: &str = "text, a number, or a list of one of them";
@@ -63,20 +64,15 @@ impl Row for WholePromptRow {
 }
 
 impl WholePromptRow {
+    /// Whether a row is meant as one: it has outputs, and no document that a prompt could be made of.
+    pub fn fits(row: &Map<String, Value>) -> bool {
+        row.contains_key("outputs") && !DOCUMENT.iter().any(|name| row.contains_key(*name))
+    }
+
     /// The row as a case; `item` is its line.
     pub fn case(&self, task: RetrievalTask, item: usize, chat: bool) -> RetrievalCase {
-        RetrievalCase {
-            task,
-            prompt: prompt(self.prompt.clone(), chat),
-            answers: vec![self.answer.trim().to_owned()],
-            rule: AnswerRule::Presence,
-            length_target: None,
-            tokens: self.length,
-            depth: None,
-            depth_target: None,
-            variant: Variant { placement: None, question: QuestionPosition::After },
-            item,
-        }
+        let prompt = prompt(self.prompt.clone(), chat);
+        RetrievalCase::published(task, prompt, &self.answer, self.length, item)
     }
 }
 

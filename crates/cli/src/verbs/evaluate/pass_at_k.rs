@@ -189,11 +189,11 @@ impl PassAtKArgs {
         }
         let built_in = reward.verifier != VerifierName::External(External::Program);
         console::unread(
+            "a built-in verifier (--verifier program is another)",
             &[
                 ("--time-limit", built_in && self.time_limit.is_some()),
                 ("--memory-limit", built_in && self.memory_limit.is_some()),
             ],
-            "only --verifier program runs one",
         )?;
         rollout.validate().map_err(|error| Usage(error.to_string()))?;
         reward.validate().map_err(|error| Usage(error.to_string()))?;
