@@ -61,8 +61,9 @@ impl Convert {
     }
 
     fn to_folder(&self) -> Result<()> {
-        let why = "the output is a folder, whose weights have a --dtype; a GGUF file ends in .gguf";
-        console::unread(&[("--type", self.ggml_type.is_some())], why)?;
+        let reader =
+            "a conversion to a folder, whose weights have a --dtype (GGUF files end in .gguf),";
+        console::unread(reader, &[("--type", self.ggml_type.is_some())])?;
         let bar = Bytes::new("convert");
         let mut progress = |at: gguf::Progress<'_>| bar.at(at.values_done, at.values_total);
         let options = ConvertOptions {
@@ -99,7 +100,7 @@ impl Convert {
     fn to_gguf(&self) -> Result<()> {
         let flags =
             [("--dtype", self.dtype.is_some()), ("--max-shard-mb", self.max_shard_mb.is_some())];
-        console::unread(&flags, "the output is a GGUF file, whose matrices have a --type")?;
+        console::unread("a conversion to a GGUF file, whose matrices have a --type,", &flags)?;
         if !self.input.is_dir() {
             bail!(
                 "{}: a GGUF file is written from a model folder; convert this to a folder first",
