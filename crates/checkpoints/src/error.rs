@@ -57,15 +57,6 @@ pub enum CheckpointError {
         /// The first shard found.
         shard: String,
     },
-    /// A file is only the pointer that Git LFS keeps in place of a large one.
-    #[error(
-        "{} is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch it again",
-        path.display()
-    )]
-    LfsPointer {
-        /// The file.
-        path: PathBuf,
-    },
     /// A weight is NaN or infinite.
     #[error("{}: tensor {tensor} holds {value} at element {index}; weights must be finite", path.display())]
     NotFinite {

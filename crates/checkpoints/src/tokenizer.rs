@@ -37,9 +37,9 @@ impl Tokenizer {
             let sentencepiece = dir.join("tokenizer.model").is_file();
             return Err(CheckpointError::NoTokenizer { dir: dir.to_path_buf(), sentencepiece });
         }
-        let bytes = json::read_bytes(&path)?;
+        let text = json::read_text(&path)?;
         let bad = |source| CheckpointError::BadTokenizer { path: path.clone(), source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(bad)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
 

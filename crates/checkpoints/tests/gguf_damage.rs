@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bestof_checkpoints::CheckpointError;
 use bestof_checkpoints::gguf::{ConvertOptions, Converted, GgufError, convert};
+use bestof_files::FileKind;
 use support::*;
 use tempfile::tempdir;
 
@@ -74,8 +75,9 @@ fn no_change_of_a_byte_makes_it_panic() {
 #[test]
 fn other_files_are_refused() {
     let error = error_of(b"PK\x03\x04 and so on");
-    assert!(matches!(&error, GgufError::WrongMagic { found } if found == b"PK\x03\x04"));
-    assert!(matches!(error_of(b"GG"), GgufError::Truncated { .. }));
+    assert!(matches!(&error, GgufError::NotGguf { found: FileKind::Zip }), "{error}");
+    assert!(matches!(error_of(b"GG"), GgufError::NotGguf { found: FileKind::Text }));
+    assert!(matches!(error_of(b"GGUF"), GgufError::Truncated { .. }));
     let versioned = |version| error_after(|b| b.version = Some(version));
     assert_eq!(
         versioned(1).to_string(),

@@ -1,24 +1,41 @@
 //! Lines of standard input, each with its number, and reading a line as JSON.
 
-use std::io::BufRead;
-
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use bestof_files::peek;
 use serde::de::DeserializeOwned;
 
 use crate::console::Usage;
 
+/// The longest line that is read, in bytes.
+const LONGEST_LINE: u64 = 64 << 20;
+
 /// The lines of stdin that are not blank, with their numbers from 1.
-pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
-    std::io::stdin().lock().lines().enumerate().filter_map(|(i, line)| {
-        let number = i + 1;
-        match line.with_context(|| format!("stdin, line {number}: could not be read as text")) {
-            Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(Ok((number, line))),
-            Err(error) => Some(Err(error)),
-        }
-    })
+///
+/// # Errors
+/// Standard input is empty, or no text by its first bytes.
+pub(crate) fn lines() -> Result<impl Iterator<Item = Result<(usize, String)>>> {
+    let (kind, source) = peek(std::io::stdin().lock()).context("could not read standard input")?;
+    ensure!(kind.is_text(), "standard input is {kind}");
+    let mut source = BufReader::new(source);
+    let lines = (1..).map_while(move |number| {
+        let line = line(&mut source)
+            .with_context(|| format!("stdin, line {number}: could not be read as text"));
+        line.transpose().map(|line| line.map(|line| (number, line)))
+    });
+    Ok(lines.filter(|line| !line.as_ref().is_ok_and(|(_, line)| line.trim().is_empty())))
+}
+
+/// The next line; `None` at the end.
+fn line(source: &mut impl BufRead) -> Result<Option<String>> {
+    let mut line = String::new();
+    if source.by_ref().take(LONGEST_LINE + 1).read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    ensure!(line.len() as u64 <= LONGEST_LINE, "it is longer than {LONGEST_LINE} bytes");
+    Ok(Some(line))
 }
 
 /// A line of JSON as a `T`; `expected` names its form in the error.

@@ -122,6 +122,11 @@ impl FileKind {
         self.words().1
     }
 
+    /// The error that refuses it: `it is a gzip file; unpack it with …`.
+    pub fn refused(self) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is {self}"))
+    }
+
     /// Whether it is UTF-8 text, of whatever format, as far as its first bytes tell.
     pub fn is_text(self) -> bool {
         matches!(self, Self::JsonObject | Self::JsonArray | Self::Text)

@@ -8,6 +8,7 @@ mod hash;
 mod kind;
 mod layer;
 mod temporary;
+mod text;
 
 pub use error::{FileError, Step};
 pub use fault::{Fault, FaultyDisk};
@@ -16,3 +17,4 @@ pub use folder::{StagedFolder, recover_folder};
 pub use hash::{HashingWriter, Sha256Hasher, sha256_hex, sha256_of_file};
 pub use kind::{FileKind, Peeked, peek};
 pub use layer::{Disk, FileLayer, SyncedFile};
+pub use text::{LONGEST_TEXT, expect_folder, read_text};

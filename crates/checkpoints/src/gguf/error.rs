@@ -1,5 +1,7 @@
 //! What can be wrong with a GGUF file.
 
+use bestof_files::FileKind;
+
 use super::ggml_type::{GgmlType, type_name};
 
 /// Why a GGUF file cannot be read or converted.
@@ -7,10 +9,10 @@ use super::ggml_type::{GgmlType, type_name};
 #[non_exhaustive]
 pub enum GgufError {
     /// The file does not start as a GGUF file does.
-    #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"")]
-    WrongMagic {
-        /// The first bytes.
-        found: [u8; 4],
+    #[error("not a GGUF file, which starts with \"GGUF\", but {found}")]
+    NotGguf {
+        /// What the file is.
+        found: FileKind,
     },
     /// A version of the format that is not read.
     #[error("GGUF version {found} is not read (2 and 3 are); {}", if *big_endian { "the file is big-endian" } else { "convert the model again with a current llama.cpp" })]

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
+use bestof_files::FileKind;
+
 use super::dequantize::dequantize_blocks;
 use super::error::GgufError;
 use super::ggml_type::GgmlType;
@@ -85,11 +87,12 @@ impl GgufFile {
 
     /// Opens a file that may be a part of a split one.
     pub(super) fn open_part(path: &Path) -> Result<Self, CheckpointError> {
+        let kind = FileKind::at(path).map_err(CheckpointError::io("open", path))?;
         let mut reader = Reader::open(path)?;
-        let magic: [u8; 4] = reader.array("the first four bytes")?;
-        if &magic != b"GGUF" {
-            return Err(reader.bad(GgufError::WrongMagic { found: magic }));
+        if kind != FileKind::Gguf {
+            return Err(reader.bad(GgufError::NotGguf { found: kind }));
         }
+        let _magic: [u8; 4] = reader.array("the first four bytes")?;
         let version = reader.u32("the version")?;
         if !(2..=3).contains(&version) {
             let big_endian = (2..=3).contains(&version.swap_bytes());

@@ -39,7 +39,7 @@ impl Receipt {
     /// Reads the receipt of `dir`.
     fn read(dir: &Path, receipt: &str) -> Result<Self> {
         let path = dir.join(receipt);
-        let text = std::fs::read_to_string(&path)
+        let text = bestof_files::read_text(&path)
             .with_context(|| format!("could not read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
     }

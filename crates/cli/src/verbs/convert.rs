@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use bestof_checkpoints::gguf::{ConvertOptions, ExportOptions, GgmlType};
 use bestof_checkpoints::{ModelFolder, StoredType, gguf};
+use bestof_files::FileKind;
 use bestof_models::DecoderConfig;
 use serde_json::{Map, Value, json};
 
@@ -101,7 +102,7 @@ impl Convert {
         let flags =
             [("--dtype", self.dtype.is_some()), ("--max-shard-mb", self.max_shard_mb.is_some())];
         console::unread("a conversion to a GGUF file, whose matrices have a --type,", &flags)?;
-        if !self.input.is_dir() {
+        if FileKind::at(&self.input).ok() == Some(FileKind::Gguf) {
             bail!(
                 "{}: a GGUF file is written from a model folder; convert this to a folder first",
                 self.input.display()

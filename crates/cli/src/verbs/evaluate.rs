@@ -189,7 +189,7 @@ impl PerplexityArgs {
             console::left_out(&loaded.report);
             return Ok(loaded.items);
         }
-        let text = std::fs::read_to_string(path)
+        let text = bestof_files::read_text(path)
             .with_context(|| format!("could not read {} as text", path.display()))?;
         let mut ids = encoder.tokenizer().encode(&text, true)?;
         let completion_ids = ids.split_off(ids.len().min(1));

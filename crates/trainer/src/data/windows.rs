@@ -75,7 +75,7 @@ pub fn load_windows(
     } else {
         let mut report = DataReport::new(path);
         report.rows = 1;
-        let text = std::fs::read_to_string(path).map_err(|source| RowsError::Io {
+        let text = bestof_files::read_text(path).map_err(|source| RowsError::Io {
             action: "read",
             path: path.to_owned(),
             source,
