@@ -5,6 +5,7 @@ mod fault;
 mod file;
 mod folder;
 mod hash;
+mod kind;
 mod layer;
 mod temporary;
 
@@ -13,4 +14,5 @@ pub use fault::{Fault, FaultyDisk};
 pub use file::{StagedFile, fill_file, keep_prefix, sync_parent, write_file, write_file_on};
 pub use folder::{StagedFolder, recover_folder};
 pub use hash::{HashingWriter, Sha256Hasher, sha256_hex, sha256_of_file};
+pub use kind::{FileKind, Peeked, peek};
 pub use layer::{Disk, FileLayer, SyncedFile};
