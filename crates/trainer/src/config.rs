@@ -29,8 +29,8 @@ pub use policy::{
 pub use read::read_table;
 pub use run_config::RunConfig;
 pub use sections::{
-    DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
-    TrainSection,
+    DataFiles, DataSection, DisplacementSection, LoraSection, LossSection, ModelSection,
+    OutputSection, TrainSection,
 };
 
 /// A text as a TOML string, quotes included, for configurations that are put together.

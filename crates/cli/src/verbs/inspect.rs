@@ -21,7 +21,7 @@ pub(crate) struct Inspect {
     /// The model's folder; its weights are not read
     #[arg(long)]
     model: PathBuf,
-    /// JSON lines
+    /// Rows: JSON lines, a JSON array, CSV or Parquet, compressed or not, a folder or a quoted pattern
     #[arg(long)]
     data: PathBuf,
     /// Longest row, in tokens, as `data.max_length` of a run; never more than the model's context

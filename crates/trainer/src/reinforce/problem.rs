@@ -21,11 +21,13 @@ impl Row for ProblemRow {
         r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
 
     fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        let row = if fields.contains("prompt") {
-            AnswerRow::from_fields(fields)?
-        } else if fields.contains("question") {
+        let row = if !fields.contains("prompt") && fields.contains("question") {
             from_question(fields)?
-        } else if fields.contains("problem") {
+        } else if !fields.contains("prompt")
+            && !fields.contains("answer")
+            && fields.contains("problem")
+            && fields.contains("solution")
+        {
             let found = || unanswered("solution", "no answer in a \\boxed{}");
             MathRow::from_fields(fields)?.to_answer().ok_or_else(found)?
         } else {
@@ -40,11 +42,19 @@ impl Row for ProblemRow {
 
 /// GSM8K's worked answers end in `#### N`; reasoning-gym's are the answer alone.
 fn from_question(fields: Fields) -> Result<AnswerRow, RowProblem> {
-    if fields.clone().text("answer").is_ok_and(|answer| answer.contains("####")) {
-        let found = || unanswered("answer", "no number after ####");
-        return Gsm8kRow::from_fields(fields)?.to_answer().ok_or_else(found);
+    if fields.contains("metadata") {
+        return GymRow::from_fields(fields).map(|row| row.0);
     }
-    GymRow::from_fields(fields).map(|row| row.0)
+    let row = AnswerRow::from_fields(fields)?;
+    match &row.prompt {
+        Content::Text(question) if row.answer.contains("####") => {
+            let found = || unanswered("answer", "no number after ####");
+            let (question, answer) = (question.clone(), row.answer);
+            let read = Gsm8kRow { question, answer }.to_answer().ok_or_else(found)?;
+            Ok(AnswerRow { extra: row.extra, ..read })
+        }
+        _ => Ok(row),
+    }
 }
 
 fn unanswered(field: &str, found: &str) -> RowProblem {
@@ -139,6 +149,7 @@ impl Problem {
         encoder: &Encoder<'_>,
         settings: &ProblemSettings,
     ) -> Result<Self, Refusal> {
+        let encoder = encoder.for_row(&row.template)?;
         let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, settings))?;
         let verifiers: Result<Vec<WeightedVerifier>, VerifierError> = settings
             .verifiers
@@ -180,15 +191,12 @@ impl TokenRow for Problem {
 
 /// The prompt with the system message, and as a conversation where that is asked for.
 fn conversation(prompt: &Content, settings: &ProblemSettings) -> Content {
-    let system = settings
-        .system_prompt
-        .iter()
-        .map(|text| ChatMessage { role: "system".to_owned(), content: text.clone() });
+    let system = settings.system_prompt.iter().map(|text| ChatMessage::system(text.as_str()));
     match prompt {
         Content::Text(text) if settings.chat || settings.system_prompt.is_some() => {
             Content::Messages(system.chain([ChatMessage::user(text.as_str())]).collect())
         }
-        Content::Messages(messages) if messages.first().is_none_or(|m| m.role != "system") => {
+        Content::Messages(messages) if messages.first().is_none_or(|m| m.role() != "system") => {
             Content::Messages(system.chain(messages.iter().cloned()).collect())
         }
         other => other.clone(),
@@ -267,7 +275,7 @@ mod tests {
         let settings =
             ProblemSettings { system_prompt: Some("s".to_owned()), ..ProblemSettings::default() };
         let Content::Messages(messages) = conversation(&"q".into(), &settings) else { panic!() };
-        let roles: Vec<&str> = messages.iter().map(|m| m.role.as_str()).collect();
+        let roles: Vec<&str> = messages.iter().map(|m| m.role()).collect();
         assert_eq!(roles, ["system", "user"]);
         let again = conversation(&Content::Messages(messages.clone()), &settings);
         assert_eq!(again, Content::Messages(messages));
