@@ -1,8 +1,12 @@
-//! Rows of data sets: JSON lines in the shapes TRL uses.
+//! Rows of data sets, in the shapes TRL uses and under the names that public data sets give them.
 //!
-//! A row is one JSON object on one line. Values are plain strings or lists of chat messages. Columns are
-//! found by what they mean, under the names that public data sets give them; a column that means
-//! something and would not be used is refused by name. Others are kept in `extra` and written back.
+//! A row is an object of JSON, or a record of a table. Values are plain strings or lists of chat
+//! messages. A column that means something and would not be used is refused by name; others are kept
+//! in `extra` and written back.
+//!
+//! # Formats
+//! JSON lines, a JSON array, CSV or Parquet, told apart by their first bytes, and gzip or Zstandard of each;
+//! a folder of such files or a pattern stands for all of them. One row is in memory at a time.
 
 mod any_shape;
 mod array;

@@ -1,4 +1,5 @@
 //! The formats of files of rows: what is read, on which line an error is, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::fs::File;
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! Columns of public data sets as rows: what is read as what, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use bestof_tasks::rows::{
     CompletionRow, Content, DataRow, Fields, LabelledRow, PreferenceRow, Row, RowProblem,

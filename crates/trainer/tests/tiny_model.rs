@@ -255,3 +255,82 @@ fn the_number_of_threads_changes_no_bit() {
     };
     assert_same_numbers(&run(1), &run(3));
 }
+
+#[test]
+fn files_are_mixed_renamed_and_resumed() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let many = support::completions(&root.join("many.jsonl"), 30);
+    // The same rows as a table of another language.
+    let table: String = (0..6).map(|n| format!("{n}+{n}=,{},x\n", 2 * n)).collect();
+    let few = root.join("few.csv");
+    std::fs::write(&few, format!("frage,antwort,label\n{table}")).unwrap();
+    let files = format!("data.train=[{many:?}, {few:?}]");
+    let weighted = ["data.weights=[1, 2]", "train.max_steps=6", "data.eval_fraction=0.1"];
+    let with = |name: &str, more: &[&str]| {
+        support::config(root, name, &many, &[&[files.as_str()], more].concat())
+    };
+    let refused = |config: &RunConfig| {
+        let launched = supervised(config, &TrainOptions::default(), &mut Silent);
+        launched.map(|_| ()).unwrap_err().to_string()
+    };
+    let unnamed = refused(&with("unnamed", &[]));
+    assert!(unnamed.contains("few.csv:2") && unnamed.contains("frage"), "{unnamed}");
+
+    // Columns hold for all files, so that the table is read by its own.
+    let columns = r#"data.columns={prompt = "frage", completion = "antwort", label = ""}"#;
+    let table = format!("data.train=[{few:?}]");
+    let config = support::config(root, "table", &few, &[columns, table.as_str()]);
+    assert_eq!(config.data.columns["prompt"], "frage");
+    let again = RunConfig::from_toml(&config.to_toml(), &[]).unwrap();
+    assert_eq!(again, config);
+    straight(&config, false);
+    let wrong = r#"data.columns={prompt = "question", completion = "antwort", label = ""}"#;
+    let missing = refused(&support::config(root, "wrong", &few, &[wrong, table.as_str()]));
+    assert!(missing.contains("`question`") && missing.contains("frage, antwort"), "{missing}");
+
+    let lines: String = (0..6)
+        .map(|n| format!("{{\"prompt\": \"{n}+{n}=\", \"completion\": \"{}\"}}\n", 2 * n))
+        .collect();
+    let few = root.join("few.jsonl");
+    std::fs::write(&few, lines).unwrap();
+    let files = format!("data.train=[{many:?}, {few:?}]");
+    let with = |name: &str, more: &[&str]| {
+        support::config(root, name, &many, &[&[files.as_str()], more].concat())
+    };
+    let (whole, parts) = (with("whole", &weighted), with("parts", &weighted));
+    let finished = straight(&whole, false);
+    interrupted(&parts, false);
+    assert_same_numbers(&whole.output.dir, &parts.output.dir);
+    assert_eq!(finished.data.len(), 2);
+    // 27 and 5 rows are trained on; of an epoch of 32 the second file has two thirds.
+    let facts = std::fs::read_to_string(whole.output.dir.join("facts.json")).unwrap();
+    assert!(facts.contains("11, 21"), "{facts}");
+    let plain = straight(&with("plain", &weighted[1..]), false);
+    assert_ne!(logprobs(&open(&plain.model)), logprobs(&open(&finished.model)));
+}
+
+#[test]
+fn shares_that_cannot_be_are_refused() {
+    let config = |more: &[&str]| {
+        let text =
+            "[model]\npath = 'm'\n[data]\ntrain = ['a.jsonl', 'b.csv']\n[output]\ndir = 'r'\n";
+        let more: Vec<String> = more.iter().map(|text| (*text).to_owned()).collect();
+        RunConfig::from_toml(text, &more).map(|_| ()).map_err(|error| error.to_string())
+    };
+    config(&["data.weights=[1, 0.5]"]).unwrap();
+    config(&["data.columns={prompt = 'x', rationale = ''}"]).unwrap();
+    for (wrong, key) in [
+        ("data.weights=[1]", "data.weights"),
+        ("data.weights=[1, 0]", "data.weights"),
+        ("data.weights=[1, nan]", "data.weights"),
+        ("data.train=[]", "data.train"),
+        ("data.columns={promt = 'x'}", "data.columns"),
+    ] {
+        let error = config(&[wrong]).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+    let still = config(&["data.weights=[1, 1]", "data.shuffle=false"]).unwrap_err();
+    assert!(still.contains("data.shuffle"), "{still}");
+}

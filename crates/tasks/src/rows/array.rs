@@ -133,7 +133,7 @@ impl<B: BufRead> Array<B> {
 
     fn parse(&self, start: usize) -> Next {
         match serde_json::from_slice::<Json>(&self.element) {
-            Ok(value) => (start, Record::of(value)),
+            Ok(value) => (start, Ok(Record::of(value))),
             Err(error) => {
                 let problem = match std::str::from_utf8(&self.element) {
                     Err(error) => {

@@ -31,7 +31,7 @@ pub(crate) enum Meaning {
 
 /// Every meaning in words, and the columns that have it, the project's own name first.
 ///
-/// Sources: TRL's dataset formats; the data cards of ShareGPT, Alpaca, Dolly, Orca DPO, UltraFeedback, GSM8K,
+/// Sources: TRL's dataset formats; the data cards of `ShareGPT`, Alpaca, Dolly, Orca DPO, `UltraFeedback`, GSM8K,
 /// MATH, AIME, `NuminaMath`, `OpenMathReasoning` and `MetaMathQA`; the documentation of verl and LLaMA-Factory.
 const TABLE: &[(Meaning, &str, &[&str])] = &[
     (Meaning::Prompt, "the prompt", &["prompt", "question", "problem", "query", "user_prompt"]),

@@ -90,7 +90,7 @@ impl Fields {
     /// first in the table of names. What is left of the others is for [`Fields::finish`] to judge.
     pub(crate) fn column(&self, meaning: Meaning) -> Option<String> {
         let called = |name: &&str| self.values.iter().find(|(found, _)| same(found, name));
-        let found: Vec<_> = meaning.names().iter().filter_map(|name| called(name)).collect();
+        let found: Vec<_> = meaning.names().iter().filter_map(called).collect();
         let speaking = found.iter().find(|(_, value)| value.has_content());
         speaking.or(found.first()).map(|(name, _)| name.clone())
     }

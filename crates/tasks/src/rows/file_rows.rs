@@ -51,7 +51,7 @@ impl<'s, R: Row> FileRows<'s, R> {
         let several = waiting.len() > 1;
         let first = waiting.pop_front().unwrap_or_else(|| path.to_owned());
         let records = Records::open(&first, options)?;
-        Ok(Self { several, waiting, ..Self::new(records, &first, options) })
+        Ok(Self { waiting, several, ..Self::new(records, &first, options) })
     }
 
     /// The rows of a source; `name` stands for it in messages.

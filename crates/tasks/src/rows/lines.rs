@@ -85,7 +85,7 @@ impl<B: BufRead> Lines<B> {
             column: error.column(),
             message: without_position(&error),
         })?;
-        Record::of(value).map(Some)
+        Ok(Some(Record::of(value)))
     }
 }
 

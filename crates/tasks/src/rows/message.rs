@@ -44,7 +44,7 @@ const ROLE: &str = "role";
 const CONTENT: &str = "content";
 const WEIGHT: &str = "weight";
 
-/// What stands in `from` of a ShareGPT message, and the role it means.
+/// What stands in `from` of a `ShareGPT` message, and the role it means.
 const SHAREGPT_ROLES: &[(&str, &str)] = &[
     ("human", "user"),
     ("user", "user"),
@@ -228,7 +228,7 @@ fn check_parts(parts: &[Json]) -> Result<(), RowProblem> {
         let path = format!("{CONTENT}[{index}]");
         let kind = part.get("type").and_then(Json::as_str);
         match (part, kind) {
-            (Json::Object(_), Some("text")) | (Json::Object(_), None)
+            (Json::Object(_), Some("text") | None)
                 if part.get("text").is_some_and(|text| text.as_str().is_some()) => {}
             (Json::Object(_), Some(kind)) if kind != "text" => {
                 return Err(RowProblem::Inconsistent {
@@ -243,7 +243,7 @@ fn check_parts(parts: &[Json]) -> Result<(), RowProblem> {
     if parts.is_empty() { Err(RowProblem::Empty { field: CONTENT.to_owned() }) } else { Ok(()) }
 }
 
-/// `{"from", "value"}` of ShareGPT as `{"role", "content"}`.
+/// `{"from", "value"}` of `ShareGPT` as `{"role", "content"}`.
 fn in_openai_form(fields: Vec<(String, Json)>) -> Result<Vec<(String, Json)>, RowProblem> {
     let has = |name: &str| fields.iter().any(|(key, value)| key == name && !value.is_null());
     if has(ROLE) || !has("from") {
@@ -277,7 +277,9 @@ pub(super) fn read_messages(field: &str, value: Json) -> Result<Vec<ChatMessage>
     let items = match value {
         Json::List(items) => items,
         Json::Object(_) => return Ok(vec![ChatMessage::read(field, value)?]),
-        other => return Err(wrong_type(field, &other, "a list of chat messages")),
+        other @ Json::Plain(_) => {
+            return Err(wrong_type(field, &other, "a list of chat messages"));
+        }
     };
     if items.is_empty() {
         return Err(RowProblem::Empty { field: field.to_owned() });

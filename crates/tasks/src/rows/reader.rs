@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::file_rows::FileRows;
 use super::lines::Lines;
 use super::problem::{BadRow, BadRows, RowsError};
+use super::records::Record;
 use super::row::Row;
 use crate::setters::setters;
 
@@ -100,7 +101,7 @@ impl<B: BufRead, R: Row> Iterator for RowReader<B, R> {
                 return None;
             }
         };
-        let row = record.and_then(|record| record.into_row::<R>());
+        let row = record.and_then(Record::into_row::<R>);
         Some(row.map(|row| (line, row)).map_err(|problem| BadRow { line, problem, file: None }))
     }
 }

@@ -39,11 +39,11 @@ pub(super) enum Record {
 
 impl Record {
     /// A record of a JSON value.
-    pub(super) fn of(value: Json) -> Result<Self, RowProblem> {
-        Ok(match value {
+    pub(super) fn of(value: Json) -> Self {
+        match value {
             Json::Object(values) => Self::Typed(values),
             other => Self::Other(other),
-        })
+        }
     }
 
     /// The row that the record is.
