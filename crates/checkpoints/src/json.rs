@@ -22,7 +22,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CheckpointError> {
 
 /// The JSON value in a file, or null where there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Value, CheckpointError> {
-    if path.is_file() { read(path) } else { Ok(Value::Null) }
+    if path.exists() { read(path) } else { Ok(Value::Null) }
 }
 
 /// Writes a value with indentation, whole or not at all.

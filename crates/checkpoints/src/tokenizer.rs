@@ -33,7 +33,7 @@ impl Tokenizer {
     /// No `tokenizer.json`, a file that does not parse, or an added token with another id than listed.
     pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join("tokenizer.json");
-        if !path.is_file() {
+        if !path.exists() {
             let sentencepiece = dir.join("tokenizer.model").is_file();
             return Err(CheckpointError::NoTokenizer { dir: dir.to_path_buf(), sentencepiece });
         }

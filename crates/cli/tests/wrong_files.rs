@@ -34,7 +34,7 @@ fn wrong_files(dir: &Path) -> Vec<(PathBuf, &'static [&'static str])> {
     vec![
         (file("one", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01\x02\x03\x04\x05\x06\x07\x08"), &["gzip"]),
         (file("two", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06"), &["image"]),
-        (file("three", b""), &["empty", "has no row", "no row"]),
+        (file("three", b""), &["empty", "has no row", "no rows"]),
         (
             file(
                 "four",
@@ -43,7 +43,7 @@ fn wrong_files(dir: &Path) -> Vec<(PathBuf, &'static [&'static str])> {
             &["Git LFS pointer"],
         ),
         (folder, &["folder", "directory"]),
-        (line, &["bytes", "too long", "longer"]),
+        (line, &["bytes", "JSON"]),
     ]
 }
 
@@ -76,12 +76,10 @@ const PLACES: &[Place] = &[
     Argument("evaluate passkey --model MODEL --data FILE"),
     Argument("pairs build --task gsm8k --from FILE --out OUT"),
     Argument("pairs build --task metamath --from FILE --out OUT"),
-    Argument("pairs build --task arc --from FILE --out OUT"),
-    Argument("pairs build --task hellaswag --from FILE --out OUT"),
+    Argument("pairs build --task multiple-choice --from FILE --out OUT"),
     Argument("sentiment prepare --csv FILE --out OUT"),
     Argument("sentiment prepare --data FILE --out OUT"),
     Argument("sentiment train --model logistic --data FILE --out OUT"),
-    Argument("sentiment train --model bert --config FILE --data ROWS --out OUT"),
     Argument("sentiment evaluate --data FILE --model FILE"),
     Argument("sentiment predict --model FILE --input ROWS"),
     Argument("reproduce yelp --data FILE --out OUT"),
@@ -113,7 +111,7 @@ const PLACES: &[Place] = &[
     Setting("prefer", "data.train"),
     Setting("reinforce", "data.train"),
     Setting("extend", "data.train"),
-    Setting("prefer", "loss.reference"),
+    Setting("prefer", "data.eval"),
 ];
 
 /// A tiny model, an adapter of it, rows, and settings of runs.
@@ -154,8 +152,10 @@ impl Bench {
             _ => more += &format!("[{section}]\n{key} = {file:?}\n"),
         }
         more += match verb {
-            "reinforce" => "[rollout]\nnum_generations = 2\n[reward]\nverifier = \"number\"\n",
-            "extend" => "[rope]\nmethod = \"linear\"\nfactor = 2.0\n",
+            "reinforce" => {
+                "[rollout]\nnum_generations = 2\n[reward]\nverifier = \"number\"\n[objective]\nk = 1\n"
+            }
+            "extend" => "[extend]\nmethod = \"linear\"\nfactor = 2.0\n",
             _ => "",
         };
         let settings = format!(

@@ -242,7 +242,7 @@ pub enum RowsError {
     },
     /// A folder or a pattern without a file of rows.
     #[error(
-        "{} names no file of rows; files that end in {endings} are read, gzip and Zstandard of them too",
+        "{} is a folder or a pattern without a file of rows; files that end in {endings} are read, gzip and Zstandard of them too",
         path.display()
     )]
     NoFiles {

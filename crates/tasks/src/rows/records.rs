@@ -66,6 +66,21 @@ impl Record {
     }
 }
 
+/// What a compressed source holds; its errors say how it is compressed.
+struct Unpacked<R> {
+    kind: FileKind,
+    from: R,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.from.read(out).map_err(|error| {
+            let problem = format!("as {} it is damaged: {error}", self.kind.name());
+            io::Error::new(error.kind(), problem)
+        })
+    }
+}
+
 /// The records of one source.
 pub(super) enum Records<'s> {
     Lines(Lines<Box<dyn BufRead + 's>>),
@@ -106,7 +121,7 @@ impl<'s> Records<'s> {
                 FileKind::Zstd => Box::new(zstd::Decoder::with_buffer(peeked.1).map_err(failed)?),
                 _ => return Self::of_kind(kind, Box::new(peeked.1), name, options),
             };
-            source = Box::new(BufReader::with_capacity(BUFFER, unpacked));
+            source = Box::new(BufReader::with_capacity(BUFFER, Unpacked { kind, from: unpacked }));
         }
         Err(RowsError::OtherKind { path: name.to_owned(), kind })
     }

@@ -245,7 +245,10 @@ impl RetrievalArgs {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
         let first = first_row(path, &ReadOptions::default())?;
-        if task != RetrievalTask::LongchatLines && WholePromptRow::fits(&first) {
+        // Only whole prompts can be asked for a passkey, and a file without a first row says why.
+        let fits =
+            WholePromptRow::fits(&first) || (task == RetrievalTask::Passkey && first.is_empty());
+        if task != RetrievalTask::LongchatLines && fits {
             let rows = rows_of::<WholePromptRow>(path, &options)?;
             let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
             return Ok(Some(cases.collect()));
