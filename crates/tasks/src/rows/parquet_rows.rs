@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 
 use super::json::Json;
 use super::problem::RowsError;
-use super::records::{Next, Record};
+use super::record::{Next, Record};
 
 /// The rows of a Parquet file, one at a time.
 pub(super) struct ParquetRecords {

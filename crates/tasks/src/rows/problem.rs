@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bestof_files::FileKind;
 
+use super::json::Json;
+
 /// Number of bad rows that a report lists.
 const LISTED: usize = 20;
 
@@ -293,4 +295,14 @@ pub enum RowsError {
         /// The error of the JSON writer.
         source: serde_json::Error,
     },
+}
+
+/// The problem of a field that holds `value` instead of `expected`.
+pub(crate) fn wrong_type(
+    field: &str,
+    value: &(impl Clone + Into<Json>),
+    expected: &'static str,
+) -> RowProblem {
+    let found = value.clone().into().in_words();
+    RowProblem::WrongType { field: field.to_owned(), found, expected }
 }

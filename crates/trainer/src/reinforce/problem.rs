@@ -275,7 +275,7 @@ mod tests {
         let settings =
             ProblemSettings { system_prompt: Some("s".to_owned()), ..ProblemSettings::default() };
         let Content::Messages(messages) = conversation(&"q".into(), &settings) else { panic!() };
-        let roles: Vec<&str> = messages.iter().map(|m| m.role()).collect();
+        let roles: Vec<&str> = messages.iter().map(ChatMessage::role).collect();
         assert_eq!(roles, ["system", "user"]);
         let again = conversation(&Content::Messages(messages.clone()), &settings);
         assert_eq!(again, Content::Messages(messages));
