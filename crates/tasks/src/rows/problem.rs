@@ -234,6 +234,18 @@ pub enum RowsError {
         /// What is wrong with it.
         source: parquet::errors::ParquetError,
     },
+    /// A Parquet file in a compression that is not read.
+    #[error(
+        "{} is a Parquet file compressed with {codec}; write it with snappy, gzip or zstd, in Python with \
+         `pandas.read_parquet(FILE).to_parquet(OUT)`",
+        path.display()
+    )]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// Its compression.
+        codec: String,
+    },
     /// A table whose header cannot be used.
     #[error("{}: {problem}", path.display())]
     Header {
