@@ -54,6 +54,22 @@ fn parquet() -> Vec<u8> {
     bytes
 }
 
+/// Files that pyarrow 26.0.1 wrote, with `store_schema`, `write_statistics` and `use_dictionary` false:
+/// `pa.Table.from_pylist([{"text": "a"}])` with brotli, and with zstd
+/// `pa.Table.from_pylist([{"messages": [{"role": "user", "content": "q", "name": None},
+/// {"role": "assistant", "content": "a", "name": "x"}]}])`.
+#[test]
+fn parquet_files_of_other_writers_are_read_or_named() {
+    let messages = include_bytes!("fixtures/messages.parquet");
+    let rows = read::<TextRow>(messages, "m.parquet").unwrap().rows;
+    let found = serde_json::to_string(&rows[0].text).unwrap();
+    let expected =
+        r#"[{"role":"user","content":"q"},{"role":"assistant","content":"a","name":"x"}]"#;
+    assert_eq!(found, expected, "in the order of the schema, without what is null");
+    let found = message::<TextRow>(include_bytes!("fixtures/brotli.parquet"), "b.parquet");
+    assert!(found.contains("compressed with BROTLI") && found.contains("to_parquet"), "{found}");
+}
+
 #[test]
 fn every_format_gives_the_same_row() {
     let packed = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();

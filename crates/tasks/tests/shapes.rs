@@ -98,6 +98,11 @@ fn labels_are_true_or_false_and_nothing_else() {
 #[test]
 fn every_shape_is_told_apart() {
     for (value, kind) in [
+        (
+            json!({"prompt": "p", "completion": "c", "label": null, "answer": "", "text": null}),
+            "completions",
+        ),
+        (json!({"prompt": "p", "completion": null, "answer": "a", "chosen": null}), "answers"),
         (json!({"prompt": "p", "chosen": "c", "rejected": "r"}), "pairs"),
         (json!({"prompt": "p", "completion": "c"}), "completions"),
         (json!({"text": "t"}), "texts"),

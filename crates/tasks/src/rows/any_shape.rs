@@ -62,17 +62,22 @@ impl Row for DataRow {
     const SHAPE: &'static str = r#"{"prompt", "chosen", "rejected"}, {"prompt", "completion"}, {"prompt", "completion", "label"}, {"text"}, {"messages"} or {"prompt", "answer"}"#;
 
     fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        let has = |meanings: &[Meaning]| meanings.iter().any(|m| fields.column(*m).is_some());
-        let completed = has(&[Meaning::Completion, Meaning::Output]);
-        if has(&[Meaning::Chosen, Meaning::Rejected]) {
+        const COMPLETION: [Meaning; 2] = [Meaning::Completion, Meaning::Output];
+        const PAIR: [Meaning; 2] = [Meaning::Chosen, Meaning::Rejected];
+        // Tables give every row every column: what says something decides, then what is there.
+        let says = |meanings: &[Meaning]| meanings.iter().any(|meaning| fields.has(*meaning));
+        let named = |meanings: &[Meaning]| meanings.iter().any(|m| fields.column(*m).is_some());
+        if says(&PAIR) {
             PreferenceRow::from_fields(fields).map(Self::Pair)
         } else if is_text(&fields)? {
             TextRow::from_fields(fields).map(|row| Self::Supervised(SupervisedRow::Text(row)))
-        } else if completed && has(&[Meaning::Label]) {
+        } else if named(&COMPLETION) && says(&[Meaning::Label]) {
             LabelledRow::from_fields(fields).map(Self::Labelled)
-        } else if !completed && has(&[Meaning::Answer, Meaning::Judge]) {
+        } else if !says(&COMPLETION) && named(&[Meaning::Answer, Meaning::Judge]) {
             AnswerRow::from_fields(fields).map(Self::Answer)
-        } else if completed || has_prompt(&fields) {
+        } else if !says(&COMPLETION) && named(&PAIR) {
+            PreferenceRow::from_fields(fields).map(Self::Pair)
+        } else if named(&COMPLETION) || has_prompt(&fields) {
             CompletionRow::from_fields(fields)
                 .map(|row| Self::Supervised(SupervisedRow::Completion(row)))
         } else {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use super::json::Json;
 use super::lines::without_position;
 use super::problem::RowProblem;
-use super::records::{Next, Record};
+use super::record::{Next, Record};
 
 /// The elements of the array that a source is; one of them is in memory at a time.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! What columns mean, whatever a data set calls them: one table.
 
+use super::problem::RowProblem;
+
 /// A meaning that a column of a row can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Meaning {
@@ -117,6 +119,22 @@ impl Meaning {
 /// The names that `data.columns` may give to columns: those of every meaning that some shape reads.
 pub fn known_columns() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(meaning, _, _)| meaning.name())
+}
+
+/// The problem of a row without `field`, which names the present field that may have been meant.
+pub(super) fn missing(field: &str, expected: &'static str, present: &[String]) -> RowProblem {
+    let by_spelling = bestof_suggest::nearest(field, present.iter().map(String::as_str));
+    let by_meaning = || {
+        let meant = Meaning::of(field).filter(|meaning| meaning.name() == field)?;
+        let has = |near: Meaning| present.iter().find(|name| Meaning::of(name) == Some(near));
+        meant.near().iter().find_map(|near| has(*near)).map(String::as_str)
+    };
+    RowProblem::MissingField {
+        field: field.to_owned(),
+        expected,
+        present: present.to_vec(),
+        nearest: by_spelling.or_else(by_meaning).map(str::to_owned),
+    }
 }
 
 /// Whether two names are one but for case, spaces and hyphens.

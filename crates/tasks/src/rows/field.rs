@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::columns::{Meaning, same};
+use super::columns::{Meaning, missing, same};
 use super::content::Content;
 use super::json::Json;
 use super::message::{ChatMessage, messages_in_text, read_messages};
-use super::problem::RowProblem;
+use super::problem::{RowProblem, wrong_type};
 
 /// Longest quoted field name, in characters, and the largest number of names quoted.
 const MAX_NAME: usize = 60;
@@ -233,48 +233,5 @@ fn repeats(value: &Json, said: &impl Fn(&str) -> bool) -> bool {
         Json::Object(fields) => fields
             .iter()
             .all(|(key, value)| ["role", "from"].contains(&key.as_str()) || repeats(value, said)),
-    }
-}
-
-fn missing(field: &str, expected: &'static str, present: &[String]) -> RowProblem {
-    let by_spelling = bestof_suggest::nearest(field, present.iter().map(String::as_str));
-    let by_meaning = || {
-        let meant = Meaning::of(field).filter(|meaning| meaning.name() == field)?;
-        let has = |near: Meaning| present.iter().find(|name| Meaning::of(name) == Some(near));
-        meant.near().iter().find_map(|near| has(*near)).map(String::as_str)
-    };
-    RowProblem::MissingField {
-        field: field.to_owned(),
-        expected,
-        present: present.to_vec(),
-        nearest: by_spelling.or_else(by_meaning).map(str::to_owned),
-    }
-}
-
-/// The problem of a field that holds `value` instead of `expected`.
-pub(crate) fn wrong_type(
-    field: &str,
-    value: &(impl Clone + Into<Json>),
-    expected: &'static str,
-) -> RowProblem {
-    let found = describe(&value.clone().into());
-    RowProblem::WrongType { field: field.to_owned(), found, expected }
-}
-
-/// A JSON value in words, shortened.
-pub(crate) fn describe(value: &Json) -> String {
-    match value {
-        Json::Plain(Value::Number(number)) => format!("the number {number}"),
-        Json::Plain(Value::String(text)) => {
-            let start: String = text.chars().take(24).collect();
-            let dots = if start.len() < text.len() { "..." } else { "" };
-            format!("the text {start:?}{dots}")
-        }
-        Json::Plain(value) => value.to_string(),
-        Json::List(items) => format!("a list of {}", items.len()),
-        Json::Object(fields) => {
-            let names: Vec<&str> = fields.iter().take(6).map(|(name, _)| name.as_str()).collect();
-            format!("an object with {}", names.join(", "))
-        }
     }
 }

@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 
 use super::field::Fields;
 use super::files::row_files;
+use super::options::ReadOptions;
 use super::problem::{BadRow, RowProblem, RowsError};
-use super::reader::ReadOptions;
-use super::records::{Record, Records};
+use super::record::Record;
+use super::records::Records;
 use super::row::Row;
 
 /// Iterator over the rows of a file, or of several: `(line, row)`, or a bad line.

@@ -82,6 +82,25 @@ impl Json {
             plain @ Self::Plain(_) => plain,
         }
     }
+
+    /// The value in words, shortened.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Plain(Value::Number(number)) => format!("the number {number}"),
+            Self::Plain(Value::String(text)) => {
+                let start: String = text.chars().take(24).collect();
+                let dots = if start.len() < text.len() { "..." } else { "" };
+                format!("the text {start:?}{dots}")
+            }
+            Self::Plain(value) => value.to_string(),
+            Self::List(items) => format!("a list of {}", items.len()),
+            Self::Object(fields) => {
+                let names: Vec<&str> =
+                    fields.iter().take(6).map(|(name, _)| name.as_str()).collect();
+                format!("an object with {}", names.join(", "))
+            }
+        }
+    }
 }
 
 impl From<Value> for Json {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use super::json::Json;
 use super::problem::RowProblem;
-use super::records::{Next, Record};
+use super::record::{Next, Record};
 
 /// The lines of a source, one JSON value each.
 ///

@@ -1,11 +1,11 @@
 //! Chat messages as they stand in rows: every key is known, passed on or refused by name.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::field::{Fields, describe, wrong_type};
+use super::columns::missing;
 use super::json::Json;
-use super::problem::RowProblem;
+use super::problem::{RowProblem, wrong_type};
 
 /// One turn of a conversation, with every field that the chat template is given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -153,13 +153,13 @@ impl ChatMessage {
 
     fn check(&self) -> Result<(), RowProblem> {
         let Json::Object(fields) = &self.fields else { return Ok(()) };
-        let present = || fields.iter().map(|(key, _)| key.clone());
-        let missing = |field: &str, expected| {
-            let present: Map<String, Value> = present().map(|key| (key, Value::Null)).collect();
-            Fields::new(present).take(field, expected).err()
+        let missing = |field: &str| {
+            let mut present: Vec<String> = fields.iter().map(|(key, _)| key.clone()).collect();
+            present.sort_unstable();
+            Err(missing(field, "text", &present))
         };
         match self.field(ROLE) {
-            None => return missing(ROLE, "text").map_or(Ok(()), Err),
+            None => return missing(ROLE),
             Some(role) if role.as_str().is_none() => return Err(wrong_type(ROLE, role, "text")),
             Some(_) if self.role().is_empty() => {
                 return Err(RowProblem::Empty { field: ROLE.to_owned() });
@@ -168,7 +168,7 @@ impl ChatMessage {
         }
         let speaks = self.speaking_fields().next().is_some();
         match self.field(CONTENT) {
-            None if !speaks => return missing(CONTENT, "text").map_or(Ok(()), Err),
+            None if !speaks => return missing(CONTENT),
             Some(Json::Plain(Value::Null)) if speaks => {}
             Some(Json::List(parts)) => check_parts(parts)?,
             Some(content) if content.as_str().is_none() => {
@@ -294,7 +294,7 @@ pub(super) fn messages_in_text(field: &str, text: &str) -> Result<Option<Json>, 
     if start == "[{'" {
         return Err(RowProblem::Inconsistent {
             field: field.to_owned(),
-            found: format!("a Python list as text, {}", describe(&Json::text(text))),
+            found: format!("a Python list as text, {}", Json::text(text).in_words()),
             expected: "messages as JSON; in Python, write them with `json.dumps`".to_owned(),
         });
     }

@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use parquet::file::reader::SerializedFileReader;
+use parquet::basic::Compression;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
 use serde_json::{Number, Value};
 
 use super::json::Json;
 use super::problem::RowsError;
-use super::records::{Next, Record};
+use super::record::{Next, Record};
 
 /// The rows of a Parquet file, one at a time.
 pub(super) struct ParquetRecords {
@@ -22,8 +23,15 @@ pub(super) struct ParquetRecords {
 impl ParquetRecords {
     pub(super) fn open(file: File, path: &Path) -> Result<Self, RowsError> {
         let failed = |source| RowsError::Parquet { path: path.to_owned(), source };
-        let rows = SerializedFileReader::new(file).map_err(failed)?.into_iter();
-        Ok(Self { rows, count: 0 })
+        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+            let codec = column.compression();
+            if !is_read(codec) {
+                let (path, codec) = (path.to_owned(), codec.to_string());
+                return Err(RowsError::Codec { path, codec });
+            }
+        }
+        Ok(Self { rows: reader.into_iter(), count: 0 })
     }
 
     /// The next row with its number, counted from 1.
@@ -34,6 +42,16 @@ impl ParquetRecords {
         let columns = columns.into_iter().map(|(name, field)| (name, json(field).without_nulls()));
         Ok(Some((self.count, Ok(Record::Typed(columns.collect())))))
     }
+}
+
+fn is_read(codec: Compression) -> bool {
+    matches!(
+        codec,
+        Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::ZSTD(_)
+    )
 }
 
 fn json(field: Field) -> Json {

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::columns::Meaning;
 use super::content::{Content, TemplateFields};
-use super::field::{Fields, wrong_type};
+use super::field::Fields;
 use super::json::Json;
 use super::message::ChatMessage;
-use super::problem::RowProblem;
+use super::problem::{RowProblem, wrong_type};
 
 /// Whether a row has a prompt of its own.
 pub(super) fn has_prompt(fields: &Fields) -> bool {

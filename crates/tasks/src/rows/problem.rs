@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bestof_files::FileKind;
 
+use super::json::Json;
+
 /// Number of bad rows that a report lists.
 const LISTED: usize = 20;
 
@@ -232,6 +234,18 @@ pub enum RowsError {
         /// What is wrong with it.
         source: parquet::errors::ParquetError,
     },
+    /// A Parquet file in a compression that is not read.
+    #[error(
+        "{} is a Parquet file compressed with {codec}; write it with snappy, gzip or zstd, in Python with \
+         `pandas.read_parquet(FILE).to_parquet(OUT)`",
+        path.display()
+    )]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// Its compression.
+        codec: String,
+    },
     /// A table whose header cannot be used.
     #[error("{}: {problem}", path.display())]
     Header {
@@ -293,4 +307,14 @@ pub enum RowsError {
         /// The error of the JSON writer.
         source: serde_json::Error,
     },
+}
+
+/// The problem of a field that holds `value` instead of `expected`.
+pub(crate) fn wrong_type(
+    field: &str,
+    value: &(impl Clone + Into<Json>),
+    expected: &'static str,
+) -> RowProblem {
+    let found = value.clone().into().in_words();
+    RowProblem::WrongType { field: field.to_owned(), found, expected }
 }

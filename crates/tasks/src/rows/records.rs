@@ -8,13 +8,11 @@ use bestof_files::{FileKind, peek};
 use flate2::read::MultiGzDecoder;
 
 use super::array::Array;
-use super::field::{Fields, describe};
-use super::json::Json;
 use super::lines::Lines;
+use super::options::ReadOptions;
 use super::parquet_rows::ParquetRecords;
-use super::problem::{RowProblem, RowsError};
-use super::reader::ReadOptions;
-use super::row::Row;
+use super::problem::RowsError;
+use super::record::Next;
 use super::table::{Table, delimiter_of};
 
 /// Size of a read buffer in bytes.
@@ -22,49 +20,6 @@ const BUFFER: usize = 1 << 16;
 
 /// Formats inside formats that are unpacked: a Parquet file in a gzip file is two.
 const MAX_LAYERS: usize = 3;
-
-/// A record with its line, or why it is none.
-pub(super) type Next = (usize, Result<Record, RowProblem>);
-
-/// The columns of one row in their order.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Record {
-    /// An object of JSON, or a record of a table with types.
-    Typed(Vec<(String, Json)>),
-    /// A record of a table in which everything is text.
-    Untyped(Vec<(String, Json)>),
-    /// A value that is no object.
-    Other(Json),
-}
-
-impl Record {
-    /// A record of a JSON value.
-    pub(super) fn of(value: Json) -> Self {
-        match value {
-            Json::Object(values) => Self::Typed(values),
-            other => Self::Other(other),
-        }
-    }
-
-    /// The row that the record is.
-    pub(super) fn into_row<R: Row>(self) -> Result<R, RowProblem> {
-        match self {
-            Self::Typed(values) => R::from_fields(Fields::ordered(values)),
-            Self::Untyped(values) => R::from_fields(Fields::untyped(values)),
-            Self::Other(value) => {
-                Err(RowProblem::NotAnObject { found: describe(&value), expected: R::SHAPE })
-            }
-        }
-    }
-
-    /// The columns; none of what is no object.
-    pub(super) fn columns_mut(&mut self) -> Option<&mut Vec<(String, Json)>> {
-        match self {
-            Self::Typed(values) | Self::Untyped(values) => Some(values),
-            Self::Other(_) => None,
-        }
-    }
-}
 
 /// What a compressed source holds; its errors say how it is compressed.
 struct Unpacked<R> {

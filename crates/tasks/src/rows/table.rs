@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::columns::Meaning;
 use super::json::Json;
 use super::problem::{RowProblem, RowsError};
+use super::record::{Next, Record};
 use super::record_lines::RecordLines;
-use super::records::{Next, Record};
 
 /// What separates fields: commas, or what spreadsheets of other languages write.
 const DELIMITERS: [u8; 3] = *b",;\t";

@@ -3,8 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, Fields, ReadOptions, Row, RowProblem};
-use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
+use bestof_tasks::rows::{
+    AnswerRow, ChatMessage, CompletionRow, Content, Fields, ReadOptions, Row, RowProblem,
+};
+use bestof_tasks::sets::{Gsm8kRow, MathRow};
 use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
@@ -28,8 +30,7 @@ impl Row for ProblemRow {
             && fields.contains("problem")
             && fields.contains("solution")
         {
-            let found = || unanswered("solution", "no answer in a \\boxed{}");
-            MathRow::from_fields(fields)?.to_answer().ok_or_else(found)?
+            from_solution(fields)?
         } else {
             AnswerRow::from_fields(fields)?
         };
@@ -40,21 +41,29 @@ impl Row for ProblemRow {
     }
 }
 
+/// MATH's solutions have the answer in a box.
+fn from_solution(fields: Fields) -> Result<AnswerRow, RowProblem> {
+    let CompletionRow { prompt, completion, template, extra } = CompletionRow::from_fields(fields)?;
+    let solution = completion.last_text().to_owned();
+    let found = || unanswered("solution", "no answer in a \\boxed{}");
+    let read = MathRow { problem: String::new(), solution }.to_answer().ok_or_else(found)?;
+    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, read.answer) })
+}
+
 /// GSM8K's worked answers end in `#### N`; reasoning-gym's are the answer alone.
 fn from_question(fields: Fields) -> Result<AnswerRow, RowProblem> {
-    if fields.contains("metadata") {
-        return GymRow::from_fields(fields).map(|row| row.0);
+    let mut row = AnswerRow::from_fields(fields)?;
+    if let Some(Value::Object(metadata)) = row.extra.get("metadata").cloned() {
+        row.extra.remove("metadata");
+        row.extra.extend(metadata);
+        return Ok(row);
     }
-    let row = AnswerRow::from_fields(fields)?;
-    match &row.prompt {
-        Content::Text(question) if row.answer.contains("####") => {
-            let found = || unanswered("answer", "no number after ####");
-            let (question, answer) = (question.clone(), row.answer);
-            let read = Gsm8kRow { question, answer }.to_answer().ok_or_else(found)?;
-            Ok(AnswerRow { extra: row.extra, ..read })
-        }
-        _ => Ok(row),
+    if row.answer.contains("####") {
+        let found = || unanswered("answer", "no number after ####");
+        let worked = Gsm8kRow { question: String::new(), answer: row.answer };
+        row.answer = worked.to_answer().ok_or_else(found)?.answer;
     }
+    Ok(row)
 }
 
 fn unanswered(field: &str, found: &str) -> RowProblem {
@@ -249,6 +258,13 @@ mod tests {
             (json!({"prompt": "p", "answer": 4}), "p", "4"),
             (json!({"question": "q", "answer": "2+2=<<2+2=4>>4\n#### 4"}), "q", "4"),
             (json!({"question": "q", "answer": "4", "metadata": {"target": 4}}), "q", "4"),
+            (
+                json!({"prompt": [{"role": "user", "content": "v"}],
+                       "reward_model": {"style": "rule", "ground_truth": "42"}}),
+                "v",
+                "42",
+            ),
+            (json!({"problem": "a", "solution": "s", "answer": 25, "year": 2024}), "a", "25"),
             (json!({"problem": "m", "solution": "so \\boxed{\\frac12}"}), "m", "\\frac12"),
         ] {
             let read = row(value).unwrap().0;
@@ -275,7 +291,7 @@ mod tests {
         let settings =
             ProblemSettings { system_prompt: Some("s".to_owned()), ..ProblemSettings::default() };
         let Content::Messages(messages) = conversation(&"q".into(), &settings) else { panic!() };
-        let roles: Vec<&str> = messages.iter().map(|m| m.role()).collect();
+        let roles: Vec<&str> = messages.iter().map(ChatMessage::role).collect();
         assert_eq!(roles, ["system", "user"]);
         let again = conversation(&Content::Messages(messages.clone()), &settings);
         assert_eq!(again, Content::Messages(messages));

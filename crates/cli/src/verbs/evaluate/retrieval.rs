@@ -245,17 +245,17 @@ impl RetrievalArgs {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
         let first = first_row(path, &ReadOptions::default())?;
-        // Only whole prompts can be asked for a passkey, and a file without a first row says why.
-        let fits =
-            WholePromptRow::fits(&first) || (task == RetrievalTask::Passkey && first.is_empty());
-        if task != RetrievalTask::LongchatLines && fits {
+        let whole = || {
             let rows = rows_of::<WholePromptRow>(path, &options)?;
             let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
-            return Ok(Some(cases.collect()));
-        }
+            Ok(Some(cases.collect()))
+        };
         match task {
-            RetrievalTask::Passkey => {
-                bail!(Usage("--data: passkey prompts are generated, or read as rows of `input` and `outputs`".into()))
+            RetrievalTask::Passkey => whole(),
+            RetrievalTask::FreeFormQa | RetrievalTask::AlteredNumericQa
+                if WholePromptRow::fits(&first) =>
+            {
+                whole()
             }
             RetrievalTask::LongchatLines => {
                 let rows = rows_of::<LongChatRow>(path, &options)?;
