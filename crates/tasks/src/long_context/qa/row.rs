@@ -258,10 +258,10 @@ mod tests {
             assert_eq!(row.document, "T\nOne. Two A.\n\nU\nThree.");
             assert_eq!(row.answers, ["A"]);
         }
-        let trivia = r#"{"question":"Q","question_id":"t","question_source":"s","entity_pages":{"doc_source":["x"],"filename":["f"],"title":["E"],"wiki_context":["nothing"]},"search_results":{"rank":[0,1],"title":["R","S"],"search_context":["none","it is an alias"]},"answer":{"value":"A","aliases":["Alias","A"],"normalized_aliases":["a"],"type":"WikipediaEntity"}}"#;
+        let trivia = r#"{"question":"Q","question_id":"t","question_source":"s","entity_pages":{"doc_source":["x"],"filename":["f"],"title":["E"],"wiki_context":["nothing"]},"search_results":{"rank":[0,1],"title":["R","S"],"search_context":["none","it is an Alias"]},"answer":{"value":"A","aliases":["Alias","A"],"normalized_aliases":["a"],"type":"WikipediaEntity"}}"#;
         let row = read(trivia).unwrap();
         assert_eq!(row.answers, ["A", "Alias"]);
-        assert_eq!((row.title.as_deref(), row.document.as_str()), (Some("S"), "it is an alias"));
+        assert_eq!((row.title.as_deref(), row.document.as_str()), (Some("S"), "it is an Alias"));
         let without = r#"{"question":"Q","answer":{"value":"A","aliases":[]},"entity_pages":{"title":[],"wiki_context":[]},"search_results":{"title":[],"search_context":[]}}"#;
         assert!(read(without).unwrap_err().contains("field `entity_pages` is empty"));
     }
