@@ -263,9 +263,9 @@ fn files_are_mixed_renamed_and_resumed() {
     support::tiny_model(&root.join("model"), true);
     let many = support::completions(&root.join("many.jsonl"), 30);
     // The same rows as a table of another language.
-    let table: String = (0..6).map(|n| format!("{n}+{n}=,{},x\n", 2 * n)).collect();
+    let table: Vec<String> = (0..6).map(|n| format!("{n}+{n}=,{},x", 2 * n)).collect();
     let few = root.join("few.csv");
-    std::fs::write(&few, format!("frage,antwort,label\n{table}")).unwrap();
+    std::fs::write(&few, format!("frage,antwort,label\n{}\n", table.join("\n"))).unwrap();
     let files = format!("data.train=[{many:?}, {few:?}]");
     let weighted = ["data.weights=[1, 2]", "train.max_steps=6", "data.eval_fraction=0.1"];
     let with = |name: &str, more: &[&str]| {
@@ -290,11 +290,10 @@ fn files_are_mixed_renamed_and_resumed() {
     let missing = refused(&support::config(root, "wrong", &few, &[wrong, table.as_str()]));
     assert!(missing.contains("`question`") && missing.contains("frage, antwort"), "{missing}");
 
-    let lines: String = (0..6)
-        .map(|n| format!("{{\"prompt\": \"{n}+{n}=\", \"completion\": \"{}\"}}\n", 2 * n))
-        .collect();
+    let line = |n| format!("{{\"prompt\": \"{n}+{n}=\", \"completion\": \"{}\"}}\n", 2 * n);
+    let lines: Vec<String> = (0..6).map(line).collect();
     let few = root.join("few.jsonl");
-    std::fs::write(&few, lines).unwrap();
+    std::fs::write(&few, lines.concat()).unwrap();
     let files = format!("data.train=[{many:?}, {few:?}]");
     let with = |name: &str, more: &[&str]| {
         support::config(root, name, &many, &[&[files.as_str()], more].concat())

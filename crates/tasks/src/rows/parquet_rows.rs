@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
@@ -24,7 +25,7 @@ impl ParquetRecords {
     pub(super) fn open(file: File, path: &Path) -> Result<Self, RowsError> {
         let failed = |source| RowsError::Parquet { path: path.to_owned(), source };
         let reader = SerializedFileReader::new(file).map_err(failed)?;
-        for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+        for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
             let codec = column.compression();
             if !is_read(codec) {
                 let (path, codec) = (path.to_owned(), codec.to_string());
