@@ -1,8 +1,47 @@
 //! Settings of low-rank adapters.
 
+use serde::{Deserialize, Serialize};
+
+use super::lora_modules::LoraModules;
 use crate::error::ModelError;
 
-/// Which linear layers get an adapter, and of what kind.
+/// Modules of a decoder, as PEFT's `target_modules` and `exclude_modules` name them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ModuleNames {
+    /// A regular expression that the whole name of a module matches, `model.layers.0.mlp.up_proj`
+    /// without `.weight`; or `all-linear`, every linear layer but the vocabulary projection.
+    Pattern(String),
+    /// Whole names, or ends of names after a dot: `q_proj`, `mlp.up_proj`. `all-linear` may be one
+    /// of them.
+    Ends(Vec<String>),
+}
+
+impl From<&str> for ModuleNames {
+    fn from(pattern: &str) -> Self {
+        Self::Pattern(pattern.to_owned())
+    }
+}
+
+impl From<Vec<String>> for ModuleNames {
+    fn from(ends: Vec<String>) -> Self {
+        Self::Ends(ends)
+    }
+}
+
+/// Which linear layers get an adapter, and of what kind; what else is trained with them.
+///
+/// The fields mean what PEFT's `LoraConfig` means by them.
+///
+/// ```
+/// use bestof_models::LoraConfig;
+///
+/// let config = LoraConfig::default()
+///     .with_targets(r".*self_attn\.(q|v)_proj")
+///     .with_rank_pattern(vec![("v_proj".to_owned(), 8)])
+///     .with_rslora(true);
+/// assert_eq!(config.to_peft("base")["use_rslora"], true);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LoraConfig {
@@ -12,8 +51,30 @@ pub struct LoraConfig {
     pub alpha: f64,
     /// The share of inputs an adapter does not see in training.
     pub dropout: f64,
-    /// Ends of module names, such as `q_proj`, or `all-linear`.
-    pub targets: Vec<String>,
+    /// The linear layers that get an adapter.
+    pub targets: ModuleNames,
+    /// Those of them that get none.
+    pub exclude: Option<ModuleNames>,
+    /// Ranks of modules whose names end in a match of a regular expression; the first that matches
+    /// holds.
+    pub rank_pattern: Vec<(String, usize)>,
+    /// The same for `alpha`.
+    pub alpha_pattern: Vec<(String, f64)>,
+    /// Whether the output is multiplied by `alpha / sqrt(r)`: rsLoRA, Kalajdzievski 2023,
+    /// arXiv:2312.03732.
+    pub rslora: bool,
+    /// Whether the norms of the weight's rows are trained apart: `DoRA`, Liu et al. 2024,
+    /// arXiv:2402.09353.
+    pub dora: bool,
+    /// Whether the second factor has a bias. Not together with `dora`.
+    pub bias: bool,
+    /// The only layers that get adapters, by number; `None` is all. For targets that are ends of
+    /// names.
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// What stands before a layer's number, as a regular expression; empty is anything.
+    pub layers_pattern: Vec<String>,
+    /// Ends of the names of modules that are trained whole, and stored whole with the adapters.
+    pub modules_to_save: Vec<String>,
     /// Seed of the first factors.
     pub seed: u64,
 }
@@ -21,13 +82,27 @@ pub struct LoraConfig {
 impl Default for LoraConfig {
     /// Rank 16, alpha 32, no dropout, all linear layers.
     fn default() -> Self {
-        let targets = vec![ALL_LINEAR.to_owned()];
-        Self { r: 16, alpha: 32.0, dropout: 0.0, targets, seed: 0 }
+        Self {
+            r: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            targets: ALL_LINEAR.into(),
+            exclude: None,
+            rank_pattern: Vec::new(),
+            alpha_pattern: Vec::new(),
+            rslora: false,
+            dora: false,
+            bias: false,
+            layers_to_transform: None,
+            layers_pattern: Vec::new(),
+            modules_to_save: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
 /// Every linear layer but the vocabulary projection.
-const ALL_LINEAR: &str = "all-linear";
+pub(super) const ALL_LINEAR: &str = "all-linear";
 
 /// The linear layers of a decoder layer, in its order.
 pub(super) const PROJECTIONS: [&str; 7] = [
@@ -39,6 +114,11 @@ pub(super) const PROJECTIONS: [&str; 7] = [
     "mlp.up_proj",
     "mlp.down_proj",
 ];
+
+/// Their last parts.
+pub(super) fn projection_names() -> Vec<String> {
+    PROJECTIONS.iter().filter_map(|path| path.rsplit('.').next()).map(str::to_owned).collect()
+}
 
 impl LoraConfig {
     /// Sets the rank, [`r`](Self::r).
@@ -64,8 +144,71 @@ impl LoraConfig {
 
     /// Sets [`targets`](Self::targets).
     #[must_use]
-    pub fn with_targets(mut self, targets: Vec<String>) -> Self {
-        self.targets = targets;
+    pub fn with_targets(mut self, targets: impl Into<ModuleNames>) -> Self {
+        self.targets = targets.into();
+        self
+    }
+
+    /// Sets [`exclude`](Self::exclude).
+    #[must_use]
+    pub fn with_exclude(mut self, exclude: Option<ModuleNames>) -> Self {
+        self.exclude = exclude;
+        self
+    }
+
+    /// Sets [`rank_pattern`](Self::rank_pattern).
+    #[must_use]
+    pub fn with_rank_pattern(mut self, pattern: Vec<(String, usize)>) -> Self {
+        self.rank_pattern = pattern;
+        self
+    }
+
+    /// Sets [`alpha_pattern`](Self::alpha_pattern).
+    #[must_use]
+    pub fn with_alpha_pattern(mut self, pattern: Vec<(String, f64)>) -> Self {
+        self.alpha_pattern = pattern;
+        self
+    }
+
+    /// Sets [`rslora`](Self::rslora).
+    #[must_use]
+    pub fn with_rslora(mut self, rslora: bool) -> Self {
+        self.rslora = rslora;
+        self
+    }
+
+    /// Sets [`dora`](Self::dora).
+    #[must_use]
+    pub fn with_dora(mut self, dora: bool) -> Self {
+        self.dora = dora;
+        self
+    }
+
+    /// Sets [`bias`](Self::bias).
+    #[must_use]
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Sets [`layers_to_transform`](Self::layers_to_transform).
+    #[must_use]
+    pub fn with_layers_to_transform(mut self, layers: Option<Vec<usize>>) -> Self {
+        self.layers_to_transform = layers;
+        self
+    }
+
+    /// Sets [`layers_pattern`](Self::layers_pattern).
+    #[must_use]
+    pub fn with_layers_pattern(mut self, pattern: Vec<String>) -> Self {
+        self.layers_pattern = pattern;
+        self
+    }
+
+    /// Sets [`modules_to_save`](Self::modules_to_save).
+    #[must_use]
+    pub fn with_modules_to_save(mut self, modules: Vec<String>) -> Self {
+        self.modules_to_save = modules;
         self
     }
 
@@ -76,45 +219,56 @@ impl LoraConfig {
         self
     }
 
-    pub(super) fn validate(&self) -> Result<(), ModelError> {
-        let refuse =
-            |setting, found, expected| Err(ModelError::InvalidLora { setting, found, expected });
+    /// Whether the settings are in range and can be had together.
+    ///
+    /// # Errors
+    /// [`ModelError::InvalidLora`] with the setting, or [`ModelError::LoraPattern`] for what is no
+    /// regular expression.
+    pub fn validate(&self) -> Result<(), ModelError> {
+        let refuse = |setting: &str, found: String, expected: &'static str| {
+            Err(ModelError::InvalidLora { setting: setting.to_owned(), found, expected })
+        };
         if self.r == 0 {
-            return refuse("r", 0.0, "at least 1");
+            return refuse("r", "0".to_owned(), "at least 1");
         }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return refuse("alpha", self.alpha, "a number above 0");
+        if let Some((key, _)) = self.rank_pattern.iter().find(|(_, r)| *r == 0) {
+            return refuse(&format!("rank_pattern.{key}"), "0".to_owned(), "at least 1");
+        }
+        let alphas = self.alpha_pattern.iter().map(|(key, a)| (format!("alpha_pattern.{key}"), *a));
+        for (setting, alpha) in [("alpha".to_owned(), self.alpha)].into_iter().chain(alphas) {
+            if !(alpha.is_finite() && alpha > 0.0) {
+                return refuse(&setting, alpha.to_string(), "a number above 0");
+            }
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", self.dropout, "at least 0, below 1");
+            return refuse("dropout", self.dropout.to_string(), "at least 0, below 1");
         }
-        let known = || PROJECTIONS.iter().map(|p| short(p).to_owned()).collect();
-        match self.targets.iter().find(|t| !PROJECTIONS.iter().any(|path| fits(t, path))) {
-            Some(target) => {
-                Err(ModelError::UnknownTarget { target: target.clone(), known: known() })
-            }
-            None => Ok(()),
+        if self.dora && self.bias {
+            return refuse("lora_bias", "true".to_owned(), "false with DoRA, as in PEFT");
         }
+        let by_pattern = matches!(&self.targets, ModuleNames::Pattern(p) if p != ALL_LINEAR);
+        if by_pattern && self.layers_to_transform.is_some() {
+            return refuse(
+                "layers_to_transform",
+                format!("{:?}", self.layers_to_transform.as_deref().unwrap_or_default()),
+                "nothing with targets by a regular expression; put the layers into the expression",
+            );
+        }
+        if !self.layers_pattern.is_empty() && self.layers_to_transform.is_none() {
+            return refuse(
+                "layers_pattern",
+                format!("{:?}", self.layers_pattern),
+                "nothing without layers_to_transform",
+            );
+        }
+        LoraModules::new(self).map(|_| ())
     }
 
-    /// The last part of the name of each kind of layer that gets an adapter.
-    pub(super) fn target_names(&self) -> Vec<&'static str> {
-        PROJECTIONS.iter().filter(|path| self.targets(path)).map(|path| short(path)).collect()
+    /// What the adapter's output is multiplied by at a rank and an alpha.
+    pub(super) fn scale(&self, r: usize, alpha: f64) -> f64 {
+        let r = r as f64;
+        alpha / if self.rslora { r.sqrt() } else { r }
     }
-
-    pub(super) fn targets(&self, path: &str) -> bool {
-        self.targets.iter().any(|target| fits(target, path))
-    }
-}
-
-/// Whether a target means the linear layer at a path, as PEFT sees it: a whole end of the path.
-fn fits(target: &str, path: &str) -> bool {
-    target == ALL_LINEAR
-        || path.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-fn short(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -122,21 +276,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_whole_ends_of_names() {
-        assert!(fits("q_proj", "self_attn.q_proj"));
-        assert!(fits("self_attn.q_proj", "self_attn.q_proj"));
-        assert!(fits("all-linear", "mlp.up_proj"));
-        assert!(!fits("proj", "self_attn.q_proj"));
-        assert!(!fits("q_proj", "mlp.up_proj"));
-    }
-
-    #[test]
     fn settings_out_of_range_are_refused() {
         let check = |config: LoraConfig| config.validate().unwrap_err().to_string();
-        assert!(check(LoraConfig::default().with_r(0)).contains("`r`"));
-        assert!(check(LoraConfig::default().with_dropout(1.0)).contains("`dropout`"));
-        let targets = vec!["query".to_owned()];
-        let message = check(LoraConfig::default().with_targets(targets));
-        assert!(message.contains("`query`") && message.contains("q_proj"), "{message}");
+        let lora = LoraConfig::default;
+        assert!(check(lora().with_r(0)).contains("`r`"));
+        assert!(check(lora().with_dropout(1.0)).contains("`dropout`"));
+        assert!(check(lora().with_alpha(f64::NAN)).contains("`alpha`"));
+        let ranks = vec![("v_proj".to_owned(), 0)];
+        assert!(check(lora().with_rank_pattern(ranks)).contains("`rank_pattern.v_proj`"));
+        let alphas = vec![("v_proj".to_owned(), -1.0)];
+        assert!(check(lora().with_alpha_pattern(alphas)).contains("`alpha_pattern.v_proj`"));
+        assert!(check(lora().with_dora(true).with_bias(true)).contains("lora_bias"));
+        assert!(check(lora().with_targets("q_proj(")).contains("q_proj("));
+        let layers = lora().with_targets(".*q_proj").with_layers_to_transform(Some(vec![1]));
+        assert!(check(layers).contains("layers_to_transform"));
+        let pattern = lora().with_layers_pattern(vec!["layers".to_owned()]);
+        assert!(check(pattern).contains("layers_pattern"));
     }
 }
