@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::CheckpointError;
-use crate::json;
-use crate::template_functions as functions;
-use crate::tokenizer::SpecialTokens;
+use crate::message::TemplateOptions;
+use crate::special_tokens::SpecialTokens;
+use crate::template_source as sources;
+use crate::{python_methods, template_files, template_functions as functions, template_json};
 
 /// Number of instructions a template may execute: more than any conversation needs, so that a
 /// template that loops forever ends.
@@ -20,22 +21,6 @@ const FUEL: u64 = 10_000_000;
 const NAME: &str = "chat_template";
 /// The same template with its `generation` blocks marked.
 const MARKED: &str = "marked_chat_template";
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// The text of the message.
-    pub content: String,
-}
-
-impl Message {
-    /// A message of a role.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into() }
-    }
-}
 
 /// A model's chat template.
 ///
@@ -61,39 +46,24 @@ pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     has_marks: bool,
     special: SpecialTokens,
+    /// Renders conversations with tools in place of this one.
+    tool_use: Option<Arc<Self>>,
 }
 
 impl ChatTemplate {
     /// The template of a model folder: `chat_template.jinja`, else `chat_template` in
-    /// `tokenizer_config.json` (of several, the one named `default`); `None` if there is none.
+    /// `tokenizer_config.json`, `chat_template.json` or `processor_config.json`; `None` if there is
+    /// none. Of several named ones it is `default`, and `tool_use` for conversations with tools.
     ///
     /// # Errors
     /// A file cannot be read or the template does not parse.
     pub fn from_dir(dir: &Path) -> Result<Option<Self>, CheckpointError> {
         let special = SpecialTokens::from_dir(dir)?;
-        let path = dir.join("chat_template.jinja");
-        if path.is_file() {
-            let source =
-                std::fs::read_to_string(&path).map_err(CheckpointError::io("read", &path))?;
-            return Self::new(&source, &special).map(Some);
-        }
-        let path = dir.join("tokenizer_config.json");
-        let value = json::read_if_there(&path)?;
-        let fields = json::Fields { path: &path, value: &value };
-        let source = fields.get(
-            "chat_template",
-            "a template, or a list with one named default",
-            |value| {
-                match value.as_array() {
-                    Some(list) => {
-                        list.iter().find(|t| t["name"] == "default")?["template"].as_str()
-                    }
-                    None => value.as_str(),
-                }
-                .map(str::to_owned)
-            },
-        )?;
-        source.map(|source| Self::new(&source, &special)).transpose()
+        let Some(found) = template_files::read(dir)? else { return Ok(None) };
+        let mut template = Self::new(&found.default, &special)?;
+        template.tool_use =
+            found.tool_use.map(|source| Self::new(&source, &special)).transpose()?.map(Arc::new);
+        Ok(Some(template))
     }
 
     /// A template from its source, with the special tokens it may name.
@@ -110,13 +80,19 @@ impl ChatTemplate {
         environment.set_syntax(syntax);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(python_methods::call);
         environment.add_function("raise_exception", functions::raise_exception);
         environment.add_function("strftime_now", functions::strftime_now);
-        environment.add_filter("tojson", functions::tojson);
+        environment.add_filter("tojson", template_json::tojson);
+        environment.add_filter("default", functions::default);
+        environment.add_filter("d", functions::default);
+        environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
+        environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
         environment.add_filter(functions::MARK_FILTER, functions::mark);
-        let blocks = |open, close| functions::replace_generation_blocks(source, open, close);
+        environment.add_test("iterable", functions::is_iterable);
+        environment.add_test("sequence", functions::is_sequence);
+        let read = sources::with_filters(&sources::normal_line_ends(source));
+        let blocks = |open, close| sources::replace_generation_blocks(&read, open, close);
         let plain = blocks("if true", "endif");
         let marked = blocks(&format!("filter {}", functions::MARK_FILTER), "endfilter");
         let has_marks = plain != marked;
@@ -129,6 +105,7 @@ impl ChatTemplate {
             source: source.into(),
             environment: Arc::new(environment),
             special: special.clone(),
+            tool_use: None,
         })
     }
 
@@ -160,15 +137,30 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`ChatTemplate::render`]; [`CheckpointError::TemplateMarks`] if the marks change the text.
-    pub fn render_marked(
+    pub fn render_marked<M: Serialize>(
         &self,
-        messages: &[Message],
+        messages: &[M],
     ) -> Result<(String, Vec<Range<usize>>), CheckpointError> {
-        let text = self.render(messages, false)?;
+        self.render_marked_with(messages, &TemplateOptions::default())
+    }
+
+    /// As [`ChatTemplate::render_marked`], with tools, documents and arguments.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render_marked`].
+    pub fn render_marked_with<M: Serialize>(
+        &self,
+        messages: &[M],
+        options: &TemplateOptions,
+    ) -> Result<(String, Vec<Range<usize>>), CheckpointError> {
+        if let Some(tool_use) = self.for_tools(options) {
+            return tool_use.render_marked_with(messages, options);
+        }
+        let text = self.render_as(NAME, messages, options)?;
         if !self.has_marks {
             return Ok((text, Vec::new()));
         }
-        let marked = self.render_as(MARKED, messages, false)?;
+        let marked = self.render_as(MARKED, messages, options)?;
         match functions::take_marks(&marked) {
             Some((unmarked, ranges)) if unmarked == text => Ok((text, ranges)),
             _ => Err(CheckpointError::TemplateMarks),
@@ -177,37 +169,70 @@ impl ChatTemplate {
 
     /// The text of a conversation; `add_generation_prompt` opens the answer of the assistant.
     ///
+    /// A message is anything that serialises to an object: [`Message`](crate::Message), or a
+    /// [`TemplateValue`](crate::TemplateValue) read from JSON, whose every field the template sees.
+    ///
     /// # Errors
     /// The template refuses the messages or fails.
-    pub fn render(
+    pub fn render<M: Serialize>(
         &self,
-        messages: &[Message],
+        messages: &[M],
         add_generation_prompt: bool,
     ) -> Result<String, CheckpointError> {
-        self.render_as(NAME, messages, add_generation_prompt)
+        let options = TemplateOptions { add_generation_prompt, ..TemplateOptions::default() };
+        self.render_with(messages, &options)
     }
 
-    fn render_as(
+    /// The text of a conversation with tools, documents and arguments of its own.
+    ///
+    /// ```
+    /// use bestof_checkpoints::{ChatTemplate, SpecialTokens, TemplateOptions, TemplateValue};
+    ///
+    /// let source = "{{ tools|length }}{% for m in messages %}[{{ m.content or m.tool_calls[0].name }}]{% endfor %}";
+    /// let template = ChatTemplate::new(source, &SpecialTokens::default())?;
+    /// let messages: Vec<TemplateValue> = serde_json::from_str(
+    ///     r#"[{"role": "user", "content": "Rain?"},
+    ///         {"role": "assistant", "content": null, "tool_calls": [{"name": "weather"}]}]"#,
+    /// )?;
+    /// let tools = serde_json::from_str(r#"[{"name": "weather"}]"#)?;
+    /// let options = TemplateOptions { tools: Some(tools), ..TemplateOptions::default() };
+    /// assert_eq!(template.render_with(&messages, &options)?, "1[Rain?][weather]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`]; [`CheckpointError::CannotContinue`] where the last message is to be
+    /// continued and is not a text that the template renders.
+    pub fn render_with<M: Serialize>(
+        &self,
+        messages: &[M],
+        options: &TemplateOptions,
+    ) -> Result<String, CheckpointError> {
+        if let Some(tool_use) = self.for_tools(options) {
+            return tool_use.render_with(messages, options);
+        }
+        let text = self.render_as(NAME, messages, options)?;
+        if options.continue_final_message { options.continued(messages, text) } else { Ok(text) }
+    }
+
+    fn for_tools(&self, options: &TemplateOptions) -> Option<&Self> {
+        self.tool_use.as_deref().filter(|_| options.tools.is_some())
+    }
+
+    fn render_as<M: Serialize>(
         &self,
         name: &str,
-        messages: &[Message],
-        add_generation_prompt: bool,
+        messages: &[M],
+        options: &TemplateOptions,
     ) -> Result<String, CheckpointError> {
-        let message = |m: &Message| {
-            Value::from_pairs([("role", m.role.as_str()), ("content", m.content.as_str())])
-        };
-        let mut context = vec![
-            ("messages", messages.iter().map(message).collect::<Vec<_>>().into()),
-            ("add_generation_prompt", add_generation_prompt.into()),
-            ("tools", Value::from(())),
-            ("documents", Value::from(())),
-        ];
+        let mut context = vec![("messages", Value::from(Serde(messages)))];
         let SpecialTokens { bos, eos, pad, unk } = &self.special;
         for (name, token) in
             [("bos_token", bos), ("eos_token", eos), ("pad_token", pad), ("unk_token", unk)]
         {
             context.extend(token.as_ref().map(|token| (name, token.as_str().into())));
         }
+        context.extend(options.context());
         let template = self.environment.get_template(name).map_err(template_error)?;
         template.render(Value::from_pairs(context)).map_err(template_error)
     }

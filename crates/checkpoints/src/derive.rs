@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
-use crate::weights::INDEX;
+use crate::layout::INDEX;
 
 /// The file with the tokenizer's `model_max_length`.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";

@@ -45,6 +45,39 @@ pub enum CheckpointError {
         /// The pickle found.
         file: String,
     },
+    /// Shards without the index that says where each tensor is.
+    #[error(
+        "{} holds shards ({shard}) but no model.safetensors.index.json, which names the shard of each tensor; \
+         fetch it too",
+        dir.display()
+    )]
+    NoIndex {
+        /// The folder.
+        dir: PathBuf,
+        /// The first shard found.
+        shard: String,
+    },
+    /// A file is only the pointer that Git LFS keeps in place of a large one.
+    #[error(
+        "{} is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch it again",
+        path.display()
+    )]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{}: tensor {tensor} holds {value} at element {index}; weights must be finite", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Index of the first such element, row by row.
+        index: usize,
+        /// The element.
+        value: f32,
+    },
     /// The header of a safetensors file is not valid.
     #[error("{} is not a valid safetensors file: {source}; fetch or save it again", path.display())]
     BadHeader {
@@ -199,6 +232,21 @@ pub enum CheckpointError {
         /// The tokenizer library's error.
         source: tokenizers::Error,
     },
+    /// A token of `added_tokens_decoder` has another id in the tokenizer.
+    #[error(
+        "{}: added_tokens_decoder has {token:?} with id {listed}, tokenizer.json {}; do they belong together?",
+        path.display(), found.map_or_else(|| "has no room for it".to_owned(), |id| format!("makes it {id}"))
+    )]
+    TokenElsewhere {
+        /// The file that lists the token.
+        path: PathBuf,
+        /// The token.
+        token: String,
+        /// Its id there.
+        listed: u32,
+        /// Its id in the tokenizer.
+        found: Option<u32>,
+    },
     /// The tokenizer has ids that the model has no embedding for.
     #[error(
         "the tokenizer has the token {token:?} with id {id}, the model only {vocab_size} embeddings; they do not belong together"
@@ -224,6 +272,12 @@ pub enum CheckpointError {
     TemplateRefused {
         /// The template's message.
         message: String,
+    },
+    /// The last message is to be continued and cannot be.
+    #[error("the last message cannot be continued: {reason}")]
+    CannotContinue {
+        /// Why.
+        reason: &'static str,
     },
     /// The parts that a chat template marks with `generation` blocks cannot be told from the rest.
     #[error(

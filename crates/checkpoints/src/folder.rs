@@ -14,9 +14,10 @@ use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 
 /// The files that tokenization and chat rendering depend on.
-const TOKENIZER_FILES: [&str; 10] = [
+const TOKENIZER_FILES: [&str; 11] = [
     "added_tokens.json",
     "chat_template.jinja",
+    "chat_template.json",
     "merges.txt",
     "special_tokens_map.json",
     "spiece.model",

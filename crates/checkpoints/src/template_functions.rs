@@ -1,14 +1,13 @@
-//! The functions and filters that transformers gives to chat templates.
+//! The functions, filters and tests of chat templates, where the engine's are not those of jinja2 or
+//! of transformers.
 
 use std::error::Error as _;
 use std::fmt;
 use std::ops::Range;
 
-use minijinja::value::{Kwargs, Value, ValueKind};
-use minijinja::{Error, ErrorKind};
-
-/// Deepest nesting that `tojson` follows.
-const MAX_DEPTH: usize = 100;
+use minijinja::formatting::{self, FormatStyle};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{Error, ErrorKind, State};
 
 /// A template's own refusal, as opposed to a failure.
 #[derive(Debug)]
@@ -47,80 +46,57 @@ pub(crate) fn strftime_now(format: String) -> Result<String, Error> {
         })
 }
 
-/// JSON as Python's `json.dumps(ensure_ascii=False)` writes it; `indent` is honoured.
+/// `value % arguments` of a text: several arguments in a tuple, or one.
 #[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
-pub(crate) fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let mut out = String::new();
-    write_json(&value, indent, 0, &mut out)?;
-    Ok(Value::from_safe_string(out))
-}
-
-fn write_json(
-    value: &Value,
-    indent: Option<usize>,
-    depth: usize,
-    out: &mut String,
-) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        return Err(Error::new(ErrorKind::InvalidOperation, "tojson: nested too deeply"));
-    }
-    match value.kind() {
-        ValueKind::Undefined | ValueKind::None => out.push_str("null"),
-        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number => out.push_str(&value.to_string()),
-        ValueKind::Map => {
-            let keys: Vec<Value> = value.try_iter()?.collect();
-            write_items(keys, ('{', '}'), indent, depth, out, |key, out| {
-                let item = value.get_item(key)?;
-                write_string(&key.to_string(), out);
-                out.push_str(": ");
-                write_json(&item, indent, depth + 1, out)
-            })?;
-        }
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items: Vec<Value> = value.try_iter()?.collect();
-            write_items(items, ('[', ']'), indent, depth, out, |item, out| {
-                write_json(item, indent, depth + 1, out)
-            })?;
-        }
-        _ => write_string(&value.to_string(), out),
-    }
-    Ok(())
-}
-
-fn write_items(
-    items: Vec<Value>,
-    (open, close): (char, char),
-    indent: Option<usize>,
-    depth: usize,
-    out: &mut String,
-    mut write: impl FnMut(&Value, &mut String) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let new_line = |depth: usize, out: &mut String| {
-        if let Some(indent) = indent {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent * depth));
-        }
+pub(crate) fn percent_format(
+    state: &State<'_, '_>,
+    text: Value,
+    arguments: Value,
+) -> Result<Value, Error> {
+    let Some(format) = text.as_str() else {
+        return Err(Error::new(ErrorKind::InvalidOperation, "% formats texts"));
     };
-    out.push(open);
-    let empty = items.is_empty();
-    for (i, item) in items.into_iter().enumerate() {
-        if i > 0 {
-            out.push_str(if indent.is_some() { "," } else { ", " });
-        }
-        new_line(depth + 1, out);
-        write(&item, out)?;
-    }
-    if !empty {
-        new_line(depth, out);
-    }
-    out.push(close);
-    Ok(())
+    let arguments: Vec<Value> =
+        if arguments.is_tuple() { arguments.try_iter()?.collect() } else { vec![arguments] };
+    state.consume_fuel((format.len() / 64) as u64)?;
+    formatting::format(FormatStyle::Printf, format, &arguments).map(Value::from)
 }
 
-fn write_string(text: &str, out: &mut String) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+/// `default(value, default_value='', boolean=false)`.
+#[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
+pub(crate) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result<Value, Error> {
+    if given.len() > 2 {
+        return Err(Error::from(ErrorKind::TooManyArguments));
+    }
+    let argument = |at: usize, name: &'static str| match given.get(at) {
+        Some(value) => Ok(Some(value.clone())),
+        None => named.get::<Option<Value>>(name),
+    };
+    let other = argument(0, "default_value")?.unwrap_or_else(|| Value::from(""));
+    let boolean = argument(1, "boolean")?.is_some_and(|boolean| boolean.is_true());
+    named.assert_all_used()?;
+    Ok(if value.is_undefined() || boolean && !value.is_true() { other } else { value })
+}
+
+/// What a loop runs over: of a text its characters.
+pub(crate) fn loop_items(value: Value) -> Value {
+    match value.as_str() {
+        Some(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
+        None => value,
+    }
+}
+
+/// Whether Python has an iterator for a value: none is not iterable, undefined is.
+pub(crate) fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
+/// Whether a value has a length and elements by index or key, which texts and dicts have too.
+pub(crate) fn is_sequence(value: &Value) -> bool {
+    matches!(
+        value.kind(),
+        ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Undefined
+    )
 }
 
 /// The filter that marks both ends of what it is given.
@@ -150,27 +126,4 @@ pub(crate) fn take_marks(marked: &str) -> Option<(String, Vec<Range<usize>>)> {
         }
     }
     open.is_none().then_some((text, ranges))
-}
-
-/// The source with `generation` blocks, by which transformers marks the assistant's part, replaced
-/// by other blocks, with the same treatment of white space.
-pub(crate) fn replace_generation_blocks(source: &str, open: &str, close: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let tag = &rest[start..start + length + 2];
-        let word = tag[2..tag.len() - 2]
-            .trim_start_matches(['-', '+'])
-            .trim_end_matches(['-', '+'])
-            .trim();
-        out.push_str(&rest[..start]);
-        match word {
-            "generation" => out.push_str(&tag.replacen("generation", open, 1)),
-            "endgeneration" => out.push_str(&tag.replacen("endgeneration", close, 1)),
-            _ => out.push_str(tag),
-        }
-        rest = &rest[start + length + 2..];
-    }
-    out + rest
 }

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
-use crate::json;
+use crate::special_tokens::SpecialTokens;
+use crate::{json, tokenizer_setup};
 
 /// A model's tokenizer, with the ids of its special tokens.
 ///
@@ -23,64 +22,22 @@ pub struct Tokenizer {
     max_id: u32,
 }
 
-/// The texts of a tokenizer's special tokens, where it names them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SpecialTokens {
-    /// Beginning of a sequence.
-    pub bos: Option<String>,
-    /// End of a sequence.
-    pub eos: Option<String>,
-    /// Padding.
-    pub pad: Option<String>,
-    /// Replaces text that the vocabulary cannot express.
-    pub unk: Option<String>,
-}
-
-impl SpecialTokens {
-    /// The special tokens named in `tokenizer_config.json`, else in `special_tokens_map.json`.
-    ///
-    /// # Errors
-    /// A file is not JSON, or a token in it is neither a text nor an object with a `content`.
-    pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
-        let mut tokens = Self::default();
-        for file in ["tokenizer_config.json", "special_tokens_map.json"] {
-            let path = dir.join(file);
-            let value = json::read_if_there(&path)?;
-            let fields = json::Fields { path: &path, value: &value };
-            for (field, slot) in [
-                ("bos_token", &mut tokens.bos),
-                ("eos_token", &mut tokens.eos),
-                ("pad_token", &mut tokens.pad),
-                ("unk_token", &mut tokens.unk),
-            ] {
-                if slot.is_none() {
-                    *slot = fields.get(field, "a text, or an object with a content", token_text)?;
-                }
-            }
-        }
-        Ok(tokens)
-    }
-}
-
-fn token_text(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned)
-}
-
 impl Tokenizer {
     /// The tokenizer of a model folder: `tokenizer.json`, with special tokens from
     /// `tokenizer_config.json`, `special_tokens_map.json`, or the ids in `generation_config.json`
-    /// and `config.json`, in this order.
+    /// and `config.json`, in this order. As in transformers, tokens of `added_tokens_decoder` in
+    /// `tokenizer_config.json` are added, and with the classes of LLaMA and Gemma `add_bos_token` and
+    /// `add_eos_token` say what stands around a text.
     ///
     /// # Errors
-    /// No `tokenizer.json`, or a file that does not parse.
+    /// No `tokenizer.json`, a file that does not parse, or an added token with another id than listed.
     pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join("tokenizer.json");
         if !path.is_file() {
             let sentencepiece = dir.join("tokenizer.model").is_file();
             return Err(CheckpointError::NoTokenizer { dir: dir.to_path_buf(), sentencepiece });
         }
-        let bytes = std::fs::read(&path).map_err(CheckpointError::io("read", &path))?;
+        let bytes = json::read_bytes(&path)?;
         let bad = |source| CheckpointError::BadTokenizer { path: path.clone(), source };
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
         inner.with_padding(None);
@@ -92,6 +49,7 @@ impl Tokenizer {
         special.bos = special.bos.or_else(|| text(ids.bos_token_id));
         special.eos = special.eos.or_else(|| text(ids.eos_token_ids.first().copied()));
         special.pad = special.pad.or_else(|| text(ids.pad_token_id));
+        tokenizer_setup::apply(&mut inner, &special, dir)?;
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let added = inner.get_added_tokens_decoder();
         let special_ids =

@@ -7,20 +7,11 @@ use std::path::{Path, PathBuf};
 
 use bestof_files::Sha256Hasher;
 use bestof_suggest::nearest;
-use safetensors::SafeTensorError;
-use safetensors::tensor::Metadata;
 
 use crate::error::CheckpointError;
-use crate::json;
+use crate::layout::{self, INDEX, SINGLE};
 use crate::stored::StoredType;
 
-/// File name of weights in one piece.
-pub(crate) const SINGLE: &str = "model.safetensors";
-/// File name of the index: the shard of each tensor.
-pub(crate) const INDEX: &str = "model.safetensors.index.json";
-
-/// Longest header that is read, the limit of the reference implementation.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// Bytes converted at a time, so that reading needs hardly more memory than the result.
 const CHUNK_BYTES: usize = 1 << 22;
 
@@ -106,7 +97,7 @@ impl Weights {
         } else if dir_or_file.join(INDEX).is_file() {
             weights.add_shards(&dir_or_file.join(INDEX))?;
         } else {
-            return Err(no_weights(dir_or_file));
+            return Err(layout::no_weights(dir_or_file));
         }
         weights.sort_by_name();
         Ok(weights)
@@ -145,7 +136,8 @@ impl Weights {
     /// The values of a float tensor, row by row, after checking its shape.
     ///
     /// # Errors
-    /// No such tensor, another shape, not floats, or the file changed since it was opened.
+    /// No such tensor, another shape, not floats, NaN or infinity among them, or the file changed since
+    /// it was opened.
     pub fn read_f32(
         &self,
         name: &str,
@@ -161,7 +153,7 @@ impl Weights {
                 expected: expected_shape.to_vec(),
             });
         }
-        self.read_as(at, "floats", StoredType::extend_f32)
+        self.read_floats(at)
     }
 
     /// Shape and values of a float tensor whose shape is not known beforehand.
@@ -170,7 +162,7 @@ impl Weights {
     /// As [`Weights::read_f32`].
     pub fn read_f32_any(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), CheckpointError> {
         let at = self.find(name)?;
-        Ok((self.infos[at].shape.clone(), self.read_as(at, "floats", StoredType::extend_f32)?))
+        Ok((self.infos[at].shape.clone(), self.read_floats(at)?))
     }
 
     /// Shape and values of an integer or boolean tensor.
@@ -206,10 +198,13 @@ impl Weights {
     }
 
     fn add_file(&mut self, path: PathBuf) -> Result<Vec<String>, CheckpointError> {
-        let (metadata, data_start) = read_header(&path)?;
+        let (metadata, data_start) = layout::read_header(&path)?;
         let file = self.files.len();
         let mut names = Vec::with_capacity(self.infos.len());
-        for (name, info) in metadata.tensors() {
+        let header = metadata.tensors();
+        let wrapped = layout::is_parallel(header.keys());
+        for (name, info) in header {
+            let name = layout::unwrapped(&name, wrapped);
             let (start, end) = info.data_offsets;
             self.extents.push(Extent {
                 file,
@@ -223,6 +218,10 @@ impl Weights {
             });
             names.push(name);
         }
+        if let Some(tensor) = layout::twice(&names) {
+            let (first, second) = (path.clone(), path);
+            return Err(CheckpointError::DuplicateTensor { tensor, first, second });
+        }
         self.metadata.extend(metadata.metadata().clone().unwrap_or_default());
         self.files.push(path);
         Ok(names)
@@ -230,7 +229,7 @@ impl Weights {
 
     fn add_shards(&mut self, index: &Path) -> Result<(), CheckpointError> {
         let dir = index.parent().unwrap_or(Path::new(""));
-        let listed = shard_of_each_tensor(index)?;
+        let listed = layout::shard_of_each_tensor(index)?;
         let mut shards: Vec<&str> = listed.values().map(String::as_str).collect();
         shards.sort_unstable();
         shards.dedup();
@@ -284,6 +283,19 @@ impl Weights {
         &self.files[self.extents[at].file]
     }
 
+    fn read_floats(&self, at: usize) -> Result<Vec<f32>, CheckpointError> {
+        let values = self.read_as(at, "floats", StoredType::extend_f32)?;
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(CheckpointError::NotFinite {
+                path: self.file_of(at).to_path_buf(),
+                tensor: self.infos[at].name.clone(),
+                index,
+                value: values[index],
+            }),
+        }
+    }
+
     fn read_as<T>(
         &self,
         at: usize,
@@ -311,69 +323,4 @@ impl Weights {
         }
         Ok(values)
     }
-}
-
-/// The header of a safetensors file and the position where its data starts.
-fn read_header(path: &Path) -> Result<(Metadata, u64), CheckpointError> {
-    let bad = |source| CheckpointError::BadHeader { path: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
-    let length = file.metadata().map_err(CheckpointError::io("read", path))?.len();
-    let mut size = [0; 8];
-    if length < 8 {
-        return Err(bad(SafeTensorError::HeaderTooSmall));
-    }
-    file.read_exact(&mut size).map_err(CheckpointError::io("read", path))?;
-    let size = u64::from_le_bytes(size);
-    if size > MAX_HEADER_BYTES {
-        return Err(bad(SafeTensorError::HeaderTooLarge));
-    }
-    if size > length - 8 {
-        let path = path.to_path_buf();
-        return Err(CheckpointError::WrongFileLength { path, found: length, expected: size + 8 });
-    }
-    let mut header = vec![0; size as usize];
-    file.read_exact(&mut header).map_err(CheckpointError::io("read", path))?;
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|e| bad(SafeTensorError::InvalidHeaderDeserialization(e)))?;
-    let expected = (8 + size).saturating_add(metadata.data_len() as u64);
-    if expected != length {
-        return Err(CheckpointError::WrongFileLength {
-            path: path.to_path_buf(),
-            found: length,
-            expected,
-        });
-    }
-    Ok((metadata, 8 + size))
-}
-
-/// `weight_map` of an index file.
-fn shard_of_each_tensor(index: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
-    let value = json::read(index)?;
-    let bad = |field: &str, value: &serde_json::Value, expected| {
-        json::bad_field(index, &format!("weight_map{field}"), value, expected)
-    };
-    let map = &value["weight_map"];
-    let map = map.as_object().ok_or_else(|| bad("", map, "an object: tensor name to file name"))?;
-    map.iter()
-        .map(|(tensor, shard)| {
-            let name =
-                shard.as_str().ok_or_else(|| bad(&format!(".{tensor}"), shard, "a file name"))?;
-            let plain = Path::new(name).file_name() == Some(name.as_ref());
-            if !plain {
-                let shard = name.to_owned();
-                return Err(CheckpointError::BadShardName { index: index.to_path_buf(), shard });
-            }
-            Ok((tensor.clone(), name.to_owned()))
-        })
-        .collect()
-}
-
-fn no_weights(dir: &Path) -> CheckpointError {
-    let dir = dir.to_path_buf();
-    for pickle in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
-        if dir.join(pickle).is_file() {
-            return CheckpointError::OnlyPickledWeights { dir, file: pickle.to_owned() };
-        }
-    }
-    CheckpointError::NoWeights { dir }
 }

@@ -9,8 +9,9 @@ use safetensors::tensor::{Metadata, TensorInfo as HeaderEntry};
 use bestof_files::{Disk, FileLayer, StagedFile};
 
 use crate::error::CheckpointError;
+use crate::layout::SINGLE;
 use crate::stored::StoredType;
-use crate::weights::{SINGLE, TensorInfo};
+use crate::weights::TensorInfo;
 
 /// Values converted at a time.
 const CHUNK_VALUES: usize = 1 << 20;

@@ -6,8 +6,9 @@ use std::path::Path;
 use bestof_files::{Disk, Fault, FaultyDisk, FileLayer};
 
 use crate::CheckpointError;
+use crate::layout::SINGLE;
 use crate::stored::StoredType;
-use crate::weights::{SINGLE, TensorInfo, Weights};
+use crate::weights::{TensorInfo, Weights};
 use crate::writer::WeightsWriter;
 
 fn write(

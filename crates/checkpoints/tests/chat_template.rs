@@ -180,12 +180,12 @@ fn the_folder_says_where_the_template_is() {
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     write("tokenizer_config.json", r#"{"chat_template": "one"}"#);
     let template = || ChatTemplate::from_dir(dir.path()).unwrap().unwrap();
-    assert_eq!(template().render(&[], false).unwrap(), "one");
+    assert_eq!(template().render::<bestof_checkpoints::Message>(&[], false).unwrap(), "one");
     write(
         "tokenizer_config.json",
         r#"{"chat_template": [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "two{{ eos_token }}"}], "eos_token": "!"}"#,
     );
-    assert_eq!(template().render(&[], false).unwrap(), "two!");
+    assert_eq!(template().render::<bestof_checkpoints::Message>(&[], false).unwrap(), "two!");
     write("chat_template.jinja", "three");
     assert_eq!(template().source(), "three");
     std::fs::remove_file(dir.path().join("chat_template.jinja")).unwrap();

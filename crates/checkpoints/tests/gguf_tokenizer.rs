@@ -4,7 +4,7 @@
 mod support;
 
 use bestof_checkpoints::gguf::{ConvertOptions, convert};
-use bestof_checkpoints::{ModelFolder, Tokenizer};
+use bestof_checkpoints::{Message, ModelFolder, Tokenizer};
 use serde_json::Value;
 use support::*;
 use tempfile::tempdir;
@@ -43,7 +43,7 @@ fn byte_level_merges_as_listed() {
     );
     assert_eq!(tokenizer.vocab_size(), 10);
     assert!(tokenizer.is_special(0) && !tokenizer.is_special(9) && !tokenizer.is_special(6));
-    assert_eq!(folder.chat_template.unwrap().render(&[], true).unwrap(), "<|end|>");
+    assert_eq!(folder.chat_template.unwrap().render::<Message>(&[], true).unwrap(), "<|end|>");
     assert_eq!(folder.generation.eos_token_ids, [0]);
 }
 

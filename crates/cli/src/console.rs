@@ -23,6 +23,19 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Refuses the first of these flags that was given, because `reader` has no use for it.
+///
+/// # Errors
+/// [`Usage`] with both names.
+pub(crate) fn unread(reader: &str, flags: &[(&str, bool)]) -> Result<()> {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            Err(Usage(format!("{reader} does not read {flag}; leave it out")).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Sets up logging to stderr.
 pub(crate) fn init(verbose: u8, quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);

@@ -123,6 +123,15 @@ fn pairs_that_cannot_be_built_say_why() {
     build(&out, "--task multiple-choice --from absent.jsonl").refuses(1, &["absent.jsonl"]);
     assert_eq!(build(&out, "--task gsm9k").code, 2);
     assert_eq!(build(&out, "--task arithmetic --steps four").code, 2);
+    for (flags, unread) in [
+        ("--task gsm8k --from x.jsonl --steps 3", "--steps"),
+        ("--task metamath --from x.jsonl --size small", "--size"),
+        ("--task multiple-choice --from x.jsonl --held-out", "--held-out"),
+        ("--task metamath --from x.jsonl --keep-annotations", "--keep-annotations"),
+        ("--task arithmetic --skip-bad-rows", "--skip-bad-rows"),
+    ] {
+        build(&out, flags).refuses(2, &[unread, "leave it out"]);
+    }
     let bad = write(dir.path(), "bad.jsonl", "{\"question\": \"q\", \"anwser\": \"a\"}\n");
     build(&out, &format!("--task gsm8k --from {bad}")).refuses(
         1,
@@ -202,6 +211,16 @@ fn inspect_shows_tokens_masks_drops_and_duplicates() {
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     assert!(!shown.stdout.contains('\u{1b}'), "no colours where nobody sees them");
     assert!(shown.stdout.contains("<s>|0| |p|l|u|s|"), "{}", shown.stdout);
+    // The context is 4 tokens, counted with the scaling, and no row fits.
+    let config = Path::new(&model).join("config.json");
+    let mut fields: Value = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    fields["max_position_embeddings"] = json!(2);
+    fields["rope_scaling"] = json!({"type": "linear", "factor": 2.0});
+    fs::write(&config, fields.to_string()).unwrap();
+    assert_eq!(bestof(words(&format!("{flags} --json"))).json()["rows"]["kept"], 0);
+    fields["rope_scaling"] = json!({"type": "liner", "factor": 2.0});
+    fs::write(&config, fields.to_string()).unwrap();
+    bestof(words(&flags)).refuses(1, &["config.json cannot be used", "`liner`"]);
 }
 
 #[test]

@@ -38,6 +38,10 @@ fn a_line_is_a_prompt_and_lines_may_differ_in_length() {
 
 #[test]
 fn without_json_value_and_weights_are_two_lines() {
+    // The mean, and each reward less the mean of the other three, over four.
+    let first = fed(words("estimate --k 1 --json"), "[0, 1, 0, 1]").json();
+    close(&first["value"], 0.5);
+    all_close(&first["weights"], &[-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0, 1.0 / 6.0]);
     let done = fed(words("estimate --k 1 --estimator plain"), "[0, 1]");
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(done.stdout, "n 2  k 1  value 0.5\nweights 0 0.5\n");

@@ -368,6 +368,9 @@ fn pass_at_k_has_intervals_and_its_samples_can_be_kept() {
     assert_eq!(bestof(flags("--k 3")).lines()[0]["metric"], "pass@3");
     bestof(flags("--k 5")).refuses(2, &["--k 5", "--samples 4"]);
     bestof(flags("--temperature 0")).refuses(2, &["temperature"]);
+    bestof(flags("--time-limit 3"))
+        .refuses(2, &["built-in verifier", "does not read --time-limit", "--verifier program"]);
+    bestof(flags("--memory-limit 3")).refuses(2, &["does not read --memory-limit", "leave it out"]);
     bestof(flags("--verifier program")).refuses(2, &["reward.command"]);
     assert_eq!(bestof(flags("--verifier best")).code, 2);
     let failing = bestof(flags("--verifier program --command sh -c false"));

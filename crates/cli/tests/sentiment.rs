@@ -222,10 +222,10 @@ fn wrong_folders_files_and_names_say_how_to_mend_them() {
     run(&format!("evaluate --data {prepared} --model {data}")).refuses(1, &["sentiment.json"]);
     run(&format!("prepare --data {model} --out {out}"))
         .refuses(1, &["business.json", "features.json"]);
-    let csv = write(WORLD.dir.path(), "other.csv", "id,review,rating\n1,Good,5\n");
-    run(&format!("prepare --csv {csv} --out {out}")).refuses(1, &["`text`", "id, review, rating"]);
+    let csv = write(WORLD.dir.path(), "other.csv", "id,note,points\n1,Good,5\n");
+    run(&format!("prepare --csv {csv} --out {out}")).refuses(1, &["`text`", "id, note, points"]);
     run(&format!("predict --model {model} --input {csv}"))
-        .refuses(1, &["`text`", "id, review, rating"]);
+        .refuses(1, &["`text`", "id, note, points"]);
     run(&format!("generate --users 0 --out {out}")).refuses(2, &["0 users"]);
     run(&format!("prepare --out {out}")).refuses_usage();
 }

@@ -46,7 +46,16 @@ fn tokenize_names_the_bad_line() {
     let flags = words(&format!("tokenize --model {model} --json"));
     fed(&flags, "a b").refuses(1, &["stdin, line 1", "expected a JSON string", "found `a b`"]);
     let chat = words(&format!("tokenize --model {model} --json --chat"));
-    fed(&chat, r#"[{"role":"user"}]"#).refuses(1, &["stdin, line 1", "content"]);
+    for (message, missing) in [
+        (r#"{"role":"user"}"#, "message 1 has no `content`"),
+        (r#"{"role":"user","content":null}"#, "message 1 has no `content`"),
+        (r#"{"content":"a"}"#, "message 1 has no `role`"),
+    ] {
+        fed(&chat, &format!("[{message}]")).refuses(1, &["stdin, line 1", missing]);
+    }
+    let unknown = r#"{"messages": [{"role": "user", "content": "a"}], "tolls": []}"#;
+    fed(&chat, unknown).refuses(1, &["stdin, line 1", "unknown field `tolls`", "`tools`"]);
+    fed(&chat, "\"a\"").refuses(1, &["stdin, line 1", "an array of messages"]);
     let alone = words(&format!("tokenize --model {model} --no-generation-prompt"));
     assert_eq!(fed(alone, "\"a\"").code, 2);
 }
@@ -155,6 +164,7 @@ fn sampling_settings_that_cannot_be_meant_are_wrong_usage() {
     };
     refused("--temperature -1", &["`temperature` is -1"]);
     refused("--temperature 1 --top-p 0", &["`top_p` is 0", "expected"]);
+    refused("--top-p 0.9", &["--top-p", "--temperature 0", "leave it out"]);
     refused("--temperature 1 --top-k 0", &["`top_k` is 0"]);
     refused("--temperature 1 --min-p 2", &["`min_p` is 2"]);
     refused("--samples 3", &["--temperature above 0"]);

@@ -105,12 +105,13 @@ fn a_preference_run_is_measured_against_the_model_it_began_with() {
         assert!(done["results"][metric].is_number(), "{metric} is not in {done}");
     }
     let flags = format!(
-        "evaluate preference --json --model {} --data {} --beta 0.3",
+        "evaluate preference --json --model {} --data {}",
         bench.run_dir("dpop").join("final").display(),
         bench.pairs
     );
     let alone = bestof(words(&flags)).lines();
-    let against = format!("{flags} --reference {}", bench.model.display());
+    assert_eq!(bestof(words(&format!("{flags} --beta 0.3"))).code, 2, "beta scales nothing");
+    let against = format!("{flags} --beta 0.3 --reference {}", bench.model.display());
     let estimates = bestof(words(&against)).lines();
     assert!(alone.len() < estimates.len());
     let names: Vec<&str> = estimates.iter().map(|e| e["metric"].as_str().unwrap()).collect();

@@ -28,6 +28,38 @@ pub enum ModelError {
     /// Reading or writing a checkpoint failed.
     #[error(transparent)]
     Checkpoint(#[from] bestof_checkpoints::CheckpointError),
+    /// The weights are quantized in a format that is not read.
+    #[error(
+        "config.json has a quantization_config ({method}), and weights in this format are not read; take the model \
+         it was made from, or dequantize it with transformers (`model.dequantize()`) and save it in bfloat16"
+    )]
+    Quantized {
+        /// `quant_method`, such as `gptq`, `awq` or `bitsandbytes`.
+        method: String,
+    },
+    /// A field of `config.json` that nothing reads.
+    #[error(
+        "config.json: {field} is {found}, which is not used for the model type {model_type}; remove it if it does \
+         not change what the model computes"
+    )]
+    UnusedField {
+        /// The field.
+        field: String,
+        /// Its value, as JSON.
+        found: String,
+        /// The model type.
+        model_type: &'static str,
+    },
+    /// The checkpoint was saved with something wrapped around the model.
+    #[error(
+        "the checkpoint has no tensor `{name}` but `{found}`: save the model without what is wrapped around it"
+    )]
+    WrappedTensor {
+        /// The tensor's name.
+        name: String,
+        /// The name it has instead.
+        found: String,
+    },
     /// The checkpoint lacks a tensor the configuration calls for.
     #[error("the checkpoint has no tensor `{name}`; config.json calls for it with shape {shape:?}")]
     MissingTensor {

@@ -14,6 +14,7 @@ mod decoder_fields;
 pub(crate) mod fields;
 mod gemma2;
 mod gemma3;
+pub(crate) mod known_keys;
 mod llama;
 mod mistral;
 mod qwen2;
@@ -39,22 +40,23 @@ impl DecoderConfig {
     /// The configuration in a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// [`ModelError::UnknownModelType`], [`ModelError::InvalidField`] or [`ModelError::Rope`]; the
+    /// [`ModelError::Quantized`], [`ModelError::UnknownModelType`], [`ModelError::UnusedField`],
+    /// [`ModelError::InvalidField`] or [`ModelError::Rope`]; the
     /// latter also where the RoPE settings are not those that the checkpoint is locked to.
     pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
+        known_keys::refuse_quantized(config)?;
         let found = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let family = FAMILIES.iter().find(|(model_type, _)| *model_type == found);
         let (model_type, read) = *family.ok_or_else(|| ModelError::UnknownModelType {
             found: found.to_owned(),
             known: known_model_types(),
         })?;
+        known_keys::check(config, model_type)?;
         let mut decoder = read(&Fields { json: text_config(config), model_type })?;
         let rope = HfRope::of_model(config)?;
         decoder.set_ropes(&rope.layers)?;
         rope.verify_lock()?;
-        if let Some(length) = rope.lock.and_then(|lock| lock.length) {
-            decoder.max_positions = decoder.max_positions.max(length);
-        }
+        decoder.max_positions = rope.context_length().unwrap_or(decoder.max_positions);
         decoder.validate()?;
         Ok(decoder)
     }

@@ -75,6 +75,23 @@ impl RopeConfig {
         Some(stretched(length, 1.0 / self.scaling.factor().unwrap_or(1.0)).max(1))
     }
 
+    /// The longest sequence of settings that another program wrote: there
+    /// `max_position_embeddings` does not count the scaling of linear, dynamic and `YaRN`.
+    #[cfg(feature = "serde")]
+    pub(crate) fn stock_length(&self) -> Option<usize> {
+        let length = self.max_position_embeddings;
+        let factor = self.scaling.factor().unwrap_or(1.0);
+        match &self.scaling {
+            RopeScaling::Linear(_) | RopeScaling::Dynamic(_) => {
+                length.map(|length| stretched(length, factor))
+            }
+            RopeScaling::Yarn(rule) => {
+                Some(stretched(rule.original_max_position_embeddings, factor))
+            }
+            _ => length,
+        }
+    }
+
     /// The settings with another factor, for a context as much longer; never a shorter one.
     ///
     /// ```

@@ -63,6 +63,54 @@ pub enum SentimentError {
         /// The columns it has.
         found: String,
     },
+    /// A table with two columns that could be one.
+    #[error("{} has `{found}`, of which each could be `{column}`; rename the one that is meant to `{column}`", path.display())]
+    AmbiguousColumn {
+        /// The file.
+        path: PathBuf,
+        /// What both could be.
+        column: &'static str,
+        /// The columns.
+        found: String,
+    },
+    /// A table whose first line is a row, of more columns than a class and a text.
+    #[error("{} has no header: it begins with {start:?}; put a line with the names of the columns first, such as `stars,text`", path.display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// How it begins.
+        start: String,
+    },
+    /// A column of classes that are not stars.
+    #[error("column `{column}` of {} holds {found}: {why}; write the stars, 1 to 5, into a column `stars`", path.display())]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// The column, or its number if the file has no header.
+        column: String,
+        /// The numbers in it.
+        found: String,
+        /// What is wrong with them.
+        why: &'static str,
+    },
+    /// A Parquet file of reviews that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The Parquet library's error.
+        source: parquet::errors::ParquetError,
+    },
+    /// Reviews of one class, from which nothing can be learned.
+    #[error(
+        "all {rows} reviews have {stars} stars: a model needs at least two classes; give reviews of several stars"
+    )]
+    OneClass {
+        /// How many reviews there are.
+        rows: u64,
+        /// Their stars.
+        stars: u8,
+    },
     /// A file that is not UTF-8 text.
     #[error("{} is {found}; {fix}", path.display())]
     Encoding {

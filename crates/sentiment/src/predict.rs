@@ -1,6 +1,9 @@
-//! Predictions for the reviews of a JSON lines or CSV file, in batches, without holding the file in memory.
+//! Predictions for the reviews of a file of JSON lines, CSV or Parquet, in batches, without holding the file in memory.
 
+use std::cell::Cell;
+use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,9 @@ use crate::error::SentimentError;
 use crate::model::Predictor;
 use crate::predictions::{Predictions, STARS};
 use crate::review::Review;
-use crate::source::{CsvRows, JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine};
+use crate::source::{
+    JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine, TableRows, UnreadDates,
+};
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +64,15 @@ pub struct PredictedFile {
     pub rows: u64,
     /// Rows left out.
     pub left_out: LeftOut,
+    /// Rows predicted without their date, because it cannot be read.
+    pub unread_dates: UnreadDates,
 }
 
-/// Predicts every row of the file at `path`, CSV if its name ends in `.csv` and JSON lines otherwise, and
-/// passes each prediction to `sink` in the order of the file.
+/// Predicts every row of the file at `path` and passes each prediction to `sink` in the order of the file:
+/// Parquet, CSV if its name ends in `.csv` or `.tsv`, and JSON lines otherwise.
 ///
-/// A row needs `text`; missing meta features, as `useful` or `date`, count as the training mean.
+/// A row needs `text`; missing meta features, as `useful` or `date`, count as the training mean, and so does
+/// a date that cannot be read.
 /// `progress` is called with the bytes read and the bytes of the file.
 ///
 /// # Errors
@@ -77,41 +85,68 @@ pub fn predict_file<E: From<SentimentError>>(
     progress: &mut dyn FnMut(u64, u64),
     mut sink: impl FnMut(&PredictedRow) -> Result<(), E>,
 ) -> Result<PredictedFile, E> {
-    let opened = Opened::open(path)?;
-    let position = opened.position();
+    let (mut rows, position) = Rows::open(path)?;
     let total = std::fs::metadata(path).map_or(0, |about| about.len());
     let mut counts = PredictedFile::default();
     let mut pending = PendingRows::default();
-    let mut each = |line: u64, row: Result<RawReview, LineProblem>| -> Result<(), E> {
+    while let Some((line, row)) = rows.next() {
         match row.and_then(|row| row.check_text(options.max_characters).map(|()| row)) {
-            Ok(row) => pending.add(line, row, model),
+            Ok(mut row) => {
+                if let Some(found) = row.unread_date.take() {
+                    counts.unread_dates.push(line, found);
+                }
+                pending.add(line, row, model);
+            }
             Err(problem) => counts.left_out.push_problem(line, &problem),
         }
         if pending.examples.len() >= options.batch.max(1) {
             counts.rows += pending.predict(model, &mut sink)?;
             progress(position.get(), total);
         }
-        Ok(())
-    };
-    let failure = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-        let mut rows = CsvRows::new(opened, path, &["text"])?;
-        for (line, row) in rows.by_ref() {
-            each(line, row)?;
-        }
-        rows.io_error()
-    } else {
-        let mut rows = JsonRows::<ReviewLine>::new(opened);
-        for (line, row) in rows.by_ref() {
-            each(line, row.map(|ReviewLine(row)| row))?;
-        }
-        rows.io_error()
-    };
-    if let Some(source) = failure {
+    }
+    if let Some(source) = rows.io_error() {
         return Err(SentimentError::io("read", path)(source).into());
     }
     counts.rows += pending.predict(model, &mut sink)?;
     progress(total, total);
     Ok(counts)
+}
+
+/// The reviews of a file of either kind.
+enum Rows {
+    Table(TableRows),
+    Lines(JsonRows<ReviewLine>),
+}
+
+impl Rows {
+    /// The rows, and the number of bytes read so far.
+    fn open(path: &Path) -> Result<(Self, Rc<Cell<u64>>), SentimentError> {
+        if TableRows::is_one(path) {
+            let rows = TableRows::open(path, false)?;
+            let position = rows.position();
+            return Ok((Self::Table(rows), position));
+        }
+        let opened = Opened::open(path)?;
+        let position = opened.position();
+        Ok((Self::Lines(JsonRows::new(opened)), position))
+    }
+
+    fn next(&mut self) -> Option<(u64, Result<RawReview, LineProblem>)> {
+        match self {
+            Self::Table(rows) => rows.next(),
+            Self::Lines(rows) => {
+                let (line, row) = rows.next()?;
+                Some((line, row.map(|ReviewLine(row)| row)))
+            }
+        }
+    }
+
+    fn io_error(&mut self) -> Option<io::Error> {
+        match self {
+            Self::Table(rows) => rows.io_error(),
+            Self::Lines(rows) => rows.io_error(),
+        }
+    }
 }
 
 /// Rows of the next call of the model.

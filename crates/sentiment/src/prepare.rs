@@ -54,6 +54,10 @@ pub fn prepare(
             left_out: collected.describe_left_out(),
         }
     })?;
+    let first = collected.rows.first().map_or(0, |row| row.stars);
+    if collected.rows.iter().all(|row| row.stars == first) {
+        return Err(SentimentError::OneClass { rows: collected.rows.len() as u64, stars: first });
+    }
     let (features, unavailable) = fit::fit(options, &collected, &parts, &scores);
     let names = collected.restaurants.iter().map(|restaurant| restaurant.id.clone());
     let mut writer = PreparedWriter::create(out, &features, names)?;

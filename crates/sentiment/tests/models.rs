@@ -138,4 +138,10 @@ fn rows_are_answered_in_order_and_bad_ones_counted() {
     fs::write(&csv, "id,text,useful\n1,Superb noodle soup,3\n2,Awful,x\n").unwrap();
     let (counts, rows) = run(&csv, 4);
     assert_eq!((counts.rows, counts.left_out.total(), rows[0].positive), (1, 1, Some(true)));
+    assert_eq!(counts.unread_dates.note(1), None);
+    fs::write(&csv, "text,date\nGood,2010-01-10\nGood,1/10/2010\nGood,soon\n").unwrap();
+    let (counts, _) = run(&csv, 4);
+    assert_eq!((counts.unread_dates.count, counts.left_out.total()), (2, 0));
+    let note = counts.unread_dates.note(counts.rows).unwrap();
+    assert!(note.starts_with("2 of 3 reviews") && note.contains("line 3: \"1/10/2010\""), "{note}");
 }

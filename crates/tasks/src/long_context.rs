@@ -39,6 +39,7 @@ pub mod qa;
 mod score;
 mod skip;
 mod suite;
+mod whole_prompt;
 
 pub use case::{RetrievalCase, RetrievalTask};
 pub use error::LongContextError;
@@ -48,3 +49,4 @@ pub use qa::QaSource;
 pub use score::{AnswerRule, Score};
 pub use skip::{Skip, SkipReason, Skips};
 pub use suite::{Cell, Depths, ShortCell, Suite, SuiteConfig, build};
+pub use whole_prompt::WholePromptRow;

@@ -26,9 +26,10 @@ pub(crate) struct Estimate {
     /// How many tries count as one; may be left out where the weights have no k, for the value at k = 1
     #[arg(long)]
     k: Option<usize>,
-    /// plain, loo, loo-minus-one, binary, centred, harmonic; or a baseline: reinforce, mean, rloo, grpo, max-at-n
-    #[arg(long, default_value = "loo-minus-one")]
-    estimator: String,
+    /// plain, loo, loo-minus-one, binary, centred, harmonic; or a baseline: reinforce, mean, rloo, grpo, max-at-n.
+    /// By default loo-minus-one, and at k = 1, where that has no weights, centred, which is rloo there
+    #[arg(long)]
+    estimator: Option<String>,
     /// Largest k of `harmonic`; all that a group has if left out
     #[arg(long)]
     order: Option<usize>,
@@ -109,8 +110,9 @@ impl Estimate {
     }
 
     fn rules(&self) -> Result<Rules> {
-        let estimator: Estimator =
-            self.estimator.parse().map_err(|e| Usage(format!("--estimator: {e}")))?;
+        let default = if self.k == Some(1) { "centred" } else { "loo-minus-one" };
+        let name = self.estimator.as_deref().unwrap_or(default);
+        let estimator: Estimator = name.parse().map_err(|e| Usage(format!("--estimator: {e}")))?;
         let k = match self.k {
             Some(k) => k,
             None if estimator.uses_k() => {

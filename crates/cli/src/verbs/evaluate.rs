@@ -58,9 +58,9 @@ struct PreferenceArgs {
     /// Pairs, as JSON lines
     #[arg(long)]
     data: PathBuf,
-    /// Scale of the implicit rewards
-    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    beta: f64,
+    /// With --reference: scale of the implicit rewards; by default 0.1
+    #[arg(long, requires = "reference", allow_negative_numbers = true)]
+    beta: Option<f64>,
     /// Leave out bad rows, and list them, instead of failing
     #[arg(long)]
     skip_bad_rows: bool,
@@ -113,8 +113,9 @@ impl Evaluate {
 
 impl PreferenceArgs {
     fn run(&self) -> Result<()> {
-        if !(self.beta.is_finite() && self.beta > 0.0) {
-            bail!(Usage(format!("--beta {}: a finite number above 0", self.beta)));
+        let beta = self.beta.unwrap_or(0.1);
+        if !(beta.is_finite() && beta > 0.0) {
+            bail!(Usage(format!("--beta {beta}: a finite number above 0")));
         }
         let policy = self.model.open()?;
         let encoder = policy.encoder(EncodeOptions::training())?;
@@ -142,7 +143,7 @@ impl PreferenceArgs {
                 )?)
             }
         };
-        show(&preference(&scores, reference.as_deref(), self.beta)?, self.json)
+        show(&preference(&scores, reference.as_deref(), beta)?, self.json)
     }
 }
 

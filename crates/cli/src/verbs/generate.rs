@@ -73,7 +73,16 @@ impl Generate {
             .with_min_p(self.min_p)
             .with_max_new_tokens(self.max_new_tokens);
         sampling.validate().map_err(|e| Usage(e.to_string()))?;
-        if self.samples > 1 && self.temperature == 0.0 {
+        let greedy = self.temperature == 0.0;
+        console::unread(
+            "greedy decoding (--temperature 0, the default)",
+            &[
+                ("--top-k", greedy && self.top_k.is_some()),
+                ("--top-p", greedy && self.top_p.is_some()),
+                ("--min-p", greedy && self.min_p.is_some()),
+            ],
+        )?;
+        if self.samples > 1 && greedy {
             bail!(Usage(
                 "--samples above 1 needs --temperature above 0: greedy samples are all alike"
                     .into()

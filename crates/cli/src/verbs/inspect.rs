@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bestof_checkpoints::ModelFolder;
+use bestof_positional::hf::HfRope;
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_trainer::data::{Colour, EncodeOptions, Encoder, Truncation, inspect};
 
@@ -23,7 +24,7 @@ pub(crate) struct Inspect {
     /// JSON lines
     #[arg(long)]
     data: PathBuf,
-    /// Longest row, in tokens, as `data.max_length` of a run
+    /// Longest row, in tokens, as `data.max_length` of a run; never more than the model's context
     #[arg(long, default_value_t = 1024)]
     max_length: usize,
     /// What happens to longer ones: `drop`, `keep_start` or `keep_end`
@@ -53,8 +54,15 @@ impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
         let folder = ModelFolder::open(&self.model)?;
         folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
+        let context = HfRope::of_model(&folder.config)
+            .with_context(|| {
+                format!("{} cannot be used", self.model.join("config.json").display())
+            })?
+            .context_length();
         let options = EncodeOptions {
-            max_length: Some(self.max_length),
+            max_length: Some(
+                context.map_or(self.max_length, |longest| self.max_length.min(longest)),
+            ),
             truncation: self.truncation_mode,
             vocab_size: Some(vocabulary_rows(&folder)),
             assistant_only: self.assistant_only_loss,

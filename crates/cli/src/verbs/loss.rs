@@ -69,9 +69,7 @@ impl Loss {
             return kto::run(&self.flags, self.weights, self.json);
         }
         let name: LossName = self.name.parse().map_err(|e| Usage(format!("--loss: {e}")))?;
-        if let Some(flag) = self.weights.given() {
-            return Err(Usage(format!("{name} does not read {flag}; leave it out")).into());
-        }
+        console::unread(name.as_str(), &self.weights.given())?;
         let usage = |e: LossError| Usage(e.to_string());
         let base = self.flags.over(name, LossParameters::of(name)).map_err(usage)?;
         name.build(&base).map_err(usage)?;

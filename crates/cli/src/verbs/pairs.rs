@@ -11,6 +11,7 @@ use bestof_tasks::rng::Split;
 use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;
+use clap::ValueEnum;
 use serde_json::json;
 
 use crate::console::{self, Usage};
@@ -57,12 +58,12 @@ struct Build {
     /// Worked examples in front of each question
     #[arg(long, default_value_t = 0)]
     shots: usize,
-    /// Steps of a solution, as `3` or `2-4` (arithmetic)
-    #[arg(long, default_value = "2-4", value_parser = steps)]
-    steps: (usize, usize),
-    /// How large the numbers are: small, medium or large (arithmetic)
-    #[arg(long, default_value = "medium", value_parser = size)]
-    size: NumberSize,
+    /// Steps of a solution, as `3` or `2-4` (arithmetic); by default 2-4
+    #[arg(long, value_parser = steps)]
+    steps: Option<(usize, usize)>,
+    /// How large the numbers are: small, medium or large (arithmetic); by default medium
+    #[arg(long, value_parser = size)]
+    size: Option<NumberSize>,
     /// Problems of the held-out part, which no seed brings into the training part (arithmetic)
     #[arg(long)]
     held_out: bool,
@@ -126,6 +127,7 @@ impl Pairs {
 
 impl Build {
     fn run(self) -> Result<()> {
+        self.check_flags()?;
         input::keep_apart(&self.out, self.from.as_deref())?;
         let set = self.build()?;
         if set.pairs.is_empty() {
@@ -180,6 +182,22 @@ impl Build {
         Ok(corrupted_pairs(&items, &options)?)
     }
 
+    fn check_flags(&self) -> Result<()> {
+        let generated = self.task == Task::Arithmetic;
+        let task = self.task.to_possible_value();
+        let task = task.as_ref().map_or("", clap::builder::PossibleValue::get_name);
+        console::unread(
+            &format!("--task {task}"),
+            &[
+                ("--steps", self.steps.is_some() && !generated),
+                ("--size", self.size.is_some() && !generated),
+                ("--held-out", self.held_out && !generated),
+                ("--skip-bad-rows", self.skip_bad_rows && generated),
+                ("--keep-annotations", self.keep_annotations && self.task != Task::Gsm8k),
+            ],
+        )
+    }
+
     fn problems(&self) -> Result<Vec<WorkedItem>> {
         if let Some(from) = &self.from {
             bail!(Usage(format!(
@@ -187,10 +205,11 @@ impl Build {
                 from.display()
             )));
         }
+        let (low, high) = self.steps.unwrap_or((2, 4));
         let config = ArithmeticConfig::default()
             .seed(self.seed)
-            .steps(self.steps.0..=self.steps.1)
-            .size(self.size)
+            .steps(low..=high)
+            .size(self.size.unwrap_or(NumberSize::Medium))
             .split(if self.held_out { Split::HeldOut } else { Split::Train });
         let problems = ArithmeticProblems::new(config)?.take_distinct(self.count.unwrap_or(300))?;
         Ok(problems.iter().enumerate().map(|(i, p)| WorkedItem::from_problem(i, p)).collect())

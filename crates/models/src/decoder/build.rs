@@ -40,10 +40,11 @@ impl Decoder {
         let names = TensorNames::of(weights);
         let mut read = |name: &str, shape: &[usize]| {
             let name = names.in_checkpoint(name);
-            let info = weights.info(&name).ok_or_else(|| ModelError::MissingTensor {
-                name: name.clone(),
-                shape: shape.to_vec(),
-            })?;
+            let info =
+                weights.info(&name).ok_or_else(|| match behind_a_prefix(weights, &name) {
+                    Some(found) => ModelError::WrappedTensor { name: name.clone(), found },
+                    None => ModelError::MissingTensor { name: name.clone(), shape: shape.to_vec() },
+                })?;
             if info.shape != shape {
                 let (found, expected) = (info.shape.clone(), shape.to_vec());
                 return Err(ModelError::ShapeMismatch { name, found, expected });
@@ -71,6 +72,12 @@ impl Decoder {
         let (model, head) = Builder { config: &config, device, source: &mut draw }.decoder()?;
         Ok(Self::assemble(config, model, head, TensorNames::default()))
     }
+}
+
+/// The tensor whose name ends with this one.
+fn behind_a_prefix(weights: &Weights, name: &str) -> Option<String> {
+    let ending = format!(".{name}");
+    weights.infos().iter().find(|info| info.name.ends_with(&ending)).map(|info| info.name.clone())
 }
 
 struct Builder<'a> {

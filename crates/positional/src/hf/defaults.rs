@@ -55,13 +55,10 @@ const MODEL_TYPES: [(&str, HfDefaults); 6] = [
     ("llama", sized(4096, 32, None, 2048)),
     ("gemma2", sized(2304, 8, Some(256), 8192)),
     ("gemma3_text", GEMMA3),
-    (MULTIMODAL, GEMMA3),
+    ("gemma3", GEMMA3),
     ("mistral", sized(4096, 32, None, 131_072)),
     ("qwen2", sized(4096, 32, None, 32_768)),
 ];
-
-/// The model type whose text fields are in `text_config`.
-const MULTIMODAL: &str = "gemma3";
 
 impl Default for HfDefaults {
     /// Of a model type that is not known: base 10000 and no sizes.
@@ -81,9 +78,10 @@ impl HfDefaults {
         GEMMA3
     }
 
-    /// Those of a config's `model_type`, be it known or not.
+    /// Those of a config's `model_type`, or of its `text_config`'s, be it known or not.
     pub(super) fn of_config(config: &Value) -> Self {
-        model_type(config).and_then(Self::of).unwrap_or_default()
+        let known = |config| model_type(config).and_then(Self::of);
+        known(config).or_else(|| known(text_config(config))).unwrap_or_default()
     }
 }
 
@@ -92,11 +90,11 @@ fn model_type(config: &Value) -> Option<&str> {
 }
 
 fn is_nested(config: &Value) -> bool {
-    model_type(config) == Some(MULTIMODAL) && config.get("text_config").is_some()
+    config.get("text_config").is_some_and(Value::is_object)
 }
 
 /// The part of a `config.json` that holds the decoder's fields: `text_config` in a multimodal
-/// model that is known to have one, else the whole.
+/// model, else the whole.
 pub fn text_config(config: &Value) -> &Value {
     if is_nested(config) { &config["text_config"] } else { config }
 }

@@ -83,8 +83,9 @@ impl Extension {
     /// stock loaders cannot express, and a length that is shorter ([`RopeError::Shortened`]) or out
     /// of reach ([`RopeError::BeyondReach`]).
     pub fn apply(&self, config: &Value) -> Result<Extended, RopeError> {
-        let settings = HfRope::of_model(config)?.layers;
+        let HfRope { layers: settings, lock, .. } = HfRope::of_model(config)?;
         let (layer_type, current) = full_attention(&settings)?;
+        let current = &counted(current, layer_type, lock.is_some());
         let trained = self.trained(current);
         let mut params = self.params.clone();
         let accepts = |key| self.method.parameters().contains(&key);
@@ -145,13 +146,22 @@ impl Extension {
 pub fn with_factor(config: &Value, factor: f64) -> Result<Value, RopeError> {
     let HfRope { layers, lock, .. } = HfRope::of_model(config)?;
     let (layer_type, current) = full_attention(&layers)?;
-    let mut current = current.clone();
+    let mut current = counted(current, layer_type, lock.is_some());
     if let Some(RopeLock { scaling, length, .. }) = lock {
         current.scaling = scaling.unwrap_or(current.scaling);
         current.max_position_embeddings = current.max_position_embeddings.max(length);
     }
     let rope = current.with_factor(factor)?;
     Ok(write(config, &layers, layer_type, &rope)?.config)
+}
+
+/// The settings with linear scaling counted in their length, as this crate's own configs have it.
+fn counted(current: &RopeConfig, layer_type: Option<&str>, locked: bool) -> RopeConfig {
+    let mut counted = current.clone();
+    if let (RopeScaling::Linear(_), None, false) = (&current.scaling, layer_type, locked) {
+        counted.max_position_embeddings = current.stock_length();
+    }
+    counted
 }
 
 /// The settings of the layers that attend to everything, and their layer type where types differ.

@@ -68,6 +68,29 @@ impl HfRope {
         Self::read(text_config(config), &HfDefaults::of_config(config))
     }
 
+    /// The longest sequence in tokens, as vLLM takes it: `max_position_embeddings` times the factor of
+    /// linear and dynamic scaling, the original length times the factor of `YaRN`, and
+    /// `max_position_embeddings` otherwise. Where layer types differ (Gemma 3) that number counts the
+    /// scaling already, and so it does in a config with a lock, whose own `length` may exceed it.
+    ///
+    /// ```
+    /// use bestof_positional::hf::HfRope;
+    /// let config = serde_json::json!({
+    ///     "model_type": "llama", "max_position_embeddings": 4096,
+    ///     "rope_scaling": {"type": "linear", "factor": 4.0},
+    /// });
+    /// assert_eq!(HfRope::of_model(&config)?.context_length(), Some(16384));
+    /// # Ok::<(), bestof_positional::RopeError>(())
+    /// ```
+    pub fn context_length(&self) -> Option<usize> {
+        let length = self.layers.iter().filter_map(|rope| rope.max_position_embeddings).max();
+        match (&self.lock, &self.layers) {
+            (Some(lock), _) => length.max(lock.length),
+            (None, LayerRopes::Uniform(rope)) => rope.stock_length(),
+            (None, LayerRopes::PerLayerType(_)) => length,
+        }
+    }
+
     /// Checks that the settings give the frequencies of the lock; without a lock there is nothing to
     /// check.
     ///

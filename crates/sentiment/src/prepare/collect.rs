@@ -10,7 +10,7 @@ use crate::error::SentimentError;
 use crate::features::Feature;
 use crate::review::BusinessMetadata;
 use crate::source::{
-    BusinessLine, CsvRows, FromLine, JsonRows, LeftOut, LineProblem, Opened, Reason, ReviewLine,
+    BusinessLine, FromLine, JsonRows, LeftOut, LineProblem, Opened, Reason, ReviewLine, TableRows,
     UserLine,
 };
 
@@ -178,14 +178,22 @@ fn from_csv(
     path: &Path,
     timer: &mut StageTimer<'_>,
 ) -> Result<Collected, SentimentError> {
-    let opened = Opened::open(path)?;
-    let position = opened.position();
+    let mut rows = TableRows::open(path, true)?;
+    if options.city.is_some() {
+        rows.columns().require("city", path)?;
+    }
+    let city = options.city.as_ref().map(|city| city.trim().to_lowercase());
+    let (position, notes) = (rows.position(), rows.columns().notes());
     timer.stage("reviews", length_of(path));
-    let mut rows = CsvRows::new(opened, path, &["text", "stars"])?;
+    let mut elsewhere = 0;
     let mut sampler = ReviewSampler::new(options);
     let mut problems = LeftOut::default();
     for (line, row) in rows.by_ref() {
         let offered = row.and_then(|row| {
+            if city.as_ref().is_some_and(|city| row.city.trim().to_lowercase() != *city) {
+                elsewhere += 1;
+                return Ok(());
+            }
             let metadata = row.metadata.clone();
             sampler.offer(line, row, &metadata)
         });
@@ -198,6 +206,7 @@ fn from_csv(
         return Err(SentimentError::io("read", path)(source));
     }
     let mut collected = sampler.finish();
+    (collected.elsewhere, collected.notes) = (elsewhere, notes);
     collected.left_out.insert(name_of(path), problems);
     Ok(collected)
 }

@@ -10,8 +10,8 @@ pub enum ReviewSource {
     /// The folder of the unpacked Yelp Open Dataset: `yelp_academic_dataset_business.json`,
     /// `_review.json` and `_user.json`.
     Folder(PathBuf),
-    /// A CSV file with columns of [`crate::source::CSV_COLUMNS`], `text` and `stars` at least. Every row
-    /// counts as a review of a restaurant.
+    /// A CSV or Parquet file with columns of [`crate::source::COLUMNS`], `text` and `stars` or `label` at
+    /// least. Every row counts as a review of a restaurant.
     Csv(PathBuf),
 }
 

@@ -35,12 +35,8 @@ fn overview(summary: &PreparationSummary) -> Section {
             "reviews of other businesses, or in another city",
         );
     let mut section = Section::new("Overview").element(tiles);
-    if !summary.unavailable.is_empty() {
-        let names: Vec<&str> = summary.unavailable.iter().map(|f| f.as_str()).collect();
-        section.push(Text::warning(format!(
-            "No training row has a value of {}: these features have no columns.",
-            names.join(", ")
-        )));
+    for note in &summary.notes {
+        section.push(Text::warning(format!("{note}.")));
     }
     section
 }

@@ -7,7 +7,7 @@ use bestof_tasks::rng::{SeededRng, stable_hash};
 use super::options::PrepareOptions;
 use crate::features::SplitRule;
 use crate::review::{AuthorMetadata, BusinessMetadata, Review};
-use crate::source::{LeftOut, LineProblem, RawReview, Reason};
+use crate::source::{LeftOut, LineProblem, RawReview, Reason, UnreadDates};
 
 /// A review that is kept, with indices into the lists of restaurants and authors.
 #[derive(Debug, Clone)]
@@ -46,6 +46,10 @@ pub(super) struct Collected {
     pub(super) unknown_users: (u64, Vec<u64>),
     /// Votes below zero among the kept reviews.
     pub(super) negative_votes: u64,
+    /// Usable reviews with a date that cannot be read.
+    pub(super) unread_dates: UnreadDates,
+    /// How the columns of a table were read.
+    pub(super) notes: Vec<String>,
     /// Rows left out, by file.
     pub(super) left_out: BTreeMap<String, LeftOut>,
 }
@@ -87,6 +91,7 @@ pub(super) struct ReviewSampler<'a> {
     restaurants: Vec<KeptRestaurant>,
     draw: SeededRng,
     offered: u64,
+    unread_dates: UnreadDates,
 }
 
 impl<'a> ReviewSampler<'a> {
@@ -99,6 +104,7 @@ impl<'a> ReviewSampler<'a> {
             restaurants: Vec::new(),
             draw: SeededRng::new(options.seed, 1),
             offered: 0,
+            unread_dates: UnreadDates::default(),
         }
     }
 
@@ -119,10 +125,18 @@ impl<'a> ReviewSampler<'a> {
         row.check_text(self.options.max_characters)?;
         let stars = row.required_stars()?;
         if row.date.is_none() && self.options.split == SplitRule::Time {
-            return Err(LineProblem::new(
-                Reason::MissingField,
-                "field `date` is missing, and the split is by time",
-            ));
+            return Err(match row.unread_date {
+                Some(found) => LineProblem::new(
+                    Reason::WrongType,
+                    format!(
+                        "field `date`: found {found:?}, expected YYYY-MM-DD; the split is by time"
+                    ),
+                ),
+                None => LineProblem::new(
+                    Reason::MissingField,
+                    "field `date` is missing, and the split is by time",
+                ),
+            });
         }
         // A hash in place of the id: 8 bytes per row instead of a string.
         if !row.id.is_empty() && !self.ids.insert(stable_hash(&row.id)) {
@@ -130,6 +144,9 @@ impl<'a> ReviewSampler<'a> {
             return Err(LineProblem::new(Reason::Duplicate, message));
         }
         self.offered += 1;
+        if let Some(found) = row.unread_date {
+            self.unread_dates.push(line, found);
+        }
         let slot = match self.options.limit {
             Some(limit) if self.rows.len() >= limit => {
                 let slot = self.draw.index(self.offered as usize);
@@ -179,7 +196,13 @@ impl<'a> ReviewSampler<'a> {
             }
             row.business = index;
         }
-        Collected { rows: self.rows, restaurants, read: self.offered, ..Collected::default() }
+        Collected {
+            rows: self.rows,
+            restaurants,
+            read: self.offered,
+            unread_dates: self.unread_dates,
+            ..Collected::default()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::options::PrepareOptions;
 use super::sample::Collected;
 use crate::dataset::{Example, Part, Restaurant};
 use crate::features::{Feature, FeatureSpec, SplitRule};
+use crate::review::is_positive;
 use crate::source::LeftOut;
 
 /// Width of a bin of the histogram of text lengths, in words.
@@ -59,6 +60,9 @@ pub struct PreparationSummary {
     pub seed: u64,
     /// Length of the feature vector.
     pub width: usize,
+    /// How the files were read, where that is not plain.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Features without a value in any training row, which have no column.
     pub unavailable: Vec<Feature>,
     /// Correlation of the lexicon score with the stars (0.526 in the paper's data).
@@ -129,6 +133,7 @@ impl PreparationSummary {
             split: options.split,
             seed: options.seed,
             width: features.width(),
+            notes: notes(collected, &unavailable),
             unavailable,
             sentiment_stars_correlation: 0.0,
             sentiment_by_stars: [0.0; 5],
@@ -185,6 +190,25 @@ impl PreparationSummary {
         let part = |part: Part| Some((part.as_str(), self.parts.get(part.as_str())?));
         Part::ALL.into_iter().filter_map(part).collect()
     }
+}
+
+/// What a reader of the prepared rows should know.
+fn notes(collected: &Collected, unavailable: &[Feature]) -> Vec<String> {
+    let mut notes = collected.notes.clone();
+    notes.extend(collected.unread_dates.note(collected.read));
+    if !unavailable.is_empty() {
+        let names: Vec<&str> = unavailable.iter().map(|feature| feature.as_str()).collect();
+        notes.push(format!(
+            "no training row has a value of {}: these features have no columns",
+            names.join(", ")
+        ));
+    }
+    let positive = collected.rows.iter().filter(|row| is_positive(row.stars)).count();
+    if positive == 0 || positive == collected.rows.len() {
+        let which = if positive == 0 { "fewer than four" } else { "four or five" };
+        notes.push(format!("every review has {which} stars: `--labels binary` has one class only"));
+    }
+    notes
 }
 
 #[cfg(test)]

@@ -17,9 +17,13 @@ pub(crate) struct RawReview {
     pub(crate) text: String,
     pub(crate) stars: Option<u8>,
     pub(crate) date: Option<i64>,
+    /// The start of a date that cannot be read.
+    pub(crate) unread_date: Option<String>,
     pub(crate) useful: Option<i64>,
     pub(crate) funny: Option<i64>,
     pub(crate) cool: Option<i64>,
+    /// City of the business, if the same row names it.
+    pub(crate) city: String,
     /// Metadata of the business in the same row; empty for rows of the published files.
     pub(crate) metadata: BusinessMetadata,
 }
@@ -67,14 +71,11 @@ pub(crate) fn date_of(text: &str) -> Option<i64> {
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
-/// As [`date_of`], with a message for a text that is not a date.
-pub(crate) fn date_field(text: &str) -> Result<i64, LineProblem> {
-    date_of(text).ok_or_else(|| {
-        let start: String = text.chars().take(24).collect();
-        let message =
-            format!("field `date`: found {start:?}, expected YYYY-MM-DD or YYYY-MM-DD HH:MM:SS");
-        LineProblem::new(Reason::WrongType, message)
-    })
+/// The date, or the start of a text that is none: the row is kept without a date.
+pub(crate) fn date_or_unread(text: Option<&str>) -> (Option<i64>, Option<String>) {
+    let date = text.and_then(date_of);
+    let unread = text.filter(|text| date.is_none() && !text.trim().is_empty());
+    (date, unread.map(|text| text.trim().chars().take(24).collect()))
 }
 
 /// Categories in lower case, trimmed, without duplicates, of `"Thai, Restaurants"` or of a Python list as

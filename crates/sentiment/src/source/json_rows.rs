@@ -126,12 +126,9 @@ impl FromLine for ReviewLine {
                 Some(fields::stars_of(number)?)
             }
         };
-        let date = match fields.take_optional("date") {
-            None => None,
-            Some(Value::String(text)) => Some(fields::date_field(&text)?),
-            Some(_) => {
-                return Err(LineProblem::new(Reason::WrongType, "field `date`: expected a text"));
-            }
+        let (date, unread_date) = match fields.take_optional("date") {
+            None => (None, None),
+            Some(value) => fields::date_or_unread(Some(&text_of(&value))),
         };
         let id = match optional_text(&mut fields, "review_id") {
             id if id.is_empty() => optional_text(&mut fields, "id"),
@@ -139,9 +136,20 @@ impl FromLine for ReviewLine {
         };
         let business_id = optional_text(&mut fields, "business_id");
         let user_id = optional_text(&mut fields, "user_id");
-        let useful = integer(&mut fields, "useful")?;
-        let funny = integer(&mut fields, "funny")?;
-        let cool = integer(&mut fields, "cool")?;
+        // Releases of 2014 to 2016 nest the votes.
+        let mut nested = match fields.take_optional("votes") {
+            None => Fields::new(serde_json::Map::new()),
+            Some(Value::Object(votes)) => Fields::new(votes),
+            Some(_) => {
+                let message = r#"field `votes`: expected {"useful", "funny", "cool"}"#;
+                return Err(LineProblem::new(Reason::WrongType, message));
+            }
+        };
+        let mut votes = |name| match integer(&mut fields, name)? {
+            Some(count) => Ok::<_, LineProblem>(Some(count)),
+            None => integer(&mut nested, name),
+        };
+        let (useful, funny, cool) = (votes("useful")?, votes("funny")?, votes("cool")?);
         let metadata = metadata(&mut fields)?;
         Ok(Self(RawReview {
             id,
@@ -150,9 +158,11 @@ impl FromLine for ReviewLine {
             text,
             stars,
             date,
+            unread_date,
             useful,
             funny,
             cool,
+            city: String::new(),
             metadata,
         }))
     }
@@ -249,12 +259,17 @@ mod tests {
         let good = r#"{"review_id": "r", "text": "Fine.", "stars": 4.0, "date": "2014-12-03", "useful": -1}"#;
         let ReviewLine(row) = line(good).unwrap();
         assert_eq!((row.stars, row.useful, row.funny), (Some(4), Some(-1), None));
+        let nested =
+            r#"{"text": "x", "date": "1/2/2014", "votes": {"funny": 1, "useful": 2, "cool": 0}}"#;
+        let ReviewLine(row) = line(nested).unwrap();
+        assert_eq!((row.useful, row.funny, row.cool), (Some(2), Some(1), Some(0)));
+        assert_eq!((row.date, row.unread_date.as_deref()), (None, Some("1/2/2014")));
         let reason = |text: &str| line::<ReviewLine>(text).map(|_| ()).unwrap_err().reason;
         assert_eq!(reason(r#"{"txt": "x"}"#), Reason::MissingField);
         assert_eq!(reason(r#"{"text": 5}"#), Reason::WrongType);
         assert_eq!(reason(r#"{"text": "x", "stars": 9}"#), Reason::Stars);
         assert_eq!(reason(r#"{"text": "x", "stars": "good"}"#), Reason::WrongType);
-        assert_eq!(reason(r#"{"text": "x", "date": "soon"}"#), Reason::WrongType);
+        assert_eq!(reason(r#"{"text": "x", "votes": 3}"#), Reason::WrongType);
         assert_eq!(reason(r#"{"text": "x", "useful": 1.5}"#), Reason::WrongType);
     }
 }

@@ -74,6 +74,29 @@ pub struct RetrievalCase {
 }
 
 impl RetrievalCase {
+    /// A published prompt with its one answer, at no known depth, with the question behind the document;
+    /// `item` is its line.
+    pub(super) fn published(
+        task: RetrievalTask,
+        prompt: Content,
+        answer: &str,
+        tokens: Option<usize>,
+        item: usize,
+    ) -> Self {
+        Self {
+            task,
+            prompt,
+            answers: vec![answer.trim().to_owned()],
+            rule: AnswerRule::Presence,
+            length_target: None,
+            tokens,
+            depth: None,
+            depth_target: None,
+            variant: Variant { placement: None, question: QuestionPosition::After },
+            item,
+        }
+    }
+
     /// The score of a completion by this case's rule.
     ///
     /// ```

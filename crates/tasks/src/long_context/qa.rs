@@ -41,6 +41,7 @@ mod units;
 pub use item::QaItem;
 pub use pool::{PoolOptions, QaPool};
 pub use published::WikiQaRow;
+pub(super) use row::DOCUMENT;
 pub use source::QaSource;
 
 pub(super) use assemble::{Assembled, Request, assemble};

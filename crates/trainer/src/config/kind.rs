@@ -36,6 +36,11 @@ impl RunKind {
         Self { sections }
     }
 
+    /// Whether it is one of the kinds above, whose rows are those of `[data]`.
+    pub(super) fn is_of_this_crate(self) -> bool {
+        [Self::SUPERVISED, Self::PREFERENCE, Self::POLICY, Self::EXTENSION].contains(&self)
+    }
+
     /// Whether this kind reads the section `name`.
     pub(super) fn reads(self, name: &str) -> bool {
         self.sections.contains(&name)

@@ -48,6 +48,9 @@ impl RunConfig {
             problems.need(self.loss.is_none(), "loss", "present", only);
             problems.need(self.displacement.is_none(), "displacement", "present", only);
         }
+        if kind.is_of_this_crate() {
+            self.check_held_out(&mut problems);
+        }
         if kind != RunKind::SUPERVISED {
             let only = "false: only supervised runs (`sft`) have it";
             let set = self.data.assistant_only_loss;
@@ -62,6 +65,23 @@ impl RunConfig {
             problems.need(self.objective.is_none(), "objective", "present", only);
         }
         problems.finish()
+    }
+
+    /// What only evaluations would use needs rows to evaluate.
+    fn check_held_out(&self, problems: &mut Problems) {
+        if self.data.eval.is_some() || self.data.eval_fraction > 0.0 {
+            return;
+        }
+        let train = &self.train;
+        for (key, set) in [
+            ("train.eval_steps", train.eval_steps > 0),
+            ("train.eval_on_start", train.eval_on_start),
+            ("train.early_stopping_patience", train.early_stopping_patience.is_some()),
+            ("train.load_best_model_at_end", train.load_best_model_at_end),
+        ] {
+            let expected = "absent without held-out rows: set `data.eval` or `data.eval_fraction`";
+            problems.need(!set, key, "present", expected);
+        }
     }
 
     fn check_places(&self, problems: &mut Problems) {
@@ -290,6 +310,25 @@ mod tests {
         let config = read(&["loss.name=dpo"]).unwrap();
         assert!(config.validate_kind(RunKind::SUPERVISED).is_err());
         assert!(config.validate_kind(RunKind::PREFERENCE).is_ok());
+    }
+
+    #[test]
+    fn what_reads_evaluations_needs_held_out_rows() {
+        let keys = [
+            ("train.eval_steps", "5"),
+            ("train.eval_on_start", "true"),
+            ("train.early_stopping_patience", "2"),
+            ("train.load_best_model_at_end", "true"),
+        ];
+        for (key, value) in keys {
+            let set = format!("{key}={value}");
+            let text = read(&[&set]).unwrap().validate_kind(RunKind::SUPERVISED).unwrap_err();
+            assert!(text.to_string().contains(key), "{text}");
+            for rows in ["data.eval=\"e\"", "data.eval_fraction=0.1"] {
+                let config = read(&[&set, rows]).unwrap();
+                config.validate_kind(RunKind::SUPERVISED).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use bestof_models::CausalLm;
 use bestof_tasks::rows::write_rows;
-use bestof_trainer::config::{RewardSection, RolloutSection, VerifierName};
+use bestof_trainer::config::{External, RewardSection, RolloutSection, VerifierName};
 use bestof_trainer::data::EncodeOptions;
 use bestof_trainer::launch::{find_program, sampler_of};
 use bestof_trainer::reinforce::{
@@ -46,9 +46,9 @@ pub(super) struct PassAtKArgs {
     /// With --verifier program: the program and its arguments
     #[arg(long, num_args = 1.., allow_hyphen_values = true)]
     command: Vec<String>,
-    /// With --verifier program: seconds until it has to have answered
-    #[arg(long, default_value_t = 10.0)]
-    time_limit: f64,
+    /// With --verifier program: seconds until it has to have answered; by default 10
+    #[arg(long)]
+    time_limit: Option<f64>,
     /// With --verifier program: `MiB` of memory for each of its processes
     #[arg(long)]
     memory_limit: Option<u64>,
@@ -172,13 +172,14 @@ impl PassAtKArgs {
     }
 
     fn reward(&self) -> RewardSection {
+        let defaults = RewardSection::default();
         RewardSection {
             verifier: self.verifier,
             command: self.command.clone(),
-            time_limit: self.time_limit,
+            time_limit: self.time_limit.unwrap_or(defaults.time_limit),
             memory_limit: self.memory_limit,
             pass_at: self.pass_at,
-            ..RewardSection::default()
+            ..defaults
         }
     }
 
@@ -186,6 +187,14 @@ impl PassAtKArgs {
         if let Some(k) = self.k.iter().find(|k| **k == 0 || **k > self.samples) {
             bail!(Usage(format!("--k {k}: choose from 1 to --samples {}", self.samples)));
         }
+        let built_in = reward.verifier != VerifierName::External(External::Program);
+        console::unread(
+            "a built-in verifier (--verifier program is another)",
+            &[
+                ("--time-limit", built_in && self.time_limit.is_some()),
+                ("--memory-limit", built_in && self.memory_limit.is_some()),
+            ],
+        )?;
         rollout.validate().map_err(|error| Usage(error.to_string()))?;
         reward.validate().map_err(|error| Usage(error.to_string()))?;
         Ok(find_program(reward)?)

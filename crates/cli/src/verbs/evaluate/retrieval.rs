@@ -11,7 +11,7 @@ use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::lines::LongChatRow;
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool, WikiQaRow};
 use bestof_tasks::long_context::{
-    Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig,
+    Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig, WholePromptRow,
 };
 use bestof_tasks::rows::{Content, ReadOptions, Row, read_rows};
 use bestof_trainer::data::{EncodeOptions, Encoder};
@@ -20,7 +20,7 @@ use bestof_trainer::retrieval::{
     Answer, Depth, RetrievalEstimate, RetrievalSettings, answer, page, paper_max_new_tokens,
     summarise,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::estimates::read_options;
 use crate::console::{self, Usage};
@@ -245,9 +245,15 @@ impl RetrievalArgs {
     fn published(&self, task: RetrievalTask) -> Result<Option<Vec<RetrievalCase>>> {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
+        let first = first_row(path)?;
+        if task != RetrievalTask::LongchatLines && WholePromptRow::fits(&first) {
+            let rows = rows_of::<WholePromptRow>(path, &options)?;
+            let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
+            return Ok(Some(cases.collect()));
+        }
         match task {
             RetrievalTask::Passkey => {
-                bail!(Usage("--data: passkey prompts are generated, no file is read".into()))
+                bail!(Usage("--data: passkey prompts are generated, or read as rows of `input` and `outputs`".into()))
             }
             RetrievalTask::LongchatLines => {
                 let rows = rows_of::<LongChatRow>(path, &options)?;
@@ -255,7 +261,7 @@ impl RetrievalArgs {
                 Ok(Some(cases.collect()))
             }
             RetrievalTask::FreeFormQa | RetrievalTask::AlteredNumericQa => {
-                if !first_row_has(path, "conversations")? {
+                if !first.contains_key("conversations") {
                     return Ok(None);
                 }
                 let rows = rows_of::<WikiQaRow>(path, &options)?;
@@ -316,17 +322,16 @@ fn rows_of<R: Row>(path: &Path, options: &ReadOptions) -> Result<Vec<(usize, R)>
     Ok(rows.lines.into_iter().zip(rows.rows).collect())
 }
 
-/// Whether the first line of a file that is not blank is an object with this field.
-fn first_row_has(path: &Path, field: &str) -> Result<bool> {
+/// The first line of a file that is not blank, if it is an object.
+fn first_row(path: &Path) -> Result<Map<String, Value>> {
     let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
     for line in BufReader::new(file).lines() {
         let line = line.with_context(|| format!("could not read {} as text", path.display()))?;
         if !line.trim().is_empty() {
-            let row: Value = serde_json::from_str(&line).unwrap_or_default();
-            return Ok(row.get(field).is_some());
+            return Ok(serde_json::from_str(&line).unwrap_or_default());
         }
     }
-    Ok(false)
+    Ok(Map::new())
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {

@@ -63,8 +63,8 @@ impl Flags {
             .with_sft_alpha(self.sft_alpha.unwrap_or(base.sft_alpha)))
     }
 
-    /// A flag that was given and that the loss of labelled answers does not read.
-    pub(super) fn not_of_kto(&self) -> Option<&'static str> {
+    /// The flags that the loss of labelled answers does not read, and whether each was given.
+    pub(super) fn not_of_kto(&self) -> [(&'static str, bool); 6] {
         [
             ("--lambda", self.lambda.is_some()),
             ("--gamma", self.gamma.is_some()),
@@ -73,7 +73,5 @@ impl Flags {
             ("--divergence-alpha", self.divergence_alpha.is_some()),
             ("--sft-alpha", self.sft_alpha.is_some()),
         ]
-        .into_iter()
-        .find_map(|(flag, given)| given.then_some(flag))
     }
 }

@@ -20,11 +20,12 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// The name of a flag that was given.
-    pub(super) fn given(self) -> Option<&'static str> {
-        self.desirable_weight
-            .map(|_| "--desirable-weight")
-            .or(self.undesirable_weight.map(|_| "--undesirable-weight"))
+    /// The flags, and whether each was given.
+    pub(super) fn given(self) -> [(&'static str, bool); 2] {
+        [
+            ("--desirable-weight", self.desirable_weight.is_some()),
+            ("--undesirable-weight", self.undesirable_weight.is_some()),
+        ]
     }
 }
 
@@ -51,9 +52,7 @@ struct Answer {
 }
 
 pub(super) fn run(flags: &Flags, weights: Weights, json: bool) -> Result<()> {
-    if let Some(flag) = flags.not_of_kto() {
-        return Err(Usage(format!("kto does not read {flag}; leave it out")).into());
-    }
+    console::unread("kto", &flags.not_of_kto())?;
     let build = |beta: Option<f64>, desirable: Option<f64>, undesirable: Option<f64>| {
         Kto::new(beta.or(flags.beta).unwrap_or(Kto::DEFAULT_BETA))?.with_weights(
             desirable.or(weights.desirable_weight).unwrap_or(1.0),

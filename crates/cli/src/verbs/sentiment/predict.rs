@@ -21,7 +21,7 @@ pub(super) struct Predict {
     /// A folder of `sentiment train`
     #[arg(long)]
     model: PathBuf,
-    /// JSON lines with `text`, or CSV with a column `text` when the name ends in .csv
+    /// JSON lines with `text`, CSV with a column `text` when the name ends in .csv or .tsv, or Parquet
     #[arg(long)]
     input: PathBuf,
     /// The file to write instead of stdout
@@ -76,6 +76,9 @@ impl Predict {
         }
         if !told.left_out.is_empty() {
             console::note(&format!("{}: {}", self.input.display(), told.left_out));
+        }
+        if let Some(note) = told.unread_dates.note(told.rows) {
+            console::note(&note);
         }
         if told.rows == 0 {
             bail!("no row of {} could be used", self.input.display());

@@ -23,7 +23,7 @@ pub(super) struct Prepare {
     /// The folder of the unpacked Yelp Open Dataset, or of `sentiment generate`
     #[arg(long, required_unless_present = "csv", conflicts_with = "csv")]
     data: Option<PathBuf>,
-    /// A CSV file with the columns `text` and `stars` at least
+    /// A CSV or Parquet file with the columns `text` and `stars` (1 to 5) or `label` (0 to 4) at least
     #[arg(long)]
     csv: Option<PathBuf>,
     /// The folder to write
@@ -100,6 +100,9 @@ impl Prepare {
         let summary = summary?;
         for (file, left_out) in summary.files_with_gaps() {
             console::note(&format!("{file}: {left_out}"));
+        }
+        for note in &summary.notes {
+            console::note(note);
         }
         if let Some(unknown) = summary.unknown_users.filter(|unknown| *unknown > 0) {
             let lines = summary.unknown_user_lines.iter().map(u64::to_string);

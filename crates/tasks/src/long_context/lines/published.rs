@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::case::prompt;
-use super::super::{AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant};
+use super::super::{AnswerRule, RetrievalCase, RetrievalTask};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 /// A row as `abacusai/LongChat-Lines` publishes it (`prompt`, `expected_number`, `num_lines`,
@@ -94,17 +94,12 @@ impl LongChatRow {
     /// The row as a case; `item` is its line in the file.
     pub fn case(&self, item: usize, chat: bool) -> RetrievalCase {
         let last = self.num_lines.saturating_sub(1).max(1);
+        let prompt = prompt(self.prompt.clone(), chat);
+        let (task, answer) = (RetrievalTask::LongchatLines, &self.expected_number);
         RetrievalCase {
-            task: RetrievalTask::LongchatLines,
-            prompt: prompt(self.prompt.clone(), chat),
-            answers: vec![self.expected_number.clone()],
             rule: AnswerRule::FirstInteger,
-            length_target: None,
-            tokens: self.token_size,
             depth: self.target.map(|target| target as f64 / last as f64),
-            depth_target: None,
-            variant: Variant { placement: None, question: QuestionPosition::After },
-            item,
+            ..RetrievalCase::published(task, prompt, answer, self.token_size, item)
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::case::prompt;
-use super::super::{AnswerRule, QuestionPosition, RetrievalCase, RetrievalTask, Variant};
+use super::super::{QuestionPosition, RetrievalCase, RetrievalTask, Variant};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 const CONVERSATION: &str = r#"a list of two turns {"from", "value"}"#;
@@ -81,20 +81,11 @@ impl WikiQaRow {
         chat: bool,
     ) -> RetrievalCase {
         let variant = Variant::of_published_row(index);
+        let prompt = prompt(self.prompt.clone(), chat);
+        let question = self.question_position().unwrap_or(variant.question);
         RetrievalCase {
-            task,
-            prompt: prompt(self.prompt.clone(), chat),
-            answers: vec![self.answer.trim().to_owned()],
-            rule: AnswerRule::Presence,
-            length_target: None,
-            tokens: self.tok_len,
-            depth: None,
-            depth_target: None,
-            variant: Variant {
-                question: self.question_position().unwrap_or(variant.question),
-                ..variant
-            },
-            item,
+            variant: Variant { question, ..variant },
+            ..RetrievalCase::published(task, prompt, &self.answer, self.tok_len, item)
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 const QUESTION: [&str; 4] = ["question", "query", "question_text", "input"];
 const ANSWERS: [&str; 5] = ["answers", "answer", "short_answers", "short_answer", "outputs"];
-const DOCUMENT: [&str; 8] =
+/// The names of a document.
+pub(in crate::long_context) const DOCUMENT: [&str; 8] =
     ["document", "context", "text", "passage", "document_text", "documents", "contexts", "ctxs"];
 
 const A_DOCUMENT: &str = r#"text, a list of texts, or {"title", "text"} or a list of them"#;
