@@ -16,5 +16,6 @@ mod recompute;
 mod save;
 mod trained_whole;
 
+pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 pub use lora_config::{LoraConfig, ModuleNames};
 pub use model::Decoder;

@@ -158,7 +158,7 @@ pub enum ModelError {
         /// The nearest name there is.
         suggestion: Option<String>,
     },
-    /// A LoRA target, or a module to save, is no module of the model.
+    /// A LoRA target is no linear layer of the model.
     #[error(
         "`{target}` fits no linear layer of the model; known are all-linear, {} (embed_tokens, lm_head and \
          norms are trained whole, by modules_to_save)",

@@ -19,8 +19,10 @@ use crate::block::projection::{LoraFactor, Projection};
 use crate::error::ModelError;
 use crate::parameters::{self, ParameterInfo};
 
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
+/// Name of the settings in an adapter's folder.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// Name of the tensors in an adapter's folder.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 
 impl Decoder {
     /// Writes the adapters, and what is trained whole with them, as PEFT reads them. `base` is the
@@ -35,25 +37,53 @@ impl Decoder {
         dtype: StoredType,
     ) -> Result<(), ModelError> {
         let config = self.lora.as_ref().ok_or(NO_ADAPTERS)?;
+        let mut stored = self.adapter_tensors();
         let mut tensors: Vec<(String, TensorInfo)> = parameters::all(self)
             .into_iter()
-            .filter(|info| info.name.contains(".lora_") || self.base.contains_key(&info.name))
-            .map(|ParameterInfo { name, shape }| {
-                let stored = format!("{PREFIX}{}", self.adapter_names.in_checkpoint(&name));
-                (name, TensorInfo { name: stored, dtype, shape })
+            .filter_map(|ParameterInfo { name, shape }| {
+                let stored = stored.remove(&name)?;
+                Some((name, TensorInfo { name: stored, dtype, shape }))
             })
             .collect();
         tensors.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         let infos = tensors.iter().map(|(_, info)| info.clone()).collect();
-        let mut writer = WeightsWriter::create_file(dir, WEIGHTS, infos, None)?;
+        let mut writer = WeightsWriter::create_file(dir, ADAPTER_WEIGHTS, infos, None)?;
         for (name, info) in &tensors {
             writer.push(&info.name, &host_values(parameters::values(self, name)?))?;
         }
         writer.finish()?;
-        let text = format!("{:#}\n", config.to_peft(base));
-        let path = dir.join(CONFIG);
-        write_file(&path, text.as_bytes())
+        let path = dir.join(ADAPTER_CONFIG);
+        write_file(&path, config.to_peft(base).as_bytes())
             .map_err(|error| ModelError::Io { path, source: error.into_io() })
+    }
+
+    /// What PEFT's files call the parameters that belong to the adapters, or are trained whole with
+    /// them, by the parameters' names.
+    pub fn adapter_tensors(&self) -> BTreeMap<String, String> {
+        let stored = |name: &str| {
+            let stored = self.adapter_names.in_checkpoint(name);
+            match stored.rsplit_once('.') {
+                // PEFT wraps a layer that it adapts.
+                Some((module, leaf)) if self.is_in_adapted_layer(name) => {
+                    format!("{PREFIX}{module}.base_layer.{leaf}")
+                }
+                _ => format!("{PREFIX}{stored}"),
+            }
+        };
+        parameters::all(self)
+            .into_iter()
+            .map(|info| info.name)
+            .filter(|name| name.contains(".lora_") || self.base.contains_key(name))
+            .map(|name| (name.clone(), stored(&name)))
+            .collect()
+    }
+
+    /// Whether a parameter is the weight or bias of a linear layer with an adapter.
+    fn is_in_adapted_layer(&self, parameter: &str) -> bool {
+        parameter.rsplit_once('.').is_some_and(|(layer, leaf)| {
+            let layer = self.projection(layer);
+            ["weight", "bias"].contains(&leaf) && layer.is_some_and(|layer| layer.lora_A.is_some())
+        })
     }
 
     /// Attaches the adapters that a folder holds. What the file has whole, as embeddings or
@@ -65,7 +95,7 @@ impl Decoder {
     /// A file that cannot be read, a kind of adapter that is not LoRA, tensors that do not fit this
     /// model, that are not finite, or that would not be used.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<(), ModelError> {
-        let path = dir.join(CONFIG);
+        let path = dir.join(ADAPTER_CONFIG);
         recover_folder(dir)
             .map_err(|error| ModelError::Io { path: path.clone(), source: error.into_io() })?;
         let text = std::fs::read_to_string(&path)
@@ -74,6 +104,7 @@ impl Decoder {
         let weights = open(dir)?;
         let mut tensors = AdapterTensors::new(&weights);
         let names = tensors.names(self.names, |names| self.module_names(names));
+        LoraModules::new(&config)?.check_saved(&self.module_names(names))?;
         let mut fresh = self.clone();
         fresh.attach(config.clone(), names)?;
         fresh.read_factors(&mut tensors)?;
@@ -217,7 +248,7 @@ const NO_ADAPTERS: ModelError =
 
 /// Opens an adapter's weights.
 fn open(dir: &Path) -> Result<Weights, ModelError> {
-    let path = dir.join(WEIGHTS);
+    let path = dir.join(ADAPTER_WEIGHTS);
     if !path.exists() && dir.join("adapter_model.bin").exists() {
         return Err(ModelError::AdapterTensor {
             name: "adapter_model.bin".to_owned(),

@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::build::parameter;
-use super::lora_config::{LoraConfig, PROJECTIONS, projection_names};
+use super::lora_config::{LoraConfig, PROJECTIONS};
 use super::lora_modules::LoraModules;
 use super::model::Decoder;
 use super::names::TensorNames;
@@ -24,14 +24,10 @@ impl Decoder {
     /// before.
     ///
     /// # Errors
-    /// A setting out of range, a target that fits no layer, or adapters that are there already.
+    /// A setting out of range or without effect, or adapters that are there already.
     pub fn attach_lora(&mut self, config: LoraConfig) -> Result<(), ModelError> {
         config.validate()?;
-        let modules = self.module_names(self.names);
-        if let Some(name) = LoraModules::new(&config)?.without_module(&modules)? {
-            let (target, known) = (name.to_owned(), projection_names());
-            return Err(ModelError::UnknownTarget { target, known });
-        }
+        LoraModules::new(&config)?.check_used(&self.module_names(self.names))?;
         self.attach(config, self.names)
     }
 

@@ -2,7 +2,7 @@
 
 use fancy_regex::Regex;
 
-use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames};
+use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames, projection_names};
 use crate::error::ModelError;
 
 /// The settings' regular expressions, compiled.
@@ -105,32 +105,103 @@ impl<'a> LoraModules<'a> {
         false
     }
 
-    /// A target that means no linear layer among these modules, or a name of a module to save that
-    /// means none of them.
-    pub(super) fn without_module<'b>(
-        &'b self,
-        modules: &[String],
-    ) -> Result<Option<&'b str>, ModelError> {
-        let saved = |name: &&String| modules.iter().any(|module| module.ends_with(name.as_str()));
-        if let Some(name) = self.config.modules_to_save.iter().find(|name| !saved(name)) {
-            return Ok(Some(name));
+    /// Whether each name and pattern of the settings means something among these modules.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownTarget`] for a target that means no linear layer, otherwise
+    /// [`ModelError::InvalidLora`] with the setting.
+    pub(super) fn check_used(&self, modules: &[String]) -> Result<(), ModelError> {
+        let linear: Vec<&str> =
+            modules.iter().map(String::as_str).filter(|m| is_linear(m)).collect();
+        self.check_names(modules, &linear)?;
+        let mut adapted = Vec::new();
+        for module in &linear {
+            if self.targets(module)? {
+                adapted.push(*module);
+            }
         }
-        let linear = || modules.iter().filter(|module| module.ends_with("_proj"));
-        match &self.config.targets {
-            ModuleNames::Ends(ends) => {
-                let means = |end: &String| end == ALL_LINEAR || linear().any(|m| is_end(end, m));
-                Ok(ends.iter().find(|end| !means(end)).map(String::as_str))
+        if adapted.is_empty() {
+            let left = "names of linear layers that the other settings leave";
+            return Err(unused("target_modules", format!("{:?}", self.config.targets), left));
+        }
+        for layer in self.config.layers_to_transform.iter().flatten() {
+            if !any(&adapted, |module| self.is_in(module, &[*layer]))? {
+                let expected = "the number, from 0, of a layer with targets in it";
+                return Err(unused("layers_to_transform", layer.to_string(), expected));
             }
-            ModuleNames::Pattern(pattern) => {
-                for module in linear() {
-                    if self.targets.mean(module)? {
-                        return Ok(None);
-                    }
-                }
-                Ok(Some(pattern))
+        }
+        let ranks = self.ranks.iter().map(|(key, _)| key).zip(&self.config.rank_pattern);
+        let ranks = ranks.map(|(regex, (key, _))| ("rank_pattern", regex, key));
+        let alphas = self.alphas.iter().map(|(key, _)| key).zip(&self.config.alpha_pattern);
+        let alphas = alphas.map(|(regex, (key, _))| ("alpha_pattern", regex, key));
+        for (setting, regex, key) in ranks.chain(alphas) {
+            if !any(&adapted, |module| matches(regex, module))? {
+                return Err(unused(setting, key.clone(), "ends of names of targeted layers"));
             }
+        }
+        Ok(())
+    }
+
+    /// Whether each module that is trained whole is one of these.
+    pub(super) fn check_saved(&self, modules: &[String]) -> Result<(), ModelError> {
+        let saved = |name: &&String| modules.iter().any(|module| module.ends_with(name.as_str()));
+        match self.config.modules_to_save.iter().find(|name| !saved(name)) {
+            Some(name) => {
+                let expected = "the end of a module's name, such as lm_head, embed_tokens or norm";
+                Err(unused("modules_to_save", name.clone(), expected))
+            }
+            None => Ok(()),
         }
     }
+
+    /// The names alone, each for itself.
+    fn check_names(&self, modules: &[String], linear: &[&str]) -> Result<(), ModelError> {
+        let unknown = |target: &str| {
+            let (target, known) = (target.to_owned(), projection_names());
+            Err(ModelError::UnknownTarget { target, known })
+        };
+        let means = |end: &String| end == ALL_LINEAR || linear.iter().any(|m| is_end(end, m));
+        match &self.config.targets {
+            ModuleNames::Ends(ends) => {
+                if let Some(end) = ends.iter().find(|end| !means(end)) {
+                    return unknown(end);
+                }
+            }
+            ModuleNames::Pattern(pattern) => {
+                if !any(linear, |module| self.targets.mean(module))? {
+                    return unknown(pattern);
+                }
+            }
+        }
+        self.check_saved(modules)?;
+        if let Some(exclude) = &self.exclude
+            && !any(linear, |module| exclude.mean(module))?
+        {
+            let found = format!("{:?}", self.config.exclude);
+            return Err(unused("exclude_modules", found, "names of linear layers"));
+        }
+        Ok(())
+    }
+}
+
+fn unused(setting: &str, found: String, expected: &'static str) -> ModelError {
+    ModelError::InvalidLora { setting: setting.to_owned(), found, expected }
+}
+
+fn any(
+    modules: &[&str],
+    holds: impl Fn(&str) -> Result<bool, ModelError>,
+) -> Result<bool, ModelError> {
+    for module in modules {
+        if holds(module)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_linear(module: &str) -> bool {
+    module.ends_with("_proj")
 }
 
 impl<'a> Names<'a> {
@@ -147,7 +218,7 @@ impl<'a> Names<'a> {
 
     fn mean(&self, module: &str) -> Result<bool, ModelError> {
         Ok(match self {
-            Self::AllLinear => module.ends_with("_proj"),
+            Self::AllLinear => is_linear(module),
             Self::Pattern(pattern) => matches(pattern, module)?,
             Self::Ends(ends) => ends.iter().any(|end| is_end(end, module)),
         })
@@ -265,6 +336,30 @@ mod tests {
         assert_eq!(rank("model.layers.0.self_attn.k_proj"), 3);
         assert_eq!(rank("lm_head"), 16);
         assert_eq!(rank("proj_x"), 16, "an end begins after a dot");
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused_by_its_setting() {
+        let modules = names(&[Q, UP, "model.layers.1.self_attn", "model.norm", "lm_head"]);
+        let lora = LoraConfig::default;
+        let one = |key: &str| vec![(key.to_owned(), 3)];
+        let check = |config: &LoraConfig| LoraModules::new(config).unwrap().check_used(&modules);
+        check(&lora().with_rank_pattern(one("up_proj"))).unwrap();
+        check(&lora().with_layers_to_transform(Some(vec![11, 1]))).unwrap();
+        for (config, expected) in [
+            (lora().with_targets(names(&["q_proj", "qkv_proj"])), "`qkv_proj`"),
+            (lora().with_targets("q_proj"), "`q_proj`"),
+            (lora().with_targets(names(&["lm_head"])), "modules_to_save"),
+            (lora().with_exclude(Some(".*_proj".into())), "`target_modules`"),
+            (lora().with_exclude(Some(names(&["k_proj"]).into())), "`exclude_modules`"),
+            (lora().with_layers_to_transform(Some(vec![1, 2])), "`layers_to_transform` is 2"),
+            (lora().with_rank_pattern(one("k_proj")), "`rank_pattern` is k_proj"),
+            (lora().with_alpha_pattern(vec![("proj".to_owned(), 2.0)]), "`alpha_pattern` is proj"),
+            (lora().with_modules_to_save(names(&["score"])), "`modules_to_save` is score"),
+        ] {
+            let error = check(&config).unwrap_err().to_string();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Decoder {
         dtype: StoredType,
         max_shard_bytes: Option<u64>,
     ) -> Result<Vec<PathBuf>, ModelError> {
-        self.check_biases()?;
+        self.check_mergeable()?;
         let mut infos: Vec<(String, TensorInfo)> = parameters::all(self)
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
@@ -44,8 +44,12 @@ impl Decoder {
         Ok(writer.finish()?)
     }
 
-    /// A model of this configuration has no place for biases that it does not call for.
-    fn check_biases(&self) -> Result<(), ModelError> {
+    /// Whether the adapters can be written into the weights: a model of this configuration has no
+    /// place for biases that it does not call for.
+    ///
+    /// # Errors
+    /// Biases of adapters on linear layers without any.
+    pub fn check_mergeable(&self) -> Result<(), ModelError> {
         let config = self.config();
         for index in 0..config.layers.len() {
             for path in PROJECTIONS {
