@@ -6,6 +6,7 @@ mod build;
 mod decode;
 mod forward;
 mod lora;
+mod lora_checks;
 mod lora_config;
 mod lora_modules;
 mod model;

@@ -244,7 +244,7 @@ fn changed(name: &str, change: impl Fn(&mut Value)) -> (tempfile::TempDir, Decod
 fn tensors_without_use_and_missing_ones_are_named() {
     let q = "base_model.model.model.layers.0.self_attn.q_proj";
     let whole = serde_json::json!(["embed_tokens", "norm", "0.mlp", "lm_head"]);
-    let cases: [(&str, &str, Value, [&str; 2]); 8] = [
+    let cases: [(&str, &str, Value, [&str; 2]); 7] = [
         ("lora-bias", "lora_bias", false.into(), ["lora_B.bias", "`lora_bias` is not true"]),
         ("dora", "use_dora", false.into(), ["lora_magnitude_vector", "`use_dora` is not true"]),
         ("saved-embeddings", "target_modules", "q_proj".into(), [q, "target_modules"]),
