@@ -197,6 +197,12 @@ pub enum CheckpointError {
         /// What it should be.
         expected: &'static str,
     },
+    /// The folder holds an adapter.
+    #[error("{} holds a PEFT adapter, not a model; give the model it was trained on, and this as the adapter", dir.display())]
+    AdapterFolder {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The folder has no `config.json`.
     #[error("{} has no config.json, so it is not a model folder; for a .gguf file run `bestof convert` first", dir.display())]
     NoConfig {

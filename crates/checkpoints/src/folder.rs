@@ -56,7 +56,12 @@ impl ModelFolder {
         recover_folder(dir)?;
         let path = dir.join("config.json");
         if !path.is_file() {
-            return Err(CheckpointError::NoConfig { dir: dir.to_path_buf() });
+            let dir = dir.to_path_buf();
+            return Err(if dir.join("adapter_config.json").is_file() {
+                CheckpointError::AdapterFolder { dir }
+            } else {
+                CheckpointError::NoConfig { dir }
+            });
         }
         let config = json::read(&path)?;
         if !config.is_object() {

@@ -17,7 +17,6 @@ use crate::data::{DataError, DataReport, EncodeOptions, Encoder, Loaded, Mix, lo
 use crate::error::TrainError;
 use crate::export::{export, write_results};
 use crate::model_files::ModelFiles;
-use crate::peft::adapter_config;
 use crate::progress::Progress;
 use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSettings, TrainSummary, TrainingRun, train};
@@ -105,9 +104,9 @@ impl Base {
         let files = match &config.lora {
             Some(lora) => {
                 let adapters = lora.adapters(config.train.seed);
-                let config = adapter_config(&adapters, &folder.dir);
+                let config = adapters.to_peft(&folder.dir.display().to_string());
                 model.attach_lora(adapters)?;
-                ModelFiles::Adapter { config }
+                ModelFiles::Adapter { config, names: model.adapter_tensors() }
             }
             None => ModelFiles::Full { config: folder.config.clone() },
         };

@@ -221,32 +221,6 @@ impl Default for TrainSection {
     }
 }
 
-/// `[lora]`: low-rank adapters (Hu et al. 2021, arXiv:2106.09685); absent means full fine-tuning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LoraSection {
-    /// Rank. Default 16.
-    pub r: usize,
-    /// The update is scaled by `alpha / r`. Default 32.
-    pub alpha: f64,
-    /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
-    pub dropout: f64,
-    /// Which linear layers get one, by the last part of their name. Default: attention and MLP projections.
-    pub target_modules: Vec<String>,
-}
-
-impl Default for LoraSection {
-    fn default() -> Self {
-        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-        Self {
-            r: 16,
-            alpha: 32.0,
-            dropout: 0.0,
-            target_modules: targets.map(str::to_owned).to_vec(),
-        }
-    }
-}
-
 /// `[loss]`: which preference loss, with its hyper-parameters; an absent one takes the loss's own default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

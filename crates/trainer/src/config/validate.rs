@@ -243,25 +243,7 @@ impl RunConfig {
 
     fn check_optional_sections(&self, problems: &mut Problems) {
         if let Some(lora) = &self.lora {
-            problems.positive("lora.r", lora.r);
-            problems.need(
-                lora.alpha.is_finite() && lora.alpha > 0.0,
-                "lora.alpha",
-                lora.alpha,
-                "a finite number above 0",
-            );
-            problems.need(
-                (0.0..1.0).contains(&lora.dropout),
-                "lora.dropout",
-                lora.dropout,
-                "a share in [0, 1)",
-            );
-            problems.need(
-                !lora.target_modules.is_empty(),
-                "lora.target_modules",
-                "empty",
-                "at least one layer name, as `q_proj`",
-            );
+            lora.check(problems);
         }
         if let Some(displacement) = &self.displacement {
             problems.need(

@@ -45,6 +45,8 @@ pub fn extension(
     let (config, windows) = resolve(config, section, &extended)?;
     let config = &config;
     let base = Base::of(folder, config)?;
+    // The adapter alone would be put on the configuration in the folder.
+    base.model.check_mergeable()?;
     let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {
         load_windows(path, encoder, windows, read)
     };
