@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
-use bestof_files::{recover_folder, write_file};
+use bestof_files::{FileKind, expect_folder, read_text, recover_folder, write_file};
 use bestof_kernels::host_values;
 use burn::tensor::Tensor;
 
@@ -95,11 +95,12 @@ impl Decoder {
     /// A file that cannot be read, a kind of adapter that is not LoRA, tensors that do not fit this
     /// model, that are not finite, or that would not be used.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<(), ModelError> {
+        expect_folder(dir).map_err(|source| ModelError::Io { path: dir.to_owned(), source })?;
         let path = dir.join(ADAPTER_CONFIG);
         recover_folder(dir)
             .map_err(|error| ModelError::Io { path: path.clone(), source: error.into_io() })?;
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let text =
+            read_text(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let config = LoraConfig::from_peft(&text)?;
         let weights = open(dir)?;
         let mut tensors = AdapterTensors::new(&weights);
@@ -256,6 +257,9 @@ fn open(dir: &Path) -> Result<Weights, ModelError> {
                       `save_pretrained(..., safe_serialization=True)`"
                 .to_owned(),
         });
+    }
+    if path.is_dir() {
+        return Err(ModelError::Io { path, source: FileKind::Folder.refused() });
     }
     Ok(Weights::open(&path)?)
 }
