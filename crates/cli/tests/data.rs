@@ -261,3 +261,38 @@ fn convert_writes_the_same_model_in_another_number_format() {
     bestof(flags(Path::new(&junk), &dir.path().join("new"), "")).refuses(1, &["junk.gguf"]);
     assert_eq!(bestof(flags(&model, &dir.path().join("new"), "--dtype q4")).code, 2);
 }
+
+#[test]
+fn rows_of_every_format_score_alike() {
+    let dir = tempdir().unwrap();
+    let model = text(&tiny(dir.path()));
+    let folder = dir.path().join("rows");
+    fs::create_dir(&folder).unwrap();
+    let row = json!({"prompt": "a", "chosen": " b", "rejected": " c"});
+    write(&folder, "a.json", format!("[\n{row},\n{row}]"));
+    write(&folder, "b.csv", "prompt,chosen,rejected\r\na, b, c\r\n");
+    write(&folder, "c.jsonl", format!("{row}\n"));
+    let score = |data: &str| bestof(["score", "--model", &model, "--data", data, "--json"]);
+    let alone = score(&text(&folder.join("c.jsonl"))).json();
+    assert_eq!(alone["row"], 0);
+    let all = score(&text(&folder)).lines();
+    let places: Vec<(String, u64)> = all
+        .iter()
+        .map(|answer| {
+            close(&answer["chosen"]["logprob"], alone["chosen"]["logprob"].as_f64().unwrap());
+            let file = answer["file"].as_str().unwrap().rsplit('/').next().unwrap();
+            (file.to_owned(), answer["row"].as_u64().unwrap())
+        })
+        .collect();
+    // A row is numbered by its line, from 0: the table's first line is its header.
+    let expected = [("a.json", 1), ("a.json", 2), ("b.csv", 1), ("c.jsonl", 0)];
+    assert_eq!(places, expected.map(|(file, row)| (file.to_owned(), row)));
+    let inspected = bestof(["inspect", "--model", &model, "--data", &text(&folder), "--json"]);
+    assert_eq!(inspected.json()["rows"]["shapes"]["pairs"], 4);
+    let table = text(&folder.join("b.csv"));
+    write(&folder, "b.csv", "frage,chosen,rejected\na, b, c\n");
+    score(&table).refuses(1, &["b.csv:2", "no prompt"]);
+    write(&folder, "b.csv", b"\x89PNG\r\n\x1a\n\0");
+    score(&table).refuses(1, &["b.csv", "an image"]);
+    score(&text(&folder.join("*.parquet"))).refuses(1, &["*.parquet", "no file of rows"]);
+}

@@ -91,7 +91,7 @@ fn every_kind_of_bad_line_is_named() {
         (br#"{"prompt":["x"],"chosen":"a","rejected":"b"}"#, r#"field `prompt[0]`: found the text "x", expected a message {"role", "content"}"#),
         (br#"{"prompt":[{"role":"user","content":[1]}],"chosen":"a","rejected":"b"}"#, r#"field `prompt[0].content[0]`: found the number 1, expected {"type": "text", "text"}"#),
         (b"1", r#"found the number 1, expected an object {"prompt", "chosen", "rejected"} on a line of its own"#),
-        (br#"{"prompt":"p""#, "not valid JSON at column 13: EOF while parsing an object"),
+        (br#"{"prompt":"p""#, "not valid JSON at column 13: EOF while parsing an object; a row is one object on one line, as `jq -c . FILE` writes them"),
         (br#"{"prompt":"p"} x"#, "not valid JSON at column 16: trailing characters"),
         (b"{\"prompt\":\"\xff\"}", "byte 12 is not valid UTF-8; save the file as UTF-8"),
     ] {

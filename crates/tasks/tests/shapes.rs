@@ -53,6 +53,7 @@ fn implicit_prompts_of_conversations_are_shared_messages() {
 fn nothing_shared_and_no_prompt_is_a_problem() {
     let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": "no"})).unwrap_err();
     assert!(error.to_string().contains("field `prompt`"), "{error}");
+    assert!(row::<PreferenceRow>(json!({"chosen": " yes", "rejected": " no"})).is_err());
     let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": [
         {"role": "assistant", "content": "no"}
     ]}));

@@ -83,7 +83,12 @@ impl<B: BufRead> Lines<B> {
         }
         let value: Json = serde_json::from_str(text).map_err(|error| RowProblem::NotJson {
             column: error.column(),
-            message: without_position(&error),
+            message: if error.is_eof() {
+                let advice = "a row is one object on one line, as `jq -c . FILE` writes them";
+                format!("{}; {advice}", without_position(&error))
+            } else {
+                without_position(&error)
+            },
         })?;
         Ok(Some(Record::of(value)))
     }

@@ -84,7 +84,9 @@ fn split_shared(chosen: &Content, rejected: &Content) -> Option<[Content; 3]> {
     match (chosen, rejected) {
         (Content::Text(chosen), Content::Text(rejected)) => {
             let cut = shared_text(chosen, rejected);
-            (cut > 0).then(|| [chosen[..cut].into(), chosen[cut..].into(), rejected[cut..].into()])
+            // White space is nothing to answer to.
+            let prompts = !chosen[..cut].trim().is_empty();
+            prompts.then(|| [chosen[..cut].into(), chosen[cut..].into(), rejected[cut..].into()])
         }
         (Content::Messages(chosen), Content::Messages(rejected)) => {
             let cut = chosen.iter().zip(rejected).take_while(|(a, b)| a == b).count();
