@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod algebra;
+mod answer;
 pub mod arithmetic;
 mod corrupt;
 pub mod distance;

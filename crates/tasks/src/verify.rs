@@ -7,6 +7,7 @@ mod choice;
 mod countdown;
 mod grid;
 mod kind;
+mod leftover;
 mod math;
 mod number;
 mod program;

@@ -1,7 +1,7 @@
 //! Equality of mathematical answers: numbers, expressions, tuples, sets, texts.
 
 use crate::algebra::{Expression, equal, parse};
-use crate::extract::{Marker, answer_text, balanced};
+use crate::extract::{Marker, answer_text};
 
 use super::verification::{Verification, Verifier, VerifierError};
 
@@ -335,4 +335,17 @@ mod tests {
             }
         }
     }
+}
+
+fn balanced(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, symbol) in text.char_indices() {
+        match symbol {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }

@@ -67,6 +67,22 @@ impl Verification {
     }
 }
 
+impl Verification {
+    /// The common result of a completion's different answers; they are a hedge if their results
+    /// differ.
+    pub(super) fn common(results: impl IntoIterator<Item = Self>) -> Self {
+        let mut results = results.into_iter();
+        let Some(first) = results.next() else {
+            return Self::cannot_tell("no answer in the completion");
+        };
+        if results.all(|result| result.outcome == first.outcome) {
+            first
+        } else {
+            Self::cannot_tell("several different answers are given")
+        }
+    }
+}
+
 /// Judges completions of one problem. No completion makes it panic or run without bound.
 pub trait Verifier: Debug + Send + Sync {
     /// Lowest and highest reward.
