@@ -5,6 +5,7 @@
 
 mod choice;
 mod countdown;
+mod formula;
 mod grid;
 mod kind;
 mod leftover;

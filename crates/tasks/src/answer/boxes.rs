@@ -45,6 +45,11 @@ impl Boxes {
                         at += spaces;
                         continue;
                     }
+                    // A command whose backslash was doubled.
+                    if COMMANDS.iter().any(|name| text[at + 1..].starts_with(*name)) {
+                        at += 1;
+                        continue;
+                    }
                     // An escaped brace or backslash opens and closes nothing.
                     at += 1;
                 }

@@ -8,6 +8,9 @@ const WORDS: [&str; 4] = ["answer", "\na", "答案", "ответ"];
 /// Bytes after such a word in which "is" or ":" has to come.
 const MAX_DISTANCE: usize = 80;
 
+/// Most announcements that are looked at, from the end.
+const MAX_PHRASES: usize = 32;
+
 /// Words after "the answer is" that speak about the answer instead of giving it.
 const REMARKS: [&str; 12] = [
     "correct",
@@ -34,15 +37,17 @@ pub(super) fn answer(text: &str) -> Option<Range<usize>> {
         .flat_map(|word| lower.match_indices(word).map(|(at, word)| (at, word)))
         .collect();
     found.sort_unstable();
-    found.into_iter().rev().find_map(|(at, word)| announced(text, &lower, at, word))
+    let starts = found.into_iter().rev().filter_map(|(at, word)| {
+        let inside_word = lower[..at].chars().next_back().is_some_and(char::is_alphanumeric);
+        if word == "answer" && inside_word {
+            return None;
+        }
+        verb_end(&lower, at, at + word.len(), word)
+    });
+    starts.take(MAX_PHRASES).find_map(|start| announced(text, &lower, start))
 }
 
-fn announced(text: &str, lower: &str, at: usize, word: &str) -> Option<Range<usize>> {
-    let inside_word = lower[..at].chars().next_back().is_some_and(char::is_alphanumeric);
-    if word == "answer" && inside_word {
-        return None;
-    }
-    let start = verb_end(lower, at, at + word.len(), word)?;
+fn announced(text: &str, lower: &str, start: usize) -> Option<Range<usize>> {
     let line = line(text, start);
     let said = text[line.clone()].trim_matches(is_decoration);
     let range = if said.is_empty() { next_block(text, line.end)? } else { sentence(text, line) };
@@ -80,11 +85,11 @@ fn verb_end(lower: &str, at: usize, end: usize, word: &str) -> Option<usize> {
         return Some(offset(rest));
     }
     // A heading.
-    let line_start = lower[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let before = lower[line_start..at].trim_matches(|c: char| is_decoration(c) || c == '#');
-    let heading = matches!(before, "" | "final" | "the final" | "my final" | "the");
-    if rest.is_empty() && heading {
-        return Some(offset(rest));
+    if rest.is_empty() {
+        let line_start = lower[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = lower[line_start..at].trim_matches(|c: char| is_decoration(c) || c == '#');
+        let heading = matches!(before, "" | "final" | "the final" | "my final" | "the");
+        return heading.then(|| offset(rest));
     }
     // "The answer to the question is", "the answer for part (b):".
     let about = ["to ", "for ", "of ", "in ", "("].iter().any(|word| rest.starts_with(word));

@@ -2,31 +2,10 @@
 
 use std::ops::Range;
 
-use super::quantity::is_unit;
+use crate::units::{changes, is_unit};
 
 /// Words before an explanation.
 const EXPLAINING: [&str; 5] = [" because ", " since ", " so that ", " which ", " as shown "];
-
-/// Words that make the number a bound or a part of something.
-const CHANGING: [&str; 17] = [
-    "not",
-    "half",
-    "halves",
-    "third",
-    "thirds",
-    "quarter",
-    "quarters",
-    "twice",
-    "double",
-    "triple",
-    "least",
-    "most",
-    "between",
-    "squared",
-    "cubed",
-    "root",
-    "factorial",
-];
 
 /// Currencies that are written in letters before the amount.
 const CURRENCIES: [&str; 9] = ["usd", "eur", "gbp", "rs", "us", "cad", "aud", "rm", "r"];
@@ -124,7 +103,7 @@ fn has_words(text: &str) -> bool {
 }
 
 /// Whether a text beside a number holds mathematics or words that change the number.
-fn has_mathematics(text: &str) -> bool {
+pub(super) fn has_mathematics(text: &str) -> bool {
     let commands = text.replace("\\approx", "").replace("\\sim", "");
     if commands
         .contains(['\\', '^', '√', '|', '<', '>', '≤', '≥', '±', '≠', '+', '*', '²', '³', '!'])
@@ -141,7 +120,7 @@ fn has_mathematics(text: &str) -> bool {
             let lower = word.to_lowercase();
             let than = lower == "than" && matches!(previous, "more" | "less" | "greater" | "fewer");
             previous = word;
-            single || than || CHANGING.contains(&lower.as_str())
+            single || than || changes(&lower)
         },
     )
 }

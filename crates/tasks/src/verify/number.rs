@@ -65,7 +65,7 @@ impl Verifier for NumberVerifier {
 const MAX_LENGTH: usize = 2000;
 
 /// The number that an answer part gives.
-fn read(part: &str, marker: Option<Marker>) -> Result<Quantity, &'static str> {
+pub(super) fn read(part: &str, marker: Option<Marker>) -> Result<Quantity, &'static str> {
     if marker.is_some() && part.len() > MAX_LENGTH {
         return Err("the answer is too long to read");
     }

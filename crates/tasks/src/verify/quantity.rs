@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::extract::number_end;
 use crate::rational::Rational;
+use crate::units::{self, Unit, unit};
 
 /// A number with its percent sign and unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,39 +14,6 @@ pub(super) struct Quantity {
     /// The unit, if it is one of the known ones.
     pub(super) unit: Option<Unit>,
 }
-
-/// A known unit: what it measures, and how much of the base unit it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unit {
-    dimension: &'static str,
-    /// Numerator and denominator of the factor to the base unit.
-    factor: (i64, i64),
-}
-
-/// Known units: names, dimension, factor to the dimension's base unit.
-const UNITS: &[(&[&str], &str, (i64, i64))] = &[
-    (&["mm", "millimeter", "millimetre"], "length", (1, 1000)),
-    (&["cm", "centimeter", "centimetre"], "length", (1, 100)),
-    (&["m", "meter", "metre"], "length", (1, 1)),
-    (&["km", "kilometer", "kilometre"], "length", (1000, 1)),
-    (&["inch", "inche"], "length", (254, 10_000)),
-    (&["ft", "foot", "feet"], "length", (3048, 10_000)),
-    (&["yard"], "length", (9144, 10_000)),
-    (&["mile"], "length", (1_609_344, 1000)),
-    (&["mg", "milligram"], "mass", (1, 1_000_000)),
-    (&["g", "gram"], "mass", (1, 1000)),
-    (&["kg", "kilogram"], "mass", (1, 1)),
-    (&["pound", "lb"], "mass", (45_359_237, 100_000_000)),
-    (&["second", "sec"], "time", (1, 1)),
-    (&["minute", "min"], "time", (60, 1)),
-    (&["hour", "hr", "h"], "time", (3600, 1)),
-    (&["day"], "time", (86_400, 1)),
-    (&["week"], "time", (604_800, 1)),
-    (&["ml", "milliliter", "millilitre"], "volume", (1, 1000)),
-    (&["l", "liter", "litre"], "volume", (1, 1)),
-    (&["cent"], "money", (1, 100)),
-    (&["dollar"], "money", (1, 1)),
-];
 
 impl Quantity {
     /// Whether both are the same amount: equal numbers in the same unit or without one, or equal
@@ -196,16 +164,6 @@ pub(super) struct FoundQuantity {
     pub(super) range: Range<usize>,
 }
 
-/// Words that multiply the number before them.
-const SCALES: [(&str, i64); 6] = [
-    ("dozen", 12),
-    ("hundred", 100),
-    ("thousand", 1000),
-    ("million", 1_000_000),
-    ("billion", 1_000_000_000),
-    ("trillion", 1_000_000_000_000),
-];
-
 /// Every quantity of a text in [`plain`] characters, in order, each in its longest form:
 /// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`, `3 million`, `negative 5`.
 pub(super) fn quantities(text: &str) -> Vec<FoundQuantity> {
@@ -269,8 +227,8 @@ fn scale(text: &str, at: usize) -> (i64, usize) {
     let rest = text[at..].trim_start_matches([' ', '{', '-']);
     let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
     let word = rest[..length].to_lowercase();
-    match SCALES.iter().find(|(name, _)| word == *name) {
-        Some((_, factor)) => (*factor, text.len() - rest.len() + length),
+    match units::scale(&word) {
+        Some(factor) => (factor, text.len() - rest.len() + length),
         None => (1, at),
     }
 }
@@ -381,20 +339,6 @@ fn exponent(text: &str, at: usize, mark: &str) -> Option<(i64, usize)> {
         if negative { -magnitude } else { magnitude },
         end + usize::from(rest[length..].starts_with('}')),
     ))
-}
-
-/// The known unit that `word`, in lower case, names.
-fn unit(word: &str) -> Option<Unit> {
-    let singular = word.strip_suffix('s').filter(|stem| !stem.is_empty()).unwrap_or(word);
-    UNITS
-        .iter()
-        .find(|(names, _, _)| names.contains(&singular) || names.contains(&word))
-        .map(|(_, dimension, factor)| Unit { dimension, factor: *factor })
-}
-
-/// Whether `word` names a known unit.
-pub(super) fn is_unit(word: &str) -> bool {
-    unit(&word.to_lowercase()).is_some()
 }
 
 /// A percent sign or a known unit after a number, and where they end.

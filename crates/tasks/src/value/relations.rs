@@ -1,0 +1,195 @@
+//! Equations, inequalities and memberships.
+
+use super::names::{between_bars, head};
+use super::read::{list, of_kind, sets, split};
+use super::{Kind, Value, is_name};
+use crate::algebra::{Expression, MAX_DEPTH, parse};
+use crate::latex::{Token, spelled};
+use crate::rational::Rational;
+
+const SIGNS: [char; 7] = ['=', '<', '>', '≤', '≥', '≠', '≡'];
+
+/// A relation, or what stands alone.
+pub(super) fn relation(tokens: &[Token], depth: usize) -> Value {
+    if depth > MAX_DEPTH {
+        return of_kind(tokens, Kind::Text);
+    }
+    // "x ≈ 11" says what x is; behind anything else the rounded value is left out.
+    let rounded = split(tokens, &['≈']);
+    if let [exact, rest, ..] = rounded.as_slice() {
+        let named = is_name(exact);
+        return if named {
+            named_value(exact, list(rest, depth + 1))
+        } else {
+            relation(exact, depth + 1)
+        };
+    }
+    if let [subject, set] = split(tokens, &['∈']).as_slice()
+        && is_name(subject)
+    {
+        return named_value(subject, list(set, depth + 1));
+    }
+    let sides = split(tokens, &SIGNS);
+    // The separators, in order: what lies between the sides.
+    let mut signs = Vec::new();
+    let mut at = 0;
+    for side in &sides[..sides.len() - 1] {
+        at += side.len();
+        match tokens.get(at) {
+            Some(Token::Sign(sign)) => signs.push(*sign),
+            _ => return of_kind(tokens, Kind::Text),
+        }
+        at += 1;
+    }
+    let value = match (sides.as_slice(), signs.as_slice()) {
+        ([_], _) => return sets(tokens, depth),
+        ([left, right], ['=' | '≡']) => equation(tokens, left, right, depth),
+        ([left, right], ['≠']) => unequal(left, right, depth),
+        (_, signs) if signs.iter().all(|sign| *sign == '=') => {
+            // A chain ends in the value.
+            sides.last().map(|last| {
+                let value = list(last, depth + 1);
+                if is_name(sides[0]) { named_value(sides[0], value) } else { value }
+            })
+        }
+        (sides, signs) => range(sides, signs, depth),
+    };
+    match value {
+        Some(value) => Value { text: spelled(tokens), ..value },
+        None => of_kind(tokens, Kind::Text),
+    }
+}
+
+fn named_value(name: &[Token], value: Value) -> Value {
+    Value { name: head(name), ..value }
+}
+
+fn difference(left: &[Token], right: &[Token]) -> Option<Expression> {
+    let (left, right) = (parse(left).ok()?, parse(right).ok()?);
+    Some(Expression::Sum(Box::new(left), Box::new(Expression::Negative(Box::new(right)))))
+}
+
+fn equation(tokens: &[Token], left: &[Token], right: &[Token], depth: usize) -> Option<Value> {
+    let difference = difference(left, right);
+    if is_name(left) || is_name(right) {
+        let (name, value) = if is_name(left) { (left, right) } else { (right, left) };
+        let value = named_value(name, list(value, depth + 1));
+        return Some(Value { equation: difference, ..value });
+    }
+    let difference = difference?;
+    if difference.has_variables() {
+        return Some(of_kind(tokens, Kind::Relation { sign: '=', difference }));
+    }
+    // A calculation and its result.
+    Some(list(right, depth + 1))
+}
+
+fn unequal(left: &[Token], right: &[Token], depth: usize) -> Option<Value> {
+    if is_name(left) {
+        let not = of_kind(&[], Kind::Not(Box::new(list(right, depth + 1))));
+        return Some(named_value(left, not));
+    }
+    Some(of_kind(&[], Kind::Relation { sign: '≠', difference: difference(left, right)? }))
+}
+
+/// An inequality or a chain of two: an interval of its subject if the bounds are numbers.
+fn range(sides: &[&[Token]], signs: &[char], depth: usize) -> Option<Value> {
+    let falling = signs.iter().all(|sign| matches!(sign, '>' | '≥'));
+    let rising = signs.iter().all(|sign| matches!(sign, '<' | '≤'));
+    if !falling && !rising {
+        return None;
+    }
+    let (mut sides, mut strict): (Vec<&[Token]>, Vec<bool>) =
+        (sides.to_vec(), signs.iter().map(|sign| matches!(sign, '<' | '>')).collect());
+    if falling {
+        sides.reverse();
+        strict.reverse();
+    }
+    let fixed = |bound: &[Token]| {
+        parse(bound).is_ok_and(|expression| !expression.has_variables())
+            || matches!(bound.last(), Some(Token::Sign('%') | Token::Word(_)))
+    };
+    let (low, subject, high) = match sides.as_slice() {
+        [subject, high] if is_name(subject) && fixed(high) => {
+            (None, *subject, Some((*high, strict[0])))
+        }
+        [low, subject] if is_name(subject) && fixed(low) => {
+            (Some((*low, strict[0])), *subject, None)
+        }
+        [low, subject, high] if is_name(subject) && fixed(low) && fixed(high) => {
+            (Some((*low, strict[0])), *subject, Some((*high, strict[1])))
+        }
+        sides => return comparisons(sides, &strict),
+    };
+    match between_bars(subject) {
+        Some(inner) => absolute(low, inner, high, depth),
+        None => Some(named_value(subject, interval(low, high, depth))),
+    }
+}
+
+/// A bound, and whether it is excluded.
+type Bound<'t> = Option<(&'t [Token], bool)>;
+
+fn interval(low: Bound<'_>, high: Bound<'_>, depth: usize) -> Value {
+    let infinite = |sign: char| list(&[Token::Sign(sign), Token::Sign('∞')], depth + 1);
+    let end = |bound: Bound<'_>, sign| {
+        bound.map_or_else(|| infinite(sign), |(end, _)| list(end, depth + 1))
+    };
+    let excluded = |bound: Bound<'_>| bound.is_none_or(|(_, excluded)| excluded);
+    of_kind(
+        &[],
+        Kind::Sequence {
+            open: if excluded(low) { '(' } else { '[' },
+            parts: vec![end(low, '-'), end(high, '+')],
+            close: if excluded(high) { ')' } else { ']' },
+        },
+    )
+}
+
+/// Bounds of an absolute value as an interval around zero, or as two.
+fn absolute(low: Bound<'_>, subject: &[Token], high: Bound<'_>, depth: usize) -> Option<Value> {
+    let negated = |bound: Bound<'_>| {
+        bound.map(|(end, excluded)| {
+            let mut tokens = vec![Token::Sign('-'), Token::Sign('(')];
+            tokens.extend_from_slice(end);
+            tokens.push(Token::Sign(')'));
+            (tokens, excluded)
+        })
+    };
+    let not_negative = |(bound, _): (&[Token], bool)| {
+        parse(bound)
+            .ok()
+            .and_then(|bound| bound.exact())
+            .is_some_and(|bound| bound >= Rational::from(0))
+    };
+    let (minus_low, minus_high) = (negated(low), negated(high));
+    fn borrowed(bound: &Option<(Vec<Token>, bool)>) -> Bound<'_> {
+        bound.as_ref().map(|(tokens, excluded)| (tokens.as_slice(), *excluded))
+    }
+    let value = match low {
+        None => interval(borrowed(&minus_high), high, depth),
+        Some(bound) if not_negative(bound) => {
+            let parts = vec![
+                interval(borrowed(&minus_high), borrowed(&minus_low), depth),
+                interval(low, high, depth),
+            ];
+            of_kind(&[], Kind::Union(parts))
+        }
+        Some(_) => return None,
+    };
+    Some(named_value(subject, value))
+}
+
+/// Inequalities between expressions, each as what is below zero.
+fn comparisons(sides: &[&[Token]], strict: &[bool]) -> Option<Value> {
+    let mut parts = Vec::new();
+    for (pair, strict) in sides.windows(2).zip(strict) {
+        let sign = if *strict { '<' } else { '≤' };
+        let difference = difference(pair[0], pair[1])?;
+        parts.push(of_kind(&[], Kind::Relation { sign, difference }));
+    }
+    match <[Value; 1]>::try_from(parts) {
+        Ok([only]) => Some(only),
+        Err(parts) => Some(of_kind(&[], Kind::Set(parts))),
+    }
+}
