@@ -6,7 +6,7 @@
 mod names;
 mod numbers;
 
-pub(crate) use numbers::Commas;
+pub(crate) use numbers::{Commas, lowered};
 
 use crate::rational::Rational;
 use names::{Meaning, meaning};
@@ -56,7 +56,8 @@ pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token>, LatexErro
     if text.len() > MAX_LENGTH {
         return Err(LatexError::TooLong);
     }
-    let mut text = unescaped(text).replace("{,}", "\u{2}").replace(",\\!", "\u{2}");
+    let mut text =
+        numbers::lowered(&unescaped(text)).replace("{,}", "\u{2}").replace(",\\!", "\u{2}");
     for degrees in ["^{\\circ}", "^\\circ", "^{\\degree}", "\\degree", "℃"] {
         text = text.replace(degrees, "");
     }
@@ -123,8 +124,6 @@ impl Lexer {
             '；' => self.sign(';'),
             '：' => self.sign(':'),
             '√' => self.tokens.push(Token::Command("sqrt".to_owned())),
-            '²' => self.raised(2),
-            '³' => self.raised(3),
             '°' | '$' | '~' | '`' | '€' | '£' | '¥' | '"' | '。' => {}
             // After a letter it is a prime, elsewhere a quotation mark.
             '\'' | '’' => {
@@ -141,11 +140,6 @@ impl Lexer {
         symbol.len_utf8()
     }
 
-    fn raised(&mut self, power: i64) {
-        self.sign('^');
-        self.tokens.push(Token::Number(Rational::from(power)));
-    }
-
     /// A run of letters: variables, a function's name, "and", "or" or a word.
     fn letters(&mut self, rest: &str) -> usize {
         let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
@@ -159,7 +153,10 @@ impl Lexer {
         }
         let after_number = matches!(self.tokens.last(), Some(Token::Number(_)));
         let lower = run.to_lowercase();
-        if lower == "and" {
+        let times = run == "x" && after_number && rest[1..].trim_start().starts_with("10^");
+        if times {
+            self.sign('*');
+        } else if lower == "and" {
             self.sign('∧');
         } else if let Some(meaning) = names::plain(run) {
             self.push(meaning);

@@ -285,5 +285,26 @@ pub(super) fn is_word(run: &str, prose: bool, after_number: bool) -> bool {
         || length > 4
         || (length == 4 && !capitals)
         || (after_number && length > 1 && crate::units::is_unit(&run.to_lowercase()))
-        || matches!(run, "pct" | "not" | "the" | "for" | "any" | "all" | "are" | "is" | "if")
+        || matches!(
+            run,
+            "so" | "So"
+                | "we"
+                | "We"
+                | "to"
+                | "of"
+                | "If"
+                | "It"
+                | "In"
+                | "my"
+                | "My"
+                | "pct"
+                | "not"
+                | "the"
+                | "for"
+                | "any"
+                | "all"
+                | "are"
+                | "is"
+                | "if"
+        )
 }

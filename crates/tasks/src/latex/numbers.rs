@@ -112,6 +112,39 @@ fn exponent(rest: &str) -> Option<(i64, usize)> {
     Some((power, 1 + sign + length))
 }
 
+const RAISED: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const SUNK: &str = "₀₁₂₃₄₅₆₇₈₉";
+
+/// The text with raised and sunk digits as exponents and subscripts: `10⁻⁶` as `10^{-6}`.
+pub(crate) fn lowered(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut open = None;
+    for symbol in text.chars() {
+        let digit = |digits: &str| digits.chars().position(|digit| digit == symbol);
+        let (mark, written) = match (digit(RAISED), digit(SUNK), symbol) {
+            (Some(value), ..) => (Some('^'), char::from_digit(value as u32, 10)),
+            (_, Some(value), _) => (Some('_'), char::from_digit(value as u32, 10)),
+            (.., '⁻') => (Some('^'), Some('-')),
+            (.., '⁺') => (Some('^'), None),
+            _ => (None, Some(symbol)),
+        };
+        if mark != open {
+            if open.is_some() {
+                plain.push('}');
+            }
+            if let Some(mark) = mark {
+                plain.extend([mark, '{']);
+            }
+            open = mark;
+        }
+        plain.extend(written);
+    }
+    if open.is_some() {
+        plain.push('}');
+    }
+    plain
+}
+
 /// A fraction that is one character.
 pub(super) fn fraction(symbol: char) -> Option<Rational> {
     let (numerator, denominator) = match symbol {

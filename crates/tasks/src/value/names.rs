@@ -55,8 +55,7 @@ fn is_symbol(tokens: &[Token]) -> bool {
         let parts = inner.split(|token| *token == Token::Sign(','));
         return inner.contains(&Token::Sign(',')) && parts.into_iter().all(is_letter_name);
     }
-    let words = tokens.iter().take_while(|token| matches!(token, Token::Word(_))).count();
-    is_letter_name(&tokens[words..])
+    is_letter_name(tokens)
 }
 
 /// A letter or capitals, or an accented name, with a subscript, primes and an argument.

@@ -34,6 +34,9 @@ pub(crate) fn readings(text: &str) -> Result<Vec<Value>, LatexError> {
 /// Whether the only comma is between digits that are no thousands.
 fn is_decimal_comma(text: &str) -> bool {
     let Some((before, after)) = text.split_once(',') else { return false };
+    if text.contains(['(', '[', '{']) {
+        return false;
+    }
     let whole = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let decimals = after.bytes().take_while(u8::is_ascii_digit).count();
     let first = before[before.len() - whole..].bytes().next();

@@ -44,7 +44,10 @@ impl ChoiceVerifier {
     fn judge(self, part: &str) -> Verification {
         let start = part.ceil_char_boundary(part.len().saturating_sub(MAX_LENGTH));
         let text = plain(&part[start..]);
-        match named(&words(&text), self.label.is_ascii_digit()).as_slice() {
+        let words = words(&text);
+        // What comes first after a cut does not come first.
+        let lead = start == 0 && leads(&words);
+        match named(&words, lead, self.label.is_ascii_digit()).as_slice() {
             [] => Verification::cannot_tell("no option is named"),
             [None] => Verification::cannot_tell("the text says which option is wrong"),
             [Some(label)] if *label == self.label => {
@@ -139,7 +142,7 @@ fn leads(words: &[Word<'_>]) -> bool {
 }
 
 /// The different options that are named; `None` stands for one that is denied.
-fn named(words: &[Word<'_>], digits: bool) -> Vec<Option<char>> {
+fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
     let label = |at: usize| {
         let found = words.get(at).and_then(|word| word.label);
         found.filter(|label| label.is_ascii_digit() == digits)
@@ -155,7 +158,6 @@ fn named(words: &[Word<'_>], digits: bool) -> Vec<Option<char>> {
     };
     let mut chosen: Vec<usize> = (0..words.len()).filter(|at| label(*at).is_some()).collect();
     let all = chosen.clone();
-    let lead = leads(words);
     chosen.retain(|at| strong(*at) || (*at == 0 && lead));
     if chosen.is_empty() {
         let article = |at: usize| {

@@ -75,11 +75,15 @@ fn touched(before: &str, after: &str) -> bool {
             && !is_unit(unit)
             && !matches!(unit, "a" | "A" | "C" | "F" | "I")
     };
+    let denied = bare.trim_end().rsplit(' ').next() == Some("not");
     joined_before
         || joined_after
+        || denied
+        // A sign of the number itself is in its range.
+        || before.trim_end().ends_with(['+', '-', '*', '/'])
         || (name && !bare.ends_with("approx") && !bare.ends_with("sim"))
         || bare.ends_with(['^', '_', '√', '|', '<', '>', '≤', '≥', '±', '≠', '!'])
-        || after.starts_with(['^', '_', '²', '³', '|', '√', '<', '>', '≤', '≥', '±', '\\'])
+        || after.starts_with(['^', '_', '|', '√', '<', '>', '≤', '≥', '±', '\\'])
 }
 
 /// Whether a side of an equation is one name or a calculation with numbers alone, so that the
@@ -105,8 +109,7 @@ fn has_words(text: &str) -> bool {
 /// Whether a text beside a number holds mathematics or words that change the number.
 pub(super) fn has_mathematics(text: &str) -> bool {
     let commands = text.replace("\\approx", "").replace("\\sim", "");
-    if commands
-        .contains(['\\', '^', '√', '|', '<', '>', '≤', '≥', '±', '≠', '+', '*', '²', '³', '!'])
+    if commands.contains(['\\', '^', '√', '|', '<', '>', '≤', '≥', '±', '≠', '+', '*', '!'])
     {
         return true;
     }

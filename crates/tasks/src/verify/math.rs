@@ -79,16 +79,26 @@ impl MathVerifier {
         if !in_prose || words_expected {
             return self.verification(result);
         }
-        match chosen(part, marker.is_some()) {
-            Chosen::Formula(formula) => match readings(&formula) {
-                Ok(values) => self.verification(self.compare(&values)),
-                Err(error) => Verification::cannot_tell(error.to_string()),
-            },
-            Chosen::Several => Verification::cannot_tell("several different formulas are given"),
-            Chosen::Prose(prose) => match number::read(&prose, marker) {
-                Ok(quantity) => self.verification(self.compare(&[value_of(&quantity)])),
-                Err(reason) => Verification::cannot_tell(reason),
-            },
+        let prose = match chosen(part, marker.is_some()) {
+            Chosen::Formula(formula) => {
+                return match readings(&formula) {
+                    Ok(values) => self.verification(self.compare(&values)),
+                    Err(error) => Verification::cannot_tell(error.to_string()),
+                };
+            }
+            Chosen::Several => {
+                return Verification::cannot_tell("several different formulas are given");
+            }
+            Chosen::Prose(prose) => prose,
+        };
+        let said = said(&prose).map(|values| self.compare(&values));
+        if said == Some(Some(true)) {
+            return self.verification(Some(true));
+        }
+        match (number::read(&prose, marker), said) {
+            (Ok(quantity), _) => self.verification(self.compare(&[value_of(&quantity)])),
+            (Err(_), Some(result)) => self.verification(result),
+            (Err(reason), None) => Verification::cannot_tell(reason),
         }
     }
 
@@ -141,7 +151,16 @@ fn last_formula_or_line(text: &str) -> &str {
             return &text[line..];
         }
     }
-    text.lines().next_back().unwrap_or_default()
+    let fence = |line: &&str| line.trim_start().starts_with("```");
+    text.lines().rev().find(|line| !fence(line)).unwrap_or_default()
+}
+
+/// What a sentence says behind its last verb, if that is mathematics.
+fn said(sentence: &str) -> Option<Vec<Value>> {
+    const VERBS: [&str; 6] = [" is ", " are ", " equals ", " at ", " becomes ", ": "];
+    let ends = VERBS.iter().filter_map(|verb| sentence.rfind(verb).map(|at| at + verb.len()));
+    let values = readings(&sentence[ends.max()?..]).ok()?;
+    values.iter().any(Value::is_mathematical).then_some(values)
 }
 
 fn value_of(quantity: &Quantity) -> Value {

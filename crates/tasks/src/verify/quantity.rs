@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::extract::number_end;
+use crate::latex::lowered;
 use crate::rational::Rational;
 use crate::units::{self, Unit, unit};
 
@@ -57,7 +58,7 @@ const FRACTIONS: &[(char, &str)] = &[
 /// signs.
 pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for symbol in text.chars() {
+    for symbol in lowered(text).chars() {
         match symbol {
             '−' | '–' => plain.push('-'),
             '\u{a0}' | '\u{2009}' | '\u{202f}' => plain.push(' '),
@@ -259,7 +260,7 @@ fn number(text: &str, start: usize) -> (Option<Rational>, usize) {
             return (powers_of_ten(value, exponent), end);
         }
     }
-    for mark in ["* 10^", "*10^", "* 10 ^"] {
+    for mark in ["* 10^", "*10^", "* 10 ^", "x 10^", "x10^"] {
         if let Some((exponent, end)) = exponent(text, end, mark) {
             return (powers_of_ten(value, exponent), end);
         }
@@ -357,8 +358,7 @@ fn suffix(text: &str, end: usize) -> (bool, Option<Unit>, usize) {
     let behind = &rest[length..];
     let behind = if length > 0 { behind.trim_start_matches('}') } else { behind };
     if length > 0 && behind.starts_with(['^', '²', '³']) {
-        let exponent =
-            behind.len() - behind.trim_start_matches(['^', '{', '²', '³', '2', '3', '}']).len();
+        let exponent = behind.len() - behind.trim_start_matches(['^', '{', '2', '3', '}']).len();
         return (false, None, text.len() - behind.len() + exponent);
     }
     let unit = unit.filter(|_| !behind.starts_with('/'));
