@@ -11,9 +11,17 @@ use crate::console::Usage;
 
 /// The lines of stdin that are not blank, with their numbers from 1.
 pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
-    std::io::stdin().lock().lines().enumerate().filter_map(|(i, line)| {
+    lines_of(std::io::stdin().lock(), "stdin")
+}
+
+/// The lines of `source` that are not blank, with their numbers from 1; `name` stands in errors.
+pub(crate) fn lines_of(
+    source: impl BufRead,
+    name: &str,
+) -> impl Iterator<Item = Result<(usize, String)>> {
+    source.lines().enumerate().filter_map(move |(i, line)| {
         let number = i + 1;
-        match line.with_context(|| format!("stdin, line {number}: could not be read as text")) {
+        match line.with_context(|| format!("{name}, line {number}: could not be read as text")) {
             Ok(line) if line.trim().is_empty() => None,
             Ok(line) => Some(Ok((number, line))),
             Err(error) => Some(Err(error)),

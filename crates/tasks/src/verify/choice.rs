@@ -51,10 +51,15 @@ impl ChoiceVerifier {
             [] => Verification::cannot_tell("no option is named"),
             [None] => Verification::cannot_tell("the text says which option is wrong"),
             [Some(label)] if *label == self.label => {
-                Verification::right(format!("{label} is right"))
+                Verification::right(format!("{label} is right")).reading(label)
             }
-            [Some(label)] => Verification::wrong(format!("{label} is not {}", self.label)),
-            _ => Verification::cannot_tell("several options are named"),
+            [Some(label)] => {
+                Verification::wrong(format!("{label} is not {}", self.label)).reading(label)
+            }
+            several => {
+                let labels: String = several.iter().flatten().collect();
+                Verification::cannot_tell("several options are named").reading(labels)
+            }
         }
     }
 }

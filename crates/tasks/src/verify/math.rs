@@ -56,6 +56,11 @@ impl MathVerifier {
             Some(_) => part,
             None => last_formula_or_line(part),
         };
+        let verification = self.judge_part(part, marker);
+        if verification.extracted.is_some() { verification } else { verification.reading(part) }
+    }
+
+    fn judge_part(&self, part: &str, marker: Option<Marker>) -> Verification {
         if part.len() > MAX_LENGTH {
             return Verification::cannot_tell("the answer is too long to compare");
         }
@@ -84,7 +89,8 @@ impl MathVerifier {
                 return match readings(&formula) {
                     Ok(values) => self.verification(self.compare(&values)),
                     Err(error) => Verification::cannot_tell(error.to_string()),
-                };
+                }
+                .reading(formula);
             }
             Chosen::Several => {
                 return Verification::cannot_tell("several different formulas are given");
@@ -96,7 +102,9 @@ impl MathVerifier {
             return self.verification(Some(true));
         }
         match (number::read(&prose, marker), said) {
-            (Ok(quantity), _) => self.verification(self.compare(&[value_of(&quantity)])),
+            (Ok(quantity), _) => {
+                self.verification(self.compare(&[value_of(&quantity)])).reading(quantity.value)
+            }
             (Err(_), Some(result)) => self.verification(result),
             (Err(reason), None) => Verification::cannot_tell(reason),
         }

@@ -41,11 +41,16 @@ impl NumberVerifier {
 
     fn judge(&self, part: &str, marker: Option<Marker>) -> Verification {
         match read(part, marker) {
-            Err(reason) => Verification::cannot_tell(reason),
+            Err(reason) => {
+                let verification = Verification::cannot_tell(reason);
+                if marker.is_some() { verification.reading(part) } else { verification }
+            }
             Ok(found) if found.same_as(&self.expected) => {
                 Verification::right(format!("{} equals {}", found.value, self.answer))
+                    .reading(found.value)
             }
-            Ok(found) => Verification::wrong(format!("{} is not {}", found.value, self.answer)),
+            Ok(found) => Verification::wrong(format!("{} is not {}", found.value, self.answer))
+                .reading(found.value),
         }
     }
 }
