@@ -77,20 +77,29 @@ pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
         return Ok(Offer { answers: vec![Cow::Borrowed(part)], marker: Some(marker) });
     }
     let around = around_boxes(text);
-    let answers = Boxes::of(around).lists(around);
+    let boxes = Boxes::of(around);
+    let answers = boxes.lists(around);
+    // Among boxes of the working a later "the answer is" tells which one counts.
+    if answers.len() > 1
+        && let Some(end) = boxes.end()
+        && let Some(range) = phrase::answer(&around[end..])
+    {
+        let part = Cow::Borrowed(around[end..][range].trim());
+        return Ok(Offer { answers: vec![part], marker: Some(Marker::Phrase) });
+    }
     if answers.len() > MAX_BOXES {
         return Err(NoOffer::TooMany);
     }
     Ok(Offer { answers, marker: Some(marker) })
 }
 
-/// The answer that a solution gives, whose writer is trusted: boxes on one line are one list,
-/// among boxes on several lines the last counts, and a box may lack its closing brace.
+/// The answer that a solution gives, whose writer is trusted: the last box with those that a word
+/// or a few signs join to it, and a box may lack its closing brace.
 pub(crate) fn given_answer(text: &str) -> Cow<'_, str> {
     match answer_range(text) {
         Some((_, Marker::Boxed)) => {
             let around = around_boxes(text);
-            Boxes::of(around).last_line(around)
+            Boxes::of(around).last_list(around)
         }
         Some((range, _)) => Cow::Borrowed(text[range].trim()),
         None => {
@@ -246,6 +255,7 @@ mod tests {
             ("First \\boxed{5}. Then again \\boxed{5}.", vec!["5"]),
             ("First \\boxed{5}. No, it is \\boxed{6}.", vec!["5", "6"]),
             ("\\boxed{5} \\boxed{6}", vec!["5", "6"]),
+            ("Add \\boxed{5} to \\boxed{6}. The final answer is $11$.", vec!["$11$"]),
             ("\\boxed{5", vec!["none: the box is not closed"]),
             ("The answer is not 5.", vec!["none: the text says what the answer is not"]),
         ] {
@@ -255,6 +265,8 @@ mod tests {
         assert_eq!(offer(&many), Err(NoOffer::TooMany));
         assert_eq!(given_answer("\\boxed{35} ++ \\boxed{4}"), "35, 4");
         assert_eq!(given_answer("\\boxed{35}\nso then\n\\boxed{4}"), "4");
+        assert_eq!(given_answer("\\boxed{4} is right, so \\boxed{4}"), "4");
+        assert_eq!(given_answer("\\boxed{1}, then it follows that \\boxed{4}"), "4");
         assert_eq!(given_answer("\\boxed{x = 1"), "x = 1");
         assert_eq!(working_end("a\nb\n#### 3"), 4);
         assert_eq!(working_end("a\nb"), 3);

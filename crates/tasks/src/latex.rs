@@ -56,8 +56,11 @@ pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token>, LatexErro
     if text.len() > MAX_LENGTH {
         return Err(LatexError::TooLong);
     }
-    let mut text =
-        numbers::lowered(&unescaped(text)).replace("{,}", "\u{2}").replace(",\\!", "\u{2}");
+    let mut text = numbers::lowered(&unescaped(text))
+        .replace("{, }", "{,}")
+        .replace(" {,}", "{,}")
+        .replace("{,}", "\u{2}")
+        .replace(",\\!", "\u{2}");
     for degrees in ["^{\\circ}", "^\\circ", "^{\\degree}", "\\degree", "℃"] {
         text = text.replace(degrees, "");
     }

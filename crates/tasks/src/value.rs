@@ -22,8 +22,8 @@ pub(crate) struct Value {
     pub(crate) name: Option<String>,
     /// Its tokens, spelled out: equal spellings are equal answers.
     pub(crate) text: String,
-    /// `left - right` if it was written as an equation.
-    pub(crate) equation: Option<Expression>,
+    /// The sign and `left - right` if it was written as an equation or inequality.
+    pub(crate) relation: Option<(char, Expression)>,
     /// What it is.
     pub(crate) kind: Kind,
 }
@@ -96,21 +96,6 @@ impl Value {
             | Kind::Operation(_, parts)
             | Kind::Ratio(parts) => parts.iter().all(Self::is_mathematical),
             Kind::Matrix { rows, .. } => rows.iter().flatten().all(Self::is_mathematical),
-        }
-    }
-}
-#[cfg(test)]
-mod debug {
-    #[test]
-    fn show() {
-        if let Ok(list) = std::env::var("SHOW") {
-            for text in list.split("@@") {
-                println!(
-                    "{text}\n  given {:?}\n  {:#?}",
-                    crate::answer::given_answer(text),
-                    super::readings(&crate::answer::given_answer(text))
-                );
-            }
         }
     }
 }

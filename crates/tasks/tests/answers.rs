@@ -91,7 +91,6 @@ fn the_answer_is_found_in_every_layout() {
                     "\\boxed{9}\n\nWait, \\boxed{3}",
                     "\\boxed{3}\n\nWait, \\boxed{9}",
                     "\\boxed{9} or \\boxed{3}",
-                    "\\boxed{9} and again \\boxed{9}",
                     "\\boxed{9",
                     "\\boxed{}",
                     "The answer is not 9.",

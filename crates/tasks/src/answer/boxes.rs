@@ -8,6 +8,12 @@ const COMMANDS: [&str; 2] = ["\\boxed", "\\fbox"];
 /// Longest text between two boxes that can join them, in bytes.
 const MAX_JOINT: usize = 60;
 
+/// Longest text of any kind between two boxes of a solution that are one answer, in bytes.
+const MAX_GAP: usize = 12;
+
+/// What stands between joined boxes.
+const SEPARATOR: &str = ", ";
+
 /// The boxes of a text.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
@@ -92,6 +98,11 @@ impl Boxes {
         }
     }
 
+    /// Where the last box that is not empty ends.
+    pub(super) fn end(&self) -> Option<usize> {
+        self.inside.iter().rev().find(|range| !range.is_empty()).map(|range| range.end)
+    }
+
     /// The last box that is not empty, or the last one if all are.
     pub(super) fn last(&self) -> Option<Range<usize>> {
         let filled = self.inside.iter().rev().find(|range| !range.is_empty());
@@ -110,13 +121,23 @@ impl Boxes {
         lists
     }
 
-    /// The contents of the last line with a box, as one list.
-    pub(super) fn last_line<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut lines = self.grouped(text, |joint| !joint.contains('\n') || joins(joint));
-        lines.pop().unwrap_or_default()
+    /// The last box with those that a word or a few signs join to it, as one list without
+    /// repetitions.
+    pub(super) fn last_list<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let near =
+            |joint: &str| joint.trim_start_matches('}').len() <= MAX_GAP && !joint.contains('\n');
+        let list =
+            self.grouped(text, |joint| near(joint) || joins(joint)).pop().unwrap_or_default();
+        let mut parts: Vec<&str> = list.split(SEPARATOR).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        match parts.as_slice() {
+            [only] => Cow::Owned((*only).to_owned()),
+            _ => list,
+        }
     }
 
-    fn grouped<'t>(&self, text: &'t str, joined: fn(&str) -> bool) -> Vec<Cow<'t, str>> {
+    fn grouped<'t>(&self, text: &'t str, joined: impl Fn(&str) -> bool) -> Vec<Cow<'t, str>> {
         let mut lists: Vec<Cow<'t, str>> = Vec::new();
         let mut end = None;
         for range in &self.inside {
@@ -126,7 +147,7 @@ impl Boxes {
             }
             match (lists.last_mut(), end) {
                 (Some(list), Some(end)) if joined(&text[end..range.start]) => {
-                    list.to_mut().push_str(", ");
+                    list.to_mut().push_str(SEPARATOR);
                     list.to_mut().push_str(inside);
                 }
                 _ => lists.push(Cow::Borrowed(inside)),

@@ -23,7 +23,7 @@ pub(crate) fn same(expected: &Value, found: &Value) -> Option<bool> {
         (Kind::Set(one), Kind::Set(other)) if are_named(one) != are_named(other) => {
             in_order(one, other)
         }
-        (Kind::Set(one), Kind::Set(other)) => any_order(one, other),
+        (Kind::Set(one), Kind::Set(other)) => any_order(one, &without_repetitions(one, other)),
         (Kind::Set(parts), Kind::Sequence { open: '(', parts: others, close: ')' })
         | (Kind::Sequence { open: '(', parts: others, close: ')' }, Kind::Set(parts))
             if are_named(parts) && !are_named(others) =>
@@ -72,9 +72,9 @@ fn spelled_alike(expected: &Value, found: &Value) -> bool {
 /// Whether both are equations or inequalities that say the same.
 fn equations(expected: &Value, found: &Value) -> Option<bool> {
     fn relation(value: &Value) -> Option<(char, &Expression)> {
-        match (&value.kind, &value.equation) {
+        match (&value.kind, &value.relation) {
             (Kind::Relation { sign, difference }, _) => Some((*sign, difference)),
-            (_, Some(difference)) => Some(('=', difference)),
+            (_, Some((sign, difference))) => Some((*sign, difference)),
             _ => None,
         }
     }
@@ -120,6 +120,22 @@ fn in_order(expected: &[Value], found: &[Value]) -> Option<bool> {
 
 fn in_order_either(parts: &[Value], others: &[Value], expected_first: bool) -> Option<bool> {
     if expected_first { in_order(parts, others) } else { in_order(others, parts) }
+}
+
+/// The parts of `found` without those that repeat one, unless `expected` has repetitions as well.
+fn without_repetitions(expected: &[Value], found: &[Value]) -> Vec<Value> {
+    fn distinct(parts: &[Value]) -> Vec<Value> {
+        let mut seen: Vec<&str> = Vec::new();
+        let mut kept = Vec::new();
+        for part in parts.iter().take(MAX_PARTS) {
+            if !seen.contains(&part.text.as_str()) {
+                seen.push(&part.text);
+                kept.push(part.clone());
+            }
+        }
+        kept
+    }
+    if distinct(expected).len() < expected.len() { found.to_vec() } else { distinct(found) }
 }
 
 /// Whether each expected part can be given a found one of its own.

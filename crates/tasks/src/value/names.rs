@@ -51,11 +51,30 @@ fn is_symbol(tokens: &[Token]) -> bool {
     if between_bars(tokens).is_some() {
         return true;
     }
+    if let [Token::Command(name), rest @ ..] = tokens
+        && name == "frac"
+    {
+        return is_ratio(rest);
+    }
     if let [Token::Sign('('), inner @ .., Token::Sign(')')] = tokens {
         let parts = inner.split(|token| *token == Token::Sign(','));
         return inner.contains(&Token::Sign(',')) && parts.into_iter().all(is_letter_name);
     }
     is_letter_name(tokens)
+}
+
+/// Whether the arguments of a fraction are two lengths or the like, as in `\frac{AB}{CD}`.
+fn is_ratio(tokens: &[Token]) -> bool {
+    let Some(bottom) = after_argument(tokens) else { return false };
+    let top = &tokens[..tokens.len() - bottom.len()];
+    let is_length = |part: &[Token]| match part {
+        [Token::Sign('{'), inner @ .., Token::Sign('}')] => {
+            matches!(inner.first(), Some(Token::Letter(first)) if first.is_uppercase())
+                && is_letter_name(inner)
+        }
+        _ => false,
+    };
+    is_length(top) && is_length(bottom)
 }
 
 /// A letter or capitals, or an accented name, with a subscript, primes and an argument.

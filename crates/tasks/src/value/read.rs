@@ -117,7 +117,7 @@ pub(super) fn encloses_all(tokens: &[Token]) -> bool {
 }
 
 pub(super) fn of_kind(tokens: &[Token], kind: Kind) -> Value {
-    Value { name: None, text: spelled(tokens), equation: None, kind }
+    Value { name: None, text: spelled(tokens), relation: None, kind }
 }
 
 /// A list, or its only element.

@@ -74,7 +74,7 @@ fn equation(tokens: &[Token], left: &[Token], right: &[Token], depth: usize) -> 
     if is_name(left) || is_name(right) {
         let (name, value) = if is_name(left) { (left, right) } else { (right, left) };
         let value = named_value(name, list(value, depth + 1));
-        return Some(Value { equation: difference, ..value });
+        return Some(Value { relation: difference.map(|difference| ('=', difference)), ..value });
     }
     let difference = difference?;
     if difference.has_variables() {
@@ -121,10 +121,15 @@ fn range(sides: &[&[Token]], signs: &[char], depth: usize) -> Option<Value> {
         }
         sides => return comparisons(sides, &strict),
     };
-    match between_bars(subject) {
-        Some(inner) => absolute(low, inner, high, depth),
-        None => Some(named_value(subject, interval(low, high, depth))),
-    }
+    let value = match between_bars(subject) {
+        Some(inner) => absolute(low, inner, high, depth)?,
+        None => named_value(subject, interval(low, high, depth)),
+    };
+    let relation = match sides.as_slice() {
+        [left, right] => difference(left, right).map(|difference| (sign_of(strict[0]), difference)),
+        _ => None,
+    };
+    Some(Value { relation, ..value })
 }
 
 /// A bound, and whether it is excluded.
@@ -180,13 +185,16 @@ fn absolute(low: Bound<'_>, subject: &[Token], high: Bound<'_>, depth: usize) ->
     Some(named_value(subject, value))
 }
 
+fn sign_of(strict: bool) -> char {
+    if strict { '<' } else { '≤' }
+}
+
 /// Inequalities between expressions, each as what is below zero.
 fn comparisons(sides: &[&[Token]], strict: &[bool]) -> Option<Value> {
     let mut parts = Vec::new();
     for (pair, strict) in sides.windows(2).zip(strict) {
-        let sign = if *strict { '<' } else { '≤' };
         let difference = difference(pair[0], pair[1])?;
-        parts.push(of_kind(&[], Kind::Relation { sign, difference }));
+        parts.push(of_kind(&[], Kind::Relation { sign: sign_of(*strict), difference }));
     }
     match <[Value; 1]>::try_from(parts) {
         Ok([only]) => Some(only),

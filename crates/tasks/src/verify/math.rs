@@ -181,7 +181,7 @@ fn value_of(quantity: &Quantity) -> Value {
     Value {
         name: None,
         text: format!("{} ", quantity.value),
-        equation: None,
+        relation: None,
         kind: Kind::Amount(amount),
     }
 }

@@ -74,7 +74,12 @@ pub(super) fn plain(text: &str) -> String {
             },
         }
     }
-    plain = plain.replace("{,}", ",").replace("\\$", "$").replace("\\%", "%");
+    plain = plain
+        .replace("{, }", "{,}")
+        .replace(" {,}", "{,}")
+        .replace("{,}", ",")
+        .replace("\\$", "$")
+        .replace("\\%", "%");
     plain = plain.replace(",\\! ", ",").replace("\\!", "");
     for spacing in [
         "\\,",
