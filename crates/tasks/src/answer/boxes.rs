@@ -124,8 +124,11 @@ impl Boxes {
     /// The last box with those that a word or a few signs join to it, as one list without
     /// repetitions.
     pub(super) fn last_list<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let near =
-            |joint: &str| joint.trim_start_matches('}').len() <= MAX_GAP && !joint.contains('\n');
+        let near = |joint: &str| {
+            let joint = joint.trim_start_matches('}').trim_end_matches('{');
+            let joint = COMMANDS.iter().fold(joint, |joint, name| joint.trim_end_matches(name));
+            joint.len() <= MAX_GAP && !joint.contains('\n')
+        };
         let list =
             self.grouped(text, |joint| near(joint) || joins(joint)).pop().unwrap_or_default();
         let mut parts: Vec<&str> = list.split(SEPARATOR).collect();
