@@ -1,6 +1,6 @@
 //! Lines of standard input, each with its number, and reading a line as JSON.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use std::path::Path;
 
@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::console::Usage;
 
+/// Longest line that is read, in bytes.
+const LONGEST_LINE: u64 = 64 << 20;
+
 /// The lines of stdin that are not blank, with their numbers from 1.
 pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
     lines_of(std::io::stdin().lock(), "stdin")
@@ -16,17 +19,42 @@ pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
 
 /// The lines of `source` that are not blank, with their numbers from 1; `name` stands in errors.
 pub(crate) fn lines_of(
-    source: impl BufRead,
+    mut source: impl BufRead,
     name: &str,
 ) -> impl Iterator<Item = Result<(usize, String)>> {
-    source.lines().enumerate().filter_map(move |(i, line)| {
-        let number = i + 1;
-        match line.with_context(|| format!("{name}, line {number}: could not be read as text")) {
-            Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(Ok((number, line))),
-            Err(error) => Some(Err(error)),
+    let mut number = 0;
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        while !ended {
+            number += 1;
+            match line_of(&mut source) {
+                Ok(None) => ended = true,
+                Ok(Some(line)) if line.trim().is_empty() => {}
+                Ok(Some(line)) => return Some(Ok((number, line))),
+                Err(error) => {
+                    ended = true;
+                    return Some(Err(
+                        error.context(format!("{name}, line {number}: could not be read as text"))
+                    ));
+                }
+            }
         }
+        None
     })
+}
+
+/// The next line without its end; `None` at the end of the source.
+fn line_of(source: &mut impl BufRead) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    source.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes)?;
+    if bytes.len() as u64 > LONGEST_LINE {
+        bail!("it is longer than {} MiB; one JSON value a line is expected", LONGEST_LINE >> 20);
+    }
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let line = String::from_utf8(bytes)?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// A line of JSON as a `T`; `expected` names its form in the error.
@@ -60,7 +88,24 @@ pub(crate) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, parse};
+    use super::{LONGEST_LINE, cut, lines_of, parse};
+
+    #[test]
+    fn lines_are_numbered_and_bounded() {
+        let read = |bytes: &[u8]| -> Vec<String> {
+            lines_of(bytes, "here")
+                .map(|line| match line {
+                    Ok((number, line)) => format!("{number} {line}"),
+                    Err(error) => error.to_string(),
+                })
+                .collect()
+        };
+        assert_eq!(read(b"a\r\n\n b\nc"), ["1 a", "3  b", "4 c"]);
+        assert_eq!(read(b"a\n\xff\nb"), ["1 a", "here, line 2: could not be read as text"]);
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        let error = lines_of(endless, "here").next().unwrap().unwrap_err();
+        assert!(format!("{error:#}").contains("longer than 64 MiB"), "{LONGEST_LINE}: {error:#}");
+    }
 
     #[test]
     fn a_bad_line_is_named() {

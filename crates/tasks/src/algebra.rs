@@ -77,7 +77,6 @@ impl Expression {
     pub(crate) fn exact(&self) -> Option<Rational> {
         match self {
             Self::Number(value) => Some(*value),
-            Self::Symbol(_) => None,
             Self::Sum(a, b) => a.exact()?.plus(b.exact()?),
             Self::Product(a, b) => a.exact()?.times(b.exact()?),
             Self::Quotient(a, b) => a.exact()?.over(b.exact()?),
@@ -108,7 +107,7 @@ impl Expression {
                 let [n, k] = parts.as_slice() else { return None };
                 binomial(n.exact()?.to_i64()?, k.exact()?.to_i64()?)
             }
-            Self::Function(..) | Self::Apply(..) => None,
+            Self::Symbol(_) | Self::Function(..) | Self::Apply(..) => None,
         }
     }
 

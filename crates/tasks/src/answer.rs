@@ -7,6 +7,7 @@ mod thoughts;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::units::denies;
 use boxes::Boxes;
 pub(crate) use thoughts::visible;
 
@@ -69,8 +70,8 @@ pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
         return Ok(Offer { answers: vec![Cow::Borrowed(seen.trim())], marker: None });
     };
     let part = text[range.clone()].trim();
-    let lower = part.get(..4).unwrap_or_default().to_ascii_lowercase();
-    if lower == "not " {
+    let first = part.split_whitespace().next().unwrap_or_default();
+    if marker != Marker::Boxed && denies(&first.to_lowercase()) {
         return Err(NoOffer::Negated);
     }
     if marker != Marker::Boxed {
@@ -261,12 +262,12 @@ mod tests {
         ] {
             assert_eq!(offered(text), expected, "{text:?}");
         }
-        let many: String = (0..9).map(|value| format!("\\boxed{{{value}}}\n")).collect();
-        assert_eq!(offer(&many), Err(NoOffer::TooMany));
+        let many: Vec<String> = (0..9).map(|value| format!("\\boxed{{{value}}}")).collect();
+        assert_eq!(offer(&many.join("\n")), Err(NoOffer::TooMany));
         assert_eq!(given_answer("\\boxed{35} ++ \\boxed{4}"), "35, 4");
         assert_eq!(given_answer("\\boxed{35}\nso then\n\\boxed{4}"), "4");
         assert_eq!(given_answer("\\boxed{4} is right, so \\boxed{4}"), "4");
-        assert_eq!(given_answer("\\boxed{1}, then it follows that \\boxed{4}"), "4");
+        assert_eq!(given_answer("Not \\boxed{1} but $x=\\boxed{4}$"), "4");
         assert_eq!(given_answer("\\boxed{x = 1"), "x = 1");
         assert_eq!(working_end("a\nb\n#### 3"), 4);
         assert_eq!(working_end("a\nb"), 3);

@@ -28,18 +28,14 @@ pub struct FoundNumber {
 /// assert_eq!(found.value.to_string(), "72");
 /// ```
 pub fn final_number(text: &str) -> Option<FoundNumber> {
-    match answer_range(text) {
-        Some((range, marker)) => {
-            let mut found = first_number(&text[range.clone()])?;
-            found.range = found.range.start + range.start..found.range.end + range.start;
-            Some(FoundNumber { marker, ..found })
-        }
-        None => {
-            let seen = visible(text);
-            let range = number_ranges(&text[seen.clone()]).pop()?;
-            found(text, seen.start + range.start..seen.start + range.end)
-        }
+    if let Some((range, marker)) = answer_range(text) {
+        let mut found = first_number(&text[range.clone()])?;
+        found.range = found.range.start + range.start..found.range.end + range.start;
+        return Some(FoundNumber { marker, ..found });
     }
+    let seen = visible(text);
+    let range = number_ranges(&text[seen.clone()]).pop()?;
+    found(text, seen.start + range.start..seen.start + range.end)
 }
 
 fn first_number(text: &str) -> Option<FoundNumber> {

@@ -42,21 +42,22 @@ pub(crate) enum Token {
 pub(crate) enum LatexError {
     /// A text longer than is read.
     #[error("longer than {MAX_LENGTH} bytes")]
-    TooLong,
+    Long,
     /// A number beyond 128 bits.
     #[error("a number is too large")]
-    TooLarge,
+    Large,
     /// Groups of text in groups of text.
     #[error("text nested deeper than {MAX_TEXT_DEPTH}")]
-    TooDeep,
+    Nested,
 }
 
 /// The tokens of `text`, with commas between digits read as `commas` says.
 pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token>, LatexError> {
     if text.len() > MAX_LENGTH {
-        return Err(LatexError::TooLong);
+        return Err(LatexError::Long);
     }
     let mut text = numbers::lowered(&unescaped(text))
+        .replace("__", "")
         .replace("{, }", "{,}")
         .replace(" {,}", "{,}")
         .replace("{,}", "\u{2}")
@@ -105,7 +106,7 @@ impl Lexer {
     }
 
     fn number(&mut self, rest: &str) -> Result<usize, LatexError> {
-        let (value, length) = numbers::read(rest, self.commas).ok_or(LatexError::TooLarge)?;
+        let (value, length) = numbers::read(rest, self.commas).ok_or(LatexError::Large)?;
         self.tokens.push(Token::Number(value));
         Ok(length)
     }
@@ -266,7 +267,7 @@ impl Lexer {
             return Ok(length);
         }
         if self.depth == MAX_TEXT_DEPTH {
-            return Err(LatexError::TooDeep);
+            return Err(LatexError::Nested);
         }
         self.depth += 1;
         let outer = std::mem::replace(&mut self.prose, true);

@@ -66,27 +66,49 @@ pub(crate) fn scale(word: &str) -> Option<i64> {
 /// Whether a word, in lower case, makes the number beside it a bound, a part of something or
 /// another number.
 pub(crate) fn changes(word: &str) -> bool {
+    denies(word)
+        || matches!(
+            word,
+            "half"
+                | "halves"
+                | "third"
+                | "thirds"
+                | "quarter"
+                | "quarters"
+                | "twice"
+                | "double"
+                | "triple"
+                | "least"
+                | "most"
+                | "between"
+                | "squared"
+                | "cubed"
+                | "root"
+                | "factorial"
+                | "negative"
+                | "minus"
+                | "or"
+                | "if"
+                | "unless"
+                | "except"
+                | "without"
+        )
+}
+
+/// Whether a word, in lower case, denies what follows it.
+pub(crate) fn denies(word: &str) -> bool {
     matches!(
         word,
         "not"
-            | "half"
-            | "halves"
-            | "third"
-            | "thirds"
-            | "quarter"
-            | "quarters"
-            | "twice"
-            | "double"
-            | "triple"
-            | "least"
-            | "most"
-            | "between"
-            | "squared"
-            | "cubed"
-            | "root"
-            | "factorial"
-            | "negative"
-            | "minus"
-            | "or"
+            | "isn't"
+            | "isn’t"
+            | "isnt"
+            | "wasn't"
+            | "aren't"
+            | "neither"
+            | "nor"
+            | "never"
+            | "cannot"
+            | "can't"
     )
 }

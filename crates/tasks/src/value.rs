@@ -1,5 +1,7 @@
 //! Mathematical answers as values: numbers, relations, intervals, sets, tuples, matrices.
 
+mod amount;
+mod brackets;
 mod compare;
 mod names;
 mod read;
@@ -10,6 +12,7 @@ pub(crate) use names::is_name;
 pub(crate) use read::{option_label, readings};
 
 use crate::algebra::Expression;
+use crate::latex::{Token, spelled};
 use crate::units::Unit;
 
 /// Largest number of parts that are compared.
@@ -84,6 +87,11 @@ pub(crate) struct Amount {
 }
 
 impl Value {
+    /// The value of these tokens that is nothing but `kind`.
+    fn of(tokens: &[Token], kind: Kind) -> Self {
+        Self { name: None, text: spelled(tokens), relation: None, kind }
+    }
+
     /// Whether no part of it is words alone.
     pub(crate) fn is_mathematical(&self) -> bool {
         match &self.kind {

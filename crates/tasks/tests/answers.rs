@@ -3,7 +3,7 @@
 //! The rows follow the published tests and rules of Math-Verify, MATH's `is_equiv`, Minerva and
 //! lm-evaluation-harness, and bug reports of reward functions.
 
-use bestof_tasks::verify::{ChoiceVerifier, MathVerifier, NumberVerifier, Verifier};
+use bestof_tasks::verify::{ChoiceVerifier, MathVerifier, NumberVerifier, Verification, Verifier};
 
 /// Completions that are the answer, and completions that are not.
 struct Case {
@@ -36,23 +36,18 @@ fn check<V: Verifier>(verifier: impl Fn(&str) -> V, cases: &[Case]) {
     }
 }
 
+/// Checks completions that are the contents of a box.
 fn math(cases: &[Case]) {
-    // Within a box unless it says otherwise.
-    let boxed = |completions: &[&str]| -> Vec<String> {
-        completions.iter().map(|text| format!("\\boxed{{{text}}}")).collect()
-    };
-    for Case { answer, right, wrong } in cases {
-        let verifier = MathVerifier::new(answer).unwrap();
-        for (completions, reward) in [(boxed(right), 1.0), (boxed(wrong), 0.0)] {
-            for completion in completions {
-                let found = verifier.verify(&completion);
-                assert_eq!(
-                    found.reward, reward,
-                    "{completion:?} for {answer:?}: {:?}, {}",
-                    found.outcome, found.reason
-                );
-            }
-        }
+    check(|answer| Boxed(MathVerifier::new(answer).unwrap_or_else(|e| panic!("{e}"))), cases);
+}
+
+/// Puts what it verifies into a box.
+#[derive(Debug)]
+struct Boxed(MathVerifier);
+
+impl Verifier for Boxed {
+    fn verify(&self, completion: &str) -> Verification {
+        self.0.verify(&format!("\\boxed{{{completion}}}"))
     }
 }
 
@@ -367,7 +362,6 @@ fn a_number_is_everything_in_its_part() {
                     "\\boxed{4} or \\boxed{5}",
                     "\\boxed{5}. No, \\boxed{4}",
                     "<think>2+3=5</think>",
-                    "3 + 5",
                     "AZYUK5A",
                 ],
             ),

@@ -1,6 +1,7 @@
 //! Complex values of expressions with a bound of their rounding error.
 
 use std::f64::consts::{E, PI};
+use std::fmt::Write as _;
 
 use super::{Expression, Function};
 
@@ -73,7 +74,8 @@ fn opaque(name: &str, parts: &[Approximate], point: usize) -> Approximate {
         }
         // Adding zero makes a negative zero positive.
         let clean = |value: f64| if value.abs() <= part.error { 0.0 } else { value + 0.0 };
-        key.push_str(&format!("{:.8e} {:.8e},", clean(part.re), clean(part.im)));
+        // Writing to a string cannot fail.
+        let _ = write!(key, "{:.8e} {:.8e},", clean(part.re), clean(part.im));
     }
     exactly(coordinate(&key, point))
 }

@@ -167,13 +167,11 @@ impl Parser<'_> {
             Some(Token::Command(name)) if name == "frac" => {
                 let before = (self.at, self.split);
                 let fraction = self.power()?;
-                match proper(&fraction) {
-                    Some(fraction) => fraction,
-                    None => {
-                        (self.at, self.split) = before;
-                        return Ok(first);
-                    }
-                }
+                let Some(fraction) = proper(&fraction) else {
+                    (self.at, self.split) = before;
+                    return Ok(first);
+                };
+                fraction
             }
             Some(Token::Number(numerator))
                 if self.tokens.get(self.at + 1) == Some(&Token::Sign('/')) =>
@@ -202,8 +200,11 @@ impl Parser<'_> {
 
     fn starts_factor(&self) -> bool {
         match self.peek() {
-            Some(Token::Letter(_) | Token::Command(_)) => true,
-            Some(Token::Sign('(' | '[' | '{' | '⌊' | '⌈' | '∞')) => true,
+            Some(
+                Token::Letter(_)
+                | Token::Command(_)
+                | Token::Sign('(' | '[' | '{' | '⌊' | '⌈' | '∞'),
+            ) => true,
             Some(Token::Sign('|')) => self.bars == 0,
             // "50!50!"
             Some(Token::Number(_)) => self.tokens.get(self.at - 1) == Some(&Token::Sign('!')),
@@ -234,13 +235,11 @@ impl Parser<'_> {
             None => {
                 // The exponent's own exponent is taken first, its factorial afterwards.
                 let base = self.operand()?;
-                match self.take_sign(&['^']) {
-                    None => Ok(base),
-                    Some(_) => {
-                        let exponent = self.deeper(Self::exponent)?;
-                        Ok(Expression::Power(Box::new(base), Box::new(exponent)))
-                    }
+                if self.take_sign(&['^']).is_none() {
+                    return Ok(base);
                 }
+                let exponent = self.deeper(Self::exponent)?;
+                Ok(Expression::Power(Box::new(base), Box::new(exponent)))
             }
         }
     }

@@ -8,7 +8,7 @@ const COMMANDS: [&str; 2] = ["\\boxed", "\\fbox"];
 /// Longest text between two boxes that can join them, in bytes.
 const MAX_JOINT: usize = 60;
 
-/// Longest text of any kind between two boxes of a solution that are one answer, in bytes.
+/// Most bytes of signs between two boxes of a solution that are one answer.
 const MAX_GAP: usize = 12;
 
 /// What stands between joined boxes.
@@ -127,7 +127,8 @@ impl Boxes {
         let near = |joint: &str| {
             let joint = joint.trim_start_matches('}').trim_end_matches('{');
             let joint = COMMANDS.iter().fold(joint, |joint, name| joint.trim_end_matches(name));
-            joint.len() <= MAX_GAP && !joint.contains('\n')
+            joint.len() <= MAX_GAP
+                && !joint.contains(|c: char| c.is_alphanumeric() || "\n=".contains(c))
         };
         let list =
             self.grouped(text, |joint| near(joint) || joins(joint)).pop().unwrap_or_default();

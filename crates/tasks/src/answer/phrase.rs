@@ -32,10 +32,8 @@ pub(super) fn answer(text: &str) -> Option<Range<usize>> {
     let lower = text.to_lowercase();
     // A few letters change their length in lower case; then offsets would not fit.
     let lower = if lower.len() == text.len() { lower } else { text.to_ascii_lowercase() };
-    let mut found: Vec<(usize, &str)> = WORDS
-        .iter()
-        .flat_map(|word| lower.match_indices(word).map(|(at, word)| (at, word)))
-        .collect();
+    let mut found: Vec<(usize, &str)> =
+        WORDS.iter().flat_map(|word| lower.match_indices(word)).collect();
     found.sort_unstable();
     let starts = found.into_iter().rev().filter_map(|(at, word)| {
         let inside_word = lower[..at].chars().next_back().is_some_and(char::is_alphanumeric);

@@ -73,8 +73,9 @@ fn spelled_alike(expected: &Value, found: &Value) -> bool {
 fn equations(expected: &Value, found: &Value) -> Option<bool> {
     fn relation(value: &Value) -> Option<(char, &Expression)> {
         match (&value.kind, &value.relation) {
-            (Kind::Relation { sign, difference }, _) => Some((*sign, difference)),
-            (_, Some((sign, difference))) => Some((*sign, difference)),
+            (Kind::Relation { sign, difference }, _) | (_, Some((sign, difference))) => {
+                Some((*sign, difference))
+            }
             _ => None,
         }
     }

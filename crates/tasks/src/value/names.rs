@@ -31,12 +31,20 @@ pub(crate) fn is_name(tokens: &[Token]) -> bool {
     is_symbol(tokens)
 }
 
-/// The name without what a function is applied to; `None` for words.
+/// The name without the variable that a function is applied to; `None` for words.
 pub(super) fn head(tokens: &[Token]) -> Option<String> {
-    let call = tokens.iter().position(|token| *token == Token::Sign('(')).filter(|at| *at > 0);
-    let head = &tokens[..call.unwrap_or(tokens.len())];
-    let words = head.iter().any(|token| matches!(token, Token::Word(_)));
-    (!words).then(|| spelled(head))
+    if tokens.iter().any(|token| matches!(token, Token::Word(_))) {
+        return None;
+    }
+    let head = match tokens {
+        [head @ .., Token::Sign('('), Token::Letter(variable), Token::Sign(')')]
+            if !head.is_empty() && variable.is_lowercase() =>
+        {
+            head
+        }
+        _ => tokens,
+    };
+    Some(spelled(head))
 }
 
 /// The name between the bars of `|x|`.
@@ -124,7 +132,7 @@ fn is_letter_name(tokens: &[Token]) -> bool {
                 _ => return false,
             },
             [Token::Sign('('), .., Token::Sign(')')] | [Token::Sign('['), .., Token::Sign(']')] => {
-                return super::read::encloses_all(rest);
+                return super::brackets::encloses_all(rest);
             }
             _ => return false,
         }

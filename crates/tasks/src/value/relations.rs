@@ -1,63 +1,59 @@
 //! Equations, inequalities and memberships.
 
+use super::brackets::split;
 use super::names::{between_bars, head};
-use super::read::{list, of_kind, sets, split};
 use super::{Kind, Value, is_name};
-use crate::algebra::{Expression, MAX_DEPTH, parse};
+use crate::algebra::{Expression, equal, parse};
 use crate::latex::{Token, spelled};
 use crate::rational::Rational;
 
 const SIGNS: [char; 7] = ['=', '<', '>', '≤', '≥', '≠', '≡'];
 
-/// A relation, or what stands alone.
-pub(super) fn relation(tokens: &[Token], depth: usize) -> Value {
-    if depth > MAX_DEPTH {
-        return of_kind(tokens, Kind::Text);
-    }
+/// Reads a side of a relation.
+type Side<'r> = &'r dyn Fn(&[Token]) -> Value;
+
+/// A relation whose sides `side` reads; `None` if there is none.
+pub(super) fn relation(tokens: &[Token], side: Side<'_>) -> Option<Value> {
     // "x ≈ 11" says what x is; behind anything else the rounded value is left out.
-    let rounded = split(tokens, &['≈']);
-    if let [exact, rest, ..] = rounded.as_slice() {
-        let named = is_name(exact);
-        return if named {
-            named_value(exact, list(rest, depth + 1))
-        } else {
-            relation(exact, depth + 1)
-        };
+    if let [exact, rest, ..] = split(tokens, &['≈']).as_slice() {
+        return Some(if is_name(exact) { named_value(exact, side(rest)) } else { side(exact) });
     }
     if let [subject, set] = split(tokens, &['∈']).as_slice()
         && is_name(subject)
     {
-        return named_value(subject, list(set, depth + 1));
+        return Some(named_value(subject, side(set)));
     }
     let sides = split(tokens, &SIGNS);
+    if sides.len() == 1 {
+        return None;
+    }
     // The separators, in order: what lies between the sides.
     let mut signs = Vec::new();
     let mut at = 0;
-    for side in &sides[..sides.len() - 1] {
-        at += side.len();
+    for part in &sides[..sides.len() - 1] {
+        at += part.len();
         match tokens.get(at) {
             Some(Token::Sign(sign)) => signs.push(*sign),
-            _ => return of_kind(tokens, Kind::Text),
+            _ => return Some(Value::of(tokens, Kind::Text)),
         }
         at += 1;
     }
     let value = match (sides.as_slice(), signs.as_slice()) {
-        ([_], _) => return sets(tokens, depth),
-        ([left, right], ['=' | '≡']) => equation(tokens, left, right, depth),
-        ([left, right], ['≠']) => unequal(left, right, depth),
+        ([left, right], ['=' | '≡']) => equation(tokens, left, right, side),
+        ([left, right], ['≠']) => unequal(left, right, side),
         (_, signs) if signs.iter().all(|sign| *sign == '=') => {
             // A chain ends in the value.
             sides.last().map(|last| {
-                let value = list(last, depth + 1);
+                let value = side(last);
                 if is_name(sides[0]) { named_value(sides[0], value) } else { value }
             })
         }
-        (sides, signs) => range(sides, signs, depth),
+        (sides, signs) => range(sides, signs, side),
     };
-    match value {
+    Some(match value {
         Some(value) => Value { text: spelled(tokens), ..value },
-        None => of_kind(tokens, Kind::Text),
-    }
+        None => Value::of(tokens, Kind::Text),
+    })
 }
 
 fn named_value(name: &[Token], value: Value) -> Value {
@@ -69,31 +65,33 @@ fn difference(left: &[Token], right: &[Token]) -> Option<Expression> {
     Some(Expression::Sum(Box::new(left), Box::new(Expression::Negative(Box::new(right)))))
 }
 
-fn equation(tokens: &[Token], left: &[Token], right: &[Token], depth: usize) -> Option<Value> {
+fn equation(tokens: &[Token], left: &[Token], right: &[Token], side: Side<'_>) -> Option<Value> {
     let difference = difference(left, right);
     if is_name(left) || is_name(right) {
         let (name, value) = if is_name(left) { (left, right) } else { (right, left) };
-        let value = named_value(name, list(value, depth + 1));
+        let value = named_value(name, side(value));
         return Some(Value { relation: difference.map(|difference| ('=', difference)), ..value });
     }
     let difference = difference?;
     if difference.has_variables() {
-        return Some(of_kind(tokens, Kind::Relation { sign: '=', difference }));
+        return Some(Value::of(tokens, Kind::Relation { sign: '=', difference }));
     }
-    // A calculation and its result.
-    Some(list(right, depth + 1))
+    // A calculation and its result, which has to be right.
+    let zero = Expression::Number(Rational::from(0));
+    let right_result = equal(&difference, &zero) != Some(false);
+    right_result.then(|| side(right))
 }
 
-fn unequal(left: &[Token], right: &[Token], depth: usize) -> Option<Value> {
+fn unequal(left: &[Token], right: &[Token], side: Side<'_>) -> Option<Value> {
     if is_name(left) {
-        let not = of_kind(&[], Kind::Not(Box::new(list(right, depth + 1))));
+        let not = Value::of(&[], Kind::Not(Box::new(side(right))));
         return Some(named_value(left, not));
     }
-    Some(of_kind(&[], Kind::Relation { sign: '≠', difference: difference(left, right)? }))
+    Some(Value::of(&[], Kind::Relation { sign: '≠', difference: difference(left, right)? }))
 }
 
 /// An inequality or a chain of two: an interval of its subject if the bounds are numbers.
-fn range(sides: &[&[Token]], signs: &[char], depth: usize) -> Option<Value> {
+fn range(sides: &[&[Token]], signs: &[char], side: Side<'_>) -> Option<Value> {
     let falling = signs.iter().all(|sign| matches!(sign, '>' | '≥'));
     let rising = signs.iter().all(|sign| matches!(sign, '<' | '≤'));
     if !falling && !rising {
@@ -122,8 +120,8 @@ fn range(sides: &[&[Token]], signs: &[char], depth: usize) -> Option<Value> {
         sides => return comparisons(sides, &strict),
     };
     let value = match between_bars(subject) {
-        Some(inner) => absolute(low, inner, high, depth)?,
-        None => named_value(subject, interval(low, high, depth)),
+        Some(inner) => absolute(low, inner, high, side)?,
+        None => named_value(subject, interval(low, high, side)),
     };
     let relation = match sides.as_slice() {
         [left, right] => difference(left, right).map(|difference| (sign_of(strict[0]), difference)),
@@ -135,13 +133,11 @@ fn range(sides: &[&[Token]], signs: &[char], depth: usize) -> Option<Value> {
 /// A bound, and whether it is excluded.
 type Bound<'t> = Option<(&'t [Token], bool)>;
 
-fn interval(low: Bound<'_>, high: Bound<'_>, depth: usize) -> Value {
-    let infinite = |sign: char| list(&[Token::Sign(sign), Token::Sign('∞')], depth + 1);
-    let end = |bound: Bound<'_>, sign| {
-        bound.map_or_else(|| infinite(sign), |(end, _)| list(end, depth + 1))
-    };
+fn interval(low: Bound<'_>, high: Bound<'_>, side: Side<'_>) -> Value {
+    let infinite = |sign: char| side(&[Token::Sign(sign), Token::Sign('∞')]);
+    let end = |bound: Bound<'_>, sign| bound.map_or_else(|| infinite(sign), |(end, _)| side(end));
     let excluded = |bound: Bound<'_>| bound.is_none_or(|(_, excluded)| excluded);
-    of_kind(
+    Value::of(
         &[],
         Kind::Sequence {
             open: if excluded(low) { '(' } else { '[' },
@@ -151,8 +147,12 @@ fn interval(low: Bound<'_>, high: Bound<'_>, depth: usize) -> Value {
     )
 }
 
+fn borrowed(bound: Option<&(Vec<Token>, bool)>) -> Bound<'_> {
+    bound.map(|(tokens, excluded)| (tokens.as_slice(), *excluded))
+}
+
 /// Bounds of an absolute value as an interval around zero, or as two.
-fn absolute(low: Bound<'_>, subject: &[Token], high: Bound<'_>, depth: usize) -> Option<Value> {
+fn absolute(low: Bound<'_>, subject: &[Token], high: Bound<'_>, side: Side<'_>) -> Option<Value> {
     let negated = |bound: Bound<'_>| {
         bound.map(|(end, excluded)| {
             let mut tokens = vec![Token::Sign('-'), Token::Sign('(')];
@@ -168,17 +168,14 @@ fn absolute(low: Bound<'_>, subject: &[Token], high: Bound<'_>, depth: usize) ->
             .is_some_and(|bound| bound >= Rational::from(0))
     };
     let (minus_low, minus_high) = (negated(low), negated(high));
-    fn borrowed(bound: &Option<(Vec<Token>, bool)>) -> Bound<'_> {
-        bound.as_ref().map(|(tokens, excluded)| (tokens.as_slice(), *excluded))
-    }
     let value = match low {
-        None => interval(borrowed(&minus_high), high, depth),
+        None => interval(borrowed(minus_high.as_ref()), high, side),
         Some(bound) if not_negative(bound) => {
             let parts = vec![
-                interval(borrowed(&minus_high), borrowed(&minus_low), depth),
-                interval(low, high, depth),
+                interval(borrowed(minus_high.as_ref()), borrowed(minus_low.as_ref()), side),
+                interval(low, high, side),
             ];
-            of_kind(&[], Kind::Union(parts))
+            Value::of(&[], Kind::Union(parts))
         }
         Some(_) => return None,
     };
@@ -194,10 +191,10 @@ fn comparisons(sides: &[&[Token]], strict: &[bool]) -> Option<Value> {
     let mut parts = Vec::new();
     for (pair, strict) in sides.windows(2).zip(strict) {
         let difference = difference(pair[0], pair[1])?;
-        parts.push(of_kind(&[], Kind::Relation { sign: sign_of(*strict), difference }));
+        parts.push(Value::of(&[], Kind::Relation { sign: sign_of(*strict), difference }));
     }
     match <[Value; 1]>::try_from(parts) {
         Ok([only]) => Some(only),
-        Err(parts) => Some(of_kind(&[], Kind::Set(parts))),
+        Err(parts) => Some(Value::of(&[], Kind::Set(parts))),
     }
 }

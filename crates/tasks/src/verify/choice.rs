@@ -7,6 +7,9 @@ use super::verification::{Verification, Verifier, VerifierError};
 /// Bytes of an answer part, or of an unmarked completion's end, that are read.
 const MAX_LENGTH: usize = 2000;
 
+/// Most words by which an alternative follows an option.
+const MAX_LINK: usize = 4;
+
 /// Rewards naming the right option's letter, and no other.
 ///
 /// In the marked answer part or, without a marker, in the completion, the letter may come first
@@ -115,7 +118,7 @@ fn words(text: &str) -> Vec<Word<'_>> {
     let of = |text| {
         let core = text_of(text);
         let mut symbols = core.chars();
-        let label = symbols.next().filter(|c| c.is_ascii_alphanumeric());
+        let label = symbols.next().filter(char::is_ascii_alphanumeric);
         let label = label.filter(|_| symbols.next().is_none());
         Word {
             text,
@@ -146,6 +149,16 @@ fn leads(words: &[Word<'_>]) -> bool {
     punctuated || (follows && first.label != Some('I')) || !article
 }
 
+/// Words before the letter of an option.
+const INTRODUCING: [&str; 6] = ["option", "choice", "answer", "letter", "options", "choices"];
+
+/// Words after which other options are named for another reason.
+const EXPLAINING: [&str; 6] = ["because", "since", "as", "while", "but", "where"];
+
+/// Words that deny the option after or before them; the first six also stand before it.
+const DENYING: [&str; 9] =
+    ["not", "isnt", "isn", "neither", "nor", "except", "wrong", "incorrect", "false"];
+
 /// The different options that are named; `None` stands for one that is denied.
 fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
     let label = |at: usize| {
@@ -156,10 +169,8 @@ fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
         at.and_then(|at| words.get(at))
             .is_some_and(|word| names.contains(&text_of(word.text).to_lowercase().as_str()))
     };
-    const INTRODUCING: [&str; 6] = ["option", "choice", "answer", "letter", "options", "choices"];
     let strong = |at: usize| {
-        (words[at].bracketed && words[at].capital)
-            || (words[at].capital && is(at.checked_sub(1), &INTRODUCING))
+        words[at].capital && (words[at].bracketed || is(at.checked_sub(1), &INTRODUCING))
     };
     let mut chosen: Vec<usize> = (0..words.len()).filter(|at| label(*at).is_some()).collect();
     let all = chosen.clone();
@@ -176,16 +187,23 @@ fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
     for at in &all {
         let linked = |other: usize| {
             let (low, high) = (other.min(*at), other.max(*at));
-            let listed = words[low].text.ends_with([',', ';']) || (lead && low == 0);
+            let between = low + 1..high;
+            let ends = words[low].text.chars().next_back();
+            let bare = lead && low == 0 && !matches!(ends, Some('.' | ':'));
+            let listed = matches!(ends, Some(',' | ';')) || bare;
+            let explained = between.clone().any(|at| is(Some(at), &EXPLAINING))
+                || (low..high).any(|at| words[at].text.ends_with('.'));
             (high == low + 1 && listed && words[*at].capital)
                 || (high == low + 2 && is(Some(low + 1), &["or", "and"]))
+                || (high - low <= MAX_LINK
+                    && words[*at].capital
+                    && !explained
+                    && between.clone().any(|at| is(Some(at), &["or", "and"])))
         };
         if first_choice.iter().any(|other| other != at && linked(*other)) {
             chosen.push(*at);
         }
     }
-    const DENYING: [&str; 9] =
-        ["not", "isnt", "isn", "neither", "nor", "except", "wrong", "incorrect", "false"];
     let mut options: Vec<Option<char>> = chosen
         .iter()
         .map(|at| {
@@ -254,6 +272,10 @@ mod tests {
             ("\\boxed{A} or \\boxed{B}", CannotTell),
             ("\\boxed{A}. Or rather \\boxed{B}", CannotTell),
             ("Both A and B", CannotTell),
+            ("B or maybe C", CannotTell),
+            ("The answer is B or perhaps even (C)", CannotTell),
+            ("B because A and C are wrong", Right),
+            ("B. A and C are wrong", Right),
             ("<think>B</think>", CannotTell),
         ] {
             let verdict = ChoiceVerifier::new("B").unwrap().verify(completion);

@@ -1,6 +1,7 @@
 //! The formula in a sentence that is its answer.
 
 use crate::latex::{Commas, tokens};
+use crate::units::denies;
 use crate::value::is_name;
 
 use super::leftover::{has_mathematics, without_explanation};
@@ -33,7 +34,11 @@ pub(super) fn chosen(text: &str, marked: bool) -> Chosen {
     if !marked {
         let Some(last) = groups.last() else { return Chosen::Prose(text) };
         let after = &text[last.end..];
-        let denied = text[..last.start].split_whitespace().rev().take(3).any(|word| word == "not");
+        let denied = text[..last.start]
+            .split_whitespace()
+            .rev()
+            .take(3)
+            .any(|word| denies(&word.to_lowercase()));
         return match values.last() {
             _ if denied => Chosen::Several,
             Some(value) if value.end == last.end && !has_digits(after) => {

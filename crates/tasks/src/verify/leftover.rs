@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::units::{changes, is_unit};
+use crate::units::{changes, denies, is_unit};
 
 /// Words before an explanation.
 const EXPLAINING: [&str; 5] = [" because ", " since ", " so that ", " which ", " as shown "];
@@ -47,7 +47,9 @@ pub(super) fn changes_the_number(text: &str, range: &Range<usize>, marked: bool)
         if has_words(before) || has_words(after) {
             return false;
         }
-        return !is_left_side(before) || has_mathematics(after);
+        let bare = before.trim_end().trim_end_matches('=').trim();
+        let number = bare.chars().all(|c| c.is_ascii_digit()) && !bare.is_empty();
+        return !(number || is_left_side(before)) || has_mathematics(after);
     }
     let (left, own) = match before.rfind('=') {
         Some(at) => before.split_at(at),
@@ -75,7 +77,8 @@ fn touched(before: &str, after: &str) -> bool {
             && !is_unit(unit)
             && !matches!(unit, "a" | "A" | "C" | "F" | "I")
     };
-    let denied = bare.trim_end().rsplit(' ').next() == Some("not");
+    let denied =
+        bare.trim_end().rsplit(' ').next().is_some_and(|word| denies(&word.to_lowercase()));
     joined_before
         || joined_after
         || denied
@@ -97,7 +100,12 @@ fn is_left_side(side: &str) -> bool {
     let call = side.split_once('(').is_some_and(|(name, rest)| {
         name.chars().all(char::is_alphabetic) && rest.ends_with(')') && !operators
     });
-    call || (digits && !letters && !side.contains(['^', '<', '>', '!', '\\', '≤', '≥', '±']))
+    // A number alone is no calculation.
+    let calculates = operators || side.contains('-') || side.contains(char::is_alphabetic);
+    call || (digits
+        && calculates
+        && !letters
+        && !side.contains(['^', '<', '>', '!', '\\', '≤', '≥', '±']))
         || (!digits && !operators && !side.contains('-'))
 }
 

@@ -81,7 +81,11 @@ impl MathVerifier {
         }
         let in_prose = marker != Some(Marker::Boxed) && !whole.iter().any(Value::is_mathematical);
         let words_expected = self.expected.iter().all(|value| value.kind == Kind::Text);
-        if !in_prose || words_expected {
+        if in_prose && words_expected {
+            let said = last_clause(part).and_then(|clause| readings(clause).ok());
+            return self.verification(said.and_then(|said| self.compare(&said)).or(result));
+        }
+        if !in_prose {
             return self.verification(result);
         }
         let prose = match chosen(part, marker.is_some()) {
@@ -163,11 +167,16 @@ fn last_formula_or_line(text: &str) -> &str {
     text.lines().rev().find(|line| !fence(line)).unwrap_or_default()
 }
 
-/// What a sentence says behind its last verb, if that is mathematics.
-fn said(sentence: &str) -> Option<Vec<Value>> {
+/// What a sentence says behind its last verb or colon.
+fn last_clause(sentence: &str) -> Option<&str> {
     const VERBS: [&str; 6] = [" is ", " are ", " equals ", " at ", " becomes ", ": "];
     let ends = VERBS.iter().filter_map(|verb| sentence.rfind(verb).map(|at| at + verb.len()));
-    let values = readings(&sentence[ends.max()?..]).ok()?;
+    Some(&sentence[ends.max()?..])
+}
+
+/// What a sentence says behind its last verb or colon, if that is mathematics.
+fn said(sentence: &str) -> Option<Vec<Value>> {
+    let values = readings(last_clause(sentence)?).ok()?;
     values.iter().any(Value::is_mathematical).then_some(values)
 }
 

@@ -90,7 +90,7 @@ pub(super) fn read(part: &str, marker: Option<Marker>) -> Result<Quantity, &'sta
         Some(_) => "no number after the answer marker",
         None => "no number in the completion",
     })?;
-    let quantity = last.quantity.ok_or("the number is too long to compare")?;
+    let quantity = last.quantity.ok_or("the number is too long to compare, or no number")?;
     let hedges =
         |other: &Option<Quantity>| other.as_ref().is_none_or(|other| !other.same_as(&quantity));
     if marker.is_some() && all.iter().any(|other| hedges(&other.quantity)) {

@@ -82,6 +82,7 @@ pub(super) fn plain(text: &str) -> String {
         .replace("\\%", "%");
     plain = plain.replace(",\\! ", ",").replace("\\!", "");
     for spacing in [
+        "__",
         "\\,",
         "\\;",
         "\\:",
@@ -204,6 +205,11 @@ pub(super) fn quantities(text: &str) -> Vec<FoundQuantity> {
 /// Where the sign of the number at `at` begins, and whether it makes the number negative.
 fn sign(text: &str, at: usize) -> (usize, bool) {
     let before = text[..at].trim_end_matches(['$', '(', '{']);
+    if let Some(rest) = before.strip_suffix('+')
+        && rest.trim_end().trim_end_matches(['=', '(', '{', ':', '$']).len() < rest.len().max(1)
+    {
+        return (rest.len(), false);
+    }
     if let Some(rest) = before.strip_suffix('-') {
         let joined = rest.chars().next_back().is_some_and(char::is_alphanumeric);
         let operand = rest.trim_end().chars().next_back();
@@ -244,19 +250,16 @@ fn number(text: &str, start: usize) -> (Option<Rational>, usize) {
     let (value, end) = digits(text, start);
     let Some(value) = value else { return (None, end) };
     // 3/4
-    if let Some((denominator, end)) = after(text, end, "/")
-        && let Some(value) = value.over(denominator)
-    {
-        return (Some(value), end);
+    if let Some((denominator, end)) = after(text, end, "/") {
+        return (value.over(denominator), end);
     }
-    // 2 1/2
+    // 2 1/2, whose fraction has to be a proper one.
     if value.is_integer() && text[end..].starts_with(' ') {
         let (numerator, slash) =
             digits(text, end + text[end..].len() - text[end..].trim_start().len());
-        if let (Some(numerator), Some((denominator, end))) = (numerator, after(text, slash, "/"))
-            && let Some(sum) = numerator.over(denominator).and_then(|part| value.plus(part))
-        {
-            return (Some(sum), end);
+        if let (Some(numerator), Some((denominator, end))) = (numerator, after(text, slash, "/")) {
+            let part = numerator.over(denominator).filter(|part| *part < Rational::from(1));
+            return (part.and_then(|part| value.plus(part)), end);
         }
     }
     // 1.5e3 and 3 * 10^5
