@@ -57,6 +57,12 @@ pub(crate) enum Function {
     Arccos,
     /// Inverse tangent.
     Arctan,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
+    /// Hyperbolic tangent.
+    Tanh,
     /// Natural logarithm.
     Ln,
     /// Exponential function.

@@ -131,3 +131,71 @@ fn no_completion_takes_long() {
         assert!(start.elapsed() < Duration::from_secs(20), "{name:?} took {:?}", start.elapsed());
     }
 }
+
+/// Answers just below the length that is read, nested and repeated, and compared with themselves.
+#[test]
+fn no_answer_takes_long() {
+    let closed = |open: &str, close: &str| {
+        let depth = 1900 / (open.len() + close.len());
+        format!("{}1{}", open.repeat(depth), close.repeat(depth))
+    };
+    let mut answers: Vec<String> =
+        PIECES.iter().map(|piece| piece.repeat((1900 / piece.len()).max(1))).collect();
+    for (open, close) in [
+        ("(", ")"),
+        ("{", "}"),
+        ("\\{1,", "\\}"),
+        ("(1,", ")"),
+        ("|", "|"),
+        ("\\sqrt{", "}"),
+        ("\\frac{1}{", "}"),
+        ("\\text{", "}"),
+        ("x_{", "}"),
+        ("2^{", "}"),
+        ("\\sinh(", ")"),
+        ("\\sec(", ")"),
+        ("f(", ")"),
+        ("\\sum_{k=1}^{", "}k"),
+        ("\\begin{pmatrix}", "\\end{pmatrix}"),
+        ("\\{\\pm ", ",2\\}"),
+        ("(1)\\cup(", ")"),
+        ("x=", ""),
+        ("1<", ""),
+        ("\\lfloor ", "\\rfloor "),
+        ("99999!/", ""),
+        ("19999!+", ""),
+        ("\\binom{19999}{9999}+", ""),
+        ("\\{1,2,3,4,5,6,7,8,9\\},", ""),
+    ] {
+        answers.push(closed(open, close));
+    }
+    for deep in 1..40 {
+        answers.push(format!("{}x{}", "\\sinh(".repeat(deep), ")".repeat(deep)));
+        answers.push(format!("{}x{}", "\\cot(".repeat(deep), ")".repeat(deep)));
+        answers.push(format!("{}1{}", "\\{1,".repeat(deep), "\\}".repeat(deep)));
+    }
+    // Sets of sets that differ in their last part alone.
+    let sets = |last: usize| -> String {
+        let set = |at: usize| format!("\\{{{}\\sqrt{{{}}}\\}}", "\\sqrt{x},".repeat(9), at + last);
+        (1..18).map(set).collect::<Vec<_>>().join(",")
+    };
+    let verifier = MathVerifier::new(&sets(1)).unwrap();
+    let start = Instant::now();
+    assert_eq!(verifier.verify(&format!("\\boxed{{{}}}", sets(2))).reward, 0.0);
+    assert!(start.elapsed() < Duration::from_secs(10), "sets took {:?}", start.elapsed());
+    for answer in answers {
+        let start = Instant::now();
+        let name: String = answer.chars().take(20).collect();
+        let completion = format!("\\boxed{{{answer}}}");
+        for expected in [answer.as_str(), "\\frac{x}{2}", "1,2,3", "5"] {
+            if let Ok(verifier) = MathVerifier::new(expected) {
+                let _ = verifier.verify(&completion);
+                let _ = verifier.verify(&answer);
+            }
+        }
+        let number = NumberVerifier::new("5").unwrap().verify(&completion);
+        assert_ne!(number.outcome, bestof_tasks::verify::VerificationOutcome::Failed);
+        // Under half a second everywhere; the bound leaves room for a busy machine.
+        assert!(start.elapsed() < Duration::from_secs(10), "{name:?} took {:?}", start.elapsed());
+    }
+}

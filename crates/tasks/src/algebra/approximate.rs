@@ -200,6 +200,12 @@ impl Approximate {
             Function::Arcsin => self.of_real(f64::asin, |x| 1.0 / (1.0 - x * x).sqrt()),
             Function::Arccos => self.of_real(f64::acos, |x| 1.0 / (1.0 - x * x).sqrt()),
             Function::Arctan => self.of_real(f64::atan, |x| 1.0 / (1.0 + x * x)),
+            Function::Sinh => self.exp().minus(self.negated().exp()).times(exactly(0.5)),
+            Function::Cosh => self.exp().plus(self.negated().exp()).times(exactly(0.5)),
+            Function::Tanh => {
+                let (grows, falls) = (self.exp(), self.negated().exp());
+                grows.minus(falls).times(grows.plus(falls).inverse())
+            }
             Function::Ln => self.ln(),
             Function::Exp => self.exp(),
             Function::Abs => Self { re: self.modulus(), im: 0.0, error: self.error },

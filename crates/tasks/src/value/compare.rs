@@ -148,17 +148,15 @@ fn any_order(expected: &[Value], found: &[Value]) -> Option<bool> {
         return None;
     }
     let mut undecided = false;
-    let fits: Vec<Vec<bool>> = expected
-        .iter()
-        .map(|one| {
-            let fit = |other| {
-                let result = same(one, other);
-                undecided |= result.is_none();
-                result == Some(true)
-            };
-            found.iter().map(fit).collect()
-        })
-        .collect();
+    let mut fits: Vec<Vec<bool>> = Vec::with_capacity(expected.len());
+    for one in expected {
+        let results: Vec<Option<bool>> = found.iter().map(|other| same(one, other)).collect();
+        if results.iter().all(|result| *result == Some(false)) {
+            return Some(false);
+        }
+        undecided |= results.contains(&None);
+        fits.push(results.into_iter().map(|result| result == Some(true)).collect());
+    }
     let mut taken = vec![None; found.len()];
     let complete = (0..expected.len())
         .all(|one| assign(one, &fits, &mut taken, &mut vec![false; found.len()]));

@@ -55,9 +55,9 @@ impl Parser<'_> {
             _ => match function(name) {
                 Some(function) => self.function(function),
                 None if matches!(name, "log" | "lg") => self.logarithm(),
-                None if matches!(name, "sec" | "csc" | "cot" | "sinh" | "cosh" | "tanh") => {
-                    self.composed(name)
-                }
+                None if name == "sec" => self.reciprocal(Function::Cos),
+                None if name == "csc" => self.reciprocal(Function::Sin),
+                None if name == "cot" => self.reciprocal(Function::Tan),
                 None if name == "mod" => {
                     Err(AlgebraError::Unexpected { found: Token::Command(name.to_owned()) })
                 }
@@ -105,29 +105,12 @@ impl Parser<'_> {
         Ok(raised(Expression::Quotient(ln(argument), ln(base)), exponent))
     }
 
-    /// Functions that are made of others.
-    fn composed(&mut self, name: &str) -> Result<Expression, AlgebraError> {
+    /// The reciprocals of functions: `\sec x`, `\csc x` and `\cot x`.
+    fn reciprocal(&mut self, function: Function) -> Result<Expression, AlgebraError> {
         let exponent = self.name_exponent()?;
         let argument = self.function_argument()?;
-        let of = |function, argument: &Expression| {
-            Box::new(Expression::Function(function, Box::new(argument.clone())))
-        };
-        let one = || Box::new(number(1));
-        let grows = || of(Function::Exp, &argument);
-        let falls = || Box::new(Expression::Quotient(one(), grows()));
-        let difference = || Expression::Sum(grows(), Box::new(Expression::Negative(falls())));
-        let sum = || Expression::Sum(grows(), falls());
-        let half = |value| Expression::Quotient(Box::new(value), Box::new(number(2)));
-        let value = match name {
-            "sec" => Expression::Quotient(one(), of(Function::Cos, &argument)),
-            "csc" => Expression::Quotient(one(), of(Function::Sin, &argument)),
-            "cot" => {
-                Expression::Quotient(of(Function::Cos, &argument), of(Function::Sin, &argument))
-            }
-            "sinh" => half(difference()),
-            "cosh" => half(sum()),
-            _ => Expression::Quotient(Box::new(difference()), Box::new(sum())),
-        };
+        let below = Expression::Function(function, Box::new(argument));
+        let value = Expression::Quotient(Box::new(number(1)), Box::new(below));
         Ok(raised(value, exponent))
     }
 
@@ -206,6 +189,9 @@ fn function(name: &str) -> Option<Function> {
         "arcsin" => Function::Arcsin,
         "arccos" => Function::Arccos,
         "arctan" => Function::Arctan,
+        "sinh" => Function::Sinh,
+        "cosh" => Function::Cosh,
+        "tanh" => Function::Tanh,
         "ln" => Function::Ln,
         "exp" => Function::Exp,
         _ => return None,
