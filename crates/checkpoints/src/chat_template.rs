@@ -114,6 +114,18 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// Whether a variable or field of this name, such as `tool_calls`, occurs in the template.
+    pub fn uses(&self, name: &str) -> bool {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let source = &self.source;
+        let whole = |(place, _): (usize, &str)| {
+            !source[..place].ends_with(is_name)
+                && !source[place + name.len()..].starts_with(is_name)
+        };
+        source.match_indices(name).any(whole)
+            || self.tool_use.as_ref().is_some_and(|template| template.uses(name))
+    }
+
     /// Whether the template marks the assistant's part with `generation` blocks.
     pub fn has_marks(&self) -> bool {
         self.has_marks

@@ -45,6 +45,8 @@ pub struct Converted {
     pub tensors: usize,
     /// Number of tensors by their type in the source.
     pub source_types: Vec<(String, usize)>,
+    /// What was left out or guessed, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Adds one to the count of a name.

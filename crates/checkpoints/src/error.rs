@@ -57,15 +57,6 @@ pub enum CheckpointError {
         /// The first shard found.
         shard: String,
     },
-    /// A file is only the pointer that Git LFS keeps in place of a large one.
-    #[error(
-        "{} is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository, or fetch it again",
-        path.display()
-    )]
-    LfsPointer {
-        /// The file.
-        path: PathBuf,
-    },
     /// A weight is NaN or infinite.
     #[error("{}: tensor {tensor} holds {value} at element {index}; weights must be finite", path.display())]
     NotFinite {
@@ -205,6 +196,12 @@ pub enum CheckpointError {
         found: String,
         /// What it should be.
         expected: &'static str,
+    },
+    /// The folder holds an adapter.
+    #[error("{} holds a PEFT adapter, not a model; give the model it was trained on, and this as the adapter", dir.display())]
+    AdapterFolder {
+        /// The folder.
+        dir: PathBuf,
     },
     /// The folder has no `config.json`.
     #[error("{} has no config.json, so it is not a model folder; for a .gguf file run `bestof convert` first", dir.display())]

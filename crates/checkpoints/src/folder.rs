@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bestof_files::{Sha256Hasher, recover_folder, write_file};
+use bestof_files::{Sha256Hasher, expect_folder, recover_folder, write_file};
 use serde_json::Value;
 
 use crate::chat_template::ChatTemplate;
@@ -52,10 +52,16 @@ impl ModelFolder {
     /// # Errors
     /// No `config.json`, or a file that does not parse.
     pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        expect_folder(dir).map_err(CheckpointError::io("open", dir))?;
         recover_folder(dir)?;
         let path = dir.join("config.json");
         if !path.is_file() {
-            return Err(CheckpointError::NoConfig { dir: dir.to_path_buf() });
+            let dir = dir.to_path_buf();
+            return Err(if dir.join("adapter_config.json").is_file() {
+                CheckpointError::AdapterFolder { dir }
+            } else {
+                CheckpointError::NoConfig { dir }
+            });
         }
         let config = json::read(&path)?;
         if !config.is_object() {

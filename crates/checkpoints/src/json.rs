@@ -1,6 +1,5 @@
 //! Reading the JSON files of a model folder with errors that name file and field.
 
-use std::io;
 use std::path::Path;
 
 use bestof_files::write_file;
@@ -9,41 +8,21 @@ use serde_json::Value;
 
 use crate::error::CheckpointError;
 
-/// The first line of a Git LFS pointer.
-pub(crate) const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
-
 /// The JSON value in a file.
 pub(crate) fn read(path: &Path) -> Result<Value, CheckpointError> {
-    let bytes = read_bytes(path)?;
-    serde_json::from_slice(&bytes)
+    let text = read_text(path)?;
+    serde_json::from_str(&text)
         .map_err(|source| CheckpointError::BadJson { path: path.to_path_buf(), source })
-}
-
-/// The bytes of a file that is not a Git LFS pointer.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let bytes = std::fs::read(path).map_err(CheckpointError::io("read", path))?;
-    refuse_pointer(path, &bytes)?;
-    Ok(bytes)
 }
 
 /// The text in a file.
 pub(crate) fn read_text(path: &Path) -> Result<String, CheckpointError> {
-    String::from_utf8(read_bytes(path)?)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
-        .map_err(CheckpointError::io("read", path))
-}
-
-/// Refuses a file that begins as the pointer that Git LFS leaves in place of a large file.
-pub(crate) fn refuse_pointer(path: &Path, beginning: &[u8]) -> Result<(), CheckpointError> {
-    if beginning.starts_with(POINTER) {
-        return Err(CheckpointError::LfsPointer { path: path.to_path_buf() });
-    }
-    Ok(())
+    bestof_files::read_text(path).map_err(CheckpointError::io("read", path))
 }
 
 /// The JSON value in a file, or null where there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Value, CheckpointError> {
-    if path.is_file() { read(path) } else { Ok(Value::Null) }
+    if path.exists() { read(path) } else { Ok(Value::Null) }
 }
 
 /// Writes a value with indentation, whole or not at all.

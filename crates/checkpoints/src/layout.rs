@@ -9,6 +9,8 @@ use std::path::Path;
 use safetensors::SafeTensorError;
 use safetensors::tensor::Metadata;
 
+use bestof_files::FileKind;
+
 use crate::error::CheckpointError;
 use crate::json;
 
@@ -51,9 +53,10 @@ pub(crate) fn read_header(path: &Path) -> Result<(Metadata, u64), CheckpointErro
     let bad = |source| CheckpointError::BadHeader { path: path.to_path_buf(), source };
     let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
     let length = file.metadata().map_err(CheckpointError::io("read", path))?.len();
-    let mut beginning = vec![0; json::POINTER.len().min(length as usize)];
-    file.read_exact(&mut beginning).map_err(CheckpointError::io("read", path))?;
-    json::refuse_pointer(path, &beginning)?;
+    let kind = FileKind::at(path).map_err(CheckpointError::io("read", path))?;
+    if !matches!(kind, FileKind::Safetensors | FileKind::Binary) {
+        return Err(CheckpointError::io("read", path)(kind.refused()));
+    }
     file.rewind().map_err(CheckpointError::io("read", path))?;
     let mut size = [0; 8];
     if length < 8 {

@@ -62,6 +62,7 @@ impl ModelFolder {
             parameters: values(weights.infos()),
             tensors: weights.infos().len(),
             source_types,
+            warnings: Vec::new(),
         })
     }
 }

@@ -21,10 +21,10 @@ const JSON_FILES: [&str; 3] =
 /// The template of a folder, in the order in which transformers looks for it.
 pub(crate) fn read(dir: &Path) -> Result<Option<Found>, CheckpointError> {
     let path = dir.join("chat_template.jinja");
-    if path.is_file() {
+    if path.exists() {
         let default = json::read_text(&path)?;
         let more = dir.join("additional_chat_templates").join("tool_use.jinja");
-        let tool_use = more.is_file().then(|| json::read_text(&more)).transpose()?;
+        let tool_use = more.exists().then(|| json::read_text(&more)).transpose()?;
         return Ok(Some(Found { default, tool_use }));
     }
     for name in JSON_FILES {

@@ -33,13 +33,13 @@ impl Tokenizer {
     /// No `tokenizer.json`, a file that does not parse, or an added token with another id than listed.
     pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join("tokenizer.json");
-        if !path.is_file() {
+        if !path.exists() {
             let sentencepiece = dir.join("tokenizer.model").is_file();
             return Err(CheckpointError::NoTokenizer { dir: dir.to_path_buf(), sentencepiece });
         }
-        let bytes = json::read_bytes(&path)?;
+        let text = json::read_text(&path)?;
         let bad = |source| CheckpointError::BadTokenizer { path: path.clone(), source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(bad)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(bad)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(bad)?;
 

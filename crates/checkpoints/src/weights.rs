@@ -92,9 +92,9 @@ impl Weights {
             std::fs::metadata(dir_or_file).map_err(CheckpointError::io("read", dir_or_file))?;
         if !kind.is_dir() {
             weights.add_file(dir_or_file.to_path_buf())?;
-        } else if dir_or_file.join(SINGLE).is_file() {
+        } else if dir_or_file.join(SINGLE).exists() {
             weights.add_file(dir_or_file.join(SINGLE))?;
-        } else if dir_or_file.join(INDEX).is_file() {
+        } else if dir_or_file.join(INDEX).exists() {
             weights.add_shards(&dir_or_file.join(INDEX))?;
         } else {
             return Err(layout::no_weights(dir_or_file));

@@ -145,6 +145,10 @@ fn a_folder_needs_a_configuration() {
     let error = ModelFolder::open(dir.path()).unwrap_err();
     assert!(matches!(error, CheckpointError::NoConfig { .. }));
     assert!(error.to_string().contains("bestof convert"));
+    fs::write(dir.path().join("adapter_config.json"), "{}").unwrap();
+    let error = ModelFolder::open(dir.path()).unwrap_err();
+    assert!(matches!(error, CheckpointError::AdapterFolder { .. }));
+    assert!(error.to_string().contains("holds a PEFT adapter"), "{error}");
     write(dir.path(), "config.json", "{\n  \"a\": 1,\n}");
     let error = ModelFolder::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("config.json: line 3, column 1"), "{error}");

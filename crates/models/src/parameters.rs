@@ -292,6 +292,31 @@ impl ModuleMapper for Replacing<'_> {
     }
 }
 
+/// Computes gradients for the parameters whose names `trained` says, and for no others.
+pub fn train_only<M: Module>(module: M, trained: &dyn Fn(&str) -> bool) -> M {
+    module.map(&mut TrainOnly { path: FieldPath::default(), trained })
+}
+
+struct TrainOnly<'a> {
+    path: FieldPath,
+    trained: &'a dyn Fn(&str) -> bool,
+}
+
+impl ModuleMapper for TrainOnly<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.leave();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trained = (self.trained)(&self.path.name());
+        param.set_require_grad(trained)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,13 @@
 mod common;
 
 use bestof_kernels::host_values;
-use bestof_models::{CausalLm, Decoder, ForwardOptions, ModelError, TokenForest, parameters};
+use bestof_models::{
+    CausalLm, Decoder, ForwardOptions, LoraConfig, ModelError, TokenForest, parameters,
+};
 use burn::module::Module;
 use common::{
     Gradients, apart, close, flat, gradient_difference, gradients_of, logps, run, trainable,
-    values, weighted, with_lora,
+    values, weighted, with_lora, with_lora_of,
 };
 
 const TEXT: [u32; 9] = [3, 14, 15, 92, 65, 35, 89, 79, 32];
@@ -141,6 +143,20 @@ fn gradients_of_every_parameter_match_finite_differences() {
 fn gradients_of_adapters_match_finite_differences() {
     check_directions(&with_lora("gemma2", 0.0), false);
     check_directions(&with_lora("llama-gqa-untied", 0.0), true);
+}
+
+/// `DoRA` is held to PEFT in `peft.rs`: its gradient leaves out that of a norm.
+#[test]
+fn gradients_of_other_adapters_match_finite_differences() {
+    let ranks = vec![("v_proj".to_owned(), 2), ("mlp.*".to_owned(), 1)];
+    let config = || LoraConfig::default().with_r(3).with_rslora(true);
+    let biased = config().with_bias(true).with_rank_pattern(ranks);
+    check_directions(&with_lora_of("gemma2", biased.clone()), false);
+    check_directions(&with_lora_of("llama-bias-headdim16", biased), true);
+    let whole = ["lm_head", "embed_tokens", "norm"].map(str::to_owned).to_vec();
+    let whole = config().with_targets("model.*_proj").with_modules_to_save(whole);
+    check_directions(&with_lora_of("llama-tied-theta100k", whole.clone()), false);
+    check_directions(&with_lora_of("gemma3", whole), true);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bestof_files::expect_folder;
 use serde_json::Value;
 
 use crate::bounded_file::read_bounded;
@@ -44,6 +45,7 @@ pub struct RunFolder {
 impl RunFolder {
     /// Reads the run in `dir`.
     pub fn open(dir: &Path) -> Result<Self, ReportError> {
+        expect_folder(dir).map_err(ReportError::io("read", dir))?;
         if !dir.is_dir() {
             return Err(ReportError::NoSuchFolder { path: dir.into() });
         }

@@ -15,10 +15,13 @@ mod seed_files;
 mod settings;
 mod solves;
 mod starting_point;
+mod updates;
+
+pub(crate) use self::updates::PkpoUpdates;
 
 use self::compared::Compared;
 use self::settings::Settings;
-use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
+use crate::{Claim, Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Seeds, each with a base model of its own.
 const SEEDS: usize = 5;
@@ -41,13 +44,42 @@ impl Experiment for Pkpo {
         options: &Options,
         progress: &mut dyn Progress,
     ) -> Result<Reproduction, ReproduceError> {
-        self.measure(&Settings::of(options), options, progress)
+        self.study().measure(&Settings::of(options), options, progress)
     }
 }
 
 impl Pkpo {
+    fn study(self) -> Study {
+        Study {
+            name: self.name(),
+            title: "PKPO on a small language model",
+            source: "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2; harmonic weights arXiv:2602.02710, centred ones arXiv:2606.06080",
+            choice: |settings| {
+                format!(
+                    "k = 1, with the entropy bonus and without, is run at each of its learning rates and compared at the one with the \
+                     highest mean over seeds of pass@k on {} validation puzzles, chosen for each k by itself: whatever is compared, it has the \
+                     rate that suits it best. The other arms have one rate, fixed beforehand, and might do better at another.",
+                    2 * settings.validation,
+                )
+            },
+            claims: claims::claims,
+        }
+    }
+}
+
+/// What is said of a comparison of arms.
+struct Study {
+    name: &'static str,
+    title: &'static str,
+    source: &'static str,
+    /// How learning rates are chosen, in words.
+    choice: fn(&Settings) -> String,
+    claims: fn(&Compared) -> Vec<Claim>,
+}
+
+impl Study {
     fn measure(
-        self,
+        &self,
         settings: &Settings,
         options: &Options,
         progress: &mut dyn Progress,
@@ -57,18 +89,13 @@ impl Pkpo {
         let outcomes = runs::all(settings, options, &bases, progress)?;
         let before: Vec<_> = bases.into_iter().map(|base| base.solves.before).collect();
         let compared = Compared::of(settings, &before, &outcomes)?;
-        Ok(Reproduction::new(
-            self.name(),
-            options,
-            "PKPO on a small language model",
-            "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2; harmonic weights arXiv:2602.02710, centred ones arXiv:2606.06080",
-        )
-        .claims(claims::claims(&compared))
-        .numbers(numbers::numbers(&compared))
-        .section(page::about(settings))
-        .section(page::tables(&compared))
-        .section(page::gains(&compared))
-        .section(page::curves(&compared, &outcomes)))
+        Ok(Reproduction::new(self.name, options, self.title, self.source)
+            .claims((self.claims)(&compared))
+            .numbers(numbers::numbers(&compared))
+            .section(page::about(settings, (self.choice)(settings)))
+            .section(page::tables(&compared))
+            .section(page::gains(&compared, settings.against))
+            .section(page::curves(&compared, &outcomes)))
     }
 }
 
@@ -95,7 +122,7 @@ mod tests {
 
     fn study(dir: &Path, change: impl Fn(Settings) -> Settings) -> Reproduction {
         let options = Options { seeds: Some(2), ..Options::new(dir) };
-        Pkpo.measure(&change(few_steps(&options)), &options, &mut Silent).unwrap()
+        Pkpo.study().measure(&change(few_steps(&options)), &options, &mut Silent).unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
-use bestof_files::FileError;
+use bestof_files::{FileError, FileKind};
 use bestof_models::bert::BertError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_trainer::TrainError;
@@ -112,14 +112,12 @@ pub enum SentimentError {
         stars: u8,
     },
     /// A file that is not UTF-8 text.
-    #[error("{} is {found}; {fix}", path.display())]
-    Encoding {
+    #[error("{} is {found}", path.display())]
+    NoText {
         /// The file.
         path: PathBuf,
         /// What it is.
-        found: &'static str,
-        /// How to convert it.
-        fix: &'static str,
+        found: FileKind,
     },
     /// A folder without a file of the data set.
     #[error(

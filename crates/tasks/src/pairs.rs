@@ -75,12 +75,9 @@ impl PreferencePair {
             Ok(Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
-        PreferenceRow {
-            prompt: self.prompt.clone(),
-            chosen: self.chosen.clone(),
-            rejected: self.rejected.clone(),
-            extra,
-        }
+        let row =
+            PreferenceRow::new(self.prompt.clone(), self.chosen.clone(), self.rejected.clone());
+        PreferenceRow { extra, ..row }
     }
 }
 

@@ -1,23 +1,50 @@
-//! Rows of data sets: JSON lines in the shapes TRL uses.
+//! Rows of data sets, in the shapes TRL uses and under the names that public data sets give them.
 //!
-//! A row is one JSON object on one line. Values are plain strings or lists of chat messages.
-//! Fields a shape does not name are kept in `extra` and written back unchanged.
+//! A row is an object of JSON, or a record of a table. Values are plain strings or lists of chat
+//! messages. A column that means something and would not be used is refused by name; others are kept
+//! in `extra` and written back.
+//!
+//! # Formats
+//! JSON lines, a JSON array, CSV or Parquet, told apart by their first bytes, and gzip or Zstandard of each;
+//! a folder of such files or a pattern stands for all of them. One row is in memory at a time.
 
+mod any_shape;
+mod array;
+mod columns;
 mod content;
 mod field;
+mod file_rows;
+mod files;
+mod json;
+mod lines;
+mod message;
+mod options;
+mod parquet_rows;
+mod parts;
 mod problem;
 mod reader;
+mod record;
+mod record_lines;
+mod records;
 mod row;
 mod shapes;
+mod table;
 mod writer;
 
-pub use content::{ChatMessage, Content};
+pub use any_shape::{DataRow, SupervisedRow};
+pub(crate) use columns::Meaning;
+pub use columns::known_columns;
+pub use content::{Content, TemplateFields};
 pub use field::Fields;
-pub(crate) use field::wrong_type;
+pub use file_rows::{FileRows, first_row};
+pub use files::{names_rows, row_files};
+pub use json::Json;
+pub use message::ChatMessage;
+pub use options::{OnBadRow, ReadOptions};
+pub(crate) use problem::wrong_type;
 pub use problem::{BadRow, BadRows, RowProblem, RowsError};
-pub use reader::{OnBadRow, ReadOptions, RowReader, Rows, read_rows, read_rows_from};
+pub use reader::{RowReader, Rows, read_rows, read_rows_from};
+pub use record_lines::RecordLines;
 pub use row::Row;
-pub use shapes::{
-    AnswerRow, CompletionRow, DataRow, LabelledRow, PreferenceRow, SupervisedRow, TextRow,
-};
+pub use shapes::{AnswerRow, CompletionRow, LabelledRow, PreferenceRow, TextRow};
 pub use writer::{write_beside, write_rows};

@@ -27,7 +27,7 @@ impl Gsm8kRow {
     /// The question with its final number as the answer; `None` if there is no number.
     pub fn to_answer(&self) -> Option<AnswerRow> {
         let answer = final_number(&self.answer)?.value.to_string();
-        Some(AnswerRow { prompt: self.question.as_str().into(), answer, extra: Map::new() })
+        Some(AnswerRow::new(self.question.as_str(), answer))
     }
 }
 
@@ -53,11 +53,8 @@ impl MathRow {
     /// "and" or a comma joins to it; `None` without a box.
     pub fn to_answer(&self) -> Option<AnswerRow> {
         let (_, marker) = answer_text(&self.solution);
-        (marker == Some(Marker::Boxed)).then(|| AnswerRow {
-            prompt: self.problem.as_str().into(),
-            answer: given_answer(&self.solution).into_owned(),
-            extra: Map::new(),
-        })
+        (marker == Some(Marker::Boxed))
+            .then(|| AnswerRow::new(self.problem.as_str(), given_answer(&self.solution)))
     }
 }
 
@@ -69,14 +66,14 @@ impl Row for GymRow {
     const SHAPE: &'static str = r#"{"question", "answer", "metadata"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let prompt = fields.text("question")?.into();
+        let prompt = fields.text("question")?;
         let answer = fields.text_or_number("answer")?;
         let extra = match fields.take_optional("metadata") {
             Some(Value::Object(metadata)) => metadata,
             Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
             None => Map::new(),
         };
-        Ok(Self(AnswerRow { prompt, answer, extra }))
+        Ok(Self(AnswerRow { extra, ..AnswerRow::new(prompt, answer) }))
     }
 }
 

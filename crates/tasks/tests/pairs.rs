@@ -171,13 +171,13 @@ fn chat_form_has_turns() {
     let options = PairOptions::default().shots(1).form(PromptForm::Chat);
     let pair = &corrupted_pairs(&items, &options).unwrap().pairs[0];
     let Content::Messages(prompt) = &pair.prompt else { panic!("expected messages") };
-    let roles: Vec<&str> = prompt.iter().map(|message| message.role.as_str()).collect();
+    let roles: Vec<&str> = prompt.iter().map(ChatMessage::role).collect();
     assert_eq!(roles, ["user", "assistant", "user"]);
     assert_eq!(prompt[2], ChatMessage::user(&items[0].question));
     let Content::Messages(chosen) = &pair.chosen else { panic!("expected messages") };
     assert_eq!(chosen.len(), 1);
-    assert_eq!(chosen[0].role, "assistant");
-    assert!(!chosen[0].content.starts_with(' '));
+    assert_eq!(chosen[0].role(), "assistant");
+    assert!(!chosen[0].text().starts_with(' '));
 }
 
 #[test]

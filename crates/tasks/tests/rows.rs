@@ -89,12 +89,11 @@ fn every_kind_of_bad_line_is_named() {
         (br#"{"prompt":"p","chosen":[],"rejected":"b"}"#, "field `chosen` is empty; give it text or remove the row"),
         (br#"{"prompt":[{"role":"user","content":"x"},{"role":"user"}],"chosen":"a","rejected":"b"}"#, "field `prompt[1].content` is missing, expected text; fields present: role"),
         (br#"{"prompt":["x"],"chosen":"a","rejected":"b"}"#, r#"field `prompt[0]`: found the text "x", expected a message {"role", "content"}"#),
-        (br#"{"prompt":[{"role":"user","content":[1]}],"chosen":"a","rejected":"b"}"#, "field `prompt[0].content`: found a list of 1, expected text"),
-        (b"[1,2]", r#"found a list of 2, expected an object {"prompt", "chosen", "rejected"} on a line of its own"#),
+        (br#"{"prompt":[{"role":"user","content":[1]}],"chosen":"a","rejected":"b"}"#, r#"field `prompt[0].content[0]`: found the number 1, expected {"type": "text", "text"}"#),
+        (b"1", r#"found the number 1, expected an object {"prompt", "chosen", "rejected"} on a line of its own"#),
         (br#"{"prompt":"p""#, "not valid JSON at column 13: EOF while parsing an object"),
         (br#"{"prompt":"p"} x"#, "not valid JSON at column 16: trailing characters"),
         (b"{\"prompt\":\"\xff\"}", "byte 12 is not valid UTF-8; save the file as UTF-8"),
-        (b"\xff\xfe{\0", "byte 1 is not valid UTF-8 (it looks like UTF-16); save the file as UTF-8"),
     ] {
         assert_eq!(first_problem::<PreferenceRow>(line).to_string(), expected);
     }

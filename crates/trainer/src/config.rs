@@ -8,6 +8,7 @@ mod error;
 mod extend;
 mod fields;
 mod kind;
+mod lora;
 mod loss;
 mod overrides;
 mod policy;
@@ -23,13 +24,14 @@ pub use error::{ConfigError, UnknownKey, ValueProblem};
 pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
 pub use kind::RunKind;
+pub use lora::LoraSection;
 pub use policy::{
     External, ObjectiveSection, RewardPart, RewardSection, RolloutSection, VerifierName,
 };
 pub use read::read_table;
 pub use run_config::RunConfig;
 pub use sections::{
-    DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
+    DataFiles, DataSection, DisplacementSection, LossSection, ModelSection, OutputSection,
     TrainSection,
 };
 

@@ -32,6 +32,7 @@ mod encoder;
 mod error;
 mod inspect;
 mod load;
+mod mix;
 mod options;
 mod order;
 mod report;
@@ -54,6 +55,7 @@ pub use load::{
     Loaded, load_labelled, load_labelled_from, load_pairs, load_pairs_from, load_rows,
     load_rows_from, load_supervised, load_supervised_from,
 };
+pub use mix::Mix;
 pub use options::{EncodeOptions, Refusal, Truncation};
 pub use order::{DataOrder, OrderState};
 pub use report::{DataReport, DropCount};

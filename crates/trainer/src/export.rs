@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bestof_checkpoints::{ModelFolder, StoredType};
 use bestof_files::{StagedFolder, write_file};
 use bestof_models::Decoder;
+use serde_json::Value;
 
 use crate::error::TrainError;
 use crate::run::TrainSummary;
@@ -22,7 +23,8 @@ const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// Writes `final/`, a model folder that stock loaders open: weights with adapters merged in, and the
 /// companions of `base` (configuration, tokenizer, chat template). With adapters, `adapter/` holds them in
 /// PEFT's layout too, unless the configuration of `base` was changed since it was read: an adapter alone
-/// would be put on the configuration in the folder.
+/// would be put on the configuration in the folder. Adapters that cannot be merged, for they have biases and
+/// the model's layers none, are written apart only, and the path returned is theirs.
 ///
 /// `dtype` is `auto` (that of the base's embeddings), `float32`, `float16` or `bfloat16`. The folder is
 /// written beside and exchanged with an older one, so that a model called `final` is whole at every
@@ -37,8 +39,16 @@ pub fn export(
     dtype: &str,
 ) -> Result<PathBuf, TrainError> {
     let stored = stored_type(base, dtype)?;
-    let (original, config) = (ModelFolder::open(&base.dir)?.config, base.config_stored_as(stored)?);
+    let original = ModelFolder::open(&base.dir)?.config;
     let changed = original != base.config;
+    if let Err(reason) = model.check_mergeable() {
+        tracing::warn!(%reason, "{FINAL}/ is not written, {ADAPTER}/ is");
+        return export_adapter(model, base, run_dir);
+    }
+    let mut config = base.config_stored_as(stored)?;
+    if model.is_untied() {
+        untie(&mut config);
+    }
     let finished = run_dir.join(FINAL);
     let folder = StagedFolder::replace(&finished)?;
     base.copy_companions(folder.path())?;
@@ -48,11 +58,30 @@ pub fn export(
     model.save(folder.path(), stored, Some(MAX_SHARD_BYTES))?;
     folder.commit()?;
     if model.lora().is_some() && !changed {
-        let folder = StagedFolder::replace(&run_dir.join(ADAPTER))?;
-        model.save_adapter(folder.path(), &base.dir.display().to_string(), StoredType::F32)?;
-        folder.commit()?;
+        export_adapter(model, base, run_dir)?;
     }
     Ok(finished)
+}
+
+/// Writes `adapter/`; returns its path.
+fn export_adapter(
+    model: &Decoder,
+    base: &ModelFolder,
+    run_dir: &Path,
+) -> Result<PathBuf, TrainError> {
+    let dir = run_dir.join(ADAPTER);
+    let folder = StagedFolder::replace(&dir)?;
+    model.save_adapter(folder.path(), &base.dir.display().to_string(), StoredType::F32)?;
+    folder.commit()?;
+    Ok(dir)
+}
+
+/// Says that the vocabulary projection is a matrix of its own, wherever a loader may look for it.
+fn untie(config: &mut Value) {
+    if let Some(text) = config.get_mut("text_config").filter(|text| text.is_object()) {
+        text["tie_word_embeddings"] = false.into();
+    }
+    config["tie_word_embeddings"] = false.into();
 }
 
 fn stored_type(base: &ModelFolder, dtype: &str) -> Result<StoredType, TrainError> {

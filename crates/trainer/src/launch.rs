@@ -12,15 +12,14 @@ use bestof_models::{CausalLm, Decoder, open_device};
 use bestof_report::{Report, RunFolder, RunMetadata};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
-use crate::config::{RunConfig, RunKind};
-use crate::data::{DataError, DataReport, EncodeOptions, Encoder, Loaded, load_supervised};
+use crate::config::{DataFiles, RunConfig, RunKind};
+use crate::data::{DataError, DataReport, EncodeOptions, Encoder, Loaded, Mix, load_supervised};
 use crate::error::TrainError;
 use crate::export::{export, write_results};
 use crate::model_files::ModelFiles;
-use crate::peft::adapter_config;
 use crate::progress::Progress;
 use crate::rows::RowSet;
-use crate::run::{TrainOptions, TrainSummary, TrainingRun, train};
+use crate::run::{TrainOptions, TrainSettings, TrainSummary, TrainingRun, train};
 use crate::sft::SupervisedRun;
 
 pub use extension::extension;
@@ -57,9 +56,9 @@ pub fn supervised(
     config.validate_kind(RunKind::SUPERVISED)?;
     let base = Base::open(config)?;
     let rows = base.load(config, load_supervised, "rows")?;
-    let settings = config.forward_settings();
-    let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, settings);
-    let summary = train(&mut run, &config.train_settings(), options, progress)?;
+    let (settings, forward) = (rows.settings(config), config.forward_settings());
+    let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, forward);
+    let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
@@ -81,6 +80,15 @@ struct RunRows<T> {
     eval: RowSet<T>,
     reports: Vec<DataReport>,
     metadata: Vec<(String, String)>,
+    /// Shares of the training files, where they have some.
+    mix: Option<Mix>,
+}
+
+impl<T> RunRows<T> {
+    /// The settings of a run on these rows.
+    fn settings(&self, config: &RunConfig) -> TrainSettings {
+        TrainSettings { mix: self.mix.clone(), ..config.train_settings() }
+    }
 }
 
 impl Base {
@@ -96,9 +104,9 @@ impl Base {
         let files = match &config.lora {
             Some(lora) => {
                 let adapters = lora.adapters(config.train.seed);
-                let config = adapter_config(&adapters, &folder.dir);
+                let config = adapters.to_peft(&folder.dir.display().to_string());
                 model.attach_lora(adapters)?;
-                ModelFiles::Adapter { config }
+                ModelFiles::Adapter { config, names: model.adapter_tensors() }
             }
             None => ModelFiles::Full { config: folder.config.clone() },
         };
@@ -129,7 +137,7 @@ impl Base {
         config: &RunConfig,
         load: impl Fn(&Path, &Encoder<'_>, &ReadOptions) -> Result<Loaded<T>, DataError>,
         unit: &str,
-        hold_out: impl FnOnce(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
+        hold_out: impl Fn(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
     ) -> Result<RunRows<T>, TrainError> {
         let options = EncodeOptions {
             max_length: Some(self.max_length(config)),
@@ -142,27 +150,39 @@ impl Base {
         };
         let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;
         let on_bad_row = if config.data.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-        let read = ReadOptions::default().on_bad_row(on_bad_row);
-        let loaded = load(&config.data.train, &encoder, &read)?;
-        let mut reports = vec![loaded.report.clone()];
-        let all = RowSet::from(loaded);
-        let (train, eval) = match &config.data.eval {
-            Some(path) => {
-                let loaded = load(path, &encoder, &read)?;
-                reports.push(loaded.report.clone());
-                (all, RowSet::from(loaded))
-            }
-            None => hold_out(all, config.data.eval_fraction, config.train.seed),
+        let columns = config.data.columns.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
+        let read = ReadOptions::default().on_bad_row(on_bad_row).columns(columns);
+        let mut reports = Vec::new();
+        let mut rows_of = |path: &Path| -> Result<RowSet<T>, DataError> {
+            let loaded = load(path, &encoder, &read)?;
+            reports.push(loaded.report.clone());
+            Ok(RowSet::from(loaded))
         };
+        let (mut train, mut eval, mut counts) = (RowSet::empty(), RowSet::empty(), Vec::new());
+        for path in config.data.train.paths() {
+            let (kept, held) =
+                hold_out(rows_of(path)?, config.data.eval_fraction, config.train.seed);
+            counts.push(kept.len());
+            train.append(kept);
+            eval.append(held);
+        }
+        for path in config.data.eval.iter().flat_map(DataFiles::paths) {
+            eval.append(rows_of(path)?);
+        }
+        let mix = config.data.weights.as_ref().map(|weights| Mix::new(&counts, weights));
         let mut metadata = vec![
             ("model".to_owned(), self.folder.dir.display().to_string()),
             (format!("training {unit}"), train.len().to_string()),
             (format!("held-out {unit}"), eval.len().to_string()),
         ];
+        if let Some(mix) = &mix {
+            let draws: Vec<String> = mix.draws().iter().map(ToString::to_string).collect();
+            metadata.push((format!("{unit} of each file in an epoch"), draws.join(", ")));
+        }
         for report in &reports {
             metadata.push((report.file.display().to_string(), report.to_string()));
         }
-        Ok(RunRows { train, eval, reports, metadata })
+        Ok(RunRows { train, eval, reports, metadata, mix })
     }
 }
 

@@ -14,7 +14,6 @@ pub mod launch;
 pub mod metric;
 pub mod model_files;
 pub mod optimizer;
-mod peft;
 pub mod preference;
 pub mod progress;
 mod record;

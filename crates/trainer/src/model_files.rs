@@ -8,6 +8,7 @@ use std::path::Path;
 use bestof_checkpoints::Weights;
 use bestof_kernels::host_values;
 use bestof_models::parameters::{self, ParameterInfo};
+use bestof_models::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -28,8 +29,10 @@ pub enum ModelFiles {
     },
     /// Adapters only, under PEFT's names, in `adapter_model.safetensors`.
     Adapter {
-        /// Contents of `adapter_config.json`.
-        config: serde_json::Value,
+        /// Text of `adapter_config.json`.
+        config: String,
+        /// PEFT's names of the trained parameters, by their own.
+        names: BTreeMap<String, String>,
     },
 }
 
@@ -37,15 +40,16 @@ impl ModelFiles {
     fn weights_file(&self) -> &'static str {
         match self {
             Self::Full { .. } => "model.safetensors",
-            Self::Adapter { .. } => crate::peft::WEIGHTS_FILE,
+            Self::Adapter { .. } => ADAPTER_WEIGHTS,
         }
     }
 
     fn stored_name(&self, parameter: &str) -> String {
-        match self {
-            Self::Full { .. } => parameter.to_owned(),
-            Self::Adapter { .. } => crate::peft::stored_name(parameter),
-        }
+        let stored = match self {
+            Self::Full { .. } => None,
+            Self::Adapter { names, .. } => names.get(parameter),
+        };
+        stored.map_or(parameter, String::as_str).to_owned()
     }
 
     /// Adds weights and configuration to a checkpoint.
@@ -56,7 +60,9 @@ impl ModelFiles {
     ) -> io::Result<()> {
         match self {
             Self::Full { config } => writer.json("config.json", config)?,
-            Self::Adapter { config } => writer.json(crate::peft::CONFIG_FILE, config)?,
+            Self::Adapter { config, .. } => {
+                writer.file(ADAPTER_CONFIG, |out| out.write_all(config.as_bytes()))?;
+            }
         }
         self.save_weights(model, self.weights_file(), writer)
     }

@@ -20,8 +20,8 @@ pub struct RowSet<T> {
 
 impl<T> From<Loaded<T>> for RowSet<T> {
     fn from(loaded: Loaded<T>) -> Self {
-        let file = loaded.report.file.display().to_string();
-        let names = loaded.lines.iter().map(|line| format!("{file}:{line}")).collect();
+        let places = loaded.files.iter().zip(&loaded.lines);
+        let names = places.map(|(file, line)| format!("{}:{line}", file.display())).collect();
         Self { items: loaded.items, names }
     }
 }
@@ -30,6 +30,12 @@ impl<T> RowSet<T> {
     /// A set without rows.
     pub fn empty() -> Self {
         Self { items: Vec::new(), names: Vec::new() }
+    }
+
+    /// Puts the rows of another set behind these.
+    pub fn append(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.names.extend(other.names);
     }
 
     /// Number of rows.

@@ -9,6 +9,7 @@ use bestof_losses::Label;
 use bestof_models::{
     AfterToken, CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken,
     Request, SamplingConfig, TokenForest, TokenScores, Vocabulary,
+    parameters::{self, ParameterInfo},
 };
 use bestof_report::{RunFolder, RunType, metric, metric_names};
 use burn::module::{Module, Param};
@@ -253,12 +254,16 @@ impl Toy {
 /// A model as a configuration asks for it, and the names of its weights.
 pub(crate) fn of_config(config: &RunConfig) -> (Toy, ModelFiles) {
     match &config.lora {
-        Some(lora) => (
-            Toy::with_adapter(lora.r),
-            ModelFiles::Adapter {
-                config: crate::peft::adapter_config(&lora.adapters(0), &config.model.path),
-            },
-        ),
+        Some(lora) => {
+            let toy = Toy::with_adapter(lora.r);
+            let stored = |info: ParameterInfo| {
+                let stored = format!("base_model.model.{}", info.name);
+                (info.name, stored)
+            };
+            let names = parameters::trainable(&toy).into_iter().map(stored).collect();
+            let config = lora.adapters(0).to_peft(&config.model.path.display().to_string());
+            (toy, ModelFiles::Adapter { config, names })
+        }
         None => (Toy::new(), ModelFiles::Full { config: serde_json::json!({}) }),
     }
 }

@@ -155,6 +155,80 @@ fn adapters_are_exported_merged_and_apart() {
     assert!(!run.metadata.edit_distances.is_empty());
 }
 
+/// Two matrices where the base has one, layers of other ranks, and biases in the base's place for none.
+#[test]
+fn adapters_of_other_kinds_are_exported() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let base = support::tiny_model(&root.join("model"), true);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 30);
+    let before = logprobs(&open(&base));
+    let whole = ["lora.modules_to_save=['lm_head']", "lora.use_dora=true", "lora.dropout=0.1"];
+    let ranks = ["lora.rank_pattern={ v_proj = 3, '.*' = 5 }", "lora.use_rslora=true"];
+    let biased = ["lora.lora_bias=true", "lora.target_modules='.*(q|v)_proj'"];
+    for (name, overrides) in [("whole", &whole[..]), ("ranks", &ranks), ("biased", &biased)] {
+        let rate = ["lora.r=4", "train.learning_rate=2e-2"];
+        let config = support::config(root, name, &rows, &[&rate, overrides].concat());
+        let finished = straight(&config, true);
+        let dir = &config.output.dir;
+        let first = &RunFolder::open(dir).unwrap().rows[0];
+        assert_eq!(first.get("rewards/margins"), Some(0.0), "{name}: nothing is changed at first");
+        let attached = |adapter: &Path| {
+            let mut model = open(&base);
+            model.load_adapter(adapter).unwrap();
+            let text = TokenForest::text(&[2, 5, 9, 30]);
+            let options = ForwardOptions::reference();
+            let reference =
+                |m: &Decoder| host_values(m.valid().token_logps(&text, &options).unwrap());
+            assert_eq!(reference(&model), reference(&open(&base)), "{name}");
+            logprobs(&model)
+        };
+        let trained = attached(&dir.join("adapter"));
+        assert_eq!(trained, attached(&dir.join("checkpoints/step-000006")), "{name}");
+        assert!(largest_difference(&trained, &before) > 1e-2, "{name}");
+        if name == "ranks" {
+            let stored = Weights::open(&dir.join("adapter/adapter_model.safetensors")).unwrap();
+            let rank = |layer: &str| {
+                let name = format!("base_model.model.model.layers.1.{layer}.lora_A.weight");
+                stored.info(&name).unwrap().shape[0]
+            };
+            let ranks = [rank("self_attn.v_proj"), rank("mlp.up_proj")];
+            assert_eq!(ranks, [3, 5], "the first pattern holds");
+        }
+        if name == "biased" {
+            assert_eq!(finished.model, dir.join("adapter"), "what cannot be merged is apart only");
+            assert!(!dir.join("final").exists());
+            continue;
+        }
+        let merged = ModelFolder::open(&finished.model).unwrap();
+        let tied = merged.config["tie_word_embeddings"].as_bool();
+        assert_eq!(tied, Some(name == "ranks"), "{name}");
+        let names = Weights::open(&finished.model).unwrap();
+        assert_eq!(names.contains("lm_head.weight"), name == "whole");
+        assert!(largest_difference(logprobs(&open(&finished.model)), &trained) < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn settings_of_adapters_without_effect_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 4);
+    for (setting, parts) in [
+        ("lora.target_modules=['q_proj', 'qkv_proj']", ["`qkv_proj`", "no linear layer"]),
+        ("lora.layers_to_transform=[1, 2]", ["`layers_to_transform`", "2"]),
+        ("lora.rank_pattern={ k_poj = 3 }", ["`rank_pattern`", "k_poj"]),
+        ("lora.modules_to_save=['score']", ["`modules_to_save`", "score"]),
+    ] {
+        let config = support::config(root, "run", &rows, &[setting]);
+        let error = preference(&config, &TrainOptions::default(), &mut Silent).unwrap_err();
+        for part in parts {
+            assert!(error.to_string().contains(part), "{setting}: {error}");
+        }
+    }
+}
+
 #[test]
 fn a_tokenizer_with_more_words_than_the_model_is_refused() {
     let root = tempfile::tempdir().unwrap();
@@ -179,7 +253,15 @@ fn interrupting_after_every_step_changes_no_bit() {
     let pairs = support::pairs(&root.join("pairs.jsonl"), 30);
     let completions = support::completions(&root.join("rows.jsonl"), 30);
     let labelled = support::labelled(&root.join("labelled.jsonl"), 30);
-    let cases: [(&str, bool, &[&str]); 5] = [
+    let whole = [
+        "lora.r=2",
+        "lora.dropout=0.3",
+        "lora.use_dora=true",
+        "lora.modules_to_save=['lm_head', 'norm']",
+        "train.weight_decay=0.1",
+    ];
+    let cases: [(&str, bool, &[&str]); 6] = [
+        ("whole-modules", true, &whole),
         ("sft", false, &["train.gradient_checkpointing=true"]),
         ("dpo", true, &["train.weight_decay=0.1"]),
         ("dpop", true, &["loss.name=dpop", "lora.r=2", "lora.dropout=0.3"]),
@@ -254,4 +336,82 @@ fn the_number_of_threads_changes_no_bit() {
         config.output.dir
     };
     assert_same_numbers(&run(1), &run(3));
+}
+
+#[test]
+fn files_are_mixed_renamed_and_resumed() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let many = support::completions(&root.join("many.jsonl"), 30);
+    // The same rows as a table of another language.
+    let table: Vec<String> = (0..6).map(|n| format!("{n}+{n}=,{},x", 2 * n)).collect();
+    let few = root.join("few.csv");
+    std::fs::write(&few, format!("frage,antwort,label\n{}\n", table.join("\n"))).unwrap();
+    let files = format!("data.train=[{many:?}, {few:?}]");
+    let weighted = ["data.weights=[1, 2]", "train.max_steps=6", "data.eval_fraction=0.1"];
+    let with = |name: &str, more: &[&str]| {
+        support::config(root, name, &many, &[&[files.as_str()], more].concat())
+    };
+    let refused = |config: &RunConfig| {
+        let launched = supervised(config, &TrainOptions::default(), &mut Silent);
+        launched.map(|_| ()).unwrap_err().to_string()
+    };
+    let unnamed = refused(&with("unnamed", &[]));
+    assert!(unnamed.contains("few.csv:2") && unnamed.contains("frage"), "{unnamed}");
+
+    // Columns hold for all files, so that the table is read by its own.
+    let columns = r#"data.columns={prompt = "frage", completion = "antwort", label = ""}"#;
+    let table = format!("data.train=[{few:?}]");
+    let config = support::config(root, "table", &few, &[columns, table.as_str()]);
+    assert_eq!(config.data.columns["prompt"], "frage");
+    let again = RunConfig::from_toml(&config.to_toml(), &[]).unwrap();
+    assert_eq!(again, config);
+    straight(&config, false);
+    let wrong = r#"data.columns={prompt = "question", completion = "antwort", label = ""}"#;
+    let missing = refused(&support::config(root, "wrong", &few, &[wrong, table.as_str()]));
+    assert!(missing.contains("`question`") && missing.contains("frage, antwort"), "{missing}");
+
+    let line = |n| format!("{{\"prompt\": \"{n}+{n}=\", \"completion\": \"{}\"}}\n", 2 * n);
+    let lines: Vec<String> = (0..6).map(line).collect();
+    let few = root.join("few.jsonl");
+    std::fs::write(&few, lines.concat()).unwrap();
+    let files = format!("data.train=[{many:?}, {few:?}]");
+    let with = |name: &str, more: &[&str]| {
+        support::config(root, name, &many, &[&[files.as_str()], more].concat())
+    };
+    let (whole, parts) = (with("whole", &weighted), with("parts", &weighted));
+    let finished = straight(&whole, false);
+    interrupted(&parts, false);
+    assert_same_numbers(&whole.output.dir, &parts.output.dir);
+    assert_eq!(finished.data.len(), 2);
+    // 27 and 5 rows are trained on; of an epoch of 32 the second file has two thirds.
+    let facts = std::fs::read_to_string(whole.output.dir.join("facts.json")).unwrap();
+    assert!(facts.contains("11, 21"), "{facts}");
+    let plain = straight(&with("plain", &weighted[1..]), false);
+    assert_ne!(logprobs(&open(&plain.model)), logprobs(&open(&finished.model)));
+}
+
+#[test]
+fn shares_that_cannot_be_are_refused() {
+    let config = |more: &[&str]| {
+        let text =
+            "[model]\npath = 'm'\n[data]\ntrain = ['a.jsonl', 'b.csv']\n[output]\ndir = 'r'\n";
+        let more: Vec<String> = more.iter().map(|text| (*text).to_owned()).collect();
+        RunConfig::from_toml(text, &more).map(|_| ()).map_err(|error| error.to_string())
+    };
+    config(&["data.weights=[1, 0.5]"]).unwrap();
+    config(&["data.columns={prompt = 'x', rationale = ''}"]).unwrap();
+    for (wrong, key) in [
+        ("data.weights=[1]", "data.weights"),
+        ("data.weights=[1, 0]", "data.weights"),
+        ("data.weights=[1, nan]", "data.weights"),
+        ("data.train=[]", "data.train"),
+        ("data.columns={promt = 'x'}", "data.columns"),
+    ] {
+        let error = config(&[wrong]).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+    let still = config(&["data.weights=[1, 1]", "data.shuffle=false"]).unwrap_err();
+    assert!(still.contains("data.shuffle"), "{still}");
 }

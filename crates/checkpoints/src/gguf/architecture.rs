@@ -26,6 +26,9 @@ pub(super) enum Change {
     MinusOne,
 }
 
+/// Whether a model has a tensor, by its name in GGUF.
+pub(super) type Has<'a> = &'a dyn Fn(&str) -> bool;
+
 /// A size that a tensor's shape refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
@@ -148,24 +151,24 @@ impl Family {
         matches!(self, Self::Gemma2 | Self::Gemma3)
     }
 
-    /// Whether a file's attention has biases that the family may have or not.
-    pub(super) fn has_attention_bias(self, file: &GgufFile) -> bool {
-        self == Self::Llama && file.tensor("blk.0.attn_q.bias").is_some()
+    /// Whether a model's attention has biases that the family may have or not.
+    pub(super) fn has_attention_bias(self, has: Has<'_>) -> bool {
+        self == Self::Llama && has("blk.0.attn_q.bias")
     }
 
-    /// Whether a file's feed-forward layers have biases.
-    pub(super) fn has_mlp_bias(self, file: &GgufFile) -> bool {
-        self == Self::Llama && file.tensor("blk.0.ffn_gate.bias").is_some()
+    /// Whether a model's feed-forward layers have biases.
+    pub(super) fn has_mlp_bias(self, has: Has<'_>) -> bool {
+        self == Self::Llama && has("blk.0.ffn_gate.bias")
     }
 
     /// The tensors of one layer.
-    pub(super) fn layer_rules(self, file: &GgufFile) -> Vec<TensorRule> {
+    pub(super) fn layer_rules(self, has: Has<'_>) -> Vec<TensorRule> {
         let optional = |there: bool, rules: &'static [TensorRule]| if there { rules } else { &[] };
         match self {
             Self::Llama => [
                 LLAMA,
-                optional(self.has_attention_bias(file), LLAMA_ATTENTION_BIAS),
-                optional(self.has_mlp_bias(file), LLAMA_MLP_BIAS),
+                optional(self.has_attention_bias(has), LLAMA_ATTENTION_BIAS),
+                optional(self.has_mlp_bias(has), LLAMA_MLP_BIAS),
             ]
             .concat(),
             Self::Mistral => LLAMA.to_vec(),
@@ -176,13 +179,13 @@ impl Family {
     }
 
     /// The tensors outside the layers.
-    pub(super) fn outer_rules(self, file: &GgufFile) -> Vec<TensorRule> {
+    pub(super) fn outer_rules(self, has: Has<'_>) -> Vec<TensorRule> {
         let norm = rule("output_norm.weight", "model.norm.weight", &[Hidden]);
         let mut rules = vec![
             rule("token_embd.weight", "model.embed_tokens.weight", &[Size::Vocabulary, Hidden]),
             if self.is_gemma() { norm.minus_one() } else { norm },
         ];
-        if file.tensor("output.weight").is_some() {
+        if has("output.weight") {
             rules.push(rule("output.weight", "lm_head.weight", &[Size::Vocabulary, Hidden]));
         }
         rules

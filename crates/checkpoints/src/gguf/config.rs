@@ -18,6 +18,10 @@ const GEMMA3_PATTERN: usize = 6;
 const GEMMA2_27B_LAYERS: usize = 46;
 const GEMMA3_27B_LAYERS: usize = 62;
 
+/// The kinds of layers, as `layer_types` names them.
+const FULL: &str = "full_attention";
+const WINDOW: &str = "sliding_attention";
+
 /// The parts of a GGUF file that `config.json` is built from.
 pub(super) struct ConfigSource<'a> {
     pub(super) file: &'a GgufFile,
@@ -112,10 +116,10 @@ impl ConfigSource<'_> {
     fn llama(&self) -> Map<String, Value> {
         fields(json!({
             "architectures": ["LlamaForCausalLM"],
-            "attention_bias": self.family.has_attention_bias(self.file),
+            "attention_bias": self.family.has_attention_bias(&|name| self.file.has(name)),
             "head_dim": self.sizes.head_dim,
             "hidden_act": "silu",
-            "mlp_bias": self.family.has_mlp_bias(self.file),
+            "mlp_bias": self.family.has_mlp_bias(&|name| self.file.has(name)),
             "model_type": "llama",
             "pretraining_tp": 1,
         }))
@@ -172,10 +176,7 @@ impl ConfigSource<'_> {
     fn gemma3(&self, rope: &Rope) -> Result<Map<String, Value>, GgufError> {
         let window_key = self.key("attention.sliding_window");
         let pattern_key = self.key("attention.sliding_window_pattern");
-        let pattern = self.metadata().count(&pattern_key)?.unwrap_or(GEMMA3_PATTERN);
-        if pattern == 0 {
-            return Err(bad_value(&pattern_key, "0", "at least 1"));
-        }
+        let (layer_types, pattern) = self.window_layers(&pattern_key)?;
         let local = self
             .metadata()
             .number(&self.key("rope.freq_base_swa"))?
@@ -186,7 +187,7 @@ impl ConfigSource<'_> {
             "_sliding_window_pattern": pattern,
             "attn_logit_softcapping": null,
             "final_logit_softcapping": final_cap,
-            "layer_types": self.layer_types(pattern),
+            "layer_types": layer_types,
             "rope_local_base_freq": local,
             "rope_parameters": {
                 "full_attention": rope.parameters(),
@@ -223,10 +224,32 @@ impl ConfigSource<'_> {
         })))
     }
 
+    /// The kinds of all layers, and the period they have: a whole number, or a flag per layer that is
+    /// true for one with a sliding window.
+    fn window_layers(&self, key: &str) -> Result<(Vec<&'static str>, Option<usize>), GgufError> {
+        let layers = self.sizes.layers;
+        if self.metadata().is_bools(key) {
+            let windows = self.metadata().bools(key)?.unwrap_or_default();
+            if windows.len() != layers {
+                let found = format!("a list of {}", windows.len());
+                return Err(bad_value(key, found, &format!("a flag for each of {layers} layers")));
+            }
+            let kind = |window: &bool| if *window { WINDOW } else { FULL };
+            let kinds: Vec<&str> = windows.iter().map(kind).collect();
+            let first_full = kinds.iter().position(|kind| *kind == FULL).map(|index| index + 1);
+            let period = first_full.filter(|period| self.layer_types(*period) == kinds);
+            return Ok((kinds, period));
+        }
+        match self.metadata().count(key)?.unwrap_or(GEMMA3_PATTERN) {
+            0 => Err(bad_value(key, "0", "at least 1")),
+            period => Ok((self.layer_types(period), Some(period))),
+        }
+    }
+
     /// Every `pattern`-th layer has full attention, the others a sliding window.
     fn layer_types(&self, pattern: usize) -> Vec<&'static str> {
         (1..=self.sizes.layers)
-            .map(|n| if n.is_multiple_of(pattern) { "full_attention" } else { "sliding_attention" })
+            .map(|n| if n.is_multiple_of(pattern) { FULL } else { WINDOW })
             .collect()
     }
 

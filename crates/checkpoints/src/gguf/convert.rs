@@ -25,6 +25,8 @@ const CHUNK_VALUES: usize = 1 << 20;
 /// Converts a GGUF file to a model folder in the Hugging Face layout: configuration, weights,
 /// tokenizer, chat template and generation settings.
 ///
+/// Of a split file any part may be given, with all others beside it.
+///
 /// The folder appears whole at the end or not at all. Weights are decoded to `f32` and rounded to
 /// `options.dtype`; at most a few rows of one tensor are in memory.
 ///
@@ -38,7 +40,7 @@ pub fn convert(
     options: &ConvertOptions,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Converted, CheckpointError> {
-    let mut file = GgufFile::open(input)?;
+    let mut file = GgufFile::open_joined(input)?;
     if options.dtype.torch_name().is_none() {
         return Err(CheckpointError::UnwritableType { found: options.dtype });
     }
@@ -48,7 +50,7 @@ pub fn convert(
     let plan = plan(&file, family, architecture, sizes).map_err(bad)?;
     let factors = stored_factors(&mut file)?;
     let staged = StagedFolder::new(out)?;
-    let model_type = {
+    let (model_type, warnings) = {
         let vocabulary = Vocabulary::read(&file.metadata).map_err(bad)?;
         check_fits(&vocabulary, sizes).map_err(bad)?;
         let source = ConfigSource {
@@ -60,7 +62,7 @@ pub fn convert(
             vocabulary: &vocabulary,
             dtype: options.dtype,
         };
-        write_config_and_tokenizer(&source, staged.path(), input)?
+        (write_config_and_tokenizer(&source, staged.path(), input)?, vocabulary.warnings)
     };
     let parameters = write_weights(&mut file, &plan, sizes, staged.path(), options, progress)?;
     staged.commit()?;
@@ -70,6 +72,7 @@ pub fn convert(
         parameters,
         tensors: plan.len(),
         source_types: count_types(&file),
+        warnings,
     })
 }
 
@@ -92,15 +95,15 @@ fn plan(
     architecture: &str,
     sizes: Sizes,
 ) -> Result<Vec<PlannedTensor>, GgufError> {
-    if file.tensors.len() / family.layer_rules(file).len() < sizes.layers {
+    if file.tensors.len() / family.layer_rules(&|name| file.has(name)).len() < sizes.layers {
         let missing = first_missing(file, family, sizes);
         return Err(GgufError::MissingTensor { tensor: missing });
     }
     let mut expected: HashMap<String, (String, TensorRule)> = HashMap::new();
-    for rule in family.outer_rules(file) {
+    for rule in family.outer_rules(&|name| file.has(name)) {
         expected.insert(rule.gguf.to_owned(), (rule.hf.to_owned(), rule));
     }
-    for rule in family.layer_rules(file) {
+    for rule in family.layer_rules(&|name| file.has(name)) {
         for layer in 0..sizes.layers {
             let name = format!("model.layers.{layer}.{}", rule.hf);
             expected.insert(format!("blk.{layer}.{}", rule.gguf), (name, rule));
@@ -133,7 +136,7 @@ fn first_missing(file: &GgufFile, family: Family, sizes: Sizes) -> String {
     (0..sizes.layers)
         .flat_map(|layer| {
             family
-                .layer_rules(file)
+                .layer_rules(&|name| file.has(name))
                 .into_iter()
                 .map(move |rule| format!("blk.{layer}.{}", rule.gguf))
         })

@@ -49,6 +49,8 @@ pub fn dequantize_blocks(
         GgmlType::Q4K => each_block(bytes, out, q4_k),
         GgmlType::Q5K => each_block(bytes, out, q5_k),
         GgmlType::Q6K => each_block(bytes, out, q6_k),
+        GgmlType::IQ4NL => each_block(bytes, out, iq4_nl),
+        GgmlType::IQ4XS => each_block(bytes, out, iq4_xs),
     }
     Ok(())
 }
@@ -214,5 +216,31 @@ fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
             let q = ((low >> low_shift) & 15) | (((high >> high_shift) & 3) << 4);
             *out = dl * (f32::from(q) - 32.0);
         }
+    }
+}
+
+/// The numbers that the four bits of the `IQ4` types stand for.
+const IQ4: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+fn iq4(q: u8) -> f32 {
+    f32::from(IQ4[usize::from(q & 15)])
+}
+
+/// `x = d v(q)`
+fn iq4_nl(block: &[u8; 18], out: &mut [f32; 32]) {
+    let d = f16_at(block, 0);
+    nibbles(&block[2..], out, |q| d * iq4(q));
+}
+
+/// `x = d (s - 32) v(q)`: of each scale four bits and two bits apart.
+fn iq4_xs(block: &[u8; 136], out: &mut [f32; 256]) {
+    let d = f16_at(block, 0);
+    let high = u16::from_le_bytes([block[2], block[3]]);
+    let (low, packed) = (&block[4..8], &block[8..]);
+    for (group, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let low = (low[group / 2] >> (group % 2 * 4)) & 15;
+        let high = ((high >> (2 * group)) & 3) as u8;
+        let dl = d * (f32::from(low | (high << 4)) - 32.0);
+        nibbles(&packed[group * 16..][..16], out, |q| dl * iq4(q));
     }
 }

@@ -142,8 +142,8 @@ fn six_bits_in_blocks_of_256() {
 }
 
 /// FNV-1a (64 bits) over the bytes of the values that candle-core 0.11.1 decodes
-/// [`recorded_blocks`] to.
-const RECORDED: [(GgmlType, u64); 13] = [
+/// [`recorded_blocks`] to; of the `IQ4` types those of gguf-py 0.19, which agrees with it on the others.
+const RECORDED: [(GgmlType, u64); 15] = [
     (GgmlType::F32, 0x7d61_c1d8_1d45_02b7),
     (GgmlType::F16, 0xa338_2dfa_3102_0ce5),
     (GgmlType::BF16, 0xc6ea_e3f3_f5b0_c774),
@@ -157,6 +157,8 @@ const RECORDED: [(GgmlType, u64); 13] = [
     (GgmlType::Q4K, 0xd489_a0a9_7738_1278),
     (GgmlType::Q5K, 0x5b27_448d_eac0_22d2),
     (GgmlType::Q6K, 0x3cfc_2148_7a68_aa84),
+    (GgmlType::IQ4NL, 0xef1c_10da_f33c_0459),
+    (GgmlType::IQ4XS, 0xb3cd_3fb2_2fd4_ac75),
 ];
 
 /// Pseudo-random bytes with two bits cleared, so that no scale is infinite or NaN.

@@ -1,16 +1,18 @@
 //! What can be wrong with a GGUF file.
 
-use super::ggml_type::GgmlType;
+use bestof_files::FileKind;
+
+use super::ggml_type::{GgmlType, type_name};
 
 /// Why a GGUF file cannot be read or converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GgufError {
     /// The file does not start as a GGUF file does.
-    #[error("not a GGUF file: it starts with {found:02x?}, not with \"GGUF\"")]
-    WrongMagic {
-        /// The first bytes.
-        found: [u8; 4],
+    #[error("not a GGUF file, which starts with \"GGUF\", but {found}")]
+    NotGguf {
+        /// What the file is.
+        found: FileKind,
     },
     /// A version of the format that is not read.
     #[error("GGUF version {found} is not read (2 and 3 are); {}", if *big_endian { "the file is big-endian" } else { "convert the model again with a current llama.cpp" })]
@@ -87,7 +89,7 @@ pub enum GgufError {
         tensor: String,
     },
     /// A tensor of a type that is not read.
-    #[error("tensor {tensor} has the type {found}, which is not read; known are {known}")]
+    #[error("tensor {tensor} has the type {}, which is not read; take a file of one of {known}", type_name(*found))]
     UnknownTensorType {
         /// The tensor.
         tensor: String,
@@ -118,6 +120,24 @@ pub enum GgufError {
         /// The file's alignment.
         alignment: u64,
     },
+    /// A file of the format that is no model.
+    #[error("general.type is {found}: {hint}")]
+    NotAModel {
+        /// `general.type`.
+        found: String,
+        /// What it holds, and what to convert instead.
+        hint: &'static str,
+    },
+    /// A part of a split file, without the rest.
+    #[error("shard {number} of {count} of a split file: {problem}")]
+    Shard {
+        /// Which part, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// What keeps it from being joined.
+        problem: String,
+    },
     /// A model family that is not converted.
     #[error("the architecture {found} is not known; known are {known}")]
     UnknownArchitecture {
@@ -135,9 +155,7 @@ pub enum GgufError {
         detail: String,
     },
     /// A tensor that the architecture needs is not there.
-    #[error(
-        "tensor {tensor} is missing; the file is incomplete (a split GGUF has to be merged first)"
-    )]
+    #[error("tensor {tensor} is missing; the file is incomplete")]
     MissingTensor {
         /// The tensor.
         tensor: String,
@@ -207,6 +225,58 @@ pub enum GgufError {
         index: usize,
         /// The rule.
         merge: String,
+    },
+    /// A setting of a model that a GGUF file has no place for, or llama.cpp no computation.
+    #[error("{field} is {found}, which a GGUF file cannot express: {reason}")]
+    Inexpressible {
+        /// The setting, such as a field of `config.json`.
+        field: String,
+        /// What it is.
+        found: String,
+        /// Why not, and what would do.
+        reason: String,
+    },
+    /// A setting of `config.json` that is missing, of the wrong type or out of range.
+    #[error("{field} in config.json is {found}, expected {expected}")]
+    BadSetting {
+        /// The field.
+        field: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A tensor of a model folder that the model's family does not have.
+    #[error(
+        "tensor {tensor} does not belong to a model of the type {model_type}; leaving it out would change the model"
+    )]
+    StrayTensor {
+        /// The tensor.
+        tensor: String,
+        /// `model_type` of the configuration.
+        model_type: String,
+    },
+    /// What is wrong with one tensor.
+    #[error("tensor {tensor}: {problem}")]
+    InTensor {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        problem: Box<Self>,
+    },
+    /// A type that values are not encoded to.
+    #[error("{ggml_type} is not written; known are F32, F16, BF16, Q8_0 and Q4_0")]
+    Unwritable {
+        /// The element type.
+        ggml_type: GgmlType,
+    },
+    /// A value beyond what a type holds.
+    #[error("the value {value} is too large for {ggml_type}; take bf16 or f32")]
+    TooLarge {
+        /// The element type.
+        ggml_type: GgmlType,
+        /// The value.
+        value: f32,
     },
     /// A buffer that does not fit the blocks to decode.
     #[error("{bytes} bytes of {ggml_type} do not decode to {values} values: a block of {} bytes holds {}", ggml_type.block_bytes(), ggml_type.block_values())]

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
+use bestof_files::FileKind;
+
 use super::dequantize::dequantize_blocks;
 use super::error::GgufError;
 use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, bad_value};
 use super::reader::Reader;
+use super::shards::Shard;
 use crate::error::CheckpointError;
 
 const MAX_DIMENSIONS: u32 = 4;
@@ -18,6 +21,10 @@ const DEFAULT_ALIGNMENT: usize = 32;
 #[derive(Debug)]
 pub(super) struct GgufFile {
     pub(super) reader: Reader,
+    /// The other parts of a split file.
+    parts: Vec<Reader>,
+    /// Which part of a split file this is.
+    pub(super) shard: Option<Shard>,
     pub(super) metadata: Metadata,
     pub(super) tensors: Vec<TensorEntry>,
     /// Byte range of the tensors' entries in the file.
@@ -37,6 +44,8 @@ pub(super) struct TensorEntry {
     pub(super) shape: Vec<usize>,
     /// Offset in the file, in bytes.
     pub(super) start: u64,
+    /// Part of a split file that it lies in, from 0.
+    part: usize,
 }
 
 impl TensorEntry {
@@ -64,12 +73,26 @@ impl TensorEntry {
 }
 
 impl GgufFile {
+    /// Opens a file that is a whole model.
     pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let mut reader = Reader::open(path)?;
-        let magic: [u8; 4] = reader.array("the first four bytes")?;
-        if &magic != b"GGUF" {
-            return Err(reader.bad(GgufError::WrongMagic { found: magic }));
+        let file = Self::open_part(path)?;
+        match file.shard {
+            None => Ok(file),
+            Some(shard) => {
+                let merge = "merge the parts first (llama-gguf-split --merge)";
+                Err(file.reader.bad(shard.incomplete(merge)))
+            }
         }
+    }
+
+    /// Opens a file that may be a part of a split one.
+    pub(super) fn open_part(path: &Path) -> Result<Self, CheckpointError> {
+        let kind = FileKind::at(path).map_err(CheckpointError::io("open", path))?;
+        let mut reader = Reader::open(path)?;
+        if kind != FileKind::Gguf {
+            return Err(reader.bad(GgufError::NotGguf { found: kind }));
+        }
+        let _magic: [u8; 4] = reader.array("the first four bytes")?;
         let version = reader.u32("the version")?;
         if !(2..=3).contains(&version) {
             let big_endian = (2..=3).contains(&version.swap_bytes());
@@ -78,6 +101,8 @@ impl GgufFile {
         let tensor_count = reader.u64("the number of tensors")?;
         let metadata_count = reader.u64("the number of metadata entries")?;
         let metadata = Metadata::read(&mut reader, metadata_count)?;
+        check_is_a_model(&metadata).map_err(|e| reader.bad(e))?;
+        let shard = Shard::of(&metadata).map_err(|e| reader.bad(e))?;
         let alignment = alignment(&metadata).map_err(|e| reader.bad(e))?;
         // The shortest entry: an empty name (8 bytes), dimensions (4), type (4), offset (8).
         reader.expect(tensor_count.saturating_mul(24), || format!("{tensor_count} tensors"))?;
@@ -96,11 +121,29 @@ impl GgufFile {
         for tensor in &mut tensors {
             resolve_offset(tensor, data_start, reader.length()).map_err(|e| reader.bad(e))?;
         }
-        Ok(Self { reader, metadata, tensors, entries, data_start, alignment })
+        let parts = Vec::new();
+        Ok(Self { reader, parts, shard, metadata, tensors, entries, data_start, alignment })
+    }
+
+    /// Adds the tensors of the next part of a split file.
+    pub(super) fn append(&mut self, next: Self) -> Result<(), CheckpointError> {
+        self.parts.push(next.reader);
+        let part = self.parts.len();
+        let known: HashSet<&str> = self.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        if let Some(twice) = next.tensors.iter().find(|tensor| known.contains(&*tensor.name)) {
+            let source = GgufError::DuplicateTensor { tensor: twice.name.clone() };
+            return Err(self.parts[part - 1].bad(source));
+        }
+        self.tensors.extend(next.tensors.into_iter().map(|tensor| TensorEntry { part, ..tensor }));
+        Ok(())
     }
 
     pub(super) fn tensor(&self, name: &str) -> Option<&TensorEntry> {
         self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensor(name).is_some()
     }
 
     /// The values of `rows` rows of a tensor from row `first` on.
@@ -114,11 +157,35 @@ impl GgufFile {
     ) -> Result<(), CheckpointError> {
         let row_bytes = tensor.row_bytes();
         bytes.resize(rows * row_bytes, 0);
-        self.reader.seek(tensor.start + (first * row_bytes) as u64)?;
-        self.reader.fill(bytes, &tensor.name)?;
+        let reader = match tensor.part {
+            0 => &mut self.reader,
+            part => &mut self.parts[part - 1],
+        };
+        reader.seek(tensor.start + (first * row_bytes) as u64)?;
+        reader.fill(bytes, &tensor.name)?;
         values.resize(rows * tensor.row_values(), 0.0);
-        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| self.reader.bad(e))
+        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| reader.bad(e))
     }
+}
+
+/// Refuses the files beside models that llama.cpp stores in the same format.
+fn check_is_a_model(metadata: &Metadata) -> Result<(), GgufError> {
+    let key = "general.type";
+    let hint = match metadata.text(key)? {
+        None | Some("model") => return Ok(()),
+        Some("adapter") => {
+            "it holds the changes of an adapter, not a model; convert the model it was made for, and take the adapter in PEFT's format"
+        }
+        Some("mmproj") => {
+            "it holds the encoder of images or sounds beside a model; convert the model's own file"
+        }
+        Some("imatrix") => {
+            "it holds statistics for quantizing a model; convert the model's own file"
+        }
+        Some(_) => "convert a file of a model",
+    };
+    let found = metadata.text(key)?.unwrap_or_default().to_owned();
+    Err(GgufError::NotAModel { found, hint })
 }
 
 fn alignment(metadata: &Metadata) -> Result<u64, GgufError> {
@@ -153,7 +220,7 @@ fn read_entry(reader: &mut Reader, alignment: u64) -> Result<TensorEntry, Checkp
         return Err(reader.bad(GgufError::Misaligned { tensor: name, offset: start, alignment }));
     }
     match shape(&sizes, ggml_type) {
-        Ok(shape) => Ok(TensorEntry { name, ggml_type, shape, start }),
+        Ok(shape) => Ok(TensorEntry { name, ggml_type, shape, start, part: 0 }),
         Err(reason) => Err(reader.bad(GgufError::BadShape { tensor: name, shape: sizes, reason })),
     }
 }

@@ -40,10 +40,14 @@ pub enum GgmlType {
     Q5K,
     /// 6 bits; 8-bit scales per 16 of 256 values.
     Q6K,
+    /// 4 bits that choose one of 16 unevenly spaced numbers, and a scale per 32 values.
+    IQ4NL,
+    /// The same numbers; 6-bit scales per 32 of 256 values.
+    IQ4XS,
 }
 
 /// Type, number in the file, name, values per block, bytes per block.
-const TYPES: [(GgmlType, u32, &str, usize, usize); 13] = [
+const TYPES: [(GgmlType, u32, &str, usize, usize); 15] = [
     (GgmlType::F32, 0, "F32", 1, 4),
     (GgmlType::F16, 1, "F16", 1, 2),
     (GgmlType::BF16, 30, "BF16", 1, 2),
@@ -57,7 +61,40 @@ const TYPES: [(GgmlType, u32, &str, usize, usize); 13] = [
     (GgmlType::Q4K, 12, "Q4_K", 256, 144),
     (GgmlType::Q5K, 13, "Q5_K", 256, 176),
     (GgmlType::Q6K, 14, "Q6_K", 256, 210),
+    (GgmlType::IQ4NL, 20, "IQ4_NL", 32, 18),
+    (GgmlType::IQ4XS, 23, "IQ4_XS", 256, 136),
 ];
+
+/// Types of the format that are not decoded: number and name. Numbers without a name here were
+/// taken back by llama.cpp.
+const NAMES: [(u32, &str); 19] = [
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (39, "MXFP4"),
+    (40, "NVFP4"),
+    (41, "Q1_0"),
+];
+
+/// The name of any type of the format; for a number without one, the number.
+pub(super) fn type_name(number: u32) -> String {
+    let decoded = GgmlType::from_number(number).map(GgmlType::name);
+    let other = || NAMES.iter().find(|row| row.0 == number).map(|row| row.1);
+    decoded.or_else(other).map_or_else(|| format!("number {number}"), str::to_owned)
+}
 
 impl GgmlType {
     /// Every type that is decoded.

@@ -29,7 +29,7 @@ pub(super) struct Metadata {
 }
 
 /// The type number of a text.
-pub(super) const TEXT: u32 = 8;
+const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
 impl Metadata {
@@ -95,8 +95,12 @@ impl Metadata {
         })
     }
 
-    pub(super) fn token_id(&self, key: &str) -> Result<Option<u32>, GgufError> {
-        Ok(self.count(key)?.map(|id| id as u32))
+    /// A whole number of any size and sign.
+    pub(super) fn integer(&self, key: &str) -> Result<Option<i128>, GgufError> {
+        self.get(key, "a whole number", |value| match value {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        })
     }
 
     pub(super) fn texts(&self, key: &str) -> Result<Option<&[String]>, GgufError> {
@@ -118,6 +122,17 @@ impl Metadata {
             Value::Floats(list) => Some(list.as_slice()),
             _ => None,
         })
+    }
+
+    pub(super) fn bools(&self, key: &str) -> Result<Option<&[bool]>, GgufError> {
+        self.get(key, "a list of flags", |value| match value {
+            Value::Bools(list) => Some(list.as_slice()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn is_bools(&self, key: &str) -> bool {
+        matches!(self.values.get(key), Some(Value::Bools(_)))
     }
 
     fn get<'a, T>(

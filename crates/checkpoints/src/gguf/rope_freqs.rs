@@ -6,10 +6,11 @@ use std::path::Path;
 
 use bestof_files::StagedFile;
 
+use super::entries::{self, Entries};
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
 use super::ggml_type::GgmlType;
-use super::metadata::{Metadata, TEXT, bad_value, required};
+use super::metadata::{Metadata, bad_value, required};
 use super::reader::Reader;
 use crate::error::CheckpointError;
 
@@ -22,10 +23,6 @@ const FREQ_BASE: &str = "llama.rope.freq_base";
 const SCALING: &str = "llama.rope.scaling.";
 const SCALING_TYPE: &str = "llama.rope.scaling.type";
 const OLD_SCALING: &str = "llama.rope.scale_linear";
-
-/// Type numbers of metadata.
-const META_U32: u32 = 4;
-const META_F32: u32 = 6;
 
 /// The range that `f32` holds at full precision, rounded inward.
 const F32_RANGE: std::ops::RangeInclusive<f64> = 1e-37..=1e38;
@@ -207,7 +204,7 @@ fn plan(file: &GgufFile, freqs: &RopeFreqs) -> Result<(Plan, RopeFreqsWritten), 
         plan.copy(present.end()..data_end);
     } else {
         let offset = (data_end - file.data_start).next_multiple_of(file.alignment);
-        plan.add(tensor_entry(pairs, offset));
+        plan.add(entries::tensor(TENSOR, &[pairs], GgmlType::F32.number(), offset));
         plan.pad(file.alignment);
         plan.copy(file.data_start..data_end);
         plan.pad(file.alignment);
@@ -228,11 +225,6 @@ fn refuse_inexpressible(file: &GgufFile) -> Result<(), GgufError> {
     let architecture = required(file.metadata.text(key)?, key)?;
     if architecture != ARCHITECTURE {
         return Err(GgufError::NoRopeFreqs { architecture: architecture.to_owned() });
-    }
-    let parts = file.metadata.count("split.count")?.unwrap_or(1);
-    if parts > 1 {
-        let detail = format!("it has {parts} parts; merge them first (llama-gguf-split --merge)");
-        return Err(GgufError::Unsupported { what: "a split GGUF file", detail });
     }
     let longrope = ["rope_factors_short.weight", "rope_factors_long.weight"];
     match longrope.into_iter().find(|name| file.tensor(name).is_some()) {
@@ -300,9 +292,14 @@ fn changed_metadata(
     if !F32_RANGE.contains(&base) {
         return Err(bad_value(FREQ_BASE, base.to_string(), "a number from 1e-37 to 1e38"));
     }
+    let entry = |write: &dyn Fn(&mut Entries)| {
+        let mut entries = Entries::default();
+        write(&mut entries);
+        entries.bytes
+    };
     let mut changed = vec![
-        (FREQ_BASE, metadata_entry(FREQ_BASE, META_F32, &(base as f32).to_le_bytes())),
-        (SCALING_TYPE, metadata_entry(SCALING_TYPE, TEXT, &text("none"))),
+        (FREQ_BASE, entry(&|e| e.f32(FREQ_BASE, base))),
+        (SCALING_TYPE, entry(&|e| e.text(SCALING_TYPE, "none"))),
     ];
     if let Some(length) = freqs.context_length
         && metadata.contains(CONTEXT_LENGTH)
@@ -311,28 +308,7 @@ fn changed_metadata(
             let expected = "a whole number from 1 to 4294967295";
             return Err(bad_value(CONTEXT_LENGTH, length.to_string(), expected));
         };
-        let entry = metadata_entry(CONTEXT_LENGTH, META_U32, &length.to_le_bytes());
-        changed.push((CONTEXT_LENGTH, entry));
+        changed.push((CONTEXT_LENGTH, entry(&|e| e.u32(CONTEXT_LENGTH, length))));
     }
     Ok(changed)
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn metadata_entry(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
-    [&text(key)[..], &kind.to_le_bytes()[..], value].concat()
-}
-
-/// Name, number of dimensions, the dimension, type, offset.
-fn tensor_entry(pairs: usize, offset: u64) -> Vec<u8> {
-    [
-        &text(TENSOR)[..],
-        &1_u32.to_le_bytes()[..],
-        &(pairs as u64).to_le_bytes()[..],
-        &GgmlType::F32.number().to_le_bytes()[..],
-        &offset.to_le_bytes()[..],
-    ]
-    .concat()
 }

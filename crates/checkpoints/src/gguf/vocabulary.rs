@@ -8,6 +8,9 @@ use super::metadata::{Metadata, bad_value, required};
 /// SentencePiece's visible space.
 pub(super) const SPACE: &str = "\u{2581}";
 
+/// The warning for a byte-level vocabulary that does not say how text is cut.
+const NO_PRE: &str = "metadata tokenizer.ggml.pre is missing, so how text is cut before merging is a guess, llama.cpp's default; if the model's cut is known, write it with `gguf-new-metadata --pre-tokenizer NAME` and convert again";
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -46,6 +49,8 @@ pub(super) struct Vocabulary {
     pub(super) add_eos: bool,
     pub(super) add_space_prefix: bool,
     pub(super) chat_template: Option<String>,
+    /// What was left out or guessed, for the user to know.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Vocabulary {
@@ -57,7 +62,11 @@ impl Vocabulary {
             let known = "gpt2, llama".to_owned();
             return Err(GgufError::UnknownTokenizer { what: "model", found: model, known });
         }
+        let mut warnings = Vec::new();
         let pre = metadata.text(&key("pre"))?.unwrap_or("default").to_owned();
+        if model == "gpt2" && !metadata.contains(&key("pre")) {
+            warnings.push(NO_PRE.to_owned());
+        }
         let mut tokens = required(metadata.texts(&key("tokens"))?, &key("tokens"))?.to_vec();
         let kinds = kinds(metadata, &key("token_type"), tokens.len())?;
         if model == "llama" {
@@ -72,25 +81,25 @@ impl Vocabulary {
                 &expected,
             ));
         }
-        let id = |name: &str| -> Result<Option<u32>, GgufError> {
-            let id = metadata.token_id(&key(name))?;
-            match id {
-                Some(id) if id as usize >= tokens.len() => Err(bad_value(
-                    &key(name),
-                    id.to_string(),
-                    &format!("less than the {} tokens there are", tokens.len()),
-                )),
-                id => Ok(id),
+        let mut id = |name: &str| -> Result<Option<u32>, GgufError> {
+            let Some(id) = metadata.integer(&key(name))? else { return Ok(None) };
+            let known = u32::try_from(id).ok().filter(|id| (*id as usize) < tokens.len());
+            if known.is_none() {
+                let (key, count) = (key(name), tokens.len());
+                warnings.push(format!(
+                    "metadata {key} is {id}, not one of the {count} tokens; the model gets no such token"
+                ));
             }
+            Ok(known)
         };
-        let (sentencepiece, llama3) = (model == "llama", is_llama3(&pre));
+        let (sentencepiece, adds_bos) = (model == "llama", adds_bos(&pre));
         Ok(Self {
             bos: id("bos_token_id")?,
             eos: id("eos_token_id")?,
             eot: id("eot_token_id")?,
             unk: id("unknown_token_id")?,
             pad: id("padding_token_id")?,
-            add_bos: metadata.flag(&key("add_bos_token"))?.unwrap_or(sentencepiece || llama3),
+            add_bos: metadata.flag(&key("add_bos_token"))?.unwrap_or(sentencepiece || adds_bos),
             add_eos: metadata.flag(&key("add_eos_token"))?.unwrap_or(false),
             add_space_prefix: metadata.flag(&key("add_space_prefix"))?.unwrap_or(sentencepiece),
             chat_template: metadata.text("tokenizer.chat_template")?.map(str::to_owned),
@@ -99,6 +108,7 @@ impl Vocabulary {
             tokens,
             kinds,
             scores,
+            warnings,
         })
     }
 
@@ -107,10 +117,14 @@ impl Vocabulary {
         id.map(|id| self.tokens[id as usize].as_str())
     }
 
-    /// The id of each token's text; the first of equal texts.
+    /// The id of each token's text; the first of equal texts. Left out is what llama.cpp's converter
+    /// fills the list with where the embedding has more rows than there are tokens.
     pub(super) fn ids(&self) -> HashMap<&str, u32> {
         let mut ids = HashMap::with_capacity(self.tokens.len());
-        for (id, token) in self.tokens.iter().enumerate() {
+        for (id, (token, kind)) in self.tokens.iter().zip(&self.kinds).enumerate() {
+            if *kind == TokenKind::Unused && *token == format!("[PAD{id}]") {
+                continue;
+            }
             ids.entry(token.as_str()).or_insert(id as u32);
         }
         ids
@@ -142,9 +156,12 @@ fn show_spaces(tokens: &mut [String], kinds: &[TokenKind]) {
     }
 }
 
-/// Whether the pre-tokenizer is that of Llama 3, which looks up whole words before merging.
-pub(super) fn is_llama3(pre: &str) -> bool {
-    matches!(pre, "llama-bpe" | "llama3" | "llama-v3")
+/// Whether the pre-tokenizer is one with which llama.cpp adds BOS unless the file says otherwise.
+fn adds_bos(pre: &str) -> bool {
+    matches!(
+        pre,
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" | "midm-2.0" | "tekken"
+    )
 }
 
 fn kinds(metadata: &Metadata, key: &str, tokens: usize) -> Result<Vec<TokenKind>, GgufError> {

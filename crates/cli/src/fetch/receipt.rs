@@ -8,12 +8,15 @@ use anyhow::{Context, Result, bail};
 use bestof_files::{StagedFolder, sha256_of_file, write_file};
 use serde::{Deserialize, Serialize};
 
-const FILE: &str = "fetched.json";
+/// The receipt's name in a model's folder.
+pub(crate) const MODEL_RECEIPT: &str = "fetched.json";
+/// In a folder of rows, hidden from what reads all its files.
+pub(crate) const ROWS_RECEIPT: &str = ".fetched.json";
 
 /// The list of a fetched folder's files.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Receipt {
-    /// Where the model came from.
+    /// Where the files came from.
     pub(crate) from: String,
     /// File name to SHA-256.
     files: BTreeMap<String, String>,
@@ -21,12 +24,12 @@ pub(crate) struct Receipt {
 
 impl Receipt {
     /// Hashes every file of `dir`.
-    pub(crate) fn of(dir: &Path, from: &str) -> Result<Self> {
+    pub(crate) fn of(dir: &Path, from: &str, receipt: &str) -> Result<Self> {
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && name != FILE {
+            if entry.file_type()?.is_file() && name != receipt {
                 files.insert(name, sha256_of_file(&entry.path())?);
             }
         }
@@ -34,21 +37,36 @@ impl Receipt {
     }
 
     /// Reads the receipt of `dir`.
-    pub(crate) fn read(dir: &Path) -> Result<Self> {
-        let path = dir.join(FILE);
-        let text = std::fs::read_to_string(&path)
+    fn read(dir: &Path, receipt: &str) -> Result<Self> {
+        let path = dir.join(receipt);
+        let text = bestof_files::read_text(&path)
             .with_context(|| format!("could not read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
     }
 
     /// Writes it into `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn write(&self, dir: &Path, receipt: &str) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
-        write_file(&dir.join(FILE), text.as_bytes()).context("could not write the receipt")
+        write_file(&dir.join(receipt), text.as_bytes()).context("could not write the receipt")
+    }
+
+    /// The receipt of a folder that is whole; `None` if there is no such folder.
+    pub(crate) fn of_whole(dir: &Path, receipt: &str) -> Result<Option<Self>> {
+        if !dir.exists() {
+            return Ok(None);
+        }
+        let found = Self::read(dir, receipt).with_context(|| {
+            format!(
+                "{} exists and was not made by `fetch`; move it away, or pass --force to replace it",
+                dir.display()
+            )
+        })?;
+        found.verify(dir).context("pass --force to fetch it again")?;
+        Ok(Some(found))
     }
 
     /// Fails with the name of the first file that is not as it was fetched.
-    pub(crate) fn verify(&self, dir: &Path) -> Result<()> {
+    fn verify(&self, dir: &Path) -> Result<()> {
         for (name, expected) in &self.files {
             let path = dir.join(name);
             let found =
@@ -65,21 +83,24 @@ impl Receipt {
 }
 
 /// Writes the receipt into the finished folder and puts it in place.
-pub(crate) fn commit(staged: StagedFolder<'_>, from: &str) -> Result<()> {
-    Receipt::of(staged.path(), from)?.write(staged.path())?;
+pub(crate) fn commit(staged: StagedFolder<'_>, from: &str, receipt: &str) -> Result<()> {
+    Receipt::of(staged.path(), from, receipt)?.write(staged.path(), receipt)?;
     Ok(staged.commit()?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Receipt;
+    use super::{MODEL_RECEIPT, Receipt};
 
     #[test]
     fn a_changed_file_is_found() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "one").unwrap();
-        Receipt::of(dir.path(), "here").unwrap().write(dir.path()).unwrap();
-        let receipt = Receipt::read(dir.path()).unwrap();
+        Receipt::of(dir.path(), "here", MODEL_RECEIPT)
+            .unwrap()
+            .write(dir.path(), MODEL_RECEIPT)
+            .unwrap();
+        let receipt = Receipt::read(dir.path(), MODEL_RECEIPT).unwrap();
         receipt.verify(dir.path()).unwrap();
         std::fs::write(dir.path().join("a"), "two").unwrap();
         let error = receipt.verify(dir.path()).unwrap_err().to_string();

@@ -95,7 +95,7 @@ impl Rules {
 impl Estimate {
     pub(crate) fn run(self) -> Result<()> {
         let rules = self.rules()?;
-        for line in input::lines() {
+        for line in input::lines()? {
             let (number, line) = line?;
             let here = || format!("stdin, line {number}");
             if line.trim_start().starts_with('{') {

@@ -7,8 +7,10 @@ mod retrieval;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use bestof_files::FileKind;
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_tasks::long_context::RetrievalTask;
+use bestof_tasks::rows::names_rows;
 use bestof_trainer::data::{
     Boundary, EncodeOptions, EncodedCompletion, Encoder, load_pairs, load_supervised,
 };
@@ -55,7 +57,7 @@ struct PreferenceArgs {
     /// The model before training; with it, implicit rewards and displacement are measured too
     #[arg(long)]
     reference: Option<PathBuf>,
-    /// Pairs, as JSON lines
+    /// Pairs: JSON lines, a JSON array, CSV or Parquet, compressed or not, a folder or a quoted pattern
     #[arg(long)]
     data: PathBuf,
     /// With --reference: scale of the implicit rewards; by default 0.1
@@ -79,7 +81,7 @@ struct PerplexityArgs {
     model: ModelArg,
     #[command(flatten)]
     factor: EvalFactorArg,
-    /// A text file, or JSON lines with `text`, or with `prompt` and `completion`; may be given
+    /// A text file, or rows in a file that ends as such with `text`, or with `prompt` and `completion`; may be given
     /// several times
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
@@ -184,12 +186,15 @@ impl PerplexityArgs {
 
     /// The rows of a file; a text is one of them.
     fn rows(&self, path: &Path, encoder: &Encoder<'_>) -> Result<Vec<EncodedCompletion>> {
-        if path.extension().is_some_and(|e| e == "jsonl" || e == "json") {
+        let failed = || format!("could not read {}", path.display());
+        let kind =
+            if names_rows(path) { None } else { Some(FileKind::at(path).with_context(failed)?) };
+        if matches!(kind, None | Some(FileKind::Parquet)) {
             let loaded = load_supervised(path, encoder, &read_options(self.skip_bad_rows))?;
             console::left_out(&loaded.report);
             return Ok(loaded.items);
         }
-        let text = std::fs::read_to_string(path)
+        let text = bestof_files::read_text(path)
             .with_context(|| format!("could not read {} as text", path.display()))?;
         let mut ids = encoder.tokenizer().encode(&text, true)?;
         let completion_ids = ids.split_off(ids.len().min(1));

@@ -1,18 +1,19 @@
-//! `fetch`: bring a model onto this machine.
+//! `fetch`: bring a model or a dataset onto this machine.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
 use crate::fetch::catalogue::CATALOGUE;
+use crate::fetch::dataset::{self, Wanted};
 use crate::fetch::{Source, fetch};
 
-/// Bring a model into models/NAME, checked by SHA-256; a no-op when it is already there
+/// Bring a model into models/NAME, or a dataset's rows into data/, checked by SHA-256; a no-op when all is there
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask fetch smollm2-135m-instruct\n  cargo xtask fetch owner/name --from hub"
+    after_help = "Example:\n  cargo xtask fetch smollm2-135m-instruct\n  cargo xtask fetch owner/name --from hub\n  cargo xtask fetch --dataset openai/gsm8k --config main --split train"
 )]
 pub(crate) struct Fetch {
     /// A name of the list, or `owner/name` of the Hugging Face hub
@@ -23,7 +24,16 @@ pub(crate) struct Fetch {
     /// Where to take it from
     #[arg(long, value_enum, default_value = "any")]
     from: Source,
-    /// The folder that holds `models/`
+    /// A dataset of the hub, `owner/name`, in place of a model: its rows as Parquet, into `data/OWNER--NAME/CONFIG/SPLIT/`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "list", "from"])]
+    dataset: Option<String>,
+    /// Of a dataset: the configuration [default: the only one, or `default`]
+    #[arg(long)]
+    config: Option<String>,
+    /// Of a dataset: one split [default: all]
+    #[arg(long)]
+    split: Option<String>,
+    /// The folder that holds `models/` and `data/`
     #[arg(long, default_value = ".")]
     root: PathBuf,
     /// Replace what is there
@@ -36,6 +46,11 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(name) = &self.dataset {
+            return self.rows(name);
+        }
+        let of_rows = [("--config", self.config.is_some()), ("--split", self.split.is_some())];
+        console::unread("a fetch without --dataset", &of_rows)?;
         if self.list {
             for entry in CATALOGUE {
                 if self.json {
@@ -62,5 +77,31 @@ impl Fetch {
         }
         let how = if fetched.already { "already there, whole" } else { "fetched" };
         console::line(&format!("{} ({how}, from {})", fetched.dir.display(), fetched.from))
+    }
+
+    fn rows(&self, name: &str) -> Result<()> {
+        let wanted = Wanted { name, config: self.config.as_deref(), split: self.split.as_deref() };
+        let fetched = dataset::fetch(wanted, &self.root, self.force)?;
+        for split in fetched.iter().filter(|split| split.partial) {
+            tracing::warn!(
+                "{name}, {}: the hub has converted only the beginning of this split to Parquet",
+                split.split
+            );
+        }
+        if self.json {
+            let splits: Vec<Value> = fetched
+                .iter()
+                .map(|split| {
+                    json!({"config": split.config, "split": split.split, "dir": split.dir,
+                           "from": split.from, "partial": split.partial, "already": split.already})
+                })
+                .collect();
+            return console::json(&json!({"name": name, "splits": splits}));
+        }
+        for split in &fetched {
+            let how = if split.already { "already there, whole" } else { "fetched" };
+            console::line(&format!("{} ({how}, from {})", split.dir.display(), split.from))?;
+        }
+        Ok(())
     }
 }

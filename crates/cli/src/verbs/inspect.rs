@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bestof_checkpoints::ModelFolder;
 use bestof_positional::hf::HfRope;
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Inspect {
     /// The model's folder; its weights are not read
     #[arg(long)]
     model: PathBuf,
-    /// JSON lines
+    /// Rows: JSON lines, a JSON array, CSV or Parquet, compressed or not, a folder or a quoted pattern
     #[arg(long)]
     data: PathBuf,
     /// Longest row, in tokens, as `data.max_length` of a run; never more than the model's context
@@ -71,8 +71,12 @@ impl Inspect {
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;
         let read = ReadOptions::default().on_bad_row(OnBadRow::Skip);
         let found = inspect(&self.data, &encoder, &read, self.examples)?;
+        let (rows, none) = (&found.rows, found.rows.kept == 0 && found.rows.drops.is_empty());
+        let no_rows =
+            || anyhow!("{}: none of the {} lines is a row", self.data.display(), rows.total);
         if self.json {
-            return console::json(&found);
+            console::json(&found)?;
+            return if none { Err(no_rows()) } else { Ok(()) };
         }
         let colour = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
             Colour::Ansi
@@ -80,6 +84,7 @@ impl Inspect {
             Colour::Plain
         };
         console::line(&found.to_string())?;
-        console::line(&found.render_examples(colour))
+        console::line(&found.render_examples(colour))?;
+        if none { Err(no_rows()) } else { Ok(()) }
     }
 }

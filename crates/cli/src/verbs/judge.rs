@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,17 +60,17 @@ pub(super) fn verifier(name: &str) -> Result<VerifierName, String> {
 impl Judge {
     pub(crate) fn run(self) -> Result<()> {
         let reward = self.reward()?;
-        let (source, name): (Box<dyn BufRead>, String) = match &self.file {
-            None => (Box::new(std::io::stdin().lock()), "stdin".to_owned()),
+        let (source, name, whole): (Box<dyn Read>, String, String) = match &self.file {
+            None => (Box::new(std::io::stdin().lock()), "stdin".into(), "standard input".into()),
             Some(path) => {
                 let shown = path.display().to_string();
                 let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-                (Box::new(BufReader::new(file)), shown)
+                (Box::new(file), shown.clone(), shown)
             }
         };
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let mut rewards = 0.0;
-        for line in input::lines_of(source, &name) {
+        for line in input::lines_of(source, &name, &whole)? {
             let (number, line) = line?;
             let verdict =
                 judged(&reward, &line).with_context(|| format!("{name}, line {number}"))?;
@@ -205,7 +205,7 @@ fn built_in(kind: VerifierKind, mut fields: Map<String, Value>) -> Result<Box<dy
             known.join(", ")
         );
     }
-    Ok(kind.for_row(&AnswerRow { prompt: "".into(), answer, extra: fields })?)
+    Ok(kind.for_row(&AnswerRow { extra: fields, ..AnswerRow::new("", answer) })?)
 }
 
 /// The names of the fields, for messages.

@@ -73,7 +73,7 @@ impl Loss {
         let usage = |e: LossError| Usage(e.to_string());
         let base = self.flags.over(name, LossParameters::of(name)).map_err(usage)?;
         name.build(&base).map_err(usage)?;
-        for line in input::lines() {
+        for line in input::lines()? {
             let (number, line) = line?;
             let row: Row = input::parse(
                 number,

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
 use bestof_tasks::pairs::{
     PairOptions, PairSet, PromptForm, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
 };
 use bestof_tasks::rng::Split;
-use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, read_rows, write_rows};
+use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, first_row, read_rows, write_rows};
 use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;
 use clap::ValueEnum;
@@ -245,10 +245,5 @@ impl Build {
 
 /// Whether a file's first row is HellaSwag's.
 fn has_endings(path: &Path) -> Result<bool> {
-    use std::io::BufRead;
-    let file =
-        std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    let mut first = Vec::new();
-    std::io::BufReader::new(std::io::Read::take(file, 1 << 20)).read_until(b'\n', &mut first)?;
-    Ok(String::from_utf8_lossy(&first).contains("\"endings\""))
+    Ok(first_row(path, &ReadOptions::default())?.contains_key("endings"))
 }

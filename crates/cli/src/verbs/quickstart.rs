@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
+use bestof_checkpoints::ModelFolder;
 use bestof_tasks::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize};
 use bestof_tasks::pairs::{PairOptions, PairSet, PromptForm, WorkedItem, corrupted_pairs};
 use bestof_tasks::rng::Split;
@@ -69,6 +70,8 @@ impl Quickstart {
     pub(crate) fn run(self) -> Result<()> {
         let started = Instant::now();
         let model = if let Some(dir) = &self.model {
+            // Before the pairs are made, so that a wrong path costs nothing.
+            ModelFolder::open(dir)?;
             dir.clone()
         } else {
             console::note("1/5  the model: SmolLM2-135M-Instruct");

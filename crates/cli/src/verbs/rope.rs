@@ -71,7 +71,7 @@ impl Rope {
                 )));
             }
             let path = if path.is_dir() { path.join("config.json") } else { path.clone() };
-            let text = std::fs::read_to_string(&path)
+            let text = bestof_files::read_text(&path)
                 .with_context(|| format!("could not read {}", path.display()))?;
             let config: Value = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not JSON", path.display()))?;

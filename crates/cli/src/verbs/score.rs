@@ -24,7 +24,7 @@ use crate::progress::Bars;
 pub(crate) struct Score {
     #[command(flatten)]
     model: ModelArg,
-    /// JSON lines
+    /// Rows: JSON lines, a JSON array, CSV or Parquet, compressed or not, a folder or a quoted pattern
     #[arg(long)]
     data: PathBuf,
     /// Rows in one forward pass
@@ -55,10 +55,16 @@ impl Score {
         console::left_out(&loaded.report);
         let mut bars = Bars::new();
         // A few batches at a time, so that answers come as they are known.
+        let batch = self.batch.max(1) * 4;
+        let several = loaded.files.iter().any(|file| **file != *self.data);
         let rows: Vec<(usize, EncodedRow)> =
             loaded.lines.iter().map(|line| line - 1).zip(loaded.items).collect();
-        for part in rows.chunks(self.batch.max(1) * 4) {
-            for answer in self.score_part(&opened.decoder, part, &mut bars)? {
+        for (part, files) in rows.chunks(batch).zip(loaded.files.chunks(batch)) {
+            let answers = self.score_part(&opened.decoder, part, &mut bars)?;
+            for (mut answer, file) in answers.into_iter().zip(files) {
+                if several {
+                    answer["file"] = json!(file.display().to_string());
+                }
                 self.show(&answer)?;
             }
         }
@@ -75,45 +81,45 @@ impl Score {
         let options = ForwardOptions::default();
         let (mut pairs, mut pair_rows) = (Vec::<EncodedPair>::new(), Vec::new());
         let (mut texts, mut text_rows) = (Vec::<EncodedCompletion>::new(), Vec::new());
-        for (row, item) in rows {
+        for (place, (row, item)) in rows.iter().enumerate() {
             match item {
                 EncodedRow::Pair(pair) => {
                     pairs.push(pair.clone());
-                    pair_rows.push(*row);
+                    pair_rows.push((place, *row));
                 }
                 EncodedRow::Completion(text) => {
                     texts.push(text.clone());
-                    text_rows.push(*row);
+                    text_rows.push((place, *row));
                 }
             }
         }
         let mut answers = Vec::with_capacity(rows.len());
         let scores = score_pairs(model, &pairs, &options, settings, "score", bars)?;
-        for (row, score) in pair_rows.iter().zip(&scores) {
+        for ((place, row), score) in pair_rows.iter().zip(&scores) {
             let side = |logprob: f64, tokens: usize| json!({"logprob": logprob, "tokens": tokens});
-            answers.push(json!({
+            let answer = json!({
                 "row": row,
                 "chosen": side(score.chosen, score.chosen_len),
                 "rejected": side(score.rejected, score.rejected_len),
-            }));
+            });
+            answers.push((*place, answer));
         }
         let scores = score_completions(model, &texts, &options, settings, "score", bars)?;
-        for (row, tokens) in text_rows.iter().zip(&scores) {
+        for ((place, row), tokens) in text_rows.iter().zip(&scores) {
             let logprob: f64 = tokens.iter().map(|p| f64::from(*p)).sum();
-            answers.push(json!({
-                "row": row,
-                "completion": {"logprob": logprob, "tokens": tokens.len()},
-            }));
+            let completion = json!({"logprob": logprob, "tokens": tokens.len()});
+            answers.push((*place, json!({"row": row, "completion": completion})));
         }
-        answers.sort_by_key(|answer| answer["row"].as_u64());
-        Ok(answers)
+        answers.sort_by_key(|(place, _)| *place);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     fn show(&self, answer: &Value) -> Result<()> {
         if self.json {
             return console::json(answer);
         }
-        let mut text = format!("row {}", answer["row"]);
+        let file = answer["file"].as_str().map(|file| format!("{file} ")).unwrap_or_default();
+        let mut text = format!("{file}row {}", answer["row"]);
         for side in ["chosen", "rejected", "completion"] {
             if let Some(score) = answer.get(side) {
                 let logprob = score["logprob"].as_f64().unwrap_or(f64::NAN);

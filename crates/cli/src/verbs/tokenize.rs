@@ -50,7 +50,7 @@ impl Tokenize {
     pub(crate) fn run(self) -> Result<()> {
         let folder = ModelFolder::open(&self.model)?;
         let tokenizer = folder.tokenizer()?;
-        for line in input::lines() {
+        for line in input::lines()? {
             let (number, line) = line?;
             let (text, special) = if self.chat {
                 let (messages, options) = self.conversation(number, &line)?;

@@ -15,15 +15,24 @@ use super::Pass;
 pub(crate) struct LoraFactor {
     /// A: `[r, in]`, B: `[out, r]`.
     pub(crate) weight: Param<Tensor<2>>,
+    /// `[out]`, of B alone.
+    pub(crate) bias: Option<Param<Tensor<1>>>,
 }
 
 /// A linear layer with its weight as checkpoints store it, and perhaps a LoRA adapter.
 ///
 /// ```text
-/// y = x W^T + b + (alpha / r) dropout(x) A^T B^T
+/// y = x W^T + b + s (dropout(x) A^T B^T + b_B)
 /// ```
 ///
-/// Source: Hu et al. 2021, arXiv:2106.09685, equation 3.
+/// Source: Hu et al. 2021, arXiv:2106.09685, equation 3. With a magnitude vector `m` the rows of the
+/// adapted weight have these norms; the norm that they are divided by is a constant of the gradient:
+///
+/// ```text
+/// g = m / |W + s B A|      y = x W^T + b + (g - 1) dropout(x) W^T + g s dropout(x) A^T B^T
+/// ```
+///
+/// Source: Liu et al. 2024, arXiv:2402.09353, equations 5 and 11.
 #[derive(Module, Debug)]
 pub(crate) struct Projection {
     /// `[out, in]`
@@ -34,7 +43,9 @@ pub(crate) struct Projection {
     pub(crate) lora_A: Option<LoraFactor>,
     /// `[out, r]`
     pub(crate) lora_B: Option<LoraFactor>,
-    /// `alpha / r`
+    /// `[out]`
+    pub(crate) lora_magnitude_vector: Option<Param<Tensor<1>>>,
+    /// `s`: `alpha / r`, or `alpha / sqrt(r)`
     pub(crate) lora_scale: f64,
     /// The share of inputs the adapter does not see in training.
     pub(crate) lora_dropout: f64,
@@ -43,35 +54,70 @@ pub(crate) struct Projection {
 impl Projection {
     /// A linear layer without adapter.
     pub(crate) fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
-        Self { weight, bias, lora_A: None, lora_B: None, lora_scale: 0.0, lora_dropout: 0.0 }
+        Self {
+            weight,
+            bias,
+            lora_A: None,
+            lora_B: None,
+            lora_magnitude_vector: None,
+            lora_scale: 0.0,
+            lora_dropout: 0.0,
+        }
     }
 
     /// The outputs `[rows, out]` of the rows of `x`, `[rows, in]`. `slot` tells the projections of
     /// a layer apart.
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass<'_>, slot: u64) -> Tensor<2> {
-        let adapter = match (&self.lora_A, &self.lora_B) {
-            (Some(a), Some(b)) if pass.options.adapters => Some((a, b)),
-            _ => None,
+        let delta = pass.options.adapters.then(|| self.adapted(&x, pass, slot)).flatten();
+        let plain = product(x, self.weight.val(), pass);
+        let y = match (delta, &self.lora_magnitude_vector) {
+            (None, _) => plain,
+            (Some((delta, _)), None) => plain.add(delta),
+            (Some((delta, dropped)), Some(magnitude)) => {
+                let gain = magnitude.val().div(self.row_norms(&plain)).unsqueeze::<2>();
+                let seen = match dropped {
+                    Some(x) => product(x, self.weight.val(), pass),
+                    None => plain.clone(),
+                };
+                plain.add(seen.mul(gain.clone().sub_scalar(1.0))).add(delta.mul(gain))
+            }
         };
-        let delta = adapter.map(|(a, b)| {
-            let x = match pass.options.dropout_seed {
-                Some(seed) if self.lora_dropout > 0.0 => {
-                    let mask = self.dropout_mask(&x, &[seed, pass.layer as u64, slot]);
-                    x.clone().mul(mask)
-                }
-                _ => x.clone(),
-            };
-            let down = product(x, a.weight.val(), pass).mul_scalar(self.lora_scale);
-            product(down, b.weight.val(), pass)
-        });
-        let mut y = product(x, self.weight.val(), pass);
-        if let Some(bias) = &self.bias {
-            y = y.add(bias.val().unsqueeze());
-        }
-        match delta {
-            Some(delta) => y.add(delta),
+        match &self.bias {
+            Some(bias) => y.add(bias.val().unsqueeze()),
             None => y,
         }
+    }
+
+    /// What the adapter adds to the outputs, and the rows it saw if some of their values were
+    /// dropped.
+    fn adapted(
+        &self,
+        x: &Tensor<2>,
+        pass: &Pass<'_>,
+        slot: u64,
+    ) -> Option<(Tensor<2>, Option<Tensor<2>>)> {
+        let (a, b) = (self.lora_A.as_ref()?, self.lora_B.as_ref()?);
+        let dropped = match pass.options.dropout_seed {
+            Some(seed) if self.lora_dropout > 0.0 => {
+                let mask = self.dropout_mask(x, &[seed, pass.layer as u64, slot]);
+                Some(x.clone().mul(mask))
+            }
+            _ => None,
+        };
+        let seen = dropped.clone().unwrap_or_else(|| x.clone());
+        let down = product(seen, a.weight.val(), pass).mul_scalar(self.lora_scale);
+        let up = product(down, b.weight.val(), pass);
+        let up = match &b.bias {
+            Some(bias) => up.add(bias.val().mul_scalar(self.lora_scale).unsqueeze()),
+            None => up,
+        };
+        Some((up, dropped))
+    }
+
+    /// The norms of the rows of the adapted weight, `[out]`, as constants beside `like`.
+    fn row_norms(&self, like: &Tensor<2>) -> Tensor<1> {
+        let norms = norms(self.adapted_weight());
+        if like.is_autodiff() { norms.autodiff() } else { norms }
     }
 
     /// 0 with the dropout's probability, else what keeps the mean.
@@ -85,21 +131,56 @@ impl Projection {
         host_tensor(mask, shape, x)
     }
 
-    /// `(alpha / r) B A`: what the adapter adds to the weight, `[out, in]`.
-    pub(crate) fn lora_delta(&self) -> Option<Tensor<2>> {
-        let (a, b) = (self.lora_A.as_ref()?, self.lora_B.as_ref()?);
-        let (a, b) = (a.weight.val().inner(), b.weight.val().inner());
-        Some(b.mul_scalar(self.lora_scale).matmul(a))
+    /// `W + s B A`, `[out, in]`, without automatic differentiation.
+    fn adapted_weight(&self) -> Tensor<2> {
+        let weight = self.weight.val().inner();
+        match (&self.lora_A, &self.lora_B) {
+            (Some(a), Some(b)) => {
+                let (a, b) = (a.weight.val().inner(), b.weight.val().inner());
+                weight.add(b.mul_scalar(self.lora_scale).matmul(a))
+            }
+            _ => weight,
+        }
     }
 
     /// The weight with the adapter in it, without automatic differentiation.
     pub(crate) fn merged_weight(&self) -> Tensor<2> {
-        let weight = self.weight.val().inner();
-        match self.lora_delta() {
-            Some(delta) => weight.add(delta),
+        let weight = self.adapted_weight();
+        match &self.lora_magnitude_vector {
+            Some(magnitude) => {
+                let gain = magnitude.val().inner().div(norms(weight.clone()));
+                weight.mul(gain.unsqueeze_dim(1))
+            }
             None => weight,
         }
     }
+
+    /// The bias with that of the adapter in it, without automatic differentiation; `None` if there
+    /// is neither.
+    pub(crate) fn merged_bias(&self) -> Option<Tensor<1>> {
+        let plain = self.bias.as_ref().map(|bias| bias.val().inner());
+        let added = self.lora_B.as_ref().and_then(|b| b.bias.as_ref());
+        let added = added.map(|bias| bias.val().inner().mul_scalar(self.lora_scale));
+        match (plain, added) {
+            (Some(plain), Some(added)) => Some(plain.add(added)),
+            (plain, added) => plain.or(added),
+        }
+    }
+
+    /// The norms of the rows of the weight, `[out]`: the magnitudes at which `DoRA` begins.
+    pub(crate) fn magnitudes(&self) -> Tensor<1> {
+        norms(self.weight.val().inner())
+    }
+
+    /// Takes the adapter away.
+    pub(crate) fn drop_adapter(&mut self) {
+        (self.lora_A, self.lora_B, self.lora_magnitude_vector) = (None, None, None);
+    }
+}
+
+/// The norms of the rows of a matrix.
+fn norms(weight: Tensor<2>) -> Tensor<1> {
+    weight.powi_scalar(2).sum_dim(1).sqrt().squeeze_dim(1)
 }
 
 /// `x w^T`.

@@ -20,9 +20,14 @@ pub(super) fn generate(
     on_token: &mut dyn FnMut(NewToken) -> AfterToken,
 ) -> Result<Vec<Generation>, ModelError> {
     let options = ForwardOptions::default().with_adapters(config.adapters);
-    let options = model.resolve(&options)?;
+    let mut options = model.resolve(&options)?;
     let limits = Limits { vocab_size: model.vocab_size(), max_positions: model.max_positions() };
-    let model = model.valid();
+    let mut model = model.seen_with(&options).valid();
+    if options.adapters && model.lora().is_some_and(|lora| lora.dora) {
+        // The norms of the adapted weights would be computed again for every token.
+        model.merge_lora()?;
+        options = options.with_adapters(false);
+    }
     let vocabulary = model.vocabulary();
     let prefill_chunk = config.prefill_chunk;
     let mut engine = Cached {

@@ -64,12 +64,13 @@ impl CausalLm for Decoder {
                 fix: "unmerge them before training, or compute with `model.valid()`",
             });
         }
-        let plan = Arc::new(self.plan(forest, &options)?);
-        let mut x = self.embed(&plan.ids);
+        let model = &*self.seen_with(&options);
+        let plan = Arc::new(model.plan(forest, &options)?);
+        let mut x = model.embed(&plan.ids);
         if !plan.ids.is_empty() {
-            for (index, layer) in self.layers().iter().enumerate() {
+            for (index, layer) in model.layers().iter().enumerate() {
                 let pass = LayerPass {
-                    config: Arc::clone(self.shared_config()),
+                    config: Arc::clone(model.shared_config()),
                     plan: Arc::clone(&plan),
                     options,
                     index,
@@ -84,12 +85,17 @@ impl CausalLm for Decoder {
         if let Some(&row) = rows.iter().find(|row| **row as usize >= plan.ids.len()) {
             return Err(ModelError::RowOutOfRange { row, nodes: plan.ids.len() });
         }
-        Ok(self.final_norm(select_rows(x, rows)))
+        Ok(model.final_norm(select_rows(x, rows)))
     }
 
     fn vocabulary(&self) -> Vocabulary {
         let matrix = self.lm_head.as_ref().unwrap_or(&self.model.embed_tokens);
         Vocabulary { weight: matrix.weight.val(), softcap: self.config().final_softcap }
+    }
+
+    fn vocabulary_under(&self, options: &ForwardOptions) -> Vocabulary {
+        let wanted = options.with_adapters(options.adapters || self.merged);
+        self.seen_with(&wanted).vocabulary()
     }
 
     fn generate(

@@ -1,23 +1,43 @@
 //! Low-rank adapters on the linear layers of a decoder.
 
+use std::collections::BTreeMap;
+
 use bestof_kernels::Random;
-use burn::module::Module;
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 
 use super::build::parameter;
 use super::lora_config::{LoraConfig, PROJECTIONS};
+use super::lora_modules::LoraModules;
 use super::model::Decoder;
+use super::names::TensorNames;
+use super::trained_whole::{EMBEDDINGS, HEAD};
 use crate::block::layer::Layer;
 use crate::block::projection::{LoraFactor, Projection};
 use crate::error::ModelError;
+use crate::parameters;
 
 impl Decoder {
-    /// Attaches adapters and freezes everything else. The first factor is drawn as PEFT draws it,
-    /// `A ~ U(-1/sqrt(in), 1/sqrt(in))` (Kaiming with slope `sqrt(5)`), the second is zero: the
-    /// model computes what it did before.
+    /// Attaches adapters, and freezes everything else but the modules to save. The first factor is
+    /// drawn as PEFT draws it, `A ~ U(-1/sqrt(in), 1/sqrt(in))` (Kaiming with slope `sqrt(5)`), the
+    /// second is zero, magnitudes are the norms of the weight's rows: the model computes what it did
+    /// before.
     ///
     /// # Errors
-    /// A setting out of range, a target that fits no layer, or adapters that are there already.
+    /// A setting out of range or without effect, or adapters that are there already.
     pub fn attach_lora(&mut self, config: LoraConfig) -> Result<(), ModelError> {
+        config.validate()?;
+        LoraModules::new(&config)?.check_used(&self.module_names(self.names))?;
+        self.attach(config, self.names)
+    }
+
+    /// The same for modules that go by other names than in the model's checkpoint; not every name of
+    /// the settings need mean one.
+    pub(super) fn attach(
+        &mut self,
+        config: LoraConfig,
+        names: TensorNames,
+    ) -> Result<(), ModelError> {
         config.validate()?;
         if self.lora.is_some() {
             return Err(ModelError::Adapters {
@@ -25,24 +45,32 @@ impl Decoder {
                 fix: "detach them first",
             });
         }
-        self.set_base_trainable(false);
-        let device = self.device();
-        for (index, layer) in self.model.layers.iter_mut().enumerate() {
+        let modules = LoraModules::new(&config)?;
+        let trains = |parameter: &str| modules.saves(&names.in_checkpoint(parameter));
+        let mut fresh = self.clone();
+        if fresh.config().tied_embeddings && (trains(EMBEDDINGS) || trains(HEAD)) {
+            fresh.untie();
+        }
+        let whole: Vec<String> = parameters::all(&fresh)
+            .into_iter()
+            .map(|info| info.name)
+            .filter(|name| trains(name))
+            .collect();
+        fresh.keep_base(whole.iter().cloned())?;
+        fresh = parameters::train_only(fresh, &|name| whole.iter().any(|whole| whole == name));
+        for (index, layer) in fresh.model.layers.iter_mut().enumerate() {
             for (slot, path, projection) in projections_mut(layer) {
-                if config.targets(path) {
+                let name = names.in_checkpoint(&format!("model.layers.{index}.{path}"));
+                if modules.targets(&name)? {
+                    let (r, alpha) = modules.rank_and_alpha(&name)?;
                     let keys = [config.seed, index as u64, slot as u64];
-                    let [out, inputs] = projection.weight.dims();
-                    let first = first_factor(config.r, inputs, &keys);
-                    let a = parameter(first, [config.r, inputs], &device);
-                    let b = parameter(vec![0.0; out * config.r], [out, config.r], &device);
-                    projection.lora_A = Some(LoraFactor { weight: a });
-                    projection.lora_B = Some(LoraFactor { weight: b });
-                    projection.lora_scale = config.alpha / config.r as f64;
-                    projection.lora_dropout = config.dropout;
+                    adapt(projection, &config, r, alpha, &keys);
                 }
             }
         }
-        self.lora = Some(config);
+        fresh.adapter_names = names;
+        fresh.lora = Some(config);
+        *self = fresh;
         Ok(())
     }
 
@@ -56,59 +84,83 @@ impl Decoder {
         self.merged
     }
 
-    /// Adds the adapters into the weights: the same numbers without their cost. They stay
-    /// attached, so that [`Decoder::unmerge_lora`] can take them out.
+    /// Puts the adapters into the weights: the same numbers without their cost. They stay
+    /// attached, and the weights without them in memory, so that [`Decoder::unmerge_lora`] can take
+    /// them out.
     ///
     /// # Errors
     /// No adapters, or merged ones.
     pub fn merge_lora(&mut self) -> Result<(), ModelError> {
-        self.shift_weights(true)
+        self.check_merged(false, "the adapters are merged already")?;
+        let mut unmerged = BTreeMap::new();
+        for (index, layer) in self.model.layers.iter_mut().enumerate() {
+            for (_, path, projection) in projections_mut(layer) {
+                if projection.lora_A.is_none() {
+                    continue;
+                }
+                let path = format!("model.layers.{index}.{path}");
+                let (weight, bias) = (projection.merged_weight(), projection.merged_bias());
+                let old = projection.weight.val().inner().reshape([-1]);
+                unmerged.insert(format!("{path}.weight"), old);
+                if let Some(bias) = &projection.bias {
+                    unmerged.insert(format!("{path}.bias"), bias.val().inner());
+                }
+                put(&mut projection.weight, weight);
+                match (&mut projection.bias, bias) {
+                    (Some(old), Some(bias)) => put(old, bias),
+                    (old, bias) => *old = bias.map(|bias| like(bias, &projection.weight)),
+                }
+            }
+        }
+        (self.unmerged, self.merged) = (unmerged, true);
+        Ok(())
     }
 
-    /// Takes the adapters out of the weights again.
+    /// Takes the adapters out of the weights again: they are what they were, to the last bit.
     ///
     /// # Errors
     /// No merged adapters.
     pub fn unmerge_lora(&mut self) -> Result<(), ModelError> {
-        self.shift_weights(false)
-    }
-
-    /// Drops the adapters. Merged ones stay in the weights. Everything is trained from now on.
-    pub fn detach_lora(&mut self) {
-        for layer in &mut self.model.layers {
-            for (_, _, projection) in projections_mut(layer) {
-                projection.lora_A = None;
-                projection.lora_B = None;
-            }
-        }
-        self.lora = None;
-        self.merged = false;
-        self.set_base_trainable(true);
-    }
-
-    fn shift_weights(&mut self, merge: bool) -> Result<(), ModelError> {
-        if self.lora.is_none() || self.merged == merge {
-            let found = match (&self.lora, merge) {
-                (None, _) => "no adapters are attached",
-                (Some(_), true) => "the adapters are merged already",
-                (Some(_), false) => "the adapters are not merged",
-            };
-            return Err(ModelError::Adapters { found, fix: "check the order of the calls" });
-        }
-        for layer in &mut self.model.layers {
-            for (_, _, projection) in projections_mut(layer) {
-                if let Some(delta) = projection.lora_delta() {
-                    let delta = if merge { delta } else { delta.neg() };
-                    projection.weight = projection.weight.clone().map(|weight| {
-                        let autodiff = weight.is_autodiff();
-                        let new = weight.inner().add(delta);
-                        if autodiff { new.autodiff() } else { new }
-                    });
+        self.check_merged(true, "the adapters are not merged")?;
+        let unmerged = std::mem::take(&mut self.unmerged);
+        *self = parameters::replace(self.clone(), &mut |name, _| unmerged.get(name).cloned());
+        for (index, layer) in self.model.layers.iter_mut().enumerate() {
+            for (_, path, projection) in projections_mut(layer) {
+                let bias = format!("model.layers.{index}.{path}.bias");
+                if projection.lora_A.is_some() && !unmerged.contains_key(&bias) {
+                    projection.bias = None;
                 }
             }
         }
-        self.merged = merge;
+        self.merged = false;
         Ok(())
+    }
+
+    /// Drops the adapters. Merged ones stay in the weights, with the modules that were trained
+    /// whole; otherwise the model is its base again. Everything is trained from now on.
+    pub fn detach_lora(&mut self) {
+        for layer in &mut self.model.layers {
+            for (_, _, projection) in projections_mut(layer) {
+                projection.drop_adapter();
+            }
+        }
+        if self.merged {
+            self.base.clear();
+        } else {
+            self.restore_base();
+        }
+        self.unmerged.clear();
+        (self.lora, self.merged) = (None, false);
+        *self = self.clone().set_require_grad(true);
+    }
+
+    fn check_merged(&self, wanted: bool, otherwise: &'static str) -> Result<(), ModelError> {
+        let found = match &self.lora {
+            None => "no adapters are attached",
+            Some(_) if self.merged != wanted => otherwise,
+            Some(_) => return Ok(()),
+        };
+        Err(ModelError::Adapters { found, fix: "check the order of the calls" })
     }
 
     /// The linear layer at a path such as `model.layers.3.mlp.up_proj`.
@@ -118,10 +170,50 @@ impl Decoder {
         projections(layer).into_iter().find(|(p, _)| *p == path).map(|(_, projection)| projection)
     }
 
-    fn set_base_trainable(&mut self, trainable: bool) {
-        self.model = self.model.clone().set_require_grad(trainable);
-        self.lm_head = self.lm_head.clone().set_require_grad(trainable);
+    /// The modules that hold parameters, and those around them, as a checkpoint names them.
+    pub(super) fn module_names(&self, names: TensorNames) -> Vec<String> {
+        let mut modules: Vec<String> = vec![names.in_checkpoint("lm_head.")];
+        modules[0].pop();
+        for info in parameters::all(self) {
+            let mut name = names.in_checkpoint(&info.name);
+            while let Some(at) = name.rfind('.') {
+                name.truncate(at);
+                modules.push(name.clone());
+            }
+        }
+        modules.sort();
+        modules.dedup();
+        modules
     }
+}
+
+/// Gives a linear layer a fresh adapter.
+fn adapt(projection: &mut Projection, config: &LoraConfig, r: usize, alpha: f64, keys: &[u64]) {
+    let device = projection.weight.val().device();
+    let [out, inputs] = projection.weight.dims();
+    let a = parameter(first_factor(r, inputs, keys), [r, inputs], &device);
+    let b = parameter(vec![0.0; out * r], [out, r], &device);
+    let bias = config.bias.then(|| parameter(vec![0.0; out], [out], &device));
+    if config.dora {
+        let magnitudes = like(projection.magnitudes(), &projection.weight);
+        projection.lora_magnitude_vector = Some(magnitudes);
+    }
+    projection.lora_A = Some(LoraFactor { weight: a, bias: None });
+    projection.lora_B = Some(LoraFactor { weight: b, bias });
+    projection.lora_scale = config.scale(r, alpha);
+    projection.lora_dropout = config.dropout;
+}
+
+/// A parameter of its own on the device of another one.
+fn like<const D: usize>(values: Tensor<D>, other: &Param<Tensor<2>>) -> Param<Tensor<D>> {
+    let values = if other.val().is_autodiff() { values.autodiff() } else { values };
+    Param::from_tensor(values)
+}
+
+/// Puts values into a parameter that stays as it is otherwise.
+fn put<const D: usize>(parameter: &mut Param<Tensor<D>>, values: Tensor<D>) {
+    *parameter =
+        parameter.clone().map(|old| if old.is_autodiff() { values.autodiff() } else { values });
 }
 
 /// `U(-1/sqrt(in), 1/sqrt(in))`, `[r, in]`.

@@ -1,19 +1,77 @@
 //! Settings of low-rank adapters.
 
-use crate::error::ModelError;
+use serde::{Deserialize, Serialize};
 
-/// Which linear layers get an adapter, and of what kind.
+/// Modules of a decoder, as PEFT's `target_modules` and `exclude_modules` name them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a regular expression, or a list of names of modules")]
+pub enum ModuleNames {
+    /// A regular expression that the whole name of a module matches, `model.layers.0.mlp.up_proj`
+    /// without `.weight`; or `all-linear`, every linear layer but the vocabulary projection.
+    Pattern(String),
+    /// Whole names, or ends of names after a dot: `q_proj`, `mlp.up_proj`. `all-linear` may be one
+    /// of them.
+    Ends(Vec<String>),
+}
+
+impl From<&str> for ModuleNames {
+    fn from(pattern: &str) -> Self {
+        Self::Pattern(pattern.to_owned())
+    }
+}
+
+impl From<Vec<String>> for ModuleNames {
+    fn from(ends: Vec<String>) -> Self {
+        Self::Ends(ends)
+    }
+}
+
+/// Which linear layers get an adapter, and of what kind; what else is trained with them.
+///
+/// The fields mean what PEFT's `LoraConfig` means by them.
+///
+/// ```
+/// use bestof_models::LoraConfig;
+///
+/// let config = LoraConfig::default()
+///     .with_targets(r".*self_attn\.(q|v)_proj")
+///     .with_rank_pattern(vec![("v_proj".to_owned(), 8)])
+///     .with_rslora(true);
+/// assert!(config.to_peft("base").contains(r#""use_rslora": true"#));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LoraConfig {
     /// The adapter's rank.
     pub r: usize,
-    /// The adapter's output is multiplied by `alpha / r`.
+    /// The adapter's output is multiplied by `alpha / r`, unless `rslora`.
     pub alpha: f64,
     /// The share of inputs an adapter does not see in training.
     pub dropout: f64,
-    /// Ends of module names, such as `q_proj`, or `all-linear`.
-    pub targets: Vec<String>,
+    /// The linear layers that get an adapter.
+    pub targets: ModuleNames,
+    /// Those of them that get none.
+    pub exclude: Option<ModuleNames>,
+    /// Ranks of modules whose names end in a match of a regular expression; the first that matches
+    /// holds.
+    pub rank_pattern: Vec<(String, usize)>,
+    /// The same for `alpha`.
+    pub alpha_pattern: Vec<(String, f64)>,
+    /// Whether the output is multiplied by `alpha / sqrt(r)`: rsLoRA, Kalajdzievski 2023,
+    /// arXiv:2312.03732.
+    pub rslora: bool,
+    /// Whether the norms of the weight's rows are trained apart: `DoRA`, Liu et al. 2024,
+    /// arXiv:2402.09353.
+    pub dora: bool,
+    /// Whether the second factor has a bias. Not together with `dora`.
+    pub bias: bool,
+    /// The only layers that get adapters, by number; `None` is all. For targets that are ends of
+    /// names.
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// What stands before a layer's number, as a regular expression; empty is anything.
+    pub layers_pattern: Vec<String>,
+    /// Ends of the names of modules that are trained whole, and stored whole with the adapters.
+    pub modules_to_save: Vec<String>,
     /// Seed of the first factors.
     pub seed: u64,
 }
@@ -21,13 +79,27 @@ pub struct LoraConfig {
 impl Default for LoraConfig {
     /// Rank 16, alpha 32, no dropout, all linear layers.
     fn default() -> Self {
-        let targets = vec![ALL_LINEAR.to_owned()];
-        Self { r: 16, alpha: 32.0, dropout: 0.0, targets, seed: 0 }
+        Self {
+            r: 16,
+            alpha: 32.0,
+            dropout: 0.0,
+            targets: ALL_LINEAR.into(),
+            exclude: None,
+            rank_pattern: Vec::new(),
+            alpha_pattern: Vec::new(),
+            rslora: false,
+            dora: false,
+            bias: false,
+            layers_to_transform: None,
+            layers_pattern: Vec::new(),
+            modules_to_save: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
 /// Every linear layer but the vocabulary projection.
-const ALL_LINEAR: &str = "all-linear";
+pub(super) const ALL_LINEAR: &str = "all-linear";
 
 /// The linear layers of a decoder layer, in its order.
 pub(super) const PROJECTIONS: [&str; 7] = [
@@ -39,6 +111,11 @@ pub(super) const PROJECTIONS: [&str; 7] = [
     "mlp.up_proj",
     "mlp.down_proj",
 ];
+
+/// Their last parts.
+pub(super) fn projection_names() -> Vec<String> {
+    PROJECTIONS.iter().filter_map(|path| path.rsplit('.').next()).map(str::to_owned).collect()
+}
 
 impl LoraConfig {
     /// Sets the rank, [`r`](Self::r).
@@ -64,8 +141,71 @@ impl LoraConfig {
 
     /// Sets [`targets`](Self::targets).
     #[must_use]
-    pub fn with_targets(mut self, targets: Vec<String>) -> Self {
-        self.targets = targets;
+    pub fn with_targets(mut self, targets: impl Into<ModuleNames>) -> Self {
+        self.targets = targets.into();
+        self
+    }
+
+    /// Sets [`exclude`](Self::exclude).
+    #[must_use]
+    pub fn with_exclude(mut self, exclude: Option<ModuleNames>) -> Self {
+        self.exclude = exclude;
+        self
+    }
+
+    /// Sets [`rank_pattern`](Self::rank_pattern).
+    #[must_use]
+    pub fn with_rank_pattern(mut self, pattern: Vec<(String, usize)>) -> Self {
+        self.rank_pattern = pattern;
+        self
+    }
+
+    /// Sets [`alpha_pattern`](Self::alpha_pattern).
+    #[must_use]
+    pub fn with_alpha_pattern(mut self, pattern: Vec<(String, f64)>) -> Self {
+        self.alpha_pattern = pattern;
+        self
+    }
+
+    /// Sets [`rslora`](Self::rslora).
+    #[must_use]
+    pub fn with_rslora(mut self, rslora: bool) -> Self {
+        self.rslora = rslora;
+        self
+    }
+
+    /// Sets [`dora`](Self::dora).
+    #[must_use]
+    pub fn with_dora(mut self, dora: bool) -> Self {
+        self.dora = dora;
+        self
+    }
+
+    /// Sets [`bias`](Self::bias).
+    #[must_use]
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Sets [`layers_to_transform`](Self::layers_to_transform).
+    #[must_use]
+    pub fn with_layers_to_transform(mut self, layers: Option<Vec<usize>>) -> Self {
+        self.layers_to_transform = layers;
+        self
+    }
+
+    /// Sets [`layers_pattern`](Self::layers_pattern).
+    #[must_use]
+    pub fn with_layers_pattern(mut self, pattern: Vec<String>) -> Self {
+        self.layers_pattern = pattern;
+        self
+    }
+
+    /// Sets [`modules_to_save`](Self::modules_to_save).
+    #[must_use]
+    pub fn with_modules_to_save(mut self, modules: Vec<String>) -> Self {
+        self.modules_to_save = modules;
         self
     }
 
@@ -76,67 +216,9 @@ impl LoraConfig {
         self
     }
 
-    pub(super) fn validate(&self) -> Result<(), ModelError> {
-        let refuse =
-            |setting, found, expected| Err(ModelError::InvalidLora { setting, found, expected });
-        if self.r == 0 {
-            return refuse("r", 0.0, "at least 1");
-        }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return refuse("alpha", self.alpha, "a number above 0");
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", self.dropout, "at least 0, below 1");
-        }
-        let known = || PROJECTIONS.iter().map(|p| short(p).to_owned()).collect();
-        match self.targets.iter().find(|t| !PROJECTIONS.iter().any(|path| fits(t, path))) {
-            Some(target) => {
-                Err(ModelError::UnknownTarget { target: target.clone(), known: known() })
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The last part of the name of each kind of layer that gets an adapter.
-    pub(super) fn target_names(&self) -> Vec<&'static str> {
-        PROJECTIONS.iter().filter(|path| self.targets(path)).map(|path| short(path)).collect()
-    }
-
-    pub(super) fn targets(&self, path: &str) -> bool {
-        self.targets.iter().any(|target| fits(target, path))
-    }
-}
-
-/// Whether a target means the linear layer at a path, as PEFT sees it: a whole end of the path.
-fn fits(target: &str, path: &str) -> bool {
-    target == ALL_LINEAR
-        || path.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-fn short(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_whole_ends_of_names() {
-        assert!(fits("q_proj", "self_attn.q_proj"));
-        assert!(fits("self_attn.q_proj", "self_attn.q_proj"));
-        assert!(fits("all-linear", "mlp.up_proj"));
-        assert!(!fits("proj", "self_attn.q_proj"));
-        assert!(!fits("q_proj", "mlp.up_proj"));
-    }
-
-    #[test]
-    fn settings_out_of_range_are_refused() {
-        let check = |config: LoraConfig| config.validate().unwrap_err().to_string();
-        assert!(check(LoraConfig::default().with_r(0)).contains("`r`"));
-        assert!(check(LoraConfig::default().with_dropout(1.0)).contains("`dropout`"));
-        let targets = vec!["query".to_owned()];
-        let message = check(LoraConfig::default().with_targets(targets));
-        assert!(message.contains("`query`") && message.contains("q_proj"), "{message}");
+    /// What the adapter's output is multiplied by at a rank and an alpha.
+    pub(super) fn scale(&self, r: usize, alpha: f64) -> f64 {
+        let r = r as f64;
+        alpha / if self.rslora { r.sqrt() } else { r }
     }
 }

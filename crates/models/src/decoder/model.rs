@@ -1,5 +1,6 @@
 //! The decoder of all families: embeddings, layers, final norm, vocabulary.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bestof_kernels::indices;
@@ -49,8 +50,17 @@ pub struct Decoder {
     pub(super) names: TensorNames,
     #[module(skip)]
     pub(super) lora: Option<LoraConfig>,
+    /// What adapter files call the tensors.
+    #[module(skip)]
+    pub(super) adapter_names: TensorNames,
     #[module(skip)]
     pub(super) merged: bool,
+    /// The base's values of parameters that an adapter replaces whole, by name.
+    #[module(skip)]
+    pub(super) base: BTreeMap<String, Tensor<1>>,
+    /// The weights and biases before adapters were merged into them, by name.
+    #[module(skip)]
+    pub(super) unmerged: BTreeMap<String, Tensor<1>>,
 }
 
 impl Decoder {
@@ -67,7 +77,18 @@ impl Decoder {
             config.attention_scale,
         );
         let (config, rotary) = (Arc::new(config), Arc::new(rotary));
-        Self { model, lm_head, config, rotary, names, lora: None, merged: false }
+        Self {
+            model,
+            lm_head,
+            config,
+            rotary,
+            names,
+            lora: None,
+            adapter_names: names,
+            merged: false,
+            base: BTreeMap::new(),
+            unmerged: BTreeMap::new(),
+        }
     }
 
     /// The shape of the model.

@@ -35,6 +35,11 @@ impl TensorNames {
             .unwrap_or_default()
     }
 
+    /// These names, and then the others that there are.
+    pub(crate) fn and_others(self) -> impl Iterator<Item = Self> {
+        std::iter::once(self).chain(KNOWN.into_iter().filter(move |names| *names != self))
+    }
+
     /// The checkpoint's name for a parameter.
     pub(crate) fn in_checkpoint(&self, parameter: &str) -> String {
         match parameter.strip_prefix("model.") {

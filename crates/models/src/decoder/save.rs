@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use bestof_checkpoints::{StoredType, TensorInfo, WeightsWriter};
 use bestof_kernels::host_values;
 
+use super::lora_config::PROJECTIONS;
 use super::model::Decoder;
+use crate::block::projection::Projection;
 use crate::error::ModelError;
 use crate::parameters;
 
@@ -15,13 +17,15 @@ impl Decoder {
     /// [`bestof_checkpoints::ModelFolder::copy_companions`]'s.
     ///
     /// # Errors
-    /// A folder or file that cannot be written.
+    /// A folder or file that cannot be written, or biases of adapters where the configuration has
+    /// none.
     pub fn save(
         &self,
         dir: &Path,
         dtype: StoredType,
         max_shard_bytes: Option<u64>,
     ) -> Result<Vec<PathBuf>, ModelError> {
+        self.check_mergeable()?;
         let mut infos: Vec<(String, TensorInfo)> = parameters::all(self)
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
@@ -40,6 +44,33 @@ impl Decoder {
         Ok(writer.finish()?)
     }
 
+    /// Whether the adapters can be written into the weights: a model of this configuration has no
+    /// place for biases that it does not call for.
+    ///
+    /// # Errors
+    /// Biases of adapters on linear layers without any.
+    pub fn check_mergeable(&self) -> Result<(), ModelError> {
+        let config = self.config();
+        for index in 0..config.layers.len() {
+            for path in PROJECTIONS {
+                let called_for = match path {
+                    "self_attn.o_proj" => config.output_bias,
+                    _ if path.starts_with("mlp.") => config.mlp_bias,
+                    _ => config.qkv_bias,
+                };
+                let projection = self.projection(&format!("model.layers.{index}.{path}"));
+                if !called_for && projection.and_then(Projection::merged_bias).is_some() {
+                    return Err(ModelError::Adapters {
+                        found: "the adapters have biases (`lora_bias`), and linear layers of the model have none to \
+                                put them into",
+                        fix: "keep the adapters apart, or train them without `lora_bias`",
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The values of a parameter as the model computes with it.
     fn merged_values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         if !self.merged
@@ -48,6 +79,12 @@ impl Decoder {
             && projection.lora_A.is_some()
         {
             return Ok(host_values(projection.merged_weight()));
+        }
+        if !self.merged
+            && let Some(path) = name.strip_suffix(".bias")
+            && let Some(bias) = self.projection(path).and_then(Projection::merged_bias)
+        {
+            return Ok(host_values(bias));
         }
         Ok(host_values(parameters::values(self, name)?))
     }

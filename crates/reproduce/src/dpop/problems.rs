@@ -9,7 +9,6 @@ use bestof_tasks::pairs::{PairOptions, WorkedItem, corrupted_pairs};
 use bestof_tasks::rng::{SeededRng, Split, split_of};
 use bestof_tasks::rows::{CompletionRow, Content, PreferenceRow};
 use bestof_tasks::words::number_words;
-use serde_json::Map;
 
 use crate::ReproduceError;
 
@@ -132,11 +131,10 @@ pub(crate) fn worked_pairs(
 pub(crate) fn choice_pairs(problems: &[Problem]) -> Vec<PreferenceRow> {
     problems
         .iter()
-        .map(|problem| PreferenceRow {
-            prompt: Content::Text(problem.prompt()),
-            chosen: Content::Text(format!(" {}", problem.annotated)),
-            rejected: Content::Text(format!(" {}", problem.wrong)),
-            extra: Map::new(),
+        .map(|problem| {
+            let (chosen, rejected) =
+                (format!(" {}", problem.annotated), format!(" {}", problem.wrong));
+            PreferenceRow::new(problem.prompt(), chosen, rejected)
         })
         .collect()
 }

@@ -1,9 +1,11 @@
 //! The ways of training that are compared.
 
-use super::settings::{K, N, Settings};
+use bestof_trainer::reinforce::OffPolicyWeights;
+
+use super::settings::{K, N, Settings, UPDATES};
 
 /// What a policy is trained for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arm {
     /// Nothing: the base model, measured once more with other draws.
     Frozen,
@@ -19,11 +21,13 @@ pub(super) enum Arm {
     Harmonic,
     /// The best of [`K`], by weights that sum to 0.
     Centred,
+    /// The best of [`K`], with [`UPDATES`] updates of each batch, weighed in one of two ways.
+    Several(OffPolicyWeights),
 }
 
 impl Arm {
-    /// Every arm.
-    pub(super) const ALL: [Self; 9] = [
+    /// The ways to a better best of many.
+    pub(super) const WAYS: [Self; 9] = [
         Self::Frozen,
         Self::One,
         Self::Entropy,
@@ -33,6 +37,14 @@ impl Arm {
         Self::Annealed,
         Self::Harmonic,
         Self::Centred,
+    ];
+
+    /// One update of each batch, and several.
+    pub(super) const UPDATES: [Self; 4] = [
+        Self::Frozen,
+        Self::Fixed(K),
+        Self::Several(OffPolicyWeights::OwnRatio),
+        Self::Several(OffPolicyWeights::Exact),
     ];
 
     /// The name in folders and numbers.
@@ -45,6 +57,7 @@ impl Arm {
             Self::Annealed => "annealed".to_owned(),
             Self::Harmonic => "harmonic".to_owned(),
             Self::Centred => format!("centred-k{K}"),
+            Self::Several(weights) => format!("k{K}-{UPDATES}-updates-{}", setting(weights)),
         }
     }
 
@@ -58,6 +71,8 @@ impl Arm {
             Self::Annealed => format!("k = {K}, then 1"),
             Self::Harmonic => "harmonic".to_owned(),
             Self::Centred => format!("centred, k = {K}"),
+            Self::Several(OffPolicyWeights::OwnRatio) => format!("{UPDATES} updates, own ratio"),
+            Self::Several(OffPolicyWeights::Exact) => format!("{UPDATES} updates, exact"),
         }
     }
 
@@ -76,6 +91,12 @@ impl Arm {
             ),
             Self::Harmonic => format!("the sum of max@k / k for k below {N}"),
             Self::Centred => format!("max@{K}, centred weights"),
+            Self::Several(OffPolicyWeights::OwnRatio) => format!(
+                "max@{K}, loo-minus-one, {UPDATES} updates of each batch, weights those of the first"
+            ),
+            Self::Several(OffPolicyWeights::Exact) => format!(
+                "max@{K}, loo-minus-one, {UPDATES} updates of each batch, weights by the ratios of all completions"
+            ),
         }
     }
 
@@ -84,7 +105,7 @@ impl Arm {
         match self {
             Self::Frozen => vec![0.0],
             Self::One | Self::Entropy => settings.rates.to_vec(),
-            _ => vec![settings.rate],
+            _ => settings.other_rates.to_vec(),
         }
     }
 
@@ -105,6 +126,19 @@ impl Arm {
             ),
             Self::Harmonic => "estimator = \"harmonic\"\n".to_owned(),
             Self::Centred => format!("estimator = \"centred\"\nk = {K}\n"),
+            Self::Several(weights) => format!(
+                "estimator = \"loo-minus-one\"\nk = {K}\nupdates_per_batch = {UPDATES}\nratio = \"sequence\"\n\
+                 off_policy = \"{}\"\n",
+                setting(weights)
+            ),
         }
+    }
+}
+
+/// The value of `objective.off_policy`.
+fn setting(weights: OffPolicyWeights) -> &'static str {
+    match weights {
+        OffPolicyWeights::Exact => "exact",
+        OffPolicyWeights::OwnRatio => "own-ratio",
     }
 }

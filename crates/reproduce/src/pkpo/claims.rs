@@ -11,7 +11,7 @@ const KEPT: f64 = 0.02;
 /// The largest `k` that is measured.
 const MOST: usize = KS[KS.len() - 1];
 
-const HELD_OUT: Set = |scores: &Scores| &scores.held_out;
+pub(super) const HELD_OUT: Set = |scores: &Scores| &scores.held_out;
 const HARD: Set = |scores: &Scores| &scores.hard;
 
 /// Every claim: the gains, then what they cost and where they come from.
@@ -30,12 +30,12 @@ pub(super) fn claims(runs: &Compared) -> Vec<Claim> {
     gains(&family).into_iter().chain(others.iter().map(alone)).collect()
 }
 
-fn over_before(runs: &Compared, arm: Arm, set: Set, k: usize) -> Effect {
+pub(super) fn over_before(runs: &Compared, arm: Arm, set: Set, k: usize) -> Effect {
     let gap = less(&runs.pass(arm, set, k), &runs.pass_before(set, k));
     Effect::above_zero(format!("pass@{k} of {} less before", arm.label()), gap)
 }
 
-fn over(runs: &Compared, arm: Arm, other: Arm, set: Set, k: usize) -> Effect {
+pub(super) fn over(runs: &Compared, arm: Arm, other: Arm, set: Set, k: usize) -> Effect {
     let gap = less(&runs.pass(arm, set, k), &runs.pass(other, set, k));
     Effect::above_zero(format!("pass@{k} of {} less {}", arm.label(), other.label()), gap)
 }
@@ -202,7 +202,7 @@ mod tests {
 
     fn study(mut of: impl FnMut(Arm) -> Vec<Scores>) -> Compared {
         let runs =
-            Arm::ALL.into_iter().map(|arm| Trained { arm, rate: 0.1, seeds: of(arm) }).collect();
+            Arm::WAYS.into_iter().map(|arm| Trained { arm, rate: 0.1, seeds: of(arm) }).collect();
         Compared { before: before(), runs }
     }
 
@@ -255,7 +255,7 @@ mod tests {
                 Arm::Entropy => narrowed(),
                 Arm::Fixed(k) => of(k),
                 Arm::Annealed => moved(&of(K), |_, k| if k == 1 { 0.1 } else { 0.0 }),
-                Arm::Harmonic | Arm::Centred => of(K),
+                Arm::Harmonic | Arm::Centred | Arm::Several(_) => of(K),
             }
         };
         let found = claims(&study(|arm| effect(arm, 1.0)));

@@ -93,7 +93,7 @@ impl Compared {
         outcomes: &[Outcome],
     ) -> Result<Self, ReproduceError> {
         let mut runs = Vec::new();
-        for arm in Arm::ALL {
+        for &arm in settings.arms {
             for rate in arm.rates(settings) {
                 let of_it =
                     outcomes.iter().filter(|o| o.arm == arm && o.rate.to_bits() == rate.to_bits());
@@ -105,6 +105,13 @@ impl Compared {
         let before: Result<Vec<Scores>, ReproduceError> =
             before.iter().map(|solves| Scores::of(solves, f64::NAN)).collect();
         Ok(Self { before: before?, runs })
+    }
+
+    /// Every arm once, in the order of its runs.
+    pub(super) fn arms(&self) -> Vec<Arm> {
+        let mut arms: Vec<Arm> = self.runs.iter().map(|run| run.arm).collect();
+        arms.dedup();
+        arms
     }
 
     /// The arm at the learning rate with the highest pass@k on the validation puzzles, at the lowest

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::arm::Arm;
 use super::compared::{Compared, KS, Scores, Trained};
 use super::page::SETS;
 
@@ -10,7 +9,7 @@ use super::page::SETS;
 pub(super) fn numbers(runs: &Compared) -> Value {
     let trained: Vec<Value> = runs.runs.iter().map(run).collect();
     let mut chosen = Map::new();
-    for arm in Arm::ALL {
+    for arm in runs.arms() {
         let rates = KS
             .iter()
             .filter_map(|k| Some((format!("pass@{k}"), json!(runs.chosen(arm, *k)?.rate))));

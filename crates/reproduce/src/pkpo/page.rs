@@ -21,7 +21,7 @@ pub(super) const SETS: [Named; 4] = [
 ];
 
 /// What the reader has to know of the set-up.
-pub(super) fn about(settings: &Settings) -> Section {
+pub(super) fn about(settings: &Settings, choice: String) -> Section {
     let model = settings.model.as_ref().map_or_else(
         || "A LLaMA of three layers and width 64, a token a character".to_owned(),
         |path| format!("The model in {}, by LoRA", path.display()),
@@ -41,14 +41,9 @@ pub(super) fn about(settings: &Settings) -> Section {
         settings.samples,
         2 * settings.held_out,
     ));
-    let choice = Text::new(format!(
-        "k = 1, with the entropy bonus and without, is run at each of its learning rates and compared at the one with the \
-         highest mean over seeds of pass@k on {} validation puzzles, chosen for each k by itself: whatever is compared, it has the \
-         rate that suits it best. The other arms have one rate, fixed beforehand, and might do better at another.",
-        2 * settings.validation,
-    ));
+    let choice = Text::new(choice);
     let mut arms = Table::new("The arms", ["arm", "optimises", "learning rate"]);
-    for arm in Arm::ALL {
+    for &arm in settings.arms {
         arms.push([arm.label(), arm.about(settings), rates(arm, settings)].map(Cell::text));
     }
     Section::new("The experiment").element(text).element(choice).element(arms)
@@ -108,20 +103,21 @@ fn percents(share: &Measured) -> String {
     format!("{value:.1} [{low:.1}, {high:.1}]")
 }
 
-/// What every arm gains over the base model and over `k = 1`, the frozen one with them: it shows
-/// what the comparison makes of nothing.
-pub(super) fn gains(runs: &Compared) -> Section {
+/// What every arm gains over the base model and over the one it is compared with, the frozen one
+/// with them: it shows what the comparison makes of nothing.
+pub(super) fn gains(runs: &Compared, against: Arm) -> Section {
     let (_, set) = SETS[0];
     let mut section = Section::new("Gains on held-out puzzles").element(Text::note(
         "Points, means over seeds of the difference with their 95 % intervals; p one-sided, by the paired t test, not corrected.",
     ));
     for k in KS {
-        let columns = ["arm", "rate", "less before", "p", "less k = 1", "p"];
+        let than = format!("less {}", against.label());
+        let columns = ["arm", "rate", "less before", "p", &than, "p"];
         let mut table = Table::new(format!("pass@{k}"), columns);
-        for arm in Arm::ALL {
+        for arm in runs.arms() {
             let Some(run) = runs.chosen(arm, k) else { continue };
             let mut row = vec![Cell::text(arm.label()), Cell::figures(format!("{:?}", run.rate))];
-            for other in [runs.pass_before(set, k), runs.pass(Arm::One, set, k)] {
+            for other in [runs.pass_before(set, k), runs.pass(against, set, k)] {
                 let gap = less(&run.pass(set, k), &other);
                 row.push(Cell::figures(percents(&Measured::of_seeds(&gap))));
                 row.push(Cell::figures(shown(p_above(&gap, 0.0))));
@@ -142,6 +138,7 @@ pub(super) fn curves(runs: &Compared, outcomes: &[Outcome]) -> Section {
         ("entropy", "Entropy a token, nats", false, 0.9),
         ("frac_reward_zero_std", "Puzzles whose samples are all worth the same", true, 0.95),
         ("k", "k", false, 0.0),
+        ("ratio/effective_samples", "Effective samples of a puzzle in later updates", false, 0.9),
     ];
     let mut section = Section::new("Training").element(Text::new(format!(
         "Means over seeds, each arm at the learning rate chosen for pass@{K}. The batch is that of the step, {N} samples of \
@@ -152,7 +149,7 @@ pub(super) fn curves(runs: &Compared, outcomes: &[Outcome]) -> Section {
         if percent {
             plot = plot.percent();
         }
-        for (tint, arm) in Arm::ALL.into_iter().enumerate() {
+        for (tint, arm) in runs.arms().into_iter().enumerate() {
             let Some(rate) = runs.chosen(arm, K).map(|run| run.rate) else { continue };
             let of_it =
                 outcomes.iter().filter(|o| o.arm == arm && o.rate.to_bits() == rate.to_bits());

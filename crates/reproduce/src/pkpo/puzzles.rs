@@ -91,7 +91,8 @@ fn short(row: AnswerRow) -> AnswerRow {
     let numbers: Vec<String> =
         row.extra["numbers"].as_array().into_iter().flatten().map(ToString::to_string).collect();
     let prompt = format!("{} > {}\n", numbers.join(" "), row.extra["target"]);
-    AnswerRow { prompt: prompt.into(), answer: row.answer.replace(' ', ""), extra: row.extra }
+    let answer = row.answer.replace(' ', "");
+    AnswerRow { extra: row.extra, ..AnswerRow::new(prompt, answer) }
 }
 
 /// What makes two puzzles the same: the numbers in any order, and the target.

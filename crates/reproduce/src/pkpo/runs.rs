@@ -82,7 +82,7 @@ pub(super) fn all(
 ) -> Result<Vec<Outcome>, ReproduceError> {
     let mut jobs = Vec::new();
     for base in bases {
-        for arm in Arm::ALL {
+        for &arm in settings.arms {
             jobs.extend(arm.rates(settings).into_iter().map(|rate| Job { arm, rate, base }));
         }
     }

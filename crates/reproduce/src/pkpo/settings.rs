@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use bestof_trainer::reinforce::OffPolicyWeights;
+
+use super::arm::Arm;
 use super::kind::{ALPHABET, Kind};
 use crate::{Options, SmallLlama};
 
@@ -9,6 +12,8 @@ use crate::{Options, SmallLlama};
 pub(super) const N: usize = 16;
 /// The fixed `k`, and where the annealed one begins, as in the paper.
 pub(super) const K: usize = 8;
+/// Updates of each batch where there are several.
+pub(super) const UPDATES: usize = 4;
 
 /// The shape of the small model.
 pub(super) const SHAPE: SmallLlama = SmallLlama {
@@ -25,6 +30,10 @@ pub(super) const SHAPE: SmallLlama = SmallLlama {
 /// Everything that has a size.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
+    /// What is compared, in the order of tables.
+    pub(super) arms: &'static [Arm],
+    /// The arm that every gain has to be there over.
+    pub(super) against: Arm,
     /// A real model's folder; `None` makes a small one.
     pub(super) model: Option<PathBuf>,
     /// Puzzles whose solutions are often found, and those whose seldom are.
@@ -41,11 +50,11 @@ pub(super) struct Settings {
     /// Policy-gradient steps, and prompts of each; no prompt comes twice.
     pub(super) steps: usize,
     pub(super) prompts: usize,
-    /// Learning rates of `k = 1`, with and without a bonus, which are compared at the one chosen on
-    /// the validation puzzles.
-    pub(super) rates: [f64; 3],
-    /// Learning rate of the other arms, fixed beforehand.
-    pub(super) rate: f64,
+    /// Learning rates of `k = 1`, with and without a bonus. An arm with several is compared at the
+    /// one chosen on the validation puzzles.
+    pub(super) rates: &'static [f64],
+    /// Learning rates of the other arms.
+    pub(super) other_rates: &'static [f64],
     /// What a nat of entropy is worth where there is a bonus.
     pub(super) entropy_bonus: f64,
     /// Step at which the annealed `k` becomes 1, as a share of all.
@@ -55,6 +64,8 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn of(options: &Options) -> Self {
         let small = Self {
+            arms: &Arm::WAYS,
+            against: Arm::One,
             model: None,
             kinds: [Kind { numbers: 3, largest: 18 }, Kind { numbers: 4, largest: 9 }],
             demonstrations: 8192,
@@ -65,16 +76,27 @@ impl Settings {
             samples: 64,
             steps: 750,
             prompts: 16,
-            rates: [3e-5, 1e-4, 3e-4],
-            rate: 3e-4,
+            rates: &[3e-5, 1e-4, 3e-4],
+            other_rates: &[3e-4],
             entropy_bonus: 0.001,
             annealed_at: 0.6,
         };
         if options.full {
             let model = Some(PathBuf::from("models/smollm2-135m-instruct"));
-            return Self { model, rate: 1e-4, ..small };
+            return Self { model, other_rates: &[1e-4], ..small };
         }
         small
+    }
+
+    /// A third of the batches, each for several updates, with every arm at two learning rates.
+    pub(super) fn of_updates(options: &Options) -> Self {
+        Self {
+            arms: &Arm::UPDATES,
+            against: Arm::Several(OffPolicyWeights::OwnRatio),
+            steps: 250,
+            other_rates: &[1e-4, 3e-4],
+            ..Self::of(options)
+        }
     }
 
     /// The step from which the annealed `k` is 1.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use bestof_files::expect_folder;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{PartWriter, read_part};
@@ -43,6 +44,7 @@ impl Prepared {
     /// # Errors
     /// [`SentimentError::NotPrepared`] for another folder, or a damaged `features.json`.
     pub fn open(folder: &Path) -> Result<Self, SentimentError> {
+        expect_folder(folder).map_err(SentimentError::io("open", folder))?;
         let files = Part::ALL.map(file_name);
         let required = files.iter().map(String::as_str).chain([FEATURES_FILE, RESTAURANTS_FILE]);
         for file in required {

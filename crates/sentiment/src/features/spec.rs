@@ -278,7 +278,7 @@ impl FeatureSpec {
     /// Reads [`FEATURES_FILE`] of `folder`.
     pub(crate) fn load(folder: &Path) -> Result<Self, SentimentError> {
         let path = folder.join(FEATURES_FILE);
-        let text = std::fs::read_to_string(&path).map_err(SentimentError::io("read", &path))?;
+        let text = bestof_files::read_text(&path).map_err(SentimentError::io("read", &path))?;
         let spec: Self = serde_json::from_str(&text)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
         if spec.version != VERSION {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bestof_files::write_file;
+use bestof_files::{expect_folder, write_file};
 use serde::{Deserialize, Serialize};
 
 use super::kind::ModelKind;
@@ -50,11 +50,12 @@ impl ModelCard {
 
     /// Reads [`MODEL_FILE`] of `folder`.
     pub(crate) fn load(folder: &Path) -> Result<Self, SentimentError> {
+        expect_folder(folder).map_err(SentimentError::io("open", folder))?;
         let path = folder.join(MODEL_FILE);
         if !path.is_file() {
             return Err(SentimentError::NotAModel { path: folder.to_owned() });
         }
-        let text = std::fs::read_to_string(&path).map_err(SentimentError::io("read", &path))?;
+        let text = bestof_files::read_text(&path).map_err(SentimentError::io("read", &path))?;
         let card: Self = serde_json::from_str(&text)
             .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
         if card.version != VERSION {

@@ -121,7 +121,7 @@ impl NeuralConfig {
         overrides: &[String],
         request: NeuralRequest<'_>,
     ) -> Result<Self, SentimentError> {
-        let text = std::fs::read_to_string(path)
+        let text = bestof_files::read_text(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::from_toml(&text, overrides, request)
     }

@@ -165,7 +165,7 @@ fn metadata(
     }
     let mean = tokens as f64 / rows.max(1) as f64;
     data.extend([
-        ("prepared data".to_owned(), config.run.data.train.display().to_string()),
+        ("prepared data".to_owned(), config.run.data.train.to_string()),
         ("training reviews".to_owned(), rows.to_string()),
         ("validation reviews".to_owned(), held_out.to_string()),
         ("tokens of a review, mean".to_owned(), format!("{mean:.1}")),

@@ -241,6 +241,7 @@ fn file_of(folder: &Path, kind: &str) -> Result<PathBuf, SentimentError> {
             return Ok(path);
         }
     }
+    bestof_files::expect_folder(folder).map_err(SentimentError::io("open", folder))?;
     let entries = std::fs::read_dir(folder).map_err(SentimentError::io("open", folder))?;
     let mut found: Vec<String> = entries
         .filter_map(Result::ok)

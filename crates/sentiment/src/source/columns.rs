@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use bestof_files::FileKind;
+
 use super::labels::{StarCoding, stars_in};
 use crate::error::SentimentError;
 
@@ -128,11 +130,15 @@ impl Columns {
         if self.index_of(column).is_some() {
             return Ok(());
         }
+        if self.header.is_empty() {
+            let found = FileKind::Empty;
+            return Err(SentimentError::NoText { path: path.to_owned(), found });
+        }
         let found = self.header.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
         Err(SentimentError::MissingColumn {
             path: path.to_owned(),
             column: column.to_owned(),
-            found: if found.is_empty() { "none".to_owned() } else { found },
+            found,
         })
     }
 

@@ -1,10 +1,11 @@
 //! The records of a CSV file.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::rc::Rc;
+
+use bestof_tasks::rows::RecordLines;
 
 use super::bytes::Opened;
 use super::columns::Columns;
@@ -21,7 +22,7 @@ const DELIMITERS: [u8; 3] = *b",;\t";
 pub(super) struct CsvRecords {
     reader: csv::Reader<Bounded>,
     record: csv::ByteRecord,
-    seen: Rc<RefCell<Seen>>,
+    seen: Rc<RefCell<RecordLines>>,
     width: usize,
     /// Whether `record` is the first line, which is a row and not read yet.
     pending: bool,
@@ -37,7 +38,7 @@ impl CsvRecords {
     ) -> Result<(Self, Columns), SentimentError> {
         let start = source.fill_buf().map_err(SentimentError::io("read", path))?;
         let delimiter = delimiter_of(start);
-        let seen = Rc::new(RefCell::new(Seen::default()));
+        let seen = Rc::new(RefCell::new(RecordLines::default()));
         let bounded = Bounded { source, seen: Rc::clone(&seen) };
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
@@ -47,7 +48,7 @@ impl CsvRecords {
         let mut record = csv::ByteRecord::new();
         let failed = |error: csv::Error| SentimentError::io("read", path)(error.into());
         reader.read_byte_record(&mut record).map_err(failed)?;
-        seen.borrow_mut().since = 0;
+        seen.borrow_mut().record_ended();
         let first: Vec<String> =
             record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
         let pending = Columns::is_row(&first);
@@ -71,7 +72,7 @@ impl CsvRecords {
     pub(super) fn advance(&mut self) -> Option<(u64, Result<(), LineProblem>)> {
         if !std::mem::take(&mut self.pending) {
             let read = self.reader.read_byte_record(&mut self.record);
-            self.seen.borrow_mut().since = 0;
+            self.seen.borrow_mut().record_ended();
             match read {
                 Ok(false) => return None,
                 Ok(true) => {}
@@ -120,57 +121,15 @@ fn delimiter_of(start: &[u8]) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(|&delimiter| known(delimiter)).unwrap_or(b',')
 }
 
-/// What was seen of the bytes that the CSV reader took, which is ahead of the records it gives.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Bytes since the last record.
-    since: u64,
-    /// Bytes of all.
-    bytes: u64,
-    /// Line ends after the last record's start: their offset, and whether a line begins behind them.
-    ends: VecDeque<(u64, bool)>,
-    after_return: bool,
-    /// Line ends before the last record.
-    lines: u64,
-}
-
-impl Seen {
-    fn take(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if byte == b'\n' || byte == b'\r' {
-                // `\r\n` is one end.
-                self.ends.push_back((self.bytes, byte == b'\r' || !self.after_return));
-            }
-            self.after_return = byte == b'\r';
-            self.bytes += 1;
-        }
-        self.since += bytes.len() as u64;
-    }
-
-    /// The line, counted from 1, of the record that begins at `start` or behind line ends there.
-    fn line_at(&mut self, mut start: u64) -> u64 {
-        while let Some(&(offset, ends)) = self.ends.front()
-            && offset <= start
-        {
-            self.ends.pop_front();
-            self.lines += u64::from(ends);
-            if offset == start {
-                start += 1;
-            }
-        }
-        self.lines + 1
-    }
-}
-
 /// A source that fails when a record has more than [`LONGEST_RECORD`] bytes.
 struct Bounded {
     source: Opened,
-    seen: Rc<RefCell<Seen>>,
+    seen: Rc<RefCell<RecordLines>>,
 }
 
 impl Read for Bounded {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.seen.borrow().since > LONGEST_RECORD {
+        if self.seen.borrow().bytes_of_record() > LONGEST_RECORD {
             let message = format!(
                 "a record has more than {LONGEST_RECORD} bytes; is a quotation mark missing?"
             );

@@ -31,6 +31,7 @@ mod assemble;
 mod item;
 mod matching;
 mod padding;
+mod pages;
 mod pool;
 mod prepare;
 mod published;

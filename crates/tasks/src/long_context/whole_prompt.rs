@@ -7,15 +7,33 @@ use super::qa::DOCUMENT;
 use super::{RetrievalCase, RetrievalTask};
 use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
+/// The names of a prompt, and of its answer.
+const PROMPT: [&str; 2] = ["input", "prompt"];
+const ANSWER: [&str; 6] = ["outputs", "answer", "answers", "pass_key", "passkey", "target"];
+
 const ONE_ANSWER: &str = "text, a number, or a list of one of them";
 
 /// Fields that say where a row came from; they are not needed to ask it.
-const NOTES: [&str; 5] =
-    ["index", "length", "length_w_model_temp", "token_position_answer", "max_length"];
+const NOTES: [&str; 12] = [
+    "index",
+    "id",
+    "_id",
+    "length",
+    "length_w_model_temp",
+    "token_position_answer",
+    "max_length",
+    "context_length",
+    "num_tokens",
+    "depth",
+    "depth_percent",
+    "depth_ratio",
+];
 
-/// A whole prompt, `input`, and its answer, `outputs`.
+/// A whole prompt, `input` or `prompt`, and its answer, `outputs`, `answer`, `answers`, `pass_key`, `passkey` or
+/// `target`.
 ///
-/// An `answer_prefix` is put behind the prompt, as RULER does. Rows of several outputs are refused: in
+/// A `context` is put in front of the prompt, as `InfiniteBench` (arXiv 2402.13718) asks for its passkeys, and
+/// an `answer_prefix` behind it, as RULER does. Rows of several outputs are refused: in
 /// some of RULER's tasks all have to be said, in others one, and the row does not tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WholePromptRow {
@@ -31,21 +49,28 @@ impl Row for WholePromptRow {
     const SHAPE: &'static str = r#"{"input", "outputs"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let mut prompt = fields.text("input")?;
+        let name = PROMPT.into_iter().find(|name| fields.contains(name)).unwrap_or(PROMPT[0]);
+        let mut prompt = fields.text(name)?;
         if prompt.trim().is_empty() {
-            return Err(RowProblem::Empty { field: "input".to_owned() });
+            return Err(RowProblem::Empty { field: name.to_owned() });
         }
-        let outputs = match fields.take("outputs", ONE_ANSWER)? {
+        match fields.take_optional("context") {
+            None => {}
+            Some(Value::String(context)) => prompt = format!("{context}\n\n{prompt}"),
+            Some(other) => return Err(wrong_type("context", &other, "text")),
+        }
+        let name = ANSWER.into_iter().find(|name| fields.contains(name)).unwrap_or(ANSWER[0]);
+        let outputs = match fields.take(name, ONE_ANSWER)? {
             Value::Array(mut items) if items.len() == 1 => items.remove(0),
             other => other,
         };
         let answer = match outputs {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
-            other => return Err(wrong_type("outputs", &other, ONE_ANSWER)),
+            other => return Err(wrong_type(name, &other, ONE_ANSWER)),
         };
         if answer.trim().is_empty() {
-            return Err(RowProblem::Empty { field: "outputs".to_owned() });
+            return Err(RowProblem::Empty { field: name.to_owned() });
         }
         match fields.take_optional("answer_prefix") {
             None => {}
@@ -54,9 +79,12 @@ impl Row for WholePromptRow {
         }
         let length = fields.take_optional("length").and_then(|length| length.as_u64());
         let rest = fields.rest();
-        if let Some((field, found)) = rest.iter().find(|(name, _)| !NOTES.contains(&name.as_str()))
+        let says =
+            |value: &Value| !value.is_null() && value.as_array().is_none_or(|v| !v.is_empty());
+        if let Some((field, found)) =
+            rest.iter().find(|(name, value)| !NOTES.contains(&name.as_str()) && says(value))
         {
-            let expected = "no such field beside `input` and `outputs`; remove it";
+            let expected = "no such field beside a prompt and its answer; remove it";
             return Err(wrong_type(field, found, expected));
         }
         Ok(Self { prompt, answer, length: length.map(|length| length as usize) })
@@ -93,6 +121,18 @@ mod tests {
         let case = read(line).unwrap().case(RetrievalTask::FreeFormQa, 1, false);
         assert_eq!(case.prompt.last_text(), "The number for abc is: 8231077. What is it? It is");
         assert_eq!((case.answers, case.tokens), (vec!["8231077".to_owned()], Some(4096)));
+    }
+
+    #[test]
+    fn rows_of_passkey_files_are_whole_prompts() {
+        for line in [
+            r#"{"id": 0, "context": "The pass key is 71432.", "input": "What is the pass key?", "answer": ["71432"], "options": []}"#,
+            r#"{"prompt": "The pass key is 71432.\n\nWhat is the pass key?", "pass_key": 71432, "depth": 0.5, "context_length": 4096}"#,
+        ] {
+            let row = read(line).unwrap();
+            assert_eq!(row.prompt, "The pass key is 71432.\n\nWhat is the pass key?");
+            assert_eq!(row.answer, "71432");
+        }
     }
 
     #[test]

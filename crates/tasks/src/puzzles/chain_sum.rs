@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
-use serde_json::Map;
-
 use super::{PuzzleError, PuzzleSource};
 use crate::rng::SeededRng;
 use crate::rng::Split;
@@ -85,7 +83,7 @@ impl PuzzleSource for ChainSums {
             sum += if minus { -number } else { *number };
             let _ = write!(text, " {} {number}", if minus { '-' } else { '+' });
         }
-        let prompt = format!("What is {text}? Give the final answer as a number.").into();
-        Some((AnswerRow { prompt, answer: sum.to_string(), extra: Map::new() }, text))
+        let prompt = format!("What is {text}? Give the final answer as a number.");
+        Some((AnswerRow::new(prompt, sum.to_string()), text))
     }
 }

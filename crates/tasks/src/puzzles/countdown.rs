@@ -101,7 +101,7 @@ impl PuzzleSource for CountdownPuzzles {
             [("numbers".to_owned(), json!(numbers)), ("target".to_owned(), json!(target))]
                 .into_iter()
                 .collect();
-        let row = AnswerRow { prompt: prompt.into(), answer: solution.text, extra };
+        let row = AnswerRow { extra, ..AnswerRow::new(prompt, solution.text) };
         Some((row, format!("{sorted:?}{target}")))
     }
 }

@@ -174,8 +174,7 @@ impl PuzzleSource for GridRules {
         let extra: Map<_, _> = [("rule".to_owned(), json!(rule)), ("task".to_owned(), json!(task))]
             .into_iter()
             .collect();
-        let row =
-            AnswerRow { prompt: task.prompt(0)?.into(), answer: test.output.to_string(), extra };
+        let row = AnswerRow { extra, ..AnswerRow::new(task.prompt(0)?, test.output.to_string()) };
         let key = format!("{rule:?}{}", test.input);
         Some((row, key))
     }

@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use serde_json::Map;
-
 use super::{ChainSums, CountdownPuzzles, GridRules, PuzzleError, PuzzleSource};
 use crate::arithmetic::{ArithmeticConfig, ArithmeticProblems, NumberSize, WordProblem};
 use crate::rng::Split;
@@ -144,8 +142,8 @@ impl PuzzleTask {
 }
 
 fn answer_row(problem: &WordProblem) -> AnswerRow {
-    let prompt = format!("{} Give the final answer as a number.", problem.question).into();
-    AnswerRow { prompt, answer: problem.answer.to_string(), extra: Map::new() }
+    let prompt = format!("{} Give the final answer as a number.", problem.question);
+    AnswerRow::new(prompt, problem.answer.to_string())
 }
 
 impl FromStr for PuzzleTask {

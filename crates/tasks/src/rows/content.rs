@@ -1,27 +1,9 @@
 //! The values of text fields: plain text or chat messages.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ChatMessage {
-    /// Who speaks: `system`, `user`, `assistant`, or what the model's template knows.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-}
-
-impl ChatMessage {
-    /// A message of the user.
-    pub fn user(content: impl Into<String>) -> Self {
-        Self { role: "user".to_owned(), content: content.into() }
-    }
-
-    /// A message of the assistant.
-    pub fn assistant(content: impl Into<String>) -> Self {
-        Self { role: "assistant".to_owned(), content: content.into() }
-    }
-}
+use super::json::Json;
+use super::message::ChatMessage;
 
 /// The two forms a text field has in TRL's data sets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -38,7 +20,7 @@ impl Content {
     pub fn last_text(&self) -> &str {
         match self {
             Self::Text(text) => text,
-            Self::Messages(messages) => messages.last().map_or("", |last| last.content.as_str()),
+            Self::Messages(messages) => messages.last().map_or("", ChatMessage::text),
         }
     }
 
@@ -46,9 +28,7 @@ impl Content {
     pub fn to_messages(&self, role: &str) -> Vec<ChatMessage> {
         match self {
             Self::Messages(messages) => messages.clone(),
-            Self::Text(text) => {
-                vec![ChatMessage { role: role.to_owned(), content: text.clone() }]
-            }
+            Self::Text(text) => vec![ChatMessage::new(role, text.as_str())],
         }
     }
 
@@ -57,12 +37,21 @@ impl Content {
         matches!(self, Self::Messages(_))
     }
 
-    /// `true` when there is no text in it at all.
+    /// `true` when there is nothing in it at all.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
-            Self::Messages(messages) => messages.iter().all(|message| message.content.is_empty()),
+            Self::Messages(messages) => messages.iter().all(ChatMessage::is_empty),
         }
+    }
+
+    /// Every text in it, in order.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (text, messages) = match self {
+            Self::Text(text) => (Some(text.as_str()), &[][..]),
+            Self::Messages(messages) => (None, messages.as_slice()),
+        };
+        text.into_iter().chain(messages.iter().flat_map(ChatMessage::texts))
     }
 }
 
@@ -75,5 +64,23 @@ impl From<&str> for Content {
 impl From<String> for Content {
     fn from(text: String) -> Self {
         Self::Text(text)
+    }
+}
+
+/// What a chat template is given besides messages, in columns of the row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TemplateFields {
+    /// Descriptions of the tools that the assistant may call, a list of JSON schemas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Json>,
+    /// Further variables of the template by name, such as `{"enable_thinking": false}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_template_kwargs: Option<Json>,
+}
+
+impl TemplateFields {
+    /// Whether the row has none.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_none() && self.chat_template_kwargs.is_none()
     }
 }

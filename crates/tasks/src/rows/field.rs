@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::content::{ChatMessage, Content};
-use super::problem::RowProblem;
+use super::columns::{Meaning, missing, same};
+use super::content::Content;
+use super::json::Json;
+use super::message::{ChatMessage, messages_in_text, read_messages};
+use super::problem::{RowProblem, wrong_type};
 
 /// Longest quoted field name, in characters, and the largest number of names quoted.
 const MAX_NAME: usize = 60;
@@ -15,7 +18,7 @@ const CONTENT: &str = "text or a list of chat messages";
 /// The fields of one line, taken one at a time.
 #[derive(Debug, Clone)]
 pub struct Fields {
-    values: Map<String, Value>,
+    values: Vec<(String, Json)>,
     /// The names of all fields; fields that have been taken still count as present.
     present: Vec<String>,
 }
@@ -23,27 +26,98 @@ pub struct Fields {
 impl Fields {
     /// The fields of a JSON object.
     pub fn new(values: Map<String, Value>) -> Self {
+        Self::ordered(values.into_iter().map(|(name, value)| (name, value.into())).collect())
+    }
+
+    /// The fields of a row in their order.
+    pub(crate) fn ordered(values: Vec<(String, Json)>) -> Self {
         // Names are quoted in messages, which must stay readable.
-        let short = |name: &String| name.chars().take(MAX_NAME).collect();
-        let mut present: Vec<String> = values.keys().map(short).collect();
+        let short = |(name, _): &(String, Json)| name.chars().take(MAX_NAME).collect();
+        let mut present: Vec<String> = values.iter().map(short).collect();
         present.sort_unstable();
         present.truncate(MAX_NAMES);
         Self { values, present }
     }
 
+    /// The fields of a record in which everything is text, labels too.
+    pub(crate) fn untyped(mut values: Vec<(String, Json)>) -> Self {
+        for (name, value) in &mut values {
+            if Meaning::of(name) == Some(Meaning::Label)
+                && let Some(flag) =
+                    value.as_str().and_then(|t| t.trim().to_lowercase().parse().ok())
+            {
+                *value = Json::Plain(Value::Bool(flag));
+            }
+        }
+        Self::ordered(values)
+    }
+
     /// The value of `field`, which is removed; an error names the nearest field if it is missing.
     pub fn take(&mut self, field: &str, expected: &'static str) -> Result<Value, RowProblem> {
-        self.values.remove(field).ok_or_else(|| missing(field, expected, &self.present))
+        self.take_json(field, expected).map(Value::from)
+    }
+
+    /// As [`Fields::take`], with objects in their order.
+    pub(crate) fn take_json(
+        &mut self,
+        field: &str,
+        expected: &'static str,
+    ) -> Result<Json, RowProblem> {
+        self.remove(field).ok_or_else(|| missing(field, expected, &self.present))
     }
 
     /// The value of `field`, which is removed; `None` if it is missing or `null`.
     pub fn take_optional(&mut self, field: &str) -> Option<Value> {
-        self.values.remove(field).filter(|value| !value.is_null())
+        self.take_optional_json(field).map(Value::from)
+    }
+
+    /// As [`Fields::take_optional`], with objects in their order.
+    pub(crate) fn take_optional_json(&mut self, field: &str) -> Option<Json> {
+        self.remove(field).filter(|value| !value.is_null())
+    }
+
+    fn remove(&mut self, field: &str) -> Option<Json> {
+        let place = self.values.iter().position(|(name, _)| name == field)?;
+        Some(self.values.remove(place).1)
     }
 
     /// Whether the line has `field`, and it has not been taken.
     pub fn contains(&self, field: &str) -> bool {
-        self.values.contains_key(field)
+        self.values.iter().any(|(name, _)| name == field)
+    }
+
+    /// The column with a meaning, as the line calls it: of several the one with content that comes
+    /// first in the table of names. What is left of the others is for [`Fields::finish`] to judge.
+    pub(crate) fn column(&self, meaning: Meaning) -> Option<String> {
+        let called = |name: &&str| self.values.iter().find(|(found, _)| same(found, name));
+        let found: Vec<_> = meaning.names().iter().filter_map(called).collect();
+        let speaking = found.iter().find(|(_, value)| value.has_content());
+        speaking.or(found.first()).map(|(name, _)| name.clone())
+    }
+
+    /// What the line calls the column with a meaning, or the project's own name if it has none.
+    pub(crate) fn called(&self, meaning: Meaning) -> String {
+        self.column(meaning).unwrap_or_else(|| meaning.name().to_owned())
+    }
+
+    /// Whether another field may be a misspelt `field`.
+    pub(crate) fn misspelt(&self, field: &str) -> bool {
+        let others = self.present.iter().map(String::as_str).filter(|name| *name != field);
+        bestof_suggest::nearest(field, others).is_some()
+    }
+
+    /// Whether the line has a column with a meaning that says something.
+    pub(crate) fn has(&self, meaning: Meaning) -> bool {
+        let says = |(name, value): &(String, Json)| {
+            value.has_content() && Meaning::of(name) == Some(meaning)
+        };
+        self.values.iter().any(says)
+    }
+
+    /// The value of the column with a meaning, and how it is called; `None` if there is none or it is `null`.
+    pub(crate) fn meant(&mut self, meaning: Meaning) -> Option<(String, Json)> {
+        let name = self.column(meaning)?;
+        self.take_optional_json(&name).map(|value| (name, value))
     }
 
     /// A string.
@@ -88,82 +162,76 @@ impl Fields {
 
     /// A nested object.
     pub fn object(&mut self, field: &str, expected: &'static str) -> Result<Self, RowProblem> {
-        match self.take(field, expected)? {
-            Value::Object(values) => Ok(Self::new(values)),
+        match self.take_json(field, expected)? {
+            Json::Object(values) => Ok(Self::ordered(values)),
             other => Err(wrong_type(field, &other, expected)),
         }
     }
 
-    /// Text or chat messages.
+    /// Text or chat messages; a text that is a list of messages in JSON is read as one.
     pub fn content(&mut self, field: &str) -> Result<Content, RowProblem> {
-        match self.take(field, CONTENT)? {
-            Value::String(text) => Ok(Content::Text(text)),
-            Value::Array(items) => {
-                if items.is_empty() {
-                    return Err(RowProblem::Empty { field: field.to_owned() });
-                }
-                let message = |(index, item)| message(&format!("{field}[{index}]"), item);
-                items
-                    .into_iter()
-                    .enumerate()
-                    .map(message)
-                    .collect::<Result<_, _>>()
-                    .map(Content::Messages)
+        match self.take_json(field, CONTENT)? {
+            Json::Plain(Value::String(text)) => Ok(match messages_in_text(field, &text)? {
+                Some(messages) => Content::Messages(read_messages(field, messages)?),
+                None => Content::Text(text),
+            }),
+            value @ (Json::List(_) | Json::Object(_)) => {
+                read_messages(field, value).map(Content::Messages)
             }
             other => Err(wrong_type(field, &other, CONTENT)),
         }
     }
 
+    /// Chat messages, as a list or as a list in JSON that stands in a text.
+    pub(crate) fn messages(&mut self, field: &str) -> Result<Vec<ChatMessage>, RowProblem> {
+        const EXPECTED: &str = "a list of chat messages";
+        match self.take_json(field, EXPECTED)? {
+            Json::Plain(Value::String(text)) => match messages_in_text(field, &text)? {
+                Some(messages) => read_messages(field, messages),
+                None => Err(wrong_type(field, &Json::text(text), EXPECTED)),
+            },
+            other => read_messages(field, other),
+        }
+    }
+
     /// The fields that were not taken.
     pub fn rest(self) -> Map<String, Value> {
-        self.values
+        self.values.into_iter().map(|(name, value)| (name, value.into())).collect()
+    }
+
+    /// The fields that were not taken, unless one of them says something that `shape` would lose.
+    ///
+    /// A column that means something to a model is lost unless it repeats what is in `used` or has a
+    /// `neutral` meaning; columns without a meaning in the table stay with the row.
+    pub(crate) fn finish(
+        self,
+        shape: &'static str,
+        used: &[&Content],
+        neutral: &[Meaning],
+    ) -> Result<Map<String, Value>, RowProblem> {
+        let said = |text: &str| used.iter().any(|part| part.texts().any(|t| t.contains(text)));
+        for (name, value) in &self.values {
+            if let Some(meaning) = Meaning::of(name)
+                && !neutral.contains(&meaning)
+                && value.has_content()
+                && !repeats(value, &said)
+            {
+                let (field, meaning) = (name.clone(), meaning.words());
+                return Err(RowProblem::UnusedField { field, meaning, shape });
+            }
+        }
+        Ok(self.rest())
     }
 }
 
-fn message(path: &str, item: Value) -> Result<ChatMessage, RowProblem> {
-    let Value::Object(values) = item else {
-        return Err(wrong_type(path, &item, r#"a message {"role", "content"}"#));
-    };
-    let mut fields = Fields::new(values);
-    let mut text = |name: &str| fields.text(name).map_err(|problem| problem.inside(path));
-    let role = text("role")?;
-    let content = text("content")?;
-    if role.is_empty() {
-        return Err(RowProblem::Empty { field: format!("{path}.role") });
-    }
-    Ok(ChatMessage { role, content })
-}
-
-fn missing(field: &str, expected: &'static str, present: &[String]) -> RowProblem {
-    let nearest = bestof_suggest::nearest(field, present.iter().map(String::as_str));
-    RowProblem::MissingField {
-        field: field.to_owned(),
-        expected,
-        present: present.to_vec(),
-        nearest: nearest.map(str::to_owned),
-    }
-}
-
-/// The problem of a field that holds `value` instead of `expected`.
-pub(crate) fn wrong_type(field: &str, value: &Value, expected: &'static str) -> RowProblem {
-    RowProblem::WrongType { field: field.to_owned(), found: describe(value), expected }
-}
-
-/// A JSON value in words, shortened.
-pub(crate) fn describe(value: &Value) -> String {
+/// Whether a value says nothing but texts that are said elsewhere.
+fn repeats(value: &Json, said: &impl Fn(&str) -> bool) -> bool {
     match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) => {
-            let start: String = text.chars().take(24).collect();
-            let dots = if start.len() < text.len() { "..." } else { "" };
-            format!("the text {start:?}{dots}")
-        }
-        Value::Array(items) => format!("a list of {}", items.len()),
-        Value::Object(fields) => {
-            let names: Vec<&str> = fields.keys().take(6).map(String::as_str).collect();
-            format!("an object with {}", names.join(", "))
-        }
+        Json::Plain(Value::String(text)) => said(text.trim()),
+        Json::Plain(_) => false,
+        Json::List(items) => items.iter().all(|item| repeats(item, said)),
+        Json::Object(fields) => fields
+            .iter()
+            .all(|(key, value)| ["role", "from"].contains(&key.as_str()) || repeats(value, said)),
     }
 }

@@ -2,7 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bestof_files::FileKind;
+
+use super::json::Json;
 
 /// Number of bad rows that a report lists.
 const LISTED: usize = 20;
@@ -41,6 +46,16 @@ pub enum RowProblem {
         /// The shape of a row.
         expected: &'static str,
     },
+    /// A record of a table with more or fewer fields than its header.
+    #[error(
+        "the record has {found} fields, and the header {expected}; is a quotation mark missing?"
+    )]
+    Width {
+        /// Fields of the record.
+        found: usize,
+        /// Columns of the header.
+        expected: usize,
+    },
     /// A missing field.
     #[error(
         "field `{field}` is missing, expected {expected}; fields present: {}{}",
@@ -73,6 +88,27 @@ pub enum RowProblem {
         /// The field.
         field: String,
     },
+    /// A column that means something and that the shape of the row has no place for.
+    #[error(
+        "field `{field}` would be ignored: it is {meaning}, which rows of {shape} do not have; \
+         rename or remove it (in a run, `data.columns` does either)"
+    )]
+    UnusedField {
+        /// The column.
+        field: String,
+        /// What columns of this name mean.
+        meaning: &'static str,
+        /// The shape as which the row is read.
+        shape: &'static str,
+    },
+    /// A key of a message that nothing reads.
+    #[error("field `{field}` would be ignored: no chat template is given such a key; {advice}")]
+    UnusedKey {
+        /// Path of the key (`messages[2].weigth`).
+        field: String,
+        /// What to do about it.
+        advice: String,
+    },
     /// Fields of the right types that contradict each other.
     #[error("field `{field}`: found {found}, expected {expected}")]
     Inconsistent {
@@ -92,6 +128,7 @@ impl RowProblem {
             Self::MissingField { field, .. }
             | Self::WrongType { field, .. }
             | Self::Empty { field }
+            | Self::UnusedKey { field, .. }
             | Self::Inconsistent { field, .. } => *field = format!("{path}.{field}"),
             _ => {}
         }
@@ -106,10 +143,12 @@ fn list(names: &[String]) -> String {
 /// A line that is not a valid row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// Line in the file, counted from 1.
+    /// Line in the file, counted from 1; in a Parquet file the row.
     pub line: usize,
     /// What is wrong.
     pub problem: RowProblem,
+    /// The file, where several are read as one.
+    pub file: Option<Arc<Path>>,
 }
 
 /// The bad lines of a file: all are counted, the first twenty are listed.
@@ -150,6 +189,7 @@ impl fmt::Display for BadRows {
         let file = self.file.display();
         write!(f, "{file}: {} of {} rows cannot be used", self.count, self.total)?;
         for bad in &self.listed {
+            let file = bad.file.as_deref().unwrap_or(&self.file).display();
             write!(f, "\n  {file}:{}: {}", bad.line, bad.problem)?;
         }
         if self.count > self.listed.len() {
@@ -178,6 +218,77 @@ pub enum RowsError {
         "{0}\n  fix these lines, or leave them out: `data.skip_bad_rows = true` in a run, --skip-bad-rows elsewhere"
     )]
     Bad(BadRows),
+    /// A file of another kind.
+    #[error("{} holds no rows that can be read: it is {kind}", path.display())]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// A Parquet file that cannot be read.
+    #[error("{} begins as a Parquet file and cannot be read as one: {source}; is it whole?", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: parquet::errors::ParquetError,
+    },
+    /// A Parquet file in a compression that is not read.
+    #[error(
+        "{} is a Parquet file compressed with {codec}; write it with snappy, gzip or zstd, in Python with \
+         `pandas.read_parquet(FILE).to_parquet(OUT)`",
+        path.display()
+    )]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// Its compression.
+        codec: String,
+    },
+    /// A table whose header cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A folder or a pattern without a file of rows.
+    #[error(
+        "{} is a folder or a pattern without a file of rows; files that end in {endings} are read, gzip and Zstandard of them too",
+        path.display()
+    )]
+    NoFiles {
+        /// The folder or pattern.
+        path: PathBuf,
+        /// The endings of files that are read.
+        endings: String,
+    },
+    /// A pattern that is none.
+    #[error("{} is no pattern of file names: {source}", path.display())]
+    Pattern {
+        /// The pattern.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: glob::PatternError,
+    },
+    /// A column that no row has.
+    #[error(
+        "{}: no row has the column `{column}`, which is to be read as `{name}`; columns: {}",
+        path.display(),
+        list(present)
+    )]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was named.
+        column: String,
+        /// What it is to be read as.
+        name: String,
+        /// The columns of the first row.
+        present: Vec<String>,
+    },
     /// A file without rows.
     #[error("{} holds no rows; expected one {expected} per line", path.display())]
     NoRows {
@@ -196,4 +307,14 @@ pub enum RowsError {
         /// The error of the JSON writer.
         source: serde_json::Error,
     },
+}
+
+/// The problem of a field that holds `value` instead of `expected`.
+pub(crate) fn wrong_type(
+    field: &str,
+    value: &(impl Clone + Into<Json>),
+    expected: &'static str,
+) -> RowProblem {
+    let found = value.clone().into().in_words();
+    RowProblem::WrongType { field: field.to_owned(), found, expected }
 }

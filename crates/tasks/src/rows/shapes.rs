@@ -3,8 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::content::Content;
+use super::columns::Meaning;
+use super::content::{Content, TemplateFields};
 use super::field::Fields;
+use super::parts::{answer, completion, has_prompt, prompt, system, template_fields, with_system};
 use super::problem::RowProblem;
 use super::row::Row;
 
@@ -26,22 +28,37 @@ pub struct PreferenceRow {
     pub chosen: Content,
     /// The other completion.
     pub rejected: Content,
+    /// What the chat template is given besides.
+    #[serde(flatten)]
+    pub template: TemplateFields,
     /// Every other field of the line.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl PreferenceRow {
+    /// A row without further fields.
+    pub fn new(
+        prompt: impl Into<Content>,
+        chosen: impl Into<Content>,
+        rejected: impl Into<Content>,
+    ) -> Self {
+        let [prompt, chosen, rejected] = [prompt.into(), chosen.into(), rejected.into()];
+        let (template, extra) = (TemplateFields::default(), Map::new());
+        Self { prompt, chosen, rejected, template, extra }
+    }
 }
 
 impl Row for PreferenceRow {
     const SHAPE: &'static str = r#"{"prompt", "chosen", "rejected"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let prompt = match fields.content("prompt") {
-            Ok(prompt) => Some(prompt),
-            Err(problem) if names_both_answers(&fields) && is_absent(&problem) => None,
-            Err(problem) => return Err(problem),
-        };
-        let chosen = fields.content("chosen")?;
-        let rejected = fields.content("rejected")?;
+        let template = template_fields(&mut fields)?;
+        let explicit = has_prompt(&fields) || fields.misspelt("prompt");
+        let prompt = explicit.then(|| prompt(&mut fields)).transpose()?;
+        let system = if explicit { None } else { system(&mut fields)? };
+        let chosen = fields.content(&fields.called(Meaning::Chosen))?;
+        let rejected = fields.content(&fields.called(Meaning::Rejected))?;
         let whole_conversations =
             matches!(prompt, Some(Content::Text(_))) && chosen.is_chat() && rejected.is_chat();
         let [prompt, chosen, rejected] = match prompt {
@@ -56,21 +73,10 @@ impl Row for PreferenceRow {
                 expected: "a field `prompt`, or answers that begin with the same prompt".to_owned(),
             })?,
         };
-        Ok(Self { prompt, chosen, rejected, extra: fields.rest() })
+        let prompt = with_system(system, prompt)?;
+        let extra = fields.finish(Self::SHAPE, &[&prompt, &chosen, &rejected], &[])?;
+        Ok(Self { prompt, chosen, rejected, template, extra })
     }
-}
-
-/// Whether the prompt is missing or `null`, and no field has a similar name that may be a misspelling.
-fn is_absent(problem: &RowProblem) -> bool {
-    match problem {
-        RowProblem::MissingField { field, nearest, .. } => field == "prompt" && nearest.is_none(),
-        RowProblem::WrongType { field, found, .. } => field == "prompt" && found == "null",
-        _ => false,
-    }
-}
-
-fn names_both_answers(fields: &Fields) -> bool {
-    fields.contains("chosen") && fields.contains("rejected")
 }
 
 /// Prompt, chosen and rejected answer of two answers that begin alike.
@@ -108,6 +114,9 @@ pub struct CompletionRow {
     pub prompt: Content,
     /// What it should answer.
     pub completion: Content,
+    /// What the chat template is given besides.
+    #[serde(flatten)]
+    pub template: TemplateFields,
     /// Every other field of the line.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -116,7 +125,12 @@ pub struct CompletionRow {
 impl CompletionRow {
     /// A row without further fields.
     pub fn new(prompt: impl Into<Content>, completion: impl Into<Content>) -> Self {
-        Self { prompt: prompt.into(), completion: completion.into(), extra: Map::new() }
+        Self {
+            prompt: prompt.into(),
+            completion: completion.into(),
+            template: TemplateFields::default(),
+            extra: Map::new(),
+        }
     }
 }
 
@@ -124,9 +138,11 @@ impl Row for CompletionRow {
     const SHAPE: &'static str = r#"{"prompt", "completion"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let prompt = fields.content("prompt")?;
-        let completion = fields.content("completion")?;
-        Ok(Self { prompt, completion, extra: fields.rest() })
+        let template = template_fields(&mut fields)?;
+        let prompt = prompt(&mut fields)?;
+        let completion = completion(&mut fields)?;
+        let extra = fields.finish(Self::SHAPE, &[&prompt, &completion], &[])?;
+        Ok(Self { prompt, completion, template, extra })
     }
 }
 
@@ -139,6 +155,9 @@ pub struct LabelledRow {
     pub completion: Content,
     /// Whether the answer is a good one.
     pub label: bool,
+    /// What the chat template is given besides.
+    #[serde(flatten)]
+    pub template: TemplateFields,
     /// Every other field of the line.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -148,10 +167,12 @@ impl Row for LabelledRow {
     const SHAPE: &'static str = r#"{"prompt", "completion", "label": true or false}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let prompt = fields.content("prompt")?;
-        let completion = fields.content("completion")?;
-        let label = fields.flag("label")?;
-        Ok(Self { prompt, completion, label, extra: fields.rest() })
+        let template = template_fields(&mut fields)?;
+        let prompt = prompt(&mut fields)?;
+        let completion = completion(&mut fields)?;
+        let label = fields.flag(&fields.called(Meaning::Label))?;
+        let extra = fields.finish(Self::SHAPE, &[&prompt, &completion], &[])?;
+        Ok(Self { prompt, completion, label, template, extra })
     }
 }
 
@@ -160,6 +181,9 @@ impl Row for LabelledRow {
 pub struct TextRow {
     /// The text or the conversation; all of it is learned.
     pub text: Content,
+    /// What the chat template is given besides.
+    #[serde(flatten)]
+    pub template: TemplateFields,
     /// Every other field of the line.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -168,17 +192,24 @@ pub struct TextRow {
 impl TextRow {
     /// A row without further fields.
     pub fn new(text: impl Into<Content>) -> Self {
-        Self { text: text.into(), extra: Map::new() }
+        Self { text: text.into(), template: TemplateFields::default(), extra: Map::new() }
     }
 }
 
 impl Row for TextRow {
-    const SHAPE: &'static str = r#"{"text"}"#;
+    const SHAPE: &'static str = r#"{"text"} or {"messages"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let conversation = !fields.contains("text") && fields.contains("messages");
-        let text = fields.content(if conversation { "messages" } else { "text" })?;
-        Ok(Self { text, extra: fields.rest() })
+        let template = template_fields(&mut fields)?;
+        let text = match fields.column(Meaning::Messages) {
+            Some(messages) if !fields.has(Meaning::Text) => {
+                let system = system(&mut fields)?;
+                with_system(system, Content::Messages(fields.messages(&messages)?))?
+            }
+            _ => fields.content(&fields.called(Meaning::Text))?,
+        };
+        let extra = fields.finish(Self::SHAPE, &[&text], &[])?;
+        Ok(Self { text, template, extra })
     }
 }
 
@@ -189,190 +220,33 @@ pub struct AnswerRow {
     pub prompt: Content,
     /// The right answer; a JSON number is kept as it is written.
     pub answer: String,
+    /// What the chat template is given besides.
+    #[serde(flatten)]
+    pub template: TemplateFields,
     /// Every other field of the line, such as the numbers of a Countdown problem.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl AnswerRow {
+    /// A row without further fields.
+    pub fn new(prompt: impl Into<Content>, answer: impl Into<String>) -> Self {
+        let (template, extra) = (TemplateFields::default(), Map::new());
+        Self { prompt: prompt.into(), answer: answer.into(), template, extra }
+    }
 }
 
 impl Row for AnswerRow {
     const SHAPE: &'static str = r#"{"prompt", "answer"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let prompt = fields.content("prompt")?;
-        let answer = fields.text_or_number("answer")?;
-        Ok(Self { prompt, answer, extra: fields.rest() })
-    }
-}
-
-/// A row for supervised training: a prompt with its completion, or running text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum SupervisedRow {
-    /// `{"prompt", "completion"}`: the completion is learned.
-    Completion(CompletionRow),
-    /// `{"text"}` or `{"messages"}`: all of it is learned.
-    Text(TextRow),
-}
-
-impl Row for SupervisedRow {
-    const SHAPE: &'static str = r#"{"prompt", "completion"} or {"text"}"#;
-
-    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        if fields.contains("text") || fields.contains("messages") {
-            TextRow::from_fields(fields).map(Self::Text)
-        } else {
-            CompletionRow::from_fields(fields).map(Self::Completion)
-        }
-    }
-}
-
-/// A row of any shape, recognised by its fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum DataRow {
-    /// `{"prompt", "chosen", "rejected"}`.
-    Pair(PreferenceRow),
-    /// `{"prompt", "completion"}`, `{"text"}` or `{"messages"}`.
-    Supervised(SupervisedRow),
-    /// `{"prompt", "answer"}`.
-    Answer(AnswerRow),
-}
-
-impl DataRow {
-    /// The shape's name: `pairs`, `completions`, `texts` or `answers`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Pair(_) => "pairs",
-            Self::Supervised(SupervisedRow::Completion(_)) => "completions",
-            Self::Supervised(SupervisedRow::Text(_)) => "texts",
-            Self::Answer(_) => "answers",
-        }
-    }
-}
-
-impl Row for DataRow {
-    const SHAPE: &'static str = r#"{"prompt", "chosen", "rejected"}, {"prompt", "completion"}, {"text"} or {"prompt", "answer"}"#;
-
-    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        let has = |names: &[&str]| names.iter().any(|name| fields.contains(name));
-        if has(&["chosen", "rejected"]) {
-            PreferenceRow::from_fields(fields).map(Self::Pair)
-        } else if has(&["answer"]) {
-            AnswerRow::from_fields(fields).map(Self::Answer)
-        } else if has(&["prompt", "completion"]) && !has(&["text", "messages"]) {
-            CompletionRow::from_fields(fields)
-                .map(|row| Self::Supervised(SupervisedRow::Completion(row)))
-        } else {
-            TextRow::from_fields(fields).map(|row| Self::Supervised(SupervisedRow::Text(row)))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn row<R: Row>(value: Value) -> Result<R, RowProblem> {
-        let Value::Object(map) = value else { panic!("not an object") };
-        R::from_fields(Fields::new(map))
-    }
-
-    fn pair(value: Value) -> (Content, Content, Content) {
-        let row: PreferenceRow = row(value).unwrap();
-        (row.prompt, row.chosen, row.rejected)
-    }
-
-    #[test]
-    fn implicit_prompts_of_texts_end_before_a_word() {
-        for (chosen, rejected, prompt, rest) in [
-            ("The sky is blue.", "The sky is green.", "The sky is", [" blue.", " green."]),
-            ("It is 12 m", "It is 13 m", "It is", [" 12 m", " 13 m"]),
-            ("A:\n\nYes", "A:\n\nNo", "A:\n", ["\nYes", "\nNo"]),
-            ("日本語", "日本人", "日本", ["語", "人"]),
-            ("one two", "one two", "one", [" two", " two"]),
-        ] {
-            let found = pair(json!({"chosen": chosen, "rejected": rejected}));
-            assert_eq!(found, (prompt.into(), rest[0].into(), rest[1].into()));
-            let with_null = json!({"prompt": null, "chosen": chosen, "rejected": rejected});
-            assert_eq!(found, pair(with_null));
-        }
-    }
-
-    #[test]
-    fn implicit_prompts_of_conversations_are_shared_messages() {
-        let (user, good, bad) = (
-            json!({"role": "user", "content": "q"}),
-            json!({"role": "assistant", "content": "good"}),
-            json!({"role": "assistant", "content": "bad"}),
-        );
-        let explicit = json!({"prompt": [user], "chosen": [good], "rejected": [bad]});
-        let implicit = json!({"chosen": [user, good], "rejected": [user, bad]});
-        let redundant = json!({"prompt": "q", "chosen": [user, good], "rejected": [user, bad]});
-        assert_eq!(pair(explicit.clone()), pair(implicit));
-        assert_eq!(pair(explicit), pair(redundant));
-        let answers_only = pair(json!({"prompt": "q", "chosen": [good], "rejected": [bad]}));
-        assert_eq!(answers_only.0, "q".into());
-    }
-
-    #[test]
-    fn nothing_shared_and_no_prompt_is_a_problem() {
-        let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": "no"})).unwrap_err();
-        assert!(error.to_string().contains("field `prompt`"), "{error}");
-        let error = row::<PreferenceRow>(json!({"chosen": "yes", "rejected": [
-            {"role": "assistant", "content": "no"}
-        ]}));
-        assert!(error.is_err());
-    }
-
-    #[test]
-    fn misspelt_fields_are_matched_with_the_shape_they_meant() {
-        for (value, field, nearest) in [
-            (json!({"prompt": "p", "choosen": "c", "rejected": "r"}), "chosen", "choosen"),
-            (json!({"promt": "p", "chosen": "c", "rejectd": "r"}), "prompt", "promt"),
-            (json!({"promt": "p", "chosen": "a b", "rejected": "a c"}), "prompt", "promt"),
-            (json!({"promt": "p", "completion": "c"}), "prompt", "promt"),
-            (json!({"prompt": "p", "completions": "c"}), "completion", "completions"),
-            (json!({"Text": "p"}), "text", "Text"),
-        ] {
-            let message = row::<DataRow>(value).unwrap_err().to_string();
-            assert!(message.contains(&format!("field `{field}` is missing")), "{message}");
-            assert!(message.contains(&format!("did you mean `{nearest}`")), "{message}");
-        }
-    }
-
-    #[test]
-    fn labels_are_true_or_false_and_nothing_else() {
-        let labelled = |label: Value| {
-            row::<LabelledRow>(json!({"prompt": "p", "completion": "c", "label": label, "id": 7}))
-        };
-        let found = labelled(json!(false)).unwrap();
-        assert_eq!((found.label, &found.extra["id"]), (false, &json!(7)));
-        for (label, shown) in [
-            (json!("true"), "the text \"true\""),
-            (json!(1), "the number 1"),
-            (json!(null), "null"),
-        ] {
-            let message = labelled(label).unwrap_err().to_string();
-            assert!(message.contains(shown) && message.contains("true or false"), "{message}");
-        }
-        let missing = row::<LabelledRow>(json!({"prompt": "p", "completion": "c", "lable": true}));
-        assert!(missing.unwrap_err().to_string().contains("did you mean `lable`"));
-        let chat = json!({"prompt": [{"role": "user", "content": "q"}],
-                          "completion": [{"role": "assistant", "content": "a"}], "label": true});
-        assert!(row::<LabelledRow>(chat).unwrap().completion.is_chat());
-    }
-
-    #[test]
-    fn every_shape_is_told_apart() {
-        for (value, kind) in [
-            (json!({"prompt": "p", "chosen": "c", "rejected": "r"}), "pairs"),
-            (json!({"prompt": "p", "completion": "c"}), "completions"),
-            (json!({"text": "t"}), "texts"),
-            (json!({"messages": [{"role": "user", "content": "t"}]}), "texts"),
-            (json!({"prompt": "p", "answer": 12}), "answers"),
-        ] {
-            assert_eq!(row::<DataRow>(value).unwrap().kind(), kind);
-        }
+        let template = template_fields(&mut fields)?;
+        let prompt = prompt(&mut fields)?;
+        let answer = answer(&mut fields)?;
+        let said = Content::from(answer.as_str());
+        // How an answer is found does not belong to the problem.
+        let neutral = [Meaning::Solution, Meaning::Thoughts];
+        let extra = fields.finish(Self::SHAPE, &[&prompt, &said], &neutral)?;
+        Ok(Self { prompt, answer, template, extra })
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bestof_models::LoraConfig;
 use bestof_tasks::verify::{ProgramLimits, VerifierKind};
 
 use super::policy::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use super::run_config::RunConfig;
-use super::sections::{DisplacementSection, LoraSection, TrainSection};
+use super::sections::{DisplacementSection, TrainSection};
 use crate::displacement::DisplacementSettings;
 use crate::optimizer::AdamWConfig;
 use crate::reinforce::{JudgeSettings, ProblemSettings, RewardShaping, VerifierSettings};
@@ -86,18 +85,6 @@ impl From<&DisplacementSection> for DisplacementSettings {
     fn from(section: &DisplacementSection) -> Self {
         let &DisplacementSection { threshold, patience, fail, worst } = section;
         Self { threshold, patience, fail, worst }
-    }
-}
-
-impl LoraSection {
-    /// The adapters, whose first factors are drawn with `seed`.
-    pub fn adapters(&self, seed: u64) -> LoraConfig {
-        LoraConfig::default()
-            .with_r(self.r)
-            .with_alpha(self.alpha)
-            .with_dropout(self.dropout)
-            .with_targets(self.target_modules.clone())
-            .with_seed(seed)
     }
 }
 

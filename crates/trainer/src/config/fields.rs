@@ -7,10 +7,10 @@ use serde::forward_to_deserialize_any;
 
 use super::error::UnknownKey;
 use super::extend::ExtendSection;
+use super::lora::LoraSection;
 use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{
-    DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
-    TrainSection,
+    DataSection, DisplacementSection, LossSection, ModelSection, OutputSection, TrainSection,
 };
 
 /// Every section with the keys it knows.
@@ -57,7 +57,7 @@ pub(super) fn unknown_keys(
     is_foreign: impl Fn(&str) -> bool,
 ) -> Vec<UnknownKey> {
     let sections = sections();
-    let mut unknown = Vec::new();
+    let mut unknown: Vec<UnknownKey> = Vec::new();
     for (name, value) in table {
         let Some((_, known)) = sections.iter().find(|(section, _)| section == name) else {
             if is_foreign(name) {
@@ -78,6 +78,7 @@ pub(super) fn unknown_keys(
             }
         }
     }
+    unknown.sort_by(|a, b| a.found.cmp(&b.found));
     unknown
 }
 

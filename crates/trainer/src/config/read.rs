@@ -65,7 +65,7 @@ impl RunConfig {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
+    bestof_files::read_text(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 

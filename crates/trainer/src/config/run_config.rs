@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::extend::ExtendSection;
+use super::lora::LoraSection;
 use super::policy::{ObjectiveSection, RewardSection, RolloutSection};
 use super::sections::{
-    DataSection, DisplacementSection, LoraSection, LossSection, ModelSection, OutputSection,
-    TrainSection,
+    DataSection, DisplacementSection, LossSection, ModelSection, OutputSection, TrainSection,
 };
 
 /// Everything a run needs to know, one field a section of the TOML file.

@@ -1,6 +1,8 @@
 //! The sections of a configuration: every key with its meaning and default.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,16 +33,57 @@ fn float32() -> String {
     "float32".to_owned()
 }
 
+/// A file of rows, a folder of them or a pattern, or a list of such.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DataFiles {
+    /// One of them.
+    One(PathBuf),
+    /// A list.
+    Many(Vec<PathBuf>),
+}
+
+impl DataFiles {
+    /// The entries, in their order.
+    pub fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::One(path) => std::slice::from_ref(path),
+            Self::Many(paths) => paths,
+        }
+    }
+}
+
+impl<P: AsRef<Path>> From<P> for DataFiles {
+    fn from(path: P) -> Self {
+        Self::One(path.as_ref().to_owned())
+    }
+}
+
+impl fmt::Display for DataFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<String> = self.paths().iter().map(|p| p.display().to_string()).collect();
+        f.write_str(&paths.join(", "))
+    }
+}
+
 /// `[data]`: which rows, and how they become tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key that users switch")]
 pub struct DataSection {
-    /// JSON lines to train on. Required.
-    pub train: PathBuf,
-    /// JSON lines held out for evaluation. Default: none.
+    /// Rows to train on: a file, a folder of files or a pattern, or a list of such. Required.
+    pub train: DataFiles,
+    /// Rows held out for evaluation, given as `train`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub eval: Option<PathBuf>,
+    pub eval: Option<DataFiles>,
+    /// Share of each entry of `train` in an epoch, as `[0.8, 0.2]`; only their ratios count. Default: every row
+    /// once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Vec<f64>>,
+    /// What columns of the files are read as, as `{ prompt = "frage" }`; `{ label = "" }` leaves `label` out.
+    /// Default: by the names in `docs/data.md`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
     /// Share of the training rows held out when `eval` is absent, in `[0, 1)`. Default 0.
     #[serde(default)]
     pub eval_fraction: f64,
@@ -174,32 +217,6 @@ impl Default for TrainSection {
             seed: run.seed,
             gradient_checkpointing: forward.checkpoint_layers,
             max_tokens_per_forward: forward.max_tokens,
-        }
-    }
-}
-
-/// `[lora]`: low-rank adapters (Hu et al. 2021, arXiv:2106.09685); absent means full fine-tuning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LoraSection {
-    /// Rank. Default 16.
-    pub r: usize,
-    /// The update is scaled by `alpha / r`. Default 32.
-    pub alpha: f64,
-    /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
-    pub dropout: f64,
-    /// Which linear layers get one, by the last part of their name. Default: attention and MLP projections.
-    pub target_modules: Vec<String>,
-}
-
-impl Default for LoraSection {
-    fn default() -> Self {
-        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-        Self {
-            r: 16,
-            alpha: 32.0,
-            dropout: 0.0,
-            target_modules: targets.map(str::to_owned).to_vec(),
         }
     }
 }

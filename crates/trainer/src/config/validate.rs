@@ -1,5 +1,7 @@
 //! Ranges of the values, all checked at once.
 
+use bestof_tasks::rows::known_columns;
+
 use super::error::{ConfigError, UnknownKey};
 use super::kind::RunKind;
 use super::problems::Problems;
@@ -50,6 +52,12 @@ impl RunConfig {
         }
         if kind.is_of_this_crate() {
             self.check_held_out(&mut problems);
+        } else {
+            let only = "absent: only runs on rows of texts have it";
+            problems.need(self.data.columns.is_empty(), "data.columns", "present", only);
+            problems.need(self.data.weights.is_none(), "data.weights", "present", only);
+            let files = self.data.train.paths().len();
+            problems.need(files == 1, "data.train", format!("{files} files"), "one file");
         }
         if kind != RunKind::SUPERVISED {
             let only = "false: only supervised runs (`sft`) have it";
@@ -105,6 +113,7 @@ impl RunConfig {
             &self.output.dtype,
             "auto, float32, float16 or bfloat16",
         );
+        self.check_files(problems);
         problems.need(
             (0.0..1.0).contains(&self.data.eval_fraction),
             "data.eval_fraction",
@@ -123,6 +132,29 @@ impl RunConfig {
             self.data.max_length,
             "at least 2 tokens",
         );
+    }
+
+    fn check_files(&self, problems: &mut Problems) {
+        let data = &self.data;
+        let files = data.train.paths().len();
+        problems.need(files > 0, "data.train", "an empty list", "at least one file");
+        if let Some(eval) = &data.eval {
+            let found = eval.paths().len();
+            problems.need(found > 0, "data.eval", "an empty list", "at least one file");
+        }
+        if let Some(weights) = &data.weights {
+            let found = format!("{weights:?}");
+            let fits = weights.len() == files && weights.iter().all(|w| w.is_finite() && *w > 0.0);
+            let expected = "a finite number above 0 for each entry of `data.train`";
+            problems.need(fits, "data.weights", found, expected);
+            let expected = "true with `data.weights`, which draws the rows";
+            problems.need(data.shuffle, "data.shuffle", data.shuffle, expected);
+        }
+        for (name, column) in &data.columns {
+            let known = column.is_empty() || known_columns().any(|known| known == name);
+            let expected = "names of columns that rows have; they are listed in docs/data.md";
+            problems.need(known, "data.columns", name, expected);
+        }
     }
 
     fn check_optimizer(&self, problems: &mut Problems) {
@@ -211,25 +243,7 @@ impl RunConfig {
 
     fn check_optional_sections(&self, problems: &mut Problems) {
         if let Some(lora) = &self.lora {
-            problems.positive("lora.r", lora.r);
-            problems.need(
-                lora.alpha.is_finite() && lora.alpha > 0.0,
-                "lora.alpha",
-                lora.alpha,
-                "a finite number above 0",
-            );
-            problems.need(
-                (0.0..1.0).contains(&lora.dropout),
-                "lora.dropout",
-                lora.dropout,
-                "a share in [0, 1)",
-            );
-            problems.need(
-                !lora.target_modules.is_empty(),
-                "lora.target_modules",
-                "empty",
-                "at least one layer name, as `q_proj`",
-            );
+            lora.check(problems);
         }
         if let Some(displacement) = &self.displacement {
             problems.need(

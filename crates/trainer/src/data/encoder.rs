@@ -1,9 +1,12 @@
 //! Texts and conversations to token ids, by the boundary rule.
 
 mod assistant;
+mod conversation;
 
-use bestof_checkpoints::{ChatTemplate, CheckpointError, Message, Tokenizer};
-use bestof_tasks::rows::{ChatMessage, Content, RowProblem, SupervisedRow};
+use std::borrow::Cow;
+
+use bestof_checkpoints::{ChatTemplate, TemplateOptions, Tokenizer};
+use bestof_tasks::rows::{Content, SupervisedRow};
 
 use super::{
     Boundary, DataError, DropReason, EncodeOptions, EncodedCompletion, EncodedPair, Refusal,
@@ -16,6 +19,8 @@ pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     template: Option<&'a ChatTemplate>,
     options: EncodeOptions,
+    /// What the chat template is given besides messages: what a row has, and nothing else.
+    inputs: TemplateOptions,
     /// What the tokenizer's post-processor puts before every text.
     leading: Vec<u32>,
     /// Whether a text begins with a space that it does not have.
@@ -51,7 +56,8 @@ impl<'a> Encoder<'a> {
         let leading = framed[..start.unwrap_or(0)].to_vec();
         let prepends_space =
             tokenizer.pieces(&plain).first().is_some_and(|piece| piece.starts_with('▁'));
-        Ok(Self { tokenizer, template, options, leading, prepends_space, end_of_text })
+        let inputs = TemplateOptions::default();
+        Ok(Self { tokenizer, template, options, inputs, leading, prepends_space, end_of_text })
     }
 
     /// The tokens the tokenizer puts before every text, most often one or none.
@@ -94,13 +100,12 @@ impl<'a> Encoder<'a> {
         chosen: &Content,
         rejected: &Content,
     ) -> Result<EncodedPair, Refusal> {
-        let chat = prompt.is_chat() || chosen.is_chat() || rejected.is_chat();
-        let rendered = self.prompt(prompt, chat)?;
+        let answers = [("chosen", chosen), ("rejected", rejected)];
+        let (rendered, [chosen, rejected]) = self.rendered(prompt, answers)?;
         let mut prompt_ids = self.prompt_ids(&rendered)?;
-        let (mut chosen_ids, chosen_boundary) =
-            self.completion(prompt, &rendered, &prompt_ids, ("chosen", chosen))?;
+        let (mut chosen_ids, chosen_boundary) = self.completion(&rendered, &prompt_ids, &chosen)?;
         let (mut rejected_ids, rejected_boundary) =
-            self.completion(prompt, &rendered, &prompt_ids, ("rejected", rejected))?;
+            self.completion(&rendered, &prompt_ids, &rejected)?;
         if chosen_ids == rejected_ids && !self.options.keep_identical {
             return Err(DropReason::Identical.into());
         }
@@ -128,10 +133,10 @@ impl<'a> Encoder<'a> {
         prompt: &Content,
         completion: &Content,
     ) -> Result<EncodedCompletion, Refusal> {
-        let rendered = self.prompt(prompt, prompt.is_chat() || completion.is_chat())?;
+        let (rendered, [completion]) = self.rendered(prompt, [("completion", completion)])?;
         let mut prompt_ids = self.prompt_ids(&rendered)?;
         let (mut completion_ids, boundary) =
-            self.completion(prompt, &rendered, &prompt_ids, ("completion", completion))?;
+            self.completion(&rendered, &prompt_ids, &completion)?;
         let truncated = self.fit(&mut prompt_ids, &mut [&mut completion_ids])?;
         self.check_vocabulary(&[&prompt_ids, &completion_ids])?;
         let skipped = Vec::new();
@@ -144,12 +149,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// As [`encode_pair`](Self::encode_pair).
     pub fn encode_text(&self, text: &Content) -> Result<EncodedCompletion, Refusal> {
-        let rendered = match text {
-            Content::Text(text) => Rendered { text: text.clone(), chat: false },
-            Content::Messages(messages) => {
-                Rendered { text: self.render("text", messages, false)?, chat: true }
-            }
-        };
+        let rendered = self.whole_text(text)?;
         let mut ids = self.whole(&rendered.text, rendered.chat)?;
         if !rendered.chat {
             self.end(&mut ids);
@@ -186,17 +186,11 @@ impl<'a> Encoder<'a> {
             return self.encode_assistant_turns(row);
         }
         match row {
-            SupervisedRow::Completion(row) => self.encode_completion(&row.prompt, &row.completion),
-            SupervisedRow::Text(row) => self.encode_text(&row.text),
+            SupervisedRow::Completion(row) => {
+                self.for_row(&row.template)?.encode_completion(&row.prompt, &row.completion)
+            }
+            SupervisedRow::Text(row) => self.for_row(&row.template)?.encode_text(&row.text),
         }
-    }
-
-    fn prompt(&self, prompt: &Content, chat: bool) -> Result<Rendered, Refusal> {
-        let text = match prompt {
-            Content::Text(text) if !chat => text.clone(),
-            _ => self.render("prompt", &prompt.to_messages("user"), true)?,
-        };
-        Ok(Rendered { text, chat })
     }
 
     fn prompt_ids(&self, prompt: &Rendered) -> Result<Vec<u32>, Refusal> {
@@ -207,22 +201,10 @@ impl<'a> Encoder<'a> {
     /// The ids of one completion after its prompt, and which branch of the rule gave them.
     fn completion(
         &self,
-        prompt: &Content,
         rendered: &Rendered,
         prompt_ids: &[u32],
-        (field, completion): (&str, &Content),
+        text: &str,
     ) -> Result<(Vec<u32>, Boundary), Refusal> {
-        if completion.is_empty() {
-            return Err(DropReason::EmptyCompletion.into());
-        }
-        let conversation;
-        let text = match completion {
-            Content::Text(text) if !rendered.chat => text.as_str(),
-            _ => {
-                conversation = self.conversation(field, prompt, completion)?;
-                after_prompt(field, &rendered.text, &conversation)?
-            }
-        };
         let whole = self.whole(&format!("{}{text}", rendered.text), rendered.chat)?;
         let (mut ids, boundary) = match whole.strip_prefix(prompt_ids) {
             Some(rest) => (rest.to_vec(), Boundary::Joint),
@@ -235,28 +217,6 @@ impl<'a> Encoder<'a> {
             self.end(&mut ids);
         }
         Ok((ids, boundary))
-    }
-
-    fn conversation(
-        &self,
-        field: &str,
-        prompt: &Content,
-        completion: &Content,
-    ) -> Result<String, Refusal> {
-        let mut messages = prompt.to_messages("user");
-        messages.extend(completion.to_messages("assistant"));
-        self.render(field, &messages, false)
-    }
-
-    fn render(
-        &self,
-        field: &str,
-        messages: &[ChatMessage],
-        generation_prompt: bool,
-    ) -> Result<String, Refusal> {
-        let template = self.template.ok_or(Refusal::NoChatTemplate)?;
-        let rendered = template.render(&template_messages(messages), generation_prompt);
-        rendered.map_err(|error| not_rendered(field, &error))
     }
 
     /// The ids of a text from its beginning; never with the leading tokens twice.
@@ -332,41 +292,4 @@ impl<'a> Encoder<'a> {
         }
         Ok(())
     }
-}
-
-fn template_messages(messages: &[ChatMessage]) -> Vec<Message> {
-    messages.iter().map(|message| Message::new(&*message.role, &*message.content)).collect()
-}
-
-fn not_rendered(field: &str, error: &CheckpointError) -> Refusal {
-    Refusal::Bad(RowProblem::Inconsistent {
-        field: field.to_owned(),
-        found: format!("messages that the chat template refuses ({error})"),
-        expected: "a conversation that the model's template renders".to_owned(),
-    })
-}
-
-/// What the template wrote after the prompt.
-fn after_prompt<'t>(field: &str, prompt: &str, whole: &'t str) -> Result<&'t str, Refusal> {
-    whole.strip_prefix(prompt).ok_or_else(|| {
-        let shared: usize = prompt
-            .chars()
-            .zip(whole.chars())
-            .take_while(|(a, b)| a == b)
-            .map(|(a, _)| a.len_utf8())
-            .sum();
-        let start = |text: &str| text[shared..].chars().take(24).collect::<String>();
-        Refusal::Bad(RowProblem::Inconsistent {
-            field: field.to_owned(),
-            found: format!(
-                "a conversation in which the template writes {:?} where the prompt alone has {:?}",
-                start(whole),
-                start(prompt)
-            ),
-            expected:
-                "a rendering that begins with the rendered prompt and its generation prompt; \
-                       use a template that does not rewrite earlier turns, or plain text"
-                    .to_owned(),
-        })
-    })
 }

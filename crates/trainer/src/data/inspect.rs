@@ -7,12 +7,12 @@ mod tokens;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufRead;
+use std::io::Read;
 use std::path::Path;
 
 use bestof_tasks::rows::{
-    AnswerRow, CompletionRow, Content, DataRow, OnBadRow, PreferenceRow, ReadOptions, RowProblem,
-    SupervisedRow,
+    AnswerRow, CompletionRow, Content, DataRow, FileRows, LabelledRow, OnBadRow, PreferenceRow,
+    ReadOptions, RowProblem, SupervisedRow,
 };
 
 pub use duplicates::{Duplicates, Match};
@@ -20,7 +20,7 @@ pub use inspection::{BadLine, Counts, Dropped, Inspection, Sharing, TokenChecks}
 pub use tokens::{AnswerView, Colour, Example, TokenView};
 pub use values::{EditDistances, LengthSummary, Lengths};
 
-use super::load::{each_row, open};
+use super::load::each_row;
 use super::{Boundary, DataError, DataReport, EncodedCompletion, EncodedPair, Encoder, Refusal};
 use duplicates::Seen;
 use values::Lists;
@@ -38,12 +38,22 @@ pub fn inspect(
     options: &ReadOptions,
     examples: usize,
 ) -> Result<Inspection, DataError> {
-    inspect_from(open(path)?, path, encoder, options, examples)
+    look_at(FileRows::open(path, options)?, path, encoder, options, examples)
 }
 
 /// Looks at the rows of `source`; `name` stands for it in messages. As [`inspect`].
 pub fn inspect_from(
-    source: impl BufRead,
+    source: impl Read,
+    name: &Path,
+    encoder: &Encoder<'_>,
+    options: &ReadOptions,
+    examples: usize,
+) -> Result<Inspection, DataError> {
+    look_at(FileRows::of_source(source, name, options)?, name, encoder, options, examples)
+}
+
+fn look_at(
+    rows: FileRows<'_, DataRow>,
     name: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
@@ -51,7 +61,7 @@ pub fn inspect_from(
 ) -> Result<Inspection, DataError> {
     let options = options.clone().on_bad_row(OnBadRow::Skip);
     let mut doctor = Doctor::new(encoder, examples);
-    let report = each_row(source, name, &options, |line, row: DataRow, report| {
+    let report = each_row(rows, name, &options, |(_, line), row: DataRow, report| {
         doctor.look(line, &row, report)
     })?;
     Ok(doctor.findings(&report))
@@ -98,6 +108,7 @@ impl<'e, 'm> Doctor<'e, 'm> {
         match row {
             DataRow::Pair(row) => self.pair(line, row, report)?,
             DataRow::Supervised(row) => self.supervised(line, row, report)?,
+            DataRow::Labelled(row) => self.labelled(line, row, report)?,
             DataRow::Answer(row) => self.answer(line, row, report)?,
         }
         *self.shapes.entry(row.kind()).or_default() += 1;
@@ -110,7 +121,8 @@ impl<'e, 'm> Doctor<'e, 'm> {
         row: &PreferenceRow,
         report: &mut DataReport,
     ) -> Result<(), Refusal> {
-        let pair = self.encoder.encode_pair(&row.prompt, &row.chosen, &row.rejected)?;
+        let encoder = self.encoder.for_row(&row.template)?;
+        let pair = encoder.encode_pair(&row.prompt, &row.chosen, &row.rejected)?;
         report.keep(pair.has_separate_boundary(), pair.truncated);
         self.seen.pair(line, row);
         self.prompt(&row.prompt, Some(&row.chosen), &pair.prompt_ids);
@@ -148,11 +160,30 @@ impl<'e, 'm> Doctor<'e, 'm> {
                 self.beginning(&item.sequence());
             }
         }
-        self.completion(line, &item.completion_ids, item.boundary);
-        self.lists.completion(&item);
-        self.tokens.truncated += usize::from(item.truncated);
-        self.example(|tokenizer| Example::of_completion(tokenizer, line, &item));
+        self.encoded(line, &item);
         Ok(())
+    }
+
+    fn labelled(
+        &mut self,
+        line: usize,
+        row: &LabelledRow,
+        report: &mut DataReport,
+    ) -> Result<(), Refusal> {
+        let encoder = self.encoder.for_row(&row.template)?;
+        let item = encoder.encode_completion(&row.prompt, &row.completion)?;
+        report.keep(item.boundary == Boundary::Separate, item.truncated);
+        self.seen.texts(line, &[&row.prompt, &row.completion]);
+        self.prompt(&row.prompt, Some(&row.completion), &item.prompt_ids);
+        self.encoded(line, &item);
+        Ok(())
+    }
+
+    fn encoded(&mut self, line: usize, item: &EncodedCompletion) {
+        self.completion(line, &item.completion_ids, item.boundary);
+        self.lists.completion(item);
+        self.tokens.truncated += usize::from(item.truncated);
+        self.example(|tokenizer| Example::of_completion(tokenizer, line, item));
     }
 
     fn answer(
@@ -164,7 +195,7 @@ impl<'e, 'm> Doctor<'e, 'm> {
         if row.answer.trim().is_empty() {
             return Err(Refusal::Bad(RowProblem::Empty { field: "answer".to_owned() }));
         }
-        let prompt_ids = self.encoder.encode_prompt(&row.prompt)?;
+        let prompt_ids = self.encoder.for_row(&row.template)?.encode_prompt(&row.prompt)?;
         report.keep(false, false);
         self.seen.texts(line, &[&row.prompt, &row.answer.as_str().into()]);
         self.prompt(&row.prompt, None, &prompt_ids);

@@ -1,12 +1,12 @@
 //! Files of rows to lists of token ids, with an account of every row that is not among them.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use bestof_losses::Label;
 use bestof_tasks::rows::{
-    BadRow, DataRow, LabelledRow, OnBadRow, PreferenceRow, ReadOptions, Row, RowProblem, RowReader,
+    BadRow, DataRow, FileRows, LabelledRow, OnBadRow, PreferenceRow, ReadOptions, Row, RowProblem,
     RowsError, SupervisedRow,
 };
 
@@ -20,13 +20,15 @@ use super::{
 pub struct Loaded<T> {
     /// The rows in the file's order.
     pub items: Vec<T>,
-    /// The line of each row, from 1.
+    /// The line of each row, from 1; of Parquet files the row.
     pub lines: Vec<usize>,
+    /// The file of each row.
+    pub files: Vec<Arc<Path>>,
     /// What became of the other lines.
     pub report: DataReport,
 }
 
-/// The pairs of a file.
+/// The pairs of a file in any [format](bestof_tasks::rows), of a folder of them or a pattern.
 ///
 /// # Errors
 /// [`DataError::Rows`] if the file cannot be read or, under [`OnBadRow::Refuse`], has bad lines;
@@ -36,17 +38,17 @@ pub fn load_pairs(
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedPair>, DataError> {
-    load_pairs_from(open(path)?, path, encoder, options)
+    collect(FileRows::open(path, options)?, path, options, pair(encoder))
 }
 
 /// The pairs of `source`; `name` stands for it in messages. As [`load_pairs`].
 pub fn load_pairs_from(
-    source: impl BufRead,
+    source: impl Read,
     name: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedPair>, DataError> {
-    collect(source, name, options, |row: PreferenceRow| encode_pair(encoder, &row))
+    collect(FileRows::of_source(source, name, options)?, name, options, pair(encoder))
 }
 
 /// The labelled completions of a file.
@@ -58,21 +60,17 @@ pub fn load_labelled(
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedLabelled>, DataError> {
-    load_labelled_from(open(path)?, path, encoder, options)
+    collect(FileRows::open(path, options)?, path, options, labelled(encoder))
 }
 
 /// The labelled completions of `source`. As [`load_labelled`].
 pub fn load_labelled_from(
-    source: impl BufRead,
+    source: impl Read,
     name: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedLabelled>, DataError> {
-    collect(source, name, options, |row: LabelledRow| {
-        let kept = kept_completion(encoder.encode_completion(&row.prompt, &row.completion)?);
-        let label = if row.label { Label::Desirable } else { Label::Undesirable };
-        Ok(kept.map(|completion| EncodedLabelled { completion, label }))
-    })
+    collect(FileRows::of_source(source, name, options)?, name, options, labelled(encoder))
 }
 
 /// The completions and running texts of a file, for supervised training.
@@ -84,17 +82,17 @@ pub fn load_supervised(
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedCompletion>, DataError> {
-    load_supervised_from(open(path)?, path, encoder, options)
+    collect(FileRows::open(path, options)?, path, options, supervised(encoder))
 }
 
 /// The completions and running texts of `source`. As [`load_supervised`].
 pub fn load_supervised_from(
-    source: impl BufRead,
+    source: impl Read,
     name: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedCompletion>, DataError> {
-    collect(source, name, options, |row: SupervisedRow| encode_supervised(encoder, &row))
+    collect(FileRows::of_source(source, name, options)?, name, options, supervised(encoder))
 }
 
 /// The pairs, completions and running texts of a file, in their order: what can be scored.
@@ -106,28 +104,17 @@ pub fn load_rows(
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedRow>, DataError> {
-    load_rows_from(open(path)?, path, encoder, options)
+    collect(FileRows::open(path, options)?, path, options, any_row(encoder))
 }
 
 /// The pairs, completions and running texts of `source`. As [`load_rows`].
 pub fn load_rows_from(
-    source: impl BufRead,
+    source: impl Read,
     name: &Path,
     encoder: &Encoder<'_>,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedRow>, DataError> {
-    collect(source, name, options, |row: DataRow| match row {
-        DataRow::Pair(row) => encode_pair(encoder, &row).map(|kept| kept.map(EncodedRow::Pair)),
-        DataRow::Supervised(row) => {
-            encode_supervised(encoder, &row).map(|kept| kept.map(EncodedRow::Completion))
-        }
-        DataRow::Answer(_) => Err(Refusal::Bad(RowProblem::Inconsistent {
-            field: "answer".to_owned(),
-            found: "the answer a verifier looks for".to_owned(),
-            expected: "a completion to score: `completion`, `chosen` and `rejected`, or `text`"
-                .to_owned(),
-        })),
-    })
+    collect(FileRows::of_source(source, name, options)?, name, options, any_row(encoder))
 }
 
 /// The rows of a file in any shape, each made into what `encode` makes of it.
@@ -137,7 +124,7 @@ pub(crate) fn load_each<R: Row, T>(
     encode: impl Fn(R) -> Result<T, Refusal>,
 ) -> Result<Loaded<T>, DataError> {
     let kept = |row| Ok(Kept { item: encode(row)?, separate: false, truncated: false });
-    collect(open(path)?, path, options, kept)
+    collect(FileRows::open(path, options)?, path, options, kept)
 }
 
 /// An encoded row, and what to count of it.
@@ -154,15 +141,60 @@ impl<T> Kept<T> {
 }
 
 fn encode_pair(encoder: &Encoder<'_>, row: &PreferenceRow) -> Result<Kept<EncodedPair>, Refusal> {
+    let encoder = encoder.for_row(&row.template)?;
     let item = encoder.encode_pair(&row.prompt, &row.chosen, &row.rejected)?;
     Ok(Kept { truncated: item.truncated, separate: item.has_separate_boundary(), item })
 }
 
-fn encode_supervised(
+fn encode_labelled(
     encoder: &Encoder<'_>,
-    row: &SupervisedRow,
+    row: &LabelledRow,
 ) -> Result<Kept<EncodedCompletion>, Refusal> {
-    encoder.encode_supervised(row).map(kept_completion)
+    let encoder = encoder.for_row(&row.template)?;
+    encoder.encode_completion(&row.prompt, &row.completion).map(kept_completion)
+}
+
+fn pair<'e>(
+    encoder: &'e Encoder<'_>,
+) -> impl Fn(PreferenceRow) -> Result<Kept<EncodedPair>, Refusal> + 'e {
+    move |row| encode_pair(encoder, &row)
+}
+
+fn labelled<'e>(
+    encoder: &'e Encoder<'_>,
+) -> impl Fn(LabelledRow) -> Result<Kept<EncodedLabelled>, Refusal> + 'e {
+    move |row| {
+        let label = if row.label { Label::Desirable } else { Label::Undesirable };
+        let kept = encode_labelled(encoder, &row)?;
+        Ok(kept.map(|completion| EncodedLabelled { completion, label }))
+    }
+}
+
+fn supervised<'e>(
+    encoder: &'e Encoder<'_>,
+) -> impl Fn(SupervisedRow) -> Result<Kept<EncodedCompletion>, Refusal> + 'e {
+    move |row| encoder.encode_supervised(&row).map(kept_completion)
+}
+
+fn any_row<'e>(
+    encoder: &'e Encoder<'_>,
+) -> impl Fn(DataRow) -> Result<Kept<EncodedRow>, Refusal> + 'e {
+    move |row| match row {
+        DataRow::Pair(row) => encode_pair(encoder, &row).map(|kept| kept.map(EncodedRow::Pair)),
+        DataRow::Labelled(row) => {
+            encode_labelled(encoder, &row).map(|kept| kept.map(EncodedRow::Completion))
+        }
+        DataRow::Supervised(row) => {
+            let kept = encoder.encode_supervised(&row).map(kept_completion)?;
+            Ok(kept.map(EncodedRow::Completion))
+        }
+        DataRow::Answer(_) => Err(Refusal::Bad(RowProblem::Inconsistent {
+            field: "answer".to_owned(),
+            found: "the answer a verifier looks for".to_owned(),
+            expected: "a completion to score: `completion`, `chosen` and `rejected`, or `text`"
+                .to_owned(),
+        })),
+    }
 }
 
 fn kept_completion(item: EncodedCompletion) -> Kept<EncodedCompletion> {
@@ -170,51 +202,38 @@ fn kept_completion(item: EncodedCompletion) -> Kept<EncodedCompletion> {
 }
 
 fn collect<R: Row, T>(
-    source: impl BufRead,
+    rows: FileRows<'_, R>,
     name: &Path,
     options: &ReadOptions,
     encode: impl Fn(R) -> Result<Kept<T>, Refusal>,
 ) -> Result<Loaded<T>, DataError> {
-    let (mut items, mut lines) = (Vec::new(), Vec::new());
-    let report = each_row(source, name, options, |line, row, report| {
+    let (mut items, mut lines, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let report = each_row(rows, name, options, |(file, line), row, report| {
         let kept = encode(row)?;
         report.keep(kept.separate, kept.truncated);
         items.push(kept.item);
         lines.push(line);
+        files.push(Arc::clone(file));
         Ok(())
     })?;
     if items.is_empty() && options.limit != Some(0) {
         return Err(DataError::NothingLeft { file: name.to_owned(), report: Box::new(report) });
     }
-    Ok(Loaded { items, lines, report })
+    Ok(Loaded { items, lines, files, report })
 }
 
-pub(super) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
-    let opened = File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        Ok(file)
-    });
-    let file =
-        opened.map_err(|source| RowsError::Io { action: "open", path: path.to_owned(), source })?;
-    Ok(BufReader::with_capacity(1 << 16, file))
-}
-
-/// Gives every row of `source` to `visit` and accounts for those that it refuses.
+/// Gives every row to `visit` and accounts for those that it refuses.
 ///
 /// One row is in memory at a time; `visit` counts the rows it keeps.
 pub(super) fn each_row<R: Row>(
-    source: impl BufRead,
+    mut rows: FileRows<'_, R>,
     name: &Path,
     options: &ReadOptions,
-    mut visit: impl FnMut(usize, R, &mut DataReport) -> Result<(), Refusal>,
+    mut visit: impl FnMut((&Arc<Path>, usize), R, &mut DataReport) -> Result<(), Refusal>,
 ) -> Result<DataReport, DataError> {
-    let mut reader = RowReader::<_, R>::new(source, options);
     let mut report = DataReport::new(name);
-    let file = || name.to_owned();
     while options.limit.is_none_or(|limit| report.kept < limit) {
-        let Some(next) = reader.next() else { break };
+        let Some(next) = rows.next() else { break };
         report.rows += 1;
         let (line, row) = match next {
             Ok(row) => row,
@@ -223,10 +242,15 @@ pub(super) fn each_row<R: Row>(
                 continue;
             }
         };
-        match visit(line, row, &mut report) {
+        let place = Arc::clone(rows.file());
+        let file = || place.to_path_buf();
+        match visit((&place, line), row, &mut report) {
             Ok(()) => {}
             Err(Refusal::Dropped(reason)) => report.drop_row(line, reason),
-            Err(Refusal::Bad(problem)) => report.bad_row(BadRow { line, problem }),
+            Err(Refusal::Bad(problem)) => {
+                let file = (*place != *name).then(|| Arc::clone(&place));
+                report.bad_row(BadRow { line, problem, file });
+            }
             Err(Refusal::NoChatTemplate) => {
                 return Err(DataError::NoChatTemplate { file: file(), line });
             }
@@ -235,15 +259,13 @@ pub(super) fn each_row<R: Row>(
             }
         }
     }
-    if let Some(source) = reader.io_error() {
-        return Err(RowsError::Io { action: "read", path: file(), source }.into());
-    }
+    rows.finish()?;
     report.bad.total = report.rows;
     if options.on_bad_row == OnBadRow::Refuse && !report.bad.is_empty() {
         return Err(RowsError::Bad(report.bad).into());
     }
     if report.rows == 0 && options.limit != Some(0) {
-        return Err(RowsError::NoRows { path: file(), expected: R::SHAPE }.into());
+        return Err(RowsError::NoRows { path: name.to_owned(), expected: R::SHAPE }.into());
     }
     Ok(report)
 }

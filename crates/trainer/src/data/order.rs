@@ -3,7 +3,7 @@
 use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
 
-use super::DataError;
+use super::{DataError, Mix};
 
 /// Rows in the order of training: every epoch a permutation of its own.
 ///
@@ -23,6 +23,7 @@ use super::DataError;
 #[derive(Debug, Clone)]
 pub struct DataOrder {
     state: OrderState,
+    mix: Option<Mix>,
     permutation: Vec<u32>,
 }
 
@@ -44,12 +45,18 @@ pub struct OrderState {
 impl DataOrder {
     /// A new order that permutes the rows anew in every epoch.
     pub fn shuffled(rows: usize, seed: u64) -> Self {
-        Self::at(OrderState { rows, seed, shuffled: true, epoch: 0, position: 0 })
+        Self::at(OrderState { rows, seed, shuffled: true, epoch: 0, position: 0 }, None)
+    }
+
+    /// A new order of several files in the shares of `mix`.
+    pub fn mixed(mix: Mix, seed: u64) -> Self {
+        let rows = mix.draws().iter().sum();
+        Self::at(OrderState { rows, seed, shuffled: true, epoch: 0, position: 0 }, Some(mix))
     }
 
     /// The order of the file, in every epoch.
     pub fn sequential(rows: usize) -> Self {
-        Self::at(OrderState { rows, seed: 0, shuffled: false, epoch: 0, position: 0 })
+        Self::at(OrderState { rows, seed: 0, shuffled: false, epoch: 0, position: 0 }, None)
     }
 
     /// The order as it stood when `state` was taken.
@@ -58,6 +65,16 @@ impl DataOrder {
     /// [`DataError::OtherData`] if `state` belongs to another number of rows or another seed,
     /// [`DataError::BadPosition`] if it lies outside them.
     pub fn restored(state: OrderState, rows: usize, seed: u64) -> Result<Self, DataError> {
+        let of_run = OrderState { rows, seed, ..state };
+        Self { state: of_run, mix: None, permutation: Vec::new() }.resumed(state)
+    }
+
+    /// The order of the same rows as it stood when `state` was taken.
+    ///
+    /// # Errors
+    /// As [`DataOrder::restored`].
+    pub fn resumed(&self, state: OrderState) -> Result<Self, DataError> {
+        let OrderState { rows, seed, .. } = self.state;
         if state.rows != rows || (state.shuffled && state.seed != seed) {
             let (saved_rows, saved_seed) = (state.rows, state.seed);
             return Err(DataError::OtherData { saved_rows, saved_seed, rows, seed });
@@ -65,11 +82,11 @@ impl DataOrder {
         if state.position > rows {
             return Err(DataError::BadPosition { position: state.position, rows });
         }
-        Ok(Self::at(state))
+        Ok(Self::at(state, self.mix.clone()))
     }
 
-    fn at(state: OrderState) -> Self {
-        Self { permutation: permutation(&state), state }
+    fn at(state: OrderState, mix: Option<Mix>) -> Self {
+        Self { permutation: permutation(&state, mix.as_ref()), state, mix }
     }
 
     /// The index of the next row, or `None` if there are no rows at all.
@@ -80,7 +97,7 @@ impl DataOrder {
         if self.state.position == self.state.rows {
             self.state.position = 0;
             self.state.epoch += 1;
-            self.permutation = permutation(&self.state);
+            self.permutation = permutation(&self.state, self.mix.as_ref());
         }
         let position = self.state.position;
         self.state.position += 1;
@@ -104,9 +121,12 @@ impl DataOrder {
 }
 
 /// The permutation of the state's epoch; empty for the file's own order.
-fn permutation(state: &OrderState) -> Vec<u32> {
+fn permutation(state: &OrderState, mix: Option<&Mix>) -> Vec<u32> {
     if !state.shuffled {
         return Vec::new();
+    }
+    if let Some(mix) = mix {
+        return mix.epoch(state.seed, state.epoch);
     }
     let mut rows: Vec<u32> = (0..state.rows as u32).collect();
     SeededRng::new(state.seed, state.epoch).shuffle(&mut rows);
@@ -169,6 +189,12 @@ mod tests {
             let mut resumed = DataOrder::restored(state, rows, seed).unwrap();
             prop_assert_eq!(resumed.next_rows(after), unbroken.next_rows(after));
             prop_assert_eq!(resumed.state(), unbroken.state());
+
+            let begin = || DataOrder::mixed(Mix::new(&[rows, 3], &[1.0, 2.0]), seed);
+            let mut unbroken = begin();
+            unbroken.next_rows(before);
+            let mut resumed = begin().resumed(unbroken.state()).unwrap();
+            prop_assert_eq!(resumed.next_rows(after), unbroken.next_rows(after));
         }
     }
 }

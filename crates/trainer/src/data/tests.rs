@@ -1,6 +1,7 @@
 //! Tests of reading and encoding with tokenizers small enough to be written here.
 
 mod assistant;
+mod conversations;
 mod encoding;
 mod inspecting;
 mod loading;

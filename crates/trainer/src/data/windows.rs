@@ -1,10 +1,14 @@
 //! Long documents cut into windows that overlap, each a row to train on.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use bestof_tasks::rows::{Content, ReadOptions, RowsError, SupervisedRow, TextRow};
+use bestof_files::FileKind;
+use bestof_tasks::rows::{
+    Content, FileRows, ReadOptions, RowsError, SupervisedRow, TextRow, names_rows,
+};
 
-use super::load::{each_row, open};
+use super::load::each_row;
 use super::{
     Boundary, DataError, DataReport, DropReason, EncodedCompletion, Encoder, Loaded, Refusal,
 };
@@ -40,7 +44,7 @@ impl TextWindows {
 
 /// The windows of the documents of a file, and its completions as they are.
 ///
-/// A file of JSON lines (`.jsonl`, `.json`) holds `{"text"}`, whose texts are cut, or
+/// A file of rows, by the ending of its name or as Parquet, holds `{"text"}`, whose texts are cut, or
 /// `{"prompt", "completion"}` and conversations, which `encoder` encodes whole; any other file is one
 /// document of plain text. A window is a row of its own: nothing attends across documents or
 /// windows.
@@ -53,35 +57,36 @@ pub fn load_windows(
     windows: TextWindows,
     options: &ReadOptions,
 ) -> Result<Loaded<EncodedCompletion>, DataError> {
-    let (mut items, mut lines) = (Vec::new(), Vec::new());
-    let mut keep = |line: usize, rows: Vec<EncodedCompletion>, report: &mut DataReport| {
+    let (mut items, mut lines, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let mut keep = |(file, line): (&Arc<Path>, usize),
+                    rows: Vec<EncodedCompletion>,
+                    report: &mut DataReport| {
         let cut_apart = rows.iter().any(|row| row.boundary == Boundary::Separate);
         report.keep(cut_apart, rows.iter().any(|row| row.truncated));
         lines.extend(rows.iter().map(|_| line));
+        files.extend(rows.iter().map(|_| Arc::clone(file)));
         items.extend(rows);
     };
-    let json = path.extension().is_some_and(|e| e == "jsonl" || e == "json");
-    let report = if json {
-        each_row(open(path)?, path, options, |line, row: SupervisedRow, report| {
+    let failed = |source| RowsError::Io { action: "read", path: path.to_owned(), source };
+    let kind = if names_rows(path) { None } else { Some(FileKind::at(path).map_err(failed)?) };
+    let report = if matches!(kind, None | Some(FileKind::Parquet)) {
+        let read = FileRows::open(path, options)?;
+        each_row(read, path, options, |place, row: SupervisedRow, report| {
             let rows = match &row {
                 SupervisedRow::Text(TextRow { text: Content::Text(text), .. }) => {
                     cut(text, encoder, windows)?
                 }
                 _ => vec![encoder.encode_supervised(&row)?],
             };
-            keep(line, rows, report);
+            keep(place, rows, report);
             Ok(())
         })?
     } else {
         let mut report = DataReport::new(path);
         report.rows = 1;
-        let text = std::fs::read_to_string(path).map_err(|source| RowsError::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = bestof_files::read_text(path).map_err(failed)?;
         match cut(&text, encoder, windows) {
-            Ok(rows) => keep(1, rows, &mut report),
+            Ok(rows) => keep((&path.into(), 1), rows, &mut report),
             Err(Refusal::Dropped(reason)) => report.drop_row(1, reason),
             Err(Refusal::Tokenizer(source)) => {
                 let (file, source) = (path.to_owned(), Box::new(source));
@@ -96,7 +101,7 @@ pub fn load_windows(
     if items.is_empty() {
         return Err(DataError::NothingLeft { file: path.to_owned(), report: Box::new(report) });
     }
-    Ok(Loaded { items, lines, report })
+    Ok(Loaded { items, lines, files, report })
 }
 
 /// The windows of one document; the first token of each is not predicted.

@@ -45,11 +45,14 @@ pub fn extension(
     let (config, windows) = resolve(config, section, &extended)?;
     let config = &config;
     let base = Base::of(folder, config)?;
+    // The adapter alone would be put on the configuration in the folder.
+    base.model.check_mergeable()?;
     let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {
         load_windows(path, encoder, windows, read)
     };
     let hold_out = |all, share, seed| hold_out_documents(all, share, seed, windows);
     let rows = base.load_with(config, load, "windows", hold_out)?;
+    let train_settings = rows.settings(config);
     let mut data = rows.metadata;
     data.extend(describe(&extended, windows));
     let settings = config.forward_settings();
@@ -61,7 +64,7 @@ pub fn extension(
             length: windows.length,
         });
     }
-    let summary = train(&mut run, &config.train_settings(), options, progress)?;
+    let summary = train(&mut run, &train_settings, options, progress)?;
     let metadata = RunMetadata { data, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }

@@ -34,6 +34,7 @@ pub fn preference(
     let (loss, length_factor) = (section.build()?, section.length_factor()?);
     let base = Base::open(config)?;
     let rows = base.load(config, load_pairs, "pairs")?;
+    let settings = rows.settings(config);
     let tokenizer = base.tokenizer()?.clone();
     let decode = move |ids: &[u32]| tokenizer.decode(ids, false).unwrap_or_default();
     let cache = ReferenceCache::new(reference_folder(config), base.folder.files_hash()?);
@@ -51,7 +52,7 @@ pub fn preference(
         decode: Box::new(decode),
     };
     let mut run = PreferenceRun::new(parts, &cache, progress)?;
-    let outcome = train(&mut run, &config.train_settings(), options, progress);
+    let outcome = train(&mut run, &settings, options, progress);
     let metadata = RunMetadata {
         data: rows.metadata,
         displaced: run.displaced_pairs(SHOWN_PAIRS),

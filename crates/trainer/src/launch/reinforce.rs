@@ -46,6 +46,7 @@ pub fn reinforce(
         |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
+    let settings = rows.settings(config);
     let sampler = base.sampler(&rollout, &reward)?;
     if sampler.sampling.eos_token_ids.is_empty() {
         progress.notice(
@@ -78,7 +79,7 @@ pub fn reinforce(
         seed: config.train.seed,
     };
     let mut run = ReinforceRun::new(parts)?;
-    let summary = train(&mut run, &config.train_settings(), options, progress)?;
+    let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }

@@ -34,7 +34,7 @@ pub(super) fn unpaired(
     for (name, set) in [("training", &rows.train), ("held-out", &rows.eval)] {
         rows.metadata.push((format!("desirable {name} rows"), desirable(set).to_string()));
     }
-    let settings = config.train_settings();
+    let settings = rows.settings(config);
     check_steps(rows.train.len(), &settings, options.communicator.size())?;
     let cache = ReferenceCache::new(reference_folder(config), base.folder.files_hash()?);
     let parts = UnpairedParts {

@@ -3,8 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, Fields, ReadOptions, Row, RowProblem};
-use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
+use bestof_tasks::rows::{
+    AnswerRow, ChatMessage, CompletionRow, Content, Fields, ReadOptions, Row, RowProblem,
+};
+use bestof_tasks::sets::{Gsm8kRow, MathRow};
 use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
@@ -21,13 +23,14 @@ impl Row for ProblemRow {
         r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
 
     fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        let row = if fields.contains("prompt") {
-            AnswerRow::from_fields(fields)?
-        } else if fields.contains("question") {
+        let row = if !fields.contains("prompt") && fields.contains("question") {
             from_question(fields)?
-        } else if fields.contains("problem") {
-            let found = || unanswered("solution", "no answer in a \\boxed{}");
-            MathRow::from_fields(fields)?.to_answer().ok_or_else(found)?
+        } else if !fields.contains("prompt")
+            && !fields.contains("answer")
+            && fields.contains("problem")
+            && fields.contains("solution")
+        {
+            from_solution(fields)?
         } else {
             AnswerRow::from_fields(fields)?
         };
@@ -38,13 +41,29 @@ impl Row for ProblemRow {
     }
 }
 
+/// MATH's solutions have the answer in a box.
+fn from_solution(fields: Fields) -> Result<AnswerRow, RowProblem> {
+    let CompletionRow { prompt, completion, template, extra } = CompletionRow::from_fields(fields)?;
+    let solution = completion.last_text().to_owned();
+    let found = || unanswered("solution", "no answer in a \\boxed{}");
+    let read = MathRow { problem: String::new(), solution }.to_answer().ok_or_else(found)?;
+    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, read.answer) })
+}
+
 /// GSM8K's worked answers end in `#### N`; reasoning-gym's are the answer alone.
 fn from_question(fields: Fields) -> Result<AnswerRow, RowProblem> {
-    if fields.clone().text("answer").is_ok_and(|answer| answer.contains("####")) {
-        let found = || unanswered("answer", "no number after ####");
-        return Gsm8kRow::from_fields(fields)?.to_answer().ok_or_else(found);
+    let mut row = AnswerRow::from_fields(fields)?;
+    if let Some(Value::Object(metadata)) = row.extra.get("metadata").cloned() {
+        row.extra.remove("metadata");
+        row.extra.extend(metadata);
+        return Ok(row);
     }
-    GymRow::from_fields(fields).map(|row| row.0)
+    if row.answer.contains("####") {
+        let found = || unanswered("answer", "no number after ####");
+        let worked = Gsm8kRow { question: String::new(), answer: row.answer };
+        row.answer = worked.to_answer().ok_or_else(found)?.answer;
+    }
+    Ok(row)
 }
 
 fn unanswered(field: &str, found: &str) -> RowProblem {
@@ -139,6 +158,7 @@ impl Problem {
         encoder: &Encoder<'_>,
         settings: &ProblemSettings,
     ) -> Result<Self, Refusal> {
+        let encoder = encoder.for_row(&row.template)?;
         let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, settings))?;
         let verifiers: Result<Vec<WeightedVerifier>, VerifierError> = settings
             .verifiers
@@ -180,15 +200,12 @@ impl TokenRow for Problem {
 
 /// The prompt with the system message, and as a conversation where that is asked for.
 fn conversation(prompt: &Content, settings: &ProblemSettings) -> Content {
-    let system = settings
-        .system_prompt
-        .iter()
-        .map(|text| ChatMessage { role: "system".to_owned(), content: text.clone() });
+    let system = settings.system_prompt.iter().map(|text| ChatMessage::system(text.as_str()));
     match prompt {
         Content::Text(text) if settings.chat || settings.system_prompt.is_some() => {
             Content::Messages(system.chain([ChatMessage::user(text.as_str())]).collect())
         }
-        Content::Messages(messages) if messages.first().is_none_or(|m| m.role != "system") => {
+        Content::Messages(messages) if messages.first().is_none_or(|m| m.role() != "system") => {
             Content::Messages(system.chain(messages.iter().cloned()).collect())
         }
         other => other.clone(),
@@ -241,6 +258,13 @@ mod tests {
             (json!({"prompt": "p", "answer": 4}), "p", "4"),
             (json!({"question": "q", "answer": "2+2=<<2+2=4>>4\n#### 4"}), "q", "4"),
             (json!({"question": "q", "answer": "4", "metadata": {"target": 4}}), "q", "4"),
+            (
+                json!({"prompt": [{"role": "user", "content": "v"}],
+                       "reward_model": {"style": "rule", "ground_truth": "42"}}),
+                "v",
+                "42",
+            ),
+            (json!({"problem": "a", "solution": "s", "answer": 25, "year": 2024}), "a", "25"),
             (json!({"problem": "m", "solution": "so \\boxed{\\frac12}"}), "m", "\\frac12"),
         ] {
             let read = row(value).unwrap().0;
@@ -267,7 +291,7 @@ mod tests {
         let settings =
             ProblemSettings { system_prompt: Some("s".to_owned()), ..ProblemSettings::default() };
         let Content::Messages(messages) = conversation(&"q".into(), &settings) else { panic!() };
-        let roles: Vec<&str> = messages.iter().map(|m| m.role.as_str()).collect();
+        let roles: Vec<&str> = messages.iter().map(ChatMessage::role).collect();
         assert_eq!(roles, ["system", "user"]);
         let again = conversation(&Content::Messages(messages.clone()), &settings);
         assert_eq!(again, Content::Messages(messages));

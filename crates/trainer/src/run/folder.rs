@@ -154,7 +154,7 @@ fn check_unchanged(
     complete: fn(&str) -> Option<String>,
 ) -> Result<(), TrainError> {
     let before = if recorded.exists() {
-        let text = fs::read_to_string(recorded)
+        let text = bestof_files::read_text(recorded)
             .map_err(TrainError::io("cannot read the configuration", recorded))?;
         complete(&text).unwrap_or(text)
     } else {

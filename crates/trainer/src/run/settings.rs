@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::data::Mix;
 use crate::error::TrainError;
 use crate::optimizer::AdamWConfig;
 use crate::schedule::ScheduleSettings;
@@ -60,6 +61,10 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Whether every epoch has an order of its own; else that of the rows. Default true.
     pub shuffle: bool,
+    /// Shares of several files of rows that stand in the set one behind the other; they are shuffled.
+    /// Default: every row once an epoch.
+    #[serde(skip)]
+    pub mix: Option<Mix>,
     /// The optimiser.
     pub optimizer: AdamWConfig,
     /// The learning rate.
@@ -87,6 +92,7 @@ impl TrainSettings {
             load_best_model_at_end: false,
             seed: 42,
             shuffle: true,
+            mix: None,
             optimizer: AdamWConfig::default(),
             schedule: ScheduleSettings::default(),
         }

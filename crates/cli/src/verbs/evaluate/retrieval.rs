@@ -2,7 +2,7 @@
 //! prompt hides.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -13,14 +13,13 @@ use bestof_tasks::long_context::qa::{PoolOptions, QaPool, WikiQaRow};
 use bestof_tasks::long_context::{
     Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig, WholePromptRow,
 };
-use bestof_tasks::rows::{Content, ReadOptions, Row, read_rows};
+use bestof_tasks::rows::{Content, ReadOptions, Row, first_row, read_rows};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::progress::Progress;
 use bestof_trainer::retrieval::{
     Answer, Depth, RetrievalEstimate, RetrievalSettings, answer, page, paper_max_new_tokens,
     summarise,
 };
-use serde_json::{Map, Value};
 
 use super::estimates::read_options;
 use crate::console::{self, Usage};
@@ -245,15 +244,18 @@ impl RetrievalArgs {
     fn published(&self, task: RetrievalTask) -> Result<Option<Vec<RetrievalCase>>> {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
-        let first = first_row(path)?;
-        if task != RetrievalTask::LongchatLines && WholePromptRow::fits(&first) {
+        let first = first_row(path, &ReadOptions::default())?;
+        let whole = || {
             let rows = rows_of::<WholePromptRow>(path, &options)?;
             let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
-            return Ok(Some(cases.collect()));
-        }
+            Ok(Some(cases.collect()))
+        };
         match task {
-            RetrievalTask::Passkey => {
-                bail!(Usage("--data: passkey prompts are generated, or read as rows of `input` and `outputs`".into()))
+            RetrievalTask::Passkey => whole(),
+            RetrievalTask::FreeFormQa | RetrievalTask::AlteredNumericQa
+                if WholePromptRow::fits(&first) =>
+            {
+                whole()
             }
             RetrievalTask::LongchatLines => {
                 let rows = rows_of::<LongChatRow>(path, &options)?;
@@ -320,18 +322,6 @@ fn rows_of<R: Row>(path: &Path, options: &ReadOptions) -> Result<Vec<(usize, R)>
         console::note(&rows.skipped.to_string());
     }
     Ok(rows.lines.into_iter().zip(rows.rows).collect())
-}
-
-/// The first line of a file that is not blank, if it is an object.
-fn first_row(path: &Path) -> Result<Map<String, Value>> {
-    let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    for line in BufReader::new(file).lines() {
-        let line = line.with_context(|| format!("could not read {} as text", path.display()))?;
-        if !line.trim().is_empty() {
-            return Ok(serde_json::from_str(&line).unwrap_or_default());
-        }
-    }
-    Ok(Map::new())
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {

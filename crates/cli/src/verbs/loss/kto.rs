@@ -60,7 +60,7 @@ pub(super) fn run(flags: &Flags, weights: Weights, json: bool) -> Result<()> {
         )
     };
     build(None, None, None).map_err(|e| Usage(e.to_string()))?;
-    for line in input::lines() {
+    for line in input::lines()? {
         let (number, line) = line?;
         let row: Row = input::parse(
             number,

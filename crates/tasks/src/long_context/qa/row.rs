@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::rows::{Fields, Row, RowProblem, wrong_type};
+use super::pages::{PAGES, hotpot, trivia_answers, trivia_page};
+use crate::rows::{Content, Fields, Meaning, Row, RowProblem, wrong_type};
 
 const QUESTION: [&str; 4] = ["question", "query", "question_text", "input"];
 const ANSWERS: [&str; 5] = ["answers", "answer", "short_answers", "short_answer", "outputs"];
@@ -10,6 +11,7 @@ const ANSWERS: [&str; 5] = ["answers", "answer", "short_answers", "short_answer"
 pub(in crate::long_context) const DOCUMENT: [&str; 8] =
     ["document", "context", "text", "passage", "document_text", "documents", "contexts", "ctxs"];
 
+const TRIVIA_ANSWER: &str = r#"{"value", "aliases"}"#;
 const A_DOCUMENT: &str = r#"text, a list of texts, or {"title", "text"} or a list of them"#;
 const SOME_ANSWERS: &str = r#"text, a number, a list of them, or {"text": [...]}"#;
 
@@ -21,6 +23,11 @@ const SOME_ANSWERS: &str = r#"text, a number, a list of them, or {"text": [...]}
 /// | answers | `answers`, `answer`, `short_answers`, `short_answer`, `outputs` | text, number, a list, `SQuAD`'s `{"text": [...]}` |
 /// | document | `document`, `context`, `text`, `passage`, `document_text`, `documents`, `contexts`, `ctxs` | text, a list of paragraphs, `{"title", "text"}`, or a list of those, of which the one marked `isgold`, else `hasanswer`, else the first is the document |
 /// | title, optional | `title`, or in the document | text |
+///
+/// `HotpotQA`'s pages, as the hub and as its authors have them, are one document with a paragraph a page.
+/// Of `TriviaQA` the value of `answer` and its aliases are answers, and the first page of `entity_pages` or
+/// `search_results` that has one of them is the document. A field that means something to a reader and is
+/// not asked with, such as `options`, is refused by its name.
 ///
 /// The simplified Natural Questions form is read too: `document_text` with spaces between tokens,
 /// and `annotations` with the token numbers of `short_answers`. Its tags become paragraphs.
@@ -54,22 +61,35 @@ impl Row for QaRow {
             let text = fields.text(name)?;
             let annotations = fields.take("annotations", ANNOTATIONS)?;
             let (document, answers) = simplified(&text, &annotations)?;
-            return Self { title, question, answers, document }.checked(name);
+            return Self { title, question, answers, document }.checked(name, fields);
+        }
+        let name_of_answers = first_present(&fields, &ANSWERS);
+        if PAGES.iter().any(|pages| fields.contains(pages)) && !fields.contains(name) {
+            let value = fields.take(name_of_answers, TRIVIA_ANSWER)?;
+            let answers = trivia_answers(name_of_answers, &value)?;
+            let (inner_title, document) = trivia_page(&mut fields, &answers)?;
+            let title = title.or(inner_title);
+            return Self { title, question, answers, document }.checked(PAGES[0], fields);
         }
         let value = fields.take(name, A_DOCUMENT)?;
-        let (inner_title, document) = document(name, value)?;
-        let name_of_answers = first_present(&fields, &ANSWERS);
+        let (inner_title, document) = match hotpot(&value) {
+            Some(pages) => (None, pages),
+            None => document(name, value)?,
+        };
         let value = fields.take(name_of_answers, SOME_ANSWERS)?;
         let answers = answers(name_of_answers, value)?;
-        Self { title: title.or(inner_title), question, answers, document }.checked(name)
+        Self { title: title.or(inner_title), question, answers, document }.checked(name, fields)
     }
 }
 
 impl QaRow {
-    fn checked(self, document: &str) -> Result<Self, RowProblem> {
+    /// Refuses an empty document, and fields that are left and would be lost.
+    fn checked(self, document: &str, left: Fields) -> Result<Self, RowProblem> {
         if self.document.trim().is_empty() {
             return Err(RowProblem::Empty { field: document.to_owned() });
         }
+        let answers: Vec<Content> = self.answers.iter().cloned().map(Content::Text).collect();
+        left.finish(Self::SHAPE, &answers.iter().collect::<Vec<_>>(), &[Meaning::Label])?;
         Ok(self)
     }
 }
@@ -227,6 +247,40 @@ mod tests {
         assert!(
             read(r#"{"question":"Q","answers":[],"document":"D"}"#).unwrap().answers.is_empty()
         );
+    }
+
+    #[test]
+    fn pages_of_hotpotqa_and_triviaqa_are_documents() {
+        let hub = r#"{"id":"1","question":"Q","answer":"A","type":"bridge","level":"hard","supporting_facts":{"title":["T"],"sent_id":[0]},"context":{"title":["T","U"],"sentences":[["One."," Two A."],["Three."]]}}"#;
+        let authors = r#"{"_id":"1","question":"Q","answer":"A","supporting_facts":[["T",0]],"context":[["T",["One."," Two A."]],["U",["Three."]]]}"#;
+        for line in [hub, authors] {
+            let row = read(line).unwrap();
+            assert_eq!(row.document, "T\nOne. Two A.\n\nU\nThree.");
+            assert_eq!(row.answers, ["A"]);
+        }
+        let trivia = r#"{"question":"Q","question_id":"t","question_source":"s","entity_pages":{"doc_source":["x"],"filename":["f"],"title":["E"],"wiki_context":["nothing"]},"search_results":{"rank":[0,1],"title":["R","S"],"search_context":["none","it is an Alias"]},"answer":{"value":"A","aliases":["Alias","A"],"normalized_aliases":["a"],"type":"WikipediaEntity"}}"#;
+        let row = read(trivia).unwrap();
+        assert_eq!(row.answers, ["A", "Alias"]);
+        assert_eq!((row.title.as_deref(), row.document.as_str()), (Some("S"), "it is an Alias"));
+        let without = r#"{"question":"Q","answer":{"value":"A","aliases":[]},"entity_pages":{"title":[],"wiki_context":[]},"search_results":{"title":[],"search_context":[]}}"#;
+        assert!(read(without).unwrap_err().contains("field `entity_pages` is empty"));
+    }
+
+    #[test]
+    fn what_would_be_lost_is_named() {
+        for (line, field) in [
+            (r#"{"question":"Q","answers":"A","document":"D","options":["A","B"]}"#, "`options`"),
+            (r#"{"question":"Q","answers":"A","document":"D","system":"S"}"#, "`system`"),
+            (r#"{"question":"Q","answers":"A","document":"D","context":"E"}"#, "`context`"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.contains(field), "{error}");
+        }
+        // Said already, and about the row.
+        read(
+            r#"{"question":"Q","answers":["A"],"answer":"A","document":"D","id":3,"level":"easy"}"#,
+        )
+        .unwrap();
     }
 
     #[test]

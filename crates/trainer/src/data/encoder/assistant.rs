@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use bestof_tasks::rows::{ChatMessage, Content, RowProblem, SupervisedRow};
+use bestof_checkpoints::TemplateOptions;
+use bestof_tasks::rows::{ChatMessage, Content, RowProblem, SupervisedRow, TemplateFields};
 
-use super::{Encoder, not_rendered, template_messages};
+use super::Encoder;
+use super::conversation::{ASSISTANT, not_rendered, shared};
 use crate::data::{Boundary, DropReason, EncodedCompletion, Refusal, Truncation};
 
 /// The field in messages.
 const FIELD: &str = "messages";
-/// The role whose turns are learned.
-const ASSISTANT: &str = "assistant";
 
 impl Encoder<'_> {
     /// A conversation whose learned tokens are those of the assistant's turns. What comes before the
@@ -24,8 +24,9 @@ impl Encoder<'_> {
         &self,
         row: &SupervisedRow,
     ) -> Result<EncodedCompletion, Refusal> {
-        let messages = conversation(row)?;
-        if !messages.iter().any(|message| message.role == ASSISTANT) {
+        let (messages, template_fields) = conversation(row)?;
+        let encoder = self.for_row(template_fields)?;
+        if !messages.iter().any(|message| message.role() == ASSISTANT) {
             return Err(bad(
                 "a conversation without a turn of the assistant",
                 "a message with the role `assistant` to learn, or `data.assistant_only_loss = false`",
@@ -33,11 +34,13 @@ impl Encoder<'_> {
         }
         let template = self.template.ok_or(Refusal::NoChatTemplate)?;
         let (text, turns) = if template.has_marks() {
-            let rendered = template.render_marked(&template_messages(messages));
-            rendered.map_err(|error| not_rendered(FIELD, &error))?
+            encoder.marked(messages, &encoder.inputs)?
         } else {
-            self.turn_by_turn(messages)?
+            encoder.turn_by_turn(messages)?
         };
+        if !messages.iter().any(is_taught) {
+            return Err(DropReason::NoAssistantToken.into());
+        }
         if turns.is_empty() {
             return Err(bad(
                 "turns of the assistant that the chat template's `generation` blocks do not mark",
@@ -63,7 +66,32 @@ impl Encoder<'_> {
         Ok(EncodedCompletion { prompt_ids, completion_ids, skipped, boundary, truncated })
     }
 
-    /// The rendered conversation and the assistant's turns in it, from renderings of its beginnings.
+    /// The rendered conversation and the turns to learn in it, from the template's marks.
+    fn marked(
+        &self,
+        messages: &[ChatMessage],
+        inputs: &TemplateOptions,
+    ) -> Result<(String, Vec<Range<usize>>), Refusal> {
+        // What the template does not use is found before.
+        self.render(FIELD, messages, false)?;
+        let template = self.template.ok_or(Refusal::NoChatTemplate)?;
+        let rendered = template.render_marked_with(messages, inputs);
+        let (text, marks) = rendered.map_err(|error| not_rendered(FIELD, &error))?;
+        let turns: Vec<_> = messages.iter().filter(|m| m.role() == ASSISTANT).collect();
+        if turns.iter().all(|turn| turn.is_learned()) {
+            return Ok((text, marks));
+        }
+        if turns.len() != marks.len() {
+            return Err(bad(
+                "messages of weight 0, and a template that does not mark every turn once",
+                "a template with one `generation` block a turn of the assistant",
+            ));
+        }
+        let learned = marks.into_iter().zip(turns).filter(|(_, turn)| turn.is_learned());
+        Ok((text, learned.map(|(mark, _)| mark).collect()))
+    }
+
+    /// The rendered conversation and the turns to learn in it, from renderings of its beginnings.
     fn turn_by_turn(
         &self,
         messages: &[ChatMessage],
@@ -73,6 +101,14 @@ impl Encoder<'_> {
             let beginning = self.render(FIELD, &messages[..count], generation_prompt)?;
             if whole.starts_with(&beginning) {
                 return Ok(beginning.len());
+            }
+            // A marker that ends the generation prompt and that no turn begins with is no turn's.
+            if generation_prompt && count > 0 {
+                let closed = self.render(FIELD, &messages[..count], false)?;
+                let cut = shared(&whole, &beginning);
+                if beginning.starts_with(&closed) && cut >= closed.len() {
+                    return Ok(cut);
+                }
             }
             Err(bad(
                 &format!(
@@ -86,7 +122,7 @@ impl Encoder<'_> {
         };
         let mut turns = Vec::new();
         for (place, message) in messages.iter().enumerate() {
-            if message.role == ASSISTANT {
+            if is_taught(message) {
                 turns.push(end_of(place, true)?..end_of(place + 1, false)?);
             }
         }
@@ -117,13 +153,18 @@ impl Encoder<'_> {
     }
 }
 
-/// The messages of a row that has them.
-fn conversation(row: &SupervisedRow) -> Result<&[ChatMessage], Refusal> {
+/// Whether a message is one to learn.
+fn is_taught(message: &ChatMessage) -> bool {
+    message.role() == ASSISTANT && message.is_learned()
+}
+
+/// The messages of a row that has them, and what its template is given besides.
+fn conversation(row: &SupervisedRow) -> Result<(&[ChatMessage], &TemplateFields), Refusal> {
     let expected = "`messages`, of which `data.assistant_only_loss` learns the assistant's turns, or \
                     `data.assistant_only_loss = false`";
     match row {
         SupervisedRow::Text(row) => match &row.text {
-            Content::Messages(messages) => Ok(messages),
+            Content::Messages(messages) => Ok((messages, &row.template)),
             Content::Text(_) => Err(bad("a plain text", expected)),
         },
         SupervisedRow::Completion(_) => Err(bad("a prompt with its completion", expected)),

@@ -103,8 +103,11 @@ fn fingerprint(parts: &[&Content], keep: fn(char) -> Option<char>) -> u128 {
             Content::Text(content) => text(content),
             Content::Messages(messages) => {
                 for message in messages {
-                    text(&message.role);
-                    text(&message.content);
+                    text(message.role());
+                    text(message.text());
+                    for field in message.speaking_fields().filter_map(|name| message.field(name)) {
+                        text(&serde_json::to_string(field).unwrap_or_default());
+                    }
                 }
             }
         }
@@ -121,12 +124,7 @@ mod tests {
     use super::*;
 
     fn pair(prompt: &str, chosen: &str, rejected: &str) -> PreferenceRow {
-        PreferenceRow {
-            prompt: prompt.into(),
-            chosen: chosen.into(),
-            rejected: rejected.into(),
-            extra: serde_json::Map::new(),
-        }
+        PreferenceRow::new(prompt, chosen, rejected)
     }
 
     #[test]

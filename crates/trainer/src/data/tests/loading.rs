@@ -94,9 +94,12 @@ fn broken_files_say_how_they_are_broken() {
     let nowhere = tempfile::tempdir().unwrap();
     let model = byte_level(true, None);
     let encoder = model.encoder(EncodeOptions::training());
-    for path in [nowhere.path().join("none.jsonl"), nowhere.path().to_owned()] {
+    for (path, part) in [
+        (nowhere.path().join("none.jsonl"), "cannot open"),
+        (nowhere.path().to_owned(), "names no file of rows"),
+    ] {
         let message = load_pairs(&path, &encoder, &ReadOptions::default()).unwrap_err().to_string();
-        assert!(message.contains("cannot open"), "{message}");
+        assert!(message.contains(part), "{message}");
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::setup::Trainer;
 use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
-use crate::data::DataOrder;
 use crate::error::TrainError;
 use crate::model_files::{restore_optimizer, save_optimizer};
 use crate::run::TrainingRun;
@@ -92,7 +91,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let model = self.run.model();
         restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
         self.run.restore_state(&state.extra).map_err(unusable)?;
-        self.order = DataOrder::restored(state.order, state.order.rows, state.order.seed)?;
+        self.order = self.order.resumed(state.order)?;
         self.pace.first_step = state.step;
         (self.last_train, self.last_eval) = self.folder.last_rows(state.step)?;
         self.state = state;

@@ -50,7 +50,9 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     ) -> Self {
         let global_batch = settings.global_batch(communicator.size());
         let rows = run.row_count();
-        let order = if settings.shuffle {
+        let order = if let Some(mix) = settings.mix.clone() {
+            DataOrder::mixed(mix, settings.seed)
+        } else if settings.shuffle {
             DataOrder::shuffled(rows, settings.seed)
         } else {
             DataOrder::sequential(rows)

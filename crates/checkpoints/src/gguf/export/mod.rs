@@ -1,0 +1,128 @@
+//! A Hugging Face folder as a GGUF file that llama.cpp loads.
+
+mod config;
+mod refuse;
+mod rope;
+mod scores;
+mod tensors;
+mod vocabulary;
+
+use std::path::{Path, PathBuf};
+
+use bestof_files::StagedFile;
+
+use super::entries::Entries;
+use super::error::GgufError;
+use super::ggml_type::GgmlType;
+use crate::conversion::Progress;
+use crate::error::CheckpointError;
+use crate::folder::ModelFolder;
+use config::ModelConfig;
+use refuse::bad_folder;
+use tensors::Tensors;
+
+/// How to write a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Type of the matrices: `F32`, `F16`, `BF16`, `Q8_0` or `Q4_0`. Vectors stay `F32`. Matrices whose
+    /// rows are no whole number of blocks become `F16`, and with `Q4_0` the output matrix (the
+    /// embeddings, where there is none) becomes `Q8_0`, as it decides most about the error.
+    pub ggml_type: GgmlType,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exported {
+    /// The file.
+    pub path: PathBuf,
+    /// `general.architecture`.
+    pub architecture: &'static str,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Number of tensors by their type in the file.
+    pub types: Vec<(String, usize)>,
+    /// What llama.cpp will do in another way, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Writes a model folder as one GGUF file, as llama.cpp's `convert_hf_to_gguf.py` does: metadata,
+/// tokenizer, chat template, rotary basis and weights of a model of the type `llama`, `mistral`,
+/// `qwen2`, `gemma2` or `gemma3_text`.
+///
+/// The file appears whole at the end or not at all, one tensor is in memory at a time, and an existing
+/// file is left alone. Keys of `config.json` that this function does not read are not looked at;
+/// read the configuration as the model's own before, which refuses unknown ones.
+///
+/// ```no_run
+/// use bestof_checkpoints::ModelFolder;
+/// use bestof_checkpoints::gguf::{ExportOptions, GgmlType, export};
+///
+/// let folder = ModelFolder::open("models/mine".as_ref())?;
+/// let options = ExportOptions { ggml_type: GgmlType::Q8_0 };
+/// let done = export(&folder, "mine.Q8_0.gguf".as_ref(), options, &mut |_| ())?;
+/// assert_eq!(done.architecture, "llama");
+/// # Ok::<(), bestof_checkpoints::CheckpointError>(())
+/// ```
+///
+/// # Errors
+/// `out` exists; the model's type, tokenizer or a setting is one that the file cannot express, by
+/// its name; a tensor is missing, stray, of the wrong shape or has a value that the type cannot hold;
+/// reading or writing fails.
+pub fn export(
+    folder: &ModelFolder,
+    out: &Path,
+    options: ExportOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Exported, CheckpointError> {
+    if std::fs::symlink_metadata(out).is_ok() {
+        return Err(CheckpointError::OutputExists { path: out.to_path_buf() });
+    }
+    let bad = |source| bad_folder(folder, source);
+    let file_type = file_type(options.ggml_type).map_err(bad)?;
+    let weights = folder.weights()?;
+    let model = ModelConfig::read(folder, &weights)?;
+    let rope = model.rope()?;
+    let tensors = Tensors::plan(&model, &weights, &rope, options.ggml_type).map_err(bad)?;
+
+    let mut entries = Entries::default();
+    entries.text("general.architecture", model.architecture);
+    entries.text("general.type", "model");
+    let name = std::path::absolute(&folder.dir).unwrap_or_else(|_| folder.dir.clone());
+    if let Some(name) = name.file_name().and_then(|name| name.to_str()) {
+        entries.text("general.name", name);
+    }
+    entries.u32("general.file_type", file_type);
+    if options.ggml_type.block_values() > 1 {
+        entries.u32("general.quantization_version", 2);
+    }
+    model.write(&mut entries)?;
+    rope.write(model.architecture, &mut entries);
+    let warnings = vocabulary::write(folder, model.sizes.vocabulary, &mut entries)?;
+
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;
+    }
+    let mut file = StagedFile::create(out)?;
+    tensors.write(&weights, &entries, &mut file, progress)?;
+    file.persist()?;
+    Ok(Exported {
+        path: out.to_path_buf(),
+        architecture: model.architecture,
+        parameters: tensors.parameters(),
+        types: tensors.types(),
+        warnings,
+    })
+}
+
+/// `general.file_type`: the type of most tensors, in llama.cpp's numbers.
+fn file_type(ggml_type: GgmlType) -> Result<u32, GgufError> {
+    match ggml_type {
+        GgmlType::F32 => Ok(0),
+        GgmlType::F16 => Ok(1),
+        GgmlType::Q4_0 => Ok(2),
+        GgmlType::Q8_0 => Ok(7),
+        GgmlType::BF16 => Ok(32),
+        _ => Err(GgufError::Unwritable { ggml_type }),
+    }
+}
