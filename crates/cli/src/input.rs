@@ -17,12 +17,25 @@ const LONGEST_LINE: u64 = 64 << 20;
 /// # Errors
 /// Standard input is empty, or no text by its first bytes.
 pub(crate) fn lines() -> Result<impl Iterator<Item = Result<(usize, String)>>> {
-    let (kind, source) = peek(std::io::stdin().lock()).context("could not read standard input")?;
-    ensure!(kind.is_text(), "standard input is {kind}");
+    lines_of(std::io::stdin().lock(), "stdin", "standard input")
+}
+
+/// The lines of `source` that are not blank, with their numbers from 1. In errors it is `name`, and
+/// as a whole `whole`.
+///
+/// # Errors
+/// The source is empty, or no text by its first bytes.
+pub(crate) fn lines_of(
+    source: impl Read,
+    name: &str,
+    whole: &str,
+) -> Result<impl Iterator<Item = Result<(usize, String)>>> {
+    let (kind, source) = peek(source).with_context(|| format!("could not read {whole}"))?;
+    ensure!(kind.is_text(), "{whole} is {kind}");
     let mut source = BufReader::new(source);
     let lines = (1..).map_while(move |number| {
         let line = line(&mut source)
-            .with_context(|| format!("stdin, line {number}: could not be read as text"));
+            .with_context(|| format!("{name}, line {number}: could not be read as text"));
         line.transpose().map(|line| line.map(|line| (number, line)))
     });
     Ok(lines.filter(|line| !line.as_ref().is_ok_and(|(_, line)| line.trim().is_empty())))

@@ -7,6 +7,7 @@ mod extend;
 mod fetch;
 mod generate;
 mod inspect;
+mod judge;
 mod loss;
 mod pairs;
 mod parity;
@@ -31,6 +32,7 @@ pub(crate) enum Verb {
     Tokenize(tokenize::Tokenize),
     Loss(loss::Loss),
     Estimate(estimate::Estimate),
+    Judge(judge::Judge),
     Rope(rope::Rope),
     Pairs(pairs::Pairs),
     Puzzles(puzzles::Puzzles),
@@ -58,6 +60,7 @@ impl Verb {
             Self::Tokenize(verb) => verb.run(),
             Self::Loss(verb) => verb.run(),
             Self::Estimate(verb) => verb.run(),
+            Self::Judge(verb) => verb.run(),
             Self::Rope(verb) => verb.run(),
             Self::Pairs(verb) => verb.run(),
             Self::Puzzles(verb) => verb.run(),

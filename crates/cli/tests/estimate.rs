@@ -91,6 +91,7 @@ fn every_verb_has_help_with_an_example() {
         "tokenize",
         "loss",
         "estimate",
+        "judge",
         "rope",
         "pairs",
         "pairs build",

@@ -99,6 +99,8 @@ const PLACES: &[Place] = &[
     Input("tokenize --model MODEL --chat"),
     Input("loss --loss dpo"),
     Input("estimate --k 1"),
+    Input("judge"),
+    Argument("judge FILE"),
     Model("config.json", SCORE),
     Model("tokenizer.json", SCORE),
     Model("tokenizer_config.json", SCORE),

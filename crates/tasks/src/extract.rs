@@ -2,23 +2,9 @@
 
 use std::ops::Range;
 
+pub use crate::answer::{Marker, answer_text};
+use crate::answer::{answer_range, visible};
 pub use crate::rational::Rational;
-
-/// How a final answer was recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Marker {
-    /// Between `<answer>` and `</answer>`.
-    Tags,
-    /// After `####`, as in GSM8K.
-    Hashes,
-    /// Inside `\boxed{...}`, as in MATH.
-    Boxed,
-    /// After words such as "The answer is".
-    Phrase,
-    /// No marker: the last number of the text.
-    LastNumber,
-}
 
 /// A number found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,108 +28,14 @@ pub struct FoundNumber {
 /// assert_eq!(found.value.to_string(), "72");
 /// ```
 pub fn final_number(text: &str) -> Option<FoundNumber> {
-    match answer_range(text) {
-        Some((range, marker)) => {
-            let mut found = first_number(&text[range.clone()])?;
-            found.range = found.range.start + range.start..found.range.end + range.start;
-            Some(FoundNumber { marker, ..found })
-        }
-        None => found(text, number_ranges(text).pop()?),
+    if let Some((range, marker)) = answer_range(text) {
+        let mut found = first_number(&text[range.clone()])?;
+        found.range = found.range.start + range.start..found.range.end + range.start;
+        return Some(FoundNumber { marker, ..found });
     }
-}
-
-/// The part of the text that a marker declares to be the answer, and the marker: inside the
-/// last `<answer>` tags, else after the last `####`, else in the last `\boxed{}`, else after the
-/// last "answer is", "Answer:" or "A:".
-///
-/// The part ends at the closing tag or brace, at the end of the line, or after a phrase at the end
-/// of the sentence.
-pub(crate) fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
-    if let Some(range) = tagged(text) {
-        return Some((range, Marker::Tags));
-    }
-    if let Some(at) = text.rfind("####") {
-        let start = at + 4;
-        return Some((start..line_end(text, start), Marker::Hashes));
-    }
-    if let Some(range) = boxed(text) {
-        return Some((range, Marker::Boxed));
-    }
-    let start = phrase_end(text)?;
-    let line = &text[start..line_end(text, start)];
-    let length = line.find(". ").unwrap_or(line.len());
-    Some((start..start + length, Marker::Phrase))
-}
-
-/// The answer part of a text and the marker that declares it, or the whole text and `None`;
-/// surrounding white space is removed.
-///
-/// The answer part is inside the last `<answer>` tags, else after the last `####`, else in the last
-/// `\boxed{}`, else after the last "answer is", "Answer:" or "A:".
-pub fn answer_text(text: &str) -> (&str, Option<Marker>) {
-    match answer_range(text) {
-        Some((range, marker)) => (text[range].trim(), Some(marker)),
-        None => (text.trim(), None),
-    }
-}
-
-fn tagged(text: &str) -> Option<Range<usize>> {
-    let end = text.rfind("</answer>")?;
-    let start = text[..end].rfind("<answer>")? + "<answer>".len();
-    Some(start..end)
-}
-
-/// Byte offset of the line that declares the answer; the working is before it.
-pub(crate) fn working_end(text: &str) -> usize {
-    let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    match answer_range(text) {
-        Some((range, _)) => line_start(range.start),
-        None => text.len(),
-    }
-}
-
-fn line_end(text: &str, start: usize) -> usize {
-    text[start..].find('\n').map_or(text.len(), |length| start + length)
-}
-
-/// The inside of the last `\boxed{...}` or `\fbox{...}` whose braces are balanced, in one pass.
-fn boxed(text: &str) -> Option<Range<usize>> {
-    let mut open: Vec<(usize, bool)> = Vec::new();
-    let mut last: Option<Range<usize>> = None;
-    for (at, symbol) in text.char_indices() {
-        if symbol == '{' {
-            let is_box = text[..at].ends_with("\\boxed") || text[..at].ends_with("\\fbox");
-            open.push((at + 1, is_box));
-        } else if symbol == '}'
-            && let Some((start, true)) = open.pop()
-            && last.as_ref().is_none_or(|last| last.start < start)
-        {
-            last = Some(start..at);
-        }
-    }
-    last
-}
-
-/// Length of `text` up to the brace that closes the one before it.
-pub(crate) fn balanced(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, symbol) in text.char_indices() {
-        match symbol {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn phrase_end(text: &str) -> Option<usize> {
-    let lower = text.to_ascii_lowercase();
-    ["answer is", "answer:", "\na:"]
-        .iter()
-        .filter_map(|phrase| lower.rfind(phrase).map(|at| at + phrase.len()))
-        .max()
+    let seen = visible(text);
+    let range = number_ranges(&text[seen.clone()]).pop()?;
+    found(text, seen.start + range.start..seen.start + range.end)
 }
 
 fn first_number(text: &str) -> Option<FoundNumber> {
@@ -263,15 +155,12 @@ mod tests {
         let all = numbers(text);
         assert_eq!(&text[all[0].range.clone()], "1,200.50");
         assert_eq!(all[1].value.to_string(), "-3");
-        assert_eq!(working_end("a\nb\n#### 3"), 4);
-        assert_eq!(working_end("a\nb"), 3);
     }
 
     proptest! {
         #[test]
         fn nothing_makes_it_panic(text in "\\PC{0,40}|[-−0-9,.$# \\n\\\\boxed{}]{0,40}") {
             let _ = final_number(&text);
-            let _ = working_end(&text);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::answer::given_answer;
 use crate::extract::{Marker, answer_text, final_number};
 use crate::rows::{AnswerRow, Fields, Row, RowProblem};
 
@@ -48,10 +49,12 @@ impl Row for MathRow {
 }
 
 impl MathRow {
-    /// The problem with the content of the solution's last box as the answer; `None` without a box.
+    /// The problem with the content of the solution's last box as the answer, with the boxes that
+    /// "and" or a comma joins to it; `None` without a box.
     pub fn to_answer(&self) -> Option<AnswerRow> {
-        let (answer, marker) = answer_text(&self.solution);
-        (marker == Some(Marker::Boxed)).then(|| AnswerRow::new(self.problem.as_str(), answer))
+        let (_, marker) = answer_text(&self.solution);
+        (marker == Some(Marker::Boxed))
+            .then(|| AnswerRow::new(self.problem.as_str(), given_answer(&self.solution)))
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod choice;
 mod countdown;
+mod formula;
 mod grid;
 mod kind;
+mod leftover;
 mod math;
 mod number;
 mod program;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::extract::{final_number, number_end, working_end};
+use crate::answer::working_end;
+use crate::extract::{final_number, number_end};
 use crate::rational::Rational;
 
 /// Whether to keep GSM8K's calculator annotations (`<<48/2=24>>`).

@@ -30,12 +30,18 @@ fn gsm8k_solutions_verify_their_own_answer() {
 #[test]
 fn math_answers_stand_in_the_last_box() {
     let lines = r#"{"problem": "Solve $x^2=2$, $x>0$.", "level": "Level 1", "solution": "Not $\\boxed{2}$ but $x = \\boxed{\\sqrt{2}}$."}
-{"problem": "Prove it.", "solution": "Clear."}"#;
+{"problem": "Prove it.", "solution": "Clear."}
+{"problem": "Solve $x^2=1$.", "solution": "They are $\\boxed{1}$ and $\\boxed{-1}$."}"#;
     let rows = rows::<MathRow>(lines);
     let row = rows[0].to_answer().unwrap();
     assert_eq!(row.answer, "\\sqrt{2}");
-    assert_eq!(reward(VerifierKind::Math, &row, &rows[0].solution), 1.0);
+    // Whose answer a completion with two boxes gives cannot be told.
+    assert_eq!(reward(VerifierKind::Math, &row, &rows[0].solution), 0.0);
     assert_eq!(reward(VerifierKind::Math, &row, "$\\boxed{\\frac{2}{\\sqrt 2}}$"), 1.0);
+    let both = rows[2].to_answer().unwrap();
+    assert_eq!(both.answer, "1, -1");
+    assert_eq!(reward(VerifierKind::Math, &both, &rows[2].solution), 1.0);
+    assert_eq!(reward(VerifierKind::Math, &both, "\\boxed{1}"), 0.0);
     assert_eq!(reward(VerifierKind::Math, &row, "\\boxed{1.4142}"), 0.0);
     assert_eq!(rows[1].to_answer(), None);
 }

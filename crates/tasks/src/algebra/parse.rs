@@ -1,158 +1,91 @@
-//! Reading expressions in plain notation and in LaTeX.
+//! Reading expressions from tokens.
+
+mod commands;
 
 use super::{Expression, Function, MAX_DEPTH};
+use crate::latex::Token;
 use crate::rational::Rational;
 
-/// Longest text that is read, in bytes.
-const MAX_LENGTH: usize = 2000;
+/// Most operators in a row; the tree is as deep as they are many.
+const MAX_CHAIN: usize = 500;
 
 /// Why a text is no expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum AlgebraError {
-    /// A character that cannot stand at its position.
-    #[error("unexpected `{found}`")]
+    /// Something that cannot stand at its position.
+    #[error("unexpected {found:?}")]
     Unexpected {
-        /// The character.
-        found: char,
+        /// The token.
+        found: Token,
     },
-    /// A LaTeX command that is no arithmetic.
-    #[error("unknown command")]
-    UnknownCommand,
     /// The text stops where something has to follow.
     #[error("the expression ends too early")]
     Incomplete,
     /// Too many nested brackets, signs or powers.
     #[error("nested deeper than {MAX_DEPTH}")]
     TooDeep,
-    /// A text longer than is read.
-    #[error("longer than {MAX_LENGTH} bytes")]
-    TooLong,
     /// A number beyond 128 bits.
     #[error("a number is too large")]
     TooLarge,
 }
 
-/// The expression in `text`: numbers, one-letter variables, `+ - * / ^`, brackets, `|x|`,
-/// products without a sign, `\frac`, `\sqrt`, `\pi`, `\cdot`, `\times`, `\div`, and `\sin`,
-/// `\cos`, `\tan`, `\ln`, `\log`, `\exp`.
-pub(crate) fn parse(text: &str) -> Result<Expression, AlgebraError> {
-    if text.len() > MAX_LENGTH {
-        return Err(AlgebraError::TooLong);
-    }
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, bars: 0 };
+/// The expression in `tokens`: numbers, variables of one letter with subscripts, `+ - * / ^ !`,
+/// brackets, `|x|`, roundings, products without a sign, mixed numbers, fractions, roots, binomial
+/// coefficients, the elementary functions and, as wholes, sums, products, integrals and limits.
+pub(crate) fn parse(tokens: &[Token]) -> Result<Expression, AlgebraError> {
+    let mut parser = Parser { tokens, at: 0, depth: 0, bars: 0, split: None };
     let expression = parser.sum()?;
     match parser.peek() {
         None => Ok(expression),
-        Some(token) => Err(token.unexpected()),
+        Some(found) => Err(AlgebraError::Unexpected { found }),
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Token {
-    Number(Rational),
-    Symbol(char),
-    Sign(char),
-    Fraction,
-    Root,
-    Function(Function),
-}
-
-impl Token {
-    fn unexpected(self) -> AlgebraError {
-        AlgebraError::Unexpected {
-            found: match self {
-                Self::Number(_) => '0',
-                Self::Symbol(found) | Self::Sign(found) => found,
-                Self::Fraction | Self::Root | Self::Function(_) => '\\',
-            },
-        }
-    }
-}
-
-fn tokens(text: &str) -> Result<Vec<Token>, AlgebraError> {
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(symbol) = text[at..].chars().next() {
-        let mut end = at + symbol.len_utf8();
-        match symbol {
-            _ if symbol.is_whitespace() => {}
-            '$' | '~' => {}
-            '0'..='9' | '.' => {
-                end = at
-                    + text[at..].bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-                let value = Rational::from_decimal(&text[at..end]);
-                tokens.push(Token::Number(value.ok_or(AlgebraError::TooLarge)?));
-            }
-            '\\' => {
-                let name = &text[end..];
-                let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
-                // Commands such as "\," have one character that is no letter.
-                let length = letters.max(name.chars().next().map_or(0, char::len_utf8));
-                tokens.extend(command(&name[..length])?);
-                end += length;
-            }
-            '×' | '·' => tokens.push(Token::Sign('*')),
-            '÷' => tokens.push(Token::Sign('/')),
-            '−' | '–' => tokens.push(Token::Sign('-')),
-            '√' => tokens.push(Token::Root),
-            '+' | '-' | '*' | '/' | '^' | '(' | ')' | '[' | ']' | '{' | '}' | '|' => {
-                tokens.push(Token::Sign(symbol));
-            }
-            _ if symbol.is_alphabetic() => tokens.push(Token::Symbol(symbol)),
-            found => return Err(AlgebraError::Unexpected { found }),
-        }
-        at = end;
-    }
-    Ok(tokens)
-}
-
-fn command(name: &str) -> Result<Option<Token>, AlgebraError> {
-    Ok(Some(match name {
-        "frac" | "dfrac" | "tfrac" => Token::Fraction,
-        "sqrt" => Token::Root,
-        "cdot" | "times" => Token::Sign('*'),
-        "div" => Token::Sign('/'),
-        "pi" => Token::Symbol('π'),
-        "sin" => Token::Function(Function::Sin),
-        "cos" => Token::Function(Function::Cos),
-        "tan" => Token::Function(Function::Tan),
-        "ln" => Token::Function(Function::Ln),
-        "log" => Token::Function(Function::Log),
-        "exp" => Token::Function(Function::Exp),
-        "{" | "lbrace" => Token::Sign('{'),
-        "}" | "rbrace" => Token::Sign('}'),
-        "theta" => Token::Symbol('θ'),
-        "alpha" => Token::Symbol('α'),
-        "beta" => Token::Symbol('β'),
-        "left" | "right" | "displaystyle" | "," | "!" | ";" | ":" | " " | "quad" => {
-            return Ok(None);
-        }
-        _ => return Err(AlgebraError::UnknownCommand),
-    }))
-}
-
-struct Parser {
-    tokens: Vec<Token>,
+struct Parser<'t> {
+    tokens: &'t [Token],
     at: usize,
     depth: usize,
     /// Open absolute values: inside one, a bar closes it.
     bars: usize,
+    /// What is left of the number at `at`, of which `\frac12` has taken the first digit.
+    split: Option<Rational>,
 }
 
-impl Parser {
+fn number(value: i64) -> Expression {
+    Expression::Number(Rational::from(value))
+}
+
+impl Parser<'_> {
     fn peek(&self) -> Option<Token> {
-        self.tokens.get(self.at).copied()
+        match self.split {
+            Some(rest) => Some(Token::Number(rest)),
+            None => self.tokens.get(self.at).cloned(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        let token = self.peek();
+        self.split = None;
+        self.at += 1;
+        token
+    }
+
+    fn peek_sign(&self) -> Option<char> {
+        match self.peek() {
+            Some(Token::Sign(sign)) => Some(sign),
+            _ => None,
+        }
     }
 
     fn take_sign(&mut self, signs: &[char]) -> Option<char> {
-        match self.peek() {
-            Some(Token::Sign(sign)) if signs.contains(&sign) => {
-                self.at += 1;
-                Some(sign)
-            }
-            _ => None,
-        }
+        let sign = self.peek_sign().filter(|sign| signs.contains(sign))?;
+        self.at += 1;
+        Some(sign)
+    }
+
+    fn unexpected(&self) -> AlgebraError {
+        self.peek().map_or(AlgebraError::Incomplete, |found| AlgebraError::Unexpected { found })
     }
 
     /// Runs `inner` one level deeper.
@@ -170,131 +103,203 @@ impl Parser {
     }
 
     fn sum(&mut self) -> Result<Expression, AlgebraError> {
-        self.chain(&['+', '-'], Self::product, |sign, a, b| match sign {
-            '+' => Expression::Sum(a, b),
-            _ => Expression::Sum(a, Box::new(Expression::Negative(b))),
-        })
-    }
-
-    /// A left-associative chain. Its length counts as depth, because the tree it makes is as deep.
-    fn chain(
-        &mut self,
-        signs: &[char],
-        part: fn(&mut Self) -> Result<Expression, AlgebraError>,
-        join: fn(char, Box<Expression>, Box<Expression>) -> Expression,
-    ) -> Result<Expression, AlgebraError> {
-        let mut value = part(self)?;
-        let mut length = 0;
-        while let Some(sign) = self.take_sign(signs) {
-            length += 1;
-            if length > MAX_LENGTH / 4 {
-                return Err(AlgebraError::TooDeep);
-            }
-            let next = part(self)?;
-            value = join(sign, Box::new(value), Box::new(next));
+        let mut value = self.product()?;
+        for _ in 0..MAX_CHAIN {
+            let Some(sign) = self.take_sign(&['+', '-']) else { return Ok(value) };
+            let next = self.product()?;
+            let next = if sign == '-' { Expression::Negative(Box::new(next)) } else { next };
+            value = Expression::Sum(Box::new(value), Box::new(next));
         }
-        Ok(value)
+        Err(AlgebraError::TooDeep)
     }
 
     fn product(&mut self) -> Result<Expression, AlgebraError> {
-        self.chain(&['*', '/'], Self::signed, |sign, a, b| match sign {
-            '*' => Expression::Product(a, b),
-            _ => Expression::Quotient(a, b),
-        })
+        let mut value = self.signed()?;
+        for _ in 0..MAX_CHAIN {
+            let Some(sign) = self.take_sign(&['*', '/']) else { return Ok(value) };
+            if sign == '*' {
+                value = Expression::Product(Box::new(value), Box::new(self.signed()?));
+                continue;
+            }
+            let numbers = matches!(value, Expression::Number(_) | Expression::Negative(_))
+                && matches!(self.peek(), Some(Token::Number(_)));
+            // 1/2x is half of x, but 1/xy is one over xy.
+            let divisor = if numbers { self.power()? } else { self.signed()? };
+            value = Expression::Quotient(Box::new(value), Box::new(divisor));
+            if numbers {
+                value = self.factors(value)?;
+            }
+        }
+        Err(AlgebraError::TooDeep)
     }
 
     fn signed(&mut self) -> Result<Expression, AlgebraError> {
         match self.take_sign(&['+', '-']) {
             Some('-') => Ok(Expression::Negative(Box::new(self.deeper(Self::signed)?))),
             Some(_) => self.deeper(Self::signed),
-            None => self.juxtaposed(),
+            None => {
+                let first = self.power()?;
+                let first = self.mixed(first)?;
+                self.factors(first)
+            }
         }
     }
 
-    /// Factors without a sign between them bind tighter than division: `1/2x` is `1/(2x)`, but
-    /// `1/2 x` cannot be told from it, so a number after a factor is refused instead of guessed.
-    fn juxtaposed(&mut self) -> Result<Expression, AlgebraError> {
-        let mut value = self.power()?;
-        while self.starts_factor() {
+    /// Factors without a sign after `value`. A number among them is refused instead of guessed.
+    fn factors(&mut self, mut value: Expression) -> Result<Expression, AlgebraError> {
+        for _ in 0..MAX_CHAIN {
+            if !self.starts_factor() {
+                return Ok(value);
+            }
             let next = self.power()?;
             value = Expression::Product(Box::new(value), Box::new(next));
         }
-        Ok(value)
+        Err(AlgebraError::TooDeep)
+    }
+
+    /// `2\frac{1}{2}` and `3 1/2` after their whole number.
+    fn mixed(&mut self, first: Expression) -> Result<Expression, AlgebraError> {
+        let Expression::Number(whole) = first else { return Ok(first) };
+        if !whole.is_integer() {
+            return Ok(first);
+        }
+        let fraction = match self.peek() {
+            Some(Token::Command(name)) if name == "frac" => {
+                let before = (self.at, self.split);
+                let fraction = self.power()?;
+                let Some(fraction) = proper(&fraction) else {
+                    (self.at, self.split) = before;
+                    return Ok(first);
+                };
+                fraction
+            }
+            Some(Token::Number(numerator))
+                if self.tokens.get(self.at + 1) == Some(&Token::Sign('/')) =>
+            {
+                self.at += 2;
+                let Some(Token::Number(denominator)) = self.next() else {
+                    return Err(self.unexpected());
+                };
+                let fraction = Expression::Quotient(
+                    Box::new(Expression::Number(numerator)),
+                    Box::new(Expression::Number(denominator)),
+                );
+                proper(&fraction).ok_or_else(|| self.unexpected())?
+            }
+            // "1½"
+            Some(Token::Number(fraction))
+                if !fraction.is_integer() && fraction < Rational::from(1) =>
+            {
+                self.at += 1;
+                fraction
+            }
+            _ => return Ok(first),
+        };
+        whole.plus(fraction).map(Expression::Number).ok_or(AlgebraError::TooLarge)
     }
 
     fn starts_factor(&self) -> bool {
         match self.peek() {
             Some(
-                Token::Symbol(_)
-                | Token::Fraction
-                | Token::Root
-                | Token::Function(_)
-                | Token::Sign('(' | '[' | '{'),
+                Token::Letter(_)
+                | Token::Command(_)
+                | Token::Sign('(' | '[' | '{' | '⌊' | '⌈' | '∞'),
             ) => true,
             Some(Token::Sign('|')) => self.bars == 0,
+            // "50!50!"
+            Some(Token::Number(_)) => self.tokens.get(self.at - 1) == Some(&Token::Sign('!')),
             _ => false,
         }
     }
 
+    /// An operand with its exponent and factorials.
     fn power(&mut self) -> Result<Expression, AlgebraError> {
-        let base = self.operand()?;
-        if self.take_sign(&['^']).is_none() {
-            return Ok(base);
+        let mut value = self.operand()?;
+        for _ in 0..MAX_DEPTH {
+            value = match self.take_sign(&['^', '!']) {
+                None => return Ok(value),
+                Some('!') => Expression::Function(Function::Factorial, Box::new(value)),
+                Some(_) => {
+                    let exponent = self.deeper(Self::exponent)?;
+                    Expression::Power(Box::new(value), Box::new(exponent))
+                }
+            };
         }
-        let exponent = self.deeper(Self::exponent)?;
-        Ok(Expression::Power(Box::new(base), Box::new(exponent)))
+        Err(AlgebraError::TooDeep)
     }
 
     fn exponent(&mut self) -> Result<Expression, AlgebraError> {
-        match self.take_sign(&['-']) {
-            Some(_) => Ok(Expression::Negative(Box::new(self.deeper(Self::exponent)?))),
-            None => self.power(),
+        match self.take_sign(&['-', '+']) {
+            Some('-') => Ok(Expression::Negative(Box::new(self.deeper(Self::exponent)?))),
+            Some(_) => self.deeper(Self::exponent),
+            None => {
+                // The exponent's own exponent is taken first, its factorial afterwards.
+                let base = self.operand()?;
+                if self.take_sign(&['^']).is_none() {
+                    return Ok(base);
+                }
+                let exponent = self.deeper(Self::exponent)?;
+                Ok(Expression::Power(Box::new(base), Box::new(exponent)))
+            }
         }
     }
 
     fn operand(&mut self) -> Result<Expression, AlgebraError> {
         let token = self.peek().ok_or(AlgebraError::Incomplete)?;
-        self.at += 1;
+        self.next();
         match token {
-            Token::Number(value) => Ok(Expression::Number(value)),
-            Token::Symbol(name) => Ok(Expression::Symbol(name)),
+            Token::Number(value) => self.with_base(Expression::Number(value)),
+            Token::Letter(letter) => self.symbol(letter.to_string()),
+            Token::Sign('∞') => Ok(Expression::Symbol("∞".to_owned())),
             Token::Sign('(') => self.enclosed(')'),
             Token::Sign('[') => self.enclosed(']'),
             Token::Sign('{') => self.enclosed('}'),
+            Token::Sign('⌊') => {
+                Ok(Expression::Function(Function::Floor, Box::new(self.enclosed('⌋')?)))
+            }
+            Token::Sign('⌈') => {
+                Ok(Expression::Function(Function::Ceiling, Box::new(self.enclosed('⌉')?)))
+            }
             Token::Sign('|') => {
                 self.bars += 1;
                 let inner = self.enclosed('|')?;
                 self.bars -= 1;
                 Ok(Expression::Function(Function::Abs, Box::new(inner)))
             }
-            Token::Fraction => {
-                let (top, bottom) = (self.argument()?, self.argument()?);
-                Ok(Expression::Quotient(Box::new(top), Box::new(bottom)))
-            }
-            Token::Root => {
-                let degree = match self.take_sign(&['[']) {
-                    Some(_) => self.enclosed(']')?,
-                    None => Expression::Number(Rational::from(2)),
-                };
-                Ok(Expression::Root(Box::new(self.argument()?), Box::new(degree)))
-            }
-            Token::Function(function) => self.function(function),
-            Token::Sign(found) => Err(AlgebraError::Unexpected { found }),
+            Token::Command(name) => self.command(&name),
+            found => Err(AlgebraError::Unexpected { found }),
         }
     }
 
-    /// `\sin x`, `\sin(x)`, `\sin^2 x`.
-    fn function(&mut self, function: Function) -> Result<Expression, AlgebraError> {
-        let exponent = match self.take_sign(&['^']) {
-            Some(_) => Some(self.deeper(Self::exponent)?),
-            None => None,
-        };
-        let argument = self.deeper(Self::power)?;
-        let value = Expression::Function(function, Box::new(argument));
-        Ok(match exponent {
-            Some(exponent) => Expression::Power(Box::new(value), Box::new(exponent)),
-            None => value,
-        })
+    /// `101_2`: a number in another base is no decimal number.
+    fn with_base(&mut self, digits: Expression) -> Result<Expression, AlgebraError> {
+        match self.take_sign(&['_']) {
+            None => Ok(digits),
+            Some(_) => Ok(Expression::Apply("base".to_owned(), vec![digits, self.argument()?])),
+        }
+    }
+
+    /// A variable with its primes and subscript, or a function's value such as `f(x)`.
+    fn symbol(&mut self, mut name: String) -> Result<Expression, AlgebraError> {
+        while self.take_sign(&['\'']).is_some() {
+            name.push('\'');
+        }
+        let mut parts = Vec::new();
+        if self.take_sign(&['_']).is_some() {
+            name.push('_');
+            parts.push(self.argument()?);
+        }
+        let is_function = name.starts_with(['f', 'g', 'h']);
+        if is_function && self.peek_sign() == Some('(') {
+            self.at += 1;
+            name.push('(');
+            parts.push(self.enclosed(')')?);
+        }
+        if parts.is_empty() {
+            Ok(Expression::Symbol(name))
+        } else {
+            Ok(Expression::Apply(name, parts))
+        }
     }
 
     fn enclosed(&mut self, close: char) -> Result<Expression, AlgebraError> {
@@ -303,7 +308,7 @@ impl Parser {
         self.bars = outer;
         match self.take_sign(&[close]) {
             Some(_) => Ok(inner),
-            None => Err(self.peek().map_or(AlgebraError::Incomplete, Token::unexpected)),
+            None => Err(self.unexpected()),
         }
     }
 
@@ -314,11 +319,29 @@ impl Parser {
             let text = value.to_string();
             if value.is_integer() && text.len() > 1 {
                 let (first, rest) = text.split_at(1);
-                let number = |digits| Rational::from_decimal(digits).ok_or(AlgebraError::TooLarge);
-                self.tokens[self.at] = Token::Number(number(rest)?);
-                return Ok(Expression::Number(number(first)?));
+                let read = |digits| Rational::from_decimal(digits).ok_or(AlgebraError::TooLarge);
+                self.split = Some(read(rest)?);
+                return Ok(Expression::Number(read(first)?));
             }
         }
-        self.deeper(Self::operand)
+        match self.peek() {
+            Some(Token::Letter(letter)) => {
+                self.next();
+                Ok(Expression::Symbol(letter.to_string()))
+            }
+            _ => self.deeper(Self::operand),
+        }
+    }
+}
+
+/// The value of a fraction of whole numbers between 0 and 1.
+fn proper(fraction: &Expression) -> Option<Rational> {
+    let Expression::Quotient(a, b) = fraction else { return None };
+    match (&**a, &**b) {
+        (Expression::Number(a), Expression::Number(b)) if a.is_integer() && b.is_integer() => {
+            let value = a.over(*b)?;
+            (Rational::from(0) < value && value < Rational::from(1)).then_some(value)
+        }
+        _ => None,
     }
 }

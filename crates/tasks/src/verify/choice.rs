@@ -1,21 +1,28 @@
 //! The letter of a multiple-choice option.
 
-use crate::extract::answer_text;
+use crate::answer::{given_answer, offer};
 
 use super::verification::{Verification, Verifier, VerifierError};
 
+/// Bytes of an answer part, or of an unmarked completion's end, that are read.
+const MAX_LENGTH: usize = 2000;
+
+/// Most words by which an alternative follows an option.
+const MAX_LINK: usize = 4;
+
 /// Rewards naming the right option's letter, and no other.
 ///
-/// In the marked answer part the letter may come first (`B`, `(B)`, `B. The sun`). Without a
-/// marker the completion must begin with the letter, or contain only one distinct letter in
-/// brackets.
+/// In the marked answer part or, without a marker, in the completion, the letter may come first
+/// (`B`, `(B)`, `B. The sun`), in brackets, or after "option" and the like; otherwise the only
+/// capital that stands alone counts. An option that is denied, or several, pay nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChoiceVerifier {
-    letter: char,
+    label: char,
 }
 
 impl ChoiceVerifier {
-    /// Verifier for an option's letter `A` to `Z`, in either case, with or without brackets.
+    /// Verifier for an option's letter `A` to `Z`, in either case, or its digit, with or without
+    /// brackets.
     ///
     /// ```
     /// use bestof_tasks::verify::{ChoiceVerifier, Verifier};
@@ -26,83 +33,189 @@ impl ChoiceVerifier {
     /// # Ok::<(), bestof_tasks::verify::VerifierError>(())
     /// ```
     pub fn new(answer: &str) -> Result<Self, VerifierError> {
-        match leading_letter(answer) {
-            Some(letter) => Ok(Self { letter }),
+        let text = plain(&given_answer(answer));
+        let words = words(&text);
+        match words.first().and_then(|word| word.label).filter(|_| leads(&words)) {
+            Some(label) => Ok(Self { label }),
             None => Err(VerifierError::Answer {
                 found: answer.to_owned(),
                 expected: "the letter of an option",
             }),
         }
     }
+
+    fn judge(self, part: &str) -> Verification {
+        let start = part.ceil_char_boundary(part.len().saturating_sub(MAX_LENGTH));
+        let text = plain(&part[start..]);
+        let words = words(&text);
+        // What comes first after a cut does not come first.
+        let lead = start == 0 && leads(&words);
+        match named(&words, lead, self.label.is_ascii_digit()).as_slice() {
+            [] => Verification::cannot_tell("no option is named"),
+            [None] => Verification::cannot_tell("the text says which option is wrong"),
+            [Some(label)] if *label == self.label => {
+                Verification::right(format!("{label} is right")).reading(label)
+            }
+            [Some(label)] => {
+                Verification::wrong(format!("{label} is not {}", self.label)).reading(label)
+            }
+            several => {
+                let labels: String = several.iter().flatten().collect();
+                Verification::cannot_tell("several options are named").reading(labels)
+            }
+        }
+    }
 }
 
 impl Verifier for ChoiceVerifier {
     fn verify(&self, completion: &str) -> Verification {
-        let (part, marker) = answer_text(completion);
-        let mut named = bracketed(part);
-        let leading = leading_letter(part);
-        if let Some(letter) = leading.filter(|letter| !named.contains(letter)) {
-            named.push(letter);
-        }
-        named.extend(alternatives(part, leading).filter(|letter| Some(*letter) != leading));
-        named.dedup();
-        match (named.as_slice(), marker) {
-            ([], _) => Verification::cannot_tell("no option is named"),
-            ([letter], _) if *letter == self.letter => {
-                Verification::right(format!("{letter} is right"))
+        match offer(completion) {
+            Ok(offer) => {
+                Verification::common(offer.answers.iter().map(|answer| self.judge(answer)))
             }
-            ([letter], _) => Verification::wrong(format!("{letter} is not {}", self.letter)),
-            _ => Verification::cannot_tell("several options are named"),
+            Err(reason) => Verification::cannot_tell(reason.to_string()),
         }
     }
 }
 
-/// A letter that comes first and alone: `B`, `(b)`, `B.`, `B) text`, `**B**: text`.
-fn leading_letter(text: &str) -> Option<char> {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || "([{*\"'$:".contains(c));
-    let text = text.strip_prefix("\\text{").unwrap_or(text);
-    let mut symbols = text.chars();
-    let letter = symbols.next().filter(char::is_ascii_alphabetic)?;
-    let rest = symbols.as_str();
-    let alone = match rest.chars().next() {
-        None => true,
-        Some(next) if next.is_whitespace() => {
-            // "A cat" and "I think" are words; "B is right" and "B or C" name options.
-            let word = rest.split_whitespace().next().unwrap_or_default();
-            word.is_empty() || matches!(word, "or" | "and" | "is" | "because" | "since" | "-" | "–")
+/// The text without emphasis, mathematical delimiters and LaTeX commands.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut symbols = text.chars().peekable();
+    while let Some(symbol) = symbols.next() {
+        match symbol {
+            '\\' if symbols.peek().is_some_and(char::is_ascii_alphabetic) => {
+                while symbols.next_if(char::is_ascii_alphabetic).is_some() {}
+                plain.push(' ');
+            }
+            '\\' => {
+                symbols.next();
+                plain.push(' ');
+            }
+            '{' | '}' | '$' | '*' | '`' | '"' | '\'' | '~' => {}
+            '/' => plain.push_str(" or "),
+            ')' | ']' => plain.extend([symbol, ' ']),
+            _ => plain.push(symbol),
         }
-        Some(next) => ")]}.:,*\"'$;".contains(next),
+    }
+    // Punctuation belongs to the word before it.
+    for sign in [".", ",", ":", ";"] {
+        plain = plain.replace(&format!(") {sign}"), &format!("){sign} "));
+    }
+    plain
+}
+
+/// A word, and the option that it may name.
+#[derive(Debug, Clone, Copy)]
+struct Word<'t> {
+    text: &'t str,
+    label: Option<char>,
+    bracketed: bool,
+    capital: bool,
+}
+
+fn words(text: &str) -> Vec<Word<'_>> {
+    let of = |text| {
+        let core = text_of(text);
+        let mut symbols = core.chars();
+        let label = symbols.next().filter(char::is_ascii_alphanumeric);
+        let label = label.filter(|_| symbols.next().is_none());
+        Word {
+            text,
+            label: label.map(|label| label.to_ascii_uppercase()),
+            bracketed: text.starts_with(['(', '[']) && text.contains([')', ']']),
+            capital: label.is_some_and(|label| !label.is_ascii_lowercase()),
+        }
     };
-    alone.then(|| letter.to_ascii_uppercase())
+    let words = text.split_whitespace().map(of);
+    words.skip_while(|word| text_of(word.text).is_empty()).collect()
 }
 
-/// The different capital letters in brackets, in order.
-fn bracketed(text: &str) -> Vec<char> {
-    let symbols: Vec<char> = text.chars().collect();
-    let mut letters: Vec<char> = Vec::new();
-    for window in symbols.windows(3) {
-        if let ['(' | '[' | '{', letter, ')' | ']' | '}'] = window
-            && letter.is_ascii_uppercase()
-            && !letters.contains(letter)
-        {
-            letters.push(*letter);
+/// A word without brackets and punctuation.
+fn text_of(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+/// Whether the first word names an option: `B`, `(b)`, `B.`, `B) text`, `B is right`, but not "A
+/// cat" and "I think".
+fn leads(words: &[Word<'_>]) -> bool {
+    let Some(first) = words.first().filter(|word| word.label.is_some()) else { return false };
+    let Some(next) = words.get(1) else { return true };
+    let punctuated = first.text.ends_with([')', ']', '.', ':', ',', ';']);
+    let after = next.text.to_lowercase();
+    let follows =
+        matches!(after.as_str(), "or" | "and" | "is" | "was" | "because" | "since" | "-" | "–");
+    let article = matches!(first.label, Some('A' | 'I')) || !first.capital;
+    punctuated || (follows && first.label != Some('I')) || !article
+}
+
+/// Words before the letter of an option.
+const INTRODUCING: [&str; 6] = ["option", "choice", "answer", "letter", "options", "choices"];
+
+/// Words after which other options are named for another reason.
+const EXPLAINING: [&str; 6] = ["because", "since", "as", "while", "but", "where"];
+
+/// Words that deny the option after or before them; the first six also stand before it.
+const DENYING: [&str; 9] =
+    ["not", "isnt", "isn", "neither", "nor", "except", "wrong", "incorrect", "false"];
+
+/// The different options that are named; `None` stands for one that is denied.
+fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
+    let label = |at: usize| {
+        let found = words.get(at).and_then(|word| word.label);
+        found.filter(|label| label.is_ascii_digit() == digits)
+    };
+    let is = |at: Option<usize>, names: &[&str]| {
+        at.and_then(|at| words.get(at))
+            .is_some_and(|word| names.contains(&text_of(word.text).to_lowercase().as_str()))
+    };
+    let strong = |at: usize| {
+        words[at].capital && (words[at].bracketed || is(at.checked_sub(1), &INTRODUCING))
+    };
+    let mut chosen: Vec<usize> = (0..words.len()).filter(|at| label(*at).is_some()).collect();
+    let all = chosen.clone();
+    chosen.retain(|at| strong(*at) || (*at == 0 && lead));
+    if chosen.is_empty() {
+        let article = |at: usize| {
+            let last = at + 1 == words.len() || words[at].text.ends_with([',', '.', ')', ';']);
+            label(at) == Some('I') || (label(at) == Some('A') && !last)
+        };
+        chosen.extend(all.iter().filter(|at| words[**at].capital && !article(**at)));
+    }
+    // Alternatives: "B or C", "A, B and C", "both A and B".
+    let first_choice = chosen.clone();
+    for at in &all {
+        let linked = |other: usize| {
+            let (low, high) = (other.min(*at), other.max(*at));
+            let between = low + 1..high;
+            let ends = words[low].text.chars().next_back();
+            let bare = lead && low == 0 && !matches!(ends, Some('.' | ':'));
+            let listed = matches!(ends, Some(',' | ';')) || bare;
+            let explained = between.clone().any(|at| is(Some(at), &EXPLAINING))
+                || (low..high).any(|at| words[at].text.ends_with('.'));
+            (high == low + 1 && listed && words[*at].capital)
+                || (high == low + 2 && is(Some(low + 1), &["or", "and"]))
+                || (high - low <= MAX_LINK
+                    && words[*at].capital
+                    && !explained
+                    && between.clone().any(|at| is(Some(at), &["or", "and"])))
+        };
+        if first_choice.iter().any(|other| other != at && linked(*other)) {
+            chosen.push(*at);
         }
     }
-    letters
-}
-
-/// Letters after the leading one that are offered as well: "B or C", "A, B and C".
-fn alternatives(text: &str, leading: Option<char>) -> impl Iterator<Item = char> {
-    let words = text.split(|c: char| c.is_whitespace() || c == ',' || c == '/').skip(1);
-    let named = words.map_while(|word| match word {
-        "or" | "and" | "" => Some(None),
-        other => {
-            let mut symbols = other.trim_end_matches(['.', ')']).chars();
-            let letter = symbols.next().filter(char::is_ascii_uppercase);
-            letter.filter(|_| symbols.next().is_none()).map(Some)
-        }
-    });
-    named.flatten().filter(move |_| leading.is_some()).collect::<Vec<_>>().into_iter()
+    let mut options: Vec<Option<char>> = chosen
+        .iter()
+        .map(|at| {
+            let before = (1..=3).any(|back| is(at.checked_sub(back), &DENYING[..6]));
+            let after = is(Some(at + 1), &["is", "isnt", "was", "are"])
+                && (1..=2).any(|on| is(Some(at + on), &DENYING));
+            label(*at).filter(|_| !before && !after)
+        })
+        .collect();
+    options.sort_unstable();
+    options.dedup();
+    options
 }
 
 #[cfg(test)]
@@ -141,11 +254,36 @@ mod tests {
             ("I think it is (B)", Right),
             ("", CannotTell),
             ("#### ", CannotTell),
+            ("The answer is option B.", Right),
+            ("Option B is correct.", Right),
+            ("The correct choice is `B`.", Right),
+            ("Because B is valid", Right),
+            ("\\boxed{\\textbf{(B) } 12}", Right),
+            ("\\boxed{B. 12}", Right),
+            ("The answer is:\n\nB", Right),
+            ("Answer - B", Right),
+            ("b) the sun", Right),
+            ("The answer is (B) the sun (A star)", Right),
+            ("Answer: C. Option B is a trap.", Wrong),
+            ("(A) and (C) are wrong, so (B)", CannotTell),
+            ("The answer is not B.", CannotTell),
+            ("It is not B", CannotTell),
+            ("B is wrong", CannotTell),
+            ("\\boxed{A} or \\boxed{B}", CannotTell),
+            ("\\boxed{A}. Or rather \\boxed{B}", CannotTell),
+            ("Both A and B", CannotTell),
+            ("B or maybe C", CannotTell),
+            ("The answer is B or perhaps even (C)", CannotTell),
+            ("B because A and C are wrong", Right),
+            ("B. A and C are wrong", Right),
+            ("<think>B</think>", CannotTell),
         ] {
             let verdict = ChoiceVerifier::new("B").unwrap().verify(completion);
             assert_eq!(verdict.outcome, outcome, "{completion:?}: {}", verdict.reason);
         }
         assert!(ChoiceVerifier::new("(c)").is_ok());
+        assert_eq!(ChoiceVerifier::new("2").unwrap().verify("Option 2.").outcome, Right);
+        assert_eq!(ChoiceVerifier::new("2").unwrap().verify("2 or 3").outcome, CannotTell);
         assert!(ChoiceVerifier::new("").is_err());
         assert!(ChoiceVerifier::new("the sun").is_err());
     }

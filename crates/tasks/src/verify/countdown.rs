@@ -68,6 +68,12 @@ impl Verifier for CountdownVerifier {
             Some(_) => part,
             None => part.lines().next_back().unwrap_or_default(),
         };
+        self.judge(line).reading(line)
+    }
+}
+
+impl CountdownVerifier {
+    fn judge(&self, line: &str) -> Verification {
         if line.len() > MAX_LENGTH {
             return Verification::cannot_tell("the expression is too long to read");
         }

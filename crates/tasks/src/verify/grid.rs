@@ -1,6 +1,6 @@
 //! Grids of colours, rewarded by cell.
 
-use crate::extract::answer_range;
+use crate::answer::{answer_range, visible};
 use crate::grid::Grid;
 
 use super::verification::{Verification, Verifier, VerifierError};
@@ -61,7 +61,7 @@ impl Verifier for GridVerifier {
                 &completion[range]
             }
             Some((range, _)) => &completion[range.start..],
-            None => completion,
+            None => &completion[visible(completion)],
         };
         let grid = match Grid::parse(part) {
             Ok(grid) => grid,

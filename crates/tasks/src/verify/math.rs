@@ -1,39 +1,29 @@
-//! Equality of mathematical answers: numbers, expressions, tuples, sets, texts.
+//! Equality of mathematical answers: numbers, expressions, relations, intervals, sets, tuples,
+//! matrices, texts.
 
-use crate::algebra::{Expression, equal, parse};
-use crate::extract::{Marker, answer_text, balanced};
+use crate::answer::{Marker, given_answer, offer};
+use crate::latex::{Commas, MAX_LENGTH, tokens};
+use crate::value::{Amount, Kind, Value, option_label, readings, same};
 
+use super::formula::{Chosen, chosen};
+use super::number;
+use super::quantity::Quantity;
 use super::verification::{Verification, Verifier, VerifierError};
-
-/// Largest number of parts that are compared.
-const MAX_PARTS: usize = 50;
-
-/// Longest answer that is compared, in bytes.
-const MAX_LENGTH: usize = 2000;
 
 /// Rewards an answer that is mathematically equal to the expected one.
 ///
 /// Both are read from their answer part (`\boxed{}`, `####`, `<answer>`, "answer is"); without a
-/// marker a completion's last line counts. Numbers are exact; expressions are compared as
-/// [`equal`] does; lists in round or square brackets part by part, sets and bare lists in any
-/// order; anything else as text without spacing. When a number is expected, an answer that only
-/// writes down a calculation (two or more operations beyond the expected answer's) is wrong.
+/// marker a completion's last line counts, or the last formula or number in it. Numbers are exact;
+/// expressions are compared at sample points, polynomials and large numbers in a prime field;
+/// tuples, intervals and matrices part by part, sets, unions and lists in any order; equations and
+/// inequalities up to a factor. `x = 5` and `5` are the same answer, but `x + y = 5` and `5` are
+/// not. When a number is expected, an answer that only writes down a calculation (a power, a
+/// factorial, a root, or two or more operations beyond the expected answer's) is wrong.
 #[derive(Debug, Clone)]
 pub struct MathVerifier {
     answer: String,
-    expected: Answer,
-}
-
-#[derive(Debug, Clone)]
-struct Answer {
-    brackets: Option<(char, char)>,
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone)]
-struct Part {
-    text: String,
-    expression: Option<Expression>,
+    expected: Vec<Value>,
+    option: Option<char>,
 }
 
 impl MathVerifier {
@@ -48,34 +38,99 @@ impl MathVerifier {
     /// # Ok::<(), bestof_tasks::verify::VerifierError>(())
     /// ```
     pub fn new(answer: &str) -> Result<Self, VerifierError> {
-        let (part, _) = answer_text(answer);
-        let expected = Answer::read(if part.len() > MAX_LENGTH { "" } else { part });
-        if expected.parts.iter().all(|part| part.text.is_empty()) {
+        let part = given_answer(answer);
+        let expected = readings(&part).unwrap_or_default();
+        if expected.iter().all(|value| value.text.is_empty()) {
             return Err(VerifierError::Answer {
-                found: answer.to_owned(),
+                found: answer.chars().take(MAX_SHOWN).collect(),
                 expected: "an answer of at most 2000 bytes",
             });
         }
-        Ok(Self { answer: part.to_owned(), expected })
+        let tokens = tokens(&part, Commas::List).unwrap_or_default();
+        let option = option_label(&tokens).map(|(letter, _)| letter);
+        Ok(Self { answer: part.chars().take(MAX_SHOWN).collect(), expected, option })
     }
-}
 
-impl Verifier for MathVerifier {
-    fn verify(&self, completion: &str) -> Verification {
-        let (part, marker) = answer_text(completion);
+    fn judge(&self, part: &str, marker: Option<Marker>) -> Verification {
         let part = match marker {
             Some(_) => part,
-            None => part.lines().next_back().unwrap_or_default(),
+            None => last_formula_or_line(part),
         };
-        let part = if marker == Some(Marker::Phrase) { part.trim_end_matches('.') } else { part };
+        let verification = self.judge_part(part, marker);
+        if verification.extracted.is_some() { verification } else { verification.reading(part) }
+    }
+
+    fn judge_part(&self, part: &str, marker: Option<Marker>) -> Verification {
         if part.len() > MAX_LENGTH {
             return Verification::cannot_tell("the answer is too long to compare");
         }
-        let found = Answer::read(part);
-        if found.parts.iter().all(|part| part.text.is_empty()) {
+        let whole = match readings(part) {
+            Ok(whole) => whole,
+            Err(error) => return Verification::cannot_tell(error.to_string()),
+        };
+        if whole.iter().all(|value| value.text.is_empty()) {
             return Verification::cannot_tell("no answer in the completion");
         }
-        match self.expected.same_as(&found) {
+        let result = self.compare(&whole);
+        let names_option = self.option.is_some_and(|option| {
+            let letter = whole[0].text.trim_matches(['(', ')']);
+            letter.eq_ignore_ascii_case(option.encode_utf8(&mut [0; 4]))
+        });
+        if result == Some(true) || names_option {
+            return self.verification(Some(true));
+        }
+        let in_prose = marker != Some(Marker::Boxed) && !whole.iter().any(Value::is_mathematical);
+        let words_expected = self.expected.iter().all(|value| value.kind == Kind::Text);
+        if in_prose && words_expected {
+            let said = last_clause(part).and_then(|clause| readings(clause).ok());
+            return self.verification(said.and_then(|said| self.compare(&said)).or(result));
+        }
+        if !in_prose {
+            return self.verification(result);
+        }
+        let prose = match chosen(part, marker.is_some()) {
+            Chosen::Formula(formula) => {
+                return match readings(&formula) {
+                    Ok(values) => self.verification(self.compare(&values)),
+                    Err(error) => Verification::cannot_tell(error.to_string()),
+                }
+                .reading(formula);
+            }
+            Chosen::Several => {
+                return Verification::cannot_tell("several different formulas are given");
+            }
+            Chosen::Prose(prose) => prose,
+        };
+        let said = said(&prose).map(|values| self.compare(&values));
+        if said == Some(Some(true)) {
+            return self.verification(Some(true));
+        }
+        match (number::read(&prose, marker), said) {
+            (Ok(quantity), _) => {
+                self.verification(self.compare(&[value_of(&quantity)])).reading(quantity.value)
+            }
+            (Err(_), Some(result)) => self.verification(result),
+            (Err(reason), None) => Verification::cannot_tell(reason),
+        }
+    }
+
+    /// Whether a reading of what was found is a reading of what is expected.
+    fn compare(&self, found: &[Value]) -> Option<bool> {
+        let mut result = Some(false);
+        for expected in &self.expected {
+            for found in found {
+                match same(expected, found) {
+                    Some(true) => return Some(true),
+                    Some(false) => {}
+                    None => result = None,
+                }
+            }
+        }
+        result
+    }
+
+    fn verification(&self, result: Option<bool>) -> Verification {
+        match result {
             Some(true) => Verification::right(format!("equals {}", self.answer)),
             Some(false) => Verification::wrong(format!("does not equal {}", self.answer)),
             None => Verification::cannot_tell(format!("cannot be compared with {}", self.answer)),
@@ -83,180 +138,61 @@ impl Verifier for MathVerifier {
     }
 }
 
-impl Answer {
-    fn read(text: &str) -> Self {
-        let text = tidy(text);
-        let inner = text.as_str();
-        let brackets = match (inner.chars().next(), inner.chars().next_back()) {
-            (Some(open @ ('(' | '[' | '{')), Some(close @ (')' | ']' | '}')))
-                if encloses_all(inner) =>
-            {
-                Some((open, close))
-            }
-            _ => None,
-        };
-        let list = match brackets {
-            Some(_) => &inner[1..inner.len() - 1],
-            None => inner,
-        };
-        let parts: Vec<&str> = top_level_parts(list);
-        // Brackets around a single expression group and do not list.
-        let groups = parts.len() == 1 && brackets != Some(('{', '}'));
-        let (brackets, parts) = if groups { (None, vec![inner]) } else { (brackets, parts) };
-        Self { brackets, parts: parts.into_iter().map(Part::read).collect() }
-    }
+/// Most characters of an answer that a message shows.
+const MAX_SHOWN: usize = 80;
 
-    fn same_as(&self, other: &Self) -> Option<bool> {
-        if self.parts.len() != other.parts.len() || self.brackets != other.brackets {
-            return Some(false);
+impl Verifier for MathVerifier {
+    fn verify(&self, completion: &str) -> Verification {
+        match offer(completion) {
+            Ok(offer) => Verification::common(
+                offer.answers.iter().map(|answer| self.judge(answer, offer.marker)),
+            ),
+            Err(reason) => Verification::cannot_tell(reason.to_string()),
         }
-        if self.parts.len() > MAX_PARTS {
-            return None;
-        }
-        if matches!(self.brackets, Some(('(' | '[', _))) || self.parts.len() == 1 {
-            let mut result = Some(true);
-            for (mine, theirs) in self.parts.iter().zip(&other.parts) {
-                match mine.same_as(theirs) {
-                    Some(true) => {}
-                    Some(false) => return Some(false),
-                    None => result = None,
-                }
-            }
-            return result;
-        }
-        let mut free: Vec<&Part> = other.parts.iter().collect();
-        for mine in &self.parts {
-            let Some(at) = free.iter().position(|theirs| mine.same_as(theirs) == Some(true)) else {
-                return Some(false);
-            };
-            free.swap_remove(at);
-        }
-        Some(true)
     }
 }
 
-impl Part {
-    fn read(text: &str) -> Self {
-        let text = text.trim();
-        // "x = 5" and "f(x) = 5" answer with what stands on the right.
-        let value = match text.split_once('=') {
-            Some((name, value)) if name.trim().chars().count() <= 6 && !value.contains('=') => {
-                value.trim()
-            }
-            _ => text,
-        };
-        let expression = parse(value).ok();
-        let spaceless: String =
-            value.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
-        Self { text: spaceless, expression }
-    }
-
-    fn same_as(&self, other: &Self) -> Option<bool> {
-        if self.text == other.text && !self.text.is_empty() {
-            return Some(true);
-        }
-        let (Some(mine), Some(theirs)) = (&self.expression, &other.expression) else {
-            // Words against words, or an expression against something unreadable.
-            return if self.expression.is_none() && !other.text.is_empty() {
-                Some(false)
-            } else {
-                None
-            };
-        };
-        let worked_out =
-            !mine.variables().is_empty() || theirs.operations() <= mine.operations() + 1;
-        Some(worked_out && equal(mine, theirs)?)
-    }
-}
-
-/// Whether the first bracket is closed by the last one.
-fn encloses_all(text: &str) -> bool {
-    let mut depth = 0_usize;
-    for (at, symbol) in text.char_indices() {
-        match symbol {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return at + symbol.len_utf8() == text.len();
-                }
-            }
-            _ => {}
+/// The displayed formula that ends a text, or its last line.
+fn last_formula_or_line(text: &str) -> &str {
+    let text = text.trim_end();
+    for (open, close) in [("\\[", "\\]"), ("$$", "$$")] {
+        if let Some(before) = text.trim_end_matches('.').strip_suffix(close)
+            && let Some(start) = before.rfind(open)
+        {
+            let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+            return &text[line..];
         }
     }
-    false
+    let fence = |line: &&str| line.trim_start().starts_with("```");
+    text.lines().rev().find(|line| !fence(line)).unwrap_or_default()
 }
 
-/// The parts between commas that are in no bracket.
-fn top_level_parts(text: &str) -> Vec<&str> {
-    let (mut depth, mut start) = (0_usize, 0);
-    let mut parts = Vec::new();
-    for (at, symbol) in text.char_indices() {
-        match symbol {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
+/// What a sentence says behind its last verb or colon.
+fn last_clause(sentence: &str) -> Option<&str> {
+    const VERBS: [&str; 6] = [" is ", " are ", " equals ", " at ", " becomes ", ": "];
+    let ends = VERBS.iter().filter_map(|verb| sentence.rfind(verb).map(|at| at + verb.len()));
+    Some(&sentence[ends.max()?..])
 }
 
-/// The answer without what carries no mathematics: dollar signs, spacing, units in words,
-/// percent and degree signs, thousands separators.
-fn tidy(text: &str) -> String {
-    let mut text = text.replace("\\left", "").replace("\\right", "").replace("{,}", "");
-    for noise in ["\\!", "\\,", "\\;", "\\:", "\\ ", "\\$", "$", "\\%", "%", "**", "\\degree"] {
-        text = text.replace(noise, "");
-    }
-    for degrees in ["^{\\circ}", "^\\circ", "°"] {
-        text = text.replace(degrees, "");
-    }
-    text = text.replace("\\{", "{").replace("\\}", "}").replace('−', "-").replace(['\'', '"'], "");
-    without_thousands(&without_words(&text)).trim().trim_end_matches(['.', ',']).trim().to_owned()
+/// What a sentence says behind its last verb or colon, if that is mathematics.
+fn said(sentence: &str) -> Option<Vec<Value>> {
+    let values = readings(last_clause(sentence)?).ok()?;
+    values.iter().any(Value::is_mathematical).then_some(values)
 }
 
-/// Drops `\text{...}` after something else (a unit), and keeps its words when they stand alone.
-fn without_words(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    let marks = ["\\text{", "\\mathrm{", "\\mbox{", "\\textbf{"];
-    while let Some((at, mark)) =
-        marks.iter().filter_map(|mark| rest.find(mark).map(|at| (at, mark))).min()
-    {
-        let inside = &rest[at + mark.len()..];
-        let Some(length) = balanced(inside) else { break };
-        result.push_str(&rest[..at]);
-        if result.trim().is_empty() {
-            result.push_str(&inside[..length]);
-        }
-        rest = &inside[length + 1..];
-        // A unit's exponent goes with the unit.
-        for exponent in ["^{2}", "^{3}", "^2", "^3"] {
-            rest = rest.strip_prefix(exponent).unwrap_or(rest);
-        }
-    }
-    result + rest
-}
-
-/// `1,234,567` as one number, where the text is nothing else.
-fn without_thousands(text: &str) -> String {
-    let unsigned = text.trim().trim_start_matches('-');
-    let mut groups = unsigned.split(',');
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let first = groups.next().is_some_and(|part| digits(part) && part.len() <= 3 && part != "0");
-    let rest: Vec<&str> = groups.collect();
-    let (last, middle) = match rest.split_last() {
-        Some((last, middle)) => (*last, middle),
-        None => return text.to_owned(),
+fn value_of(quantity: &Quantity) -> Value {
+    let amount = Amount {
+        expression: crate::algebra::Expression::Number(quantity.value),
+        percent: quantity.percent,
+        unit: quantity.unit,
+        qualifier: None,
     };
-    let last = last.split_once('.').map_or(last, |(whole, _)| whole);
-    let all = first && middle.iter().chain([&last]).all(|part| digits(part) && part.len() == 3);
-    if all { text.replace(',', "") } else { text.to_owned() }
+    Value {
+        name: None,
+        text: format!("{} ", quantity.value),
+        relation: None,
+        kind: Kind::Amount(amount),
+    }
 }
 
 #[cfg(test)]
@@ -313,7 +249,7 @@ mod tests {
             ("3", "we get\n3", Right),
             ("3", "\\boxed{}", CannotTell),
             ("3", "", CannotTell),
-            ("3", "\\boxed{\\mathbb{R}}", CannotTell),
+            ("3", "\\boxed{\\mathbb{R}}", Wrong),
             ("['52.2', '30.0']", "['52.2', '30']", Right),
             ("['52.2', '30.0']", "['30.0', '52.2']", Wrong),
             ("We find \\boxed{7}", "\\boxed{7}", Right),

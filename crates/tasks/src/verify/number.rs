@@ -1,7 +1,8 @@
 //! Equality of numbers, however they are written.
 
-use crate::extract::{Marker, answer_text};
+use crate::answer::{Marker, given_answer, offer};
 
+use super::leftover::{changes_the_number, without_explanation};
 use super::quantity::{Quantity, plain, quantities};
 use super::verification::{Verification, Verifier, VerifierError};
 
@@ -10,7 +11,9 @@ use super::verification::{Verification, Verifier, VerifierError};
 /// The number is read from the completion's answer part (`<answer>`, `####`, `\boxed{}`, "answer
 /// is"), and without such a marker it is the last number. Thousands separators, fractions, mixed
 /// numbers, percentages, powers of ten, currency signs and common units are understood and
-/// compared as exact fractions. An answer part with different numbers is not accepted.
+/// compared as exact fractions. An answer part with different numbers is not accepted, and neither
+/// is one with anything besides the number that changes what it says: a power, a root, a
+/// variable, a relation, "at least".
 #[derive(Debug, Clone)]
 pub struct NumberVerifier {
     answer: String,
@@ -30,23 +33,35 @@ impl NumberVerifier {
     /// # Ok::<(), bestof_tasks::verify::VerifierError>(())
     /// ```
     pub fn new(answer: &str) -> Result<Self, VerifierError> {
-        match read(answer) {
-            Ok(expected) => Ok(Self { answer: answer.to_owned(), expected }),
+        match read(&given_answer(answer), crate::answer::answer_range(answer).map(|(_, m)| m)) {
+            Ok(expected) => Ok(Self { answer: answer.trim().to_owned(), expected }),
             Err(_) => Err(VerifierError::Answer { found: answer.to_owned(), expected: "a number" }),
+        }
+    }
+
+    fn judge(&self, part: &str, marker: Option<Marker>) -> Verification {
+        match read(part, marker) {
+            Err(reason) => {
+                let verification = Verification::cannot_tell(reason);
+                if marker.is_some() { verification.reading(part) } else { verification }
+            }
+            Ok(found) if found.same_as(&self.expected) => {
+                Verification::right(format!("{} equals {}", found.value, self.answer))
+                    .reading(found.value)
+            }
+            Ok(found) => Verification::wrong(format!("{} is not {}", found.value, self.answer))
+                .reading(found.value),
         }
     }
 }
 
 impl Verifier for NumberVerifier {
     fn verify(&self, completion: &str) -> Verification {
-        match read(completion) {
-            Err(reason) => Verification::cannot_tell(reason),
-            Ok(found) if found.same_as(&self.expected) => {
-                Verification::right(format!("{} equals {}", found.value, self.answer.trim()))
-            }
-            Ok(found) => {
-                Verification::wrong(format!("{} is not {}", found.value, self.answer.trim()))
-            }
+        match offer(completion) {
+            Ok(offer) => Verification::common(
+                offer.answers.iter().map(|answer| self.judge(answer, offer.marker)),
+            ),
+            Err(reason) => Verification::cannot_tell(reason.to_string()),
         }
     }
 }
@@ -54,31 +69,37 @@ impl Verifier for NumberVerifier {
 /// Bytes of an answer part, or of an unmarked completion's end, that are read.
 const MAX_LENGTH: usize = 2000;
 
-/// The number that a text gives as its answer.
-fn read(text: &str) -> Result<Quantity, &'static str> {
-    let (part, marker) = answer_text(text);
+/// The number that an answer part gives.
+pub(super) fn read(part: &str, marker: Option<Marker>) -> Result<Quantity, &'static str> {
     if marker.is_some() && part.len() > MAX_LENGTH {
         return Err("the answer is too long to read");
     }
     let part = &part[part.ceil_char_boundary(part.len().saturating_sub(MAX_LENGTH))..];
     let part = plain(part);
-    // In "2 + 3 = 5" the answer is the result of the calculation.
     let part = match marker {
-        Some(_) => part.rsplit('=').next().unwrap_or(&part),
-        None => part.as_str(),
+        Some(_) => without_explanation(&part),
+        None => part,
     };
-    let mut all = quantities(part);
+    let mut all = quantities(&part);
+    if marker.is_some() {
+        // In "2 + 3 = 5" the answer is the result of the calculation.
+        let result = part.rfind('=').map_or(0, |at| at + 1);
+        all.retain(|found| found.range.end > result);
+    }
     let last = all.pop().ok_or(match marker {
         Some(_) => "no number after the answer marker",
         None => "no number in the completion",
     })?;
-    let last = last.ok_or("the number is too long to compare")?;
+    let quantity = last.quantity.ok_or("the number is too long to compare, or no number")?;
     let hedges =
-        |other: &Option<Quantity>| other.as_ref().is_none_or(|other| !other.same_as(&last));
-    if marker.is_some_and(|marker| marker != Marker::LastNumber) && all.iter().any(hedges) {
+        |other: &Option<Quantity>| other.as_ref().is_none_or(|other| !other.same_as(&quantity));
+    if marker.is_some() && all.iter().any(|other| hedges(&other.quantity)) {
         return Err("several different numbers after the answer marker");
     }
-    Ok(last)
+    if changes_the_number(&part, &last.range, marker.is_some()) {
+        return Err("the number is only a part of the answer");
+    }
+    Ok(quantity)
 }
 
 #[cfg(test)]
@@ -97,7 +118,7 @@ mod tests {
             ("72", "48 + 24 = 72\n#### 72", Right),
             ("72", "#### 72.0", Right),
             ("72", "#### $72 dollars", Right),
-            ("72", "it was 72, not 73", Wrong),
+            ("72", "it was 72, not 73", CannotTell),
             ("72", "it was 73, no, 72", Right),
             ("72", "\\boxed{72}", Right),
             ("72", "$\\boxed{72\\text{ clips}}$.", Right),
@@ -154,7 +175,7 @@ mod tests {
             ("5", "5.", Right),
             ("0.1", "0.10000000000000000000000000000000000000000000", Right),
             ("1", "99999999999999999999999999999999999999999999999999", CannotTell),
-            ("1", "1/0", Wrong),
+            ("1", "1/0", CannotTell),
         ] {
             assert_eq!(outcome(answer, completion), expected, "{answer:?} against {completion:?}");
         }

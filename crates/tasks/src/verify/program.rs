@@ -86,7 +86,8 @@ impl ProgramVerifier {
     }
 
     fn failed(&self, reason: String) -> Verification {
-        Verification { reward: *self.range.start(), outcome: VerificationOutcome::Failed, reason }
+        let reward = *self.range.start();
+        Verification { reward, outcome: VerificationOutcome::Failed, reason, extracted: None }
     }
 
     fn timed_out(&self) -> Verification {
@@ -135,7 +136,7 @@ impl ProgramVerifier {
         } else {
             VerificationOutcome::Partial
         };
-        Verification { reward: reply.reward, outcome, reason: reply.reason }
+        Verification { reward: reply.reward, outcome, reason: reply.reason, extracted: None }
     }
 }
 

@@ -1,7 +1,11 @@
 //! Numbers as people and models write them: fractions, percentages, units, LaTeX.
 
+use std::ops::Range;
+
 use crate::extract::number_end;
+use crate::latex::lowered;
 use crate::rational::Rational;
+use crate::units::{self, Unit, unit};
 
 /// A number with its percent sign and unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,39 +15,6 @@ pub(super) struct Quantity {
     /// The unit, if it is one of the known ones.
     pub(super) unit: Option<Unit>,
 }
-
-/// A known unit: what it measures, and how much of the base unit it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unit {
-    dimension: &'static str,
-    /// Numerator and denominator of the factor to the base unit.
-    factor: (i64, i64),
-}
-
-/// Known units: names, dimension, factor to the dimension's base unit.
-const UNITS: &[(&[&str], &str, (i64, i64))] = &[
-    (&["mm", "millimeter", "millimetre"], "length", (1, 1000)),
-    (&["cm", "centimeter", "centimetre"], "length", (1, 100)),
-    (&["m", "meter", "metre"], "length", (1, 1)),
-    (&["km", "kilometer", "kilometre"], "length", (1000, 1)),
-    (&["inch", "inche"], "length", (254, 10_000)),
-    (&["ft", "foot", "feet"], "length", (3048, 10_000)),
-    (&["yard"], "length", (9144, 10_000)),
-    (&["mile"], "length", (1_609_344, 1000)),
-    (&["mg", "milligram"], "mass", (1, 1_000_000)),
-    (&["g", "gram"], "mass", (1, 1000)),
-    (&["kg", "kilogram"], "mass", (1, 1)),
-    (&["pound", "lb"], "mass", (45_359_237, 100_000_000)),
-    (&["second", "sec"], "time", (1, 1)),
-    (&["minute", "min"], "time", (60, 1)),
-    (&["hour", "hr", "h"], "time", (3600, 1)),
-    (&["day"], "time", (86_400, 1)),
-    (&["week"], "time", (604_800, 1)),
-    (&["ml", "milliliter", "millilitre"], "volume", (1, 1000)),
-    (&["l", "liter", "litre"], "volume", (1, 1)),
-    (&["cent"], "money", (1, 100)),
-    (&["dollar"], "money", (1, 1)),
-];
 
 impl Quantity {
     /// Whether both are the same amount: equal numbers in the same unit or without one, or equal
@@ -64,20 +35,94 @@ impl Quantity {
     }
 }
 
-/// The text in plain characters: LaTeX fractions as `(a)/(b)`, no spacing commands, ASCII signs.
+/// Fractions that are one character.
+const FRACTIONS: &[(char, &str)] = &[
+    ('½', "1/2"),
+    ('⅓', "1/3"),
+    ('⅔', "2/3"),
+    ('¼', "1/4"),
+    ('¾', "3/4"),
+    ('⅕', "1/5"),
+    ('⅖', "2/5"),
+    ('⅗', "3/5"),
+    ('⅘', "4/5"),
+    ('⅙', "1/6"),
+    ('⅚', "5/6"),
+    ('⅛', "1/8"),
+    ('⅜', "3/8"),
+    ('⅝', "5/8"),
+    ('⅞', "7/8"),
+];
+
+/// The text in plain characters: LaTeX fractions as `(a)/(b)`, no spacing commands or fonts, ASCII
+/// signs.
 pub(super) fn plain(text: &str) -> String {
-    let mut plain =
-        text.replace('−', "-").replace("{,}", ",").replace("\\$", "$").replace("\\%", "%");
-    for spacing in ["\\,", "\\!", "\\;", "\\:", "\\ ", "~", "\\left", "\\right", "**", "`"] {
-        plain = plain.replace(spacing, if spacing == "\\!" { "" } else { " " });
+    let mut plain = String::with_capacity(text.len());
+    for symbol in lowered(text).chars() {
+        match symbol {
+            '−' | '–' => plain.push('-'),
+            '\u{a0}' | '\u{2009}' | '\u{202f}' => plain.push(' '),
+            '×' | '·' => plain.push('*'),
+            _ => match FRACTIONS.iter().find(|(sign, _)| *sign == symbol) {
+                Some((_, fraction)) => {
+                    if plain.ends_with(|c: char| c.is_ascii_digit()) {
+                        plain.push(' ');
+                    }
+                    plain.push_str(fraction);
+                }
+                None => plain.push(symbol),
+            },
+        }
     }
-    for fraction in ["\\dfrac", "\\tfrac"] {
+    plain = plain
+        .replace("{, }", "{,}")
+        .replace(" {,}", "{,}")
+        .replace("{,}", ",")
+        .replace("\\$", "$")
+        .replace("\\%", "%");
+    plain = plain.replace(",\\! ", ",").replace("\\!", "");
+    for spacing in [
+        "__",
+        "\\,",
+        "\\;",
+        "\\:",
+        "\\ ",
+        "~",
+        "\\left",
+        "\\right",
+        "**",
+        "`",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "\\displaystyle",
+        "\\qquad",
+        "\\quad",
+    ] {
+        plain = plain.replace(spacing, " ");
+    }
+    for fraction in ["\\dfrac", "\\tfrac", "\\cfrac"] {
         plain = plain.replace(fraction, "\\frac");
     }
-    for words in ["\\text{", "\\mathrm{", "\\mbox{", "\\textbf{", "\\mathbf{"] {
+    for words in [
+        "\\textnormal{",
+        "\\textbf{",
+        "\\textrm{",
+        "\\textit{",
+        "\\text{",
+        "\\mathrm{",
+        "\\mathbf{",
+        "\\mathit{",
+        "\\mbox{",
+        "\\operatorname{",
+    ] {
         plain = plain.replace(words, " {");
     }
-    plain = plain.replace("\\times", "*").replace("\\cdot", "*").replace('×', "*");
+    for degrees in ["^{\\circ}", "^\\circ", "\\degree", "\\circ"] {
+        plain = plain.replace(degrees, "°");
+    }
+    plain = plain.replace("\\times", "*").replace("\\cdot", "*");
     simple_fractions(&plain)
 }
 
@@ -118,10 +163,17 @@ fn fraction_part(text: &str) -> Option<(String, &str)> {
     Some((digit.to_string(), &text[1..]))
 }
 
+/// A quantity in a text, and its byte range with sign, percent sign and known unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FoundQuantity {
+    /// `None` if it exceeds 128 bits.
+    pub(super) quantity: Option<Quantity>,
+    pub(super) range: Range<usize>,
+}
+
 /// Every quantity of a text in [`plain`] characters, in order, each in its longest form:
-/// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`. `None` is a number that
-/// exceeds 128 bits.
-pub(super) fn quantities(text: &str) -> Vec<Option<Quantity>> {
+/// `1,200`, `-3/4`, `2 1/2`, `1.5e3`, `3 * 10^5`, `50%`, `$12`, `7 km`, `3 million`, `negative 5`.
+pub(super) fn quantities(text: &str) -> Vec<FoundQuantity> {
     let bytes = text.as_bytes();
     let mut all = Vec::new();
     let mut at = 0;
@@ -132,28 +184,65 @@ pub(super) fn quantities(text: &str) -> Vec<Option<Quantity>> {
             at += 1;
             continue;
         }
-        let negative = is_negative(&text[..at]);
+        let (start, negative) = sign(text, at);
         let dollars = text[..at].trim_end().ends_with('$');
         let (value, end) = number(text, at);
+        let (scale, end) = scale(text, end);
         let (percent, unit, end) = suffix(text, end);
         let unit = unit.or(dollars.then_some(Unit { dimension: "money", factor: (1, 1) }));
-        all.push(value.map(|value| Quantity {
+        let value = value.and_then(|value| value.times(Rational::from(scale)));
+        let quantity = value.map(|value| Quantity {
             value: if negative { value.negated() } else { value },
             percent,
             unit,
-        }));
+        });
+        all.push(FoundQuantity { quantity, range: start..end });
         at = end;
     }
     all
 }
 
-/// Whether the text before a number ends in a sign that does not follow an operand.
-fn is_negative(before: &str) -> bool {
-    let before = before.trim_end_matches(['$', '(', '{']);
-    let Some(rest) = before.strip_suffix('-') else { return false };
-    let joined = rest.chars().next_back().is_some_and(char::is_alphanumeric);
-    let operand = rest.trim_end().chars().next_back();
-    !joined && !operand.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'))
+/// Where the sign of the number at `at` begins, and whether it makes the number negative.
+fn sign(text: &str, at: usize) -> (usize, bool) {
+    let before = text[..at].trim_end_matches(['$', '(', '{']);
+    if let Some(rest) = before.strip_suffix('+')
+        && rest.trim_end().trim_end_matches(['=', '(', '{', ':', '$']).len() < rest.len().max(1)
+    {
+        return (rest.len(), false);
+    }
+    if let Some(rest) = before.strip_suffix('-') {
+        let joined = rest.chars().next_back().is_some_and(char::is_alphanumeric);
+        let operand = rest.trim_end().chars().next_back();
+        let subtracts = joined
+            || operand.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'));
+        return if subtracts { (at, false) } else { (rest.len(), true) };
+    }
+    let before = before.trim_end();
+    // "- 5" alone, or after an opening sign.
+    if let Some(rest) = before.strip_suffix('-')
+        && (rest.trim_end().is_empty() || rest.trim_end().ends_with(['=', '(', '{', '[', ':', '$']))
+    {
+        return (rest.len(), true);
+    }
+    for word in ["negative", "minus", "Negative", "Minus"] {
+        if let Some(rest) = before.strip_suffix(word)
+            && (word.starts_with(['n', 'N']) || !rest.trim_end().ends_with(char::is_alphanumeric))
+        {
+            return (rest.len(), true);
+        }
+    }
+    (at, false)
+}
+
+/// The factor of a word such as "million" at byte `at`, and where it ends.
+fn scale(text: &str, at: usize) -> (i64, usize) {
+    let rest = text[at..].trim_start_matches([' ', '{', '-']);
+    let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+    let word = rest[..length].to_lowercase();
+    match units::scale(&word) {
+        Some(factor) => (factor, text.len() - rest.len() + length),
+        None => (1, at),
+    }
 }
 
 /// The number that begins at `start`, in its longest form, and where it ends.
@@ -161,19 +250,16 @@ fn number(text: &str, start: usize) -> (Option<Rational>, usize) {
     let (value, end) = digits(text, start);
     let Some(value) = value else { return (None, end) };
     // 3/4
-    if let Some((denominator, end)) = after(text, end, "/")
-        && let Some(value) = value.over(denominator)
-    {
-        return (Some(value), end);
+    if let Some((denominator, end)) = after(text, end, "/") {
+        return (value.over(denominator), end);
     }
-    // 2 1/2
+    // 2 1/2, whose fraction has to be a proper one.
     if value.is_integer() && text[end..].starts_with(' ') {
         let (numerator, slash) =
             digits(text, end + text[end..].len() - text[end..].trim_start().len());
-        if let (Some(numerator), Some((denominator, end))) = (numerator, after(text, slash, "/"))
-            && let Some(sum) = numerator.over(denominator).and_then(|part| value.plus(part))
-        {
-            return (Some(sum), end);
+        if let (Some(numerator), Some((denominator, end))) = (numerator, after(text, slash, "/")) {
+            let part = numerator.over(denominator).filter(|part| *part < Rational::from(1));
+            return (part.and_then(|part| value.plus(part)), end);
         }
     }
     // 1.5e3 and 3 * 10^5
@@ -182,7 +268,7 @@ fn number(text: &str, start: usize) -> (Option<Rational>, usize) {
             return (powers_of_ten(value, exponent), end);
         }
     }
-    for mark in ["* 10^", "*10^", "* 10 ^"] {
+    for mark in ["* 10^", "*10^", "* 10 ^", "x 10^", "x10^"] {
         if let Some((exponent, end)) = exponent(text, end, mark) {
             return (powers_of_ten(value, exponent), end);
         }
@@ -200,8 +286,46 @@ fn digits(text: &str, start: usize) -> (Option<Rational>, usize) {
         return (None, start);
     }
     let end = number_end(text, start);
+    if let Some(end) = spaced_end(text, start, end) {
+        let plain: String = text[start..end].chars().filter(|c| *c != ' ').collect();
+        return (Rational::from_decimal(&plain), end);
+    }
+    if let Some(end) = decimal_comma_end(text, start, end) {
+        return (Rational::from_decimal(&text[start..end].replace(',', ".")), end);
+    }
     let plain: String = text[start..end].chars().filter(|c| *c != ',').collect();
     (Rational::from_decimal(&plain), end)
+}
+
+/// The end of `1 000 000` and `1 000.5`, whose first group of digits ends at `end`.
+fn spaced_end(text: &str, start: usize, end: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let count = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    if end - start > 3 || bytes[start] == b'0' || count(start) != end - start {
+        return None;
+    }
+    let mut last = end;
+    while bytes.get(last) == Some(&b' ') && count(last + 1) == 3 {
+        last += 4;
+    }
+    // "3 100/200" is a mixed number.
+    if last == end || bytes.get(last) == Some(&b'/') {
+        return None;
+    }
+    if bytes.get(last) == Some(&b'.') && count(last + 1) > 0 {
+        last += 1 + count(last + 1);
+    }
+    Some(last)
+}
+
+/// The end of `2,74`, a number with a decimal comma, whose whole part ends at `end`.
+fn decimal_comma_end(text: &str, start: usize, end: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let decimals = bytes.get(end + 1..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+    let last = end + 1 + decimals;
+    let whole = bytes[start..end].iter().all(u8::is_ascii_digit);
+    let listed = text[..start].ends_with(',') || bytes.get(last) == Some(&b',');
+    (bytes[end] == b',' && whole && !listed && (1..=2).contains(&decimals)).then_some(last)
 }
 
 /// The digits after `mark`, which follows at byte `at` after optional spaces.
@@ -237,18 +361,15 @@ fn suffix(text: &str, end: usize) -> (bool, Option<Unit>, usize) {
     if matches!(word.as_str(), "percent" | "per") {
         return (word == "percent", None, text.len() - rest.len() + length);
     }
-    let singular = word.strip_suffix('s').filter(|stem| !stem.is_empty()).unwrap_or(&word);
-    let unit = UNITS
-        .iter()
-        .find(|(names, _, _)| names.contains(&singular) || names.contains(&word.as_str()))
-        .map(|(_, dimension, factor)| Unit { dimension, factor: *factor });
+    let unit = unit(&word);
     // Squares and cubes of a unit are other units, and their exponents are not numbers.
     let behind = &rest[length..];
+    let behind = if length > 0 { behind.trim_start_matches('}') } else { behind };
     if length > 0 && behind.starts_with(['^', '²', '³']) {
-        let exponent =
-            behind.len() - behind.trim_start_matches(['^', '{', '²', '³', '2', '3', '}']).len();
+        let exponent = behind.len() - behind.trim_start_matches(['^', '{', '2', '3', '}']).len();
         return (false, None, text.len() - behind.len() + exponent);
     }
     let unit = unit.filter(|_| !behind.starts_with('/'));
+    let end = if unit.is_some() { text.len() - behind.len() } else { end };
     (false, unit, end)
 }

@@ -56,11 +56,12 @@ impl Verifier for TextVerifier {
         if first.is_empty() {
             return Verification::cannot_tell("no answer in the completion");
         }
-        if found.contains(&self.expected) {
+        let verification = if found.contains(&self.expected) {
             Verification::right(format!("{first:?} is the answer"))
         } else {
             Verification::wrong(format!("{first:?} is not {:?}", self.expected))
-        }
+        };
+        verification.reading(&first)
     }
 }
 

@@ -37,22 +37,32 @@ pub struct Verification {
     pub outcome: VerificationOutcome,
     /// Why, for a reader.
     pub reason: String,
+    /// What was read as the completion's answer, shortened, if anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extracted: Option<String>,
 }
 
+/// Most characters of an answer that a verification repeats.
+const MAX_EXTRACTED: usize = 200;
+
 impl Verification {
+    fn new(reward: f64, outcome: VerificationOutcome, reason: impl Into<String>) -> Self {
+        Self { reward, outcome, reason: reason.into(), extracted: None }
+    }
+
     /// Reward 1.
     pub fn right(reason: impl Into<String>) -> Self {
-        Self { reward: 1.0, outcome: VerificationOutcome::Right, reason: reason.into() }
+        Self::new(1.0, VerificationOutcome::Right, reason)
     }
 
     /// Reward 0.
     pub fn wrong(reason: impl Into<String>) -> Self {
-        Self { reward: 0.0, outcome: VerificationOutcome::Wrong, reason: reason.into() }
+        Self::new(0.0, VerificationOutcome::Wrong, reason)
     }
 
     /// Reward 0, because no answer could be read.
     pub fn cannot_tell(reason: impl Into<String>) -> Self {
-        Self { reward: 0.0, outcome: VerificationOutcome::CannotTell, reason: reason.into() }
+        Self::new(0.0, VerificationOutcome::CannotTell, reason)
     }
 
     /// A reward between 0 and 1; 1 is right, 0 is wrong.
@@ -63,7 +73,32 @@ impl Verification {
             0.0 => VerificationOutcome::Wrong,
             _ => VerificationOutcome::Partial,
         };
-        Self { reward, outcome, reason: reason.into() }
+        Self::new(reward, outcome, reason)
+    }
+}
+
+impl Verification {
+    /// The same, with what was read as the answer.
+    #[must_use]
+    pub fn reading(self, answer: impl std::fmt::Display) -> Self {
+        let answer = answer.to_string();
+        let shown: String = answer.trim().chars().take(MAX_EXTRACTED).collect();
+        Self { extracted: Some(shown).filter(|shown| !shown.is_empty()), ..self }
+    }
+
+    /// The common result of a completion's different answers; they are a hedge if their results
+    /// differ.
+    pub(super) fn common(results: impl IntoIterator<Item = Self>) -> Self {
+        let results: Vec<Self> = results.into_iter().collect();
+        let Some(first) = results.first() else {
+            return Self::cannot_tell("no answer in the completion");
+        };
+        if results.iter().all(|result| result.outcome == first.outcome) {
+            return first.clone();
+        }
+        let read: Vec<&str> =
+            results.iter().filter_map(|result| result.extracted.as_deref()).collect();
+        Self::cannot_tell("several different answers are given").reading(read.join("; "))
     }
 }
 

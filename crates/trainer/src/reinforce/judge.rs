@@ -132,11 +132,13 @@ mod tests {
                     reward,
                     outcome: VerificationOutcome::Partial,
                     reason: String::new(),
+                    extracted: None,
                 },
                 Err(_) => Verification {
                     reward: -1.0,
                     outcome: VerificationOutcome::TimedOut,
                     reason: "late".to_owned(),
+                    extracted: None,
                 },
             }
         }

@@ -55,6 +55,7 @@ impl Verifier for Judge {
                 reward: 0.0,
                 outcome: VerificationOutcome::TimedOut,
                 reason: "too slow".to_owned(),
+                extracted: None,
             },
             Self::Fails => Verification::right(""),
         }

@@ -12,10 +12,8 @@ use bestof_trainer::reinforce::{
     load_problems, measured_ks, other_estimates, pass_at_k_estimates, sample_all, sample_of,
 };
 use bestof_trainer::rows::RowSet;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as ValueError, StrDeserializer};
 
+use super::super::judge::verifier;
 use super::estimates::{read_options, show};
 use crate::console::{self, Usage};
 use crate::input;
@@ -94,11 +92,6 @@ pub(super) struct PassAtKArgs {
     /// Print one JSON object a metric
     #[arg(long)]
     json: bool,
-}
-
-fn verifier(name: &str) -> Result<VerifierName, String> {
-    let name: StrDeserializer<'_, ValueError> = name.into_deserializer();
-    VerifierName::deserialize(name).map_err(|error| error.to_string())
 }
 
 impl PassAtKArgs {
