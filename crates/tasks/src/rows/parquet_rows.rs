@@ -28,7 +28,9 @@ impl ParquetRecords {
         for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
             let codec = column.compression();
             if !is_read(codec) {
-                let (path, codec) = (path.to_owned(), codec.to_string());
+                // Without its level.
+                let codec = codec.to_string().split('(').next().unwrap_or_default().to_lowercase();
+                let path = path.to_owned();
                 return Err(RowsError::Codec { path, codec });
             }
         }
