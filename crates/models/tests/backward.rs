@@ -149,7 +149,7 @@ fn gradients_of_adapters_match_finite_differences() {
 #[test]
 fn gradients_of_other_adapters_match_finite_differences() {
     let ranks = vec![("v_proj".to_owned(), 2), ("mlp.*".to_owned(), 1)];
-    let config = || LoraConfig::default().with_r(3).with_rslora(true);
+    let config = || LoraConfig::default().with_r(3).with_alpha(3.0).with_rslora(true);
     let biased = config().with_bias(true).with_rank_pattern(ranks);
     check_directions(&with_lora_of("gemma2", biased.clone()), false);
     check_directions(&with_lora_of("llama-bias-headdim16", biased), true);

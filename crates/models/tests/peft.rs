@@ -255,7 +255,7 @@ fn tensors_without_use_and_missing_ones_are_named() {
             "some-layers",
             "layers_to_transform",
             serde_json::json!([0]),
-            ["layers.1", "layers_to_transform"],
+            ["layers.0.self_attn.q_proj", "is missing"],
         ),
     ];
     for (name, key, value, parts) in cases {
