@@ -123,8 +123,9 @@ fn the_answer_is_found_in_every_layout() {
             case(
                 "(3,-2)",
                 &["the vertex is at (3, -2).", "Final Answer: The final answer is $(3,-2)$. Good."],
-                &["the vertex is at (3, 2)."],
+                &["the vertex is at (3, 2).", "the vertex is at -2."],
             ),
+            case("2", &["I get 2 apples"], &["the vertex is at (3, 2).", "either 1 or $2$, or 3"]),
             case("$28\\%$", &["28 pct", "$28$ %", "$\\boxed{28 percent}$"], &["$27$ %"]),
             case("\\text{Monday}", &["The answer is Monday."], &["The answer is Tuesday."]),
         ],
@@ -215,7 +216,7 @@ fn a_left_side_is_dropped_only_if_it_is_a_name() {
         case("\\angle ABC = 30^\\circ", &["30"], &["ABC"]),
         case("x=5", &["5"], &["y=5"]),
         case("x+y=5", &["y+x=5", "2x+2y=10"], &["5", "x-y=5"]),
-        case("a+b=c", &["c=a+b"], &["c"]),
+        case("a+b=c", &["c=a+b"], &["c", "a+b"]),
         case("m^2=n", &["n=m^2"], &["n"]),
         case("34x+45y-20z+100=0", &["-34x-45y+20z-100=0"], &["34x+45y-20z-100=0"]),
         case("3x-y+13=0", &["y=3x+13"], &["3x+4y+14=0"]),
@@ -232,6 +233,7 @@ fn a_left_side_is_dropped_only_if_it_is_a_name() {
 fn relations_and_intervals() {
     math(&[
         case("x \\geq 5", &["x \\ge 5", "5 \\leq x", "[5,\\infty)", "x\\geqslant5"], &["x>5", "5"]),
+        case("x > 5", &["2x > 10", "-x < -5"], &["|x| > 5", "x > -5"]),
         case("x < 3", &["x \\lt 3", "(-\\infty,3)"], &["x > 3", "3 < x", "y < 3"]),
         case("x \\neq 3", &["x \\ne 3", "x != 3"], &["x = 3", "3"]),
         case("[-2,7]", &["x \\in [-2,7]", "-2 \\\\le x \\\\le 7", "-2 <= x <= 7"], &["(-2,7)"]),
@@ -254,6 +256,8 @@ fn relations_and_intervals() {
         ),
         case("2x+3y\\le 6", &["6 \\ge 3y+2x", "4x+6y\\le12"], &["2x+3y\\ge 6", "2x+3y<6"]),
         case("\\{x \\mid x>2\\}", &["(2,\\infty)"], &["[2,\\infty)"]),
+        case("(0,1)", &["0<x<1"], &["0,1", "0.1"]),
+        case("0,1", &["1,0"], &["(0,1)", "1,000", "1,000.0"]),
         case("D = (0, 1)", &["D = (0, 1)", "(0,1)"], &["D = (0, 1.5)", "0,1"]),
     ]);
 }
@@ -381,6 +385,7 @@ fn a_number_is_everything_in_its_part() {
             case("120", &["\\boxed{120\\text{ cm}^2}", "\\boxed{120 \\text{ cm}^2}"], &["120^2"]),
             case("10 km", &["10 km", "10000 m"], &["10 m", "10 kg"]),
             case("36", &["3 dozen"], &["3"]),
+            case("$5", &["5 dollars", "500 cents", "\\boxed{\\$5}", "5"], &["5%", "5 cents"]),
             case("2/3", &["\\boxed{2 / 3}"], &["0.667", "2:3"]),
         ],
     );
