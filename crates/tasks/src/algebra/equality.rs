@@ -36,8 +36,7 @@ pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
         result => return result.ok(),
     }
     let mut compared = 0;
-    // Positive coordinates alone would not tell x from its absolute value.
-    let start = if left.has_absolute_values() || right.has_absolute_values() { SIGNED } else { 0 };
+    let start = first_point(left, right);
     for point in start..start + POINTS {
         let (a, b) = (approximate::value(left, point), approximate::value(right, point));
         if !a.is_finite() || !b.is_finite() {
@@ -57,6 +56,12 @@ pub(crate) fn equal(left: &Expression, right: &Expression) -> Option<bool> {
         compared += 1;
     }
     (compared >= MIN_POINTS).then_some(true)
+}
+
+/// The first sample point: with coordinates of either sign if there are absolute values, because
+/// positive ones alone would not tell x from its absolute value.
+fn first_point(left: &Expression, right: &Expression) -> usize {
+    if left.has_absolute_values() || right.has_absolute_values() { SIGNED } else { 0 }
 }
 
 /// Too large for a floating-point number, or too uncertain.
@@ -108,7 +113,8 @@ pub(crate) fn proportional(left: &Expression, right: &Expression, positive: bool
     }
     let mut ratio: Option<Approximate> = None;
     let mut compared = 0;
-    for point in 0..POINTS {
+    let start = first_point(left, right);
+    for point in start..start + POINTS {
         let (a, b) = (approximate::value(left, point), approximate::value(right, point));
         let here = a.times(b.inverse());
         if !here.is_finite() || here.error > MAX_ERROR * here.modulus() {
@@ -232,6 +238,7 @@ mod tests {
             ("x^2-4", "x-2", false, false),
             ("x-\\sqrt2 y", "\\sqrt2 x-2y", true, true),
             ("x-x", "x-2", false, false),
+            ("5-|x|", "5-x", true, false),
             ("3", "1", false, false),
         ] {
             assert_eq!(

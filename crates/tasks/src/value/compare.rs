@@ -201,7 +201,9 @@ fn same_amount(expected: &Amount, found: &Amount) -> Option<bool> {
             };
         }
     }
-    if !is_answer(one, other) {
+    let share_of_unit =
+        (expected.percent && found.unit.is_some()) || (found.percent && expected.unit.is_some());
+    if share_of_unit || !is_answer(one, other) {
         return Some(false);
     }
     let share = |value: &Expression| {
@@ -219,8 +221,8 @@ fn same_amount(expected: &Amount, found: &Amount) -> Option<bool> {
 /// Whether `found` is worked out as far as `expected` asks for: where a number is expected, a
 /// power, a root or a longer calculation only states the problem again.
 fn is_answer(expected: &Expression, found: &Expression) -> bool {
-    if expected.has_variables() {
-        return true;
+    if expected.has_variables() || found.has_variables() {
+        return expected.has_variables();
     }
     let operations = expected.operations() + FREE_OPERATIONS;
     if expected.is_worked_out(usize::MAX) {

@@ -15,7 +15,9 @@ pub(crate) fn readings(text: &str) -> Result<Vec<Value>, LatexError> {
     let thousands = tokens(text, Commas::Thousands);
     let decimal = is_decimal_comma(text).then(|| tokens(text, Commas::Decimal));
     let error = list.as_ref().err().copied();
-    for tokens in [Some(list), Some(thousands), decimal].into_iter().flatten().flatten() {
+    // "1,000" is no list of 1 and 0.
+    let list = Some(list).filter(|_| !has_zero_group(text));
+    for tokens in [list, Some(thousands), decimal].into_iter().flatten().flatten() {
         if !all.contains(&tokens) {
             all.push(tokens);
         }
@@ -24,6 +26,19 @@ pub(crate) fn readings(text: &str) -> Result<Vec<Value>, LatexError> {
         (true, Some(error)) => Err(error),
         _ => Ok(all.iter().map(|tokens| answer(tokens)).collect()),
     }
+}
+
+/// Whether a group of three digits after a digit and a comma begins with zero.
+fn has_zero_group(text: &str) -> bool {
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    text.as_bytes().windows(5).enumerate().any(|(at, window)| {
+        let group = window[1..].starts_with(b",0") && window[2..].iter().all(u8::is_ascii_digit);
+        let whole = (at.saturating_sub(2)..=at).any(|first| {
+            let before = first.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+            !digit(before) && text.as_bytes()[first] != b'0'
+        });
+        group && digit(window.first()) && whole && !digit(text.as_bytes().get(at + 5))
+    })
 }
 
 /// Whether the only comma is between digits that are no thousands.

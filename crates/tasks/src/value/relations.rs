@@ -67,7 +67,9 @@ fn difference(left: &[Token], right: &[Token]) -> Option<Expression> {
 
 fn equation(tokens: &[Token], left: &[Token], right: &[Token], side: Side<'_>) -> Option<Value> {
     let difference = difference(left, right);
-    if is_name(left) || is_name(right) {
+    // "5 = x" gives x, but "a + b = c" is an equation.
+    let reversed = is_name(right) && parse(left).is_ok_and(|left| !left.has_variables());
+    if is_name(left) || reversed {
         let (name, value) = if is_name(left) { (left, right) } else { (right, left) };
         let value = named_value(name, side(value));
         return Some(Value { relation: difference.map(|difference| ('=', difference)), ..value });

@@ -101,17 +101,22 @@ impl MathVerifier {
             }
             Chosen::Prose(prose) => prose,
         };
-        let said = said(&prose).map(|values| self.compare(&values));
-        if said == Some(Some(true)) {
-            return self.verification(Some(true));
-        }
-        match (number::read(&prose, marker), said) {
-            (Ok(quantity), _) => {
-                self.verification(self.compare(&[value_of(&quantity)])).reading(quantity.value)
+        // Mathematics behind the last verb is the answer, and a number only if it is all of that.
+        let clause = last_clause(&prose).unwrap_or(&prose);
+        let values = readings(clause).unwrap_or_default();
+        let number = if values.iter().any(Value::is_mathematical) {
+            let result = self.compare(&values);
+            match number::read(clause, Some(Marker::Phrase)) {
+                Ok(quantity) if result != Some(true) => quantity,
+                _ => return self.verification(result).reading(clause),
             }
-            (Err(_), Some(result)) => self.verification(result),
-            (Err(reason), None) => Verification::cannot_tell(reason),
-        }
+        } else {
+            match number::read(&prose, marker) {
+                Ok(quantity) => quantity,
+                Err(reason) => return Verification::cannot_tell(reason),
+            }
+        };
+        self.verification(self.compare(&[value_of(&number)])).reading(number.value)
     }
 
     /// Whether a reading of what was found is a reading of what is expected.
@@ -172,12 +177,6 @@ fn last_clause(sentence: &str) -> Option<&str> {
     const VERBS: [&str; 6] = [" is ", " are ", " equals ", " at ", " becomes ", ": "];
     let ends = VERBS.iter().filter_map(|verb| sentence.rfind(verb).map(|at| at + verb.len()));
     Some(&sentence[ends.max()?..])
-}
-
-/// What a sentence says behind its last verb or colon, if that is mathematics.
-fn said(sentence: &str) -> Option<Vec<Value>> {
-    let values = readings(last_clause(sentence)?).ok()?;
-    values.iter().any(Value::is_mathematical).then_some(values)
 }
 
 fn value_of(quantity: &Quantity) -> Value {

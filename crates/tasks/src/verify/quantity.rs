@@ -28,6 +28,10 @@ impl Quantity {
                 && scaled(self, left).is_some()
                 && scaled(self, left) == scaled(other, right);
         }
+        let differ = |one: &Self, other: &Self| one.percent && other.unit.is_some();
+        if differ(self, other) || differ(other, self) {
+            return false;
+        }
         let share = |quantity: &Self| quantity.value.over(Rational::from(100));
         self.value == other.value
             || (self.percent && !other.percent && share(self) == Some(other.value))
