@@ -125,7 +125,11 @@ fn the_answer_is_found_in_every_layout() {
                 &["the vertex is at (3, -2).", "Final Answer: The final answer is $(3,-2)$. Good."],
                 &["the vertex is at (3, 2).", "the vertex is at -2."],
             ),
-            case("2", &["I get 2 apples"], &["the vertex is at (3, 2).", "either 1 or $2$, or 3"]),
+            case(
+                "2",
+                &["I get 2 apples"],
+                &["the vertex is at (3, 2).", "Thus f(2)", "either 1 or $2$, or 3"],
+            ),
             case("$28\\%$", &["28 pct", "$28$ %", "$\\boxed{28 percent}$"], &["$27$ %"]),
             case("\\text{Monday}", &["The answer is Monday."], &["The answer is Tuesday."]),
         ],
@@ -366,6 +370,8 @@ fn a_number_is_everything_in_its_part() {
                 "\\boxed{5}. No, \\boxed{4}",
                 "<think>2+3=5</think>",
                 "AZYUK5A",
+                "It is f(5)",
+                "The point is (3, 5).",
             ],
         )],
     );

@@ -1,7 +1,7 @@
 //! Countdown: reach a target with the given numbers.
 
+use crate::answer::offer;
 use crate::expression::{ExpressionError, evaluate};
-use crate::extract::answer_text;
 use crate::rational::Rational;
 
 use super::verification::{Verification, Verifier};
@@ -63,12 +63,17 @@ impl CountdownVerifier {
 
 impl Verifier for CountdownVerifier {
     fn verify(&self, completion: &str) -> Verification {
-        let (part, marker) = answer_text(completion);
-        let line = match marker {
-            Some(_) => part,
-            None => part.lines().next_back().unwrap_or_default(),
+        let offer = match offer(completion) {
+            Ok(offer) => offer,
+            Err(reason) => return Verification::cannot_tell(reason.to_string()),
         };
-        self.judge(line).reading(line)
+        Verification::common(offer.answers.iter().map(|part| {
+            let line = match offer.marker {
+                Some(_) => part.as_ref(),
+                None => part.lines().next_back().unwrap_or_default(),
+            };
+            self.judge(line).reading(line)
+        }))
     }
 }
 
@@ -143,6 +148,7 @@ mod tests {
             ("no way", CannotTell),
             ("", CannotTell),
             ("94*4 - ", CannotTell),
+            ("\\boxed{94*4-61-6}. Or \\boxed{94*4-61}", CannotTell),
         ] {
             let verdict = verifier.verify(completion);
             assert_eq!(verdict.outcome, outcome, "{completion:?}: {}", verdict.reason);

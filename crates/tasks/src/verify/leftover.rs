@@ -63,6 +63,7 @@ pub(super) fn changes_the_number(text: &str, range: &Range<usize>, marked: bool)
 /// Whether the characters next to a number make it a part of something.
 fn touched(before: &str, after: &str) -> bool {
     let letters = |c: char| c.is_alphabetic();
+    let trailing = after;
     let after = after.trim_start_matches(['}', ')', '$', ' ']);
     let bare = before.trim_end_matches(['{', '(', '$', ' ']);
     let word_start = before.trim_end_matches(letters).len();
@@ -79,7 +80,12 @@ fn touched(before: &str, after: &str) -> bool {
     };
     let denied =
         bare.trim_end().rsplit(' ').next().is_some_and(|word| denies(&word.to_lowercase()));
+    // The argument of a function, or the last part of a tuple.
+    let argument = before.ends_with('(') && before.trim_end_matches('(').ends_with(letters);
+    let tuple = before.trim_end().ends_with(',') && trailing.trim_start().starts_with([')', ']']);
     joined_before
+        || argument
+        || tuple
         || joined_after
         || denied
         // A sign of the number itself is in its range.

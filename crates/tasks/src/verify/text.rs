@@ -1,6 +1,6 @@
 //! Equality of texts.
 
-use crate::extract::answer_text;
+use crate::answer::{Marker, offer};
 
 use super::verification::{Verification, Verifier};
 
@@ -43,8 +43,18 @@ impl TextVerifier {
 
 impl Verifier for TextVerifier {
     fn verify(&self, completion: &str) -> Verification {
-        let (part, marker) = answer_text(completion);
-        let last_line = completion.lines().rev().find(|line| !line.trim().is_empty());
+        match offer(completion) {
+            Ok(offer) => Verification::common(
+                offer.answers.iter().map(|answer| self.judge(answer, offer.marker)),
+            ),
+            Err(reason) => Verification::cannot_tell(reason.to_string()),
+        }
+    }
+}
+
+impl TextVerifier {
+    fn judge(&self, part: &str, marker: Option<Marker>) -> Verification {
+        let last_line = part.lines().rev().find(|line| !line.trim().is_empty());
         let candidates = match marker {
             Some(_) => vec![part],
             None => last_line.into_iter().chain([part]).collect(),
@@ -69,7 +79,7 @@ fn normalised(text: &str, accepts: TextMatch) -> String {
     if accepts == TextMatch::Exact {
         return text.trim().to_owned();
     }
-    let lower = text.to_lowercase();
+    let lower = without_fonts(text).to_lowercase();
     let mut words: Vec<&str> = lower
         .split_whitespace()
         .map(|word| {
@@ -83,6 +93,16 @@ fn normalised(text: &str, accepts: TextMatch) -> String {
         words.remove(0);
     }
     words.join(" ")
+}
+
+/// The text without dollar signs and commands such as `\text{}`, if it has any.
+fn without_fonts(text: &str) -> String {
+    const FONTS: [&str; 5] = ["\\text{", "\\textbf{", "\\textit{", "\\mathrm{", "\\mathbf{"];
+    if !FONTS.iter().any(|font| text.contains(font)) {
+        return text.to_owned();
+    }
+    let plain = FONTS.iter().fold(text.to_owned(), |text, font| text.replace(font, ""));
+    plain.replace(['}', '$'], "")
 }
 
 #[cfg(test)]
@@ -107,6 +127,10 @@ mod tests {
             ("New  York", TextMatch::Normalised, "new york", Right),
             ("Paris", TextMatch::Normalised, " \n ", CannotTell),
             ("Paris", TextMatch::Normalised, "...", CannotTell),
+            ("Paris", TextMatch::Normalised, "\\boxed{\\text{Paris}}", Right),
+            ("Paris", TextMatch::Normalised, "\\boxed{Paris}. \\boxed{Rome}", CannotTell),
+            ("Paris", TextMatch::Normalised, "\\boxed{Rome} or \\boxed{Paris}", Wrong),
+            ("Paris", TextMatch::Normalised, "<think>Paris</think>", CannotTell),
         ] {
             let verdict = TextVerifier::new(expected, accepts).verify(completion);
             assert_eq!(verdict.outcome, outcome, "{expected:?} against {completion:?}");
