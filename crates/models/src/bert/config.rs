@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
 use crate::family::fields::{Fields, invalid};
+use crate::family::known_keys::refuse_quantized;
 
 /// The activation between the two linear layers of a block, and in the masked-language head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,13 +124,15 @@ impl BertConfig {
     ///
     /// # Errors
     /// [`ModelError::UnknownModelType`] for another model type; [`ModelError::InvalidField`] for a
-    /// value that is out of range or not supported: relative positions, decoders, other activations.
+    /// value that is out of range or not supported: relative positions, decoders, other activations;
+    /// [`ModelError::Quantized`].
     pub fn from_hf(json: &Value) -> Result<Self, ModelError> {
         let found = json.get("model_type").and_then(Value::as_str).unwrap_or_default();
         if found != MODEL_TYPE {
             let (found, known) = (found.to_owned(), vec![MODEL_TYPE]);
             return Err(ModelError::UnknownModelType { found, known });
         }
+        refuse_quantized(json)?;
         let fields = Fields { json, model_type: MODEL_TYPE };
         refuse_unsupported(&fields)?;
         let default = Self::default();
@@ -320,6 +323,7 @@ mod tests {
             ("id2label", json!([])),
             ("num_labels", json!(1 << 30)),
             ("vocab_size", json!(0)),
+            ("quantization_config", json!({"quant_method": "gptq"})),
         ] {
             let error = read(&json!({ field: value })).unwrap_err().to_string();
             assert!(error.contains(field), "{field}: {error}");
