@@ -1,14 +1,13 @@
 //! Questions and documents of a data file, in bounded memory.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::Path;
 
 use super::item::QaItem;
 use super::matching::Answer;
 use super::row::QaRow;
 use crate::rng::{Split, split_of};
-use crate::rows::{BadRows, OnBadRow, ReadOptions, Row, RowReader, RowsError};
+use crate::rows::{BadRows, FileRows, OnBadRow, ReadOptions, Row, RowsError};
 use crate::setters::setters;
 
 /// How much of a data file is kept in memory.
@@ -57,17 +56,13 @@ pub struct QaPool {
 }
 
 impl QaPool {
-    /// The items of the file at `path`.
+    /// The items of the file, or the files, at `path`, in any format of rows.
     ///
     /// # Errors
-    /// [`RowsError::Bad`] with every bad line unless they are skipped, [`RowsError::NoRows`].
+    /// [`RowsError::Bad`] with every bad line unless they are skipped, [`RowsError::NoRows`], a file that
+    /// cannot be read.
     pub fn read(path: &Path, options: &PoolOptions) -> Result<Self, RowsError> {
-        let file = File::open(path).map_err(|source| RowsError::Io {
-            action: "open",
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::read_from(BufReader::with_capacity(1 << 16, file), path, options)
+        Self::of(FileRows::open(path, &options.rows)?, path, options)
     }
 
     /// The items of `source`, read line by line; `name` stands for it in errors.
@@ -81,11 +76,18 @@ impl QaPool {
     /// # Ok::<(), bestof_tasks::rows::RowsError>(())
     /// ```
     pub fn read_from(
-        source: impl BufRead,
+        source: impl Read,
         name: &Path,
         options: &PoolOptions,
     ) -> Result<Self, RowsError> {
-        let mut reader = RowReader::<_, QaRow>::new(source, &options.rows);
+        Self::of(FileRows::of_source(source, name, &options.rows)?, name, options)
+    }
+
+    fn of(
+        mut reader: FileRows<'_, QaRow>,
+        name: &Path,
+        options: &PoolOptions,
+    ) -> Result<Self, RowsError> {
         let mut pool = Self {
             items: Vec::new(),
             bad_rows: BadRows::none(name.to_owned()),
@@ -112,9 +114,7 @@ impl QaPool {
             let QaRow { title, question, answers, .. } = row;
             pool.items.push(QaItem { item: line, title, question, answers, document });
         }
-        if let Some(source) = reader.io_error() {
-            return Err(RowsError::Io { action: "read", path: name.to_owned(), source });
-        }
+        reader.finish()?;
         pool.bad_rows.total = pool.items.len() + pool.bad_rows.count;
         if options.rows.on_bad_row == OnBadRow::Refuse && !pool.bad_rows.is_empty() {
             return Err(RowsError::Bad(pool.bad_rows));
