@@ -130,7 +130,9 @@ mod tests {
         let table = toml::Table::try_from(&section).unwrap();
         let mut keys = ExtendSection::KEYS;
         keys.sort_unstable();
-        assert!(table.keys().map(String::as_str).eq(keys));
+        let mut written: Vec<&str> = table.keys().map(String::as_str).collect();
+        written.sort_unstable();
+        assert_eq!(written, keys);
     }
 
     #[test]
