@@ -145,15 +145,11 @@ impl Bench {
             "prefer" => write(&self.dir, "pairs.jsonl", pairs(4)),
             _ => self.rows.clone(),
         };
-        let (section, key) = key.split_once('.').unwrap();
-        let mut data = format!("train = {good:?}\nmax_length = 64\n");
-        let mut more = String::new();
-        match (section, key) {
-            ("data", "train") => data = data.replace(&good, file),
-            ("data", key) => data += &format!("{key} = {file:?}\n"),
-            _ => more += &format!("[{section}]\n{key} = {file:?}\n"),
-        }
-        more += match verb {
+        let data = match key {
+            "data.train" => format!("train = {file:?}\nmax_length = 64\n"),
+            _ => format!("train = {good:?}\nmax_length = 64\neval = {file:?}\n"),
+        };
+        let more = match verb {
             "reinforce" => {
                 "[rollout]\nnum_generations = 2\n[reward]\nverifier = \"number\"\n[objective]\nk = 1\n"
             }

@@ -10,21 +10,20 @@ mod kind;
 mod numbers;
 mod page;
 mod puzzles;
+mod recipe;
 mod runs;
 mod seed_files;
 mod settings;
 mod solves;
 mod starting_point;
+mod study;
 mod updates;
 
 pub(crate) use self::updates::PkpoUpdates;
 
-use self::compared::Compared;
 use self::settings::Settings;
-use crate::{Claim, Experiment, Options, Progress, ReproduceError, Reproduction};
-
-/// Seeds, each with a base model of its own.
-const SEEDS: usize = 5;
+use self::study::Study;
+use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// The experiment `pkpo`.
 #[derive(Debug, Clone, Copy)]
@@ -64,38 +63,6 @@ impl Pkpo {
             },
             claims: claims::claims,
         }
-    }
-}
-
-/// What is said of a comparison of arms.
-struct Study {
-    name: &'static str,
-    title: &'static str,
-    source: &'static str,
-    /// How learning rates are chosen, in words.
-    choice: fn(&Settings) -> String,
-    claims: fn(&Compared) -> Vec<Claim>,
-}
-
-impl Study {
-    fn measure(
-        &self,
-        settings: &Settings,
-        options: &Options,
-        progress: &mut dyn Progress,
-    ) -> Result<Reproduction, ReproduceError> {
-        let seeds = options.seeds_or(SEEDS)?;
-        let bases = runs::bases(settings, options, seeds, progress)?;
-        let outcomes = runs::all(settings, options, &bases, progress)?;
-        let before: Vec<_> = bases.into_iter().map(|base| base.solves.before).collect();
-        let compared = Compared::of(settings, &before, &outcomes)?;
-        Ok(Reproduction::new(self.name, options, self.title, self.source)
-            .claims((self.claims)(&compared))
-            .numbers(numbers::numbers(&compared))
-            .section(page::about(settings, (self.choice)(settings)))
-            .section(page::tables(&compared))
-            .section(page::gains(&compared, settings.against))
-            .section(page::curves(&compared, &outcomes)))
     }
 }
 

@@ -1,9 +1,8 @@
 //! What the papers claim of language models, as effects on these runs.
 
-use super::arm::Arm;
+use super::arm::{Arm, K, N};
 use super::compared::{Compared, KS, Scores, Set, less};
 use super::judge::{Effect, Stated, alone, gains};
-use super::settings::{K, N};
 use crate::Claim;
 
 /// Loss of pass@1 that still counts as keeping it.

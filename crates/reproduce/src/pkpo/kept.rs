@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::settings::{N, SHAPE, Settings};
+use super::arm::N;
+use super::settings::{SHAPE, Settings};
 use crate::{Options, ReproduceError};
 
 /// An outcome in its run's folder, written when everything else of the run is there.

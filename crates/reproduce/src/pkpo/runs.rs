@@ -10,9 +10,9 @@ use bestof_trainer::launch::reinforce;
 use bestof_trainer::progress::Silent;
 use bestof_trainer::run::TrainOptions;
 
-use super::arm::Arm;
+use super::arm::{Arm, N};
 use super::kept::{keep, made_with, taken_up};
-use super::settings::{N, Settings};
+use super::settings::Settings;
 use super::solves::{Solves, measure, rollout};
 use super::starting_point::{Base, prepare};
 use crate::jobs::{fresh, side_by_side};

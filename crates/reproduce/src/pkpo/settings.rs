@@ -8,13 +8,6 @@ use super::arm::Arm;
 use super::kind::{ALPHABET, Kind};
 use crate::{Options, SmallLlama};
 
-/// Completions of a prompt in training, as in the paper.
-pub(super) const N: usize = 16;
-/// The fixed `k`, and where the annealed one begins, as in the paper.
-pub(super) const K: usize = 8;
-/// Updates of each batch where there are several.
-pub(super) const UPDATES: usize = 4;
-
 /// The shape of the small model.
 pub(super) const SHAPE: SmallLlama = SmallLlama {
     alphabet: ALPHABET,

@@ -15,8 +15,9 @@ use bestof_trainer::progress::Silent;
 use bestof_trainer::reinforce::{load_problems, sample_all};
 use serde::{Deserialize, Serialize};
 
+use super::arm::N;
 use super::seed_files::Files;
-use super::settings::{N, Settings};
+use super::settings::Settings;
 use crate::ReproduceError;
 
 /// Completions, and how many of them passed, of each prompt of a set.

@@ -3,12 +3,12 @@
 
 use bestof_trainer::reinforce::OffPolicyWeights;
 
-use super::Study;
-use super::arm::Arm;
+use super::arm::{Arm, K, UPDATES};
 use super::claims::{HELD_OUT, over, over_before};
 use super::compared::Compared;
 use super::judge::{Stated, gains};
-use super::settings::{K, Settings, UPDATES};
+use super::settings::Settings;
+use super::study::Study;
 use crate::{Claim, Experiment, Options, Progress, ReproduceError, Reproduction};
 
 const EXACT: Arm = Arm::Several(OffPolicyWeights::Exact);
