@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensorError;
@@ -53,15 +53,14 @@ pub(crate) fn read_header(path: &Path) -> Result<(Metadata, u64), CheckpointErro
     let bad = |source| CheckpointError::BadHeader { path: path.to_path_buf(), source };
     let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
     let length = file.metadata().map_err(CheckpointError::io("read", path))?.len();
+    if (1..8).contains(&length) {
+        return Err(bad(SafeTensorError::HeaderTooSmall));
+    }
     let kind = FileKind::at(path).map_err(CheckpointError::io("read", path))?;
     if !matches!(kind, FileKind::Safetensors | FileKind::Binary) {
         return Err(CheckpointError::io("read", path)(kind.refused()));
     }
-    file.rewind().map_err(CheckpointError::io("read", path))?;
     let mut size = [0; 8];
-    if length < 8 {
-        return Err(bad(SafeTensorError::HeaderTooSmall));
-    }
     file.read_exact(&mut size).map_err(CheckpointError::io("read", path))?;
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER_BYTES {

@@ -45,10 +45,13 @@ fn every_truncation_is_found() {
     for length in (0..header).chain((header..whole.len()).step_by(997)).chain([whole.len() - 1]) {
         let error = convert_bytes(&whole[..length], dir.path()).unwrap_err();
         let CheckpointError::Gguf { source, .. } = error else { panic!("{length}: {error}") };
-        assert!(
-            matches!(*source, GgufError::Truncated { length: found, .. } if found == length as u64),
-            "{length}: {source}"
-        );
+        let named = match *source {
+            GgufError::Truncated { length: found, .. } => found == length as u64,
+            // Too short to be told for one.
+            GgufError::NotGguf { .. } => length < 4,
+            _ => false,
+        };
+        assert!(named, "{length}: {source}");
     }
     convert_bytes(&whole, dir.path()).unwrap();
 }

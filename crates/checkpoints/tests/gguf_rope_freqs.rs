@@ -304,7 +304,12 @@ fn a_truncated_file_leaves_nothing() {
     {
         let error = put(&whole[..length], &power()).unwrap_err();
         let CheckpointError::Gguf { source, .. } = error else { panic!("{length}: {error}") };
-        assert!(matches!(*source, GgufError::Truncated { .. }), "{length}: {source}");
+        let named = match *source {
+            GgufError::Truncated { .. } => true,
+            GgufError::NotGguf { .. } => length < 4,
+            _ => false,
+        };
+        assert!(named, "{length}: {source}");
     }
 }
 

@@ -195,7 +195,10 @@ fn every_truncation_is_found_when_opening() {
     write(dir.path(), None);
     let path = dir.path().join("model.safetensors");
     let whole = fs::read(&path).unwrap();
-    for length in 0..whole.len() {
+    fs::write(&path, "").unwrap();
+    let error = Weights::open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("an empty file"), "{error}");
+    for length in 1..whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
         let error = Weights::open(dir.path()).unwrap_err();
         assert!(

@@ -48,6 +48,7 @@ fn line(source: &mut impl BufRead) -> Result<Option<String>> {
         return Ok(None);
     }
     ensure!(line.len() as u64 <= LONGEST_LINE, "it is longer than {LONGEST_LINE} bytes");
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(Some(line))
 }
 

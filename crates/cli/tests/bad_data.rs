@@ -159,8 +159,10 @@ fn unknown_configuration_keys_suggest_the_nearest() {
     bestof(["sft", "--config", "absent.toml"]).refuses(1, &["absent.toml"]);
     let broken = write(bench.dir.path(), "broken.toml", "[model\npath = 3");
     bestof(["sft", "--config", &broken]).refuses(1, &["not valid TOML", "line 1"]);
-    let empty = write(bench.dir.path(), "empty.toml", "");
-    bestof(["sft", "--config", &empty]).refuses(1, &["missing field `model`"]);
+    let nothing = write(bench.dir.path(), "nothing.toml", "# to be written\n");
+    bestof(["sft", "--config", &nothing]).refuses(1, &["missing field `model`"]);
+    let empty = write(bench.dir.path(), "nothing.toml", "");
+    bestof(["sft", "--config", &empty]).refuses(1, &["nothing.toml", "an empty file"]);
 }
 
 #[test]

@@ -296,5 +296,5 @@ fn rows_of_every_format_score_alike() {
     score(&table).refuses(1, &["b.csv:2", "no prompt"]);
     write(&folder, "b.csv", b"\x89PNG\r\n\x1a\n\0");
     score(&table).refuses(1, &["b.csv", "an image"]);
-    score(&text(&folder.join("*.parquet"))).refuses(1, &["*.parquet", "no file of rows"]);
+    score(&text(&folder.join("*.parquet"))).refuses(1, &["*.parquet", "without a file of rows"]);
 }

@@ -96,7 +96,7 @@ fn broken_files_say_how_they_are_broken() {
     let encoder = model.encoder(EncodeOptions::training());
     for (path, part) in [
         (nowhere.path().join("none.jsonl"), "cannot open"),
-        (nowhere.path().to_owned(), "names no file of rows"),
+        (nowhere.path().to_owned(), "without a file of rows"),
     ] {
         let message = load_pairs(&path, &encoder, &ReadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
