@@ -4,7 +4,13 @@ use serde_json::{Map, Value};
 
 use crate::answer::given_answer;
 use crate::extract::{Marker, answer_text, final_number};
-use crate::rows::{AnswerRow, Fields, Row, RowProblem};
+use crate::rows::{AnswerRow, Content, Fields, Row, RowProblem};
+
+/// Refuses a field that is left of a row of these texts and says something else.
+fn lossless<R: Row>(left: Fields, texts: &[&str]) -> Result<(), RowProblem> {
+    let texts: Vec<Content> = texts.iter().map(|text| Content::from(*text)).collect();
+    left.finish(R::SHAPE, &texts.iter().collect::<Vec<_>>(), &[]).map(drop)
+}
 
 /// A line of GSM8K (arXiv 2110.14168), or of anything in its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +25,9 @@ impl Row for Gsm8kRow {
     const SHAPE: &'static str = r#"{"question", "answer"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        Ok(Self { question: fields.text("question")?, answer: fields.text("answer")? })
+        let row = Self { question: fields.text("question")?, answer: fields.text("answer")? };
+        lossless::<Self>(fields, &[&row.question, &row.answer])?;
+        Ok(row)
     }
 }
 
@@ -44,7 +52,9 @@ impl Row for MathRow {
     const SHAPE: &'static str = r#"{"problem", "solution"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        Ok(Self { problem: fields.text("problem")?, solution: fields.text("solution")? })
+        let row = Self { problem: fields.text("problem")?, solution: fields.text("solution")? };
+        lossless::<Self>(fields, &[&row.problem, &row.solution])?;
+        Ok(row)
     }
 }
 
@@ -73,6 +83,7 @@ impl Row for GymRow {
             Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
             None => Map::new(),
         };
+        lossless::<Self>(fields, &[&prompt, &answer])?;
         Ok(Self(AnswerRow { extra, ..AnswerRow::new(prompt, answer) }))
     }
 }
@@ -90,7 +101,9 @@ impl Row for MetaMathRow {
     const SHAPE: &'static str = r#"{"query", "response"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        Ok(Self { query: fields.text("query")?, response: fields.text("response")? })
+        let row = Self { query: fields.text("query")?, response: fields.text("response")? };
+        lossless::<Self>(fields, &[&row.query, &row.response])?;
+        Ok(row)
     }
 }
 
@@ -137,6 +150,7 @@ impl Row for ArcRow {
             expected: format!("one of the labels {}", labels()),
         })?;
         let options = labelled.into_iter().map(|(_, text)| text).collect();
+        lossless::<Self>(fields, &[&stem])?;
         Ok(Self(ChoiceItem { id, stem, options, right }))
     }
 }
@@ -196,6 +210,7 @@ impl Row for HellaSwagRow {
             expected: format!("the index of one of the {} endings", endings.len()),
         })?;
         let options = endings.iter().map(|ending| without_markers(ending)).collect();
+        lossless::<Self>(fields, &[&stem])?;
         Ok(Self(ChoiceItem { id, stem, options, right }))
     }
 }

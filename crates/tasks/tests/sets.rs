@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bestof_tasks::rows::{AnswerRow, ReadOptions, Row, read_rows_from};
-use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow};
+use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow, MetaMathRow};
 use bestof_tasks::verify::{VerifierError, VerifierKind};
 
 fn rows<R: Row>(lines: &str) -> Vec<R> {
@@ -72,4 +72,19 @@ impl WithAnswer for AnswerRow {
     fn clone_with(&self, answer: &str) -> Self {
         Self { answer: answer.to_owned(), ..self.clone() }
     }
+}
+
+#[test]
+fn a_column_that_a_published_row_would_lose_is_named() {
+    fn error<R: Row + std::fmt::Debug>(line: &str) -> String {
+        let options = ReadOptions::default();
+        read_rows_from::<R>(line.as_bytes(), "t.jsonl".as_ref(), &options).unwrap_err().to_string()
+    }
+    let gsm8k = error::<Gsm8kRow>(r#"{"question": "Q", "answer": "1", "system": "Be brief."}"#);
+    assert!(gsm8k.contains("`system`"), "{gsm8k}");
+    let meta = error::<MetaMathRow>(r#"{"query": "Q", "response": "R", "context": "C"}"#);
+    assert!(meta.contains("`context`"), "{meta}");
+    // What only says where a row is from, or what it says already, is no loss.
+    let kept = r#"{"question": "Q", "answer": "1", "id": 7, "source": "x", "problem": "Q"}"#;
+    assert_eq!(rows::<Gsm8kRow>(kept).len(), 1);
 }
