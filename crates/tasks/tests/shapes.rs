@@ -162,9 +162,19 @@ fn alpaca_rows_are_what_a_user_asks() {
         (turns(&found.prompt), &found.extra["category"]),
         (vec![("user", "i\nc")], &json!("qa"))
     );
-    // tatsu-lab/alpaca has the rendered text too.
-    let both = json!({"instruction": "i", "input": "", "output": "o", "text": "### i\n### o"});
-    assert!(refused(both).contains("beside a prompt and `output`"));
+    // tatsu-lab/alpaca has the rendered text too; any other text is not what the row says.
+    let both =
+        |text: &str| json!({"instruction": "Sort.", "input": "3 1", "output": "1 3", "text": text});
+    let found: CompletionRow =
+        row(both("Below.\n\n### Instruction:\nSort.\n\n### Input:\n3 1\n\n### Response:\n1 3"))
+            .unwrap();
+    assert_eq!(
+        (turns(&found.prompt), found.completion),
+        (vec![("user", "Sort.\n3 1")], "1 3".into())
+    );
+    let rendered = row::<DataRow>(both("### Sort.\n3 1\n1 3")).unwrap();
+    assert_eq!(rendered.kind(), "completions");
+    assert!(refused(both("### Sort.\n1 3")).contains("beside a prompt and `output`"));
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn is_text(fields: &Fields) -> Result<bool, RowProblem> {
     };
     let completion = [Meaning::Completion, Meaning::Output].into_iter().find(|m| fields.has(*m));
     match completion {
+        Some(_) if text == Meaning::Text && has_prompt(fields) && fields.is_rendered() => Ok(false),
         Some(completion) if has_prompt(fields) => Err(RowProblem::Inconsistent {
             field: fields.called(text),
             found: format!("{} beside a prompt and `{}`", text.words(), fields.called(completion)),

@@ -114,6 +114,30 @@ impl Fields {
         self.values.iter().any(says)
     }
 
+    /// Whether the row's running text only renders its prompt and completion, as that of Alpaca does: it has
+    /// every line of theirs.
+    pub(crate) fn is_rendered(&self) -> bool {
+        const SAID: [Meaning; 6] = [
+            Meaning::Prompt,
+            Meaning::Instruction,
+            Meaning::Input,
+            Meaning::System,
+            Meaning::Completion,
+            Meaning::Output,
+        ];
+        let text = self.column(Meaning::Text);
+        let value = |wanted: &str| self.values.iter().find(|(name, _)| name == wanted);
+        let Some((_, Json::Plain(Value::String(text)))) = text.as_deref().and_then(value) else {
+            return false;
+        };
+        let said = |(name, value): &(String, Json)| match value {
+            _ if !Meaning::of(name).is_some_and(|meaning| SAID.contains(&meaning)) => true,
+            Json::Plain(Value::String(part)) => has_lines(text, part),
+            value => !value.has_content(),
+        };
+        self.values.iter().all(said)
+    }
+
     /// The value of the column with a meaning, and how it is called; `None` if there is none or it is `null`.
     pub(crate) fn meant(&mut self, meaning: Meaning) -> Option<(String, Json)> {
         let name = self.column(meaning)?;
@@ -215,6 +239,7 @@ impl Fields {
                 && !neutral.contains(&meaning)
                 && value.has_content()
                 && !repeats(value, &said)
+                && !(meaning == Meaning::Text && renders(value, used))
             {
                 let (field, meaning) = (name.clone(), meaning.words());
                 return Err(RowProblem::UnusedField { field, meaning, shape });
@@ -222,6 +247,16 @@ impl Fields {
         }
         Ok(self.rest())
     }
+}
+
+/// Whether a running text has every line of these parts.
+fn renders(value: &Json, used: &[&Content]) -> bool {
+    let Json::Plain(Value::String(text)) = value else { return false };
+    !used.is_empty() && used.iter().flat_map(|part| part.texts()).all(|part| has_lines(text, part))
+}
+
+fn has_lines(text: &str, part: &str) -> bool {
+    part.lines().all(|line| text.contains(line.trim()))
 }
 
 /// Whether a value says nothing but texts that are said elsewhere.
