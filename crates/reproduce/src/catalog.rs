@@ -2,14 +2,14 @@
 
 use crate::dpop::Dpop;
 use crate::giraffe::Giraffe;
-use crate::pkpo::{Pkpo, PkpoUpdates};
+use crate::pkpo::{PKPO, PKPO_UPDATES};
 use crate::pkpo_toy::PkpoToy;
 use crate::yelp::Yelp;
 use crate::{Experiment, ReproduceError};
 
 /// Every experiment, in the order of `reproduce all`.
 pub static EXPERIMENTS: &[&dyn Experiment] =
-    &[&PkpoToy, &Pkpo, &PkpoUpdates, &Dpop, &Giraffe, &Yelp];
+    &[&PkpoToy, &PKPO, &PKPO_UPDATES, &Dpop, &Giraffe, &Yelp];
 
 /// The experiment with this name.
 ///

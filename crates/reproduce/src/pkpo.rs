@@ -19,52 +19,28 @@ mod starting_point;
 mod study;
 mod updates;
 
-pub(crate) use self::updates::PkpoUpdates;
+pub(crate) use self::updates::PKPO_UPDATES;
 
 use self::settings::Settings;
 use self::study::Study;
-use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// The experiment `pkpo`.
-#[derive(Debug, Clone, Copy)]
-pub struct Pkpo;
-
-impl Experiment for Pkpo {
-    fn name(&self) -> &'static str {
-        "pkpo"
-    }
-
-    fn about(&self) -> &'static str {
-        "a small LLaMA learns countdown from its own samples: k = 1, fixed k, annealed k, all k"
-    }
-
-    fn run(
-        &self,
-        options: &Options,
-        progress: &mut dyn Progress,
-    ) -> Result<Reproduction, ReproduceError> {
-        self.study().measure(&Settings::of(options), options, progress)
-    }
-}
-
-impl Pkpo {
-    fn study(self) -> Study {
-        Study {
-            name: self.name(),
-            title: "PKPO on a small language model",
-            source: "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2; harmonic weights arXiv:2602.02710, centred ones arXiv:2606.06080",
-            choice: |settings| {
-                format!(
-                    "k = 1, with the entropy bonus and without, is run at each of its learning rates and compared at the one with the \
-                     highest mean over seeds of pass@k on {} validation puzzles, chosen for each k by itself: whatever is compared, it has the \
-                     rate that suits it best. The other arms have one rate, fixed beforehand, and might do better at another.",
-                    2 * settings.validation,
-                )
-            },
-            claims: claims::claims,
-        }
-    }
-}
+pub(crate) static PKPO: Study = Study {
+    name: "pkpo",
+    about: "a small LLaMA learns countdown from its own samples: k = 1, fixed k, annealed k, all k",
+    settings: Settings::of,
+    title: "PKPO on a small language model",
+    source: "Walder and Karkhanis 2025, arXiv:2505.15201v4, section 5.2; harmonic weights arXiv:2602.02710, centred ones arXiv:2606.06080",
+    choice: |settings| {
+        format!(
+            "k = 1, with the entropy bonus and without, is run at each of its learning rates and compared at the one with the \
+             highest mean over seeds of pass@k on {} validation puzzles, chosen for each k by itself: whatever is compared, it has the \
+             rate that suits it best. The other arms have one rate, fixed beforehand, and might do better at another.",
+            2 * settings.validation,
+        )
+    },
+    claims: claims::claims,
+};
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +48,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Silent;
+    use crate::{Experiment, Options, Reproduction, Silent};
 
     fn few_steps(options: &Options) -> Settings {
         Settings {
@@ -89,7 +65,7 @@ mod tests {
 
     fn study(dir: &Path, change: impl Fn(Settings) -> Settings) -> Reproduction {
         let options = Options { seeds: Some(2), ..Options::new(dir) };
-        Pkpo.study().measure(&change(few_steps(&options)), &options, &mut Silent).unwrap()
+        PKPO.measure(&change(few_steps(&options)), &options, &mut Silent).unwrap()
     }
 
     #[test]
@@ -125,7 +101,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let taken = dir.path().join("taken");
         fs::write(&taken, "").unwrap();
-        let error = Pkpo.run(&Options::new(&taken), &mut Silent).unwrap_err().to_string();
+        let error = PKPO.run(&Options::new(&taken), &mut Silent).unwrap_err().to_string();
         assert!(error.contains("cannot create") && error.contains("taken"), "{error}");
     }
 }

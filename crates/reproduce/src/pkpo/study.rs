@@ -3,19 +3,40 @@
 use super::compared::Compared;
 use super::settings::Settings;
 use super::{numbers, page, runs};
-use crate::{Claim, Options, Progress, ReproduceError, Reproduction};
+use crate::{Claim, Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Seeds, each with a base model of its own.
 const SEEDS: usize = 5;
 
-/// What is said of a comparison of arms.
-pub(super) struct Study {
+/// An experiment that compares arms.
+#[derive(Debug)]
+pub(crate) struct Study {
     pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) settings: fn(&Options) -> Settings,
     pub(super) title: &'static str,
     pub(super) source: &'static str,
     /// How learning rates are chosen, in words.
     pub(super) choice: fn(&Settings) -> String,
     pub(super) claims: fn(&Compared) -> Vec<Claim>,
+}
+
+impl Experiment for Study {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn run(
+        &self,
+        options: &Options,
+        progress: &mut dyn Progress,
+    ) -> Result<Reproduction, ReproduceError> {
+        self.measure(&(self.settings)(options), options, progress)
+    }
 }
 
 impl Study {

@@ -9,51 +9,28 @@ use super::compared::Compared;
 use super::judge::{Stated, gains};
 use super::settings::Settings;
 use super::study::Study;
-use crate::{Claim, Experiment, Options, Progress, ReproduceError, Reproduction};
+use crate::Claim;
 
 const EXACT: Arm = Arm::Several(OffPolicyWeights::Exact);
 const OWN_RATIO: Arm = Arm::Several(OffPolicyWeights::OwnRatio);
 
 /// The experiment `pkpo-updates`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PkpoUpdates;
-
-impl Experiment for PkpoUpdates {
-    fn name(&self) -> &'static str {
-        "pkpo-updates"
-    }
-
-    fn about(&self) -> &'static str {
-        "the model of `pkpo` makes several updates of a batch: weights of own ratios, exact weights"
-    }
-
-    fn run(
-        &self,
-        options: &Options,
-        progress: &mut dyn Progress,
-    ) -> Result<Reproduction, ReproduceError> {
-        self.study().measure(&Settings::of_updates(options), options, progress)
-    }
-}
-
-impl PkpoUpdates {
-    fn study(self) -> Study {
-        Study {
-            name: self.name(),
-            title: "Several updates of a batch, for the best of k",
-            source: "off-policy weights (docs/estimators.md) against those of Walder and Karkhanis 2025, arXiv:2505.15201v4, with each completion's own ratio",
-            choice: |settings| {
-                format!(
-                    "Every arm is run at each of its learning rates and compared at the one with the highest mean over seeds of pass@k on \
-                     {} validation puzzles, chosen for each k by itself. Both ways of several updates bound the ratios of whole completions \
-                     as PPO does, within 0.2 of 1.",
-                    2 * settings.validation,
-                )
-            },
-            claims,
-        }
-    }
-}
+pub(crate) static PKPO_UPDATES: Study = Study {
+    name: "pkpo-updates",
+    about: "the model of `pkpo` makes several updates of a batch: weights of own ratios, exact weights",
+    settings: Settings::of_updates,
+    title: "Several updates of a batch, for the best of k",
+    source: "off-policy weights (docs/estimators.md) against those of Walder and Karkhanis 2025, arXiv:2505.15201v4, with each completion's own ratio",
+    choice: |settings| {
+        format!(
+            "Every arm is run at each of its learning rates and compared at the one with the highest mean over seeds of pass@k on \
+             {} validation puzzles, chosen for each k by itself. Both ways of several updates bound the ratios of whole completions \
+             as PPO does, within 0.2 of 1.",
+            2 * settings.validation,
+        )
+    },
+    claims,
+};
 
 fn claims(runs: &Compared) -> Vec<Claim> {
     let raises = |arm: Arm, than: Arm, claim: String| Stated {
@@ -94,8 +71,8 @@ mod tests {
     use bestof_report::Verdict;
 
     use super::*;
-    use crate::Silent;
     use crate::pkpo::compared::{KS, Scores, Trained};
+    use crate::{Options, Silent};
 
     fn scores(pass: f64) -> Scores {
         let all = [pass; KS.len()];
@@ -149,7 +126,7 @@ mod tests {
             prompts: 3,
             ..Settings::of_updates(&options)
         };
-        let page = PkpoUpdates.study().measure(&settings, &options, &mut Silent).unwrap();
+        let page = PKPO_UPDATES.measure(&settings, &options, &mut Silent).unwrap();
         assert_eq!(page.all_claims().len(), 3);
         // One idle arm, and three at two learning rates.
         assert_eq!(page.to_json()["numbers"]["runs"].as_array().unwrap().len(), 7);

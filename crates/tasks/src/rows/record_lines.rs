@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 ///
 /// Line ends are `\n`, `\r` and `\r\n`, inside of quotation marks too.
 #[derive(Debug, Default)]
-pub struct RecordLines {
+pub(super) struct RecordLines {
     /// Bytes since the last record.
     since: u64,
     /// Bytes of all.
@@ -20,7 +20,7 @@ pub struct RecordLines {
 
 impl RecordLines {
     /// Takes note of bytes that the reader took.
-    pub fn take(&mut self, bytes: &[u8]) {
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if byte == b'\n' || byte == b'\r' {
                 // `\r\n` is one end.
@@ -33,17 +33,17 @@ impl RecordLines {
     }
 
     /// Takes note that the reader gave a record.
-    pub fn record_ended(&mut self) {
+    pub(super) fn record_ended(&mut self) {
         self.since = 0;
     }
 
     /// The number of bytes taken since the last record.
-    pub fn bytes_of_record(&self) -> u64 {
+    pub(super) fn bytes_of_record(&self) -> u64 {
         self.since
     }
 
     /// The line, counted from 1, of the record that begins at `start` or behind line ends there.
-    pub fn line_at(&mut self, mut start: u64) -> u64 {
+    pub(super) fn line_at(&mut self, mut start: u64) -> u64 {
         while let Some(&(offset, ends)) = self.ends.front()
             && offset <= start
         {

@@ -13,7 +13,7 @@ use super::options::ReadOptions;
 use super::parquet_rows::ParquetRecords;
 use super::problem::RowsError;
 use super::record::Next;
-use super::table::{Table, delimiter_of};
+use super::table::{Table, delimiter_of_table};
 
 /// Size of a read buffer in bytes.
 const BUFFER: usize = 1 << 16;
@@ -101,7 +101,7 @@ impl<'s> Records<'s> {
             FileKind::JsonObject | FileKind::Empty => Ok(Self::Lines(Lines::new(source, longest))),
             FileKind::Text => {
                 let start = source.fill_buf().map_err(failed)?;
-                match delimiter_of(start, name) {
+                match delimiter_of_table(start, name) {
                     Some(delimiter) => {
                         Table::open(source, delimiter, longest, name).map(Self::Table)
                     }
