@@ -434,22 +434,22 @@ fn settings_that_cannot_be_expressed_are_named() {
 #[test]
 fn rotary_settings_that_cannot_be_expressed_are_named() {
     for (scaling, expected) in [
-        (json!({ "rope_type": "dynamic", "factor": 2.0 }), "rope_parameters.rope_type is dynamic"),
+        (json!({ "rope_type": "dynamic", "factor": 2.0 }), "rope_type is dynamic"),
         (
             json!({ "rope_type": "linear", "factor": 2.0, "mscale": 1.0 }),
-            "rope_parameters.mscale is 1.0",
+            "is mscale, which a GGUF file cannot express",
         ),
-        (json!({ "rope_type": "linear" }), "rope_parameters.factor in config.json is missing"),
-        (json!({ "rope_type": "linear", "factor": -1 }), "factor in config.json is -1"),
+        (json!({ "rope_type": "linear" }), "`factor`"),
+        (json!({ "rope_type": "linear", "factor": -1 }), "factor"),
         (
             json!({ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
             "attention_factor": 1.0 }),
-            "rope_parameters.attention_factor is 1",
+            "attention_factor is 1",
         ),
         (
             json!({ "rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0],
             "original_max_position_embeddings": 64 }),
-            "expected a list of 4 numbers",
+            "short_factor",
         ),
     ] {
         config("llama", "rope_parameters", scaling, expected);
@@ -457,9 +457,28 @@ fn rotary_settings_that_cannot_be_expressed_are_named() {
     config(
         "qwen2",
         "rope_parameters",
-        json!({ "rope_type": "llama3" }),
+        json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64 }),
         "in the llama family only",
     );
+}
+
+/// Of the two spellings the model takes `rope_scaling`, and an empty map says nothing.
+#[test]
+fn a_file_is_scaled_as_the_model_is() {
+    for parameters in [json!({}), json!({ "rope_type": "default", "rope_theta": 10_000.0 })] {
+        let dir = tempdir().unwrap();
+        let folder = folder_of(&built("llama"), dir.path());
+        change(&folder, "config.json", |config| {
+            config["rope_parameters"] = parameters.clone();
+            config["rope_scaling"] = json!({ "rope_type": "linear", "factor": 4.0 });
+        });
+        let out = dir.path().join("out.gguf");
+        write(&folder, &out, GgmlType::F16).unwrap();
+        let raw = Raw::read(&out);
+        assert_eq!(raw.word("llama.rope.scaling.type"), "linear");
+        assert_eq!(raw.number("llama.rope.scaling.factor"), 4.0);
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
     };
     let part = text[range.clone()].trim();
     let first = part.split_whitespace().next().unwrap_or_default();
-    if marker != Marker::Boxed && denies(&first.to_lowercase()) {
+    if marker != Marker::Boxed && denies(first) {
         return Err(NoOffer::Negated);
     }
     if marker != Marker::Boxed {
@@ -168,8 +168,8 @@ fn outermost(text: &str) -> Option<(Range<usize>, Marker)> {
 /// The answer part of a text and the marker that declares it, or the text without thoughts and
 /// `None`; surrounding white space is removed.
 ///
-/// The answer part is inside the last `<answer>` tags, else after the last `####`, else in the last
-/// `\boxed{}` that is not empty, else after the last "answer is", "Answer:" and the like.
+/// The answer part is inside the last `<answer>` tags, else in a `\boxed{}` below the last `####`, else after
+/// that, else in the last `\boxed{}` that is not empty, else after the last "answer is", "Answer:" and the like.
 pub fn answer_text(text: &str) -> (&str, Option<Marker>) {
     match answer_range(text) {
         Some((range, marker)) => (text[range].trim(), Some(marker)),
@@ -250,6 +250,7 @@ mod tests {
     fn boxes_are_a_list_or_a_hedge() {
         for (text, expected) in [
             ("\\boxed{5} or \\boxed{6}", vec!["5, 6"]),
+            ("$\\boxed\\frac{\\sqrt{2}}{2}$", vec!["\\frac{\\sqrt{2}}{2}"]),
             ("$\\boxed{1}$, $\\boxed{2}$, and $\\boxed{3}$", vec!["1, 2, 3"]),
             ("\\boxed{(9, 2)} \\quad \\text{and} \\quad \\boxed{(9, 5)}", vec!["(9, 2), (9, 5)"]),
             ("\\boxed{1} papers and \\boxed{2} bins", vec!["1, 2"]),
@@ -265,6 +266,8 @@ mod tests {
         let many: Vec<String> = (0..9).map(|value| format!("\\boxed{{{value}}}")).collect();
         assert_eq!(offer(&many.join("\n")), Err(NoOffer::TooMany));
         assert_eq!(given_answer("\\boxed{35} ++ \\boxed{4}"), "35, 4");
+        // A value that one box has twice stays.
+        assert_eq!(given_answer("\\boxed{2, 2}"), "2, 2");
         assert_eq!(given_answer("\\boxed{35}\nso then\n\\boxed{4}"), "4");
         assert_eq!(given_answer("\\boxed{4} is right, so \\boxed{4}"), "4");
         assert_eq!(given_answer("Not \\boxed{1} but $x=\\boxed{4}$"), "4");

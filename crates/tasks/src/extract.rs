@@ -103,12 +103,15 @@ fn sign_start(text: &str, digits: usize) -> usize {
         return digits;
     };
     let at = before.len() - sign.len_utf8();
-    let joined = text[..at].chars().next_back().is_some_and(char::is_alphanumeric);
-    let operand = text[..at].trim_end().chars().next_back();
-    // "5 -3" and "x-3" subtract; "= -3", "(-3" and "is -3" are negative numbers.
-    let subtracts =
-        joined || operand.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'));
-    if subtracts { digits } else { at }
+    if is_operand(&text[..at]) { digits } else { at }
+}
+
+/// Whether a sign behind this text adds to it or subtracts from it: "5 -3" and "x-3" subtract; "= -3",
+/// "(-3" and "is -3" are negative numbers.
+pub(crate) fn is_operand(before: &str) -> bool {
+    let joined = before.chars().next_back().is_some_and(char::is_alphanumeric);
+    let last = before.trim_end().chars().next_back();
+    joined || last.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'))
 }
 
 #[cfg(test)]

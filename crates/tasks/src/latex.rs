@@ -6,6 +6,7 @@
 mod names;
 mod numbers;
 
+pub(crate) use names::{ACCENTS, TEXTS};
 pub(crate) use numbers::{Commas, lowered};
 
 use crate::rational::Rational;
@@ -279,7 +280,7 @@ impl Lexer {
 }
 
 /// The inside of the braces that `text` begins with after spaces, and where they end.
-fn group(text: &str) -> Option<(&str, usize)> {
+pub(crate) fn group(text: &str) -> Option<(&str, usize)> {
     let start = text.len() - text.trim_start().len();
     let inside = text[start..].strip_prefix('{')?;
     let mut depth = 0_usize;

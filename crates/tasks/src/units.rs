@@ -95,20 +95,29 @@ pub(crate) fn changes(word: &str) -> bool {
         )
 }
 
-/// Whether a word, in lower case, denies what follows it.
+/// Whether a word, in lower case, is a percent sign.
+pub(crate) fn is_percent(word: &str) -> bool {
+    matches!(word, "percent" | "percentage" | "pct")
+}
+
+/// Whether a word denies what follows it, whatever its case, apostrophes and punctuation.
 pub(crate) fn denies(word: &str) -> bool {
+    let plain: String = word.chars().filter(|c| c.is_alphabetic()).collect();
     matches!(
-        word,
+        plain.to_lowercase().as_str(),
         "not"
-            | "isn't"
-            | "isn’t"
             | "isnt"
-            | "wasn't"
-            | "aren't"
+            | "isn"
+            | "wasnt"
+            | "arent"
+            | "cant"
+            | "cannot"
+            | "couldnt"
+            | "doesnt"
+            | "dont"
+            | "wont"
             | "neither"
             | "nor"
             | "never"
-            | "cannot"
-            | "can't"
     )
 }

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-losses", &["bestof-suggest"]),
     ("bestof-positional", &[]),
     ("bestof-tasks", &["bestof-files", "bestof-suggest"]),
-    ("bestof-checkpoints", &["bestof-files", "bestof-suggest"]),
+    ("bestof-checkpoints", &["bestof-files", "bestof-positional", "bestof-suggest"]),
     ("bestof-report", &["bestof-files"]),
     ("bestof-kernels", &[]),
     (

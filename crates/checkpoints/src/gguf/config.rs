@@ -1,5 +1,6 @@
 //! `config.json` and `generation_config.json` from GGUF metadata.
 
+use bestof_positional::hf::HfDefaults;
 use serde_json::{Map, Value, json};
 
 use super::architecture::{Family, Sizes};
@@ -10,9 +11,7 @@ use super::rope::{Rope, RopeContext, StoredFactors, shortest};
 use super::vocabulary::Vocabulary;
 use crate::stored::StoredType;
 
-/// Gemma 3's base for layers with a sliding window, and every how many layers one has none: defaults
-/// for GGUF files without these keys.
-const GEMMA3_LOCAL_THETA: f64 = 10_000.0;
+/// Every how many layers of Gemma 3 one has no window, where a file does not say.
 const GEMMA3_PATTERN: usize = 6;
 /// Models of these depths scale queries by `hidden_size / heads` instead of the head dimension.
 const GEMMA2_27B_LAYERS: usize = 46;
@@ -61,7 +60,7 @@ impl ConfigSource<'_> {
     /// `config.json`, with rotary settings in the spelling of transformers 4 and that of 5.
     pub(super) fn config(&self) -> Result<Value, GgufError> {
         let sizes = &self.sizes;
-        let default_theta = if self.family == Family::Gemma3 { 1_000_000.0 } else { 10_000.0 };
+        let default_theta = self.rope_defaults().rope_theta;
         let context = self.context_length()?;
         let rope_context = RopeContext {
             head_dim: sizes.head_dim,
@@ -173,14 +172,20 @@ impl ConfigSource<'_> {
         Ok(config)
     }
 
+    /// What transformers' configuration of the family means where it says nothing of the basis.
+    fn rope_defaults(&self) -> HfDefaults {
+        match self.family {
+            Family::Gemma3 => HfDefaults::gemma3(),
+            _ => HfDefaults::default(),
+        }
+    }
+
     fn gemma3(&self, rope: &Rope) -> Result<Map<String, Value>, GgufError> {
         let window_key = self.key("attention.sliding_window");
         let pattern_key = self.key("attention.sliding_window_pattern");
         let (layer_types, pattern) = self.window_layers(&pattern_key)?;
-        let local = self
-            .metadata()
-            .number(&self.key("rope.freq_base_swa"))?
-            .map_or(GEMMA3_LOCAL_THETA, shortest);
+        let local = self.metadata().number(&self.key("rope.freq_base_swa"))?.map(shortest);
+        let local = local.or(self.rope_defaults().local_rope_theta);
         let final_cap = self.metadata().number(&self.key("final_logit_softcapping"))?.map(shortest);
         let mut config = self.gemma("Gemma3ForCausalLM", "gemma3_text", GEMMA3_27B_LAYERS)?;
         config.extend(fields(json!({

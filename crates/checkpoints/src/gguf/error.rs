@@ -1,6 +1,7 @@
 //! What can be wrong with a GGUF file.
 
 use bestof_files::FileKind;
+use bestof_positional::RopeError;
 
 use super::ggml_type::{GgmlType, type_name};
 
@@ -14,6 +15,9 @@ pub enum GgufError {
         /// What the file is.
         found: FileKind,
     },
+    /// The rotary settings of a folder are wrong, or cannot be divisors of frequencies.
+    #[error("config.json: {0}")]
+    Rope(#[from] RopeError),
     /// A version of the format that is not read.
     #[error("GGUF version {found} is not read (2 and 3 are); {}", if *big_endian { "the file is big-endian" } else { "convert the model again with a current llama.cpp" })]
     UnknownVersion {

@@ -1,5 +1,6 @@
 //! Rotary position settings: from GGUF metadata to both spellings of `config.json`.
 
+use bestof_positional::{Llama3, RopeConfig, RopeScaling};
 use serde_json::{Map, Value, json};
 
 use super::error::GgufError;
@@ -180,22 +181,20 @@ fn stored_scaling(
 }
 
 /// Llama 3's scaling, if it divides the frequencies by just these factors.
-///
-/// ```text
-/// factor_i = 1                                     if wavelength_i < original / high
-///          = f                                     if wavelength_i > original / low
-///          = 1 / ((1 - s) / f + s)                 otherwise
-/// s        = (original / wavelength_i - low) / (high - low)
-/// ```
 fn llama3(factors: &[f32], theta: f64, original: usize) -> Option<Map<String, Value>> {
     let largest = f64::from(*factors.last()?);
-    let same = factors.iter().enumerate().all(|(i, &found)| {
-        let wavelength = 2.0 * std::f64::consts::PI * theta.powf(i as f64 / factors.len() as f64);
-        let turns = original as f64 / wavelength;
-        let smooth = ((turns - LLAMA3_LOW) / (LLAMA3_HIGH - LLAMA3_LOW)).clamp(0.0, 1.0);
-        let expected = 1.0 / ((1.0 - smooth) / largest + smooth);
-        (f64::from(found) / expected - 1.0).abs() < 1e-4
+    let scaling = RopeScaling::Llama3(Llama3 {
+        factor: largest,
+        low_freq_factor: LLAMA3_LOW,
+        high_freq_factor: LLAMA3_HIGH,
+        original_max_position_embeddings: original,
     });
+    let rope = RopeConfig { scaling, ..RopeConfig::new(2 * factors.len(), theta) };
+    let expected = rope.gguf_rope_freqs().ok()?;
+    let same = factors
+        .iter()
+        .zip(expected)
+        .all(|(found, expected)| (f64::from(*found) / expected - 1.0).abs() < 1e-4);
     same.then(|| {
         object(json!({
             "rope_type": "llama3",

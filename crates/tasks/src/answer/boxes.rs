@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::latex::group;
+
 const COMMANDS: [&str; 2] = ["\\boxed", "\\fbox"];
 
 /// Longest text between two boxes that can join them, in bytes.
@@ -112,7 +114,8 @@ impl Boxes {
     /// The different contents, boxes that are joined as one list.
     pub(super) fn lists<'t>(&self, text: &'t str) -> Vec<Cow<'t, str>> {
         let mut lists: Vec<Cow<'t, str>> = Vec::new();
-        for list in self.grouped(text, joins) {
+        for boxes in self.grouped(text, joins) {
+            let list = one_list(&boxes);
             // The limit on different boxes is far below what would make this slow.
             if lists.len() < 64 && !lists.contains(&list) {
                 lists.push(list);
@@ -121,8 +124,8 @@ impl Boxes {
         lists
     }
 
-    /// The last box with those that a word or a few signs join to it, as one list without
-    /// repetitions.
+    /// The last box with those that a word or a few signs join to it, as one list; boxes that say
+    /// the same are one.
     pub(super) fn last_list<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let near = |joint: &str| {
             let joint = joint.trim_start_matches('}').trim_end_matches('{');
@@ -130,38 +133,42 @@ impl Boxes {
             joint.len() <= MAX_GAP
                 && !joint.contains(|c: char| c.is_alphanumeric() || "\n=".contains(c))
         };
-        let list =
-            self.grouped(text, |joint| near(joint) || joins(joint)).pop().unwrap_or_default();
-        let mut parts: Vec<&str> = list.split(SEPARATOR).collect();
-        parts.sort_unstable();
-        parts.dedup();
-        match parts.as_slice() {
-            [only] => Cow::Owned((*only).to_owned()),
-            _ => list,
+        let mut groups = self.grouped(text, |joint| near(joint) || joins(joint));
+        let boxes = groups.pop().unwrap_or_default();
+        match boxes.as_slice() {
+            [first, others @ ..] if others.iter().all(|other| other == first) => {
+                Cow::Borrowed(*first)
+            }
+            boxes => one_list(boxes),
         }
     }
 
-    fn grouped<'t>(&self, text: &'t str, joined: impl Fn(&str) -> bool) -> Vec<Cow<'t, str>> {
-        let mut lists: Vec<Cow<'t, str>> = Vec::new();
+    /// The contents of the boxes, those that are joined together.
+    fn grouped<'t>(&self, text: &'t str, joined: impl Fn(&str) -> bool) -> Vec<Vec<&'t str>> {
+        let mut groups: Vec<Vec<&str>> = Vec::new();
         let mut end = None;
         for range in &self.inside {
             let inside = text[range.clone()].trim();
             if inside.is_empty() {
                 continue;
             }
-            match (lists.last_mut(), end) {
-                (Some(list), Some(end)) if joined(&text[end..range.start]) => {
-                    list.to_mut().push_str(SEPARATOR);
-                    list.to_mut().push_str(inside);
-                }
-                _ => lists.push(Cow::Borrowed(inside)),
+            match (groups.last_mut(), end) {
+                (Some(group), Some(end)) if joined(&text[end..range.start]) => group.push(inside),
+                _ => groups.push(vec![inside]),
             }
             end = Some(range.end);
         }
-        if lists.is_empty() {
-            lists.push(Cow::Borrowed(""));
+        if groups.is_empty() {
+            groups.push(vec![""]);
         }
-        lists
+        groups
+    }
+}
+
+fn one_list<'t>(boxes: &[&'t str]) -> Cow<'t, str> {
+    match boxes {
+        [only] => Cow::Borrowed(*only),
+        boxes => Cow::Owned(boxes.join(SEPARATOR)),
     }
 }
 
@@ -169,10 +176,15 @@ impl Boxes {
 fn bare_command(text: &str) -> usize {
     let name = text[1..].bytes().take_while(u8::is_ascii_alphabetic).count();
     let mut end = 1 + name;
-    while text[end..].starts_with(['{', '[']) {
-        let close = if text[end..].starts_with('{') { '}' } else { ']' };
-        match text[end..].find(close) {
-            Some(length) => end += length + 1,
+    loop {
+        let rest = &text[end..];
+        let length = match rest.as_bytes().first() {
+            Some(b'{') => group(rest).map(|(_, length)| length),
+            Some(b'[') => rest.find(']').map(|at| at + 1),
+            _ => None,
+        };
+        match length {
+            Some(length) => end += length,
             None => break,
         }
     }

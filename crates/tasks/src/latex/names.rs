@@ -17,6 +17,21 @@ pub(super) enum Meaning {
     Command(&'static str),
 }
 
+/// Commands with one argument that make a name of it.
+pub(crate) const ACCENTS: [&str; 11] = [
+    "overline",
+    "vec",
+    "hat",
+    "bar",
+    "overrightarrow",
+    "widehat",
+    "tilde",
+    "widetilde",
+    "dot",
+    "ddot",
+    "overleftrightarrow",
+];
+
 /// Names of functions and their one name.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("sin", "sin"),
@@ -207,7 +222,7 @@ const NOTHING: &[&str] = &[
     "Large",
 ];
 
-const TEXTS: &[&str] = &[
+pub(crate) const TEXTS: &[&str] = &[
     "text",
     "textbf",
     "textrm",
@@ -270,7 +285,6 @@ pub(super) fn plain(name: &str) -> Option<Meaning> {
         "pi" | "Pi" | "PI" => Some(Meaning::Letter('π')),
         "infinity" | "Infinity" | "inf" | "oo" => Some(Meaning::Sign('∞')),
         "mod" => Some(Meaning::Command("mod")),
-        "U" => None,
         _ => {
             FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, one)| Meaning::Command(one))
         }

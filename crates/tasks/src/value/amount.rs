@@ -4,7 +4,7 @@ use super::Amount;
 use crate::algebra::{Expression, parse};
 use crate::latex::{Token, spelled};
 use crate::rational::Rational;
-use crate::units::{changes, scale, unit};
+use crate::units::{changes, is_percent, scale, unit};
 
 /// Words before a number that do not change it.
 const NEUTRAL: [&str; 6] = ["about", "approximately", "approx", "exactly", "roughly", "nearly"];
@@ -24,7 +24,7 @@ pub(super) fn amount(tokens: &[Token]) -> Option<Amount> {
     let (number, rest) = tokens.split_at(at);
     let percent = match rest.first() {
         Some(Token::Sign('%')) => true,
-        Some(Token::Word(word)) => matches!(word.as_str(), "pct" | "percent" | "percentage"),
+        Some(Token::Word(word)) => is_percent(word),
         _ => false,
     };
     let mut qualifier = None;

@@ -1,19 +1,15 @@
 //! Names on the left of an equation.
 
-use crate::latex::{Token, spelled};
+use crate::latex::{ACCENTS, Token, spelled};
 
 /// Most tokens of a name.
 const MAX_TOKENS: usize = 24;
 
 /// Commands that stand before a name.
-const PREFIXES: [&str; 4] = ["angle", "triangle", "measuredangle", "operatorname"];
+const PREFIXES: [&str; 3] = ["angle", "triangle", "measuredangle"];
 
 /// Commands that name a quantity of what follows them.
 const QUANTITIES: [&str; 8] = ["max", "min", "gcd", "lcm", "deg", "det", "dim", "Pr"];
-
-/// Commands that make a name of their argument.
-const ACCENTS: [&str; 8] =
-    ["overline", "vec", "hat", "bar", "overrightarrow", "widehat", "tilde", "widetilde"];
 
 /// Whether the tokens are one name: `x`, `x_1`, `f'(x)`, `AB`, `|AB|`, `\angle ABC`, `P(A)`,
 /// `(p, q)`, `V_1 : V_2`, or words.

@@ -1,6 +1,7 @@
 //! The letter of a multiple-choice option.
 
 use crate::answer::{given_answer, offer};
+use crate::units::denies;
 
 use super::verification::{Verification, Verifier, VerifierError};
 
@@ -92,7 +93,7 @@ fn plain(text: &str) -> String {
                 symbols.next();
                 plain.push(' ');
             }
-            '{' | '}' | '$' | '*' | '`' | '"' | '\'' | '~' => {}
+            '{' | '}' | '$' | '*' | '`' | '"' | '\'' | '’' | '~' => {}
             '/' => plain.push_str(" or "),
             ')' | ']' => plain.extend([symbol, ' ']),
             _ => plain.push(symbol),
@@ -155,9 +156,8 @@ const INTRODUCING: [&str; 6] = ["option", "choice", "answer", "letter", "options
 /// Words after which other options are named for another reason.
 const EXPLAINING: [&str; 6] = ["because", "since", "as", "while", "but", "where"];
 
-/// Words that deny the option after or before them; the first six also stand before it.
-const DENYING: [&str; 9] =
-    ["not", "isnt", "isn", "neither", "nor", "except", "wrong", "incorrect", "false"];
+/// Words that deny the option before them, beside those that deny whatever follows.
+const DENYING: [&str; 4] = ["except", "wrong", "incorrect", "false"];
 
 /// The different options that are named; `None` stands for one that is denied.
 fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
@@ -207,9 +207,15 @@ fn named(words: &[Word<'_>], lead: bool, digits: bool) -> Vec<Option<char>> {
     let mut options: Vec<Option<char>> = chosen
         .iter()
         .map(|at| {
-            let before = (1..=3).any(|back| is(at.checked_sub(back), &DENYING[..6]));
-            let after = is(Some(at + 1), &["is", "isnt", "was", "are"])
-                && (1..=2).any(|on| is(Some(at + on), &DENYING));
+            let before = (1..=3).any(|back| {
+                let back = at.checked_sub(back);
+                back.is_some_and(|at| denies(words[at].text)) || is(back, &["except"])
+            });
+            let denied = |at: usize| {
+                words.get(at).is_some_and(|word| denies(word.text)) || is(Some(at), &DENYING)
+            };
+            let verb = is(Some(at + 1), &["is", "was", "are", "can", "could"]);
+            let after = denied(at + 1) || (verb && denied(at + 2));
             label(*at).filter(|_| !before && !after)
         })
         .collect();
@@ -245,6 +251,11 @@ mod tests {
             ("<answer>(B)</answer>", Right),
             ("(A) is dark. (C) is cold.\n#### B", Right),
             ("B or C", CannotTell),
+            ("It isn't B.", CannotTell),
+            ("It isn’t B.", CannotTell),
+            ("It is never B.", CannotTell),
+            ("It cannot be B.", CannotTell),
+            ("B isn’t right.", CannotTell),
             ("A, B, C, D", CannotTell),
             ("B/C", CannotTell),
             ("(A) (B)", CannotTell),

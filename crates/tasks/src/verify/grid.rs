@@ -1,6 +1,6 @@
 //! Grids of colours, rewarded by cell.
 
-use crate::answer::{answer_range, visible};
+use crate::answer::{Marker, answer_range, offer, visible};
 use crate::grid::Grid;
 
 use super::verification::{Verification, Verifier, VerifierError};
@@ -55,6 +55,13 @@ impl GridVerifier {
 
 impl Verifier for GridVerifier {
     fn verify(&self, completion: &str) -> Verification {
+        let offer = match offer(completion) {
+            Ok(offer) => offer,
+            Err(reason) => return Verification::cannot_tell(reason.to_string()),
+        };
+        if offer.marker == Some(Marker::Boxed) {
+            return Verification::common(offer.answers.iter().map(|answer| self.judge(answer)));
+        }
         // A grid takes several lines, so after a marker at the end of a line it is below it.
         let part = match answer_range(completion) {
             Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
@@ -63,6 +70,12 @@ impl Verifier for GridVerifier {
             Some((range, _)) => &completion[range.start..],
             None => &completion[visible(completion)],
         };
+        self.judge(part)
+    }
+}
+
+impl GridVerifier {
+    fn judge(&self, part: &str) -> Verification {
         let grid = match Grid::parse(part) {
             Ok(grid) => grid,
             Err(error) => return Verification::cannot_tell(error.to_string()),
@@ -104,6 +117,11 @@ mod tests {
             ("0 0\n0 0", Wrong, 0.0),
             ("1 2 3 4", Wrong, 0.0),
             ("1 2\n3 4\n5 6", Wrong, 0.0),
+            ("\\boxed{1 2\n3 4}", Right, 1.0),
+            ("\\boxed{0 0\n0 0} or rather \\boxed{1 2\n3 4}", CannotTell, 0.0),
+            ("\\boxed{0 2\n3 4} no: \\boxed{1 0\n0 4}", CannotTell, 0.0),
+            ("The answer is not\n1 2\n3 4", CannotTell, 0.0),
+            ("\\boxed{1 2\n3 4", CannotTell, 0.0),
             ("1 2\n3", CannotTell, 0.0),
             ("one two", CannotTell, 0.0),
             ("", CannotTell, 0.0),

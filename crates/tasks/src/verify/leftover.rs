@@ -10,7 +10,7 @@ const EXPLAINING: [&str; 5] = [" because ", " since ", " so that ", " which ", "
 /// Currencies that are written in letters before the amount.
 const CURRENCIES: [&str; 9] = ["usd", "eur", "gbp", "rs", "us", "cad", "aud", "rm", "r"];
 
-/// The text in plain characters without what follows "because" and the like, and without brackets
+/// The text without what follows "because" and the like, and without brackets
 /// that hold an explanation.
 pub(super) fn without_explanation(text: &str) -> String {
     let end = EXPLAINING.iter().filter_map(|word| text.find(word)).min().unwrap_or(text.len());
@@ -78,8 +78,7 @@ fn touched(before: &str, after: &str) -> bool {
             && !is_unit(unit)
             && !matches!(unit, "a" | "A" | "C" | "F" | "I")
     };
-    let denied =
-        bare.trim_end().rsplit(' ').next().is_some_and(|word| denies(&word.to_lowercase()));
+    let denied = bare.trim_end().rsplit(' ').next().is_some_and(|word| denies(word));
     // The argument of a function, or the last part of a tuple.
     let argument = before.ends_with('(') && before.trim_end_matches('(').ends_with(letters);
     let tuple = before.trim_end().ends_with(',') && trailing.trim_start().starts_with([')', ']']);

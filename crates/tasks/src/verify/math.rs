@@ -43,7 +43,7 @@ impl MathVerifier {
         if expected.iter().all(|value| value.text.is_empty()) {
             return Err(VerifierError::Answer {
                 found: answer.chars().take(MAX_SHOWN).collect(),
-                expected: "an answer of at most 2000 bytes",
+                expected: "an answer that can be read, of at most 2000 bytes",
             });
         }
         let tokens = tokens(&part, Commas::List).unwrap_or_default();

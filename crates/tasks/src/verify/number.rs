@@ -120,6 +120,8 @@ mod tests {
             ("72", "#### $72 dollars", Right),
             ("72", "it was 72, not 73", CannotTell),
             ("72", "it was 73, no, 72", Right),
+            ("72", "we get 4 +72", CannotTell),
+            ("72", "so it is +72", Right),
             ("72", "\\boxed{72}", Right),
             ("72", "$\\boxed{72\\text{ clips}}$.", Right),
             ("72", "The answer is 72.", Right),

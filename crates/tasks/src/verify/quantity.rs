@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::extract::number_end;
+use crate::extract::{is_operand, number_end};
 use crate::latex::lowered;
 use crate::rational::Rational;
-use crate::units::{self, Unit, unit};
+use crate::units::{self, Unit, is_percent, unit};
 
 /// A number with its percent sign and unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,17 +209,9 @@ pub(super) fn quantities(text: &str) -> Vec<FoundQuantity> {
 /// Where the sign of the number at `at` begins, and whether it makes the number negative.
 fn sign(text: &str, at: usize) -> (usize, bool) {
     let before = text[..at].trim_end_matches(['$', '(', '{']);
-    if let Some(rest) = before.strip_suffix('+')
-        && rest.trim_end().trim_end_matches(['=', '(', '{', ':', '$']).len() < rest.len().max(1)
-    {
-        return (rest.len(), false);
-    }
-    if let Some(rest) = before.strip_suffix('-') {
-        let joined = rest.chars().next_back().is_some_and(char::is_alphanumeric);
-        let operand = rest.trim_end().chars().next_back();
-        let subtracts = joined
-            || operand.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | ']' | '}' | '%'));
-        return if subtracts { (at, false) } else { (rest.len(), true) };
+    if let Some(rest) = before.strip_suffix(['+', '-']) {
+        let negative = before.ends_with('-');
+        return if is_operand(rest) { (at, false) } else { (rest.len(), negative) };
     }
     let before = before.trim_end();
     // "- 5" alone, or after an opening sign.
@@ -362,8 +354,8 @@ fn suffix(text: &str, end: usize) -> (bool, Option<Unit>, usize) {
     }
     let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
     let word = rest[..length].to_lowercase();
-    if matches!(word.as_str(), "percent" | "per") {
-        return (word == "percent", None, text.len() - rest.len() + length);
+    if is_percent(&word) || word == "per" {
+        return (word != "per", None, text.len() - rest.len() + length);
     }
     let unit = unit(&word);
     // Squares and cubes of a unit are other units, and their exponents are not numbers.

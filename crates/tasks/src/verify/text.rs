@@ -1,6 +1,7 @@
 //! Equality of texts.
 
 use crate::answer::{Marker, offer};
+use crate::latex::TEXTS;
 
 use super::verification::{Verification, Verifier};
 
@@ -97,11 +98,11 @@ fn normalised(text: &str, accepts: TextMatch) -> String {
 
 /// The text without dollar signs and commands such as `\text{}`, if it has any.
 fn without_fonts(text: &str) -> String {
-    const FONTS: [&str; 5] = ["\\text{", "\\textbf{", "\\textit{", "\\mathrm{", "\\mathbf{"];
-    if !FONTS.iter().any(|font| text.contains(font)) {
+    let fonts = || TEXTS.iter().chain(&["mathbf"]).map(|name| format!("\\{name}{{"));
+    if !fonts().any(|font| text.contains(&font)) {
         return text.to_owned();
     }
-    let plain = FONTS.iter().fold(text.to_owned(), |text, font| text.replace(font, ""));
+    let plain = fonts().fold(text.to_owned(), |text, font| text.replace(&font, ""));
     plain.replace(['}', '$'], "")
 }
 

@@ -93,7 +93,10 @@ impl Verification {
         let Some(first) = results.first() else {
             return Self::cannot_tell("no answer in the completion");
         };
-        if results.iter().all(|result| result.outcome == first.outcome) {
+        let same = |result: &Self| {
+            result.outcome == first.outcome && result.reward.total_cmp(&first.reward).is_eq()
+        };
+        if results.iter().all(same) {
             return first.clone();
         }
         let read: Vec<&str> =

@@ -90,7 +90,7 @@ impl<'a> ModelConfig<'a> {
     }
 
     pub(super) fn rope(&self) -> Result<ExportRope, CheckpointError> {
-        ExportRope::read(&self.folder.config, self.family, self.sizes.head_dim, self.context()?)
+        ExportRope::read(&self.folder.config, self.family)
             .map_err(|source| bad_folder(self.folder, source))
     }
 

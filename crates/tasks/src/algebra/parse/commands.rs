@@ -2,25 +2,10 @@
 
 use super::{AlgebraError, Parser, number};
 use crate::algebra::{Expression, Function, MAX_DEPTH};
-use crate::latex::Token;
+use crate::latex::{ACCENTS, Token};
 
 /// Commands that read conditions below and above them and then what they apply to.
 const OVER_INDEX: [&str; 6] = ["sum", "prod", "int", "lim", "iint", "oint"];
-
-/// Commands with one argument that make a name of it.
-const ACCENTS: [&str; 11] = [
-    "overline",
-    "vec",
-    "hat",
-    "bar",
-    "overrightarrow",
-    "widehat",
-    "tilde",
-    "widetilde",
-    "dot",
-    "ddot",
-    "overleftrightarrow",
-];
 
 impl Parser<'_> {
     pub(super) fn command(&mut self, name: &str) -> Result<Expression, AlgebraError> {
