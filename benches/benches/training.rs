@@ -52,7 +52,7 @@ fn training(c: &mut Criterion) {
     for kind in ["LoRA", "full"] {
         let mut model = smollm2(&device).expect("the shape makes a model");
         if kind == "LoRA" {
-            model.attach_lora(LoraConfig::default()).expect("the layers have these names");
+            model.attach_lora(&LoraConfig::default()).expect("the layers have these names");
         }
         let mut model = Some(model);
         let adamw = AdamW::new((&TrainSection::default()).into());

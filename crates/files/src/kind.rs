@@ -98,14 +98,19 @@ impl FileKind {
         by_magic(head).unwrap_or_else(|| by_content(head))
     }
 
-    /// What is at `path`; a link is followed.
+    /// What is at `path`; a link is followed. A pipe, whose bytes cannot be read twice, counts as text:
+    /// [`peek`] looks into one.
     ///
     /// # Errors
-    /// Those of opening and reading. A pipe is read from: use [`peek`] where one may stand.
+    /// Those of opening and reading.
     pub fn at(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
             return Ok(Self::Folder);
+        }
+        if !metadata.is_file() {
+            return Ok(Self::Text);
         }
         let mut head = Vec::with_capacity(HEAD);
         file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;

@@ -146,7 +146,7 @@ fn main() -> Outcome {
     profile.time("full gradient 1x256", 2, || train(&model, &short, &options))?;
     profile
         .time("full gradient 1x256, checkpointed", 2, || train(&model, &short, &checkpointed))?;
-    model.attach_lora(LoraConfig::default())?;
+    model.attach_lora(&LoraConfig::default())?;
     profile.time("LoRA gradient, pair 200+60+60", 2, || train(&model, &pair(), &options))?;
     profile
         .time("LoRA gradient, pair, checkpointed", 2, || train(&model, &pair(), &checkpointed))?;

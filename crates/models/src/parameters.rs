@@ -293,7 +293,7 @@ impl ModuleMapper for Replacing<'_> {
 }
 
 /// Computes gradients for the parameters whose names `trained` says, and for no others.
-pub fn train_only<M: Module>(module: M, trained: &dyn Fn(&str) -> bool) -> M {
+pub(crate) fn train_only<M: Module>(module: M, trained: &dyn Fn(&str) -> bool) -> M {
     module.map(&mut TrainOnly { path: FieldPath::default(), trained })
 }
 

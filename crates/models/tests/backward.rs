@@ -151,12 +151,12 @@ fn gradients_of_other_adapters_match_finite_differences() {
     let ranks = vec![("v_proj".to_owned(), 2), ("mlp.*".to_owned(), 1)];
     let config = || LoraConfig::default().with_r(3).with_alpha(3.0).with_rslora(true);
     let biased = config().with_bias(true).with_rank_pattern(ranks);
-    check_directions(&with_lora_of("gemma2", biased.clone()), false);
-    check_directions(&with_lora_of("llama-bias-headdim16", biased), true);
+    check_directions(&with_lora_of("gemma2", &biased), false);
+    check_directions(&with_lora_of("llama-bias-headdim16", &biased), true);
     let whole = ["lm_head", "embed_tokens", "norm"].map(str::to_owned).to_vec();
     let whole = config().with_targets("model.*_proj").with_modules_to_save(whole);
-    check_directions(&with_lora_of("llama-tied-theta100k", whole.clone()), false);
-    check_directions(&with_lora_of("gemma3", whole), true);
+    check_directions(&with_lora_of("llama-tied-theta100k", &whole), false);
+    check_directions(&with_lora_of("gemma3", &whole), true);
 }
 
 #[test]

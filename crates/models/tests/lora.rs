@@ -25,7 +25,7 @@ fn reference(model: &Decoder) -> Vec<f32> {
 fn fresh_adapters_change_nothing() {
     let base = trainable("gemma3");
     let mut model = base.clone();
-    model.attach_lora(LoraConfig::default()).unwrap();
+    model.attach_lora(&LoraConfig::default()).unwrap();
     assert_eq!(logprobs(&base), logprobs(&model));
     assert_eq!(logprobs(&base), reference(&model));
     let traced = model.token_logps(&text(), &ForwardOptions::default()).unwrap();
@@ -46,7 +46,7 @@ fn only_adapters_are_trained() {
     let all = parameters::trainable(&model).len();
     assert_eq!(all, 2 * 9 + 3);
     let targets = vec!["q_proj".to_owned(), "down_proj".to_owned()];
-    model.attach_lora(LoraConfig::default().with_targets(targets).with_r(4)).unwrap();
+    model.attach_lora(&LoraConfig::default().with_targets(targets).with_r(4)).unwrap();
     let names: Vec<String> =
         parameters::trainable(&model).into_iter().map(|info| info.name).collect();
     assert_eq!(names.len(), 2 * 2 * 2);
@@ -55,7 +55,7 @@ fn only_adapters_are_trained() {
     let gradients = gradients_of(&model, &logps.sum());
     assert!(!gradients.is_empty());
     assert!(gradients.keys().all(|name| name.contains(".lora_")));
-    assert!(model.attach_lora(LoraConfig::default()).is_err());
+    assert!(model.attach_lora(&LoraConfig::default()).is_err());
     model.detach_lora();
     assert_eq!(parameters::trainable(&model).len(), all);
 }

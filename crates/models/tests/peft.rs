@@ -214,7 +214,7 @@ fn fresh_adapters_of_every_kind_change_nothing() {
         let mut model = base.clone();
         let whole = ["lm_head", "norm"].map(str::to_owned).to_vec();
         let config = LoraConfig::default().with_dora(true).with_modules_to_save(whole);
-        model.attach_lora(config).unwrap();
+        model.attach_lora(&config).unwrap();
         let text = TokenForest::text(&[3, 14, 15, 92, 65]);
         let of = |model: &Decoder, options| logps(model, &text, &options);
         let before = of(&base, ForwardOptions::default());

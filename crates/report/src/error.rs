@@ -60,16 +60,6 @@ pub enum ReportError {
         /// The longest line that is read.
         limit: u64,
     },
-    /// A file that is read whole is larger than any run writes.
-    #[error("{} has {found} bytes, more than the {limit} that are read; no run wrote this file", path.display())]
-    FileTooLong {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        found: u64,
-        /// The longest that is read.
-        limit: u64,
-    },
     /// A row up to the step to resume from is damaged, so that rows would be missing.
     #[error(
         "{} line {line} is damaged, and rows up to step {resume_step} follow it; resume from a checkpoint before that line, or delete the line",

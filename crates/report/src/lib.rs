@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
-mod bounded_file;
 mod curve;
 mod element;
 mod error;
@@ -19,6 +18,7 @@ mod number;
 mod page;
 mod run_folder;
 mod samples;
+mod whole_file;
 
 pub use axis::Scale;
 pub use element::{

@@ -6,9 +6,9 @@ use std::path::Path;
 use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded_file::read_bounded;
 use crate::error::ReportError;
 use crate::finding::Finding;
+use crate::whole_file::read_if_there;
 
 /// Name of the file in a run's folder.
 pub const METADATA_FILE: &str = "facts.json";
@@ -69,9 +69,10 @@ impl RunMetadata {
     /// Reads the metadata of a run's folder; empty when the run wrote none.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         let path = dir.join(METADATA_FILE);
-        match read_bounded(&path)? {
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|source| ReportError::BadJson { path, source }),
+        match read_if_there(&path)? {
+            Some(text) => {
+                serde_json::from_str(&text).map_err(|source| ReportError::BadJson { path, source })
+            }
             None => Ok(Self::default()),
         }
     }

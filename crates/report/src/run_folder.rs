@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use bestof_files::expect_folder;
 use serde_json::Value;
 
-use crate::bounded_file::read_bounded;
 use crate::error::ReportError;
 use crate::json_lines;
 use crate::metadata::RunMetadata;
 use crate::metric_row::MetricRow;
 use crate::metrics_writer::METRICS_FILE;
 use crate::samples::{SAMPLES_FILE, Sample};
+use crate::whole_file::read_if_there;
 
 const CONFIG_FILE: &str = "config.toml";
 const RESULTS_SUFFIX: &str = "_results.json";
@@ -49,8 +49,7 @@ impl RunFolder {
         if !dir.is_dir() {
             return Err(ReportError::NoSuchFolder { path: dir.into() });
         }
-        let config = read_bounded(&dir.join(CONFIG_FILE))?
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let config = read_if_there(&dir.join(CONFIG_FILE))?;
         let metrics = dir.join(METRICS_FILE);
         if config.is_none() && !metrics.is_file() {
             return Err(ReportError::NotARun { path: dir.into() });
@@ -122,8 +121,8 @@ fn results_of(dir: &Path) -> Result<BTreeMap<String, Value>, ReportError> {
         let file_name = file_name.to_string_lossy();
         let Some(name) = file_name.strip_suffix(RESULTS_SUFFIX) else { continue };
         let path = entry.path();
-        if let Some(bytes) = read_bounded(&path)? {
-            let value = serde_json::from_slice(&bytes)
+        if let Some(text) = read_if_there(&path)? {
+            let value = serde_json::from_str(&text)
                 .map_err(|source| ReportError::BadJson { path, source })?;
             results.insert(name.to_owned(), value);
         }

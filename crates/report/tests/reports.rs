@@ -98,7 +98,7 @@ fn nothing_at_all() {
     check(&page);
     assert!(page.contains("No runs"));
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("config.toml"), "").unwrap();
+    fs::write(dir.path().join("config.toml"), "seed = 1\n").unwrap();
     let page = Report::from_runs(&[RunFolder::open(dir.path()).unwrap()]).to_html();
     check(&page);
     assert!(page.contains("no step was measured yet"));
@@ -107,8 +107,10 @@ fn nothing_at_all() {
 #[test]
 fn runs_of_one_name_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
-    let runs: Vec<_> =
-        ["x/run", "y/run"].iter().map(|name| run(&dir.path().join(name), "", dpo)).collect();
+    let runs: Vec<_> = ["x/run", "y/run"]
+        .iter()
+        .map(|name| run(&dir.path().join(name), "seed = 1\n", dpo))
+        .collect();
     let page = Report::from_runs(&runs).to_html();
     assert!(page.contains("x/run and y/run compared"), "{}", &page[..600]);
     let twice = [runs[0].clone(), runs[0].clone()];
@@ -158,7 +160,7 @@ fn nothing_a_run_says_becomes_markup() {
 #[test]
 fn a_long_run_makes_a_small_page() {
     let dir = tempfile::tempdir().unwrap();
-    let mut run = run(dir.path(), "", dpo);
+    let mut run = run(dir.path(), "seed = 1\n", dpo);
     run.rows =
         (0..50_000).map(|step| MetricRow::new(step).with("loss", (step % 1013) as f64)).collect();
     run.samples = (0..2000).map(|i| Sample::new(i, format!("p{i}"), "x".repeat(9000))).collect();

@@ -153,7 +153,7 @@ fn a_torn_last_line_is_left_out_and_a_bad_one_is_named() {
 #[test]
 fn bad_json_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("config.toml"), "").unwrap();
+    fs::write(dir.path().join("config.toml"), "seed = 1\n").unwrap();
     fs::write(dir.path().join("eval_results.json"), "{\"pass@1\": 0.5}").unwrap();
     assert_eq!(RunFolder::open(dir.path()).unwrap().results["eval"]["pass@1"], 0.5);
     fs::write(dir.path().join("facts.json"), "[").unwrap();

@@ -7,6 +7,7 @@ mod error;
 pub mod evaluation;
 pub mod features;
 pub mod generate;
+mod json_file;
 mod lexicon;
 pub mod metrics;
 pub mod model;

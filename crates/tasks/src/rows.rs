@@ -39,7 +39,7 @@ pub use content::{Content, TemplateFields};
 pub use delimited::{DelimitedRecords, delimiter_of};
 pub use field::Fields;
 pub use file_rows::{FileRows, first_row};
-pub use files::{names_rows, row_files};
+pub use files::{holds_rows, row_files};
 pub use json::Json;
 pub use message::ChatMessage;
 pub use options::{OnBadRow, ReadOptions};

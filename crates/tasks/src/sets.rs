@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::given_answer;
 use crate::extract::{Marker, answer_text, final_number};
-use crate::rows::{AnswerRow, Content, Fields, Row, RowProblem};
+use crate::rows::{AnswerRow, CompletionRow, Content, Fields, Meaning, Row, RowProblem};
 
 /// Refuses a field that is left of a row of these texts and says something else.
 fn lossless<R: Row>(left: Fields, texts: &[&str]) -> Result<(), RowProblem> {
@@ -212,6 +212,83 @@ impl Row for HellaSwagRow {
         let options = endings.iter().map(|ending| without_markers(ending)).collect();
         lossless::<Self>(fields, &[&stem])?;
         Ok(Self(ChoiceItem { id, stem, options, right }))
+    }
+}
+
+/// A line of ARC or of `HellaSwag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChoiceRow {
+    /// A question with its options.
+    Question(ChoiceItem),
+    /// A text with its endings.
+    Continuation(ChoiceItem),
+}
+
+impl Row for ChoiceRow {
+    const SHAPE: &'static str =
+        r#"{"question", "choices", "answerKey"} or {"ctx", "endings", "label"}"#;
+
+    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
+        if fields.contains("endings") {
+            HellaSwagRow::from_fields(fields).map(|row| Self::Continuation(row.0))
+        } else {
+            ArcRow::from_fields(fields).map(|row| Self::Question(row.0))
+        }
+    }
+}
+
+/// A row with an answer: `{"prompt", "answer", ...}`, or a line of GSM8K, MATH or reasoning-gym, by what
+/// their columns mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemRow(pub AnswerRow);
+
+impl Row for ProblemRow {
+    const SHAPE: &'static str =
+        r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
+
+    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
+        let answered = fields.has(Meaning::Answer) || fields.has(Meaning::Judge);
+        let solved = fields.called(Meaning::Prompt) != "prompt" && fields.has(Meaning::Solution);
+        let row = if solved && !answered { from_solution(fields)? } else { from_answer(fields)? };
+        if row.answer.trim().is_empty() {
+            return Err(RowProblem::Empty { field: "answer".to_owned() });
+        }
+        Ok(Self(row))
+    }
+}
+
+/// MATH's solutions have the answer in a box.
+fn from_solution(fields: Fields) -> Result<AnswerRow, RowProblem> {
+    let CompletionRow { prompt, completion, template, extra } = CompletionRow::from_fields(fields)?;
+    let solution = completion.last_text().to_owned();
+    let found = || unanswered("solution", "no answer in a \\boxed{}");
+    let read = MathRow { problem: String::new(), solution }.to_answer().ok_or_else(found)?;
+    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, read.answer) })
+}
+
+/// GSM8K's worked answers end in `#### N`; what a verifier needs of reasoning-gym's is in `metadata`.
+fn from_answer(fields: Fields) -> Result<AnswerRow, RowProblem> {
+    let published = fields.called(Meaning::Prompt) != "prompt";
+    let mut row = AnswerRow::from_fields(fields)?;
+    if !published {
+        return Ok(row);
+    }
+    if let Some(Value::Object(metadata)) = row.extra.get("metadata").cloned() {
+        row.extra.remove("metadata");
+        row.extra.extend(metadata);
+    } else if row.answer.contains("####") {
+        let found = || unanswered("answer", "no number after ####");
+        let worked = Gsm8kRow { question: String::new(), answer: row.answer };
+        row.answer = worked.to_answer().ok_or_else(found)?.answer;
+    }
+    Ok(row)
+}
+
+fn unanswered(field: &str, found: &str) -> RowProblem {
+    RowProblem::Inconsistent {
+        field: field.to_owned(),
+        found: found.to_owned(),
+        expected: "the answer that a verifier compares with".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bestof_tasks::rows::{AnswerRow, ReadOptions, Row, read_rows_from};
-use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow, MetaMathRow};
+use bestof_tasks::sets::{Gsm8kRow, GymRow, MathRow, MetaMathRow, ProblemRow};
 use bestof_tasks::verify::{VerifierError, VerifierKind};
 
 fn rows<R: Row>(lines: &str) -> Vec<R> {
@@ -87,4 +87,23 @@ fn a_column_that_a_published_row_would_lose_is_named() {
     // What only says where a row is from, or what it says already, is no loss.
     let kept = r#"{"question": "Q", "answer": "1", "id": 7, "source": "x", "problem": "Q"}"#;
     assert_eq!(rows::<Gsm8kRow>(kept).len(), 1);
+}
+
+#[test]
+fn problems_are_read_whatever_their_columns_are_called() {
+    let problem = |line: &str| rows::<ProblemRow>(line).remove(0).0;
+    for line in [
+        r#"{"question": "Q", "answer": "so 2 * 3 = 6\n#### 6"}"#,
+        r#"{"Question": "Q", "Answer": "so 2 * 3 = 6\n#### 6"}"#,
+        r#"{"problem": "Q", "solution": "It is \\boxed{6}."}"#,
+        r#"{"prompt": "Q", "answer": 6}"#,
+    ] {
+        let read = problem(line);
+        assert_eq!((read.prompt.last_text(), read.answer.as_str()), ("Q", "6"), "{line}");
+    }
+    let gym =
+        problem(r#"{"query": "Q", "answer": "6", "metadata": {"numbers": [2, 3], "target": 6}}"#);
+    assert_eq!((gym.extra["target"].as_i64(), gym.answer.as_str()), (Some(6), "6"));
+    // A prompt of one's own has the answer as it stands.
+    assert_eq!(problem(r#"{"prompt": "Q", "answer": "a #### b"}"#).answer, "a #### b");
 }

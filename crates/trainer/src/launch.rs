@@ -105,7 +105,7 @@ impl Base {
             Some(lora) => {
                 let adapters = lora.adapters(config.train.seed);
                 let config = adapters.to_peft(&folder.dir.display().to_string());
-                model.attach_lora(adapters)?;
+                model.attach_lora(&adapters)?;
                 ModelFiles::Adapter { config, names: model.adapter_tensors() }
             }
             None => ModelFiles::Full { config: folder.config.clone() },

@@ -38,7 +38,7 @@ pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
 pub(crate) use objective::listens;
 pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
-pub use problem::{Problem, ProblemRow, ProblemSettings, VerifierSettings, load_problems};
+pub use problem::{Problem, ProblemSettings, VerifierSettings, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
 pub use shaping::RewardShaping;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use bestof_files::StagedFolder;
 
-use super::hub::{Hub, Listed, Repository};
+use super::hub::{Hub, Listed, Repository, is_repository};
 use super::receipt::{ROWS_RECEIPT, Receipt, commit};
 
 /// What the hub puts before the name of a split that it has converted the beginning of.
@@ -110,16 +110,6 @@ pub(crate) fn fetch(wanted: Wanted<'_>, root: &Path, force: bool) -> Result<Vec<
     Ok(fetched)
 }
 
-/// Whether a name is `owner/name`, in the letters that the hub allows.
-fn is_repository(name: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with(['.', '-'])
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    };
-    name.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name))
-}
-
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -186,7 +176,7 @@ fn known<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::is_repository;
+    use crate::fetch::hub::is_repository;
 
     #[test]
     fn names_of_the_hub_cannot_lead_elsewhere() {

@@ -161,6 +161,16 @@ pub(super) fn fetch(
     Ok(from)
 }
 
+/// Whether a name is `owner/name`, in the letters that the hub allows.
+pub(super) fn is_repository(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(['.', '-'])
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    name.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name))
+}
+
 /// Whether a repository's file belongs to a model folder.
 fn is_model_file(path: &str) -> bool {
     !path.contains('/')

@@ -7,20 +7,20 @@ mod retrieval;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bestof_files::FileKind;
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_tasks::long_context::RetrievalTask;
-use bestof_tasks::rows::names_rows;
+use bestof_tasks::rows::holds_rows;
 use bestof_trainer::data::{
     Boundary, EncodeOptions, EncodedCompletion, Encoder, load_pairs, load_supervised,
 };
 use bestof_trainer::evaluate::{Windows, perplexity_of_files, preference};
 use bestof_trainer::score::{ScoreSettings, score_pairs};
-use estimates::{read_options, show, show_of};
+use estimates::{show, show_of};
 use retrieval::{AlteredNumericQa, FreeFormQa, LongchatLines, Passkey};
 
 use crate::console::{self, Usage};
 use crate::device::DeviceArg;
+use crate::input::read_options;
 use crate::model::{self, EvalFactorArg, ModelArg};
 use crate::progress::Bars;
 
@@ -186,10 +186,7 @@ impl PerplexityArgs {
 
     /// The rows of a file; a text is one of them.
     fn rows(&self, path: &Path, encoder: &Encoder<'_>) -> Result<Vec<EncodedCompletion>> {
-        let failed = || format!("could not read {}", path.display());
-        let kind =
-            if names_rows(path) { None } else { Some(FileKind::at(path).with_context(failed)?) };
-        if matches!(kind, None | Some(FileKind::Parquet)) {
+        if holds_rows(path).with_context(|| format!("could not read {}", path.display()))? {
             let loaded = load_supervised(path, encoder, &read_options(self.skip_bad_rows))?;
             console::left_out(&loaded.report);
             return Ok(loaded.items);

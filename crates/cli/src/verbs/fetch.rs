@@ -10,7 +10,7 @@ use crate::fetch::catalogue::CATALOGUE;
 use crate::fetch::dataset::{self, Wanted};
 use crate::fetch::{Source, fetch};
 
-/// Bring a model into models/NAME, or a dataset's rows into data/, checked by SHA-256; a no-op when all is there
+/// Bring a model into models/NAME, or a dataset's rows into data/, checked by SHA-256; what is there, whole, is left alone
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo xtask fetch smollm2-135m-instruct\n  cargo xtask fetch owner/name --from hub\n  cargo xtask fetch --dataset openai/gsm8k --config main --split train"

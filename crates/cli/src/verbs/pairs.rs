@@ -8,14 +8,15 @@ use bestof_tasks::pairs::{
     PairOptions, PairSet, PromptForm, PromptStyle, WorkedItem, choice_pairs, corrupted_pairs,
 };
 use bestof_tasks::rng::Split;
-use bestof_tasks::rows::{OnBadRow, ReadOptions, Row, Rows, first_row, read_rows, write_rows};
-use bestof_tasks::sets::{ArcRow, Gsm8kRow, HellaSwagRow, MetaMathRow};
+use bestof_tasks::rows::{Row, Rows, read_rows, write_rows};
+use bestof_tasks::sets::{ChoiceRow, Gsm8kRow, MetaMathRow};
 use bestof_tasks::worked::Annotations;
 use clap::ValueEnum;
 use serde_json::json;
 
 use crate::console::{self, Usage};
 use crate::input;
+use crate::input::read_options;
 
 /// Build preference pairs whose only difference is what makes the answer wrong
 #[derive(Debug, clap::Args)]
@@ -216,12 +217,20 @@ impl Build {
     }
 
     fn choices(&self, options: &PairOptions) -> Result<PairSet> {
-        let (items, style): (Vec<_>, _) = if has_endings(self.file()?)? {
-            let read = self.read::<HellaSwagRow>()?;
-            (read.rows.into_iter().map(|row| row.0).collect(), PromptStyle::Continuation)
-        } else {
-            let read = self.read::<ArcRow>()?;
-            (read.rows.into_iter().map(|row| row.0).collect(), PromptStyle::QuestionAnswer)
+        let (mut questions, mut continuations) = (Vec::new(), Vec::new());
+        for row in self.read::<ChoiceRow>()?.rows {
+            match row {
+                ChoiceRow::Question(item) => questions.push(item),
+                ChoiceRow::Continuation(item) => continuations.push(item),
+            }
+        }
+        let (items, style) = match (questions.is_empty(), continuations.is_empty()) {
+            (false, false) => bail!(
+                "{} has questions with `choices` and texts with `endings`; put them into two files",
+                self.file()?.display()
+            ),
+            (true, false) => (continuations, PromptStyle::Continuation),
+            (_, true) => (questions, PromptStyle::QuestionAnswer),
         };
         Ok(choice_pairs(&items, style, options)?)
     }
@@ -232,18 +241,11 @@ impl Build {
     }
 
     fn read<R: Row>(&self) -> Result<Rows<R>> {
-        let options = ReadOptions::default()
-            .on_bad_row(if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse })
-            .limit(self.count);
+        let options = read_options(self.skip_bad_rows).limit(self.count);
         let read = read_rows::<R>(self.file()?, &options)?;
         if read.skipped.count > 0 {
             console::note(&format!("{}", read.skipped));
         }
         Ok(read)
     }
-}
-
-/// Whether a file's first row is HellaSwag's.
-fn has_endings(path: &Path) -> Result<bool> {
-    Ok(first_row(path, &ReadOptions::default())?.contains_key("endings"))
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bestof_models::{CausalLm, ForwardOptions};
-use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, EncodedRow, load_rows};
 use bestof_trainer::score::{ScoreSettings, score_completions, score_pairs};
 use serde_json::{Value, json};
 
 use crate::console;
+use crate::input::read_options;
 use crate::model::ModelArg;
 use crate::progress::Bars;
 
@@ -42,8 +42,7 @@ impl Score {
     pub(crate) fn run(self) -> Result<()> {
         let opened = self.model.open()?;
         let encoder = opened.encoder(EncodeOptions::scoring())?;
-        let on_bad_row = if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-        let options = ReadOptions::default().on_bad_row(on_bad_row);
+        let options = read_options(self.skip_bad_rows);
         let loaded = load_rows(&self.data, &encoder, &options)?;
         if loaded.report.dropped() > 0 && !self.skip_bad_rows {
             bail!(

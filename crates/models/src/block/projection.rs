@@ -167,6 +167,11 @@ impl Projection {
         }
     }
 
+    /// Whether the layer and its adapter have a bias in one of them.
+    pub(crate) fn has_merged_bias(&self) -> bool {
+        self.bias.is_some() || self.lora_B.as_ref().is_some_and(|b| b.bias.is_some())
+    }
+
     /// The norms of the rows of the weight, `[out]`: the magnitudes at which `DoRA` begins.
     pub(crate) fn magnitudes(&self) -> Tensor<1> {
         norms(self.weight.val().inner())

@@ -105,11 +105,12 @@ impl Decoder {
         let weights = open(dir)?;
         let mut tensors = AdapterTensors::new(&weights);
         let names = tensors.names(self.names, |names| self.module_names(names));
-        LoraModules::new(&config)?.check_saved(&self.module_names(names))?;
+        let modules = LoraModules::new(&config)?;
+        modules.check_saved(&self.module_names(names))?;
         let mut fresh = self.clone();
-        fresh.attach(config.clone(), names)?;
+        fresh.attach(&modules, names)?;
         fresh.read_factors(&mut tensors)?;
-        fresh.read_whole(&mut tensors, &config)?;
+        fresh.read_whole(&mut tensors, &modules)?;
         tensors.finish()?;
         *self = fresh;
         Ok(())
@@ -137,10 +138,9 @@ impl Decoder {
     fn read_whole(
         &mut self,
         tensors: &mut AdapterTensors<'_>,
-        config: &LoraConfig,
+        modules: &LoraModules<'_>,
     ) -> Result<(), ModelError> {
         let names = self.adapter_names;
-        let modules = LoraModules::new(config)?;
         let adapted: Vec<&str> = [EMBEDDINGS, HEAD]
             .into_iter()
             .filter_map(|name| {
@@ -172,7 +172,7 @@ impl Decoder {
         self.replace_whole(values)?;
         let mut computed = BTreeMap::new();
         for name in adapted {
-            let values = self.with_adapter(name, tensors, config, &modules)?;
+            let values = self.with_adapter(name, tensors, modules)?;
             computed.insert(name.to_owned(), values);
             if let Some(lora) = &mut self.lora {
                 let module = name.trim_end_matches(".weight");
@@ -207,9 +207,9 @@ impl Decoder {
         &self,
         name: &str,
         tensors: &mut AdapterTensors<'_>,
-        config: &LoraConfig,
         modules: &LoraModules<'_>,
     ) -> Result<Vec<f32>, ModelError> {
+        let config = modules.config();
         let names = self.adapter_names;
         let module = names.in_checkpoint(name);
         let module = module.trim_end_matches(".weight");

@@ -25,27 +25,27 @@ impl Decoder {
     ///
     /// # Errors
     /// A setting out of range or without effect, or adapters that are there already.
-    pub fn attach_lora(&mut self, config: LoraConfig) -> Result<(), ModelError> {
+    pub fn attach_lora(&mut self, config: &LoraConfig) -> Result<(), ModelError> {
         config.validate()?;
-        LoraModules::new(&config)?.check_used(&self.module_names(self.names))?;
-        self.attach(config, self.names)
+        let modules = LoraModules::new(config)?;
+        modules.check_used(&self.module_names(self.names))?;
+        self.attach(&modules, self.names)
     }
 
-    /// The same for modules that go by other names than in the model's checkpoint; not every name of
-    /// the settings need mean one.
+    /// The same with valid settings, for modules that may go by other names than in the model's
+    /// checkpoint; not every name of the settings need mean one.
     pub(super) fn attach(
         &mut self,
-        config: LoraConfig,
+        modules: &LoraModules<'_>,
         names: TensorNames,
     ) -> Result<(), ModelError> {
-        config.validate()?;
         if self.lora.is_some() {
             return Err(ModelError::Adapters {
                 found: "adapters are attached already",
                 fix: "detach them first",
             });
         }
-        let modules = LoraModules::new(&config)?;
+        let config = modules.config();
         let trains = |parameter: &str| modules.saves(&names.in_checkpoint(parameter));
         let mut fresh = self.clone();
         if fresh.config().tied_embeddings && (trains(EMBEDDINGS) || trains(HEAD)) {
@@ -64,12 +64,12 @@ impl Decoder {
                 if modules.targets(&name)? {
                     let (r, alpha) = modules.rank_and_alpha(&name)?;
                     let keys = [config.seed, index as u64, slot as u64];
-                    adapt(projection, &config, r, alpha, &keys);
+                    adapt(projection, config, r, alpha, &keys);
                 }
             }
         }
         fresh.adapter_names = names;
-        fresh.lora = Some(config);
+        fresh.lora = Some(config.clone());
         *self = fresh;
         Ok(())
     }
@@ -77,11 +77,6 @@ impl Decoder {
     /// The adapters' settings, if any are attached.
     pub fn lora(&self) -> Option<&LoraConfig> {
         self.lora.as_ref()
-    }
-
-    /// Whether the adapters are in the weights.
-    pub fn is_merged(&self) -> bool {
-        self.merged
     }
 
     /// Puts the adapters into the weights: the same numbers without their cost. They stay

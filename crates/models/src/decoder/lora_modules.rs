@@ -49,6 +49,11 @@ impl<'a> LoraModules<'a> {
         })
     }
 
+    /// The settings.
+    pub(super) fn config(&self) -> &'a LoraConfig {
+        self.config
+    }
+
     /// Whether a linear layer or the embeddings get an adapter, by the module's whole name.
     pub(super) fn targets(&self, module: &str) -> Result<bool, ModelError> {
         if let Some(exclude) = &self.exclude

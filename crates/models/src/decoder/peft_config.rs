@@ -8,8 +8,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames, projection_names};
-use super::peft_keys::{check, field_error, is_off};
+use super::peft_keys::{check, field_error};
 use crate::error::ModelError;
+use crate::family::fields::is_off;
 
 impl LoraConfig {
     /// The text of `adapter_config.json` for adapters on the model `base`, by name or path, with

@@ -5,6 +5,7 @@ use bestof_suggest::nearest;
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
+use crate::family::fields::is_off;
 
 /// Keys that become settings.
 const READ: [&str; 15] = [
@@ -189,17 +190,6 @@ fn beginning(found: &Value) -> Result<(), ModelError> {
         found: shown(found),
         reason: reason.to_owned(),
     })
-}
-
-/// Null, false, or nothing in it.
-pub(super) fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
 }
 
 pub(super) fn field_error(field: &str, found: &Value, expected: &str) -> ModelError {

@@ -59,7 +59,7 @@ impl Decoder {
                     _ => config.qkv_bias,
                 };
                 let projection = self.projection(&format!("model.layers.{index}.{path}"));
-                if !called_for && projection.and_then(Projection::merged_bias).is_some() {
+                if !called_for && projection.is_some_and(Projection::has_merged_bias) {
                     return Err(ModelError::Adapters {
                         found: "the adapters have biases (`lora_bias`), and linear layers of the model have none to \
                                 put them into",

@@ -98,3 +98,15 @@ pub(crate) fn invalid(field: &str, found: &Value, expected: &str) -> ModelError 
         expected: expected.to_owned(),
     }
 }
+
+/// Whether a value switches nothing on: null, false, or nothing in it. A number is a value, 0 too, such
+/// as that of a layer.
+pub(crate) fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}

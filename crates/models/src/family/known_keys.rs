@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use bestof_positional::hf::{CONFIG_KEY, text_config};
 
+use super::fields::is_off;
 use crate::error::ModelError;
 
 /// What all families read, RoPE's included.
@@ -155,18 +156,6 @@ fn own(model_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a value switches nothing on.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(on) => !on,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-    }
-}
-
 /// Refuses a key that nothing reads, unless its value is null, false, zero or empty.
 pub(super) fn check(config: &Value, model_type: &'static str) -> Result<(), ModelError> {
     let text = text_config(config);
@@ -179,7 +168,8 @@ pub(super) fn check(config: &Value, model_type: &'static str) -> Result<(), Mode
     let outside = |key: &str| inside(key) || MULTIMODAL.contains(&key);
     let unused = |part: &Value, known: &dyn Fn(&str) -> bool| {
         let fields = part.as_object().into_iter().flatten();
-        let mut left = fields.filter(|(key, value)| !known(key) && !is_off(value));
+        let mut left = fields
+            .filter(|(key, value)| !known(key) && !is_off(value) && value.as_f64() != Some(0.0));
         left.next().map(|(key, value)| (key.clone(), value.to_string()))
     };
     let found = unused(text, &inside)

@@ -32,11 +32,11 @@ pub(crate) fn trainable(name: &str) -> Decoder {
 /// The same with adapters whose second factors are not zero.
 pub(crate) fn with_lora(name: &str, dropout: f64) -> Decoder {
     let config = LoraConfig::default().with_r(3).with_alpha(5.0).with_dropout(dropout);
-    with_lora_of(name, config)
+    with_lora_of(name, &config)
 }
 
 /// The same with adapters of other settings.
-pub(crate) fn with_lora_of(name: &str, config: LoraConfig) -> Decoder {
+pub(crate) fn with_lora_of(name: &str, config: &LoraConfig) -> Decoder {
     let mut model = trainable(name);
     model.attach_lora(config).unwrap();
     let mut next = 0.0_f32;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refused::refusal;
 use crate::error::SentimentError;
+use crate::json_file::read_json;
 use crate::review::Review;
 
 /// Name of the file that describes the features, in a prepared folder and in a model folder.
@@ -278,9 +279,7 @@ impl FeatureSpec {
     /// Reads [`FEATURES_FILE`] of `folder`.
     pub(crate) fn load(folder: &Path) -> Result<Self, SentimentError> {
         let path = folder.join(FEATURES_FILE);
-        let text = bestof_files::read_text(&path).map_err(SentimentError::io("read", &path))?;
-        let spec: Self = serde_json::from_str(&text)
-            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
+        let spec: Self = read_json(&path)?;
         if spec.version != VERSION {
             return Err(SentimentError::Version { path, found: spec.version, expected: VERSION });
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::ModelKind;
 use crate::error::SentimentError;
+use crate::json_file::read_json;
 
 /// Name of the file that describes a model folder.
 pub(crate) const MODEL_FILE: &str = "sentiment.json";
@@ -55,9 +56,7 @@ impl ModelCard {
         if !path.is_file() {
             return Err(SentimentError::NotAModel { path: folder.to_owned() });
         }
-        let text = bestof_files::read_text(&path).map_err(SentimentError::io("read", &path))?;
-        let card: Self = serde_json::from_str(&text)
-            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
+        let card: Self = read_json(&path)?;
         if card.version != VERSION {
             return Err(SentimentError::Version { path, found: card.version, expected: VERSION });
         }

@@ -4,10 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
-use bestof_files::write_file;
 use bestof_models::bert::{self, Bert, BertConfig, Loader};
 use bestof_models::open_device;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
@@ -25,6 +23,7 @@ use crate::attribution::{Attribution, AttributionTarget};
 use crate::dataset::Example;
 use crate::error::SentimentError;
 use crate::features::{FEATURES_FILE, FeatureSpec};
+use crate::json_file::{read_json, write_json};
 use crate::model::{Architecture, ModelCard, Predictor};
 use crate::predictions::{Predictions, STARS};
 
@@ -32,8 +31,6 @@ use crate::predictions::{Predictions, STARS};
 pub(super) const SETTINGS_FILE: &str = "neural.json";
 /// Name of the file with the vocabulary of CNN and HAN, a JSON array of words.
 pub(super) const VOCABULARY_FILE: &str = "vocabulary.json";
-/// Longest of these files that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 28;
 /// Most rows and tokens of a forward pass.
 const MAX_ROWS: usize = 64;
 const MAX_TOKENS: usize = 4096;
@@ -202,21 +199,4 @@ fn scatter<T>(into: &mut Option<Vec<T>>, values: Option<Vec<T>>, rows: &[usize])
             into[row] = value;
         }
     }
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, SentimentError> {
-    let size = fs::metadata(path).map_err(SentimentError::io("read", path))?.len();
-    if size > MAX_BYTES {
-        let reason = format!("it has {size} bytes, and at most {MAX_BYTES} are read");
-        return Err(SentimentError::BadFile { path: path.to_owned(), reason });
-    }
-    let bytes = fs::read(path).map_err(SentimentError::io("read", path))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|source| SentimentError::BadJson { path: path.to_owned(), source })
-}
-
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), SentimentError> {
-    let text = serde_json::to_vec_pretty(value)
-        .map_err(|source| SentimentError::BadJson { path: path.to_owned(), source })?;
-    Ok(write_file(path, &text)?)
 }

@@ -118,7 +118,17 @@ impl Meaning {
 
 /// The names that `data.columns` may give to columns: those of every meaning that some shape reads.
 pub fn known_columns() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(|(meaning, _, _)| meaning.name())
+    const UNREAD: [Meaning; 7] = [
+        Meaning::Functions,
+        Meaning::Documents,
+        Meaning::Images,
+        Meaning::Options,
+        Meaning::Thoughts,
+        Meaning::Weight,
+        Meaning::Candidates,
+    ];
+    let read = TABLE.iter().filter(|(meaning, _, _)| !UNREAD.contains(meaning));
+    read.map(|(meaning, _, _)| meaning.name())
 }
 
 /// The problem of a row without `field`, which names the present field that may have been meant.

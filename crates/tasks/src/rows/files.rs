@@ -1,7 +1,10 @@
 //! Which files a path stands for: a file, a folder of them or a pattern.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use bestof_files::FileKind;
 
 use super::problem::RowsError;
 
@@ -24,9 +27,21 @@ pub(super) fn endings_of(path: &Path) -> Option<String> {
 }
 
 /// Whether a path is one of rows by its name: it ends as such files do, or is a folder or a pattern.
-pub fn names_rows(path: &Path) -> bool {
-    let is_row_file = |ending: String| ENDINGS.contains(&ending.as_str());
-    endings_of(path).is_some_and(is_row_file) || path.is_dir() || is_pattern(path)
+fn names_rows(path: &Path) -> bool {
+    is_row_file(path) || path.is_dir() || is_pattern(path)
+}
+
+/// Whether a path ends as files of rows do.
+fn is_row_file(path: &Path) -> bool {
+    endings_of(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// Whether a path that may hold running text holds rows: it [names them](names_rows), or is a Parquet file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn holds_rows(path: &Path) -> io::Result<bool> {
+    Ok(names_rows(path) || FileKind::at(path)? == FileKind::Parquet)
 }
 
 /// The files that `path` stands for, in the order of their names: the file itself, those of a folder and the
@@ -83,9 +98,7 @@ fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), RowsError> {
         // A link to a folder could lead back here.
         if entry.file_type().map_err(failed)?.is_dir() {
             search(&path, files)?;
-        } else if endings_of(&path).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-            && !path.is_dir()
-        {
+        } else if is_row_file(&path) && !path.is_dir() {
             files.push(path);
         }
     }

@@ -77,7 +77,8 @@ fn json(field: Field) -> Json {
         // Older writers do not say that their bytes are text.
         Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
             Ok(text) => text.into(),
-            Err(_) => format!("{} bytes", bytes.len()).into(),
+            // No text, so that a column that has to be one is refused.
+            Err(_) => serde_json::json!({ "bytes": bytes.len() }),
         },
         Field::Group(row) => {
             let columns = row.into_columns().into_iter();

@@ -48,13 +48,17 @@ impl<'s> Records<'s> {
     /// The records of the file at `path`.
     pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<Self, RowsError> {
         let failed = |action| move |source| RowsError::Io { action, path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed("open"))?;
+        let mut file = File::open(path).map_err(failed("open"))?;
         let metadata = file.metadata().map_err(failed("open"))?;
         if metadata.is_dir() {
             return Err(failed("open")(io::ErrorKind::IsADirectory.into()));
         }
-        if metadata.is_file() && FileKind::at(path).map_err(failed("read"))? == FileKind::Parquet {
-            return ParquetRecords::open(file, path).map(Self::Parquet);
+        if metadata.is_file() {
+            let (kind, _) = peek(&file).map_err(failed("read"))?;
+            file.rewind().map_err(failed("read"))?;
+            if kind == FileKind::Parquet {
+                return ParquetRecords::open(file, path).map(Self::Parquet);
+            }
         }
         Self::of_source(file, path, options)
     }

@@ -34,7 +34,7 @@ pub(super) fn chosen(text: &str, marked: bool) -> Chosen {
     if !marked {
         let Some(last) = groups.last() else { return Chosen::Prose(text) };
         let after = &text[last.end..];
-        let denied = text[..last.start].split_whitespace().rev().take(3).any(|word| denies(word));
+        let denied = text[..last.start].split_whitespace().rev().take(3).any(denies);
         return match values.last() {
             _ if denied => Chosen::Several,
             Some(value) if value.end == last.end && !has_digits(after) => {

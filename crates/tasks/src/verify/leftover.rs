@@ -78,7 +78,7 @@ fn touched(before: &str, after: &str) -> bool {
             && !is_unit(unit)
             && !matches!(unit, "a" | "A" | "C" | "F" | "I")
     };
-    let denied = bare.trim_end().rsplit(' ').next().is_some_and(|word| denies(word));
+    let denied = bare.trim_end().rsplit(' ').next().is_some_and(denies);
     // The argument of a function, or the last part of a tuple.
     let argument = before.ends_with('(') && before.trim_end_matches('(').ends_with(letters);
     let tuple = before.trim_end().ends_with(',') && trailing.trim_start().starts_with([')', ']']);

@@ -15,7 +15,7 @@ use super::problems::Problems;
 pub struct LoraSection {
     /// Rank. Default 16.
     pub r: usize,
-    /// The update is scaled by `alpha / r`. Default 32.
+    /// The update is scaled by `alpha / r`, or as `use_rslora` says. Default 32.
     pub alpha: f64,
     /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
     pub dropout: f64,

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bestof_files::FileKind;
 use bestof_tasks::rows::{
-    Content, FileRows, ReadOptions, RowsError, SupervisedRow, TextRow, names_rows,
+    Content, FileRows, ReadOptions, RowsError, SupervisedRow, TextRow, holds_rows,
 };
 
 use super::load::each_row;
@@ -68,8 +67,7 @@ pub fn load_windows(
         items.extend(rows);
     };
     let failed = |source| RowsError::Io { action: "read", path: path.to_owned(), source };
-    let kind = if names_rows(path) { None } else { Some(FileKind::at(path).map_err(failed)?) };
-    let report = if matches!(kind, None | Some(FileKind::Parquet)) {
+    let report = if holds_rows(path).map_err(failed)? {
         let read = FileRows::open(path, options)?;
         each_row(read, path, options, |place, row: SupervisedRow, report| {
             let rows = match &row {

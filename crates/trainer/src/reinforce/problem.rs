@@ -3,76 +3,14 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use bestof_tasks::rows::{
-    AnswerRow, ChatMessage, CompletionRow, Content, Fields, ReadOptions, Row, RowProblem,
-};
-use bestof_tasks::sets::{Gsm8kRow, MathRow};
+use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, ReadOptions, RowProblem};
+use bestof_tasks::sets::ProblemRow;
 use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
 use super::judge::WeightedVerifier;
 use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
 use crate::rows::TokenRow;
-
-/// A row with an answer: `{"prompt", "answer", ...}`, or a line of GSM8K, MATH or reasoning-gym.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProblemRow(pub AnswerRow);
-
-impl Row for ProblemRow {
-    const SHAPE: &'static str =
-        r#"{"prompt", "answer"}, {"question", "answer"} or {"problem", "solution"}"#;
-
-    fn from_fields(fields: Fields) -> Result<Self, RowProblem> {
-        let row = if !fields.contains("prompt") && fields.contains("question") {
-            from_question(fields)?
-        } else if !fields.contains("prompt")
-            && !fields.contains("answer")
-            && fields.contains("problem")
-            && fields.contains("solution")
-        {
-            from_solution(fields)?
-        } else {
-            AnswerRow::from_fields(fields)?
-        };
-        if row.answer.trim().is_empty() {
-            return Err(RowProblem::Empty { field: "answer".to_owned() });
-        }
-        Ok(Self(row))
-    }
-}
-
-/// MATH's solutions have the answer in a box.
-fn from_solution(fields: Fields) -> Result<AnswerRow, RowProblem> {
-    let CompletionRow { prompt, completion, template, extra } = CompletionRow::from_fields(fields)?;
-    let solution = completion.last_text().to_owned();
-    let found = || unanswered("solution", "no answer in a \\boxed{}");
-    let read = MathRow { problem: String::new(), solution }.to_answer().ok_or_else(found)?;
-    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, read.answer) })
-}
-
-/// GSM8K's worked answers end in `#### N`; reasoning-gym's are the answer alone.
-fn from_question(fields: Fields) -> Result<AnswerRow, RowProblem> {
-    let mut row = AnswerRow::from_fields(fields)?;
-    if let Some(Value::Object(metadata)) = row.extra.get("metadata").cloned() {
-        row.extra.remove("metadata");
-        row.extra.extend(metadata);
-        return Ok(row);
-    }
-    if row.answer.contains("####") {
-        let found = || unanswered("answer", "no number after ####");
-        let worked = Gsm8kRow { question: String::new(), answer: row.answer };
-        row.answer = worked.to_answer().ok_or_else(found)?.answer;
-    }
-    Ok(row)
-}
-
-fn unanswered(field: &str, found: &str) -> RowProblem {
-    RowProblem::Inconsistent {
-        field: field.to_owned(),
-        found: found.to_owned(),
-        expected: "the answer that a verifier compares with".to_owned(),
-    }
-}
 
 /// How a row becomes a [`Problem`].
 #[derive(Debug, Clone, PartialEq)]
@@ -244,6 +182,8 @@ pub fn load_problems(
 
 #[cfg(test)]
 mod tests {
+    use bestof_tasks::rows::{Fields, Row};
+
     use super::*;
     use serde_json::json;
 

@@ -33,7 +33,9 @@ impl ExportRope {
         }
         let (full, local) = match &read.layers {
             LayerRopes::Uniform(rope) => (Some(rope), None),
-            layers => (layers.get(FULL_ATTENTION), layers.get(SLIDING_ATTENTION)),
+            layers @ LayerRopes::PerLayerType(_) => {
+                (layers.get(FULL_ATTENTION), layers.get(SLIDING_ATTENTION))
+            }
         };
         let Some(full) = full else {
             let reason = "llama.cpp rotates the layers with full attention";

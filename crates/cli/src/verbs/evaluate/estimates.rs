@@ -3,16 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_trainer::evaluate::Estimate;
 use serde_json::json;
 
 use crate::console;
-
-pub(super) fn read_options(skip_bad_rows: bool) -> ReadOptions {
-    let on_bad_row = if skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-    ReadOptions::default().on_bad_row(on_bad_row)
-}
 
 pub(super) fn show(estimates: &[Estimate], json: bool) -> Result<()> {
     estimates.iter().try_for_each(|estimate| show_of(estimate, json, None))

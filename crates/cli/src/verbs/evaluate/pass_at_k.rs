@@ -14,9 +14,10 @@ use bestof_trainer::reinforce::{
 use bestof_trainer::rows::RowSet;
 
 use super::super::judge::verifier;
-use super::estimates::{read_options, show};
+use super::estimates::show;
 use crate::console::{self, Usage};
 use crate::input;
+use crate::input::read_options;
 use crate::model::ModelArg;
 use crate::progress::Bars;
 

@@ -21,9 +21,9 @@ use bestof_trainer::retrieval::{
     summarise,
 };
 
-use super::estimates::read_options;
 use crate::console::{self, Usage};
 use crate::input;
+use crate::input::read_options;
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
 
@@ -244,7 +244,6 @@ impl RetrievalArgs {
     fn published(&self, task: RetrievalTask) -> Result<Option<Vec<RetrievalCase>>> {
         let Some(path) = &self.data else { return Ok(None) };
         let options = read_options(self.skip_bad_rows);
-        let first = first_row(path, &ReadOptions::default())?;
         let whole = || {
             let rows = rows_of::<WholePromptRow>(path, &options)?;
             let cases = rows.into_iter().map(|(line, row)| row.case(task, line, self.chat));
@@ -252,17 +251,16 @@ impl RetrievalArgs {
         };
         match task {
             RetrievalTask::Passkey => whole(),
-            RetrievalTask::FreeFormQa | RetrievalTask::AlteredNumericQa
-                if WholePromptRow::fits(&first) =>
-            {
-                whole()
-            }
             RetrievalTask::LongchatLines => {
                 let rows = rows_of::<LongChatRow>(path, &options)?;
                 let cases = rows.into_iter().map(|(line, row)| row.case(line, self.chat));
                 Ok(Some(cases.collect()))
             }
             RetrievalTask::FreeFormQa | RetrievalTask::AlteredNumericQa => {
+                let first = first_row(path, &ReadOptions::default())?;
+                if WholePromptRow::fits(&first) {
+                    return whole();
+                }
                 if !first.contains_key("conversations") {
                     return Ok(None);
                 }
