@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
+use bestof_blocks::{GgmlType, dequantize_blocks};
 use bestof_files::FileKind;
 
-use super::dequantize::dequantize_blocks;
 use super::error::GgufError;
-use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, bad_value};
 use super::reader::Reader;
 use super::shards::Shard;
@@ -164,7 +163,7 @@ impl GgufFile {
         reader.seek(tensor.start + (first * row_bytes) as u64)?;
         reader.fill(bytes, &tensor.name)?;
         values.resize(rows * tensor.row_values(), 0.0);
-        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| reader.bad(e))
+        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| reader.bad(e.into()))
     }
 }
 
