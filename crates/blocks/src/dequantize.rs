@@ -46,6 +46,25 @@ pub fn dequantize_blocks(
     Ok(())
 }
 
+/// The first of the values that whole blocks stand for which is NaN or infinite.
+///
+/// # Panics
+/// If `bytes` is not a whole number of blocks.
+pub fn first_not_finite(ggml_type: GgmlType, bytes: &[u8]) -> Option<usize> {
+    let mut values = vec![0.0; CHUNK * ggml_type.block_values()];
+    for (chunk, bytes) in bytes.chunks(CHUNK * ggml_type.block_bytes()).enumerate() {
+        let count = bytes.len() / ggml_type.block_bytes() * ggml_type.block_values();
+        dequantize_blocks(ggml_type, bytes, &mut values[..count]).expect("blocks are whole");
+        if let Some(at) = values[..count].iter().position(|value| !value.is_finite()) {
+            return Some(chunk * CHUNK * ggml_type.block_values() + at);
+        }
+    }
+    None
+}
+
+/// Blocks that are looked at together.
+const CHUNK: usize = 128;
+
 struct Decoding<'a> {
     ggml_type: GgmlType,
     bytes: &'a [u8],

@@ -12,7 +12,7 @@ mod quantize;
 mod quantize_tests;
 
 pub use affine::{Affine, affine};
-pub use dequantize::dequantize_blocks;
+pub use dequantize::{dequantize_blocks, first_not_finite};
 pub use error::BlockError;
 pub use ggml_type::{GgmlType, type_name};
 pub use quantize::quantize_blocks;

@@ -2,6 +2,7 @@
 
 mod adapter_file;
 mod adapter_tensors;
+mod at_rest;
 mod build;
 mod decode;
 mod forward;

@@ -14,12 +14,13 @@ mod kv_cache;
 pub mod parameters;
 mod plan;
 mod positions;
+mod precision;
 mod rotary;
 mod sampled_token;
 mod sampling;
 mod tree;
 
-pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, indices};
+pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, Weight, indices};
 /// The device that a model lies on, as `burn` has it.
 pub use burn::tensor::Device;
 pub use causal_lm::{CausalLm, ForwardOptions};
@@ -30,5 +31,6 @@ pub use error::ModelError;
 pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};
 pub use positions::RandomPositions;
+pub use precision::{Dtype, Precision, Quantization, UnknownFormat};
 pub use sampling::{AfterToken, FinishReason, Generation, NewToken, Request, SamplingConfig};
 pub use tree::TokenTree;

@@ -2,6 +2,7 @@
 //! another rotary basis.
 
 mod architecture;
+mod companions;
 mod config;
 mod convert;
 mod entries;
@@ -11,6 +12,8 @@ mod file;
 mod join;
 mod merges;
 mod metadata;
+mod opened;
+mod plan;
 mod pre_tokenizer;
 mod reader;
 mod rope;
@@ -22,6 +25,8 @@ mod vocabulary;
 pub use bestof_blocks::{BlockError, GgmlType};
 pub use convert::convert;
 pub use error::GgufError;
+pub(crate) use opened::OpenedGguf;
+
 pub use export::{ExportOptions, Exported, export};
 pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 

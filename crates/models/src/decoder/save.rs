@@ -26,7 +26,8 @@ impl Decoder {
         max_shard_bytes: Option<u64>,
     ) -> Result<Vec<PathBuf>, ModelError> {
         self.check_mergeable()?;
-        let mut infos: Vec<(String, TensorInfo)> = parameters::all(self)
+        let mut infos: Vec<(String, TensorInfo)> = self
+            .tensors()
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
             .map(|info| {
@@ -86,6 +87,9 @@ impl Decoder {
         {
             return Ok(host_values(bias));
         }
-        Ok(host_values(parameters::values(self, name)?))
+        match self.widened(name) {
+            Some(values) => Ok(host_values(values)),
+            None => Ok(host_values(parameters::values(self, name)?)),
+        }
     }
 }

@@ -48,7 +48,7 @@ impl<'a> ModelConfig<'a> {
                 return Err(bad_folder(folder, inexpressible("model_type", model_type, reason)));
             }
         };
-        let path = folder.dir.join("config.json");
+        let path = folder.files().join("config.json");
         let fields = Fields { path: &path, value: &folder.config };
         let count = |name: &str| -> Result<usize, CheckpointError> {
             let found = fields.count(name)?.filter(|count| *count > 0);
