@@ -8,6 +8,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 #[cfg(feature = "cpu")]
 use crate::cpu;
 use crate::host::constant;
+use crate::plain::in_type;
 
 /// A weight matrix `[out, in]` in blocks of a GGUF type, each row a whole number of blocks.
 ///
@@ -121,7 +122,7 @@ impl BlockWeight {
             return cpu::linear_of_blocks(x, self.panels(bytes));
         }
         let dtype = x.dtype();
-        x.matmul(cast(self.widened(), dtype).transpose())
+        x.matmul(in_type(self.widened(), dtype).transpose())
     }
 
     /// `x w`, `[rows, in]`, of `x`, `[rows, out]`, without automatic differentiation.
@@ -131,7 +132,7 @@ impl BlockWeight {
             return cpu::times_blocks(x, self.panels(bytes));
         }
         let dtype = x.dtype();
-        x.matmul(cast(self.widened(), dtype))
+        x.matmul(in_type(self.widened(), dtype))
     }
 
     /// `x w^T` for few rows; `None` where there is nothing better than [`BlockWeight::linear`].
@@ -175,15 +176,15 @@ impl BlockWeight {
 /// Whether the blocks of a weight on `device` stay as they are in a file.
 pub(crate) fn is_host(device: &Device) -> bool {
     #[cfg(feature = "cpu")]
-    if matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_)) {
-        return true;
+    {
+        let device = device.clone().without_autodiff();
+        matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
     }
-    let _ = device;
-    false
-}
-
-fn cast(x: Tensor<2>, dtype: DType) -> Tensor<2> {
-    if x.dtype() == dtype { x } else { x.cast(dtype) }
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
 }
 
 impl Integers {

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor};
 use crate::custom::{AnyTensor, Inputs};
 use crate::decoder::softmax_rows;
 use crate::host::indices;
-use crate::plain::soft_cap;
+use crate::plain::{in_type, soft_cap, wide_type};
 use crate::shape::SoftmaxRows;
 use crate::weight::Weight;
 
@@ -187,14 +187,6 @@ impl Vocabulary {
 fn wide(x: Tensor<2>) -> Tensor<2> {
     let dtype = wide_type(x.dtype());
     in_type(x, dtype)
-}
-
-fn wide_type(dtype: DType) -> DType {
-    if matches!(dtype, DType::BF16 | DType::F16) { DType::F32 } else { dtype }
-}
-
-fn in_type(x: Tensor<2>, dtype: DType) -> Tensor<2> {
-    if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
 
 struct Forward {

@@ -7,6 +7,7 @@ use crate::block_weight::{BlockWeight, is_host};
 use crate::custom::Inputs;
 use crate::decoder;
 use crate::host::indices;
+use crate::plain::in_type;
 
 /// A weight matrix `[out, in]`: a tensor, which may be trained, or blocks of few bits, which are not.
 ///
@@ -122,7 +123,8 @@ impl Weight {
     pub fn linear(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Tensor(weight) => {
-                let weight = in_type_of(weight.clone(), &x);
+                // Trained values are f32 beside products in fewer bits.
+                let weight = in_type(weight.clone(), x.dtype());
                 decoder::linear(x, weight)
             }
             Self::Blocks(weight) => {
@@ -143,7 +145,7 @@ impl Weight {
     pub(crate) fn times(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Tensor(weight) => {
-                let weight = in_type_of(weight.clone().inner(), &x);
+                let weight = in_type(weight.clone().inner(), x.dtype());
                 x.matmul(weight)
             }
             Self::Blocks(weight) => weight.times(x),
@@ -159,9 +161,4 @@ impl Weight {
         };
         found.unwrap_or_else(|| self.linear(x))
     }
-}
-
-/// A weight in the float type of what it meets: trained values rest in f32 beside products in fewer bits.
-fn in_type_of(weight: Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
-    if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) }
 }

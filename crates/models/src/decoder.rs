@@ -5,6 +5,7 @@ mod adapter_tensors;
 mod at_rest;
 mod build;
 mod decode;
+mod footprint;
 mod forward;
 mod lora;
 mod lora_checks;
@@ -19,5 +20,6 @@ mod save;
 mod trained_whole;
 
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
+pub use footprint::{Footprint, StepShape};
 pub use lora_config::{LoraConfig, ModuleNames};
 pub use model::Decoder;

@@ -25,7 +25,9 @@ pub use bestof_kernels::{Activation, Target, TokenScores, Vocabulary, Weight, in
 pub use burn::tensor::Device;
 pub use causal_lm::{CausalLm, ForwardOptions};
 pub use config::{DecoderConfig, LayerConfig};
-pub use decoder::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, Decoder, LoraConfig, ModuleNames};
+pub use decoder::{
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Decoder, Footprint, LoraConfig, ModuleNames, StepShape,
+};
 pub use device::{DeviceError, open_device};
 pub use error::ModelError;
 pub use family::known_model_types;

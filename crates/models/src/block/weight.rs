@@ -118,7 +118,7 @@ impl Module for WeightParam {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         match self {
-            Self::Parameter(parameter) => Self::Parameter(parameter.map(mapper)),
+            Self::Parameter(parameter) => Self::Parameter(Module::map(parameter, mapper)),
             blocks @ Self::Blocks(_) => blocks,
         }
     }

@@ -124,12 +124,12 @@ impl Decoder {
         config.validate()?;
         let mut random = Random::keyed(&[seed]);
         let rest = 1.0 - config.norm_offset as f32;
+        let width = config.initializer_range * 12.0_f64.sqrt();
         let mut draw = |name: &str, shape: &[usize]| {
             let count = shape.iter().product();
             if name.ends_with("norm.weight") {
                 return Ok(Found::Values(vec![rest; count]));
             }
-            let width = config.initializer_range * 12.0_f64.sqrt();
             let values = (0..count).map(|_| ((random.uniform() - 0.5) * width) as f32);
             Ok(Found::Values(values.collect()))
         };
