@@ -265,7 +265,7 @@ impl Builder<'_, '_> {
             Found::Values(values) => {
                 let ggml_type = match quantize {
                     _ if trained => GgmlType::F32,
-                    Some(format) => format.of(shape[1], [EMBEDDINGS, HEAD].contains(&name)),
+                    Some(format) => format.of(shape[1], self.is_projection(name)),
                     None => dtype.ggml_type(),
                 };
                 if ggml_type == GgmlType::F32 {
@@ -283,6 +283,11 @@ impl Builder<'_, '_> {
             Weight::Tensor(weight) => WeightParam::Parameter(Param::from_tensor(weight)),
             Weight::Blocks(blocks) => WeightParam::Blocks(blocks),
         })
+    }
+
+    /// Whether a matrix projects onto the vocabulary.
+    fn is_projection(&self, name: &str) -> bool {
+        name == if self.config.tied_embeddings { EMBEDDINGS } else { HEAD }
     }
 
     fn in_tensor(&self, name: &str, source: BlockError) -> ModelError {

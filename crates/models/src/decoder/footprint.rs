@@ -66,7 +66,11 @@ impl Footprint {
     ///
     /// `tensors` are those of the checkpoint.
     pub fn of_weights(tensors: &[TensorInfo], precision: Precision) -> Self {
-        let weights = tensors.iter().map(|tensor| resident(tensor, precision)).sum();
+        let head = |tensor: &TensorInfo| tensor.name.ends_with("lm_head.weight");
+        let projection =
+            if tensors.iter().any(head) { "lm_head.weight" } else { "embed_tokens.weight" };
+        let bytes = |tensor| resident(tensor, precision, projection);
+        let weights = tensors.iter().map(bytes).sum();
         Self { weights, ..Self::default() }
     }
 
@@ -137,16 +141,14 @@ fn adapters(tensors: &[TensorInfo], lora: &LoraConfig) -> Result<(usize, usize),
     Ok((values, ranks))
 }
 
-/// Bytes of a tensor of a checkpoint once it is loaded.
-fn resident(tensor: &TensorInfo, precision: Precision) -> u64 {
+/// Bytes of a tensor of a checkpoint once it is loaded; `projection` ends the name of that onto the
+/// vocabulary.
+fn resident(tensor: &TensorInfo, precision: Precision, projection: &str) -> u64 {
     let is_matrix = tensor.shape.len() == 2;
     let ggml_type = match (tensor.dtype, precision.quantize) {
         (StoredType::Blocks(blocks), _) => blocks,
         _ if !is_matrix || precision.trained => GgmlType::F32,
-        (_, Some(blocks)) => {
-            let vocabulary = ["embed_tokens.weight", "lm_head.weight"];
-            blocks.of(tensor.shape[1], vocabulary.iter().any(|name| tensor.name.ends_with(name)))
-        }
+        (_, Some(blocks)) => blocks.of(tensor.shape[1], tensor.name.ends_with(projection)),
         (_, None) => precision.dtype.ggml_type(),
     };
     (tensor.len() / ggml_type.block_values() * ggml_type.block_bytes()) as u64
