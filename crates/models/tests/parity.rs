@@ -119,6 +119,20 @@ fn saving_gives_every_tensor_back() {
 }
 
 #[test]
+fn the_other_half_of_a_multimodal_model_is_kept_where_it_is_asked_for() {
+    let (name, dir) = ("gemma3-multimodal", tempfile::tempdir().unwrap());
+    let before = Weights::open(&folder(name)).unwrap();
+    let save = decoder(name).save_with_other_half(dir.path(), StoredType::F32, None, &before);
+    save.unwrap();
+    let after = Weights::open(dir.path()).unwrap();
+    assert_eq!(before.infos(), after.infos());
+    for info in before.infos() {
+        let read = |weights: &Weights| weights.read_f32(&info.name, &info.shape).unwrap();
+        assert_eq!(read(&before), read(&after), "{}", info.name);
+    }
+}
+
+#[test]
 fn checkpoints_that_do_not_fit_are_refused_by_name() {
     let folder = ModelFolder::open(&folder("llama-gqa-untied")).unwrap();
     let weights = folder.weights().unwrap();

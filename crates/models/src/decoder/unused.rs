@@ -17,6 +17,11 @@ const OTHER_HALF: [&str; 4] = [
     "model.multi_modal_projector.",
 ];
 
+/// Whether a tensor is one of the half of a multimodal model that is not read.
+pub(super) fn is_of_other_half(name: &str, names: TensorNames) -> bool {
+    names.is_multimodal() && OTHER_HALF.iter().any(|start| name.starts_with(start))
+}
+
 /// Whether all tensors were read, but for those that follow from the configuration, a stored copy of tied
 /// embeddings, and the other half of a multimodal model, which the log names.
 ///
@@ -35,10 +40,8 @@ pub(super) fn check(
     };
     let all = weights.infos().iter().map(|info| info.name.as_str());
     let left = all.filter(|name| !read.contains(*name) && !follows(name));
-    let is_other_half = |name: &&str| {
-        names.is_multimodal() && OTHER_HALF.iter().any(|start| name.starts_with(start))
-    };
-    let (other_half, unused): (Vec<&str>, Vec<&str>) = left.partition(is_other_half);
+    let (other_half, unused): (Vec<&str>, Vec<&str>) =
+        left.partition(|name| is_of_other_half(name, names));
     if let Some(first) = other_half.first() {
         tracing::warn!(
             "of this multimodal model the text half is read; left out are {} tensors of the other, such as {first}",
