@@ -9,6 +9,7 @@ use crate::process;
 
 /// Crates that must build without a tensor library; `losses` has it as an option.
 pub(crate) const NO_TENSORS: &[&str] = &[
+    "bestof-blocks",
     "bestof-closeness",
     "bestof-suggest",
     "bestof-files",

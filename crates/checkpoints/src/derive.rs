@@ -10,6 +10,7 @@ use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
 use crate::layout::INDEX;
+use crate::weights::is_gguf;
 
 /// The file with the tokenizer's `model_max_length`.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -23,6 +24,9 @@ impl ModelFolder {
     /// # Errors
     /// `out` exists and is not an empty folder, or a file cannot be read or written.
     pub fn derive(&self, out: &Path, config: &Value) -> Result<PathBuf, CheckpointError> {
+        if is_gguf(&self.dir) {
+            return Err(CheckpointError::GgufFile { path: self.dir.clone() });
+        }
         let weights = self.weights()?;
         let staged = StagedFolder::new(out)?;
         self.copy_companions(staged.path())?;

@@ -203,8 +203,14 @@ pub enum CheckpointError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A GGUF file where a folder is needed.
+    #[error("{} is a GGUF file; run `bestof convert` first, this needs a model folder", path.display())]
+    GgufFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder has no `config.json`.
-    #[error("{} has no config.json, so it is not a model folder; for a .gguf file run `bestof convert` first", dir.display())]
+    #[error("{} has no config.json, so it is not a model folder", dir.display())]
     NoConfig {
         /// The folder.
         dir: PathBuf,

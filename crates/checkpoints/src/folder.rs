@@ -1,17 +1,20 @@
 //! A model folder as a whole: configuration, tokenizer, chat template, weights.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{env, fs};
 
 use bestof_files::{Sha256Hasher, expect_folder, recover_folder, write_file};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
+use crate::gguf::OpenedGguf;
 use crate::json;
 use crate::tokenizer::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{Weights, is_gguf};
 
 /// The files that tokenization and chat rendering depend on.
 const TOKENIZER_FILES: [&str; 11] = [
@@ -27,14 +30,18 @@ const TOKENIZER_FILES: [&str; 11] = [
     "vocab.json",
     "vocab.txt",
 ];
+/// The name of a GGUF file that makes a folder a model.
+const GGUF: &str = "model.gguf";
 /// The other files of a model, its weights apart.
 const CONFIG_FILES: [&str; 2] = ["config.json", "generation_config.json"];
 
 /// A model folder in the Hugging Face layout.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
-    /// The folder.
+    /// The folder, or the GGUF file.
     pub dir: PathBuf,
+    /// What is made of the metadata of a GGUF file, while this lives.
+    unpacked: Option<Arc<TempDir>>,
     /// `config.json`, unread.
     pub config: Value,
     /// `generation_config.json`, with the token ids of `config.json` where it names none.
@@ -49,9 +56,19 @@ impl ModelFolder {
     /// The folder's configuration, tokenizer and chat template; the weights are opened by
     /// [`ModelFolder::weights`].
     ///
+    /// `dir` may be a GGUF file, or a folder with a `model.gguf` and no `config.json`: the files that
+    /// a folder has beside its weights are made in a temporary folder then, and the weights are read
+    /// where they are.
+    ///
     /// # Errors
     /// No `config.json`, or a file that does not parse.
     pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        let within = dir.join(GGUF);
+        if is_gguf(dir) {
+            return Self::unpack(dir);
+        } else if is_gguf(&within) && !dir.join("config.json").exists() {
+            return Self::unpack(&within);
+        }
         expect_folder(dir).map_err(CheckpointError::io("open", dir))?;
         recover_folder(dir)?;
         let path = dir.join("config.json");
@@ -73,11 +90,27 @@ impl ModelFolder {
         };
         Ok(Self {
             dir: dir.to_path_buf(),
+            unpacked: None,
             config,
             generation: GenerationConfig::from_dir(dir)?,
             tokenizer,
             chat_template: ChatTemplate::from_dir(dir)?,
         })
+    }
+
+    /// A GGUF file as a folder.
+    fn unpack(file: &Path) -> Result<Self, CheckpointError> {
+        let opened = OpenedGguf::open(file)?;
+        let unpacked = TempDir::new().map_err(CheckpointError::io("create", &env::temp_dir()))?;
+        opened.write_companions(unpacked.path(), opened.dtype())?;
+        let folder = Self::open(unpacked.path())?;
+        Ok(Self { dir: file.to_path_buf(), unpacked: Some(Arc::new(unpacked)), ..folder })
+    }
+
+    /// The folder that holds configuration, tokenizer and chat template; another one than
+    /// [`ModelFolder::dir`] for a GGUF file.
+    pub fn files(&self) -> &Path {
+        self.unpacked.as_ref().map_or(&self.dir, |unpacked| unpacked.path())
     }
 
     /// The weights, headers only.
@@ -112,7 +145,7 @@ impl ModelFolder {
         fs::create_dir_all(out).map_err(CheckpointError::io("create", out))?;
         let mut copies = Vec::new();
         for name in CONFIG_FILES.iter().chain(&TOKENIZER_FILES) {
-            let path = self.dir.join(name);
+            let path = self.files().join(name);
             if path.is_file() {
                 let contents = fs::read(&path).map_err(CheckpointError::io("read", &path))?;
                 let copy = out.join(name);
@@ -150,7 +183,7 @@ impl ModelFolder {
         hash: &mut Sha256Hasher,
     ) -> Result<(), CheckpointError> {
         for name in names {
-            let path = self.dir.join(name);
+            let path = self.files().join(name);
             if path.is_file() {
                 let mut contents = Sha256Hasher::new();
                 contents.update_from_file(&path)?;

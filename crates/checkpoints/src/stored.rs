@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bestof_blocks::GgmlType;
 use half::{bf16, f16};
 use safetensors::Dtype;
 
@@ -25,25 +26,28 @@ pub enum StoredType {
     U8,
     /// A byte that is 0 or 1.
     Bool,
+    /// Blocks of few bits, in a GGUF file.
+    Blocks(GgmlType),
     /// A type that is listed but not read, by its safetensors name.
     Other(Dtype),
 }
 
 impl StoredType {
-    /// Bits of one element.
+    /// Bits of one element, rounded down for blocks.
     pub fn bits(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 64,
             Self::F32 | Self::I32 => 32,
             Self::F16 | Self::BF16 => 16,
             Self::U8 | Self::Bool => 8,
+            Self::Blocks(blocks) => blocks.block_bytes() * 8 / blocks.block_values(),
             Self::Other(dtype) => dtype.bitsize(),
         }
     }
 
     /// Whether values of this type are read as `f32`.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::Blocks(_))
     }
 
     /// The name in `config.json`'s `dtype`, for types that weights are written in.
@@ -97,7 +101,10 @@ fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
 
 impl fmt::Display for StoredType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Dtype::from(*self).fmt(f)
+        match self {
+            Self::Blocks(blocks) => blocks.fmt(f),
+            other => Dtype::from(*other).fmt(f),
+        }
     }
 }
 
@@ -126,7 +133,8 @@ impl From<StoredType> for Dtype {
             StoredType::BF16 => Self::BF16,
             StoredType::I64 => Self::I64,
             StoredType::I32 => Self::I32,
-            StoredType::U8 => Self::U8,
+            // Safetensors have no blocks; these are bytes there.
+            StoredType::U8 | StoredType::Blocks(_) => Self::U8,
             StoredType::Bool => Self::BOOL,
             StoredType::Other(other) => other,
         }

@@ -5,15 +5,22 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use bestof_files::Sha256Hasher;
+use bestof_blocks::GgmlType;
+use bestof_files::{FileKind, Sha256Hasher};
 use bestof_suggest::nearest;
 
 use crate::error::CheckpointError;
+use crate::gguf::OpenedGguf;
 use crate::layout::{self, INDEX, SINGLE};
 use crate::stored::StoredType;
 
 /// Bytes converted at a time, so that reading needs hardly more memory than the result.
 const CHUNK_BYTES: usize = 1 << 22;
+
+/// Whether a path is a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.is_file() && FileKind::at(path).is_ok_and(|kind| kind == FileKind::Gguf)
+}
 
 /// Name, element type and shape of a stored tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +70,8 @@ pub struct Weights {
     infos: Vec<TensorInfo>,
     extents: Vec<Extent>,
     metadata: BTreeMap<String, String>,
+    /// Where the tensors are, if not in safetensors.
+    gguf: Option<OpenedGguf>,
 }
 
 /// The bytes of a tensor: index into the files, offset, length.
@@ -75,7 +84,8 @@ struct Extent {
 
 impl Weights {
     /// The weights of a folder (`model.safetensors`, else the shards of
-    /// `model.safetensors.index.json`) or of a single `.safetensors` file.
+    /// `model.safetensors.index.json`), of a single `.safetensors` file, or of a GGUF file, whose
+    /// tensors go by the names they have in a folder.
     ///
     /// # Errors
     /// No weights, pickles only, a damaged header, a file of the wrong length, a missing shard, a
@@ -87,9 +97,17 @@ impl Weights {
             infos: Vec::new(),
             extents: Vec::new(),
             metadata: BTreeMap::new(),
+            gguf: None,
         };
         let kind =
             std::fs::metadata(dir_or_file).map_err(CheckpointError::io("read", dir_or_file))?;
+        if is_gguf(dir_or_file) {
+            let gguf = OpenedGguf::open(dir_or_file)?;
+            weights.files.push(dir_or_file.to_path_buf());
+            weights.infos = gguf.infos();
+            weights.gguf = Some(gguf);
+            return Ok(weights);
+        }
         if !kind.is_dir() {
             weights.add_file(dir_or_file.to_path_buf())?;
         } else if dir_or_file.join(SINGLE).exists() {
@@ -163,6 +181,16 @@ impl Weights {
     pub fn read_f32_any(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), CheckpointError> {
         let at = self.find(name)?;
         Ok((self.infos[at].shape.clone(), self.read_floats(at)?))
+    }
+
+    /// Type and blocks of a tensor that a GGUF file has in blocks of few bits, row by row; `None` for
+    /// plain numbers.
+    ///
+    /// # Errors
+    /// No such tensor, a scale that is not finite, or the file changed since it was opened.
+    pub fn read_blocks(&self, name: &str) -> Result<Option<(GgmlType, Vec<u8>)>, CheckpointError> {
+        let at = self.find(name)?;
+        self.gguf.as_ref().map_or(Ok(None), |gguf| gguf.read_blocks(at))
     }
 
     /// Shape and values of an integer or boolean tensor.
@@ -280,10 +308,13 @@ impl Weights {
     }
 
     fn file_of(&self, at: usize) -> &Path {
-        &self.files[self.extents[at].file]
+        &self.files[self.extents.get(at).map_or(0, |extent| extent.file)]
     }
 
     fn read_floats(&self, at: usize) -> Result<Vec<f32>, CheckpointError> {
+        if let Some(gguf) = &self.gguf {
+            return gguf.read_values(at);
+        }
         let values = self.read_as(at, "floats", StoredType::extend_f32)?;
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
@@ -302,7 +333,7 @@ impl Weights {
         expected: &'static str,
         extend: fn(StoredType, &[u8], &mut Vec<T>) -> Option<()>,
     ) -> Result<Vec<T>, CheckpointError> {
-        let (info, extent, path) = (&self.infos[at], self.extents[at], self.file_of(at));
+        let (info, path) = (&self.infos[at], self.file_of(at));
         let wrong_type = || CheckpointError::WrongType {
             path: path.to_path_buf(),
             tensor: info.name.clone(),
@@ -310,6 +341,7 @@ impl Weights {
             expected,
         };
         extend(info.dtype, &[], &mut Vec::new()).ok_or_else(wrong_type)?;
+        let extent = *self.extents.get(at).ok_or_else(wrong_type)?;
         let mut file = File::open(path).map_err(CheckpointError::io("open", path))?;
         file.seek(SeekFrom::Start(extent.start)).map_err(CheckpointError::io("read", path))?;
         let mut values = Vec::with_capacity(info.len().min(extent.bytes));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bestof_checkpoints::{ChatTemplate, ModelFolder, Tokenizer};
-use bestof_models::{CausalLm, Decoder};
+use bestof_models::{CausalLm, Decoder, Dtype, Precision, Quantization};
 use bestof_positional::hf::with_factor;
 use bestof_trainer::data::{EncodeOptions, Encoder};
 
@@ -14,14 +14,38 @@ use crate::device::DeviceArg;
 /// Which model, on which device.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArg {
-    /// The model's folder, in the Hugging Face layout
+    /// The model's folder, in the Hugging Face layout, or a GGUF file, whose blocks stay as they are
     #[arg(long)]
     pub(crate) model: PathBuf,
     /// A PEFT adapter's folder, put on top of the model
     #[arg(long)]
     pub(crate) adapter: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) place: PlaceArg,
+}
+
+/// Where a model lies, and in how many bits.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct PlaceArg {
+    #[command(flatten)]
     pub(crate) device: DeviceArg,
+    /// Float type of weights and products: f32, bf16 or f16; the CPU computes in f32
+    #[arg(long, default_value_t)]
+    pub(crate) dtype: Dtype,
+    /// Round matrices to blocks of 8 or 4 bits: q8_0 or q4_0
+    #[arg(long)]
+    pub(crate) quantize: Option<Quantization>,
+}
+
+impl PlaceArg {
+    /// On a device, in f32.
+    pub(crate) fn on(device: &DeviceArg) -> Self {
+        Self { device: device.clone(), dtype: Dtype::F32, quantize: None }
+    }
+
+    fn precision(&self) -> Precision {
+        Precision::default().with_dtype(self.dtype).with_quantize(self.quantize)
+    }
 }
 
 /// A basis at another factor than in training.
@@ -43,7 +67,7 @@ pub(crate) struct Opened {
 impl ModelArg {
     /// Opens the model for scoring and generation.
     pub(crate) fn open(&self) -> Result<Opened> {
-        open(&self.model, self.adapter.as_deref(), &self.device)
+        open(&self.model, self.adapter.as_deref(), &self.place)
     }
 
     /// The same at another factor of its RoPE scaling.
@@ -53,28 +77,31 @@ impl ModelArg {
             folder.config = with_factor(&folder.config, factor)
                 .map_err(|error| Usage(format!("--eval-factor {factor}: {error}")))?;
         }
-        open_folder(folder, self.adapter.as_deref(), &self.device)
+        open_folder(folder, self.adapter.as_deref(), &self.place)
     }
 }
 
 /// Opens a model for scoring and generation.
-pub(crate) fn open(model: &Path, adapter: Option<&Path>, device: &DeviceArg) -> Result<Opened> {
-    open_folder(ModelFolder::open(model)?, adapter, device)
+pub(crate) fn open(model: &Path, adapter: Option<&Path>, place: &PlaceArg) -> Result<Opened> {
+    open_folder(ModelFolder::open(model)?, adapter, place)
 }
 
 /// The model of a folder whose configuration may have been changed since it was read.
-fn open_folder(folder: ModelFolder, adapter: Option<&Path>, device: &DeviceArg) -> Result<Opened> {
-    let device = device.open()?;
+fn open_folder(folder: ModelFolder, adapter: Option<&Path>, place: &PlaceArg) -> Result<Opened> {
+    let device = place.device.open()?;
     folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
-    let mut decoder = Decoder::open(&folder, &device)
+    let mut decoder = Decoder::open_in(&folder, place.precision(), &device)
         .with_context(|| format!("could not load the model in {}", folder.dir.display()))?;
     if let Some(adapter) = adapter {
         decoder
             .load_adapter(adapter)
             .with_context(|| format!("could not load the adapter in {}", adapter.display()))?;
-        decoder.merge_lora()?;
-        // What is in the weights stays; what they were before would be kept for nothing.
-        decoder.detach_lora();
+        // Blocks would have to be widened for it.
+        if decoder.blocks().is_empty() {
+            decoder.merge_lora()?;
+            // What is in the weights stays; what they were before would be kept for nothing.
+            decoder.detach_lora();
+        }
     }
     Ok(Opened { folder, decoder })
 }

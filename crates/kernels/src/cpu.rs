@@ -16,11 +16,13 @@ mod attention;
 mod encoder;
 mod kernel;
 mod kernel_encoder;
+mod panels;
 mod product;
 mod self_attention;
 
 pub(crate) use attention::{KEPT_KEYS, attention};
 pub(crate) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
+pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 
 type Plain = FloatTensor<Flex>;
@@ -316,5 +318,6 @@ pub(crate) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
 pub(crate) fn few_rows_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let ([rows, width], [out, _]) = (x.dims(), weight.dims());
     let (x, weight) = (dense(plain(x)), dense(plain(weight)));
-    from_plain(tensor(product::few_rows(values(&x), values(&weight), width), [rows, out]))
+    let source = product::Source::Values(values(&weight));
+    from_plain(tensor(product::few_rows(values(&x), source, width, out), [rows, out]))
 }

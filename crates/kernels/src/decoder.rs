@@ -106,7 +106,7 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 
 /// `x w^T` for few rows `x`, `[rows, in]`, without automatic differentiation; `None` where there is
 /// nothing better than a general product. The result for a row does not depend on the others.
-pub fn few_rows_product(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
+pub(crate) fn few_rows_product(x: &Tensor<2>, weight: &Tensor<2>) -> Option<Tensor<2>> {
     #[cfg(feature = "cpu")]
     if let Some(cpu::Route::Plain) = cpu::Route::of(x) {
         return Some(cpu::few_rows_product(x.clone(), weight.clone()));

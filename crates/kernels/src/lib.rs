@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod block_weight;
 #[cfg(feature = "cpu")]
 mod cpu;
 mod custom;
@@ -13,16 +14,17 @@ mod plain;
 mod plain_encoder;
 mod random;
 mod shape;
+mod weight;
 
 #[cfg(all(test, feature = "cpu"))]
 mod encoder_tests;
 #[cfg(all(test, feature = "cpu"))]
 mod tests;
 
+pub use block_weight::BlockWeight;
 pub use custom::{AnyTensor, Inputs};
 pub use decoder::{
-    apply_rotary, attention, attention_recomputes, few_rows_product, gated_activation, linear,
-    rms_norm, softmax_rows,
+    apply_rotary, attention, attention_recomputes, gated_activation, linear, rms_norm, softmax_rows,
 };
 pub use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu, self_attention};
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
@@ -32,3 +34,4 @@ pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax};
 pub use random::{Random, dropout_mask};
 pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+pub use weight::Weight;

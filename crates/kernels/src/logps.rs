@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor};
 
 use crate::custom::{AnyTensor, Inputs};
-use crate::decoder::{few_rows_product, softmax_rows};
+use crate::decoder::softmax_rows;
 use crate::host::indices;
-use crate::plain::soft_cap;
+use crate::plain::{in_type, soft_cap, wide_type};
 use crate::shape::SoftmaxRows;
+use crate::weight::Weight;
 
 /// Values of one chunk of logits: 128 rows of a vocabulary of 49,152 tokens.
 const CHUNK_VALUES: usize = 128 * 49_152;
@@ -23,7 +24,7 @@ const CHUNK_VALUES: usize = 128 * 49_152;
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     /// `[vocab, width]`
-    pub weight: Tensor<2>,
+    pub weight: Weight,
     /// The soft cap `c` of the logits (Gemma 2).
     pub softcap: Option<f64>,
 }
@@ -50,16 +51,19 @@ pub struct TokenScores {
 impl Vocabulary {
     /// The logits of the rows of `hidden`, `[rows, width]` to `[rows, vocab]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        soft_cap(hidden.matmul(self.weight.clone().transpose()), self.softcap)
+        let logits = match &self.weight {
+            Weight::Tensor(weight) if weight.dtype() == hidden.dtype() => {
+                hidden.matmul(weight.clone().transpose())
+            }
+            weight => weight.linear(hidden),
+        };
+        soft_cap(wide(logits), self.softcap)
     }
 
     /// The logits of few rows of `hidden`, one per sequence; those of a row do not depend on the
     /// others. Without automatic differentiation.
     pub fn next_token_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match few_rows_product(&hidden, &self.weight) {
-            Some(logits) => soft_cap(logits, self.softcap),
-            None => self.logits(hidden),
-        }
+        soft_cap(wide(self.weight.few_rows(hidden)), self.softcap)
     }
 
     /// Log-probabilities, and entropies if asked for, of targets under the rows of `hidden`,
@@ -81,15 +85,18 @@ impl Vocabulary {
     /// If a target's row or token is out of range.
     pub fn score(&self, hidden: Tensor<2>, targets: &[Target], entropies: bool) -> TokenScores {
         if targets.is_empty() {
-            let nothing = || Tensor::zeros([0], (&hidden.device(), hidden.dtype()));
+            let nothing = || Tensor::zeros([0], (&hidden.device(), wide_type(hidden.dtype())));
             return TokenScores { logps: nothing(), entropies: entropies.then(nothing) };
         }
         let mut inputs = Inputs::new();
         let to_hidden = inputs.add(&hidden);
-        let to_weight = inputs.add(&self.weight);
+        let to_weight = match &self.weight {
+            Weight::Tensor(weight) => inputs.add(weight),
+            Weight::Blocks(_) => false,
+        };
         let plain = Self { weight: self.weight.clone().inner(), softcap: self.softcap };
         let hidden = hidden.inner();
-        let targets = Targets::new(targets, hidden.dims()[0], &plain.weight);
+        let targets = Targets::new(targets, hidden.dims()[0], &hidden.device());
         let forward = plain.forward(&hidden, &targets, entropies, to_hidden);
         let count = targets.tokens.len();
         let Forward { logps, entropies: found, means, target_slopes } = forward;
@@ -118,6 +125,11 @@ impl Vocabulary {
         } else {
             TokenScores { logps: scores, entropies: None }
         }
+    }
+
+    /// `x W`, `[rows, width]`, of a product that is taken in `dtype`.
+    fn times(&self, x: Tensor<2>, dtype: DType) -> Tensor<2> {
+        wide(self.weight.times(in_type(x, dtype)))
     }
 
     fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -155,7 +167,7 @@ impl Vocabulary {
                     None => parts.exps,
                 };
                 let sums: Tensor<2> = parts.sums.clone().unsqueeze_dim(1);
-                means.push(weighted.matmul(self.weight.clone()).div(sums));
+                means.push(self.times(weighted, hidden.dtype()).div(sums));
             }
             sums.push(parts.sums);
         }
@@ -169,6 +181,12 @@ impl Vocabulary {
         let logps = picked.sub(of_targets(max)).sub(log_sums);
         Forward { logps, entropies: found, means, target_slopes }
     }
+}
+
+/// Reductions are in f32 where products are in fewer bits.
+fn wide(x: Tensor<2>) -> Tensor<2> {
+    let dtype = wide_type(x.dtype());
+    in_type(x, dtype)
 }
 
 struct Forward {
@@ -196,8 +214,7 @@ struct Targets {
 }
 
 impl Targets {
-    fn new(targets: &[Target], count_of_rows: usize, like: &Tensor<2>) -> Self {
-        let device = like.device();
+    fn new(targets: &[Target], count_of_rows: usize, device: &Device) -> Self {
         let mut order: Vec<usize> = (0..targets.len()).collect();
         order.sort_by_key(|&at| targets[at].row);
         let mut unsorted = vec![0; targets.len()];
@@ -207,10 +224,10 @@ impl Targets {
         let rows: Vec<u32> = targets.iter().map(|target| target.row).collect();
         Self {
             count_of_rows,
-            rows: indices(&rows, &device),
+            rows: indices(&rows, device),
             tokens: targets.iter().map(|target| target.token).collect(),
             sorted: order.iter().map(|&at| targets[at]).collect(),
-            unsorted: indices(&unsorted, &device),
+            unsorted: indices(&unsorted, device),
         }
     }
 
@@ -264,10 +281,10 @@ impl Backward {
         if let Some(by_row) = self.entropies_by_row() {
             gradient = gradient.add(self.entropy_by_hidden(&by_row));
         }
-        let weight = &self.vocabulary.weight;
-        let tokens = indices(&self.targets.tokens, &weight.device());
-        let rows = weight.clone().select(0, tokens).mul(self.factors());
-        gradient.select_assign(0, self.targets.rows.clone(), rows, IndexingUpdateOp::Add)
+        let rows = wide(self.vocabulary.weight.rows(&self.targets.tokens)).mul(self.factors());
+        let gradient =
+            gradient.select_assign(0, self.targets.rows.clone(), rows, IndexingUpdateOp::Add);
+        in_type(gradient, self.hidden.dtype())
     }
 
     /// `dL/dW`, `[vocab, width]`.
@@ -278,6 +295,7 @@ impl Backward {
         for chunk in self.vocabulary.chunks(self.targets.count_of_rows) {
             let h = self.hidden.clone().slice_dim(0, chunk.clone());
             let logits = self.vocabulary.logits(h.clone());
+            let h = wide(h);
             let slope = self.vocabulary.slope(logits.clone());
             let SoftmaxRows { exps, sums, .. } = softmax_rows(logits);
             let exps = match slope {
@@ -296,10 +314,13 @@ impl Backward {
                 None => part,
             });
         }
-        let gradient = gradient.unwrap_or_else(|| self.vocabulary.weight.zeros_like());
+        let weight = self.vocabulary.weight.values();
+        let gradient = gradient.unwrap_or_else(|| wide(weight.zeros_like()));
         let tokens = indices(&self.targets.tokens, &gradient.device());
-        let states = self.hidden.clone().select(0, self.targets.rows.clone()).mul(self.factors());
-        gradient.select_assign(0, tokens, states, IndexingUpdateOp::Add)
+        let states = wide(self.hidden.clone().select(0, self.targets.rows.clone()));
+        let states = states.mul(self.factors());
+        let gradient = gradient.select_assign(0, tokens, states, IndexingUpdateOp::Add);
+        in_type(gradient, weight.dtype())
     }
 
     /// `w_i c'_{y_i}`, `[targets, 1]`.
@@ -322,7 +343,7 @@ impl Backward {
         let parts = self.vocabulary.chunks(self.targets.count_of_rows).map(|chunk| {
             let surprise = self.surprise(self.hidden.clone().slice_dim(0, chunk.clone()));
             let factors = by_row.clone().slice_dim(0, chunk).neg();
-            surprise.matmul(self.vocabulary.weight.clone()).mul(factors)
+            self.vocabulary.times(surprise, self.hidden.dtype()).mul(factors)
         });
         Tensor::cat(parts.collect(), 0)
     }

@@ -1,13 +1,26 @@
 //! The decoder operations as plain tensor operations, for every device and float type.
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::{DType, Tensor, activation::sigmoid};
 
 use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
 
 pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: f64) -> Tensor<2> {
+    let dtype = x.dtype();
+    let x = in_type(x, wide_type(dtype));
+    let weight = in_type(weight, wide_type(dtype));
     let scale = x.clone().square().mean_dim(1).add_scalar(eps).sqrt().recip();
     let weight = if offset == 0.0 { weight } else { weight.add_scalar(offset) };
-    x.mul(scale).mul(weight.unsqueeze())
+    in_type(x.mul(scale).mul(weight.unsqueeze()), dtype)
+}
+
+/// In another float type.
+pub(crate) fn in_type<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
+}
+
+/// The type that values of a type are summed in.
+pub(crate) fn wide_type(dtype: DType) -> DType {
+    if matches!(dtype, DType::BF16 | DType::F16) { DType::F32 } else { dtype }
 }
 
 pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, activation: Activation) -> Tensor<2> {

@@ -6,6 +6,7 @@ pub(crate) mod layer;
 pub(crate) mod mlp;
 pub(crate) mod norm;
 pub(crate) mod projection;
+pub(crate) mod weight;
 
 use crate::causal_lm::ForwardOptions;
 use crate::config::DecoderConfig;

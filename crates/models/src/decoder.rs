@@ -2,8 +2,10 @@
 
 mod adapter_file;
 mod adapter_tensors;
+mod at_rest;
 mod build;
 mod decode;
+mod footprint;
 mod forward;
 mod lora;
 mod lora_checks;
@@ -19,5 +21,6 @@ mod trained_whole;
 mod unused;
 
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
+pub use footprint::{Footprint, StepShape};
 pub use lora_config::{LoraConfig, ModuleNames};
 pub use model::Decoder;

@@ -242,6 +242,43 @@ pub enum ModelError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A tensor cannot lie in the format asked for.
+    #[error("tensor `{name}`: {source}")]
+    Blocks {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// Why.
+        source: bestof_blocks::BlockError,
+    },
+    /// Weights that are to be trained are stored in blocks.
+    #[error(
+        "tensor `{name}` is stored in blocks of {ggml_type}, which cannot be trained; train adapters on it \
+         (`[lora]`), or convert the model to a folder first (`bestof convert`)"
+    )]
+    TrainedBlocks {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// The type of the blocks.
+        ggml_type: bestof_blocks::GgmlType,
+    },
+    /// Blocks that are to be rounded to other blocks.
+    #[error(
+        "tensor `{name}` is stored in blocks of {ggml_type} already; leave `quantize` out to keep them"
+    )]
+    QuantizedTwice {
+        /// The tensor's name in the checkpoint.
+        name: String,
+        /// The type of the blocks.
+        ggml_type: bestof_blocks::GgmlType,
+    },
+    /// The device has no arithmetic in a float type.
+    #[error("the device {device} does not compute in {dtype}; take f32")]
+    UnsupportedDtype {
+        /// The device.
+        device: String,
+        /// The float type.
+        dtype: crate::precision::Dtype,
+    },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {

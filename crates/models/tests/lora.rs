@@ -5,7 +5,9 @@ mod common;
 
 use bestof_checkpoints::{StoredType, Weights};
 use bestof_kernels::host_values;
-use bestof_models::{CausalLm, Decoder, ForwardOptions, LoraConfig, TokenForest, parameters};
+use bestof_models::{
+    CausalLm, Decoder, ForwardOptions, LoraConfig, Precision, TokenForest, parameters,
+};
 use burn::module::Module;
 use common::{apart, close, gradients_of, logps, trainable, with_lora};
 
@@ -83,8 +85,13 @@ fn saving_merges_and_adapters_go_through_files() {
     let dir = tempfile::tempdir().unwrap();
     model.save(dir.path(), StoredType::F32, None).unwrap();
     let saved = Weights::open(dir.path()).unwrap();
-    let reloaded =
-        Decoder::load(model.config().clone(), &saved, &bestof_models::Device::flex()).unwrap();
+    let reloaded = Decoder::load(
+        model.config().clone(),
+        &saved,
+        Precision::default(),
+        &bestof_models::Device::flex(),
+    )
+    .unwrap();
     assert!(close(&logprobs(&model), &logprobs(&reloaded), 1e-5));
 
     let dir = tempfile::tempdir().unwrap();

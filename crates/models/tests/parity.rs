@@ -10,8 +10,8 @@ use bestof_checkpoints::{ModelFolder, StoredType, Weights};
 use bestof_closeness::largest_difference;
 use bestof_kernels::host_values;
 use bestof_models::{
-    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Request, SamplingConfig,
-    TokenForest,
+    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, Precision, Request,
+    SamplingConfig, TokenForest,
 };
 
 /// Both sides compute in f32, in another order: a few units in the sixth digit of logits near 1.
@@ -140,7 +140,9 @@ fn checkpoints_that_do_not_fit_are_refused_by_name() {
         let mut json = folder.config.clone();
         json[field] = value;
         let config = DecoderConfig::from_hf(&json).unwrap();
-        Decoder::load(config, &weights, &Device::flex()).unwrap_err().to_string()
+        Decoder::load(config, &weights, Precision::default(), &Device::flex())
+            .unwrap_err()
+            .to_string()
     };
     let wide = load("vocab_size", 256.into());
     assert!(wide.contains("model.embed_tokens.weight") && wide.contains("[256, 32]"), "{wide}");

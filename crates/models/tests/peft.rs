@@ -180,7 +180,13 @@ fn saved_models_have_adapters_and_whole_modules_in_them() {
         assert_eq!(model.is_untied(), name == "head-of-tied");
         config.tied_embeddings &= !model.is_untied();
         let weights = Weights::open(dir.path()).unwrap();
-        let again = Decoder::load(config, &weights, &bestof_models::Device::flex()).unwrap();
+        let again = Decoder::load(
+            config,
+            &weights,
+            bestof_models::Precision::default(),
+            &bestof_models::Device::flex(),
+        )
+        .unwrap();
         assert!(close(&scores(&model, &expected), &scores(&again, &expected), 2e-5), "{name}");
     }
 }

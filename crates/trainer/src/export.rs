@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use bestof_checkpoints::gguf::{self, ExportOptions, GgmlType};
 use bestof_checkpoints::{ModelFolder, StoredType};
 use bestof_files::{StagedFolder, write_file};
-use bestof_models::Decoder;
+use bestof_models::{Decoder, Dtype, Quantization};
 use serde_json::Value;
 
 use crate::error::TrainError;
@@ -14,6 +15,8 @@ use crate::run::TrainSummary;
 pub const FINAL: &str = "final";
 /// Name of the trained adapter in a run's folder.
 pub const ADAPTER: &str = "adapter";
+/// Name of a trained model in blocks, within [`FINAL`].
+const GGUF: &str = "model.gguf";
 /// Name of the results in a run's folder.
 pub const RESULTS_FILE: &str = "train_results.json";
 
@@ -26,42 +29,80 @@ const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// would be put on the configuration in the folder. Adapters that cannot be merged, for they have biases and
 /// the model's layers none, are written apart only, and the path returned is theirs.
 ///
-/// `dtype` is `auto` (that of the base's embeddings), `float32`, `float16` or `bfloat16`. The folder is
+/// `dtype` is `auto` (that of the base's embeddings, `bfloat16` for those in blocks), `float32`,
+/// `float16`, `bfloat16`, or `q8_0` or `q4_0` for a folder that holds a `model.gguf`. The folder is
 /// written beside and exchanged with an older one, so that a model called `final` is whole at every
 /// instant. Returns its path.
 ///
 /// # Errors
-/// What the disk says.
+/// What the disk says, or a model that a GGUF file cannot express.
 pub fn export(
     model: &Decoder,
     base: &ModelFolder,
     run_dir: &Path,
     dtype: &str,
 ) -> Result<PathBuf, TrainError> {
-    let stored = stored_type(base, dtype)?;
-    let original = ModelFolder::open(&base.dir)?.config;
-    let changed = original != base.config;
+    let changed = ModelFolder::open(&base.dir)?.config != base.config;
     if let Err(reason) = model.check_mergeable() {
         tracing::warn!(%reason, "{FINAL}/ is not written, {ADAPTER}/ is");
         return export_adapter(model, base, run_dir);
     }
-    let mut config = base.config_stored_as(stored)?;
-    if model.is_untied() {
-        untie(&mut config);
-    }
     let finished = run_dir.join(FINAL);
     let folder = StagedFolder::replace(&finished)?;
-    base.copy_companions(folder.path())?;
-    if config != original {
-        ModelFolder::reconfigure(folder.path(), &config)?;
+    match dtype.parse::<Quantization>() {
+        Ok(blocks) => write_gguf(model, base, folder.path(), blocks)?,
+        Err(_) => write_model(model, base, folder.path(), stored_type(base, dtype)?)?,
     }
-    let weights = base.weights()?;
-    model.save_with_other_half(folder.path(), stored, Some(MAX_SHARD_BYTES), &weights)?;
     folder.commit()?;
     if model.lora().is_some() && !changed {
         export_adapter(model, base, run_dir)?;
     }
     Ok(finished)
+}
+
+/// Writes a model folder into `dir`: weights with adapters merged in, in the type `stored`, and the
+/// companions of `base`.
+///
+/// # Errors
+/// What the disk says; biases of adapters where the model has none.
+pub fn write_model(
+    model: &Decoder,
+    base: &ModelFolder,
+    dir: &Path,
+    stored: StoredType,
+) -> Result<(), TrainError> {
+    let mut config = base.config_stored_as(stored)?;
+    if model.is_untied() {
+        untie(&mut config);
+    }
+    base.copy_companions(dir)?;
+    if config != ModelFolder::open(&base.dir)?.config {
+        ModelFolder::reconfigure(dir, &config)?;
+    }
+    model.save_with_other_half(dir, stored, Some(MAX_SHARD_BYTES), &base.weights()?)?;
+    Ok(())
+}
+
+/// Writes `model.gguf` into `dir`; the weights are rounded once, from f32.
+fn write_gguf(
+    model: &Decoder,
+    base: &ModelFolder,
+    dir: &Path,
+    blocks: Quantization,
+) -> Result<(), TrainError> {
+    let whole = StagedFolder::replace(&dir.join("f32"))?;
+    write_model(model, base, whole.path(), StoredType::F32)?;
+    let ggml_type = match blocks {
+        Quantization::Q8_0 => GgmlType::Q8_0,
+        Quantization::Q4_0 => GgmlType::Q4_0,
+    };
+    let options = ExportOptions { ggml_type };
+    let folder = ModelFolder::open(whole.path())?;
+    let done = gguf::export(&folder, &dir.join(GGUF), options, &mut |_| ())?;
+    for warning in done.warnings {
+        tracing::warn!("{GGUF}: {warning}");
+    }
+    Ok(())
 }
 
 /// Writes `adapter/`; returns its path.
@@ -86,15 +127,19 @@ fn untie(config: &mut Value) {
 }
 
 fn stored_type(base: &ModelFolder, dtype: &str) -> Result<StoredType, TrainError> {
-    Ok(match dtype {
-        "float32" => StoredType::F32,
-        "float16" => StoredType::F16,
-        "bfloat16" => StoredType::BF16,
-        _ => {
+    Ok(match dtype.parse() {
+        Ok(Dtype::F32) => StoredType::F32,
+        Ok(Dtype::F16) => StoredType::F16,
+        Ok(Dtype::BF16) => StoredType::BF16,
+        Err(_) => {
             let weights = base.weights()?;
             let embeddings =
                 weights.infos().iter().find(|info| info.name.ends_with("embed_tokens.weight"));
-            embeddings.or(weights.infos().first()).map_or(StoredType::F32, |info| info.dtype)
+            match embeddings.or(weights.infos().first()).map(|info| info.dtype) {
+                Some(StoredType::Blocks(_)) => StoredType::BF16,
+                Some(dtype) => dtype,
+                None => StoredType::F32,
+            }
         }
     })
 }

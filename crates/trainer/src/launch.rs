@@ -8,7 +8,7 @@ mod unpaired;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, Tokenizer};
-use bestof_models::{CausalLm, Decoder, open_device};
+use bestof_models::{CausalLm, Decoder, Dtype, Precision, open_device};
 use bestof_report::{Report, RunFolder, RunMetadata};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 
@@ -99,7 +99,7 @@ impl Base {
     /// The model of a folder whose configuration may have been changed since it was read.
     fn of(folder: ModelFolder, config: &RunConfig) -> Result<Self, TrainError> {
         let device = open_device(&config.model.device)?.autodiff();
-        let mut model = Decoder::open(&folder, &device)?;
+        let mut model = Decoder::open_in(&folder, config.precision(), &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
         let files = match &config.lora {
             Some(lora) => {
@@ -111,6 +111,17 @@ impl Base {
             None => ModelFiles::Full { config: folder.config.clone() },
         };
         Ok(Self { folder, model, files })
+    }
+
+    /// What tells this base from others: its files, and how it lies in memory.
+    fn fingerprint(&self, config: &RunConfig) -> Result<String, TrainError> {
+        let hash = self.folder.files_hash()?;
+        let Precision { dtype, quantize, .. } = config.precision();
+        Ok(match (dtype, quantize) {
+            (Dtype::F32, None) => hash,
+            (dtype, None) => format!("{hash} in {dtype}"),
+            (dtype, Some(blocks)) => format!("{hash} in {blocks} and {dtype}"),
+        })
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer, TrainError> {

@@ -155,7 +155,7 @@ impl CausalLm for Toy {
     /// Hidden states are the logits already.
     fn vocabulary(&self) -> Vocabulary {
         let device = self.table.weight.val().device();
-        Vocabulary { weight: Tensor::eye(VOCAB, &device), softcap: None }
+        Vocabulary { weight: Tensor::eye(VOCAB, &device).into(), softcap: None }
     }
 
     fn token_scores(

@@ -6,6 +6,7 @@ use crate::workspace::{NO_TENSORS, name};
 
 /// Each crate with the workspace crates it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("bestof-blocks", &[]),
     ("bestof-closeness", &[]),
     ("bestof-suggest", &[]),
     ("bestof-files", &[]),
@@ -13,12 +14,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-losses", &["bestof-suggest"]),
     ("bestof-positional", &[]),
     ("bestof-tasks", &["bestof-files", "bestof-suggest"]),
-    ("bestof-checkpoints", &["bestof-files", "bestof-positional", "bestof-suggest"]),
+    (
+        "bestof-checkpoints",
+        &["bestof-blocks", "bestof-files", "bestof-positional", "bestof-suggest"],
+    ),
     ("bestof-report", &["bestof-files"]),
-    ("bestof-kernels", &[]),
+    ("bestof-kernels", &["bestof-blocks"]),
     (
         "bestof-models",
         &[
+            "bestof-blocks",
             "bestof-kernels",
             "bestof-positional",
             "bestof-checkpoints",

@@ -1,9 +1,8 @@
 //! What can be wrong with a GGUF file.
 
+use bestof_blocks::{BlockError, type_name};
 use bestof_files::FileKind;
 use bestof_positional::RopeError;
-
-use super::ggml_type::{GgmlType, type_name};
 
 /// Why a GGUF file cannot be read or converted.
 #[derive(Debug, thiserror::Error)]
@@ -268,28 +267,7 @@ pub enum GgufError {
         /// What is wrong.
         problem: Box<Self>,
     },
-    /// A type that values are not encoded to.
-    #[error("{ggml_type} is not written; known are F32, F16, BF16, Q8_0 and Q4_0")]
-    Unwritable {
-        /// The element type.
-        ggml_type: GgmlType,
-    },
-    /// A value beyond what a type holds.
-    #[error("the value {value} is too large for {ggml_type}; take bf16 or f32")]
-    TooLarge {
-        /// The element type.
-        ggml_type: GgmlType,
-        /// The value.
-        value: f32,
-    },
-    /// A buffer that does not fit the blocks to decode.
-    #[error("{bytes} bytes of {ggml_type} do not decode to {values} values: a block of {} bytes holds {}", ggml_type.block_bytes(), ggml_type.block_values())]
-    BlockSizes {
-        /// The element type.
-        ggml_type: GgmlType,
-        /// Number of bytes given.
-        bytes: usize,
-        /// Number of values asked for.
-        values: usize,
-    },
+    /// Blocks that cannot be decoded or encoded.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
 }

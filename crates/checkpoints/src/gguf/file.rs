@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
+use bestof_blocks::{GgmlType, dequantize_blocks};
 use bestof_files::FileKind;
 
-use super::dequantize::dequantize_blocks;
 use super::error::GgufError;
-use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, bad_value};
 use super::reader::Reader;
 use super::shards::Shard;
@@ -146,6 +145,24 @@ impl GgufFile {
         self.tensor(name).is_some()
     }
 
+    /// The blocks of `rows` rows of a tensor from row `first` on.
+    pub(super) fn read_blocks(
+        &mut self,
+        tensor: &TensorEntry,
+        first: usize,
+        rows: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
+        let row_bytes = tensor.row_bytes();
+        bytes.resize(rows * row_bytes, 0);
+        let reader = match tensor.part {
+            0 => &mut self.reader,
+            part => &mut self.parts[part - 1],
+        };
+        reader.seek(tensor.start + (first * row_bytes) as u64)?;
+        reader.fill(bytes, &tensor.name)
+    }
+
     /// The values of `rows` rows of a tensor from row `first` on.
     pub(super) fn read_rows(
         &mut self,
@@ -155,16 +172,9 @@ impl GgufFile {
         bytes: &mut Vec<u8>,
         values: &mut Vec<f32>,
     ) -> Result<(), CheckpointError> {
-        let row_bytes = tensor.row_bytes();
-        bytes.resize(rows * row_bytes, 0);
-        let reader = match tensor.part {
-            0 => &mut self.reader,
-            part => &mut self.parts[part - 1],
-        };
-        reader.seek(tensor.start + (first * row_bytes) as u64)?;
-        reader.fill(bytes, &tensor.name)?;
+        self.read_blocks(tensor, first, rows, bytes)?;
         values.resize(rows * tensor.row_values(), 0.0);
-        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| reader.bad(e))
+        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| self.reader.bad(e.into()))
     }
 }
 

@@ -2,23 +2,19 @@
 //! another rotary basis.
 
 mod architecture;
+mod companions;
 mod config;
 mod convert;
-mod dequantize;
-#[cfg(test)]
-mod dequantize_tests;
 mod entries;
 mod error;
 mod export;
 mod file;
-mod ggml_type;
 mod join;
 mod merges;
 mod metadata;
+mod opened;
+mod plan;
 mod pre_tokenizer;
-mod quantize;
-#[cfg(test)]
-mod quantize_tests;
 mod reader;
 mod rope;
 mod rope_freqs;
@@ -26,12 +22,12 @@ mod shards;
 mod tokenizer;
 mod vocabulary;
 
+pub use bestof_blocks::{BlockError, GgmlType};
 pub use convert::convert;
-pub use dequantize::dequantize_blocks;
 pub use error::GgufError;
+pub(crate) use opened::OpenedGguf;
+
 pub use export::{ExportOptions, Exported, export};
-pub use ggml_type::GgmlType;
-pub use quantize::quantize_blocks;
 pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 
 pub use crate::conversion::{ConvertOptions, Converted, Progress};

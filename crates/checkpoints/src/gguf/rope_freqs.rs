@@ -1,5 +1,6 @@
 //! Copying a GGUF file with the divisors of another rotary basis in it.
 
+use bestof_blocks::GgmlType;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -9,7 +10,6 @@ use bestof_files::StagedFile;
 use super::entries::{self, Entries};
 use super::error::GgufError;
 use super::file::{GgufFile, TensorEntry};
-use super::ggml_type::GgmlType;
 use super::metadata::{Metadata, bad_value, required};
 use super::reader::Reader;
 use crate::error::CheckpointError;

@@ -19,7 +19,6 @@ use estimates::{show, show_of};
 use retrieval::{AlteredNumericQa, FreeFormQa, LongchatLines, Passkey};
 
 use crate::console::{self, Usage};
-use crate::device::DeviceArg;
 use crate::input::read_options;
 use crate::model::{self, EvalFactorArg, ModelArg};
 use crate::progress::Bars;
@@ -130,8 +129,7 @@ impl PreferenceArgs {
         let reference = match &self.reference {
             None => None,
             Some(dir) => {
-                let device: &DeviceArg = &self.model.device;
-                let reference = model::open(dir, None, device)?;
+                let reference = model::open(dir, None, &self.model.place)?;
                 if reference.folder.tokenizer_hash()? != policy.folder.tokenizer_hash()? {
                     console::note("note: the reference's tokenizer files differ from the policy's");
                 }

@@ -1,35 +1,46 @@
 //! `inspect`: the data doctor, before any training.
 
+mod memory;
+
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use bestof_checkpoints::ModelFolder;
 use bestof_positional::hf::HfRope;
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
+use bestof_trainer::config::RunConfig;
 use bestof_trainer::data::{Colour, EncodeOptions, Encoder, Truncation, inspect};
 
 use crate::console;
 use crate::model::vocabulary_rows;
+use memory::Memory;
 
 /// Look at training data as the model will see it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask inspect --model models/smollm2-135m-instruct --data pairs.jsonl"
+    after_help = "Examples:\n  cargo xtask inspect --model models/smollm2-135m-instruct --data pairs.jsonl\n  cargo xtask inspect --config docs/examples/prefer.toml --set model.quantize=q4_0"
 )]
 pub(crate) struct Inspect {
-    /// The model's folder; its weights are not read
+    /// A run's settings: its model, rows and lengths are looked at, and whether it fits into memory
     #[arg(long)]
-    model: PathBuf,
+    config: Option<PathBuf>,
+    /// Override a setting of the run, as `train.max_tokens_per_forward=1024`; may be given several times
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE", requires = "config")]
+    set: Vec<String>,
+    /// The model's folder or GGUF file; its weights are not read
+    #[arg(long, required_unless_present = "config")]
+    model: Option<PathBuf>,
     /// Rows: JSON lines, a JSON array, CSV or Parquet, compressed or not, a folder or a quoted pattern
+    #[arg(long, required_unless_present = "config")]
+    data: Option<PathBuf>,
+    /// Longest row, in tokens, as `data.max_length` of a run, 1024 unless said; never more than the model's
+    /// context
     #[arg(long)]
-    data: PathBuf,
-    /// Longest row, in tokens, as `data.max_length` of a run; never more than the model's context
-    #[arg(long, default_value_t = 1024)]
-    max_length: usize,
+    max_length: Option<usize>,
     /// What happens to longer ones: `drop`, `keep_start` or `keep_end`
-    #[arg(long, default_value = "drop", value_parser = truncation)]
-    truncation_mode: Truncation,
+    #[arg(long, value_parser = truncation)]
+    truncation_mode: Option<Truncation>,
     /// Learn what the assistant says alone, as `data.assistant_only_loss` of a run
     #[arg(long)]
     assistant_only_loss: bool,
@@ -52,28 +63,60 @@ fn truncation(text: &str) -> Result<Truncation, String> {
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
-        let folder = ModelFolder::open(&self.model)?;
-        folder.tokenizer()?.check_fits(vocabulary_rows(&folder))?;
+        let config = match &self.config {
+            Some(path) => Some(RunConfig::from_file(path, &self.set)?),
+            None => None,
+        };
+        let model = self.model.clone().or(config.as_ref().map(|config| config.model.path.clone()));
+        let folder = ModelFolder::open(&model.unwrap_or_default())?;
+        let data = match (&self.data, &config) {
+            (Some(data), _) => vec![data.clone()],
+            (None, Some(config)) => config.data.train.paths().to_vec(),
+            (None, None) => Vec::new(),
+        };
+        if let Some(config) = &config {
+            let memory = Memory::of(config, &folder)?;
+            if self.json {
+                console::json(&memory.to_json())?;
+            } else {
+                console::line(&memory.to_string())?;
+            }
+        }
+        for path in &data {
+            self.look_at(path, &folder, config.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn look_at(&self, data: &Path, folder: &ModelFolder, config: Option<&RunConfig>) -> Result<()> {
+        folder.tokenizer()?.check_fits(vocabulary_rows(folder))?;
         let context = HfRope::of_model(&folder.config)
             .with_context(|| {
-                format!("{} cannot be used", self.model.join("config.json").display())
+                format!("{} cannot be used", folder.files().join("config.json").display())
             })?
             .context_length();
+        let of_run = config.map(|config| &config.data);
+        let longest =
+            self.max_length.or(of_run.map(|data| data.max_length)).unwrap_or(DEFAULT_LENGTH);
         let options = EncodeOptions {
-            max_length: Some(
-                context.map_or(self.max_length, |longest| self.max_length.min(longest)),
-            ),
-            truncation: self.truncation_mode,
-            vocab_size: Some(vocabulary_rows(&folder)),
-            assistant_only: self.assistant_only_loss,
+            max_length: Some(context.map_or(longest, |context| longest.min(context))),
+            truncation: self
+                .truncation_mode
+                .or(of_run.map(|data| data.truncation_mode))
+                .unwrap_or_default(),
+            vocab_size: Some(vocabulary_rows(folder)),
+            assistant_only: self.assistant_only_loss
+                || of_run.is_some_and(|data| data.assistant_only_loss),
             ..EncodeOptions::training()
         };
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;
-        let read = ReadOptions::default().on_bad_row(OnBadRow::Skip);
-        let found = inspect(&self.data, &encoder, &read, self.examples)?;
+        let columns = of_run.map(|data| data.columns.clone()).unwrap_or_default();
+        let read = ReadOptions::default()
+            .on_bad_row(OnBadRow::Skip)
+            .columns(columns.into_iter().collect());
+        let found = inspect(data, &encoder, &read, self.examples)?;
         let (rows, none) = (&found.rows, found.rows.kept == 0 && found.rows.drops.is_empty());
-        let no_rows =
-            || anyhow!("{}: none of the {} lines is a row", self.data.display(), rows.total);
+        let no_rows = || anyhow!("{}: none of the {} lines is a row", data.display(), rows.total);
         if self.json {
             console::json(&found)?;
             return if none { Err(no_rows()) } else { Ok(()) };
@@ -88,3 +131,6 @@ impl Inspect {
         if none { Err(no_rows()) } else { Ok(()) }
     }
 }
+
+/// As `data.max_length` of a run.
+const DEFAULT_LENGTH: usize = 1024;

@@ -8,6 +8,7 @@
     reason = "a function that is not inlined is compiled for the plainest processor"
 )]
 
+use bestof_blocks::{GgmlType, dequantize_blocks};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -16,18 +17,25 @@ const TASK: usize = 64;
 /// Rows of the weight, and rows of inputs, multiplied together.
 const TILE: usize = 4;
 
+/// Where the rows of a weight are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    Values(&'a [f32]),
+    /// Whole blocks a row; a few rows at a time are widened where the processor keeps them.
+    Blocks(GgmlType, &'a [u8]),
+}
+
 /// `x w^T`, `[rows, out]`, for `x: [rows, width]` and `w: [out, width]`.
 ///
 /// Every entry is the same sum in the same order, whatever the number of rows.
-pub(super) fn few_rows(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
-    let (rows, out) = (x.len() / width, weight.len() / width);
+pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) -> Vec<f32> {
+    let rows = x.len() / width;
     // Output by output, so that tasks write to places of their own.
     let mut transposed = vec![0.0; rows * out];
     let arch = Arch::new();
-    transposed
-        .par_chunks_mut(TASK * rows)
-        .zip(weight.par_chunks(TASK * width))
-        .for_each(|(y, weight)| arch.dispatch(Task { x, weight, y, width, rows }));
+    transposed.par_chunks_mut(TASK * rows).enumerate().for_each(|(task, y)| {
+        arch.dispatch(Task { x, weight, first: task * TASK, y, width, rows })
+    });
     if rows == 1 {
         return transposed;
     }
@@ -42,7 +50,9 @@ pub(super) fn few_rows(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
 
 struct Task<'a> {
     x: &'a [f32],
-    weight: &'a [f32],
+    weight: Source<'a>,
+    /// The row of the weight that the task begins with.
+    first: usize,
     /// `[out, rows]`
     y: &'a mut [f32],
     width: usize,
@@ -54,13 +64,26 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let tiles = self.weight.chunks(TILE * self.width).zip(self.y.chunks_mut(TILE * self.rows));
-        for (weight, y) in tiles {
-            match weight.len() / self.width {
-                4 => tile::<S, 4>(simd, self.x, weight, y, self.width),
-                3 => tile::<S, 3>(simd, self.x, weight, y, self.width),
-                2 => tile::<S, 2>(simd, self.x, weight, y, self.width),
-                _ => tile::<S, 1>(simd, self.x, weight, y, self.width),
+        let Self { x, weight, first, y, width, rows } = self;
+        let mut widened = Vec::new();
+        for (at, y) in y.chunks_mut(TILE * rows).enumerate() {
+            let (first, count) = (first + at * TILE, y.len() / rows);
+            let weight = match weight {
+                Source::Values(weight) => &weight[first * width..(first + count) * width],
+                Source::Blocks(ggml_type, bytes) => {
+                    let row = width / ggml_type.block_values() * ggml_type.block_bytes();
+                    widened.resize(count * width, 0.0);
+                    let bytes = &bytes[first * row..(first + count) * row];
+                    dequantize_blocks(ggml_type, bytes, &mut widened)
+                        .expect("rows are whole blocks");
+                    &widened[..]
+                }
+            };
+            match count {
+                4 => tile::<S, 4>(simd, x, weight, y, width),
+                3 => tile::<S, 3>(simd, x, weight, y, width),
+                2 => tile::<S, 2>(simd, x, weight, y, width),
+                _ => tile::<S, 1>(simd, x, weight, y, width),
             }
         }
     }
@@ -146,7 +169,7 @@ mod tests {
         for (rows, out, width) in [(1, 1, 1), (1, 70, 33), (3, 129, 64), (4, 4, 16), (7, 66, 50)] {
             let x: Vec<f32> = (0..rows * width).map(value).collect();
             let w: Vec<f32> = (0..out * width).map(|i| value(i + 5)).collect();
-            let y = few_rows(&x, &w, width);
+            let y = few_rows(&x, Source::Values(&w), width, out);
             for r in 0..rows {
                 for o in 0..out {
                     let exact: f64 = (0..width)
@@ -154,7 +177,8 @@ mod tests {
                         .sum();
                     assert!((f64::from(y[r * out + o]) - exact).abs() < 1e-5);
                 }
-                let alone = few_rows(&x[r * width..(r + 1) * width], &w, width);
+                let alone =
+                    few_rows(&x[r * width..(r + 1) * width], Source::Values(&w), width, out);
                 assert_eq!(alone, y[r * out..(r + 1) * out], "other rows change nothing");
             }
         }

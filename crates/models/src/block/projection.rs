@@ -4,11 +4,12 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
-use bestof_kernels::{Random, few_rows_product, host_tensor, linear};
+use bestof_kernels::{Random, Weight, host_tensor};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Pass;
+use super::weight::WeightParam;
 
 /// One factor of a low-rank adapter.
 #[derive(Module, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct LoraFactor {
 #[derive(Module, Debug)]
 pub(crate) struct Projection {
     /// `[out, in]`
-    pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) weight: WeightParam,
     /// `[out]`
     pub(crate) bias: Option<Param<Tensor<1>>>,
     /// `[r, in]`
@@ -49,11 +50,14 @@ pub(crate) struct Projection {
     pub(crate) lora_scale: f64,
     /// The share of inputs the adapter does not see in training.
     pub(crate) lora_dropout: f64,
+    /// `g`, where the weights do not change any more: it is not computed in every pass.
+    #[module(skip)]
+    pub(crate) lora_gain: Option<Tensor<1>>,
 }
 
 impl Projection {
     /// A linear layer without adapter.
-    pub(crate) fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
+    pub(crate) fn new(weight: WeightParam, bias: Option<Param<Tensor<1>>>) -> Self {
         Self {
             weight,
             bias,
@@ -62,6 +66,7 @@ impl Projection {
             lora_magnitude_vector: None,
             lora_scale: 0.0,
             lora_dropout: 0.0,
+            lora_gain: None,
         }
     }
 
@@ -69,21 +74,28 @@ impl Projection {
     /// a layer apart.
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass<'_>, slot: u64) -> Tensor<2> {
         let delta = pass.options.adapters.then(|| self.adapted(&x, pass, slot)).flatten();
-        let plain = product(x, self.weight.val(), pass);
+        let plain = product(x, &self.weight.val(), pass);
         let y = match (delta, &self.lora_magnitude_vector) {
             (None, _) => plain,
             (Some((delta, _)), None) => plain.add(delta),
             (Some((delta, dropped)), Some(magnitude)) => {
-                let gain = magnitude.val().div(self.row_norms(&plain)).unsqueeze::<2>();
+                let gain = match &self.lora_gain {
+                    Some(gain) => gain.clone(),
+                    None => magnitude.val().div(self.row_norms(&plain)),
+                };
+                let gain = like(gain, &plain).unsqueeze::<2>();
                 let seen = match dropped {
-                    Some(x) => product(x, self.weight.val(), pass),
+                    Some(x) => product(x, &self.weight.val(), pass),
                     None => plain.clone(),
                 };
                 plain.add(seen.mul(gain.clone().sub_scalar(1.0))).add(delta.mul(gain))
             }
         };
         match &self.bias {
-            Some(bias) => y.add(bias.val().unsqueeze()),
+            Some(bias) => {
+                let bias = like(bias.val(), &y).unsqueeze();
+                y.add(bias)
+            }
             None => y,
         }
     }
@@ -105,10 +117,13 @@ impl Projection {
             _ => None,
         };
         let seen = dropped.clone().unwrap_or_else(|| x.clone());
-        let down = product(seen, a.weight.val(), pass).mul_scalar(self.lora_scale);
-        let up = product(down, b.weight.val(), pass);
+        let down = product(seen, &a.weight.val().into(), pass).mul_scalar(self.lora_scale);
+        let up = product(down, &b.weight.val().into(), pass);
         let up = match &b.bias {
-            Some(bias) => up.add(bias.val().mul_scalar(self.lora_scale).unsqueeze()),
+            Some(bias) => {
+                let bias = like(bias.val().mul_scalar(self.lora_scale), &up).unsqueeze();
+                up.add(bias)
+            }
             None => up,
         };
         Some((up, dropped))
@@ -116,7 +131,7 @@ impl Projection {
 
     /// The norms of the rows of the adapted weight, `[out]`, as constants beside `like`.
     fn row_norms(&self, like: &Tensor<2>) -> Tensor<1> {
-        let norms = norms(self.adapted_weight());
+        let norms = self.adapted_norms();
         if like.is_autodiff() { norms.autodiff() } else { norms }
     }
 
@@ -133,13 +148,37 @@ impl Projection {
 
     /// `W + s B A`, `[out, in]`, without automatic differentiation.
     fn adapted_weight(&self) -> Tensor<2> {
-        let weight = self.weight.val().inner();
+        self.adapted_rows(self.weight.values(), 0)
+    }
+
+    /// Rows of the weight from `first` on, with their part of `s B A`.
+    fn adapted_rows(&self, weight: Tensor<2>, first: usize) -> Tensor<2> {
         match (&self.lora_A, &self.lora_B) {
             (Some(a), Some(b)) => {
                 let (a, b) = (a.weight.val().inner(), b.weight.val().inner());
+                let b = b.slice_dim(0, first..first + weight.dims()[0]);
                 weight.add(b.mul_scalar(self.lora_scale).matmul(a))
             }
             _ => weight,
+        }
+    }
+
+    /// The norms of the rows of `W + s B A`, `[out]`; blocks are widened some rows at a time.
+    fn adapted_norms(&self) -> Tensor<1> {
+        let Weight::Blocks(blocks) = self.weight.val() else { return norms(self.adapted_weight()) };
+        let [out, width] = blocks.dims();
+        let rows = (WIDENED / width).max(1);
+        let parts = (0..out).step_by(rows).map(|first| {
+            let ids: Vec<u32> = (first as u32..(first + rows).min(out) as u32).collect();
+            norms(self.adapted_rows(blocks.rows(&ids), first))
+        });
+        Tensor::cat(parts.collect(), 0)
+    }
+
+    /// Computes once what the rows of the product are multiplied by, for weights that stay as they are.
+    pub(crate) fn keep_gain(&mut self) {
+        if let Some(magnitude) = &self.lora_magnitude_vector {
+            self.lora_gain = Some(magnitude.val().inner().div(self.adapted_norms()));
         }
     }
 
@@ -174,7 +213,7 @@ impl Projection {
 
     /// The norms of the rows of the weight, `[out]`: the magnitudes at which `DoRA` begins.
     pub(crate) fn magnitudes(&self) -> Tensor<1> {
-        norms(self.weight.val().inner())
+        self.adapted_norms()
     }
 
     /// Takes the adapter away.
@@ -188,8 +227,15 @@ fn norms(weight: Tensor<2>) -> Tensor<1> {
     weight.powi_scalar(2).sum_dim(1).sqrt().squeeze_dim(1)
 }
 
+/// Values of blocks that are widened at a time.
+const WIDENED: usize = 1 << 20;
+
+/// In the float type of `other`.
+fn like(x: Tensor<1>, other: &Tensor<2>) -> Tensor<1> {
+    if x.dtype() == other.dtype() { x } else { x.cast(other.dtype()) }
+}
+
 /// `x w^T`.
-fn product(x: Tensor<2>, weight: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
-    let few = if pass.decoding { few_rows_product(&x, &weight) } else { None };
-    few.unwrap_or_else(|| linear(x, weight))
+fn product(x: Tensor<2>, weight: &Weight, pass: &Pass<'_>) -> Tensor<2> {
+    if pass.decoding { weight.few_rows(x) } else { weight.linear(x) }
 }

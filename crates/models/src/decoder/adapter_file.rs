@@ -6,6 +6,7 @@ use std::path::Path;
 use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
 use bestof_files::{FileKind, expect_folder, read_text, recover_folder, write_file};
 use bestof_kernels::host_values;
+use burn::module::Param;
 use burn::tensor::Tensor;
 
 use super::adapter_tensors::{AdapterTensors, PREFIX};
@@ -16,6 +17,7 @@ use super::model::Decoder;
 use super::names::TensorNames;
 use super::trained_whole::{EMBEDDINGS, HEAD};
 use crate::block::projection::{LoraFactor, Projection};
+use crate::block::weight::WeightParam;
 use crate::error::ModelError;
 use crate::parameters::{self, ParameterInfo};
 
@@ -153,7 +155,8 @@ impl Decoder {
         if self.config().tied_embeddings && !adapted.is_empty() {
             self.untie();
         }
-        let shapes = parameters::all(self)
+        let shapes = self
+            .tensors()
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
             .map(|info| (info.name, info.shape));
@@ -222,7 +225,7 @@ impl Decoder {
         };
         // PEFT's adapter of embeddings is one of the transposed matrix.
         let turned = |x: Tensor<2>| if embeddings { x.transpose() } else { x };
-        let weight = turned(matrix.val().inner());
+        let weight = turned(matrix.values());
         let ([out, inputs], device) = (weight.dims(), weight.device());
         let suffixes = if embeddings {
             ["lora_embedding_A", "lora_embedding_B"]
@@ -232,7 +235,8 @@ impl Decoder {
         let [a, b] = suffixes.map(|suffix| [format!("{module}.{suffix}")]);
         let factor =
             |values, shape| LoraFactor { weight: parameter(values, shape, &device), bias: None };
-        let mut projection = Projection::new(burn::module::Param::from_tensor(weight), None);
+        let mut projection =
+            Projection::new(WeightParam::Parameter(Param::from_tensor(weight)), None);
         projection.lora_A = Some(factor(tensors.need(&a, &[r, inputs])?, [r, inputs]));
         projection.lora_B = Some(factor(tensors.need(&b, &[out, r])?, [out, r]));
         projection.lora_scale = config.scale(r, alpha);

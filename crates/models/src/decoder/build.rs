@@ -2,43 +2,68 @@
 
 use std::collections::HashSet;
 
+use bestof_blocks::{BlockError, GgmlType, dequantize_blocks, quantize_blocks};
 use bestof_checkpoints::{ModelFolder, Weights};
-use bestof_kernels::Random;
+use bestof_kernels::{Random, Weight};
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::model::{Body, Decoder, Matrix};
 use super::names::TensorNames;
+use super::trained_whole::{EMBEDDINGS, HEAD};
 use super::unused;
 use crate::block::attention::Attention;
 use crate::block::layer::Layer;
 use crate::block::mlp::Mlp;
 use crate::block::norm::RmsNorm;
 use crate::block::projection::Projection;
+use crate::block::weight::WeightParam;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
+use crate::precision::Precision;
 
-/// Gives the values of the parameter of a name and shape.
-type Source<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError> + 'a;
+/// What a source has for a tensor.
+enum Found {
+    Values(Vec<f32>),
+    Blocks(GgmlType, Vec<u8>),
+}
+
+/// Gives the tensor of a name and shape.
+type Source<'a> = dyn FnMut(&str, &[usize]) -> Result<Found, ModelError> + 'a;
 
 impl Decoder {
-    /// The decoder in a Hugging Face folder, in f32.
+    /// The decoder in a Hugging Face folder or a GGUF file, in f32 but for the blocks of the latter.
     ///
     /// # Errors
     /// A model type that is not known, a configuration that makes no model, a tensor that is
     /// missing, has another shape or is not used.
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self, ModelError> {
-        Self::load(DecoderConfig::from_hf(&folder.config)?, &folder.weights()?, device)
+        Self::open_in(folder, Precision::default(), device)
+    }
+
+    /// The same, with weights that lie in memory as asked for.
+    ///
+    /// # Errors
+    /// As [`Decoder::open`], and what [`Decoder::load`] says of the precision.
+    pub fn open_in(
+        folder: &ModelFolder,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let config = DecoderConfig::from_hf(&folder.config)?;
+        Self::load(config, &folder.weights()?, precision, device)
     }
 
     /// The decoder of a shape with the weights of a checkpoint.
     ///
     /// # Errors
-    /// A tensor that is missing, has another shape or is not used. The other half of a multimodal
-    /// model is left out, and the log says so.
+    /// A tensor that is missing, has another shape or is not used; a float type that the device does
+    /// not compute in; values that the format cannot hold; blocks in a file that are to be trained or to
+    /// be rounded to other blocks. The other half of a multimodal model is left out, and the log says so.
     pub fn load(
         config: DecoderConfig,
         weights: &Weights,
+        precision: Precision,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let names = TensorNames::of(weights);
@@ -54,31 +79,69 @@ impl Decoder {
                 let (found, expected) = (info.shape.clone(), shape.to_vec());
                 return Err(ModelError::ShapeMismatch { name, found, expected });
             }
-            let values = weights.read_f32(&name, shape)?;
+            let found = match weights.read_blocks(&name)? {
+                Some((ggml_type, bytes)) => Found::Blocks(ggml_type, bytes),
+                None => Found::Values(weights.read_f32(&name, shape)?),
+            };
             used.insert(name);
-            Ok(values)
+            Ok(found)
         };
-        let (model, head) = Builder { config: &config, device, source: &mut read }.decoder()?;
-        unused::check(weights, &used, names, &config)?;
-        Ok(Self::assemble(config, model, head, names))
+        let model = Self::build(config, names, precision, device, &mut read)?;
+        unused::check(weights, &used, names, model.config())?;
+        Ok(model)
+    }
+
+    fn build(
+        config: DecoderConfig,
+        names: TensorNames,
+        precision: Precision,
+        device: &Device,
+        source: &mut Source<'_>,
+    ) -> Result<Self, ModelError> {
+        let dtype = precision.dtype;
+        if !device.supports_dtype(dtype.burn()) {
+            let device = format!("{device:?}");
+            return Err(ModelError::UnsupportedDtype { device, dtype });
+        }
+        let cpu = Weight::rests_on(device);
+        let (model, head) =
+            Builder { config: &config, device, precision, names, source }.decoder()?;
+        let computes_in = if cpu { DType::F32 } else { dtype.burn() };
+        Ok(Self::assemble(config, model, head, names, computes_in))
     }
 
     /// A decoder of a shape with weights from a seed: uniform with the standard deviation
     /// `initializer_range`, norms at one.
+    ///
+    /// # Errors
+    /// Sizes that do not fit each other.
     pub fn random(config: DecoderConfig, seed: u64, device: &Device) -> Result<Self, ModelError> {
+        Self::random_in(config, seed, Precision::default(), device)
+    }
+
+    /// The same, with weights that lie in memory as asked for.
+    ///
+    /// # Errors
+    /// As [`Decoder::random`], and what [`Decoder::load`] says of the precision.
+    pub fn random_in(
+        config: DecoderConfig,
+        seed: u64,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         config.validate()?;
         let mut random = Random::keyed(&[seed]);
         let rest = 1.0 - config.norm_offset as f32;
+        let width = config.initializer_range * 12.0_f64.sqrt();
         let mut draw = |name: &str, shape: &[usize]| {
             let count = shape.iter().product();
             if name.ends_with("norm.weight") {
-                return Ok(vec![rest; count]);
+                return Ok(Found::Values(vec![rest; count]));
             }
-            let width = config.initializer_range * 12.0_f64.sqrt();
-            Ok((0..count).map(|_| ((random.uniform() - 0.5) * width) as f32).collect())
+            let values = (0..count).map(|_| ((random.uniform() - 0.5) * width) as f32);
+            Ok(Found::Values(values.collect()))
         };
-        let (model, head) = Builder { config: &config, device, source: &mut draw }.decoder()?;
-        Ok(Self::assemble(config, model, head, TensorNames::default()))
+        Self::build(config, TensorNames::default(), precision, device, &mut draw)
     }
 }
 
@@ -88,17 +151,19 @@ fn behind_a_prefix(weights: &Weights, name: &str) -> Option<String> {
     weights.infos().iter().find(|info| info.name.ends_with(&ending)).map(|info| info.name.clone())
 }
 
-struct Builder<'a> {
+struct Builder<'a, 's> {
     config: &'a DecoderConfig,
     device: &'a Device,
-    source: &'a mut Source<'a>,
+    precision: Precision,
+    names: TensorNames,
+    source: &'a mut Source<'s>,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn decoder(mut self) -> Result<(Body, Option<Matrix>), ModelError> {
         let config = self.config;
         let vocabulary = [config.vocab_size, config.hidden_size];
-        let embed_tokens = Matrix { weight: self.tensor("model.embed_tokens.weight", vocabulary)? };
+        let embed_tokens = Matrix { weight: self.matrix(EMBEDDINGS, vocabulary)? };
         let layers = (0..config.layers.len())
             .map(|index| self.layer(&format!("model.layers.{index}")))
             .collect::<Result<Vec<_>, _>>()?;
@@ -106,7 +171,7 @@ impl Builder<'_> {
         let lm_head = if config.tied_embeddings {
             None
         } else {
-            Some(Matrix { weight: self.tensor("lm_head.weight", vocabulary)? })
+            Some(Matrix { weight: self.matrix(HEAD, vocabulary)? })
         };
         Ok((Body { embed_tokens, layers, norm }, lm_head))
     }
@@ -171,7 +236,7 @@ impl Builder<'_> {
         shape: [usize; 2],
         bias: bool,
     ) -> Result<Projection, ModelError> {
-        let weight = self.tensor(&format!("{path}.weight"), shape)?;
+        let weight = self.matrix(&format!("{path}.weight"), shape)?;
         let bias =
             if bias { Some(self.tensor(&format!("{path}.bias"), [shape[0]])?) } else { None };
         Ok(Projection::new(weight, bias))
@@ -205,8 +270,55 @@ impl Builder<'_> {
         name: &str,
         shape: [usize; D],
     ) -> Result<Param<Tensor<D>>, ModelError> {
-        let values = (self.source)(name, &shape)?;
+        let values = match (self.source)(name, &shape)? {
+            Found::Values(values) => values,
+            Found::Blocks(ggml_type, bytes) => {
+                let mut values = vec![0.0; shape.iter().product()];
+                let decoded = dequantize_blocks(ggml_type, &bytes, &mut values);
+                decoded.map_err(|source| self.in_tensor(name, source))?;
+                values
+            }
+        };
         Ok(parameter(values, shape, self.device))
+    }
+
+    /// A weight matrix, in the format asked for.
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<WeightParam, ModelError> {
+        let Precision { dtype, quantize, trained } = self.precision;
+        let stored = || self.names.in_checkpoint(name);
+        let (ggml_type, bytes) = match (self.source)(name, &shape)? {
+            Found::Blocks(ggml_type, _) if trained => {
+                return Err(ModelError::TrainedBlocks { name: stored(), ggml_type });
+            }
+            Found::Blocks(ggml_type, _) if quantize.is_some() => {
+                return Err(ModelError::QuantizedTwice { name: stored(), ggml_type });
+            }
+            Found::Blocks(ggml_type, bytes) => (ggml_type, bytes),
+            Found::Values(values) => {
+                let ggml_type = match quantize {
+                    _ if trained => GgmlType::F32,
+                    Some(format) => format.of(shape[1], [EMBEDDINGS, HEAD].contains(&name)),
+                    None => dtype.ggml_type(),
+                };
+                if ggml_type == GgmlType::F32 {
+                    return Ok(WeightParam::Parameter(parameter(values, shape, self.device)));
+                }
+                let mut bytes = Vec::new();
+                let encoded = quantize_blocks(ggml_type, &values, &mut bytes);
+                encoded.map_err(|source| self.in_tensor(name, source))?;
+                (ggml_type, bytes)
+            }
+        };
+        let weight = Weight::from_blocks(ggml_type, bytes, shape, self.device)
+            .map_err(|source| self.in_tensor(name, source))?;
+        Ok(match weight {
+            Weight::Tensor(weight) => WeightParam::Parameter(Param::from_tensor(weight)),
+            Weight::Blocks(blocks) => WeightParam::Blocks(blocks),
+        })
+    }
+
+    fn in_tensor(&self, name: &str, source: BlockError) -> ModelError {
+        ModelError::Blocks { name: self.names.in_checkpoint(name), source }
     }
 }
 

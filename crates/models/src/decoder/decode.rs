@@ -25,14 +25,20 @@ pub(super) fn generate(
     let mut model = model.seen_with(&options).valid();
     if options.adapters && model.lora().is_some_and(|lora| lora.dora) {
         // The norms of the adapted weights would be computed again for every token.
-        model.merge_lora()?;
-        options = options.with_adapters(false);
+        if model.blocks().is_empty() {
+            model.merge_lora()?;
+            options = options.with_adapters(false);
+        } else {
+            model.keep_gains();
+        }
     }
     let vocabulary = model.vocabulary();
     let prefill_chunk = config.prefill_chunk;
+    let like = model.like();
     let mut engine = Cached {
         model,
         vocabulary,
+        like,
         options,
         prefill_chunk,
         prompts: Vec::new(),
@@ -46,6 +52,8 @@ struct Cached {
     /// On a plain device.
     model: Decoder,
     vocabulary: Vocabulary,
+    /// Of the device and the type of hidden states.
+    like: Tensor<2>,
     options: ForwardOptions,
     prefill_chunk: usize,
     /// By layer, then by prompt.
@@ -73,7 +81,7 @@ impl Engine for Cached {
     fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError> {
         let config = self.model.config().clone();
         if self.suffixes.is_empty() {
-            let like = &self.vocabulary.weight;
+            let like = &self.like;
             let new = || SuffixLayer::new(&config, active.len(), like);
             self.suffixes = config.layers.iter().map(|_| new()).collect();
         }
@@ -90,7 +98,7 @@ impl Engine for Cached {
                 (position, position + 1)
             })
             .collect();
-        let rotations = self.model.rotary().rotations(&positions, None, &self.vocabulary.weight);
+        let rotations = self.model.rotary().rotations(&positions, None, &self.like);
         let groups = groups_of(active);
         let mut x = self.model.embed(&ids);
         for (index, layer) in self.model.layers().iter().enumerate() {
@@ -107,7 +115,7 @@ impl Engine for Cached {
     }
 
     fn keep(&mut self, kept: &[u32]) {
-        let kept = indices(kept, &self.vocabulary.weight.device());
+        let kept = indices(kept, &self.like.device());
         for suffix in &mut self.suffixes {
             suffix.keep(&kept);
         }
@@ -139,7 +147,7 @@ impl Cached {
     /// the last one's row above the layers.
     fn prefill(&self, prompt: &[u32], length: usize) -> (Vec<PromptLayer>, Option<Tensor<2>>) {
         let config = self.model.config();
-        let like = &self.vocabulary.weight;
+        let like = &self.like;
         let mut layers: Vec<PromptLayer> =
             config.layers.iter().map(|_| PromptLayer::new(config, prompt.len(), like)).collect();
         let masks: Vec<(Option<usize>, CausalMasks)> = config

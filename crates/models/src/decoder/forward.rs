@@ -20,7 +20,7 @@ impl Decoder {
         forest: &TokenForest,
         options: &ForwardOptions,
     ) -> Result<ForestPlan, ModelError> {
-        let like = self.model.embed_tokens.weight.val();
+        let like = self.like();
         let drawn = match &options.random_positions {
             Some(drawing) => Some(drawing.draw(forest)?),
             None => None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bestof_kernels::Random;
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::build::parameter;
 use super::lora_config::{LoraConfig, ModuleNames, PROJECTIONS};
@@ -51,20 +51,22 @@ impl Decoder {
         if fresh.config().tied_embeddings && (trains(EMBEDDINGS) || trains(HEAD)) {
             fresh.untie();
         }
+        fresh.widen(&trains);
         let whole: Vec<String> = parameters::all(&fresh)
             .into_iter()
             .map(|info| info.name)
             .filter(|name| trains(name))
             .collect();
+        let device = fresh.device();
         fresh.keep_base(whole.iter().cloned())?;
         fresh = parameters::train_only(fresh, &|name| whole.iter().any(|whole| whole == name));
         for (index, layer) in fresh.model.layers.iter_mut().enumerate() {
             for (slot, path, projection) in projections_mut(layer) {
                 let name = names.in_checkpoint(&format!("model.layers.{index}.{path}"));
                 if modules.targets(&name)? {
-                    let (r, alpha) = modules.rank_and_alpha(&name)?;
+                    let rank_and_alpha = modules.rank_and_alpha(&name)?;
                     let keys = [config.seed, index as u64, slot as u64];
-                    adapt(projection, config, r, alpha, &keys);
+                    adapt(projection, config, rank_and_alpha, &keys, &device);
                 }
             }
         }
@@ -87,7 +89,7 @@ impl Decoder {
     /// No adapters, or merged ones.
     pub fn merge_lora(&mut self) -> Result<(), ModelError> {
         self.check_merged(false, "the adapters are merged already")?;
-        let mut unmerged = BTreeMap::new();
+        let (mut unmerged, device) = (BTreeMap::new(), self.device());
         for (index, layer) in self.model.layers.iter_mut().enumerate() {
             for (_, path, projection) in projections_mut(layer) {
                 if projection.lora_A.is_none() {
@@ -95,15 +97,11 @@ impl Decoder {
                 }
                 let path = format!("model.layers.{index}.{path}");
                 let (weight, bias) = (projection.merged_weight(), projection.merged_bias());
-                let old = projection.weight.val().inner().reshape([-1]);
-                unmerged.insert(format!("{path}.weight"), old);
-                if let Some(bias) = &projection.bias {
-                    unmerged.insert(format!("{path}.bias"), bias.val().inner());
-                }
-                put(&mut projection.weight, weight);
+                unmerged.insert(path, (projection.weight.clone(), projection.bias.clone()));
+                projection.weight.set(weight, &device);
                 match (&mut projection.bias, bias) {
                     (Some(old), Some(bias)) => put(old, bias),
-                    (old, bias) => *old = bias.map(|bias| like(bias, &projection.weight)),
+                    (old, bias) => *old = bias.map(|bias| placed(bias, &device)),
                 }
             }
         }
@@ -117,13 +115,15 @@ impl Decoder {
     /// No merged adapters.
     pub fn unmerge_lora(&mut self) -> Result<(), ModelError> {
         self.check_merged(true, "the adapters are not merged")?;
-        let unmerged = std::mem::take(&mut self.unmerged);
-        *self = parameters::replace(self.clone(), &mut |name, _| unmerged.get(name).cloned());
+        let mut unmerged = std::mem::take(&mut self.unmerged);
+        let traced = self.device().is_autodiff();
         for (index, layer) in self.model.layers.iter_mut().enumerate() {
             for (_, path, projection) in projections_mut(layer) {
-                let bias = format!("model.layers.{index}.{path}.bias");
-                if projection.lora_A.is_some() && !unmerged.contains_key(&bias) {
-                    projection.bias = None;
+                let old = unmerged.remove(&format!("model.layers.{index}.{path}"));
+                if let Some((weight, bias)) = old {
+                    // The model may have been made one without automatic differentiation meanwhile.
+                    (projection.weight, projection.bias) =
+                        if traced { (weight, bias) } else { (weight.valid(), bias.valid()) };
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Decoder {
     pub(super) fn module_names(&self, names: TensorNames) -> Vec<String> {
         let mut modules: Vec<String> = vec![names.in_checkpoint("lm_head.")];
         modules[0].pop();
-        for info in parameters::all(self) {
+        for info in self.tensors() {
             let mut name = names.in_checkpoint(&info.name);
             while let Some(at) = name.rfind('.') {
                 name.truncate(at);
@@ -194,14 +194,19 @@ impl Decoder {
 }
 
 /// Gives a linear layer a fresh adapter.
-fn adapt(projection: &mut Projection, config: &LoraConfig, r: usize, alpha: f64, keys: &[u64]) {
-    let device = projection.weight.val().device();
+fn adapt(
+    projection: &mut Projection,
+    config: &LoraConfig,
+    (r, alpha): (usize, f64),
+    keys: &[u64],
+    device: &Device,
+) {
     let [out, inputs] = projection.weight.dims();
-    let a = parameter(first_factor(r, inputs, keys), [r, inputs], &device);
-    let b = parameter(vec![0.0; out * r], [out, r], &device);
-    let bias = config.bias.then(|| parameter(vec![0.0; out], [out], &device));
+    let a = parameter(first_factor(r, inputs, keys), [r, inputs], device);
+    let b = parameter(vec![0.0; out * r], [out, r], device);
+    let bias = config.bias.then(|| parameter(vec![0.0; out], [out], device));
     if config.dora {
-        let magnitudes = like(projection.magnitudes(), &projection.weight);
+        let magnitudes = placed(projection.magnitudes(), device);
         projection.lora_magnitude_vector = Some(magnitudes);
     }
     projection.lora_A = Some(LoraFactor { weight: a, bias: None });
@@ -210,10 +215,9 @@ fn adapt(projection: &mut Projection, config: &LoraConfig, r: usize, alpha: f64,
     projection.lora_dropout = config.dropout;
 }
 
-/// A parameter of its own on the device of another one.
-fn like<const D: usize>(values: Tensor<D>, other: &Param<Tensor<2>>) -> Param<Tensor<D>> {
-    let values = if other.val().is_autodiff() { values.autodiff() } else { values };
-    Param::from_tensor(values)
+/// A parameter of its own, on a device that says whether there is automatic differentiation.
+fn placed<const D: usize>(values: Tensor<D>, device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(if device.is_autodiff() { values.autodiff() } else { values })
 }
 
 /// Puts values into a parameter that stays as it is otherwise.
@@ -230,7 +234,7 @@ fn first_factor(r: usize, inputs: usize, keys: &[u64]) -> Vec<f32> {
 }
 
 /// The linear layers that a decoder layer has, with their paths.
-fn projections(layer: &Layer) -> impl Iterator<Item = (&'static str, &Projection)> {
+pub(super) fn projections(layer: &Layer) -> impl Iterator<Item = (&'static str, &Projection)> {
     let (attn, mlp) = (&layer.self_attn, &layer.mlp);
     let all = [
         attn.q_proj.as_ref(),
@@ -246,7 +250,7 @@ fn projections(layer: &Layer) -> impl Iterator<Item = (&'static str, &Projection
     PROJECTIONS.into_iter().zip(all).filter_map(|(path, layer)| Some((path, layer?)))
 }
 
-fn projections_mut(
+pub(super) fn projections_mut(
     layer: &mut Layer,
 ) -> impl Iterator<Item = (usize, &'static str, &mut Projection)> {
     let (attn, mlp) = (&mut layer.self_attn, &mut layer.mlp);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bestof_kernels::indices;
 use bestof_positional::RotaryLayout;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::lora_config::LoraConfig;
 use super::names::TensorNames;
 use crate::block::layer::Layer;
 use crate::block::norm::RmsNorm;
+use crate::block::weight::WeightParam;
 use crate::causal_lm::ForwardOptions;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
@@ -21,7 +21,7 @@ use crate::rotary::Rotary;
 #[derive(Module, Debug)]
 pub(crate) struct Matrix {
     /// `[vocab, width]`
-    pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) weight: WeightParam,
 }
 
 /// Embeddings, layers and final norm.
@@ -58,9 +58,12 @@ pub struct Decoder {
     /// The base's values of parameters that an adapter replaces whole, by name.
     #[module(skip)]
     pub(super) base: BTreeMap<String, Tensor<1>>,
-    /// The weights and biases before adapters were merged into them, by name.
+    /// Weight and bias of linear layers before adapters were merged into them, by the layer's name.
     #[module(skip)]
-    pub(super) unmerged: BTreeMap<String, Tensor<1>>,
+    pub(super) unmerged: BTreeMap<String, (WeightParam, Option<Param<Tensor<1>>>)>,
+    /// The float type that hidden states are in.
+    #[module(skip)]
+    computes_in: DType,
 }
 
 impl Decoder {
@@ -69,6 +72,7 @@ impl Decoder {
         model: Body,
         lm_head: Option<Matrix>,
         names: TensorNames,
+        computes_in: DType,
     ) -> Self {
         let rotary = Rotary::new(
             config.ropes.clone(),
@@ -88,6 +92,7 @@ impl Decoder {
             merged: false,
             base: BTreeMap::new(),
             unmerged: BTreeMap::new(),
+            computes_in,
         }
     }
 
@@ -102,7 +107,12 @@ impl Decoder {
 
     /// The device the model lies on.
     pub fn device(&self) -> Device {
-        self.model.embed_tokens.weight.val().device()
+        self.model.norm.weight.val().device()
+    }
+
+    /// A tensor of the device and the type that hidden states have.
+    pub(super) fn like(&self) -> Tensor<2> {
+        Tensor::zeros([1, 1], (&self.device().without_autodiff(), self.computes_in))
     }
 
     pub(super) fn rotary(&self) -> &Rotary {
@@ -115,9 +125,9 @@ impl Decoder {
 
     /// The scaled embeddings of `ids`, `[ids, width]`.
     pub(super) fn embed(&self, ids: &[u32]) -> Tensor<2> {
-        let table = self.model.embed_tokens.weight.val();
-        let device = table.device();
-        let x = table.select(0, indices(ids, &device));
+        let x = self.model.embed_tokens.weight.val().rows(ids);
+        let x = if self.device().is_autodiff() { x.autodiff() } else { x };
+        let x = if x.dtype() == self.computes_in { x } else { x.cast(self.computes_in) };
         match self.config.embedding_scale {
             Some(scale) => x.mul_scalar(scale),
             None => x,

@@ -53,7 +53,8 @@ impl Decoder {
     ) -> Result<Vec<PathBuf>, ModelError> {
         self.check_mergeable()?;
         // Parameters by their names; a tensor of the checkpoint has none.
-        let mut tensors: Vec<(Option<String>, TensorInfo)> = parameters::all(self)
+        let mut tensors: Vec<(Option<String>, TensorInfo)> = self
+            .tensors()
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
             .map(|info| {
@@ -120,6 +121,9 @@ impl Decoder {
         {
             return Ok(host_values(bias));
         }
-        Ok(host_values(parameters::values(self, name)?))
+        match self.widened(name) {
+            Some(values) => Ok(host_values(values)),
+            None => Ok(host_values(parameters::values(self, name)?)),
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use burn::module::Param;
 use burn::tensor::Tensor;
 
-use super::model::{Decoder, Matrix};
+use super::model::Decoder;
+use crate::block::weight::WeightParam;
 use crate::causal_lm::ForwardOptions;
 use crate::error::ModelError;
 use crate::parameters;
@@ -51,6 +52,7 @@ impl Decoder {
         &mut self,
         mut values: BTreeMap<String, Vec<f32>>,
     ) -> Result<(), ModelError> {
+        self.widen(&|name| values.contains_key(name));
         self.keep_base(values.keys().cloned())?;
         let device = self.device().without_autodiff();
         *self = parameters::replace(self.clone(), &mut |name, _| {
@@ -68,9 +70,14 @@ impl Decoder {
     /// Gives the vocabulary projection a matrix of its own, equal to the embeddings.
     pub(super) fn untie(&mut self) {
         if self.lm_head.is_none() {
-            let shared = self.model.embed_tokens.weight.val().inner();
-            let own = if self.device().is_autodiff() { shared.autodiff() } else { shared };
-            self.lm_head = Some(Matrix { weight: Param::from_tensor(own) });
+            let device = self.device();
+            let mut own = self.model.embed_tokens.clone();
+            if let WeightParam::Parameter(shared) = &own.weight {
+                let shared = shared.val().inner();
+                let shared = if device.is_autodiff() { shared.autodiff() } else { shared };
+                own.weight = WeightParam::Parameter(Param::from_tensor(shared));
+            }
+            self.lm_head = Some(own);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bestof_models::Precision;
 use bestof_tasks::verify::{ProgramLimits, VerifierKind};
 
 use super::policy::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
@@ -15,6 +16,15 @@ use crate::schedule::ScheduleSettings;
 use crate::sft::ForwardSettings;
 
 impl RunConfig {
+    /// How the model is loaded: what is not trained rests in fewer bits.
+    pub fn precision(&self) -> Precision {
+        let quantize = self.model.quantize.as_ref().and_then(|format| format.parse().ok());
+        Precision::default()
+            .with_dtype(self.model.dtype.parse().unwrap_or_default())
+            .with_quantize(quantize)
+            .with_trained(self.lora.is_none())
+    }
+
     /// How rows go through the model.
     pub fn forward_settings(&self) -> ForwardSettings {
         ForwardSettings {

@@ -15,14 +15,19 @@ use crate::sft::ForwardSettings;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSection {
-    /// Model folder in the Hugging Face layout. Required.
+    /// Model folder in the Hugging Face layout, or GGUF file. Required.
     pub path: PathBuf,
     /// Device name, as `cpu` or `cuda:0`. Default `cpu`.
     #[serde(default = "cpu")]
     pub device: String,
-    /// Number format of the computation; only `float32` today. Default `float32`.
+    /// Float type of weights and products: `float32`, `bfloat16` or `float16` (`f32`, `bf16`, `f16`). The CPU
+    /// computes in `float32`, and a frozen base rests in fewer bits. Default `float32`.
     #[serde(default = "float32")]
     pub dtype: String,
+    /// Blocks that a frozen base's matrices are rounded to: `q8_0` or `q4_0`. Blocks of a GGUF file stay what they
+    /// are. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantize: Option<String>,
 }
 
 fn cpu() -> String {
@@ -122,7 +127,8 @@ fn yes() -> bool {
 pub struct OutputSection {
     /// The run folder, made if absent. Required.
     pub dir: PathBuf,
-    /// Number format of `final/`: `auto` keeps that of the model, or `float32`, `float16`, `bfloat16`. Default `auto`.
+    /// Number format of `final/`: `auto` keeps that of the model, or `float32`, `float16`, `bfloat16`; `q8_0` and
+    /// `q4_0` write `final/model.gguf` in blocks. Default `auto`.
     #[serde(default = "auto")]
     pub dtype: String,
 }
@@ -181,6 +187,9 @@ pub struct TrainSection {
     pub load_best_model_at_end: bool,
     /// Seed of the row order and of dropout. Default 42.
     pub seed: u64,
+    /// Float type of trained parameters, their gradients and the optimiser's state; `float32` is the only one.
+    /// Default `float32`.
+    pub master_dtype: String,
     /// Recompute activations in the backward pass to save memory. Default false.
     pub gradient_checkpointing: bool,
     /// Most tokens in one forward pass; a micro-batch with more is split, with the same result. Default 4096.
@@ -215,6 +224,7 @@ impl Default for TrainSection {
             early_stopping_patience: run.early_stopping_patience,
             load_best_model_at_end: run.load_best_model_at_end,
             seed: run.seed,
+            master_dtype: float32(),
             gradient_checkpointing: forward.checkpoint_layers,
             max_tokens_per_forward: forward.max_tokens,
         }

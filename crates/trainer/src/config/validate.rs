@@ -1,5 +1,6 @@
 //! Ranges of the values, all checked at once.
 
+use bestof_models::{Dtype, Quantization};
 use bestof_tasks::rows::known_columns;
 
 use super::error::{ConfigError, UnknownKey};
@@ -53,7 +54,11 @@ impl RunConfig {
         if kind.is_of_this_crate() {
             self.check_held_out(&mut problems);
         } else {
+            let only = "float32: only runs on rows of texts have others";
+            let plain = self.model.dtype.parse() == Ok(Dtype::F32);
+            problems.need(plain, "model.dtype", &self.model.dtype, only);
             let only = "absent: only runs on rows of texts have it";
+            problems.need(self.model.quantize.is_none(), "model.quantize", "present", only);
             problems.need(self.data.columns.is_empty(), "data.columns", "present", only);
             problems.need(self.data.weights.is_none(), "data.weights", "present", only);
             let files = self.data.train.paths().len();
@@ -95,23 +100,12 @@ impl RunConfig {
     fn check_places(&self, problems: &mut Problems) {
         let path = &self.model.path;
         problems.need(!path.as_os_str().is_empty(), "model.path", "empty", "a model folder");
-        problems.need(
-            self.model.dtype == "float32",
-            "model.dtype",
-            &self.model.dtype,
-            "float32, the only format runs are computed in",
-        );
+        self.check_formats(problems);
         problems.need(
             !self.output.dir.as_os_str().is_empty(),
             "output.dir",
             "empty",
             "a folder for the run",
-        );
-        problems.need(
-            ["auto", "float32", "float16", "bfloat16"].contains(&self.output.dtype.as_str()),
-            "output.dtype",
-            &self.output.dtype,
-            "auto, float32, float16 or bfloat16",
         );
         self.check_files(problems);
         problems.need(
@@ -131,6 +125,35 @@ impl RunConfig {
             "data.max_length",
             self.data.max_length,
             "at least 2 tokens",
+        );
+    }
+
+    fn check_formats(&self, problems: &mut Problems) {
+        let dtype = &self.model.dtype;
+        let known = "float32, bfloat16 or float16";
+        problems.need(dtype.parse::<Dtype>().is_ok(), "model.dtype", dtype, known);
+        if let Some(quantize) = &self.model.quantize {
+            let known = quantize.parse::<Quantization>().is_ok();
+            problems.need(known, "model.quantize", quantize, "q8_0 or q4_0");
+            let expected = "absent without `[lora]`: blocks are not trained, adapters on them are";
+            problems.need(self.lora.is_some(), "model.quantize", quantize, expected);
+        }
+        let master = &self.train.master_dtype;
+        problems.need(
+            master.parse() == Ok(Dtype::F32),
+            "train.master_dtype",
+            master,
+            "float32: updates are too small for the digits of other types",
+        );
+        let output = &self.output.dtype;
+        let known = output == "auto"
+            || output.parse::<Dtype>().is_ok()
+            || output.parse::<Quantization>().is_ok();
+        problems.need(
+            known,
+            "output.dtype",
+            output,
+            "auto, float32, float16, bfloat16, q8_0 or q4_0 (blocks of other types are read, not written)",
         );
     }
 
@@ -275,7 +298,11 @@ mod tests {
         let cases = [
             ("model.path=\"\"", "model.path"),
             ("model.dtype=int4", "model.dtype"),
+            ("model.quantize=q5_0", "model.quantize"),
+            ("model.quantize=q8_0", "model.quantize"),
+            ("train.master_dtype=bf16", "train.master_dtype"),
             ("output.dtype=int4", "output.dtype"),
+            ("output.dtype=q4_k", "output.dtype"),
             ("data.eval_fraction=1.0", "data.eval_fraction"),
             ("data.max_length=1", "data.max_length"),
             ("train.learning_rate=-1", "train.learning_rate"),

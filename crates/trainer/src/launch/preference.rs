@@ -37,7 +37,7 @@ pub fn preference(
     let settings = rows.settings(config);
     let tokenizer = base.tokenizer()?.clone();
     let decode = move |ids: &[u32]| tokenizer.decode(ids, false).unwrap_or_default();
-    let cache = ReferenceCache::new(reference_folder(config), base.folder.files_hash()?);
+    let cache = ReferenceCache::new(reference_folder(config), base.fingerprint(config)?);
     let parts = PreferenceParts {
         model: base.model,
         files: base.files,

@@ -36,7 +36,7 @@ pub(super) fn unpaired(
     }
     let settings = rows.settings(config);
     check_steps(rows.train.len(), &settings, options.communicator.size())?;
-    let cache = ReferenceCache::new(reference_folder(config), base.folder.files_hash()?);
+    let cache = ReferenceCache::new(reference_folder(config), base.fingerprint(config)?);
     let parts = UnpairedParts {
         max_length: base.max_length(config),
         model: base.model,

@@ -56,7 +56,7 @@ impl<'a> ModelConfig<'a> {
                 return Err(bad_folder(folder, inexpressible("model_type", model_type, reason)));
             }
         };
-        let path = folder.dir.join("config.json");
+        let path = folder.files().join("config.json");
         let text = text_config(&folder.config);
         let fields = Fields { path: &path, value: text };
         let defaults = nested_defaults(folder);

@@ -8,13 +8,13 @@ mod tensors;
 mod text_half;
 mod vocabulary;
 
+use bestof_blocks::{BlockError, GgmlType};
 use std::path::{Path, PathBuf};
 
 use bestof_files::StagedFile;
 
 use super::entries::Entries;
 use super::error::GgufError;
-use super::ggml_type::GgmlType;
 use crate::conversion::Progress;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
@@ -128,6 +128,6 @@ fn file_type(ggml_type: GgmlType) -> Result<u32, GgufError> {
         GgmlType::Q4_0 => Ok(2),
         GgmlType::Q8_0 => Ok(7),
         GgmlType::BF16 => Ok(32),
-        _ => Err(GgufError::Unwritable { ggml_type }),
+        _ => Err(BlockError::Unwritable { ggml_type }.into()),
     }
 }

@@ -1,5 +1,6 @@
 //! The tensors of a model folder under GGUF's names, planned and written.
 
+use bestof_blocks::{GgmlType, quantize_blocks};
 use std::collections::HashMap;
 
 use bestof_files::StagedFile;
@@ -7,8 +8,6 @@ use bestof_files::StagedFile;
 use super::super::architecture::{Change, TensorRule};
 use super::super::entries::{self, Entries};
 use super::super::error::GgufError;
-use super::super::ggml_type::GgmlType;
-use super::super::quantize::quantize_blocks;
 use super::config::ModelConfig;
 use super::rope::ExportRope;
 use super::text_half::TextHalf;
@@ -187,7 +186,7 @@ fn encode(
         path: weights.path().to_path_buf(),
         source: Box::new(GgufError::InTensor {
             tensor: tensor.name.clone(),
-            problem: Box::new(problem),
+            problem: Box::new(problem.into()),
         }),
     })
 }

@@ -33,7 +33,7 @@ pub(super) fn write(
     let bad = |source| bad_folder(folder, source);
     let tokenizer = folder.tokenizer()?;
     tokenizer.check_fits(rows)?;
-    let file: Value = json::read(&folder.dir.join("tokenizer.json"))?;
+    let file: Value = json::read(&folder.files().join("tokenizer.json"))?;
     let table = Table::new(tokenizer, &file, rows);
     match Kind::of(&file).map_err(bad)? {
         Kind::ByteLevel { pre } => {
@@ -59,7 +59,7 @@ pub(super) fn write(
         }
     }
     let warnings = special_tokens(folder, tokenizer, rows, entries)?;
-    if let Some(found) = template_files::read(&folder.dir)? {
+    if let Some(found) = template_files::read(folder.files())? {
         entries.text("tokenizer.chat_template", &found.default);
         if let Some(tool_use) = found.tool_use {
             entries.texts("tokenizer.chat_templates", &["tool_use"]);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::data::Data;
 use crate::device::DeviceArg;
-use crate::model::{Opened, open};
+use crate::model::{Opened, PlaceArg, open};
 use crate::progress::Bars;
 
 /// Problems that are answered before and after.
@@ -76,9 +76,9 @@ pub(super) fn measure(
     data: &Data,
     device: &DeviceArg,
 ) -> Result<Outcome> {
-    let mut bars = Bars::named(name);
+    let (mut bars, place) = (Bars::named(name), PlaceArg::on(device));
     let (options, settings) = (ForwardOptions::default(), ScoreSettings::default());
-    let opened = open(dir, None, device)?;
+    let opened = open(dir, None, &place)?;
     let encoder = opened.encoder(EncodeOptions::training())?;
     let pairs = load_pairs(&data.held_out, &encoder, &ReadOptions::default())?.items;
     let policy =
@@ -92,7 +92,7 @@ pub(super) fn measure(
     let reference_scores = if dir == reference {
         policy.clone()
     } else {
-        let opened = open(reference, None, device)?;
+        let opened = open(reference, None, &place)?;
         score_pairs(&opened.decoder, &pairs, &options, settings, "reference", &mut bars)?
     };
     let estimates = preference(&policy, Some(&reference_scores), 1.0)?;

@@ -1,9 +1,9 @@
 //! The encoder against recorded output of gguf-py 0.19.
 
-use super::dequantize::dequantize_blocks;
-use super::error::GgufError;
-use super::ggml_type::GgmlType;
-use super::quantize::quantize_blocks;
+use crate::dequantize::dequantize_blocks;
+use crate::error::BlockError;
+use crate::ggml_type::GgmlType;
+use crate::quantize::quantize_blocks;
 
 /// 64 blocks: one of zeros, one whose largest magnitude occurs with both signs.
 fn values() -> Vec<f32> {
@@ -70,5 +70,5 @@ fn what_a_type_cannot_hold_is_refused() {
     assert!(refused(GgmlType::BF16, &[3.4e38]).contains("too large for BF16"));
     assert!(refused(GgmlType::Q4K, &[0.0; 256]).starts_with("Q4_K is not written"));
     let error = quantize_blocks(GgmlType::Q8_0, &[0.0; 33], &mut Vec::new()).unwrap_err();
-    assert!(matches!(error, GgufError::BlockSizes { .. }), "{error}");
+    assert!(matches!(error, BlockError::Sizes { .. }), "{error}");
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// Element type of a GGUF tensor. Quantized types store blocks of values that share scales.
 ///
 /// ```
-/// use bestof_checkpoints::gguf::GgmlType;
+/// use bestof_blocks::GgmlType;
 ///
 /// let q4 = GgmlType::from_number(12).unwrap();
 /// assert_eq!((q4, q4.name()), (GgmlType::Q4K, "Q4_K"));
@@ -90,7 +90,7 @@ const NAMES: [(u32, &str); 19] = [
 ];
 
 /// The name of any type of the format; for a number without one, the number.
-pub(super) fn type_name(number: u32) -> String {
+pub fn type_name(number: u32) -> String {
     let decoded = GgmlType::from_number(number).map(GgmlType::name);
     let other = || NAMES.iter().find(|row| row.0 == number).map(|row| row.1);
     decoded.or_else(other).map_or_else(|| format!("number {number}"), str::to_owned)

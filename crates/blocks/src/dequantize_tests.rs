@@ -4,9 +4,9 @@
 use bestof_closeness::{Tolerance, assert_close_in};
 use half::f16;
 
-use super::dequantize::dequantize_blocks;
-use super::error::GgufError;
-use super::ggml_type::GgmlType;
+use crate::dequantize::dequantize_blocks;
+use crate::error::BlockError;
+use crate::ggml_type::GgmlType;
 
 fn pseudo_random(state: &mut u64) -> u8 {
     *state ^= *state << 13;
@@ -187,7 +187,7 @@ fn buffers_that_do_not_fit_are_refused() {
     let refused = |bytes: usize, values: usize| {
         let mut out = vec![0.0; values];
         let error = dequantize_blocks(GgmlType::Q4K, &vec![0; bytes], &mut out).unwrap_err();
-        assert!(matches!(error, GgufError::BlockSizes { .. }), "{error}");
+        assert!(matches!(error, BlockError::Sizes { .. }), "{error}");
         error.to_string()
     };
     assert!(refused(143, 256).contains("143 bytes of Q4_K"));

@@ -5,33 +5,33 @@
 
 use half::{bf16, f16};
 
-use super::error::GgufError;
-use super::ggml_type::GgmlType;
+use crate::error::BlockError;
+use crate::ggml_type::GgmlType;
 
 /// Encodes whole blocks of values, appending to `out`.
 ///
 /// ```
-/// use bestof_checkpoints::gguf::{GgmlType, quantize_blocks};
+/// use bestof_blocks::{GgmlType, quantize_blocks};
 ///
 /// let mut bytes = Vec::new();
 /// quantize_blocks(GgmlType::Q8_0, &[127.0; 32], &mut bytes)?;
 /// // A scale of 1, then 32 times 127.
 /// assert_eq!((bytes.len(), &bytes[..3]), (34, &[0x00, 0x3c, 127][..]));
-/// # Ok::<(), bestof_checkpoints::gguf::GgufError>(())
+/// # Ok::<(), bestof_blocks::BlockError>(())
 /// ```
 ///
 /// # Errors
-/// [`GgufError::Unwritable`] for a type other than F32, F16, BF16, `Q8_0` and `Q4_0`;
-/// [`GgufError::BlockSizes`] if `values` is not a whole number of blocks; [`GgufError::TooLarge`] for
+/// [`BlockError::Unwritable`] for a type other than F32, F16, BF16, `Q8_0` and `Q4_0`;
+/// [`BlockError::Sizes`] if `values` is not a whole number of blocks; [`BlockError::TooLarge`] for
 /// a value, or a block's scale, that the type cannot hold.
 pub fn quantize_blocks(
     ggml_type: GgmlType,
     values: &[f32],
     out: &mut Vec<u8>,
-) -> Result<(), GgufError> {
+) -> Result<(), BlockError> {
     if !values.len().is_multiple_of(ggml_type.block_values()) {
         let bytes = values.len() / ggml_type.block_values() * ggml_type.block_bytes();
-        return Err(GgufError::BlockSizes { ggml_type, bytes, values: values.len() });
+        return Err(BlockError::Sizes { ggml_type, bytes, values: values.len() });
     }
     let (blocks, _) = values.as_chunks::<32>();
     match ggml_type {
@@ -45,7 +45,7 @@ pub fn quantize_blocks(
             for &value in values {
                 let rounded = bf16::from_f32(value);
                 if !rounded.is_finite() {
-                    return Err(GgufError::TooLarge { ggml_type, value });
+                    return Err(BlockError::TooLarge { ggml_type, value });
                 }
                 out.extend(rounded.to_le_bytes());
             }
@@ -60,18 +60,18 @@ pub fn quantize_blocks(
                 q4_0(block, out)?;
             }
         }
-        _ => return Err(GgufError::Unwritable { ggml_type }),
+        _ => return Err(BlockError::Unwritable { ggml_type }),
     }
     Ok(())
 }
 
 /// The bytes of `number` as `f16`; `value` is what it stands for in the error.
-fn half(ggml_type: GgmlType, number: f32, value: f32) -> Result<[u8; 2], GgufError> {
+fn half(ggml_type: GgmlType, number: f32, value: f32) -> Result<[u8; 2], BlockError> {
     let half = f16::from_f32(number);
     if half.is_finite() {
         Ok(half.to_le_bytes())
     } else {
-        Err(GgufError::TooLarge { ggml_type, value })
+        Err(BlockError::TooLarge { ggml_type, value })
     }
 }
 
@@ -85,7 +85,7 @@ fn inverse(scale: f32) -> f32 {
 }
 
 /// `d = max |x| / 127`, `q = round(x / d)`
-fn q8_0(block: &[f32; 32], out: &mut Vec<u8>) -> Result<(), GgufError> {
+fn q8_0(block: &[f32; 32], out: &mut Vec<u8>) -> Result<(), BlockError> {
     let extreme = extreme(block);
     let d = extreme.abs() / 127.0;
     let id = inverse(d);
@@ -95,7 +95,7 @@ fn q8_0(block: &[f32; 32], out: &mut Vec<u8>) -> Result<(), GgufError> {
 }
 
 /// `d = x / -8` for the `x` of the largest magnitude, `q = min(15, ⌊x / d + 8.5⌋)`
-fn q4_0(block: &[f32; 32], out: &mut Vec<u8>) -> Result<(), GgufError> {
+fn q4_0(block: &[f32; 32], out: &mut Vec<u8>) -> Result<(), BlockError> {
     let extreme = extreme(block);
     let d = extreme / -8.0;
     let id = inverse(d);

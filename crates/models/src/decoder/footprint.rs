@@ -1,0 +1,153 @@
+//! How much memory a model and a step of training need, before anything is loaded.
+
+use bestof_blocks::GgmlType;
+use bestof_checkpoints::{StoredType, TensorInfo};
+
+use super::lora_config::LoraConfig;
+use super::lora_modules::LoraModules;
+use crate::config::DecoderConfig;
+use crate::error::ModelError;
+use crate::precision::Precision;
+
+/// Bytes that a model and one forward and backward pass take on the CPU.
+///
+/// ```text
+/// weights       every tensor in its format
+/// trained       4 (values, gradients, two moments of AdamW) x 4 bytes per trained value, less the
+///               values that are weights already
+/// activations   tokens x layers x 4 bytes x (6 width + 3 queries + 4 keys + 4 inner + adapters)
+///               with checkpointing: tokens x layers x 4 bytes x width, and one layer as above
+/// vocabulary    4 bytes x (3 chunks of logits + tokens x 3 width), and for tied or trained
+///               embeddings a gradient of their size
+/// ```
+///
+/// A test holds the sum to peaks of processes. Not in it: the program (some 30 MiB), rows of data, a
+/// second model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Footprint {
+    /// Weights as they rest.
+    pub weights: u64,
+    /// Trained values, their gradients and the optimiser's state, beyond `weights`.
+    pub trained: u64,
+    /// What the backward pass needs of the forward pass.
+    pub activations: u64,
+    /// The projection onto the vocabulary.
+    pub vocabulary: u64,
+}
+
+/// What is trained, and how much at a time.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct StepShape<'a> {
+    /// Adapters; without any every weight is trained.
+    pub lora: Option<&'a LoraConfig>,
+    /// Tokens in one forward pass.
+    pub tokens: usize,
+    /// Whether layers are computed again in the backward pass.
+    pub checkpoint_layers: bool,
+}
+
+impl<'a> StepShape<'a> {
+    /// A step over `tokens` tokens in one forward pass.
+    pub fn new(lora: Option<&'a LoraConfig>, tokens: usize) -> Self {
+        Self { lora, tokens, checkpoint_layers: false }
+    }
+
+    /// With layers computed again in the backward pass.
+    #[must_use]
+    pub fn with_checkpoint_layers(self, checkpoint_layers: bool) -> Self {
+        Self { checkpoint_layers, ..self }
+    }
+}
+
+impl Footprint {
+    /// The weights alone, as [`crate::Decoder::open_in`] places them.
+    ///
+    /// `tensors` are those of the checkpoint.
+    pub fn of_weights(tensors: &[TensorInfo], precision: Precision) -> Self {
+        let weights = tensors.iter().map(|tensor| resident(tensor, precision)).sum();
+        Self { weights, ..Self::default() }
+    }
+
+    /// The weights and a step of training.
+    ///
+    /// # Errors
+    /// Adapters whose settings make no sense.
+    pub fn of_step(
+        config: &DecoderConfig,
+        tensors: &[TensorInfo],
+        precision: Precision,
+        step: StepShape<'_>,
+    ) -> Result<Self, ModelError> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let (queries, keys) =
+            (config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim);
+        let mut per_token = 6 * width + 3 * queries + 4 * keys + 4 * inner;
+        let all: usize = tensors.iter().map(TensorInfo::len).sum();
+        let mut trained = 3 * 4 * all as u64;
+        if let Some(lora) = step.lora {
+            let (values, ranks) = adapters(tensors, lora)?;
+            trained = 4 * 4 * values as u64;
+            per_token += ranks / config.layers.len().max(1);
+        }
+        let (layers, tokens) = (config.layers.len(), step.tokens);
+        let kept = if step.checkpoint_layers {
+            tokens * (layers * width + 2 * per_token)
+        } else {
+            tokens * layers * per_token
+        };
+        let rows = CHUNK_VALUES.div_ceil(config.vocab_size).clamp(16, 1024).min(tokens.max(1));
+        let logits = 3 * rows * config.vocab_size + 3 * tokens * width;
+        Ok(Self {
+            trained,
+            activations: 4 * kept as u64,
+            vocabulary: 4 * logits as u64,
+            ..Self::of_weights(tensors, precision)
+        })
+    }
+
+    /// All of it.
+    pub fn total(self) -> u64 {
+        self.weights + self.trained + self.activations + self.vocabulary
+    }
+}
+
+/// Values of one chunk of logits.
+const CHUNK_VALUES: usize = 128 * 49_152;
+
+/// Values of the adapters, and the sum of their ranks.
+fn adapters(tensors: &[TensorInfo], lora: &LoraConfig) -> Result<(usize, usize), ModelError> {
+    let modules = LoraModules::new(lora)?;
+    let (mut values, mut ranks) = (0, 0);
+    for tensor in tensors {
+        let Some(module) = tensor.name.strip_suffix(".weight") else { continue };
+        if modules.saves(&tensor.name) {
+            values += tensor.len();
+        } else if let [out, inputs] = tensor.shape[..]
+            && module.ends_with("_proj")
+            && modules.targets(module)?
+        {
+            let (r, _) = modules.rank_and_alpha(module)?;
+            let vectors = usize::from(lora.dora) + usize::from(lora.bias);
+            values += r * (out + inputs) + vectors * out;
+            ranks += r;
+        }
+    }
+    Ok((values, ranks))
+}
+
+/// Bytes of a tensor of a checkpoint once it is loaded.
+fn resident(tensor: &TensorInfo, precision: Precision) -> u64 {
+    let is_matrix = tensor.shape.len() == 2;
+    let ggml_type = match (tensor.dtype, precision.quantize) {
+        (StoredType::Blocks(blocks), _) => blocks,
+        _ if !is_matrix || precision.trained => GgmlType::F32,
+        (_, Some(blocks)) => {
+            let vocabulary = ["embed_tokens.weight", "lm_head.weight"];
+            blocks.of(tensor.shape[1], vocabulary.iter().any(|name| tensor.name.ends_with(name)))
+        }
+        (_, None) => precision.dtype.ggml_type(),
+    };
+    (tensor.len() / ggml_type.block_values() * ggml_type.block_bytes()) as u64
+}
