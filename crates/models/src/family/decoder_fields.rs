@@ -120,11 +120,10 @@ pub(super) fn assign_optional_windows(
     window: Option<usize>,
     default: impl Fn(usize) -> bool,
 ) -> Result<(), ModelError> {
-    let window = match fields.flag_or("use_sliding_window", false)? {
-        false => None,
-        true if fields.has("sliding_window") => fields.optional_size("sliding_window")?,
-        true => window,
-    };
+    let on = fields.flag_or("use_sliding_window", false)?;
+    let given = fields.has("sliding_window");
+    let window = if given { fields.optional_size("sliding_window")? } else { window };
+    let window = window.filter(|_| on);
     let sliding =
         fields.sliding_layers(config.layers.len(), |layer| window.is_some() && default(layer))?;
     match window {

@@ -20,7 +20,8 @@ pub struct LoraSection {
     /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
     pub dropout: f64,
     /// Which linear layers get one: a list of the last parts of their names, or of whole names; or a regular
-    /// expression that a whole name matches; or `all-linear`, all of attention's and MLPs' projections. Default `all-linear`.
+    /// expression that a whole name matches; or `all-linear`, all of attention's and MLPs' projections. Default:
+    /// `all-linear`.
     pub target_modules: ModuleNames,
     /// Which of them get none, named in the same ways.
     #[serde(skip_serializing_if = "Option::is_none")]
