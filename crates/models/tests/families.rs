@@ -4,7 +4,11 @@
 
 mod common;
 
-use bestof_models::{Decoder, DecoderConfig, Device, LoraConfig};
+use bestof_checkpoints::{ModelFolder, StoredType, TensorInfo, Weights, WeightsWriter};
+use bestof_kernels::host_values;
+use bestof_models::{
+    CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, LoraConfig, TokenForest, parameters,
+};
 use serde_json::{Value, json};
 
 fn read(config: &Value) -> DecoderConfig {
@@ -186,7 +190,7 @@ fn mixtures_of_experts_are_refused_as_such() {
 fn all_linear_layers_of_phi3_are_its_fused_ones() {
     let mut model = common::with_lora_of("phi3-longrope", &LoraConfig::default().with_r(2));
     let dir = tempfile::tempdir().unwrap();
-    model.save_adapter(dir.path(), "base", bestof_checkpoints::StoredType::F32).unwrap();
+    model.save_adapter(dir.path(), "base", StoredType::F32).unwrap();
     let text = std::fs::read_to_string(dir.path().join(bestof_models::ADAPTER_CONFIG)).unwrap();
     let file: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(file["target_modules"], json!(["o_proj", "down_proj", "qkv_proj", "gate_up_proj"]));
@@ -197,12 +201,37 @@ fn all_linear_layers_of_phi3_are_its_fused_ones() {
     assert!(said.contains("`q_proj`") && said.contains("o_proj, qkv_proj"), "{said}");
 }
 
+/// As transformers 5 calls the tensors of a multimodal model in memory, and some tools in files.
+#[test]
+fn multimodal_tensors_are_found_under_either_name() {
+    let (from, dir) = (common::folder("gemma3-multimodal"), tempfile::tempdir().unwrap());
+    let weights = Weights::open(&from).unwrap();
+    let renamed = |name: &str| match name.strip_prefix("language_model.model.") {
+        Some(rest) => format!("model.language_model.{rest}"),
+        None => format!("model.{name}"),
+    };
+    let rename = |info: &TensorInfo| TensorInfo { name: renamed(&info.name), ..info.clone() };
+    let infos = weights.infos().iter().map(rename).collect();
+    let mut writer = WeightsWriter::create(dir.path(), infos, None).unwrap();
+    for info in weights.infos() {
+        let values = weights.read_f32(&info.name, &info.shape).unwrap();
+        writer.push(&renamed(&info.name), &values).unwrap();
+    }
+    writer.finish().unwrap();
+    std::fs::copy(from.join("config.json"), dir.path().join("config.json")).unwrap();
+    let logps = |dir: &std::path::Path| {
+        let model = Decoder::open(&ModelFolder::open(dir).unwrap(), &Device::flex()).unwrap();
+        let text = TokenForest::text(&[5, 17, 33, 4, 90, 12, 8, 61, 7, 7, 22]);
+        host_values(model.token_logps(&text, &ForwardOptions::default()).unwrap())
+    };
+    assert_eq!(logps(&from), logps(dir.path()));
+}
+
 #[test]
 fn a_phi3_of_random_weights_is_made() {
     let config = read(&json!({"model_type": "phi3", "hidden_size": 32, "num_attention_heads": 4,
         "vocab_size": 64, "intermediate_size": 48, "num_hidden_layers": 1}));
     let model = Decoder::random(config, 3, &Device::flex()).unwrap();
-    let names: Vec<String> =
-        bestof_models::parameters::all(&model).into_iter().map(|info| info.name).collect();
+    let names: Vec<String> = parameters::all(&model).into_iter().map(|info| info.name).collect();
     assert!(names.contains(&"model.layers.0.mlp.gate_up_proj.weight".to_owned()), "{names:?}");
 }
