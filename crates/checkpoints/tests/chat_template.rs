@@ -1,7 +1,9 @@
 //! Chat templates in the styles that published models use, against texts worked out by hand.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
-use bestof_checkpoints::{ChatTemplate, CheckpointError, Message, SpecialTokens};
+use bestof_checkpoints::{
+    ChatTemplate, CheckpointError, Message, SpecialTokens, TemplateOptions, TemplateValue,
+};
 
 fn special(bos: &str, eos: &str) -> SpecialTokens {
     let dir = tempfile::tempdir().unwrap();
@@ -196,4 +198,48 @@ fn the_folder_says_where_the_template_is() {
             .to_string()
             .ends_with("chat_template is 7, expected a template, or a list with one named default")
     );
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    template: String,
+    messages: Vec<TemplateValue>,
+    tools: Option<TemplateValue>,
+    arguments: std::collections::BTreeMap<String, TemplateValue>,
+    add_generation_prompt: bool,
+    rendered: Option<String>,
+    refused: Option<String>,
+}
+
+/// What the templates of Qwen3, `SmolLM3`, Gemma 3, Phi-4-mini and Llama 3.2 use, rendered by transformers
+/// 5.24 (`fixtures/templates/record.py`).
+#[test]
+fn features_of_published_templates_render_as_in_transformers() {
+    let cases: Vec<Case> =
+        serde_json::from_str(include_str!("fixtures/templates/rendered.json")).unwrap();
+    assert_eq!(cases.len(), 160);
+    for (number, case) in cases.into_iter().enumerate() {
+        let source = match case.template.as_str() {
+            "thoughts" => include_str!("fixtures/templates/thoughts.jinja"),
+            "modes" => include_str!("fixtures/templates/modes.jinja"),
+            "parts" => include_str!("fixtures/templates/parts.jinja"),
+            "inline" => include_str!("fixtures/templates/inline.jinja"),
+            _ => include_str!("fixtures/templates/functions.jinja"),
+        };
+        let options = TemplateOptions {
+            add_generation_prompt: case.add_generation_prompt,
+            tools: case.tools,
+            arguments: case.arguments.into_iter().collect(),
+            ..TemplateOptions::default()
+        };
+        let template = ChatTemplate::new(source, &special("<s>", "</s>")).unwrap();
+        let found = template.render_with(&case.messages, &options);
+        match (found, case.rendered, case.refused) {
+            (Ok(found), Some(right), None) => assert_eq!(found, right, "case {number}"),
+            (Err(_), None, Some(_)) => {}
+            (found, right, refused) => {
+                panic!("case {number}, {}: {found:?} is not {right:?} {refused:?}", case.template)
+            }
+        }
+    }
 }

@@ -281,7 +281,7 @@ fn unknown_architectures_and_types_list_the_known_ones() {
     });
     assert_eq!(
         error.to_string(),
-        "the architecture mamba is not known; known are llama (Mistral included), qwen2, gemma2, gemma3"
+        "the architecture mamba is not known; known are llama (Mistral included), qwen2, qwen3, smollm3, phi3, gemma2, gemma3"
     );
     // Numbers and names: `ggml_type` in ggml.h, and `GGMLQuantizationType` of gguf-py 0.19.
     for (kind, name) in [(19, "IQ1_S"), (22, "IQ2_S"), (39, "MXFP4"), (31, "number 31")] {

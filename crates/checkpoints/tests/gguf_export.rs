@@ -178,7 +178,7 @@ fn built(architecture: &str) -> GgufBuilder {
 
 #[test]
 fn every_family_comes_back() {
-    for architecture in ["llama", "qwen2", "gemma2", "gemma3"] {
+    for architecture in ["llama", "qwen2", "qwen3", "smollm3", "phi3", "gemma2", "gemma3"] {
         let mut builder = built(architecture);
         if architecture.starts_with("gemma") {
             builder.set(&format!("{architecture}.attention.sliding_window"), Meta::U32(64));
@@ -283,6 +283,14 @@ fn rotary_scaling_comes_back() {
     longrope.tensor("rope_factors_long.weight", &[4], Stored::F32, &[1.0, 2.0, 3.0, 4.5]);
     longrope.tensor("rope_factors_short.weight", &[4], Stored::F32, &[1.0, 1.0, 1.25, 1.5]);
     returns(&longrope, "llama");
+    let mut longrope = built("phi3");
+    longrope
+        .set("phi3.rope.scaling.type", Meta::Text("longrope".into()))
+        .set("phi3.rope.scaling.attn_factor", Meta::F32(1.25))
+        .set("phi3.rope.scaling.original_context_length", Meta::U32(64));
+    longrope.tensor("rope_factors_long.weight", &[4], Stored::F32, &[1.0, 2.0, 3.0, 4.5]);
+    longrope.tensor("rope_factors_short.weight", &[4], Stored::F32, &[1.0, 1.0, 1.25, 1.5]);
+    returns(&longrope, "phi3");
 }
 
 /// Divisors for a head of 8, base 500000, factor 8, low 1, high 4 and 8192 before, computed by hand in
@@ -397,7 +405,7 @@ fn config(architecture: &str, field: &str, value: Value, expected: &str) {
 
 #[test]
 fn settings_that_cannot_be_expressed_are_named() {
-    config("llama", "model_type", json!("phi3"), "model_type is phi3, which a GGUF file cannot");
+    config("llama", "model_type", json!("phi"), "model_type is phi, which a GGUF file cannot");
     config("llama", "hidden_act", json!("gelu"), "hidden_act is \"gelu\"");
     config("llama", "partial_rotary_factor", json!(0.5), "partial_rotary_factor is 0.5");
     config("llama", "tie_word_embeddings", json!("yes"), "tie_word_embeddings");
@@ -459,7 +467,7 @@ fn rotary_settings_that_cannot_be_expressed_are_named() {
         "rope_parameters",
         json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                 "original_max_position_embeddings": 64 }),
-        "in the llama family only",
+        "no such divisors of frequencies in this family",
     );
 }
 

@@ -20,6 +20,9 @@ fn logits_survive_the_way_through_a_file_of_every_family() {
     for (family, architecture) in [
         ("llama-gqa-untied", "llama"),
         ("qwen2", "qwen2"),
+        ("qwen3", "qwen3"),
+        ("smollm3", "smollm3"),
+        ("phi3-longrope", "phi3"),
         ("gemma2", "gemma2"),
         ("gemma3", "gemma3"),
     ] {

@@ -1,6 +1,7 @@
 //! The parts decoders are made of.
 
 pub(crate) mod attention;
+pub(crate) mod fused;
 pub(crate) mod layer;
 pub(crate) mod mlp;
 pub(crate) mod norm;

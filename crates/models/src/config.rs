@@ -13,6 +13,8 @@ pub struct LayerConfig {
     pub window: Option<usize>,
     /// Index into [`DecoderConfig::ropes`] of the basis that rotates queries and keys; `None` for none.
     pub rope: Option<usize>,
+    /// Whether the layer is one of those that take a basis; some families leave it out in some layers.
+    pub rotates: bool,
 }
 
 /// The shape of a decoder. Comes from a Hugging Face `config.json` through
@@ -42,8 +44,14 @@ pub struct DecoderConfig {
     pub norm_offset: f64,
     /// Whether the outputs of attention and feed-forward are normalised too (Gemma).
     pub sandwich_norms: bool,
-    /// Whether queries and keys are normalised by head (Gemma 3).
+    /// Whether queries and keys are normalised by head (Gemma 3, Qwen3).
     pub qk_norms: bool,
+    /// Whether `qkv_proj` gives queries, keys and values, and `gate_up_proj` both halves of the gated
+    /// feed-forward block (Phi-3).
+    pub fused_projections: bool,
+    /// Whether sampling computes keys and values again once a sequence has a length from which on its
+    /// RoPE basis is another one (Phi-3); otherwise those of earlier tokens stay as they were.
+    pub renews_cache: bool,
     /// The feed-forward activation.
     pub activation: Activation,
     /// Whether the query, key and value projections have a bias.
@@ -90,7 +98,7 @@ impl DecoderConfig {
             LayerRopes::Uniform(rope) => {
                 self.ropes = vec![rope.build()?];
                 for layer in &mut self.layers {
-                    layer.rope = Some(0);
+                    layer.rope = layer.rotates.then_some(0);
                 }
             }
             LayerRopes::PerLayerType(by_type) => {
@@ -102,7 +110,8 @@ impl DecoderConfig {
                 let full = add(FULL_ATTENTION)?;
                 let sliding = add(SLIDING_ATTENTION)?;
                 for layer in &mut self.layers {
-                    layer.rope = if layer.window.is_some() { sliding } else { full };
+                    let rope = if layer.window.is_some() { sliding } else { full };
+                    layer.rope = rope.filter(|_| layer.rotates);
                 }
             }
         }

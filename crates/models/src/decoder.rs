@@ -18,6 +18,7 @@ mod peft_keys;
 mod recompute;
 mod save;
 mod trained_whole;
+mod unused;
 
 pub use adapter_file::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 pub use footprint::{Footprint, StepShape};

@@ -12,6 +12,20 @@ pub enum ModelError {
         /// The values that are read.
         known: Vec<&'static str>,
     },
+    /// `config.json` is that of a mixture of experts, of which none is computed here.
+    #[error(
+        "model_type `{found}` is a mixture of experts ({sign}), and these are not computed here; known are the \
+         dense {}",
+        known.join(", ")
+    )]
+    MixtureOfExperts {
+        /// The value in the file.
+        found: String,
+        /// What it was recognised by.
+        sign: String,
+        /// The values that are read.
+        known: Vec<&'static str>,
+    },
     /// A field of `config.json` has a value that makes no model.
     #[error("config.json: `{field}` is {found}, expected {expected}")]
     InvalidField {
@@ -67,6 +81,18 @@ pub enum ModelError {
         name: String,
         /// The shape it should have.
         shape: Vec<usize>,
+    },
+    /// The checkpoint has tensors that the configuration does not call for.
+    #[error(
+        "the checkpoint has a tensor `{name}`{}, which a model of config.json's kind does not use; leaving it out \
+         would change the model",
+        more(*others)
+    )]
+    UnusedTensor {
+        /// The first one's name.
+        name: String,
+        /// How many more there are.
+        others: usize,
     },
     /// A tensor has another shape than the configuration says.
     #[error("tensor `{name}` has shape {found:?}, config.json calls for {expected:?}")]
@@ -269,4 +295,9 @@ pub enum ModelError {
         /// What to do first.
         fix: &'static str,
     },
+}
+
+/// Words for how many more there are of something.
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" and {others} more") }
 }

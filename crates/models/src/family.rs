@@ -17,18 +17,25 @@ mod gemma3;
 pub(crate) mod known_keys;
 mod llama;
 mod mistral;
+mod mixture;
+mod phi3;
 mod qwen2;
+mod qwen3;
+mod smollm3;
 
 type Read = fn(&Fields<'_>) -> Result<DecoderConfig, ModelError>;
 
 /// Model types, and how their configs are read.
-const FAMILIES: [(&str, Read); 6] = [
+const FAMILIES: [(&str, Read); 9] = [
     ("llama", llama::read),
     ("gemma2", gemma2::read),
     ("gemma3_text", gemma3::read),
     ("gemma3", gemma3::read),
     ("mistral", mistral::read),
     ("qwen2", qwen2::read),
+    ("qwen3", qwen3::read),
+    ("smollm3", smollm3::read),
+    ("phi3", phi3::read),
 ];
 
 /// The model types that are read.
@@ -40,16 +47,18 @@ impl DecoderConfig {
     /// The configuration in a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// [`ModelError::Quantized`], [`ModelError::UnknownModelType`], [`ModelError::UnusedField`],
-    /// [`ModelError::InvalidField`] or [`ModelError::Rope`]; the
-    /// latter also where the RoPE settings are not those that the checkpoint is locked to.
+    /// [`ModelError::Quantized`], [`ModelError::MixtureOfExperts`], [`ModelError::UnknownModelType`],
+    /// [`ModelError::UnusedField`], [`ModelError::InvalidField`] or [`ModelError::Rope`]; the latter also where the RoPE settings are not those that the checkpoint is locked to.
     pub fn from_hf(config: &Value) -> Result<Self, ModelError> {
         known_keys::refuse_quantized(config)?;
         let found = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
         let family = FAMILIES.iter().find(|(model_type, _)| *model_type == found);
-        let (model_type, read) = *family.ok_or_else(|| ModelError::UnknownModelType {
-            found: found.to_owned(),
-            known: known_model_types(),
+        let (model_type, read) = *family.ok_or_else(|| {
+            let (found, known) = (found.to_owned(), known_model_types());
+            match mixture::sign(config) {
+                Some(sign) => ModelError::MixtureOfExperts { found, sign, known },
+                None => ModelError::UnknownModelType { found, known },
+            }
         })?;
         known_keys::check(config, model_type)?;
         let mut decoder = read(&Fields { json: text_config(config), model_type })?;

@@ -31,6 +31,15 @@ impl PromptLayer {
         Self { pair: Pair { k: zeros(), v: zeros() }, filled: 0 }
     }
 
+    /// The first `prompt` positions, and the keys and values of the others.
+    pub(crate) fn split(self, prompt: usize) -> (Self, OwnTokens) {
+        let part = |x: &Tensor<3>, from: usize, to: usize| x.clone().slice_dim(0, from..to);
+        let Pair { k, v } = &self.pair;
+        let own = (part(k, prompt, self.filled), part(v, prompt, self.filled));
+        let pair = Pair { k: part(k, 0, prompt), v: part(v, 0, prompt) };
+        (Self { pair, filled: prompt }, own)
+    }
+
     /// Adds the next rows and returns what they take from all rows up to themselves,
     /// `[rows, heads * head_dim]`.
     pub(crate) fn extend(
@@ -53,6 +62,9 @@ impl PromptLayer {
         attention(heads.q, k, v, &blocks, config.attention())
     }
 }
+
+/// Keys and values of consecutive tokens of one sequence.
+pub(crate) type OwnTokens = (Tensor<3>, Tensor<3>);
 
 /// Writes `rows` where they belong; in place as long as nobody else holds the cache.
 fn append<const D: usize>(cache: &mut Tensor<D>, rows: Tensor<D>, dim: usize, span: &Range<usize>) {
@@ -90,6 +102,20 @@ impl SuffixLayer {
     pub(crate) fn keep(&mut self, kept: &Tensor<1, burn::tensor::Int>) {
         self.pair.k.inplace(|k| k.select(0, kept.clone()));
         self.pair.v.inplace(|v| v.select(0, kept.clone()));
+    }
+
+    /// Puts the first steps of one sequence in place of those that are there.
+    pub(crate) fn replace(&mut self, sequence: usize, own: OwnTokens) {
+        let [steps, kv, dim] = own.0.dims();
+        if steps == 0 {
+            return;
+        }
+        let ranges = [sequence..sequence + 1, 0..kv, 0..steps, 0..dim];
+        let by_head = |x: Tensor<3>| x.swap_dims(0, 1).unsqueeze::<4>();
+        for (cache, rows) in [(&mut self.pair.k, own.0), (&mut self.pair.v, own.1)] {
+            let rows = by_head(rows);
+            cache.inplace(|cache| cache.slice_assign(ranges.clone(), rows));
+        }
     }
 
     /// Adds the keys and values of step `step` and returns what each sequence takes from its

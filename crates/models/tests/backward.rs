@@ -132,9 +132,16 @@ fn gradients_of_entropies_match_finite_differences() {
 
 #[test]
 fn gradients_of_every_parameter_match_finite_differences() {
-    for name in
-        ["llama-tied-theta100k", "llama-bias-headdim16", "gemma2", "gemma3", "mistral-window"]
-    {
+    for name in [
+        "llama-tied-theta100k",
+        "llama-bias-headdim16",
+        "gemma2",
+        "gemma3",
+        "mistral-window",
+        "qwen3",
+        "smollm3",
+        "phi3-longrope",
+    ] {
         check_directions(&trainable(name), false);
     }
 }

@@ -12,9 +12,17 @@ use proptest::prelude::*;
 /// f32 sums in another order, over at most a few hundred terms.
 const TOLERANCE: f64 = 2e-5;
 
-/// One family of each kind: plain, biases, both windows with soft caps, norms of queries and keys.
-const MODELS: [&str; 5] =
-    ["llama-tied-theta100k", "llama-bias-headdim16", "gemma2", "gemma3", "mistral-window"];
+/// One family of each kind: plain, biases, both windows with soft caps, norms of queries and keys, layers
+/// without RoPE, fused projections.
+const MODELS: [&str; 7] = [
+    "llama-tied-theta100k",
+    "llama-bias-headdim16",
+    "gemma2",
+    "gemma3",
+    "mistral-window",
+    "smollm3-window-bias",
+    "phi3-window",
+];
 
 /// Groups of sequences over few tokens, so that they share prefixes.
 fn groups() -> impl Strategy<Value = Vec<Vec<(Vec<u32>, usize)>>> {

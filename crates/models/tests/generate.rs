@@ -28,7 +28,17 @@ fn config(max_new_tokens: usize) -> SamplingConfig {
 #[test]
 fn decoding_with_a_cache_equals_the_forward_pass() {
     // 40 steps: more than the cache has room for at first, and than any window.
-    for name in ["gemma2", "gemma3", "mistral-window", "llama-yarn4", "llama-bias-headdim16"] {
+    for name in [
+        "gemma2",
+        "gemma3",
+        "mistral-window",
+        "llama-yarn4",
+        "llama-bias-headdim16",
+        "smollm3-window-bias",
+        "phi3-longrope",
+        "phi3-window",
+        "qwen3-window-bias",
+    ] {
         let model = trainable(name);
         for generation in sample(&model, &requests(), &config(40)) {
             let prompt = &requests()[generation.request].prompt;

@@ -33,7 +33,7 @@ fn cases() -> Vec<String> {
     let mut names: Vec<String> =
         folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 12);
     names
 }
 

@@ -43,9 +43,27 @@ impl RopeConfig {
     /// [`RopeError::MissingKey`] where `max_position_embeddings` is needed and not set; the errors
     /// of [`RopeConfig::build`].
     pub fn portable(&self) -> Result<Self, RopeError> {
-        let rope = self.build()?;
         if self.scaling.is_known_to_transformers() {
+            self.build()?;
             return Ok(self.clone());
+        }
+        self.portable_as_longrope()
+    }
+
+    /// The same for a model type of which transformers builds `default` and `longrope` only, such as
+    /// Phi-3.
+    ///
+    /// # Errors
+    /// Those of [`RopeConfig::portable`], and [`RopeError::NotExpressible`] for `dynamic`.
+    pub fn portable_as_longrope(&self) -> Result<Self, RopeError> {
+        let rope = self.build()?;
+        if matches!(self.scaling, RopeScaling::Default | RopeScaling::LongRope(_)) {
+            return Ok(self.clone());
+        }
+        if let RopeScaling::Dynamic(_) = self.scaling {
+            let reason = "transformers builds default and longrope only for this model type, and \
+                          its base changes with the length of the sequence";
+            return Err(self.not_expressible(TRANSFORMERS, reason));
         }
         if let RopeScaling::Ntk(rule) = &self.scaling {
             let rope_theta = rule.theta(rope.shape());

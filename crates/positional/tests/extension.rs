@@ -102,6 +102,9 @@ fn defaults_follow_the_model_type() {
     assert_eq!(sizes("gemma3_text"), (256, 1e6, Some(131_072)));
     assert_eq!(sizes("mistral"), (128, 1e4, Some(131_072)));
     assert_eq!(sizes("qwen2"), (128, 1e4, Some(32_768)));
+    assert_eq!(sizes("qwen3"), (128, 1e4, Some(32_768)));
+    assert_eq!(sizes("smollm3"), (128, 2e6, Some(32_768)));
+    assert_eq!(sizes("phi3"), (96, 1e4, Some(4096)));
     assert!(HfDefaults::of("mamba").is_none());
     let text = HfRope::of_model(&json!({"model_type": "mamba"})).unwrap_err().to_string();
     assert!(text.contains("`hidden_size`") && text.contains("head_dim"), "{text}");
@@ -150,4 +153,29 @@ fn another_factor_keeps_the_rule_behind_an_export() {
     let LayerRopes::Uniform(plain) = HfRope::of_model(&llama()).unwrap().layers else { panic!() };
     assert_eq!(inv_freq(&with_factor(&llama(), 2.0).unwrap(), "")[0], 0.5);
     assert!(matches!(plain.with_factor(0.5), Err(RopeError::Factor { .. })));
+}
+
+/// Transformers 5.24 refuses a Phi-3 with another scaling than `longrope`, and reads `yarn` as that.
+#[test]
+fn phi3_is_written_with_the_one_scaling_that_transformers_builds_for_it() {
+    let config = json!({"model_type": "phi3", "hidden_size": 64, "num_attention_heads": 4,
+        "max_position_embeddings": 4096, "partial_rotary_factor": 0.75, "rope_theta": 10000.0});
+    for method in [Method::Linear, Method::Yarn, Method::Power] {
+        let params = RopeParams {
+            power: (method == Method::Power).then_some(0.5),
+            factor: Some(4.0),
+            ..RopeParams::default()
+        };
+        let extended = Extension::new(method, params).apply(&config).unwrap();
+        assert_eq!(extended.written_as, "longrope", "{method}");
+        let scaling = &extended.config["rope_scaling"];
+        assert_eq!(scaling["long_factor"].as_array().unwrap().len(), 6, "{method}");
+        assert_eq!(extended.config["max_position_embeddings"], 16_384);
+        assert_eq!(extended.config["bestof"]["rope"]["rope_type"], method.to_string());
+    }
+    let dynamic = by(Method::Dynamic, Some(4.0)).apply(&config).unwrap_err().to_string();
+    assert!(dynamic.contains("default and longrope only"), "{dynamic}");
+    let plain = json!({"model_type": "phi3", "rope_scaling": {"type": "yarn", "factor": 4.0}});
+    let text = HfRope::of_model(&plain).unwrap_err().to_string();
+    assert!(text.contains("short_factor"), "{text}");
 }

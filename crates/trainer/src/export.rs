@@ -23,8 +23,8 @@ pub const RESULTS_FILE: &str = "train_results.json";
 /// Largest weight file that is written; bigger models are sharded.
 const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
-/// Writes `final/`, a model folder that stock loaders open: weights with adapters merged in, and the
-/// companions of `base` (configuration, tokenizer, chat template). With adapters, `adapter/` holds them in
+/// Writes `final/`, a model folder that stock loaders open: weights with adapters merged in, what `base`
+/// has besides of a multimodal model, and the companions of `base` (configuration, tokenizer, chat template). With adapters, `adapter/` holds them in
 /// PEFT's layout too, unless the configuration of `base` was changed since it was read: an adapter alone
 /// would be put on the configuration in the folder. Adapters that cannot be merged, for they have biases and
 /// the model's layers none, are written apart only, and the path returned is theirs.
@@ -79,7 +79,7 @@ pub fn write_model(
     if config != ModelFolder::open(&base.dir)?.config {
         ModelFolder::reconfigure(dir, &config)?;
     }
-    model.save(dir, stored, Some(MAX_SHARD_BYTES))?;
+    model.save_with_other_half(dir, stored, Some(MAX_SHARD_BYTES), &base.weights()?)?;
     Ok(())
 }
 

@@ -11,6 +11,9 @@ pub(super) enum Family {
     /// Llama with a sliding window; GGUF calls it `llama` too.
     Mistral,
     Qwen2,
+    Qwen3,
+    SmolLm3,
+    Phi3,
     Gemma2,
     Gemma3,
 }
@@ -39,6 +42,10 @@ pub(super) enum Size {
     Queries,
     /// All key heads, or all value heads.
     Keys,
+    /// All heads of queries, keys and values.
+    QueriesKeysValues,
+    /// Both halves of a gated feed-forward layer.
+    GateUp,
     Head,
 }
 
@@ -77,7 +84,7 @@ impl TensorRule {
     }
 }
 
-use Size::{FeedForward, Head, Hidden, Keys, Queries};
+use Size::{FeedForward, GateUp, Head, Hidden, Keys, Queries, QueriesKeysValues};
 
 const Q: TensorRule = rule("attn_q.weight", "self_attn.q_proj.weight", &[Queries, Hidden]);
 const K: TensorRule = rule("attn_k.weight", "self_attn.k_proj.weight", &[Keys, Hidden]);
@@ -93,6 +100,8 @@ const DOWN: TensorRule = rule("ffn_down.weight", "mlp.down_proj.weight", &[Hidde
 const GATE_BIAS: TensorRule = rule("ffn_gate.bias", "mlp.gate_proj.bias", &[FeedForward]);
 const UP_BIAS: TensorRule = rule("ffn_up.bias", "mlp.up_proj.bias", &[FeedForward]);
 const DOWN_BIAS: TensorRule = rule("ffn_down.bias", "mlp.down_proj.bias", &[Hidden]);
+const Q_NORM: TensorRule = rule("attn_q_norm.weight", "self_attn.q_norm.weight", &[Head]);
+const K_NORM: TensorRule = rule("attn_k_norm.weight", "self_attn.k_norm.weight", &[Head]);
 const INPUT_NORM: TensorRule = rule("attn_norm.weight", "input_layernorm.weight", &[Hidden]);
 const BEFORE_MLP: TensorRule =
     rule("ffn_norm.weight", "post_attention_layernorm.weight", &[Hidden]);
@@ -103,6 +112,16 @@ const LLAMA_ATTENTION_BIAS: &[TensorRule] = &[Q_BIAS.unpaired(), K_BIAS.unpaired
 const LLAMA_MLP_BIAS: &[TensorRule] = &[GATE_BIAS, UP_BIAS, DOWN_BIAS];
 const QWEN2: &[TensorRule] =
     &[INPUT_NORM, Q, K, V, Q_BIAS, K_BIAS, V_BIAS, O, BEFORE_MLP, GATE, UP, DOWN];
+const QWEN3: &[TensorRule] = &[INPUT_NORM, Q, K, V, Q_NORM, K_NORM, O, BEFORE_MLP, GATE, UP, DOWN];
+const PHI3: &[TensorRule] = &[
+    INPUT_NORM,
+    rule("attn_qkv.weight", "self_attn.qkv_proj.weight", &[QueriesKeysValues, Hidden]),
+    O,
+    BEFORE_MLP,
+    // llama.cpp has both halves in it too, the gate first.
+    rule("ffn_up.weight", "mlp.gate_up_proj.weight", &[GateUp, Hidden]),
+    DOWN,
+];
 const GEMMA: &[TensorRule] = &[
     INPUT_NORM.minus_one(),
     Q,
@@ -116,28 +135,31 @@ const GEMMA: &[TensorRule] = &[
     DOWN,
     rule("post_ffw_norm.weight", "post_feedforward_layernorm.weight", &[Hidden]).minus_one(),
 ];
-const GEMMA3_NORMS: &[TensorRule] = &[
-    rule("attn_q_norm.weight", "self_attn.q_norm.weight", &[Head]).minus_one(),
-    rule("attn_k_norm.weight", "self_attn.k_norm.weight", &[Head]).minus_one(),
-];
+const GEMMA3_NORMS: &[TensorRule] = &[Q_NORM.minus_one(), K_NORM.minus_one()];
 
 impl Family {
-    const KNOWN: &'static str = "llama (Mistral included), qwen2, gemma2, gemma3";
+    const KNOWN: &'static str =
+        "llama (Mistral included), qwen2, qwen3, smollm3, phi3, gemma2, gemma3";
 
     /// The family of a file, and the prefix of its metadata keys.
     pub(super) fn of(metadata: &Metadata) -> Result<(Self, &'static str), GgufError> {
         let key = "general.architecture";
-        match required(metadata.text(key)?, key)? {
+        let architecture = required(metadata.text(key)?, key)?;
+        let experts_key = format!("{architecture}.expert_count");
+        let experts = metadata.count(&experts_key)?.unwrap_or(0);
+        if experts > 0 {
+            let detail = format!("{experts_key} is {experts}");
+            return Err(GgufError::Unsupported { what: "a mixture of experts", detail });
+        }
+        match architecture {
             "llama" => {
-                let experts = metadata.count("llama.expert_count")?.unwrap_or(0);
-                if experts > 0 {
-                    let detail = format!("llama.expert_count is {experts}");
-                    return Err(GgufError::Unsupported { what: "a mixture of experts", detail });
-                }
                 let windowed = metadata.contains("llama.attention.sliding_window");
                 Ok((if windowed { Self::Mistral } else { Self::Llama }, "llama"))
             }
             "qwen2" => Ok((Self::Qwen2, "qwen2")),
+            "qwen3" => Ok((Self::Qwen3, "qwen3")),
+            "smollm3" => Ok((Self::SmolLm3, "smollm3")),
+            "phi3" => Ok((Self::Phi3, "phi3")),
             "gemma2" => Ok((Self::Gemma2, "gemma2")),
             "gemma3" => Ok((Self::Gemma3, "gemma3")),
             found => {
@@ -149,6 +171,11 @@ impl Family {
 
     pub(super) fn is_gemma(self) -> bool {
         matches!(self, Self::Gemma2 | Self::Gemma3)
+    }
+
+    /// Whether a part of each head may be rotated only.
+    pub(super) fn rotates_in_part(self) -> bool {
+        self == Self::Phi3
     }
 
     /// Whether a model's attention has biases that the family may have or not.
@@ -171,8 +198,10 @@ impl Family {
                 optional(self.has_mlp_bias(has), LLAMA_MLP_BIAS),
             ]
             .concat(),
-            Self::Mistral => LLAMA.to_vec(),
+            Self::Mistral | Self::SmolLm3 => LLAMA.to_vec(),
             Self::Qwen2 => QWEN2.to_vec(),
+            Self::Qwen3 => QWEN3.to_vec(),
+            Self::Phi3 => PHI3.to_vec(),
             Self::Gemma2 => GEMMA.to_vec(),
             Self::Gemma3 => [GEMMA, GEMMA3_NORMS].concat(),
         }
@@ -240,6 +269,8 @@ impl Sizes {
             FeedForward => self.feed_forward,
             Queries => self.heads * self.head_dim,
             Keys => self.key_value_heads * self.head_dim,
+            QueriesKeysValues => (self.heads + 2 * self.key_value_heads) * self.head_dim,
+            GateUp => 2 * self.feed_forward,
             Head => self.head_dim,
         }
     }

@@ -17,6 +17,9 @@ const GEMMA3_PATTERN: usize = 6;
 const GEMMA2_27B_LAYERS: usize = 46;
 const GEMMA3_27B_LAYERS: usize = 62;
 
+/// Every how many layers of `SmolLM3` one has no rotation; llama.cpp knows no other number.
+pub(super) const SMOLLM3_NO_ROPE_INTERVAL: usize = 4;
+
 /// The kinds of layers, as `layer_types` names them.
 const FULL: &str = "full_attention";
 const WINDOW: &str = "sliding_attention";
@@ -64,6 +67,7 @@ impl ConfigSource<'_> {
         let context = self.context_length()?;
         let rope_context = RopeContext {
             head_dim: sizes.head_dim,
+            in_part: self.family.rotates_in_part(),
             length: context,
             default_theta,
             factors: &self.factors,
@@ -97,6 +101,9 @@ impl ConfigSource<'_> {
             Family::Llama => self.llama(),
             Family::Mistral => self.mistral()?,
             Family::Qwen2 => self.qwen2()?,
+            Family::Qwen3 => self.qwen3(),
+            Family::SmolLm3 => self.smollm3(),
+            Family::Phi3 => self.phi3(&rope, context)?,
             Family::Gemma2 => self.gemma2()?,
             Family::Gemma3 => self.gemma3(&rope)?,
         });
@@ -139,23 +146,80 @@ impl ConfigSource<'_> {
     }
 
     fn qwen2(&self) -> Result<Map<String, Value>, GgufError> {
-        let (hidden, heads, head_dim) = (self.sizes.hidden, self.sizes.heads, self.sizes.head_dim);
-        if heads * head_dim != hidden {
-            return Err(bad_value(
-                &self.key("attention.key_length"),
-                head_dim.to_string(),
-                &format!("{hidden} (embedding_length) / {heads} (head_count)"),
-            ));
-        }
-        Ok(fields(json!({
+        self.check_head_dim()?;
+        let mut config = self.without_windows();
+        config.extend(fields(json!({
             "architectures": ["Qwen2ForCausalLM"],
-            "hidden_act": "silu",
-            "layer_types": vec!["full_attention"; self.sizes.layers],
             "max_window_layers": self.sizes.layers,
             "model_type": "qwen2",
+        })));
+        Ok(config)
+    }
+
+    fn qwen3(&self) -> Map<String, Value> {
+        let mut config = self.without_windows();
+        config.extend(fields(json!({
+            "architectures": ["Qwen3ForCausalLM"],
+            "attention_bias": false,
+            "head_dim": self.sizes.head_dim,
+            "max_window_layers": self.sizes.layers,
+            "model_type": "qwen3",
+        })));
+        config
+    }
+
+    fn smollm3(&self) -> Map<String, Value> {
+        let rotates = |layer: usize| u8::from(!layer.is_multiple_of(SMOLLM3_NO_ROPE_INTERVAL));
+        let mut config = self.without_windows();
+        config.extend(fields(json!({
+            "architectures": ["SmolLM3ForCausalLM"],
+            "attention_bias": false,
+            "head_dim": self.sizes.head_dim,
+            "mlp_bias": false,
+            "model_type": "smollm3",
+            "no_rope_layer_interval": SMOLLM3_NO_ROPE_INTERVAL,
+            "no_rope_layers": (1..=self.sizes.layers).map(rotates).collect::<Vec<_>>(),
+        })));
+        config
+    }
+
+    fn phi3(&self, rope: &Rope, context: usize) -> Result<Map<String, Value>, GgufError> {
+        self.check_head_dim()?;
+        let count = |name: &str| -> Result<Option<usize>, GgufError> {
+            Ok(self.metadata().count(&self.key(name))?.filter(|count| *count > 0))
+        };
+        let original = count("rope.scaling.original_context_length")?.unwrap_or(context);
+        Ok(fields(json!({
+            "architectures": ["Phi3ForCausalLM"],
+            "embd_pdrop": 0.0,
+            "hidden_act": "silu",
+            "model_type": "phi3",
+            // Transformers takes 4096 where it stands among the rotary settings only.
+            "original_max_position_embeddings": original,
+            "partial_rotary_factor": rope.share.unwrap_or(1.0),
+            "resid_pdrop": 0.0,
+            "sliding_window": count("attention.sliding_window")?,
+        })))
+    }
+
+    /// What families say that have windows where they are asked to only.
+    fn without_windows(&self) -> Map<String, Value> {
+        fields(json!({
+            "hidden_act": "silu",
+            "layer_types": vec![FULL; self.sizes.layers],
             "sliding_window": null,
             "use_sliding_window": false,
-        })))
+        }))
+    }
+
+    /// Refuses a dimension of heads that the family's configuration has no field for.
+    fn check_head_dim(&self) -> Result<(), GgufError> {
+        let (hidden, heads, head_dim) = (self.sizes.hidden, self.sizes.heads, self.sizes.head_dim);
+        if heads * head_dim == hidden {
+            return Ok(());
+        }
+        let expected = format!("{hidden} (embedding_length) / {heads} (head_count)");
+        Err(bad_value(&self.key("attention.key_length"), head_dim.to_string(), &expected))
     }
 
     fn gemma2(&self) -> Result<Map<String, Value>, GgufError> {

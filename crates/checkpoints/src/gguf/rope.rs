@@ -10,6 +10,8 @@ use super::metadata::{Metadata, bad_value, required};
 #[derive(Debug)]
 pub(super) struct Rope {
     pub(super) theta: f64,
+    /// The share of each head that is rotated, where that is not all of it.
+    pub(super) share: Option<f64>,
     pub(super) scaling: Option<Map<String, Value>>,
 }
 
@@ -29,6 +31,8 @@ pub(super) struct StoredFactors {
 pub(super) struct RopeContext<'a> {
     /// Dimension of a head.
     pub(super) head_dim: usize,
+    /// Whether fewer dimensions may be rotated.
+    pub(super) in_part: bool,
     /// The model's context length in tokens.
     pub(super) length: usize,
     /// Base where the metadata names none.
@@ -53,19 +57,19 @@ impl Rope {
         if theta <= 0.0 {
             return Err(bad_value(&key("freq_base"), theta.to_string(), "more than zero"));
         }
-        if let Some(rotated) = metadata.count(&key("dimension_count"))?
-            && rotated != context.head_dim
-        {
-            let detail =
-                format!("{rotated} of {} dimensions of a head are rotated", context.head_dim);
+        let head_dim = context.head_dim;
+        let rotated = metadata.count(&key("dimension_count"))?.unwrap_or(head_dim);
+        let in_part = context.in_part && rotated > 0 && rotated < head_dim;
+        if rotated != head_dim && !(in_part && rotated.is_multiple_of(2)) {
+            let detail = format!("{rotated} of {head_dim} dimensions of a head are rotated");
             return Err(GgufError::Unsupported { what: "partial rotation", detail });
         }
-        let stored = stored_scaling(metadata, &key, theta, context)?;
+        let stored = stored_scaling(metadata, &key, theta, rotated / 2, context)?;
         let scaling = match stored {
             Some(scaling) => Some(scaling),
             None => named_scaling(metadata, &key)?,
         };
-        Ok(Self { theta, scaling })
+        Ok(Self { theta, share: in_part.then(|| share(rotated, head_dim)), scaling })
     }
 
     /// `rope_parameters`, the newer spelling: base and scaling together.
@@ -73,12 +77,25 @@ impl Rope {
         let mut parameters =
             self.scaling.clone().unwrap_or_else(|| object(json!({ "rope_type": "default" })));
         parameters.insert("rope_theta".into(), self.theta.into());
+        if let Some(share) = self.share {
+            parameters.insert("partial_rotary_factor".into(), share.into());
+        }
         parameters.into()
     }
 
     /// `rope_scaling`, the older spelling.
     pub(super) fn scaling(&self) -> Value {
         self.scaling.clone().map_or(Value::Null, Value::from)
+    }
+}
+
+/// The factor whose product with the dimension, rounded down, is the number of rotated dimensions.
+fn share(rotated: usize, head_dim: usize) -> f64 {
+    let exact = rotated as f64 / head_dim as f64;
+    if (exact * head_dim as f64) as usize == rotated {
+        exact
+    } else {
+        (rotated as f64 + 0.5) / head_dim as f64
     }
 }
 
@@ -134,9 +151,10 @@ fn stored_scaling(
     metadata: &Metadata,
     key: &impl Fn(&str) -> String,
     theta: f64,
+    pairs: usize,
     context: &RopeContext<'_>,
 ) -> Result<Option<Map<String, Value>>, GgufError> {
-    let (factors, half) = (context.factors, context.head_dim / 2);
+    let factors = context.factors;
     let original =
         metadata.count(&key("scaling.original_context_length"))?.filter(|length| *length > 0);
     for (factors, tensor) in [
@@ -145,9 +163,9 @@ fn stored_scaling(
         (&factors.long, "rope_factors_long.weight"),
     ] {
         if let Some(list) = factors
-            && list.len() != half
+            && list.len() != pairs
         {
-            let (found, expected) = (vec![list.len()], vec![half]);
+            let (found, expected) = (vec![list.len()], vec![pairs]);
             return Err(GgufError::WrongShape { tensor: tensor.to_owned(), found, expected });
         }
     }

@@ -316,7 +316,16 @@ pub(crate) fn add_tensors(builder: &mut GgufBuilder, architecture: &str, random:
             ("post_ffw_norm.weight", vec![HIDDEN]),
         ]);
     }
-    if architecture == "gemma3" {
+    if architecture == "phi3" {
+        layer.retain(|(name, _)| {
+            !["q.", "k.", "v.", "gate.", "up."].iter().any(|p| name.contains(p))
+        });
+        layer.extend([
+            ("attn_qkv.weight", vec![queries + 2 * keys, HIDDEN]),
+            ("ffn_up.weight", vec![2 * FEED_FORWARD, HIDDEN]),
+        ]);
+    }
+    if ["gemma3", "qwen3"].contains(&architecture) {
         layer.extend([
             ("attn_q_norm.weight", vec![HEAD_DIM]),
             ("attn_k_norm.weight", vec![HEAD_DIM]),

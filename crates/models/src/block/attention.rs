@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::Pass;
+use super::fused::outputs;
 use super::norm::RmsNorm;
 use super::projection::Projection;
 use crate::rotary::Rotation;
@@ -27,12 +28,15 @@ impl Heads {
     }
 }
 
-/// The projections of attention, and Gemma 3's norms of queries and keys.
+/// The projections of attention, and the norms of queries and keys of families that have them.
+///
+/// `qkv_proj` takes the place of the three projections above it.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
-    pub(crate) q_proj: Projection,
-    pub(crate) k_proj: Projection,
-    pub(crate) v_proj: Projection,
+    pub(crate) q_proj: Option<Projection>,
+    pub(crate) k_proj: Option<Projection>,
+    pub(crate) v_proj: Option<Projection>,
+    pub(crate) qkv_proj: Option<Projection>,
     pub(crate) o_proj: Projection,
     pub(crate) q_norm: Option<RmsNorm>,
     pub(crate) k_norm: Option<RmsNorm>,
@@ -53,12 +57,13 @@ impl Attention {
             Some(norm) => norm.forward(y, config.rms_norm_eps, config.norm_offset),
             None => y,
         };
-        let q = split(self.q_proj.forward(x.clone(), pass, 0), config.num_heads);
-        let k = split(self.k_proj.forward(x.clone(), pass, 1), config.num_kv_heads);
-        let v = split(self.v_proj.forward(x, pass, 2), config.num_kv_heads);
+        let layers = [(&self.q_proj, 0), (&self.k_proj, 1), (&self.v_proj, 2), (&self.qkv_proj, 7)];
+        let [queries, keys] = [config.num_heads, config.num_kv_heads].map(|n| n * config.head_dim);
+        let [q, k, v] = outputs(&x, pass, &layers, [queries, keys, keys]);
+        let (q, k) = (split(q, config.num_heads), split(k, config.num_kv_heads));
         let (q, k) = (norm(&self.q_norm, q), norm(&self.k_norm, k));
         let whole = |y: Tensor<2>, heads: usize| y.reshape([rows, heads, config.head_dim]);
-        let v = whole(v, config.num_kv_heads);
+        let v = v.reshape([rows, config.num_kv_heads, config.head_dim]);
         match rotation {
             Some(rotation) => Heads { q: rotation.turn_queries(q), k: rotation.turn_keys(k), v },
             None => Heads {

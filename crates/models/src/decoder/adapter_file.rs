@@ -39,6 +39,7 @@ impl Decoder {
         dtype: StoredType,
     ) -> Result<(), ModelError> {
         let config = self.lora.as_ref().ok_or(NO_ADAPTERS)?;
+        let config = config.clone().with_targets(self.spelled_targets(&config.targets));
         let mut stored = self.adapter_tensors();
         let mut tensors: Vec<(String, TensorInfo)> = parameters::all(self)
             .into_iter()

@@ -1,5 +1,7 @@
 //! Decoders from checkpoints, one tensor at a time, and from random numbers.
 
+use std::collections::HashSet;
+
 use bestof_blocks::{BlockError, GgmlType, dequantize_blocks, quantize_blocks};
 use bestof_checkpoints::{ModelFolder, Weights};
 use bestof_kernels::{Random, Weight};
@@ -9,6 +11,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use super::model::{Body, Decoder, Matrix};
 use super::names::TensorNames;
 use super::trained_whole::{EMBEDDINGS, HEAD};
+use super::unused;
 use crate::block::attention::Attention;
 use crate::block::layer::Layer;
 use crate::block::mlp::Mlp;
@@ -33,7 +36,7 @@ impl Decoder {
     ///
     /// # Errors
     /// A model type that is not known, a configuration that makes no model, a tensor that is
-    /// missing or has another shape.
+    /// missing, has another shape or is not used.
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self, ModelError> {
         Self::open_in(folder, Precision::default(), device)
     }
@@ -54,9 +57,9 @@ impl Decoder {
     /// The decoder of a shape with the weights of a checkpoint.
     ///
     /// # Errors
-    /// A tensor that is missing or has another shape; a float type that the device does not compute
-    /// in; values that the format cannot hold; blocks in a file that are to be trained or to be
-    /// rounded to other blocks.
+    /// A tensor that is missing, has another shape or is not used; a float type that the device does
+    /// not compute in; values that the format cannot hold; blocks in a file that are to be trained or to
+    /// be rounded to other blocks. The other half of a multimodal model is left out, and the log says so.
     pub fn load(
         config: DecoderConfig,
         weights: &Weights,
@@ -64,6 +67,7 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let names = TensorNames::of(weights);
+        let mut used = HashSet::new();
         let mut read = |name: &str, shape: &[usize]| {
             let name = names.in_checkpoint(name);
             let info =
@@ -75,12 +79,16 @@ impl Decoder {
                 let (found, expected) = (info.shape.clone(), shape.to_vec());
                 return Err(ModelError::ShapeMismatch { name, found, expected });
             }
-            Ok(match weights.read_blocks(&name)? {
+            let found = match weights.read_blocks(&name)? {
                 Some((ggml_type, bytes)) => Found::Blocks(ggml_type, bytes),
                 None => Found::Values(weights.read_f32(&name, shape)?),
-            })
+            };
+            used.insert(name);
+            Ok(found)
         };
-        Self::build(config, names, precision, device, &mut read)
+        let model = Self::build(config, names, precision, device, &mut read)?;
+        unused::check(weights, &used, names, model.config())?;
+        Ok(model)
     }
 
     fn build(
@@ -175,18 +183,32 @@ impl Builder<'_, '_> {
         let keys = config.num_kv_heads * config.head_dim;
         let attn = |name: &str| format!("{path}.self_attn.{name}");
         let mlp = |name: &str| format!("{path}.mlp.{name}");
+        let (fused, bias) = (config.fused_projections, config.qkv_bias);
         let self_attn = Attention {
-            q_proj: self.projection(&attn("q_proj"), [queries, width], config.qkv_bias)?,
-            k_proj: self.projection(&attn("k_proj"), [keys, width], config.qkv_bias)?,
-            v_proj: self.projection(&attn("v_proj"), [keys, width], config.qkv_bias)?,
+            q_proj: self.projection_if(!fused, &attn("q_proj"), [queries, width], bias)?,
+            k_proj: self.projection_if(!fused, &attn("k_proj"), [keys, width], bias)?,
+            v_proj: self.projection_if(!fused, &attn("v_proj"), [keys, width], bias)?,
+            qkv_proj: self.projection_if(
+                fused,
+                &attn("qkv_proj"),
+                [queries + 2 * keys, width],
+                bias,
+            )?,
             o_proj: self.projection(&attn("o_proj"), [width, queries], config.output_bias)?,
             q_norm: self.norm_if(config.qk_norms, &attn("q_norm"), config.head_dim)?,
             k_norm: self.norm_if(config.qk_norms, &attn("k_norm"), config.head_dim)?,
         };
+        let bias = config.mlp_bias;
         let mlp = Mlp {
-            gate_proj: self.projection(&mlp("gate_proj"), [inner, width], config.mlp_bias)?,
-            up_proj: self.projection(&mlp("up_proj"), [inner, width], config.mlp_bias)?,
-            down_proj: self.projection(&mlp("down_proj"), [width, inner], config.mlp_bias)?,
+            gate_proj: self.projection_if(!fused, &mlp("gate_proj"), [inner, width], bias)?,
+            up_proj: self.projection_if(!fused, &mlp("up_proj"), [inner, width], bias)?,
+            gate_up_proj: self.projection_if(
+                fused,
+                &mlp("gate_up_proj"),
+                [2 * inner, width],
+                bias,
+            )?,
+            down_proj: self.projection(&mlp("down_proj"), [width, inner], bias)?,
         };
         let norm = |name: &str| format!("{path}.{name}");
         let sandwich = config.sandwich_norms;
@@ -218,6 +240,16 @@ impl Builder<'_, '_> {
         let bias =
             if bias { Some(self.tensor(&format!("{path}.bias"), [shape[0]])?) } else { None };
         Ok(Projection::new(weight, bias))
+    }
+
+    fn projection_if(
+        &mut self,
+        present: bool,
+        path: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<Option<Projection>, ModelError> {
+        if present { self.projection(path, shape, bias).map(Some) } else { Ok(None) }
     }
 
     fn norm(&mut self, path: &str, width: usize) -> Result<RmsNorm, ModelError> {

@@ -42,7 +42,7 @@ pub(super) fn generate(
         options,
         prefill_chunk,
         prompts: Vec::new(),
-        lengths: Vec::new(),
+        prompt_ids: Vec::new(),
         suffixes: Vec::new(),
     };
     generate::generate(&mut engine, limits, requests, config, on_token)
@@ -58,8 +58,7 @@ struct Cached {
     prefill_chunk: usize,
     /// By layer, then by prompt.
     prompts: Vec<Vec<PromptLayer>>,
-    /// Tokens of each prompt.
-    lengths: Vec<usize>,
+    prompt_ids: Vec<Vec<u32>>,
     /// By layer; empty until the first step.
     suffixes: Vec<SuffixLayer>,
 }
@@ -67,13 +66,13 @@ struct Cached {
 impl Engine for Cached {
     fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
         self.suffixes = Vec::new();
-        self.lengths = prompts.iter().map(|prompt| prompt.len()).collect();
+        self.prompt_ids = prompts.iter().map(|prompt| prompt.to_vec()).collect();
         let mut layers = Vec::with_capacity(prompts.len());
         let mut logits = Vec::with_capacity(prompts.len());
         for prompt in prompts {
-            let (of_prompt, row) = self.prefill(prompt);
+            let (of_prompt, last) = self.prefill(prompt, prompt.len());
             layers.push(of_prompt);
-            logits.push(row);
+            logits.push(last.map_or_else(Vec::new, |x| self.logits(x)));
         }
         self.prompts = by_layer(layers);
         Ok(logits)
@@ -88,11 +87,14 @@ impl Engine for Cached {
         }
         // All samples of a batch start together.
         let step = active.first().map_or(0, |sequence| sequence.ids.len() - 1);
+        if config.renews_cache {
+            self.renew(active, step);
+        }
         let ids: Vec<u32> = active.iter().filter_map(|s| s.ids.last().copied()).collect();
         let positions: Vec<(usize, usize)> = active
             .iter()
             .map(|s| {
-                let position = self.lengths[s.prompt] + step;
+                let position = self.prompt_ids[s.prompt].len() + step;
                 (position, position + 1)
             })
             .collect();
@@ -121,8 +123,29 @@ impl Engine for Cached {
 }
 
 impl Cached {
-    /// The keys and values of a prompt in every layer, and the logits after its last token.
-    fn prefill(&self, prompt: &[u32]) -> (Vec<PromptLayer>, Vec<f32>) {
+    /// Computes the keys and values of sequences again whose basis is another one with the token of this
+    /// step.
+    fn renew(&mut self, active: &[ActiveSequence], step: usize) {
+        for (index, sequence) in active.iter().enumerate() {
+            let mut ids = self.prompt_ids[sequence.prompt].clone();
+            let prompt = ids.len();
+            ids.extend(&sequence.ids[..step]);
+            let rotary = self.model.rotary();
+            if rotary.length_key(ids.len()) == rotary.length_key(ids.len() + 1) {
+                continue;
+            }
+            let (layers, _) = self.prefill(&ids, ids.len() + 1);
+            for (layer, all) in layers.into_iter().enumerate() {
+                let (of_prompt, own) = all.split(prompt);
+                self.prompts[layer][sequence.prompt] = of_prompt;
+                self.suffixes[layer].replace(index, own);
+            }
+        }
+    }
+
+    /// The keys and values of the tokens with which a sequence of a length begins, in every layer, and
+    /// the last one's row above the layers.
+    fn prefill(&self, prompt: &[u32], length: usize) -> (Vec<PromptLayer>, Option<Tensor<2>>) {
         let config = self.model.config();
         let like = &self.like;
         let mut layers: Vec<PromptLayer> =
@@ -136,7 +159,7 @@ impl Cached {
         for (index, chunk) in prompt.chunks(self.prefill_chunk).enumerate() {
             let start = index * self.prefill_chunk;
             let positions: Vec<(usize, usize)> =
-                (start..start + chunk.len()).map(|position| (position, prompt.len())).collect();
+                (start..start + chunk.len()).map(|position| (position, length)).collect();
             let rotations = self.model.rotary().rotations(&positions, None, like);
             let mut x = self.model.embed(chunk);
             for (index, layer) in self.model.layers().iter().enumerate() {
@@ -153,8 +176,7 @@ impl Cached {
             }
             last = Some(x.slice_dim(0, chunk.len() - 1..chunk.len()));
         }
-        let logits = last.map_or_else(Vec::new, |x| self.logits(x));
-        (layers, logits)
+        (layers, last)
     }
 
     fn logits(&self, x: Tensor<2>) -> Vec<f32> {

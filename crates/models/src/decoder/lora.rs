@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::build::parameter;
-use super::lora_config::{LoraConfig, PROJECTIONS};
+use super::lora_config::{LoraConfig, ModuleNames, PROJECTIONS};
 use super::lora_modules::LoraModules;
 use super::model::Decoder;
 use super::names::TensorNames;
@@ -162,7 +162,18 @@ impl Decoder {
     pub(super) fn projection(&self, path: &str) -> Option<&Projection> {
         let (layer, path) = path.strip_prefix("model.layers.")?.split_once('.')?;
         let layer = self.model.layers.get(layer.parse::<usize>().ok()?)?;
-        projections(layer).into_iter().find(|(p, _)| *p == path).map(|(_, projection)| projection)
+        projections(layer).find(|(p, _)| *p == path).map(|(_, projection)| projection)
+    }
+
+    /// The targets of adapters, those of `all-linear` by the names that the model has for them.
+    pub(super) fn spelled_targets(&self, targets: &ModuleNames) -> ModuleNames {
+        match self.model.layers.first() {
+            Some(layer) if targets.are_all_linear() => {
+                let ends = projections(layer).filter_map(|(path, _)| path.rsplit('.').next());
+                ends.map(str::to_owned).collect::<Vec<_>>().into()
+            }
+            _ => targets.clone(),
+        }
     }
 
     /// The modules that hold parameters, and those around them, as a checkpoint names them.
@@ -222,18 +233,21 @@ fn first_factor(r: usize, inputs: usize, keys: &[u64]) -> Vec<f32> {
     (0..r * inputs).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect()
 }
 
-pub(super) fn projections(layer: &Layer) -> [(&'static str, &Projection); 7] {
+/// The linear layers that a decoder layer has, with their paths.
+pub(super) fn projections(layer: &Layer) -> impl Iterator<Item = (&'static str, &Projection)> {
     let (attn, mlp) = (&layer.self_attn, &layer.mlp);
     let all = [
-        &attn.q_proj,
-        &attn.k_proj,
-        &attn.v_proj,
-        &attn.o_proj,
-        &mlp.gate_proj,
-        &mlp.up_proj,
-        &mlp.down_proj,
+        attn.q_proj.as_ref(),
+        attn.k_proj.as_ref(),
+        attn.v_proj.as_ref(),
+        Some(&attn.o_proj),
+        mlp.gate_proj.as_ref(),
+        mlp.up_proj.as_ref(),
+        Some(&mlp.down_proj),
+        attn.qkv_proj.as_ref(),
+        mlp.gate_up_proj.as_ref(),
     ];
-    std::array::from_fn(|slot| (PROJECTIONS[slot], all[slot]))
+    PROJECTIONS.into_iter().zip(all).filter_map(|(path, layer)| Some((path, layer?)))
 }
 
 pub(super) fn projections_mut(
@@ -241,13 +255,16 @@ pub(super) fn projections_mut(
 ) -> impl Iterator<Item = (usize, &'static str, &mut Projection)> {
     let (attn, mlp) = (&mut layer.self_attn, &mut layer.mlp);
     let all = [
-        &mut attn.q_proj,
-        &mut attn.k_proj,
-        &mut attn.v_proj,
-        &mut attn.o_proj,
-        &mut mlp.gate_proj,
-        &mut mlp.up_proj,
-        &mut mlp.down_proj,
+        attn.q_proj.as_mut(),
+        attn.k_proj.as_mut(),
+        attn.v_proj.as_mut(),
+        Some(&mut attn.o_proj),
+        mlp.gate_proj.as_mut(),
+        mlp.up_proj.as_mut(),
+        Some(&mut mlp.down_proj),
+        attn.qkv_proj.as_mut(),
+        mlp.gate_up_proj.as_mut(),
     ];
-    all.into_iter().enumerate().map(|(slot, projection)| (slot, PROJECTIONS[slot], projection))
+    let named = PROJECTIONS.into_iter().zip(all).enumerate();
+    named.filter_map(|(slot, (path, layer))| Some((slot, path, layer?)))
 }

@@ -14,6 +14,16 @@ pub enum ModuleNames {
     Ends(Vec<String>),
 }
 
+impl ModuleNames {
+    /// Whether they are every linear layer but the vocabulary projection, by that name.
+    pub(super) fn are_all_linear(&self) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern == ALL_LINEAR,
+            Self::Ends(ends) => ends.iter().any(|end| end == ALL_LINEAR),
+        }
+    }
+}
+
 impl From<&str> for ModuleNames {
     fn from(pattern: &str) -> Self {
         Self::Pattern(pattern.to_owned())
@@ -101,8 +111,8 @@ impl Default for LoraConfig {
 /// Every linear layer but the vocabulary projection.
 pub(super) const ALL_LINEAR: &str = "all-linear";
 
-/// The linear layers of a decoder layer, in its order.
-pub(super) const PROJECTIONS: [&str; 7] = [
+/// The linear layers that decoder layers have, by their numbers.
+pub(super) const PROJECTIONS: [&str; 9] = [
     "self_attn.q_proj",
     "self_attn.k_proj",
     "self_attn.v_proj",
@@ -110,12 +120,9 @@ pub(super) const PROJECTIONS: [&str; 7] = [
     "mlp.gate_proj",
     "mlp.up_proj",
     "mlp.down_proj",
+    "self_attn.qkv_proj",
+    "mlp.gate_up_proj",
 ];
-
-/// Their last parts.
-pub(super) fn projection_names() -> Vec<String> {
-    PROJECTIONS.iter().filter_map(|path| path.rsplit('.').next()).map(str::to_owned).collect()
-}
 
 impl LoraConfig {
     /// Sets the rank, [`r`](Self::r).

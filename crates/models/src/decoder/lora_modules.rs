@@ -2,7 +2,7 @@
 
 use fancy_regex::Regex;
 
-use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames, projection_names};
+use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames};
 use crate::error::ModelError;
 
 /// The settings' regular expressions, compiled.
@@ -162,8 +162,13 @@ impl<'a> LoraModules<'a> {
     /// The names alone, each for itself.
     fn check_names(&self, modules: &[String], linear: &[&str]) -> Result<(), ModelError> {
         let unknown = |target: &str| {
-            let (target, known) = (target.to_owned(), projection_names());
-            Err(ModelError::UnknownTarget { target, known })
+            let mut known: Vec<String> = Vec::new();
+            for name in linear.iter().filter_map(|module| module.rsplit('.').next()) {
+                if !known.iter().any(|known| known == name) {
+                    known.push(name.to_owned());
+                }
+            }
+            Err(ModelError::UnknownTarget { target: target.to_owned(), known })
         };
         let means = |end: &String| end == ALL_LINEAR || linear.iter().any(|m| is_end(end, m));
         match &self.config.targets {
@@ -212,11 +217,10 @@ fn is_linear(module: &str) -> bool {
 impl<'a> Names<'a> {
     fn new(names: &'a ModuleNames) -> Result<Self, ModelError> {
         Ok(match names {
-            ModuleNames::Pattern(all) if all == ALL_LINEAR => Self::AllLinear,
+            all if all.are_all_linear() => Self::AllLinear,
             ModuleNames::Pattern(pattern) => {
                 Self::Pattern(compile(&format!(r"\A(?:{pattern})\z"), pattern)?)
             }
-            ModuleNames::Ends(ends) if ends.iter().any(|end| end == ALL_LINEAR) => Self::AllLinear,
             ModuleNames::Ends(ends) => Self::Ends(ends),
         })
     }

@@ -32,7 +32,7 @@ pub(crate) struct Body {
     pub(crate) norm: RmsNorm,
 }
 
-/// A decoder of the LLaMA, Gemma 2, Gemma 3, Mistral or Qwen2 family.
+/// A decoder of one of the families: LLaMA, Mistral, Qwen2, Qwen3, `SmolLM3`, Phi-3, Gemma 2, Gemma 3.
 ///
 /// A burn [`Module`]: it can be visited, mapped, saved and optimised as any other. The path of
 /// each parameter is its name in the checkpoint, its layout `[out, in]`. On `device.autodiff()` it

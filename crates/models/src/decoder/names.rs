@@ -40,6 +40,11 @@ impl TensorNames {
         std::iter::once(self).chain(KNOWN.into_iter().filter(move |names| *names != self))
     }
 
+    /// Whether they are those of a multimodal model.
+    pub(crate) fn is_multimodal(self) -> bool {
+        self.body.contains("language_model.")
+    }
+
     /// The checkpoint's name for a parameter.
     pub(crate) fn in_checkpoint(&self, parameter: &str) -> String {
         match parameter.strip_prefix("model.") {

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames, projection_names};
+use super::lora_config::{LoraConfig, ModuleNames};
 use super::peft_keys::{check, field_error};
 use crate::error::ModelError;
 use crate::family::fields::is_off;
@@ -16,12 +16,6 @@ impl LoraConfig {
     /// The text of `adapter_config.json` for adapters on the model `base`, by name or path, with
     /// patterns in their order.
     pub fn to_peft(&self, base: &str) -> String {
-        let all = |end: &String| end == ALL_LINEAR;
-        let targets = match &self.targets {
-            ModuleNames::Pattern(pattern) if pattern != ALL_LINEAR => self.targets.clone(),
-            ModuleNames::Ends(ends) if !ends.iter().any(all) => self.targets.clone(),
-            _ => projection_names().into(),
-        };
         let config = PeftConfig {
             peft_type: "LORA",
             task_type: "CAUSAL_LM",
@@ -32,7 +26,7 @@ impl LoraConfig {
             r: self.r,
             lora_alpha: self.alpha,
             lora_dropout: self.dropout,
-            target_modules: targets,
+            target_modules: &self.targets,
             exclude_modules: self.exclude.as_ref(),
             bias: "none",
             fan_in_fan_out: false,
@@ -139,7 +133,7 @@ struct PeftConfig<'a> {
     r: usize,
     lora_alpha: f64,
     lora_dropout: f64,
-    target_modules: ModuleNames,
+    target_modules: &'a ModuleNames,
     exclude_modules: Option<&'a ModuleNames>,
     bias: &'a str,
     fan_in_fan_out: bool,

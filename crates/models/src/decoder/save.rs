@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use bestof_checkpoints::{StoredType, TensorInfo, WeightsWriter};
+use bestof_checkpoints::{StoredType, TensorInfo, Weights, WeightsWriter};
 use bestof_kernels::host_values;
 
 use super::lora_config::PROJECTIONS;
 use super::model::Decoder;
+use super::unused;
 use crate::block::projection::Projection;
 use crate::error::ModelError;
 use crate::parameters;
@@ -25,22 +26,55 @@ impl Decoder {
         dtype: StoredType,
         max_shard_bytes: Option<u64>,
     ) -> Result<Vec<PathBuf>, ModelError> {
+        self.write(dir, dtype, max_shard_bytes, None)
+    }
+
+    /// The same with what was left out of the checkpoint that the model came from: the other half of a
+    /// multimodal model.
+    ///
+    /// # Errors
+    /// As [`Decoder::save`], and a checkpoint that cannot be read.
+    pub fn save_with_other_half(
+        &self,
+        dir: &Path,
+        dtype: StoredType,
+        max_shard_bytes: Option<u64>,
+        checkpoint: &Weights,
+    ) -> Result<Vec<PathBuf>, ModelError> {
+        self.write(dir, dtype, max_shard_bytes, Some(checkpoint))
+    }
+
+    fn write(
+        &self,
+        dir: &Path,
+        dtype: StoredType,
+        max_shard_bytes: Option<u64>,
+        checkpoint: Option<&Weights>,
+    ) -> Result<Vec<PathBuf>, ModelError> {
         self.check_mergeable()?;
-        let mut infos: Vec<(String, TensorInfo)> = self
+        // Parameters by their names; a tensor of the checkpoint has none.
+        let mut tensors: Vec<(Option<String>, TensorInfo)> = self
             .tensors()
             .into_iter()
             .filter(|info| !info.name.contains(".lora_"))
             .map(|info| {
                 let name = self.names.in_checkpoint(&info.name);
-                (info.name, TensorInfo { name, dtype, shape: info.shape })
+                (Some(info.name), TensorInfo { name, dtype, shape: info.shape })
             })
             .collect();
-        infos.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-        let (names, infos): (Vec<String>, Vec<TensorInfo>) = infos.into_iter().unzip();
-        let stored: Vec<String> = infos.iter().map(|info| info.name.clone()).collect();
+        let others = checkpoint.into_iter().flat_map(Weights::infos);
+        let others = others.filter(|info| unused::is_of_other_half(&info.name, self.names));
+        tensors.extend(others.map(|info| (None, TensorInfo { dtype, ..info.clone() })));
+        tensors.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        let infos = tensors.iter().map(|(_, info)| info.clone()).collect();
         let mut writer = WeightsWriter::create(dir, infos, max_shard_bytes)?;
-        for (name, stored) in names.iter().zip(&stored) {
-            writer.push(stored, &self.merged_values(name)?)?;
+        for (parameter, info) in &tensors {
+            let values = match (parameter, checkpoint) {
+                (Some(name), _) => self.merged_values(name)?,
+                (None, Some(checkpoint)) => checkpoint.read_f32(&info.name, &info.shape)?,
+                (None, None) => continue,
+            };
+            writer.push(&info.name, &values)?;
         }
         Ok(writer.finish()?)
     }

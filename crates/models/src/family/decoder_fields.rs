@@ -16,6 +16,7 @@ pub(super) struct DecoderFields {
     pub(super) intermediate_size: usize,
     pub(super) num_layers: usize,
     pub(super) num_kv_heads: Option<usize>,
+    pub(super) rms_norm_eps: f64,
     pub(super) tied_embeddings: bool,
     pub(super) activation_field: &'static str,
     pub(super) activation: Activation,
@@ -29,6 +30,7 @@ impl Default for DecoderFields {
             intermediate_size: 11_008,
             num_layers: 32,
             num_kv_heads: None,
+            rms_norm_eps: 1e-6,
             tied_embeddings: false,
             activation_field: "hidden_act",
             activation: Activation::Silu,
@@ -69,10 +71,12 @@ impl DecoderFields {
             num_kv_heads: fields.size_or("num_key_value_heads", kv_default)?,
             head_dim,
             max_positions: size("max_position_embeddings", defaults.max_position_embeddings)?,
-            rms_norm_eps: fields.number_or("rms_norm_eps", 1e-6)?,
+            rms_norm_eps: fields.number_or("rms_norm_eps", self.rms_norm_eps)?,
             norm_offset: 0.0,
             sandwich_norms: false,
             qk_norms: false,
+            fused_projections: false,
+            renews_cache: false,
             activation: self.activation(fields)?,
             qkv_bias: false,
             output_bias: false,
@@ -83,7 +87,7 @@ impl DecoderFields {
             embedding_scale: None,
             initializer_range: fields.number_or("initializer_range", 0.02)?,
             tied_embeddings: fields.flag_or("tie_word_embeddings", self.tied_embeddings)?,
-            layers: vec![LayerConfig { window: None, rope: None }; layers],
+            layers: vec![LayerConfig { window: None, rope: None, rotates: true }; layers],
             ropes: Vec::new(),
         })
     }
@@ -106,4 +110,30 @@ pub(super) fn assign_layer_kinds(config: &mut DecoderConfig, sliding: &[bool], w
     for (layer, &sliding) in config.layers.iter_mut().zip(sliding) {
         layer.window = sliding.then_some(window);
     }
+}
+
+/// Sets the windows of a family that has `use_sliding_window`: on the layers that `layer_types` names,
+/// or those that `default` means. `window` is the family's own where the file does not speak of it.
+pub(super) fn assign_optional_windows(
+    config: &mut DecoderConfig,
+    fields: &Fields<'_>,
+    window: Option<usize>,
+    default: impl Fn(usize) -> bool,
+) -> Result<(), ModelError> {
+    let on = fields.flag_or("use_sliding_window", false)?;
+    let given = fields.has("sliding_window");
+    let window = if given { fields.optional_size("sliding_window")? } else { window };
+    let window = window.filter(|_| on);
+    let sliding =
+        fields.sliding_layers(config.layers.len(), |layer| window.is_some() && default(layer))?;
+    match window {
+        Some(window) => assign_layer_kinds(config, &sliding, window),
+        None if sliding.contains(&true) => {
+            let found = fields.get("layer_types").unwrap_or(&Value::Null);
+            let expected = "full_attention only, or use_sliding_window true and a sliding_window";
+            return Err(invalid("layer_types", found, expected));
+        }
+        None => {}
+    }
+    Ok(())
 }

@@ -42,6 +42,20 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
+    /// A whole number from 0 to 2^31 with a default.
+    pub(crate) fn count_or(
+        &self,
+        field: &'static str,
+        default: usize,
+    ) -> Result<usize, ModelError> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        value
+            .as_u64()
+            .filter(|n| *n < 1 << 31)
+            .map(|n| n as usize)
+            .ok_or_else(|| invalid(field, value, "a whole number from 0 to 2147483647"))
+    }
+
     /// A number with a default.
     pub(crate) fn number_or(&self, field: &'static str, default: f64) -> Result<f64, ModelError> {
         Ok(self.optional_number(field)?.unwrap_or(default))

@@ -24,6 +24,7 @@ impl Gemma {
             intermediate_size: 9216,
             num_layers: 26,
             num_kv_heads: Some(4),
+            rms_norm_eps: 1e-6,
             tied_embeddings: true,
             activation_field: "hidden_activation",
             activation: Activation::GeluTanh,

@@ -142,6 +142,25 @@ fn own(model_type: &str) -> &'static [&'static str] {
         "mistral" => &["hidden_act", "sliding_window"],
         // Its sliding window counts with `use_sliding_window` only.
         "qwen2" => &["hidden_act", "max_window_layers", "sliding_window", "use_sliding_window"],
+        "qwen3" => &[
+            "attention_bias",
+            "hidden_act",
+            "max_window_layers",
+            "sliding_window",
+            "use_sliding_window",
+        ],
+        "smollm3" => &[
+            "attention_bias",
+            "hidden_act",
+            // In the published file, left over from Qwen2.
+            "max_window_layers",
+            "mlp_bias",
+            "no_rope_layer_interval",
+            "no_rope_layers",
+            "sliding_window",
+            "use_sliding_window",
+        ],
+        "phi3" => &["full_attn_mod", "hidden_act", "interpolate_factor", "sliding_window"],
         _ => &[
             "_sliding_window_pattern",
             "attention_bias",

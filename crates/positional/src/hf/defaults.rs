@@ -6,7 +6,7 @@ use serde_json::Value;
 /// where there is nothing to fall back on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HfDefaults {
-    /// Base of the layers; 10000 for most model types, 1000000 for Gemma 3.
+    /// Base of the layers; 10000 for most model types.
     pub rope_theta: f64,
     /// Base of the sliding layers, for types where those have their own: 10000 for Gemma 3.
     pub local_rope_theta: Option<f64>,
@@ -18,6 +18,11 @@ pub struct HfDefaults {
     pub num_attention_heads: Option<usize>,
     /// Context length in tokens.
     pub max_position_embeddings: Option<usize>,
+    /// Length in tokens that the model was trained at before it was extended.
+    pub original_max_position_embeddings: Option<usize>,
+    /// Whether transformers knows no scaling of the model type but `longrope`, and takes `yarn` for
+    /// another name of it: Phi-3.
+    pub longrope_only: bool,
 }
 
 const UNKNOWN: HfDefaults = HfDefaults {
@@ -27,6 +32,8 @@ const UNKNOWN: HfDefaults = HfDefaults {
     hidden_size: None,
     num_attention_heads: None,
     max_position_embeddings: None,
+    original_max_position_embeddings: None,
+    longrope_only: false,
 };
 
 const fn sized(
@@ -50,14 +57,23 @@ const GEMMA3: HfDefaults = HfDefaults {
     ..sized(2304, 8, Some(256), 131_072)
 };
 
+const PHI3: HfDefaults = HfDefaults {
+    original_max_position_embeddings: Some(4096),
+    longrope_only: true,
+    ..sized(3072, 32, None, 4096)
+};
+
 /// Defaults of transformers' config classes, by `model_type`.
-const MODEL_TYPES: [(&str, HfDefaults); 6] = [
+const MODEL_TYPES: [(&str, HfDefaults); 9] = [
     ("llama", sized(4096, 32, None, 2048)),
     ("gemma2", sized(2304, 8, Some(256), 8192)),
     ("gemma3_text", GEMMA3),
     ("gemma3", GEMMA3),
     ("mistral", sized(4096, 32, None, 131_072)),
     ("qwen2", sized(4096, 32, None, 32_768)),
+    ("qwen3", sized(4096, 32, Some(128), 32_768)),
+    ("smollm3", HfDefaults { rope_theta: 2_000_000.0, ..sized(2048, 16, None, 32_768) }),
+    ("phi3", PHI3),
 ];
 
 impl Default for HfDefaults {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use super::defaults::text_config_mut;
+use super::defaults::{HfDefaults, text_config_mut};
 use super::lock::{CONFIG_KEY, RopeLock};
 use super::read::HfRope;
 use super::{FULL_ATTENTION, LayerRopes, Spelling};
@@ -192,7 +192,11 @@ fn write(
     layer_type: Option<&str>,
     rope: &RopeConfig,
 ) -> Result<Written, RopeError> {
-    let portable = rope.portable()?;
+    let portable = if HfDefaults::of_config(config).longrope_only {
+        rope.portable_as_longrope()?
+    } else {
+        rope.portable()?
+    };
     let rope_type = portable.scaling.rope_type();
     let length = match &portable.scaling {
         RopeScaling::Dynamic(_) => rope.max_position_embeddings,

@@ -25,6 +25,7 @@ struct Model {
     rope_theta: Option<f64>,
     partial_rotary_factor: Option<f64>,
     original_max_position_embeddings: Option<usize>,
+    longrope_only: bool,
 }
 
 /// What the position of a map of settings in the config implies for it.
@@ -188,7 +189,9 @@ impl Model {
             max_position_embeddings: length.or(defaults.max_position_embeddings),
             rope_theta: field(map, "rope_theta")?,
             partial_rotary_factor: field(map, "partial_rotary_factor")?,
-            original_max_position_embeddings: field(map, "original_max_position_embeddings")?,
+            original_max_position_embeddings: field(map, "original_max_position_embeddings")?
+                .or(defaults.original_max_position_embeddings),
+            longrope_only: defaults.longrope_only,
         })
     }
 
@@ -267,6 +270,7 @@ impl Model {
         if name == "composed" {
             return self.composed(map, scope);
         }
+        let name = if self.longrope_only && name == "yarn" { "longrope" } else { name };
         let method: Method = name.parse()?;
         let params = self.params(method, map, scope)?;
         let beside = scope.layer_type.is_some() && !scope.inside_composition;

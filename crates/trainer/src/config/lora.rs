@@ -20,7 +20,8 @@ pub struct LoraSection {
     /// Dropout on the adapters' input while training, in `[0, 1)`. Default 0.
     pub dropout: f64,
     /// Which linear layers get one: a list of the last parts of their names, or of whole names; or a regular
-    /// expression that a whole name matches; or `all-linear`. Default: attention and MLP projections.
+    /// expression that a whole name matches; or `all-linear`, all of attention's and MLPs' projections. Default:
+    /// `all-linear`.
     pub target_modules: ModuleNames,
     /// Which of them get none, named in the same ways.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,12 +51,11 @@ pub struct LoraSection {
 
 impl Default for LoraSection {
     fn default() -> Self {
-        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
         Self {
             r: 16,
             alpha: 32.0,
             dropout: 0.0,
-            target_modules: targets.map(str::to_owned).to_vec().into(),
+            target_modules: "all-linear".into(),
             exclude_modules: None,
             use_rslora: false,
             use_dora: false,

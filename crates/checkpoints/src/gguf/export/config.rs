@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
+use bestof_positional::hf::{HfDefaults, text_config};
 use serde_json::Value;
 
 use super::super::architecture::{Family, Size, Sizes};
+use super::super::config::SMOLLM3_NO_ROPE_INTERVAL;
 use super::super::entries::Entries;
 use super::super::error::GgufError;
 use super::refuse::{bad_folder, bad_setting, inexpressible};
 use super::rope::ExportRope;
+use super::text_half::TextHalf;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json::Fields;
-use crate::weights::Weights;
 
 /// llama.cpp takes models of these depths for the 27B ones, whose queries are scaled otherwise.
 const GEMMA2_27B_LAYERS: usize = 46;
@@ -24,6 +26,8 @@ const GEMMA3_PATTERN: usize = 6;
 /// `config.json` of a family, with the sizes that its weights have.
 pub(super) struct ModelConfig<'a> {
     folder: &'a ModelFolder,
+    /// `config.json`, or its `text_config`.
+    config: &'a Value,
     path: PathBuf,
     pub(super) family: Family,
     pub(super) architecture: &'static str,
@@ -34,44 +38,62 @@ pub(super) struct ModelConfig<'a> {
 impl<'a> ModelConfig<'a> {
     pub(super) fn read(
         folder: &'a ModelFolder,
-        weights: &Weights,
+        tensors: &TextHalf<'_>,
     ) -> Result<Self, CheckpointError> {
         let model_type = folder.model_type().unwrap_or_default();
         let (family, architecture) = match model_type {
             "llama" => (Family::Llama, "llama"),
             "mistral" => (Family::Mistral, "llama"),
             "qwen2" => (Family::Qwen2, "qwen2"),
+            "qwen3" => (Family::Qwen3, "qwen3"),
+            "smollm3" => (Family::SmolLm3, "smollm3"),
+            "phi3" => (Family::Phi3, "phi3"),
             "gemma2" => (Family::Gemma2, "gemma2"),
-            "gemma3_text" => (Family::Gemma3, "gemma3"),
+            "gemma3" | "gemma3_text" => (Family::Gemma3, "gemma3"),
             _ => {
-                let reason = "written are llama, mistral, qwen2, gemma2 and gemma3_text";
+                let reason = "written are llama, mistral, qwen2, qwen3, smollm3, phi3, gemma2, gemma3 and \
+                              gemma3_text";
                 return Err(bad_folder(folder, inexpressible("model_type", model_type, reason)));
             }
         };
         let path = folder.files().join("config.json");
-        let fields = Fields { path: &path, value: &folder.config };
+        let text = text_config(&folder.config);
+        let fields = Fields { path: &path, value: text };
+        let defaults = nested_defaults(folder);
         let count = |name: &str| -> Result<usize, CheckpointError> {
             let found = fields.count(name)?.filter(|count| *count > 0);
-            found.ok_or_else(|| {
-                bad_folder(folder, bad_setting(name, &folder.config[name], "at least 1"))
-            })
+            found.ok_or_else(|| bad_folder(folder, bad_setting(name, &text[name], "at least 1")))
         };
-        let heads = count("num_attention_heads")?;
-        let rows = |tensor: &str| match weights.info(tensor).map(|info| info.shape.as_slice()) {
+        let heads = match fields.count("num_attention_heads")?.or(defaults.num_attention_heads) {
+            Some(heads) if heads > 0 => heads,
+            _ => count("num_attention_heads")?,
+        };
+        let rows = |tensor: &str| match tensors.get(tensor).map(|info| info.shape.as_slice()) {
             Some(&[rows, _]) => Ok(rows),
             _ => Err(bad_folder(folder, GgufError::MissingTensor { tensor: tensor.to_owned() })),
         };
         // The weights, not the fields with their many defaults, say how large a head is.
-        let queries = rows("model.layers.0.self_attn.q_proj.weight")?;
+        let given = fields.count("num_key_value_heads")?;
+        let (queries, keys, key_value_heads) = if family == Family::Phi3 {
+            let key_value_heads = given.unwrap_or(heads);
+            let all = heads + 2 * key_value_heads;
+            let head_dim = rows("model.layers.0.self_attn.qkv_proj.weight")? / all;
+            (heads * head_dim, key_value_heads * head_dim, key_value_heads)
+        } else {
+            let queries = rows("model.layers.0.self_attn.q_proj.weight")?;
+            let keys = rows("model.layers.0.self_attn.k_proj.weight")?;
+            // Gemma's files may leave the number to a default that is not that of the query heads.
+            let fitting = keys.checked_div(queries / heads).unwrap_or(heads);
+            (queries, keys, given.unwrap_or(fitting))
+        };
         let head_dim = queries / heads;
-        let keys = rows("model.layers.0.self_attn.k_proj.weight")?;
         let sizes = Sizes {
             vocabulary: rows("model.embed_tokens.weight")?,
             hidden: count("hidden_size")?,
             feed_forward: count("intermediate_size")?,
             layers: count("num_hidden_layers")?,
             heads,
-            key_value_heads: fields.count("num_key_value_heads")?.unwrap_or(heads),
+            key_value_heads,
             head_dim,
         };
         let fits = sizes.of(Size::Queries) == queries && sizes.of(Size::Keys) == keys;
@@ -83,8 +105,9 @@ impl<'a> ModelConfig<'a> {
             );
             return Err(bad_folder(folder, inexpressible("the attention", found, reason)));
         }
-        let tied = fields.flag("tie_word_embeddings")?.unwrap_or(family.is_gemma());
-        let config = Self { folder, path, family, architecture, sizes, tied };
+        let tied_by_default = family.is_gemma() || family == Family::SmolLm3;
+        let tied = fields.flag("tie_word_embeddings")?.unwrap_or(tied_by_default);
+        let config = Self { folder, config: text, path, family, architecture, sizes, tied };
         config.check()?;
         Ok(config)
     }
@@ -99,24 +122,25 @@ impl<'a> ModelConfig<'a> {
     }
 
     fn fields(&self) -> Fields<'_> {
-        Fields { path: &self.path, value: &self.folder.config }
+        Fields { path: &self.path, value: self.config }
     }
 
     fn context(&self) -> Result<usize, CheckpointError> {
         let field = "max_position_embeddings";
-        let found = self.fields().count(field)?.filter(|count| *count > 0);
-        let value = &self.folder.config[field];
+        let default = nested_defaults(self.folder).max_position_embeddings;
+        let found = self.fields().count(field)?.or(default).filter(|count| *count > 0);
+        let value = &self.config[field];
         found.ok_or_else(|| bad_folder(self.folder, bad_setting(field, value, "at least 1")))
     }
 
     fn refuse(&self, field: &str, reason: impl Into<String>) -> CheckpointError {
-        let found = &self.folder.config[field];
+        let found = &self.config[field];
         bad_folder(self.folder, inexpressible(field, found, reason))
     }
 
     /// Refuses what llama.cpp computes in one way only.
     fn check(&self) -> Result<(), CheckpointError> {
-        let config = &self.folder.config;
+        let config = self.config;
         let text = |field: &str| config[field].as_str();
         let (activation, known): (_, &[&str]) = if self.family.is_gemma() {
             let field = if config["hidden_activation"].is_null() {
@@ -136,10 +160,14 @@ impl<'a> ModelConfig<'a> {
             kinds.as_array().is_none_or(|kinds| kinds.iter().all(|kind| kind == "full_attention"))
         };
         match self.family {
-            Family::Llama | Family::Qwen2 if !full(&config["layer_types"]) => {
+            Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::SmolLm3
+                if !full(&config["layer_types"]) =>
+            {
                 Err(self.refuse("layer_types", "llama.cpp has full attention in every layer"))
             }
-            Family::Qwen2 if config["use_sliding_window"] == true => {
+            Family::Qwen2 | Family::Qwen3 | Family::SmolLm3
+                if config["use_sliding_window"] == true =>
+            {
                 Err(self.refuse("use_sliding_window", "llama.cpp has no window for this family"))
             }
             Family::Mistral => {
@@ -152,13 +180,53 @@ impl<'a> ModelConfig<'a> {
             }
             Family::Gemma2 => self.check_gemma2(),
             Family::Gemma3 => self.check_gemma3(),
-            Family::Llama | Family::Qwen2 => Ok(()),
+            Family::SmolLm3 => self.check_smollm3(),
+            Family::Llama | Family::Qwen2 | Family::Qwen3 => Ok(()),
+            Family::Phi3 if self.sizes.of(Size::Queries) != self.sizes.hidden => {
+                let reason =
+                    "llama.cpp has heads of hidden_size / num_attention_heads in this family";
+                Err(self.refuse("head_dim", reason))
+            }
+            Family::Phi3 => Ok(()),
         }
+    }
+
+    fn check_smollm3(&self) -> Result<(), CheckpointError> {
+        let every = SMOLLM3_NO_ROPE_INTERVAL;
+        let reason = "llama.cpp leaves the rotation out of every fourth layer and of no other";
+        match self.config["no_rope_layers"].as_array() {
+            Some(flags) => {
+                let fits = |(flag, n): (&Value, usize)| {
+                    flag.as_u64() == Some(u64::from(!n.is_multiple_of(every)))
+                };
+                let layers = flags.len() >= self.sizes.layers;
+                if layers && flags.iter().zip(1..=self.sizes.layers).all(fits) {
+                    return Ok(());
+                }
+                Err(self.refuse("no_rope_layers", reason))
+            }
+            None => match self.fields().count("no_rope_layer_interval")? {
+                Some(found) if found != every => Err(self.refuse("no_rope_layer_interval", reason)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// What llama.cpp will do in another way.
+    pub(super) fn warnings(&self) -> Result<Vec<String>, CheckpointError> {
+        let (window, context) = (self.fields().count("sliding_window")?, self.context()?);
+        Ok(match window {
+            Some(window) if self.family == Family::Phi3 && window < context => vec![format!(
+                "llama.cpp attends to the whole text in this family, the model to its last {window} tokens \
+                 (sliding_window): they agree in texts that are no longer"
+            )],
+            _ => Vec::new(),
+        })
     }
 
     fn check_gemma2(&self) -> Result<(), CheckpointError> {
         for field in ["attn_logit_softcapping", "final_logit_softcapping"] {
-            if self.folder.config.get(field).is_some_and(Value::is_null) {
+            if self.config.get(field).is_some_and(Value::is_null) {
                 return Err(self.refuse(field, "llama.cpp caps the logits of every Gemma 2"));
             }
         }
@@ -170,11 +238,11 @@ impl<'a> ModelConfig<'a> {
     }
 
     fn check_gemma3(&self) -> Result<(), CheckpointError> {
-        if !self.folder.config["attn_logit_softcapping"].is_null() {
+        if !self.config["attn_logit_softcapping"].is_null() {
             let reason = "llama.cpp does not cap the attention of Gemma 3";
             return Err(self.refuse("attn_logit_softcapping", reason));
         }
-        if self.folder.config["use_bidirectional_attention"] == true {
+        if self.config["use_bidirectional_attention"] == true {
             let reason = "llama.cpp computes causal attention";
             return Err(self.refuse("use_bidirectional_attention", reason));
         }
@@ -204,7 +272,7 @@ impl<'a> ModelConfig<'a> {
     /// repeat so.
     fn pattern(&self, default: usize) -> Result<Option<usize>, CheckpointError> {
         let layers = self.sizes.layers;
-        let Some(kinds) = self.folder.config["layer_types"].as_array() else {
+        let Some(kinds) = self.config["layer_types"].as_array() else {
             let fields = self.fields();
             let named = match fields.count("sliding_window_pattern")? {
                 None => fields.count("_sliding_window_pattern")?,
@@ -239,9 +307,15 @@ impl<'a> ModelConfig<'a> {
             entries.u32(&key(name), self.u32(name, count)?);
         }
         let fields = self.fields();
-        // Transformers' default of all these families.
-        let epsilon = fields.number("rms_norm_eps")?.unwrap_or(1e-6);
+        let default = if self.family == Family::Phi3 { 1e-5 } else { 1e-6 };
+        let epsilon = fields.number("rms_norm_eps")?.unwrap_or(default);
         entries.f32(&key("attention.layer_norm_rms_epsilon"), epsilon);
+        if self.family == Family::Phi3 {
+            // As llama.cpp's converter: 0 for none.
+            let window =
+                self.u32("sliding_window", fields.count("sliding_window")?.unwrap_or(0))?;
+            entries.u32(&key("attention.sliding_window"), window);
+        }
         if !self.family.is_gemma() {
             return Ok(());
         }
@@ -271,4 +345,12 @@ impl<'a> ModelConfig<'a> {
             bad_folder(self.folder, inexpressible(name, count, "the most is 4294967295"))
         })
     }
+}
+
+/// What stands for fields that are left out: published files of multimodal models leave to transformers'
+/// class what is its default.
+fn nested_defaults(folder: &ModelFolder) -> HfDefaults {
+    let nested = folder.config["text_config"].is_object();
+    let defaults = folder.model_type().filter(|_| nested).and_then(HfDefaults::of);
+    defaults.unwrap_or_default()
 }

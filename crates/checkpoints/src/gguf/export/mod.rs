@@ -5,6 +5,7 @@ mod refuse;
 mod rope;
 mod scores;
 mod tensors;
+mod text_half;
 mod vocabulary;
 
 use bestof_blocks::{BlockError, GgmlType};
@@ -20,6 +21,7 @@ use crate::folder::ModelFolder;
 use config::ModelConfig;
 use refuse::bad_folder;
 use tensors::Tensors;
+use text_half::TextHalf;
 
 /// How to write a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub struct Exported {
 
 /// Writes a model folder as one GGUF file, as llama.cpp's `convert_hf_to_gguf.py` does: metadata,
 /// tokenizer, chat template, rotary basis and weights of a model of the type `llama`, `mistral`,
-/// `qwen2`, `gemma2` or `gemma3_text`.
+/// `qwen2`, `qwen3`, `smollm3`, `phi3`, `gemma2`, `gemma3_text`, or `gemma3` for its text half.
 ///
 /// The file appears whole at the end or not at all, one tensor is in memory at a time, and an existing
 /// file is left alone. Keys of `config.json` that this function does not read are not looked at;
@@ -81,9 +83,10 @@ pub fn export(
     let bad = |source| bad_folder(folder, source);
     let file_type = file_type(options.ggml_type).map_err(bad)?;
     let weights = folder.weights()?;
-    let model = ModelConfig::read(folder, &weights)?;
+    let text_half = TextHalf::of(&weights);
+    let model = ModelConfig::read(folder, &text_half)?;
     let rope = model.rope()?;
-    let tensors = Tensors::plan(&model, &weights, &rope, options.ggml_type).map_err(bad)?;
+    let tensors = Tensors::plan(&model, &text_half, &rope, options.ggml_type).map_err(bad)?;
 
     let mut entries = Entries::default();
     entries.text("general.architecture", model.architecture);
@@ -98,7 +101,9 @@ pub fn export(
     }
     model.write(&mut entries)?;
     rope.write(model.architecture, &mut entries);
-    let warnings = vocabulary::write(folder, model.sizes.vocabulary, &mut entries)?;
+    let mut warnings = model.warnings()?;
+    warnings.extend(text_half.warning());
+    warnings.extend(vocabulary::write(folder, model.sizes.vocabulary, &mut entries)?);
 
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;

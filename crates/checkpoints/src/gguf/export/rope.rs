@@ -12,7 +12,8 @@ use super::refuse::inexpressible;
 /// The rotary settings of a file.
 #[derive(Debug, PartialEq)]
 pub(super) struct ExportRope {
-    head_dim: usize,
+    /// How many dimensions of a head are rotated.
+    rotated: usize,
     theta: f64,
     /// Base of the layers with a sliding window, where it is another one.
     local_theta: Option<f64>,
@@ -46,12 +47,12 @@ impl ExportRope {
             let reason = "llama.cpp scales the layers with full attention only";
             return Err(inexpressible(field, kind, reason));
         }
-        if full.partial_rotary_factor != 1.0 {
-            let reason = "llama.cpp rotates whole heads in these families";
+        if full.partial_rotary_factor != 1.0 && !family.rotates_in_part() {
+            let reason = "llama.cpp rotates whole heads in this family";
             return Err(inexpressible("partial_rotary_factor", full.partial_rotary_factor, reason));
         }
         let mut rope = Self {
-            head_dim: full.head_dim,
+            rotated: full.shape()?.rotary_dim(),
             theta: full.rope_theta,
             local_theta: local.map(|local| local.rope_theta),
             scaling: None,
@@ -64,6 +65,7 @@ impl ExportRope {
 
     fn add_scaling(&mut self, config: &RopeConfig, family: Family) -> Result<(), GgufError> {
         let llama = matches!(family, Family::Llama | Family::Mistral);
+        let two_lists = llama || family == Family::Phi3;
         let attention = config.build()?.basis().attention_factor();
         match &config.scaling {
             RopeScaling::Default => {}
@@ -75,9 +77,9 @@ impl ExportRope {
                 let divisors = config.gguf_rope_freqs()?;
                 self.factors.push(("rope_freqs.weight", as_f32(&divisors)));
             }
-            RopeScaling::LongRope(rule) if llama => self.add_longrope(rule, attention),
+            RopeScaling::LongRope(rule) if two_lists => self.add_longrope(rule, attention),
             RopeScaling::Llama3(_) | RopeScaling::LongRope(_) => {
-                let reason = "llama.cpp reads divisors of frequencies in the llama family only";
+                let reason = "llama.cpp reads no such divisors of frequencies in this family";
                 return Err(inexpressible("rope_type", config.scaling.rope_type(), reason));
             }
             other => {
@@ -124,7 +126,7 @@ impl ExportRope {
 
     pub(super) fn write(&self, architecture: &str, entries: &mut Entries) {
         let key = |name: &str| format!("{architecture}.rope.{name}");
-        entries.u32(&key("dimension_count"), self.head_dim as u32);
+        entries.u32(&key("dimension_count"), self.rotated as u32);
         entries.f32(&key("freq_base"), self.theta);
         if let Some(local) = self.local_theta {
             entries.f32(&key("freq_base_swa"), local);

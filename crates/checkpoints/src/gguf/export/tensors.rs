@@ -10,9 +10,10 @@ use super::super::entries::{self, Entries};
 use super::super::error::GgufError;
 use super::config::ModelConfig;
 use super::rope::ExportRope;
+use super::text_half::TextHalf;
 use crate::conversion::{Progress, count};
 use crate::error::CheckpointError;
-use crate::weights::Weights;
+use crate::weights::{TensorInfo, Weights};
 
 const ALIGNMENT: usize = 32;
 const VERSION: u32 = 3;
@@ -49,15 +50,12 @@ impl Planned {
 impl Tensors {
     pub(super) fn plan(
         model: &ModelConfig<'_>,
-        weights: &Weights,
+        text_half: &TextHalf<'_>,
         rope: &ExportRope,
         ggml_type: GgmlType,
     ) -> Result<Self, GgufError> {
-        let mut left: HashMap<&str, &[usize]> = weights
-            .infos()
-            .iter()
-            .map(|info| (info.name.as_str(), info.shape.as_slice()))
-            .collect();
+        let mut left: HashMap<&str, &TensorInfo> =
+            text_half.by_name().iter().map(|(name, info)| (name.as_str(), *info)).collect();
         // Transformers 4.31 and before stored these with the model; they follow from the basis.
         left.retain(|name, _| !name.ends_with(".rotary_emb.inv_freq"));
         if model.tied {
@@ -65,23 +63,22 @@ impl Tensors {
         }
         let has = |name: &str| match name {
             "output.weight" => !model.tied,
-            "blk.0.attn_q.bias" => weights.contains("model.layers.0.self_attn.q_proj.bias"),
-            "blk.0.ffn_gate.bias" => weights.contains("model.layers.0.mlp.gate_proj.bias"),
+            "blk.0.attn_q.bias" => text_half.get("model.layers.0.self_attn.q_proj.bias").is_some(),
+            "blk.0.ffn_gate.bias" => text_half.get("model.layers.0.mlp.gate_proj.bias").is_some(),
             _ => false,
         };
         let mut list = Vec::new();
         let mut add = |gguf: String, hf: String, rule: &TensorRule| -> Result<(), GgufError> {
             let shape: Vec<usize> = rule.shape.iter().map(|size| model.sizes.of(*size)).collect();
-            match left.remove(hf.as_str()) {
-                None => return Err(GgufError::MissingTensor { tensor: hf }),
-                Some(found) if found != shape => {
-                    let (tensor, found) = (hf, found.to_vec());
-                    return Err(GgufError::WrongShape { tensor, found, expected: shape });
-                }
-                Some(_) => {}
+            let Some(info) = left.remove(hf.as_str()) else {
+                return Err(GgufError::MissingTensor { tensor: hf });
+            };
+            if info.shape != shape {
+                let (tensor, found) = (info.name.clone(), info.shape.clone());
+                return Err(GgufError::WrongShape { tensor, found, expected: shape });
             }
             let output = gguf == "output.weight" || (model.tied && gguf == "token_embd.weight");
-            let source = Source::Weights { name: hf, change: rule.change };
+            let source = Source::Weights { name: info.name.clone(), change: rule.change };
             let ggml_type = type_of(&shape, ggml_type, output);
             list.push(Planned { name: gguf, shape, ggml_type, source });
             Ok(())
@@ -95,8 +92,8 @@ impl Tensors {
                 add(format!("blk.{layer}.{}", rule.gguf), hf, &rule)?;
             }
         }
-        if let Some(tensor) = left.into_keys().min() {
-            let (tensor, model_type) = (tensor.to_owned(), model.model_type().to_owned());
+        if let Some(tensor) = left.into_values().map(|info| &info.name).min() {
+            let (tensor, model_type) = (tensor.clone(), model.model_type().to_owned());
             return Err(GgufError::StrayTensor { tensor, model_type });
         }
         list.extend(rope.factors.iter().map(|(name, values)| Planned {
