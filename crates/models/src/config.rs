@@ -1,8 +1,8 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
 use bestof_kernels::{Activation, AttentionShape};
-use bestof_positional::Rope;
 use bestof_positional::hf::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
+use bestof_positional::{Rope, RopeError};
 
 use crate::error::ModelError;
 
@@ -105,6 +105,16 @@ impl DecoderConfig {
                     layer.rope = if layer.window.is_some() { sliding } else { full };
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the basis from layers that go without RoPE, from 0.
+    pub(crate) fn drop_ropes(&mut self, no_rope: &[usize]) -> Result<(), ModelError> {
+        for &layer in no_rope {
+            let layers = self.layers.len();
+            let entry = self.layers.get_mut(layer);
+            entry.ok_or(RopeError::LayerCount { found: layer + 1, layers })?.rope = None;
         }
         Ok(())
     }

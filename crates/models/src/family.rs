@@ -55,6 +55,7 @@ impl DecoderConfig {
         let mut decoder = read(&Fields { json: text_config(config), model_type })?;
         let rope = HfRope::of_model(config)?;
         decoder.set_ropes(&rope.layers)?;
+        decoder.drop_ropes(&rope.no_rope)?;
         rope.verify_lock()?;
         decoder.max_positions = rope.context_length().unwrap_or(decoder.max_positions);
         decoder.validate()?;

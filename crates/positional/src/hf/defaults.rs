@@ -18,6 +18,11 @@ pub struct HfDefaults {
     pub num_attention_heads: Option<usize>,
     /// Context length in tokens.
     pub max_position_embeddings: Option<usize>,
+    /// Every how many layers one goes without RoPE, for types that read `no_rope_layers`: 4 for
+    /// `SmolLM3`.
+    pub no_rope_layer_interval: Option<usize>,
+    /// Number of layers, for those types.
+    pub num_hidden_layers: Option<usize>,
 }
 
 const UNKNOWN: HfDefaults = HfDefaults {
@@ -27,6 +32,8 @@ const UNKNOWN: HfDefaults = HfDefaults {
     hidden_size: None,
     num_attention_heads: None,
     max_position_embeddings: None,
+    no_rope_layer_interval: None,
+    num_hidden_layers: None,
 };
 
 const fn sized(
@@ -50,14 +57,22 @@ const GEMMA3: HfDefaults = HfDefaults {
     ..sized(2304, 8, Some(256), 131_072)
 };
 
+const SMOLLM3: HfDefaults = HfDefaults {
+    rope_theta: 2_000_000.0,
+    no_rope_layer_interval: Some(4),
+    num_hidden_layers: Some(36),
+    ..sized(2048, 16, None, 32_768)
+};
+
 /// Defaults of transformers' config classes, by `model_type`.
-const MODEL_TYPES: [(&str, HfDefaults); 6] = [
+const MODEL_TYPES: [(&str, HfDefaults); 7] = [
     ("llama", sized(4096, 32, None, 2048)),
     ("gemma2", sized(2304, 8, Some(256), 8192)),
     ("gemma3_text", GEMMA3),
     ("gemma3", GEMMA3),
     ("mistral", sized(4096, 32, None, 131_072)),
     ("qwen2", sized(4096, 32, None, 32_768)),
+    ("smollm3", SMOLLM3),
 ];
 
 impl Default for HfDefaults {

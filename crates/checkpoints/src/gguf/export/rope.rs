@@ -31,6 +31,10 @@ impl ExportRope {
             let reason = "nothing stands for it beside this type of scaling";
             return Err(inexpressible("the key of rotary settings", key, reason));
         }
+        if let Some(layer) = read.no_rope.first() {
+            let reason = "llama.cpp rotates every layer of these families";
+            return Err(inexpressible("no_rope_layers: layer", layer, reason));
+        }
         let (full, local) = match &read.layers {
             LayerRopes::Uniform(rope) => (Some(rope), None),
             layers @ LayerRopes::PerLayerType(_) => {
