@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use serde_json::{Value, json};
 
 use super::defaults::HfDefaults;
-use super::lock::RopeLock;
 use crate::json::{Object, field, value, wrong};
 use crate::{RopeConfig, RopeError};
 
@@ -97,13 +96,12 @@ pub(super) fn read_list(map: &Object, key: &str) -> Result<Option<Vec<u8>>, Rope
 }
 
 /// The layers of a config that do not rotate: by the keys of its model type, where that has some, or
-/// by its lock.
+/// by the list of its lock.
 pub(super) fn read(
     map: &Object,
     defaults: &HfDefaults,
-    lock: Option<&RopeLock>,
+    locked: Option<&[u8]>,
 ) -> Result<Vec<usize>, RopeError> {
-    let locked = lock.and_then(|lock| lock.no_rope_layers.as_deref());
     let Some(interval) = defaults.no_rope_layer_interval else {
         let Some(list) = locked else { return Ok(Vec::new()) };
         return listed(map, list);

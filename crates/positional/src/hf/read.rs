@@ -155,7 +155,8 @@ impl HfRope {
             }
         };
         let lock = RopeLock::read(map)?;
-        let no_rope = no_rope::read(map, defaults, lock.as_ref())?;
+        let locked = lock.as_ref().and_then(|lock| lock.no_rope_layers.as_deref());
+        let no_rope = no_rope::read(map, defaults, locked)?;
         Ok(Self { layers, unrecognised, lock, no_rope })
     }
 }
