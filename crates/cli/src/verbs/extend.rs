@@ -20,7 +20,7 @@ use crate::progress::Bars;
     after_help = "Examples:\n  cargo xtask extend --model models/smollm2-135m-instruct --method linear --factor 4 --out models/smollm2-32k\n  \
     cargo xtask extend --model models/smollm2-135m-instruct --method power --power 0.5 --factor 2 --out models/power\n  \
     cargo xtask extend --config docs/examples/extend.toml --method linear --factor 8\n  \
-    cargo xtask extend --config docs/examples/extend.toml --method drope --factor 4 --logit-slope 0.1\n  \
+    cargo xtask extend --config docs/examples/extend.toml --method drope --factor 4 --logit-slope 0.1 --set extend.train_length=8192\n  \
     cargo xtask extend --model models/smollm2-135m-instruct --method default --no-rope-layer-interval 4 --out models/nope\n\n\
     Without --config the new folder holds the same weights and the new basis. With it, the model is \
     trained on windows of long texts too, and DIR becomes the run's folder, with the model in DIR/final. \

@@ -33,7 +33,8 @@ impl ExportRope {
         }
         if let Some(layer) = read.no_rope.first() {
             let reason = "llama.cpp rotates every layer of these families";
-            return Err(inexpressible("no_rope_layers: layer", layer, reason));
+            let found = format!("0 for layer {layer} (from 0)");
+            return Err(inexpressible("no_rope_layers", found, reason));
         }
         let (full, local) = match &read.layers {
             LayerRopes::Uniform(rope) => (Some(rope), None),
