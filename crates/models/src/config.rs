@@ -13,6 +13,8 @@ pub struct LayerConfig {
     pub window: Option<usize>,
     /// Index into [`DecoderConfig::ropes`] of the basis that rotates queries and keys; `None` for none.
     pub rope: Option<usize>,
+    /// Whether the layer is one of those that take a basis; some families leave it out in some layers.
+    pub rotates: bool,
 }
 
 /// The shape of a decoder. Comes from a Hugging Face `config.json` through
@@ -90,7 +92,7 @@ impl DecoderConfig {
             LayerRopes::Uniform(rope) => {
                 self.ropes = vec![rope.build()?];
                 for layer in &mut self.layers {
-                    layer.rope = Some(0);
+                    layer.rope = layer.rotates.then_some(0);
                 }
             }
             LayerRopes::PerLayerType(by_type) => {
@@ -102,19 +104,21 @@ impl DecoderConfig {
                 let full = add(FULL_ATTENTION)?;
                 let sliding = add(SLIDING_ATTENTION)?;
                 for layer in &mut self.layers {
-                    layer.rope = if layer.window.is_some() { sliding } else { full };
+                    let rope = if layer.window.is_some() { sliding } else { full };
+                    layer.rope = rope.filter(|_| layer.rotates);
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes the basis from layers that go without RoPE, from 0.
+    /// Has layers, from 0, go without RoPE, whatever the settings.
     pub(crate) fn drop_ropes(&mut self, no_rope: &[usize]) -> Result<(), ModelError> {
         for &layer in no_rope {
             let layers = self.layers.len();
             let entry = self.layers.get_mut(layer);
-            entry.ok_or(RopeError::LayerCount { found: layer + 1, layers })?.rope = None;
+            let entry = entry.ok_or(RopeError::LayerCount { found: layer + 1, layers })?;
+            (entry.rope, entry.rotates) = (None, false);
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use bestof_models::{
     AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForwardOptions, ModelError, Request,
     SamplingConfig, TokenForest,
 };
-use bestof_positional::hf::{Extension, NoRope};
+use bestof_positional::hf::{Extension, HfRope, NoRope};
 use bestof_positional::{Method, RopeError, RopeParams};
 use serde_json::json;
 
@@ -99,6 +99,18 @@ fn dropped_from_layers_with_and_without_a_window() {
     let greedy = [24, 24, 24, 24, 24, 24, 75, 75, 75, 75, 75, 75];
     let extension = Extension::new(Method::DroPe, RopeParams::default());
     check("gemma3", &extension, &logps, &greedy);
+}
+
+#[test]
+fn other_settings_leave_dropped_layers_as_they_are() {
+    let config = ModelFolder::open(&common::folder(LLAMA)).unwrap().config;
+    let no_rope = NoRope { no_rope_layers: Some(vec![0, 1]), ..NoRope::default() };
+    let extension = Extension { no_rope, ..Extension::new(Method::Default, RopeParams::default()) };
+    let config = extension.apply(&config).unwrap().config;
+    let settings = HfRope::of_model(&config).unwrap().layers;
+    let decoder = DecoderConfig::from_hf(&config).unwrap().with_ropes(&settings).unwrap();
+    let ropes: Vec<Option<usize>> = decoder.layers.iter().map(|layer| layer.rope).collect();
+    assert_eq!(ropes, [None, Some(0)]);
 }
 
 #[test]

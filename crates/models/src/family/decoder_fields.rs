@@ -83,7 +83,7 @@ impl DecoderFields {
             embedding_scale: None,
             initializer_range: fields.number_or("initializer_range", 0.02)?,
             tied_embeddings: fields.flag_or("tie_word_embeddings", self.tied_embeddings)?,
-            layers: vec![LayerConfig { window: None, rope: None }; layers],
+            layers: vec![LayerConfig { window: None, rope: None, rotates: true }; layers],
             ropes: Vec::new(),
         })
     }
