@@ -411,7 +411,7 @@ fn positions_are_dropped_at_the_length_before_and_stay_so() {
     let dropped = run.join("final");
     let written = config(&dropped);
     assert_eq!(
-        (&written["max_position_embeddings"], &written["rope_scaling"]["rope_type"]),
+        (&written["max_position_embeddings"], &written["rope_parameters"]["rope_type"]),
         (&json!(256), &json!("longrope"))
     );
     assert_eq!(written["bestof"]["rope"]["rope_type"], "drope");

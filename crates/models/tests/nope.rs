@@ -101,6 +101,35 @@ fn dropped_from_layers_with_and_without_a_window() {
     check("gemma3", &extension, &logps, &greedy);
 }
 
+/// Norm and first entry of gradients of the row's log-probability, by torch in f64.
+#[test]
+fn gradients_with_one_layer_of_two_dropped() {
+    let expected = [
+        ("model.layers.0.self_attn.q_proj.weight", 12.386_635_26, -0.130_178_03),
+        ("model.layers.0.self_attn.k_proj.weight", 14.643_337_46, 0.263_501_39),
+        ("model.layers.1.self_attn.q_proj.weight", 4.520_240_22, -0.077_821_39),
+        ("model.layers.1.self_attn.k_proj.weight", 4.885_539_64, 0.226_805_62),
+        ("model.layers.1.self_attn.o_proj.weight", 16.145_036_48, 0.696_424_77),
+    ];
+    let no_rope = NoRope { no_rope_layer_interval: Some(2), ..NoRope::default() };
+    let extension = Extension { no_rope, ..Extension::new(Method::Default, RopeParams::default()) };
+    let mut folder = ModelFolder::open(&common::folder(LLAMA)).unwrap();
+    folder.config = extension.apply(&folder.config).unwrap().config;
+    let model = Decoder::open(&folder, &Device::flex().autodiff()).unwrap();
+    let forest = TokenForest::text(&first_row(LLAMA));
+    for checkpoint_layers in [false, true] {
+        let options = ForwardOptions { checkpoint_layers, ..ForwardOptions::default() };
+        let logps = model.token_logps(&forest, &options).unwrap();
+        let gradients = common::gradients_of(&model, &logps.sum());
+        for (name, norm, first) in expected {
+            let found = common::values(&gradients, name).unwrap();
+            let length = found.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            assert!((length - norm).abs() < 1e-4 * norm, "{name}: {length} {norm}");
+            assert!((f64::from(found[0]) - first).abs() < 1e-4, "{name}: {} {first}", found[0]);
+        }
+    }
+}
+
 #[test]
 fn other_settings_leave_dropped_layers_as_they_are() {
     let config = ModelFolder::open(&common::folder(LLAMA)).unwrap().config;

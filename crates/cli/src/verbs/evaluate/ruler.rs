@@ -86,9 +86,8 @@ pub(super) struct Ruler {
 impl Ruler {
     pub(super) fn run(&self) -> Result<()> {
         for out in self.samples_out.iter().chain(&self.report).chain(&self.cases_out) {
-            for data in self.data.iter().chain(&self.haystack) {
-                input::keep_apart(out, Some(data))?;
-            }
+            let inputs = self.data.iter().chain(&self.haystack);
+            input::keep_apart(out, inputs.map(PathBuf::as_path))?;
         }
         if self.max_new_tokens == Some(0) {
             bail!(Usage("--max-new-tokens 0: an answer needs at least 1 token".into()));
