@@ -118,7 +118,7 @@ fn gradients_with_one_layer_of_two_dropped() {
     let model = Decoder::open(&folder, &Device::flex().autodiff()).unwrap();
     let forest = TokenForest::text(&first_row(LLAMA));
     for checkpoint_layers in [false, true] {
-        let options = ForwardOptions { checkpoint_layers, ..ForwardOptions::default() };
+        let options = ForwardOptions::default().with_checkpoint_layers(checkpoint_layers);
         let logps = model.token_logps(&forest, &options).unwrap();
         let gradients = common::gradients_of(&model, &logps.sum());
         for (name, norm, first) in expected {
