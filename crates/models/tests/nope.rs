@@ -1,5 +1,6 @@
 //! Models without RoPE, whole and in some layers, against transformers 5.24: there the rotary
-//! embedding of the tiny checkpoints was replaced by cosine `sqrt(beta)` and sine 0.
+//! embedding of the tiny checkpoints was replaced by cosine `sqrt(beta)` and sine 0. Recorded with
+//! `fixtures/record_nope.py`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
