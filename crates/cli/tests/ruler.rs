@@ -89,11 +89,12 @@ fn scores_come_by_task_and_length_with_averages() {
     // The rows that were written, asked again, are the same questions.
     let rows = lines(&made);
     for row in &rows {
-        has_keys(row, &["task", "index", "input", "outputs", "length", "answer_prefix"]);
+        let keys =
+            ["task", "index", "input", "outputs", "length", "answer_prefix", "max_new_tokens"];
+        has_keys(row, &keys);
     }
     let again = bench.path("again.jsonl");
-    let flags =
-        format!("--data {made} --lengths 2000,2500 --max-new-tokens 3 --samples-out {again}");
+    let flags = format!("--data {made} --lengths 2000,2500 --samples-out {again}");
     assert_eq!(bench.ruler(&flags).code, 0);
     let again = lines(&again);
     for (first, second) in answers.iter().zip(&again) {

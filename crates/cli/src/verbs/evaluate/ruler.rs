@@ -55,11 +55,11 @@ pub(super) struct Ruler {
     /// Running text for haystacks, such as essays; by default documents about invented places and people
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     haystack: Option<PathBuf>,
-    /// Rows in RULER's form (`input`, `outputs`, `answer_prefix`) to be asked in place of generated ones; may
+    /// Rows in RULER's form (`input`, `outputs`, `answer_prefix`; or `context`, `question`, `answer`) to be asked in place of generated ones; may
     /// be given several times
     #[arg(long, value_name = "F.jsonl")]
     data: Vec<PathBuf>,
-    /// Longest answer in tokens; by default the task's own (128 for needles, vt 30, cwe 120, fwe 50, qa 32)
+    /// Longest answer in tokens; by default the rows' or the task's own (128 for needles, vt 30, cwe 120, fwe 50, qa 32)
     #[arg(long)]
     max_new_tokens: Option<usize>,
     /// Ask by a user's message in the model's chat template, with the answer prefix behind its generation
@@ -101,7 +101,7 @@ impl Ruler {
         let mut asking = Asking {
             opened: &opened,
             encoder: &encoder,
-            verb: self,
+            chat: self.chat,
             samples: Samples::create(self.samples_out.as_deref())?,
             answers: Vec::new(),
             too_long: 0,
@@ -160,11 +160,13 @@ impl Ruler {
         for path in &self.data {
             let rows = rows_of::<RulerRow>(path, &options)?;
             let named = rows.iter().all(|(_, row)| row.task.is_some());
+            // Not looked at where all rows name theirs.
             let task = if named { RulerTask::Qa1 } else { self.task_of(path)? };
             let (mut bars, expected) = (Bars::new(), rows.len());
             for (done, (line, row)) in rows.into_iter().enumerate() {
                 let mut case = row.case(task, line);
-                let needed = count(&case.text()) + around + self.room(case.task);
+                case.max_new_tokens = self.max_new_tokens.unwrap_or(case.max_new_tokens);
+                let needed = count(&case.text()) + around + case.max_new_tokens;
                 match lengths.iter().find(|length| **length >= needed) {
                     Some(length) => {
                         case.length = Some(*length);
@@ -203,11 +205,6 @@ impl Ruler {
         })
     }
 
-    /// Tokens of an answer.
-    fn room(&self, task: RulerTask) -> usize {
-        self.max_new_tokens.unwrap_or_else(|| task.max_new_tokens())
-    }
-
     fn facts(&self, opened: &Opened) -> Result<Vec<(String, String)>> {
         let paths = |paths: &[PathBuf]| {
             paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -235,7 +232,7 @@ impl Ruler {
 struct Asking<'a> {
     opened: &'a Opened,
     encoder: &'a Encoder<'a>,
-    verb: &'a Ruler,
+    chat: bool,
     samples: Samples,
     answers: Vec<RulerAnswer>,
     too_long: usize,
@@ -244,11 +241,10 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn ask(&mut self, case: &RulerCase) -> Result<()> {
         let settings = RetrievalSettings {
-            max_new_tokens: self.verb.room(case.task),
+            max_new_tokens: case.max_new_tokens,
             eos_token_ids: self.opened.folder.generation.eos_token_ids.clone(),
         };
-        let found =
-            ruler::answer(&self.opened.decoder, self.encoder, case, self.verb.chat, &settings)?;
+        let found = ruler::answer(&self.opened.decoder, self.encoder, case, self.chat, &settings)?;
         match found {
             Some(answer) => {
                 self.samples.write(&answer)?;

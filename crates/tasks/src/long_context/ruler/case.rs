@@ -17,6 +17,8 @@ pub struct RulerCase {
     pub answer_prefix: String,
     /// What an answer has to say.
     pub outputs: Vec<String>,
+    /// The longest answer, in tokens.
+    pub max_new_tokens: usize,
     /// The requested length, in tokens with the answer; of rows as published, if at all.
     pub length: Option<usize>,
     /// Tokens of prompt and prefix by the caller's counter; `None` for rows.

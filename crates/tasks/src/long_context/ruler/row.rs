@@ -8,12 +8,14 @@ use crate::rows::{Fields, Row, RowProblem, wrong_type};
 
 /// Fields that say where a row came from; they are not needed to ask it.
 const NOTES: [&str; 6] =
-    ["length_w_model_temp", "token_position_answer", "truncation", "id", "_id", "max_new_tokens"];
+    ["length_w_model_temp", "token_position_answer", "truncation", "context_length", "id", "_id"];
 
 /// A row as `scripts/data/prepare.py` writes it: `index`, `input`, `outputs`, `length`, `answer_prefix`.
 ///
-/// A row does not say which task it is of, which decides its score; `task` may. Other fields that say
-/// something are refused by name.
+/// A row does not say which task it is of, which decides its score; `task` may. The form of the hub's
+/// `simonjegou/ruler` is read too: there `context` and `question` are the two parts of the input, `answer` has
+/// the outputs, and `max_new_tokens` is the longest answer. Other fields that say something are refused
+/// by name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RulerRow {
     /// The task, where the row names it.
@@ -31,23 +33,34 @@ pub struct RulerRow {
     pub length: Option<usize>,
     /// What the answer begins with.
     pub answer_prefix: String,
+    /// The longest answer in tokens, where it is not the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_new_tokens: Option<usize>,
 }
 
 impl Row for RulerRow {
     const SHAPE: &'static str = r#"{"input", "outputs", "answer_prefix"}"#;
 
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
-        let input = fields.text("input")?;
+        let parts = fields.contains("context") && !fields.contains("input");
+        let input = if parts {
+            // One was cut into the two.
+            format!("{}{}", fields.text("context")?, fields.text("question")?)
+        } else {
+            fields.text("input")?
+        };
         if input.trim().is_empty() {
             return Err(RowProblem::Empty { field: "input".to_owned() });
         }
-        let outputs = match fields.take("outputs", OUTPUTS)? {
+        let name = if parts { "answer" } else { "outputs" };
+        let outputs = match fields.take(name, OUTPUTS)? {
             Value::Array(outputs) => outputs,
             one => vec![one],
         };
-        let outputs: Vec<String> = outputs.into_iter().map(output).collect::<Result<_, _>>()?;
+        let outputs: Vec<String> =
+            outputs.into_iter().map(|value| output(name, value)).collect::<Result<_, _>>()?;
         if outputs.is_empty() {
-            return Err(RowProblem::Empty { field: "outputs".to_owned() });
+            return Err(RowProblem::Empty { field: name.to_owned() });
         }
         let answer_prefix = match fields.take_optional("answer_prefix") {
             None => String::new(),
@@ -62,6 +75,10 @@ impl Row for RulerRow {
             ),
         };
         let (index, length) = (count(&mut fields, "index")?, count(&mut fields, "length")?);
+        let max_new_tokens = count(&mut fields, "max_new_tokens")?;
+        if max_new_tokens == Some(0) {
+            return Err(wrong_type("max_new_tokens", &Value::from(0), "at least 1"));
+        }
         let says = |value: &Value| match value {
             Value::Null => false,
             Value::Array(items) => !items.is_empty(),
@@ -78,21 +95,19 @@ impl Row for RulerRow {
                 "no such field beside `input` and `outputs`; remove it",
             ));
         }
-        Ok(Self { task, index, input, outputs, length, answer_prefix })
+        Ok(Self { task, index, input, outputs, length, answer_prefix, max_new_tokens })
     }
 }
 
 const OUTPUTS: &str = "a list of texts";
 
-fn output(value: Value) -> Result<String, RowProblem> {
+fn output(name: &str, value: Value) -> Result<String, RowProblem> {
     match value {
         // An empty text occurs in every answer.
-        Value::String(text) if text.is_empty() => {
-            Err(RowProblem::Empty { field: "outputs".to_owned() })
-        }
+        Value::String(text) if text.is_empty() => Err(RowProblem::Empty { field: name.to_owned() }),
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(wrong_type("outputs", &other, OUTPUTS)),
+        other => Err(wrong_type(name, &other, OUTPUTS)),
     }
 }
 
@@ -118,6 +133,8 @@ impl From<&RulerCase> for RulerRow {
             outputs: case.outputs.clone(),
             length: case.length,
             answer_prefix: case.answer_prefix.clone(),
+            max_new_tokens: Some(case.max_new_tokens)
+                .filter(|tokens| *tokens != case.task.max_new_tokens()),
         }
     }
 }
@@ -125,12 +142,14 @@ impl From<&RulerCase> for RulerRow {
 impl RulerRow {
     /// The row as a case of a task; `line` is its line.
     pub fn case(self, task: RulerTask, line: usize) -> RulerCase {
+        let task = self.task.unwrap_or(task);
         RulerCase {
-            task: self.task.unwrap_or(task),
+            task,
             index: line,
             input: self.input,
             answer_prefix: self.answer_prefix,
             outputs: self.outputs,
+            max_new_tokens: self.max_new_tokens.unwrap_or(task.max_new_tokens()),
             length: self.length,
             tokens: None,
             depth: None,
@@ -161,6 +180,19 @@ mod tests {
         let again = serde_json::to_string(&RulerRow::from(&case)).unwrap();
         assert_eq!(read(&again).unwrap().outputs, ["8231077", "12"]);
         assert_eq!(read(&again).unwrap().task, Some(RulerTask::NiahMultivalue));
+    }
+
+    #[test]
+    fn the_hubs_two_parts_are_one_input() {
+        let line = r#"{"context": "It is 7.\n", "question": "What is it? ", "answer_prefix": "It is", "answer": ["7", "8"], "task": "niah_multivalue", "max_new_tokens": 64, "context_length": 4096}"#;
+        let case = read(line).unwrap().case(RulerTask::Qa1, 1);
+        assert_eq!(case.text(), "It is 7.\nWhat is it? It is");
+        assert_eq!(
+            (case.task, case.max_new_tokens, case.score("7")),
+            (RulerTask::NiahMultivalue, 64, 0.5)
+        );
+        let error = read(r#"{"context": "c", "question": "q", "outputs": ["7"]}"#).unwrap_err();
+        assert!(error.contains("`answer`"), "{error}");
     }
 
     #[test]

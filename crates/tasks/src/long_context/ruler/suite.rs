@@ -184,6 +184,7 @@ impl<'a> RulerSuite<'a> {
             input,
             answer_prefix,
             outputs,
+            max_new_tokens: answer,
             length: Some(length),
             tokens: Some(tokens),
             depth: found,
