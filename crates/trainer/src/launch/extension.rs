@@ -42,6 +42,12 @@ pub fn extension(
         .extension()
         .and_then(|extension| extension.apply(&folder.config))
         .map_err(ModelError::from)?;
+    if !extended.no_rope_is_portable {
+        tracing::warn!(
+            layers = ?extended.no_rope,
+            "other loaders pass over `bestof.no_rope_layers` of config.json and rotate every layer"
+        );
+    }
     folder.config = trained_as(&extended).map_err(ModelError::from)?;
     let (config, windows) = resolve(config, section, &extended)?;
     let config = &config;
