@@ -2,6 +2,7 @@
 //! embedding of the tiny checkpoints was replaced by cosine `sqrt(beta)` and sine 0. Recorded with
 //! `fixtures/record_nope.py`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unreadable_literal, reason = "golden numbers, as they were printed")]
 
 mod common;
 

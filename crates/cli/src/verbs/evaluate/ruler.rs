@@ -264,24 +264,16 @@ fn show(scores: &[RulerScore]) -> Result<()> {
         let of = |s: &&RulerScore| s.task == task && s.length == length && s.depth.is_none();
         scores.iter().find(of).map_or_else(String::new, figure)
     };
-    let averaged = lengths.len() > 1;
-    let mut head = format!("{:16}", "task");
-    for length in &lengths {
-        head.push_str(&format!(" {length:>14}"));
-    }
-    if averaged {
-        head.push_str(&format!(" {:>14}", "average"));
-    }
-    console::line(&head)?;
+    let columns: Vec<Option<usize>> =
+        lengths.iter().copied().map(Some).chain((lengths.len() > 1).then_some(None)).collect();
+    let line = |first: &str, cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>14}")).collect();
+        console::line(&format!("{first:16} {}", cells.join(" ")))
+    };
+    let head = |length: &Option<usize>| length.map_or("average".to_owned(), |l| l.to_string());
+    line("task", columns.iter().map(head).collect())?;
     for task in rows(scores) {
-        let mut line = format!("{:16}", name(task));
-        for length in &lengths {
-            line.push_str(&format!(" {:>14}", cell(task, Some(*length))));
-        }
-        if averaged {
-            line.push_str(&format!(" {:>14}", cell(task, None)));
-        }
-        console::line(&line)?;
+        line(name(task), columns.iter().map(|length| cell(task, *length)).collect())?;
     }
     for score in scores {
         if let Some(depth) = score.depth {
