@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use bestof_checkpoints::ModelFolder;
+use bestof_models::encoder::EncoderFamily;
 use bestof_models::{Device, ModelError, known_model_types};
 use serde_json::json;
 
@@ -25,7 +26,7 @@ const THRESHOLD: f64 = 1e-3;
 
 /// Run checkpoints against the expected.safetensors beside them; fails above 1e-3
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  cargo xtask parity crates/models/tests/fixtures/parity/*")]
+#[command(after_help = "Example:\n  cargo xtask parity crates/models/tests/fixtures/parity/*/")]
 pub(crate) struct Parity {
     /// Folders with config.json, model.safetensors and expected.safetensors
     #[arg(required = true)]
@@ -83,13 +84,13 @@ fn compare(dir: &Path, device: &Device) -> Result<BTreeMap<String, f64>> {
     let expected = Expected::open(dir)?;
     let device = device.clone().without_autodiff();
     let model_type = folder.model_type().unwrap_or_default();
-    if model_type == "bert" {
-        encoder::compare(&folder, &expected, &device)
+    if let Some(family) = EncoderFamily::of(model_type) {
+        encoder::compare(&folder, family, &expected, &device)
     } else if known_model_types().contains(&model_type) {
         decoder::compare(&folder, &expected, &device)
     } else {
         let (found, mut known) = (model_type.to_owned(), known_model_types());
-        known.push("bert");
+        known.extend(EncoderFamily::ALL.map(EncoderFamily::model_type));
         Err(ModelError::UnknownModelType { found, known }.into())
     }
 }

@@ -16,6 +16,8 @@ use crate::dataset::Example;
 use crate::error::SentimentError;
 use bestof_kernels::{constant, host_values};
 
+/// The power that gives the first thousandth of the path a sixth of the points.
+const NORMED_POWER: i32 = 4;
 /// Points of the path that go through the model together.
 const POINTS_PER_PASS: usize = 16;
 
@@ -26,8 +28,10 @@ const POINTS_PER_PASS: usize = 16;
 /// ```
 ///
 /// `x` are word vectors and meta features. In the baseline `x'` every word vector is 0 and every meta
-/// feature is the training mean; BERT's special tokens stay. The integral is a Gauss-Legendre sum of
-/// `points` terms; 32 are enough for BERT.
+/// feature is the training mean; special tokens stay. The integral is a Gauss-Legendre sum of
+/// `points` terms in `s`, where `t = s^p`; 32 are enough for a pretrained encoder. `p` is 1, or
+/// [`NORMED_POWER`] for an encoder that normalises word vectors by themselves: these leave 0 within some
+/// thousandths of the path and do not change after that.
 ///
 /// Source: Sundararajan, Taly & Yan 2017, arXiv:1703.01365, equation 1.
 ///
@@ -49,7 +53,11 @@ pub(super) fn integrated_gradients(
     let base = baseline(tokenizer, &x, &text, width);
     let path = Path { x: &x, base: &base, meta: &inputs.meta, tokens, width, device: &device };
 
-    let rule = gauss_legendre(points.max(1));
+    let power = if model.normalises_words() { NORMED_POWER } else { 1 };
+    let rule: Vec<(f64, f64)> = gauss_legendre(points.max(1))
+        .into_iter()
+        .map(|(at, weight)| (at.powi(power), weight * f64::from(power) * at.powi(power - 1)))
+        .collect();
     let mut slopes = vec![0.0; x.len()];
     let mut meta_slopes = vec![0.0; inputs.meta.len()];
     for part in rule.chunks(POINTS_PER_PASS) {
@@ -81,12 +89,14 @@ pub(super) fn integrated_gradients(
     Ok(Attribution { words, marks, meta, value: ends[1].into(), baseline: ends[0].into() })
 }
 
-/// The word vectors of no words: 0 except for BERT's special tokens, which every text has.
+/// The word vectors of no words: 0 except for special tokens, which every text has.
 fn baseline(tokenizer: &ReviewTokenizer, x: &[f32], text: &EncodedText, width: usize) -> Vec<f32> {
     let mut base = vec![0.0; x.len()];
-    if matches!(tokenizer, ReviewTokenizer::WordPieces { .. }) && text.ids.len() >= 2 {
-        let last = (text.ids.len() - 1) * width;
-        base[..width].copy_from_slice(&x[..width]);
+    let [before, behind] = tokenizer.marks();
+    let tokens = text.ids.len();
+    if tokens >= before + behind {
+        let (first, last) = (before * width, (tokens - behind) * width);
+        base[..first].copy_from_slice(&x[..first]);
         base[last..].copy_from_slice(&x[last..]);
     }
     base
@@ -171,7 +181,11 @@ fn by_word(text: &str, offsets: &[Range<usize>], values: &[f64]) -> (Vec<WordAtt
             continue;
         }
         match words.last_mut() {
-            Some(last) if last.range.end == range.start && inside_word(text, range.start) => {
+            // Tokens that are bytes of one letter have the range of the letter each.
+            Some(last)
+                if range.start < last.range.end
+                    || last.range.end == range.start && inside_word(text, range.start) =>
+            {
                 last.range.end = range.end;
                 last.value += value;
             }
@@ -201,5 +215,17 @@ mod tests {
             words.iter().map(|word| (&text[word.range.clone()], word.value)).collect();
         assert_eq!(found, [("unbelievably", 3.0), ("good", 3.0), ("!", 4.0)]);
         assert_eq!(marks, 0.75);
+    }
+
+    #[test]
+    fn bytes_of_a_letter_belong_to_its_word() {
+        let text = "ol\u{e9} \u{1f44d}";
+        // Two bytes of a letter, a space by itself, four bytes of a picture.
+        let offsets = [0..2, 2..4, 2..4, 5..5, 5..9, 5..9, 5..9, 5..9];
+        let (words, marks) = by_word(text, &offsets, &[1.0; 8]);
+        let found: Vec<(&str, f64)> =
+            words.iter().map(|word| (&text[word.range.clone()], word.value)).collect();
+        assert_eq!(found, [("ol\u{e9}", 3.0), ("\u{1f44d}", 4.0)]);
+        assert_eq!(marks, 1.0);
     }
 }
