@@ -58,8 +58,7 @@ pub(crate) fn affine_gelu(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> T
 
 pub(crate) fn gelu_gate(x: Tensor<2>) -> Tensor<2> {
     let [_, both] = x.dims();
-    let half = |range| x.clone().slice_dim(1, range);
-    gelu(half(0..both / 2)).mul(half(both / 2..both))
+    gelu(x.clone().slice_dim(1, 0..both / 2)).mul(x.slice_dim(1, both / 2..both))
 }
 
 /// Written out, because the derivative of burn's own is that of the tanh approximation on some devices

@@ -64,7 +64,6 @@ impl EncoderActivation {
     pub(super) fn gate(self, x: Tensor<2>) -> Tensor<2> {
         let Some(activation) = self.by_value() else { return gelu_gate(x) };
         let [_, both] = x.dims();
-        let half = |range| x.clone().slice_dim(1, range);
-        activation(half(0..both / 2)).mul(half(both / 2..both))
+        activation(x.clone().slice_dim(1, 0..both / 2)).mul(x.slice_dim(1, both / 2..both))
     }
 }

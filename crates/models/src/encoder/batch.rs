@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 
 use super::config::EncoderConfig;
 use super::error::EncoderError;
-use super::family::EncoderFamily;
 use bestof_kernels::Run;
 use bestof_kernels::host_tensor;
 
@@ -211,7 +210,7 @@ pub(crate) struct Packed {
 /// The positions of the tokens of a row, from 0; RoBERTa's from one behind the padding token's id, which
 /// is the position of every padding token.
 fn positions(ids: &[u32], config: &EncoderConfig) -> Vec<u32> {
-    if config.family != EncoderFamily::Roberta {
+    if config.first_position() == 0 {
         return (0..ids.len() as u32).collect();
     }
     let pad = config.pad_token_id;

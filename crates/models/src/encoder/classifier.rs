@@ -38,7 +38,7 @@ impl LastLayer {
     fn load(loader: &mut Loader<'_>, config: &EncoderConfig) -> Result<Self, ModelError> {
         let sizes = [config.hidden_size, config.labels.len()];
         Ok(match config.family {
-            EncoderFamily::Roberta => Self::classifier_(Projection {
+            EncoderFamily::Roberta | EncoderFamily::XlmRoberta => Self::classifier_(Projection {
                 out_proj: Dense::load(loader, "classifier.out_proj", sizes)?,
             }),
             _ => Self::classifier(Dense::load(loader, "classifier", sizes)?),

@@ -108,6 +108,7 @@ impl EncoderConfig {
         match family {
             EncoderFamily::Bert => bert,
             EncoderFamily::Roberta => Self { vocab_size: 50_265, pad_token_id: 1, ..bert },
+            EncoderFamily::XlmRoberta => Self { pad_token_id: 1, ..bert },
             EncoderFamily::DistilBert => {
                 Self { num_layers: 6, type_vocab_size: 0, classifier_dropout: Some(0.2), ..bert }
             }
@@ -208,7 +209,7 @@ impl EncoderConfig {
     /// The position of a row's first token.
     pub(super) fn first_position(&self) -> usize {
         match self.family {
-            EncoderFamily::Roberta => self.pad_token_id as usize + 1,
+            EncoderFamily::Roberta | EncoderFamily::XlmRoberta => self.pad_token_id as usize + 1,
             _ => 0,
         }
     }
@@ -258,7 +259,7 @@ impl EncoderConfig {
             json.insert(key.into(), self.layer_norm_eps.into());
         }
         match self.family {
-            EncoderFamily::Bert | EncoderFamily::Roberta => {}
+            EncoderFamily::Bert | EncoderFamily::Roberta | EncoderFamily::XlmRoberta => {}
             EncoderFamily::DistilBert => {
                 json.insert("sinusoidal_pos_embds".into(), self.sinusoidal_positions.into());
             }
@@ -411,8 +412,8 @@ mod tests {
             let error = read(&json!({ field: value })).unwrap_err().to_string();
             assert!(error.contains(field), "{field}: {error}");
         }
-        let error = EncoderConfig::from_hf(&json!({"model_type": "xlm-roberta"})).unwrap_err();
-        assert!(error.to_string().contains("`xlm-roberta`"), "{error}");
+        let error = EncoderConfig::from_hf(&json!({"model_type": "electra"})).unwrap_err();
+        assert!(error.to_string().contains("`electra`"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub enum EncoderFamily {
     /// BERT's layers, positions counted from behind the padding token's id, one token type (Liu et
     /// al. 2019, arXiv:1907.11692).
     Roberta,
+    /// RoBERTa on a hundred languages (Conneau et al. 2020, arXiv:1911.02116).
+    XlmRoberta,
     /// BERT's layers, without token types and pooler (Sanh et al. 2019, arXiv:1910.01108).
     DistilBert,
     /// Norms before each block, rotary positions, windows, gated feed-forward blocks (Warner et al.
@@ -134,7 +136,8 @@ const MODERNBERT: Keys = Keys {
 
 impl EncoderFamily {
     /// Every family.
-    pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::DistilBert, Self::ModernBert];
+    pub const ALL: [Self; 5] =
+        [Self::Bert, Self::Roberta, Self::XlmRoberta, Self::DistilBert, Self::ModernBert];
 
     /// The family of a `model_type`.
     pub fn of(model_type: &str) -> Option<Self> {
@@ -146,6 +149,7 @@ impl EncoderFamily {
         match self {
             Self::Bert => "bert",
             Self::Roberta => "roberta",
+            Self::XlmRoberta => "xlm-roberta",
             Self::DistilBert => "distilbert",
             Self::ModernBert => "modernbert",
         }
@@ -155,7 +159,7 @@ impl EncoderFamily {
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Bert => "bert.",
-            Self::Roberta => "roberta.",
+            Self::Roberta | Self::XlmRoberta => "roberta.",
             Self::DistilBert => "distilbert.",
             Self::ModernBert => "model.",
         }
@@ -166,6 +170,7 @@ impl EncoderFamily {
         let family = match self {
             Self::Bert => "Bert",
             Self::Roberta => "Roberta",
+            Self::XlmRoberta => "XLMRoberta",
             Self::DistilBert => "DistilBert",
             Self::ModernBert => "ModernBert",
         };
@@ -174,7 +179,7 @@ impl EncoderFamily {
 
     pub(super) fn keys(self) -> &'static Keys {
         match self {
-            Self::Bert | Self::Roberta => &BERT,
+            Self::Bert | Self::Roberta | Self::XlmRoberta => &BERT,
             Self::DistilBert => &DISTILBERT,
             Self::ModernBert => &MODERNBERT,
         }

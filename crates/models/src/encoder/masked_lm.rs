@@ -154,7 +154,7 @@ impl EncoderForMaskedLm {
                 let predictions = Predictions { transform, decoder, bias };
                 self.cls = Some(TrainingHeads { predictions });
             }
-            EncoderFamily::Roberta => {
+            EncoderFamily::Roberta | EncoderFamily::XlmRoberta => {
                 self.lm_head = Some(LmHead {
                     dense: parts.dense("lm_head.dense")?,
                     layer_norm: parts.norm("lm_head.layer_norm")?,

@@ -38,7 +38,7 @@ pub struct EncoderOutput {
 pub enum Encoder {
     /// BERT. Source: Devlin et al. 2019, arXiv:1810.04805v2, section 3.
     Bert(Bert),
-    /// RoBERTa. Source: Liu et al. 2019, arXiv:1907.11692.
+    /// RoBERTa, also that of many languages. Source: Liu et al. 2019, arXiv:1907.11692.
     Roberta(Bert),
     /// DistilBERT. Source: Sanh et al. 2019, arXiv:1910.01108.
     DistilBert(DistilBert),
@@ -83,7 +83,9 @@ impl Encoder {
     pub fn load(loader: &mut Loader<'_>, config: &EncoderConfig) -> Result<Self, EncoderError> {
         config.validate()?;
         let (words, roots) = match config.family {
-            EncoderFamily::Bert | EncoderFamily::Roberta => (Bert::WORDS, Bert::ROOTS),
+            EncoderFamily::Bert | EncoderFamily::Roberta | EncoderFamily::XlmRoberta => {
+                (Bert::WORDS, Bert::ROOTS)
+            }
             EncoderFamily::DistilBert => (DistilBert::WORDS, DistilBert::ROOTS),
             EncoderFamily::ModernBert => (ModernBert::WORDS, ModernBert::ROOTS),
         };
@@ -92,7 +94,9 @@ impl Encoder {
         let at = if nested { prefix } else { "" };
         let encoder = match config.family {
             EncoderFamily::Bert => Self::Bert(Bert::load(loader, at, config)?),
-            EncoderFamily::Roberta => Self::Roberta(Bert::load(loader, at, config)?),
+            EncoderFamily::Roberta | EncoderFamily::XlmRoberta => {
+                Self::Roberta(Bert::load(loader, at, config)?)
+            }
             EncoderFamily::DistilBert => Self::DistilBert(DistilBert::load(loader, at, config)?),
             EncoderFamily::ModernBert => Self::Model(ModernBert::load(loader, at, config)?),
         };

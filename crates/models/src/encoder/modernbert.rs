@@ -120,7 +120,7 @@ impl Attention {
         let (q, k) = (plan.rotation.turn_queries(part(0)), plan.rotation.turn_keys(part(1)));
         let v = part(2).reshape([tokens, heads, dim]);
         if let Some((probability, keys)) = pass.dropout(config.attention_dropout, WEIGHTS) {
-            return attend_dropping([q, k, v], &plan.blocks, probability, &keys);
+            return attend_dropping(&[q, k, v], &plan.blocks, probability, &keys);
         }
         let shape = AttentionShape { kv_heads: heads, group: 1, head_dim: dim, softcap: None };
         attention(q, k, v, &plan.blocks, shape)
@@ -130,7 +130,7 @@ impl Attention {
 /// Attention with dropout of its weights, from `[tokens, heads, head_dim]` each. No published model is
 /// trained so; it is made of plain operations, which keep the weights.
 fn attend_dropping(
-    [q, k, v]: [Tensor<3>; 3],
+    [q, k, v]: &[Tensor<3>; 3],
     blocks: &[AttentionBlock],
     probability: f64,
     keys: &[u64; 3],
@@ -139,13 +139,13 @@ fn attend_dropping(
     let parts = blocks.iter().zip(0..).map(|(block, number)| {
         let of = |x: &Tensor<3>, rows| x.clone().slice_dim(0, rows).swap_dims(0, 1);
         let rows = || block.rows.clone();
-        let mut scores = of(&q, rows()).matmul(of(&k, block.keys.clone()).transpose());
+        let mut scores = of(q, rows()).matmul(of(k, block.keys.clone()).transpose());
         if let Some(mask) = &block.mask {
             scores = scores.add(mask.clone().unsqueeze());
         }
         let [seed, layer, slot] = *keys;
         let weights = dropout(softmax(scores, 2), probability, &[seed, layer, slot, number]);
-        let taken = weights.matmul(of(&v, block.keys.clone()));
+        let taken = weights.matmul(of(v, block.keys.clone()));
         taken.swap_dims(0, 1).reshape([block.rows.len(), heads * dim])
     });
     Tensor::cat(parts.collect(), 0)

@@ -72,7 +72,7 @@ impl Encoder {
         let width = self.config().hidden_size;
         let pooler = match self.config().family {
             EncoderFamily::Bert => return Ok((self.with_pooler(loader)?, None)),
-            EncoderFamily::Roberta => {
+            EncoderFamily::Roberta | EncoderFamily::XlmRoberta => {
                 RowPooler::classifier(Single::load(loader, "classifier", width)?)
             }
             EncoderFamily::DistilBert => {
