@@ -112,7 +112,7 @@ fn byte_level_folder(config: &Value, marks: [&str; 5]) -> TempDir {
     });
     std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
     let named = json!({"bos_token": marks[0], "pad_token": marks[1], "eos_token": marks[2],
-                       "unk_token": marks[3]});
+                       "unk_token": marks[3], "mask_token": marks[4]});
     std::fs::write(dir.path().join("tokenizer_config.json"), named.to_string()).unwrap();
     dir
 }

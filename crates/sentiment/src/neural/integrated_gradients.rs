@@ -16,8 +16,6 @@ use crate::dataset::Example;
 use crate::error::SentimentError;
 use bestof_kernels::{constant, host_values};
 
-/// The power that gives the first thousandth of the path a sixth of the points.
-const NORMED_POWER: i32 = 4;
 /// Points of the path that go through the model together.
 const POINTS_PER_PASS: usize = 16;
 
@@ -28,10 +26,10 @@ const POINTS_PER_PASS: usize = 16;
 /// ```
 ///
 /// `x` are word vectors and meta features. In the baseline `x'` every word vector is 0 and every meta
-/// feature is the training mean; special tokens stay. The integral is a Gauss-Legendre sum of
-/// `points` terms in `s`, where `t = s^p`; 32 are enough for a pretrained encoder. `p` is 1, or
-/// [`NORMED_POWER`] for an encoder that normalises word vectors by themselves: these leave 0 within some
-/// thousandths of the path and do not change after that.
+/// feature is the training mean; special tokens stay. An encoder that normalises word vectors by
+/// themselves would see the same words all along the way to 0, so that with ModernBERT every word vector of
+/// the baseline is that of the mask token, if there is one. The integral is a Gauss-Legendre sum of `points`
+/// terms; 32 are enough for a pretrained encoder.
 ///
 /// Source: Sundararajan, Taly & Yan 2017, arXiv:1703.01365, equation 1.
 ///
@@ -50,14 +48,10 @@ pub(super) fn integrated_gradients(
     let words = model.word_vectors(&TextBatch::new([&text]))?;
     let [tokens, width] = words.dims();
     let x = host_values(words);
-    let base = baseline(tokenizer, &x, &text, width);
+    let base = baseline(model, tokenizer, &x, width)?;
     let path = Path { x: &x, base: &base, meta: &inputs.meta, tokens, width, device: &device };
 
-    let power = if model.normalises_words() { NORMED_POWER } else { 1 };
-    let rule: Vec<(f64, f64)> = gauss_legendre(points.max(1))
-        .into_iter()
-        .map(|(at, weight)| (at.powi(power), weight * f64::from(power) * at.powi(power - 1)))
-        .collect();
+    let rule = gauss_legendre(points.max(1));
     let mut slopes = vec![0.0; x.len()];
     let mut meta_slopes = vec![0.0; inputs.meta.len()];
     for part in rule.chunks(POINTS_PER_PASS) {
@@ -89,17 +83,29 @@ pub(super) fn integrated_gradients(
     Ok(Attribution { words, marks, meta, value: ends[1].into(), baseline: ends[0].into() })
 }
 
-/// The word vectors of no words: 0 except for special tokens, which every text has.
-fn baseline(tokenizer: &ReviewTokenizer, x: &[f32], text: &EncodedText, width: usize) -> Vec<f32> {
-    let mut base = vec![0.0; x.len()];
-    let [before, behind] = tokenizer.marks();
-    let tokens = text.ids.len();
-    if tokens >= before + behind {
-        let (first, last) = (before * width, (tokens - behind) * width);
-        base[..first].copy_from_slice(&x[..first]);
-        base[last..].copy_from_slice(&x[last..]);
+/// The word vectors of no words, for those of a text, `[tokens * width]`: the same for special tokens,
+/// which every text has.
+fn baseline(
+    model: &NeuralModel,
+    tokenizer: &ReviewTokenizer,
+    x: &[f32],
+    width: usize,
+) -> Result<Vec<f32>, SentimentError> {
+    let none = match tokenizer.mask_id().filter(|_| model.normalises_words()) {
+        Some(id) => {
+            let mask = EncodedText { ids: vec![id], sentences: vec![1] };
+            host_values(model.word_vectors(&TextBatch::new([&mask]))?)
+        }
+        None => vec![0.0; width],
+    };
+    let mut base = none.repeat(x.len() / width);
+    let [before, behind] = tokenizer.marks().map(|marks| marks * width);
+    if x.len() >= before + behind {
+        let end = x.len() - behind;
+        base[..before].copy_from_slice(&x[..before]);
+        base[end..].copy_from_slice(&x[end..]);
     }
-    base
+    Ok(base)
 }
 
 /// The straight line from the baseline to the input.

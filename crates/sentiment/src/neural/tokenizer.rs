@@ -108,6 +108,14 @@ impl ReviewTokenizer {
         }
     }
 
+    /// The token that stands for one to be guessed.
+    pub(super) fn mask_id(&self) -> Option<u32> {
+        match self {
+            Self::Pieces { tokenizer, .. } => tokenizer.mask_id(),
+            Self::Words { .. } | Self::Sentences { .. } => None,
+        }
+    }
+
     /// The token ids of a text, truncated at its end.
     pub(super) fn encode(&self, text: &str) -> Result<EncodedText, SentimentError> {
         if let Self::Pieces { tokenizer, max_length, marks: [_, behind] } = self {
