@@ -49,7 +49,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// A checkpoint with its head.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them at a time")]
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 enum Any {
     Encoder(Encoder),
     Classifier(EncoderForSequenceClassification),

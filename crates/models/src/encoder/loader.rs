@@ -151,7 +151,8 @@ impl RandomInit {
                     let (row, pair) = (at / width, at % width / 2);
                     row as f64 / 10_000_f64.powf(2.0 * pair as f64 / width as f64)
                 };
-                let wave = |at: usize| if at % width % 2 == 0 { f64::sin } else { f64::cos };
+                let even = |at: usize| (at % width).is_multiple_of(2);
+                let wave = |at: usize| if even(at) { f64::sin } else { f64::cos };
                 (0..count).map(|at| wave(at)(angle(at)) as f32).collect()
             }
             Fill::Normal => {

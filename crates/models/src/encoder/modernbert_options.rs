@@ -12,6 +12,7 @@ use crate::family::fields::{Fields, invalid};
 
 /// Options of ModernBERT.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own keys")]
 pub struct ModernBertOptions {
     /// Whether norms have a bias.
     pub norm_bias: bool,
@@ -87,7 +88,7 @@ impl ModernBertOptions {
             mean_pooling,
             mlp_dropout: probability(fields, "mlp_dropout")?.unwrap_or(default.mlp_dropout),
             local_attention: fields.size_or("local_attention", default.local_attention)?,
-            sliding: fields.sliding_layers(layers, |layer| layer % every != 0)?,
+            sliding: fields.sliding_layers(layers, |layer| !layer.is_multiple_of(every))?,
             ropes: ropes(fields, head_dim, max_positions)?,
         })
     }
