@@ -26,7 +26,9 @@ pub use custom::{AnyTensor, Inputs};
 pub use decoder::{
     apply_rotary, attention, attention_recomputes, gated_activation, linear, rms_norm, softmax_rows,
 };
-pub use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu, self_attention};
+pub use encoder::{
+    add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm, self_attention,
+};
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
 pub use host::{constant, host_tensor, host_values, indices};
 pub use logps::{Target, TokenScores, Vocabulary};

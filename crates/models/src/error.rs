@@ -64,6 +64,15 @@ pub enum ModelError {
         /// The model type.
         model_type: &'static str,
     },
+    /// The checkpoint has a tensor of the model's that the model has no place for.
+    #[error(
+        "the checkpoint has a tensor `{name}` that a model of this config.json does not have: the number of layers, or \
+         another setting, is not that of the weights"
+    )]
+    UnusedTensor {
+        /// The tensor's name.
+        name: String,
+    },
     /// The checkpoint was saved with something wrapped around the model.
     #[error(
         "the checkpoint has no tensor `{name}` but `{found}`: save the model without what is wrapped around it"

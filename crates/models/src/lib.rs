@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-pub mod bert;
 mod block;
 mod causal_lm;
 mod config;
 mod decoder;
 mod device;
+pub mod encoder;
 mod error;
 mod family;
 mod forest;
