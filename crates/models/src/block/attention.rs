@@ -19,14 +19,6 @@ pub(crate) struct Heads {
     pub(crate) v: Tensor<3>,
 }
 
-impl Heads {
-    /// The same values without a graph.
-    pub(crate) fn plain(&self) -> Self {
-        let plain = |x: &Tensor<3>| x.clone().inner();
-        Self { q: plain(&self.q), k: plain(&self.k), v: plain(&self.v) }
-    }
-}
-
 /// The projections of attention, and Gemma 3's norms of queries and keys.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
