@@ -1,7 +1,7 @@
 //! The decoder's own sampling engine: keys and values are kept, a step computes one row per
 //! sequence.
 
-use bestof_kernels::{CausalMasks, Vocabulary, host_values, indices};
+use bestof_kernels::{CausalMasks, Vocabulary, indices};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -57,21 +57,21 @@ struct Cached {
 }
 
 impl Engine for Cached {
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
         self.suffixes = Vec::new();
         self.lengths = prompts.iter().map(|prompt| prompt.len()).collect();
         let mut layers = Vec::with_capacity(prompts.len());
         let mut logits = Vec::with_capacity(prompts.len());
         for prompt in prompts {
-            let (of_prompt, row) = self.prefill(prompt);
+            let (of_prompt, last) = self.prefill(prompt);
             layers.push(of_prompt);
-            logits.push(row);
+            logits.extend(last.map(|x| self.logits(x)));
         }
         self.prompts = by_layer(layers);
-        Ok(logits)
+        Ok(Tensor::cat(logits, 0))
     }
 
-    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError> {
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
         let config = self.model.config().clone();
         if self.suffixes.is_empty() {
             let like = &self.vocabulary.weight;
@@ -113,8 +113,8 @@ impl Engine for Cached {
 }
 
 impl Cached {
-    /// The keys and values of a prompt in every layer, and the logits after its last token.
-    fn prefill(&self, prompt: &[u32]) -> (Vec<PromptLayer>, Vec<f32>) {
+    /// The keys and values of a prompt in every layer, and its last row, `[1, width]`, if it has any.
+    fn prefill(&self, prompt: &[u32]) -> (Vec<PromptLayer>, Option<Tensor<2>>) {
         let config = self.model.config();
         let like = &self.vocabulary.weight;
         let mut layers: Vec<PromptLayer> =
@@ -145,12 +145,11 @@ impl Cached {
             }
             last = Some(x.slice_dim(0, chunk.len() - 1..chunk.len()));
         }
-        let logits = last.map_or_else(Vec::new, |x| self.logits(x));
-        (layers, logits)
+        (layers, last)
     }
 
-    fn logits(&self, x: Tensor<2>) -> Vec<f32> {
-        host_values(self.vocabulary.next_token_logits(self.model.final_norm(x)))
+    fn logits(&self, x: Tensor<2>) -> Tensor<2> {
+        self.vocabulary.next_token_logits(self.model.final_norm(x))
     }
 }
 
