@@ -14,8 +14,10 @@ in a minute and with figures that say nothing:
     cargo xtask bench device-side-by-side --tiny [--device wgpu] [--python PYTHON]
 
 Tokens per second of training are the median over the steps after the second, as the kernels are compiled
-and tuned in the first; both sides count the tokens of prompt and answer of every pair. Those of sampling
-are of the difference between a long and a short run. Memory is the most that `nvidia-smi` shows on the
+and tuned in the first; both sides count the tokens of prompt and answer of every pair, and both have the
+reference's passes in their time: TRL makes them in each step, bestof once before the first, and their time
+is that of `score` on all pairs less that on one. Tokens per second of sampling are those of the difference
+between a long and a short run. Memory is the most that `nvidia-smi` shows on the
 card during the run less what it showed before, and the process's peak where there is no card.
 """
 
@@ -90,8 +92,10 @@ def measure(args, scratch):
 
 
 def show(row):
-    print(f"| {row['model']} | {row['work']} | {row['side']} | {row['tokens_per_second']:,.0f} tokens/s "
-          f"| {row['memory_mib']:,.0f} MiB {row['memory_of']} |", flush=True)
+    rate = row["tokens_per_second"]
+    rate = "too short to tell" if rate is None else f"{rate:,.0f} tokens/s"
+    memory = f"{row['memory_mib']:,.0f} MiB {row['memory_of']}"
+    print(f"| {row['model']} | {row['work']} | {row['side']} | {rate} | {memory} |", flush=True)
 
 
 def parity(args):
@@ -135,16 +139,31 @@ def train(args, scratch, name, model, pairs):
     memory = run(args, [args.bestof, "--quiet", "prefer", "--config", str(config), "--json"])
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     rates = [row["tokens_per_second"] for row in rows if "tokens_per_second" in row]
-    return dict(model=name, work="LoRA DPO", side="bestof", tokens_per_second=statistics.median(rates[2:]), **memory)
+    tokens = rows[-1]["num_tokens"]
+    seconds = tokens / statistics.median(rates[2:]) + reference_seconds(args, model, pairs, scratch)
+    return dict(model=name, work="LoRA DPO", side="bestof", tokens_per_second=tokens / seconds, **memory)
+
+
+def reference_seconds(args, model, pairs, scratch):
+    """The reference's passes over all pairs, without the start-up and the first kernels."""
+    def timed(data):
+        before = time.perf_counter()
+        run(args, [args.bestof, "--quiet", "score", "--model", str(model), "--data", str(data), *device(args), "--json"])
+        return time.perf_counter() - before
+    one = scratch / "one.jsonl"
+    one.write_text(pairs.read_text().splitlines()[0] + "\n")
+    return max(0.0, timed(pairs) - timed(one)) * args.pairs / max(1, args.pairs - 1)
+
+
+def device(args):
+    return ["--device", args.device] + (["--dtype", args.dtype] if args.dtype != "f32" else [])
 
 
 def sample(args, name, model):
     def timed(tokens):
-        command = [args.bestof, "--quiet", "generate", "--model", str(model), "--device", args.device,
+        command = [args.bestof, "--quiet", "generate", "--model", str(model), *device(args),
                    "--prompt", "12 + 30 =", "--samples", str(args.samples), "--temperature", "1",
                    "--max-new-tokens", str(tokens), "--json"]
-        if args.dtype != "f32":
-            command += ["--dtype", args.dtype]
         out = tempfile.TemporaryFile("w+")
         before = time.perf_counter()
         memory = run(args, command, out)
@@ -153,7 +172,7 @@ def sample(args, name, model):
         return sum(len(json.loads(line)["ids"]) for line in out), seconds, memory
     few, short, _ = timed(max(1, args.new_tokens // 8))
     many, long, memory = timed(args.new_tokens)
-    rate = (many - few) / (long - short) if long > short else float("nan")
+    rate = (many - few) / (long - short) if many > few and long > short else None
     return dict(model=name, work=f"{args.samples} samples", side="bestof", tokens_per_second=rate, **memory)
 
 

@@ -49,9 +49,9 @@ struct Pass {
 
 /// The scores of a block.
 struct Scores {
-    /// `cap(q k^T)`, `[kv_heads, group * rows, keys]`
-    capped: Tensor<3>,
-    /// `softmax(capped + mask)`
+    /// `cap(q k^T)`, if there is a cap, `[kv_heads, group * rows, keys]`
+    capped: Option<Tensor<3>>,
+    /// `softmax(cap(q k^T) + mask)`, of the same shape
     weights: Tensor<3>,
 }
 
@@ -76,15 +76,16 @@ impl Pass {
     /// Scores and weights are f32 where the inputs are narrower.
     fn scores(&self, q: Tensor<3>, k: Tensor<3>, block: &AttentionBlock) -> Scores {
         let AttentionShape { kv_heads: kv, group, softcap, .. } = self.shape;
-        let capped = soft_cap(widened(q.matmul(k.transpose())), softcap);
+        let scores = soft_cap(widened(q.matmul(k.transpose())), softcap);
+        let capped = softcap.map(|_| scores.clone());
         let seen = match &block.mask {
             Some(mask) => {
                 let (rows, keys) = (block.rows.len(), block.keys.len());
-                let scores: Tensor<4> = capped.clone().reshape([kv, group, rows, keys]);
+                let scores: Tensor<4> = scores.reshape([kv, group, rows, keys]);
                 let mask = widened(mask.clone()).unsqueeze();
                 scores.add(mask).reshape([kv, group * rows, keys])
             }
-            None => capped.clone(),
+            None => scores,
         };
         Scores { capped, weights: softmax(seen) }
     }
@@ -117,8 +118,8 @@ impl Pass {
             let dp = widened(d.clone().matmul(v.transpose()));
             add_rows(&mut dv, p.clone().cast(dtype).transpose().matmul(d), &block.keys);
             let ds = dp.clone().sub(p.clone().mul(dp).sum_dim(2)).mul(p);
-            let ds = match self.shape.softcap {
-                Some(cap) => ds.mul(capped.div_scalar(cap).square().neg().add_scalar(1.0)),
+            let ds = match self.shape.softcap.zip(capped) {
+                Some((cap, s)) => ds.mul(s.div_scalar(cap).square().neg().add_scalar(1.0)),
                 None => ds,
             };
             let ds = ds.cast(dtype);

@@ -228,8 +228,14 @@ fn log_sum(weights: Tensor<2>) -> Tensor<2> {
 fn running_sum(x: Tensor<2>) -> Tensor<2> {
     let [rows, width] = x.dims();
     let parts = width.div_ceil(WIDTH);
-    let padding = Tensor::zeros([rows, parts * WIDTH - width], (&x.device(), x.dtype()));
-    let x: Tensor<3> = Tensor::cat(vec![x, padding], 1).reshape([rows, parts, WIDTH]);
+    let x = match parts * WIDTH - width {
+        0 => x,
+        missing => {
+            let zeros = Tensor::zeros([rows, missing], (&x.device(), x.dtype()));
+            Tensor::cat(vec![x, zeros], 1)
+        }
+    };
+    let x: Tensor<3> = x.reshape([rows, parts, WIDTH]);
     let sums = x.clone().sum_dim(2);
     let before = sums.clone().cumsum(1).sub(sums);
     x.cumsum(2).add(before).reshape([rows, parts * WIDTH]).slice_dim(1, 0..width)
