@@ -64,15 +64,6 @@ pub enum ModelError {
         /// The model type.
         model_type: &'static str,
     },
-    /// The checkpoint has a tensor of the model's that the model has no place for.
-    #[error(
-        "the checkpoint has a tensor `{name}` that a model of this config.json does not have: the number of layers, or \
-         another setting, is not that of the weights"
-    )]
-    UnusedTensor {
-        /// The tensor's name.
-        name: String,
-    },
     /// The checkpoint was saved with something wrapped around the model.
     #[error(
         "the checkpoint has no tensor `{name}` but `{found}`: save the model without what is wrapped around it"
@@ -280,14 +271,9 @@ pub enum ModelError {
         /// The type of the blocks.
         ggml_type: bestof_blocks::GgmlType,
     },
-    /// The device has no arithmetic in a float type.
-    #[error("the device {device} does not compute in {dtype}; take f32")]
-    UnsupportedDtype {
-        /// The device.
-        device: String,
-        /// The float type.
-        dtype: crate::precision::Dtype,
-    },
+    /// The device does not compute in a float type.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -20,14 +20,6 @@ pub(crate) struct Heads {
     pub(crate) v: Tensor<3>,
 }
 
-impl Heads {
-    /// The same values without a graph.
-    pub(crate) fn plain(&self) -> Self {
-        let plain = |x: &Tensor<3>| x.clone().inner();
-        Self { q: plain(&self.q), k: plain(&self.k), v: plain(&self.v) }
-    }
-}
-
 /// The projections of attention, and the norms of queries and keys of families that have them.
 ///
 /// `qkv_proj` takes the place of the three projections above it.

@@ -104,8 +104,12 @@ impl Encoder {
             let rest = name.strip_prefix(at);
             rest.is_some_and(|rest| nested || roots.iter().any(|root| rest.starts_with(root)))
         };
-        match loader.unused().find(|name| own(name)) {
-            Some(name) => Err(ModelError::UnusedTensor { name: name.to_owned() }.into()),
+        let mut unused = loader.unused().filter(|name| own(name));
+        match unused.next() {
+            Some(name) => {
+                let (name, others) = (name.to_owned(), unused.count());
+                Err(ModelError::UnusedTensor { name, others }.into())
+            }
             None => Ok(encoder),
         }
     }
