@@ -74,8 +74,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::stored::StoredType;
-    use crate::weights::TensorInfo;
+    use crate::stored::{StoredType, TensorInfo};
     use crate::writer::WeightsWriter;
 
     #[test]

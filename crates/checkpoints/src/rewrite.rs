@@ -9,8 +9,8 @@ use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
 use crate::json;
-use crate::stored::StoredType;
-use crate::weights::{TensorInfo, Weights};
+use crate::stored::{StoredType, TensorInfo};
+use crate::weights::Weights;
 use crate::writer::WeightsWriter;
 
 impl ModelFolder {

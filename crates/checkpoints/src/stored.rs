@@ -95,6 +95,29 @@ impl StoredType {
     }
 }
 
+/// Name, element type and shape of a stored tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Name, such as `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Element type in the file.
+    pub dtype: StoredType,
+    /// Shape, outermost dimension first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
     bytes.as_chunks::<N>().0.iter().copied()
 }

@@ -12,7 +12,7 @@ use bestof_suggest::nearest;
 use crate::error::CheckpointError;
 use crate::gguf::OpenedGguf;
 use crate::layout::{self, INDEX, SINGLE};
-use crate::stored::StoredType;
+use crate::stored::{StoredType, TensorInfo};
 
 /// Bytes converted at a time, so that reading needs hardly more memory than the result.
 const CHUNK_BYTES: usize = 1 << 22;
@@ -20,29 +20,6 @@ const CHUNK_BYTES: usize = 1 << 22;
 /// Whether a path is a GGUF file.
 pub(crate) fn is_gguf(path: &Path) -> bool {
     path.is_file() && FileKind::at(path).is_ok_and(|kind| kind == FileKind::Gguf)
-}
-
-/// Name, element type and shape of a stored tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Name, such as `model.layers.0.self_attn.q_proj.weight`.
-    pub name: String,
-    /// Element type in the file.
-    pub dtype: StoredType,
-    /// Shape, outermost dimension first.
-    pub shape: Vec<usize>,
-}
-
-impl TensorInfo {
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether the tensor has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// The weights of a model folder, or of a single safetensors file, opened for reading.

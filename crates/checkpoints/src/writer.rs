@@ -10,8 +10,7 @@ use bestof_files::{Disk, FileLayer, StagedFile};
 
 use crate::error::CheckpointError;
 use crate::layout::SINGLE;
-use crate::stored::StoredType;
-use crate::weights::TensorInfo;
+use crate::stored::{StoredType, TensorInfo};
 
 /// Values converted at a time.
 const CHUNK_VALUES: usize = 1 << 20;

@@ -7,8 +7,8 @@ use bestof_files::{Disk, Fault, FaultyDisk, FileLayer};
 
 use crate::CheckpointError;
 use crate::layout::SINGLE;
-use crate::stored::StoredType;
-use crate::weights::{TensorInfo, Weights};
+use crate::stored::{StoredType, TensorInfo};
+use crate::weights::Weights;
 use crate::writer::WeightsWriter;
 
 fn write(

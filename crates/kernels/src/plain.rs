@@ -68,16 +68,18 @@ pub fn soft_cap<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
     }
 }
 
-/// Softmax over the last dimension.
+/// Softmax over the last dimension, in f32 where the scores are narrower, and then in their type.
 ///
 /// Written out, because burn takes another path with automatic differentiation than without,
 /// and the log-probabilities of a policy and its reference must agree to the last bit before
 /// training.
 pub fn softmax<const D: usize>(scores: Tensor<D>) -> Tensor<D> {
+    let dtype = scores.dtype();
+    let scores = in_type(scores, wide_type(dtype));
     let max = scores.clone().detach().max_dim(D - 1);
     let exps = scores.sub(max).exp();
     let sums = exps.clone().sum_dim(D - 1);
-    exps.div(sums)
+    in_type(exps.div(sums), dtype)
 }
 
 pub(crate) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {

@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::custom::{AnyTensor, Inputs};
-use crate::plain::{soft_cap, softmax};
+use crate::plain::{in_type, soft_cap, softmax, wide_type};
 use crate::shape::{AttentionBlock, AttentionShape};
 
 pub(crate) fn attention(
@@ -133,7 +133,8 @@ impl Pass {
 
 /// Half-precision values as f32; others as they are.
 fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if matches!(x.dtype(), DType::F16 | DType::BF16) { x.cast(DType::F32) } else { x }
+    let dtype = wide_type(x.dtype());
+    in_type(x, dtype)
 }
 
 /// Adds to some rows of `[heads, rows, entries]`.

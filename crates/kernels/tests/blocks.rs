@@ -63,6 +63,30 @@ fn a_product_with_blocks_is_one_with_their_values() {
     }
 }
 
+/// Of types that are read and not written: any bytes below 64 have finite scales.
+#[test]
+fn blocks_of_every_type_are_multiplied() {
+    for ggml_type in GgmlType::ALL {
+        let (out, width) = (37, 512);
+        let row = width / ggml_type.block_values() * ggml_type.block_bytes();
+        let bytes: Vec<u8> = (0..out * row).map(|i| ((i * 37 + i / 7) % 64) as u8).collect();
+        let device = Device::flex();
+        let weight = Weight::from_blocks(ggml_type, bytes, [out, width], &device).unwrap();
+        let largest =
+            host_values(weight.values()).iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!(largest > 0.0 && largest.is_finite(), "{ggml_type}");
+        let x = leaf(&random([3, width], 4).div_scalar(largest));
+        let expected = x.clone().inner().matmul(weight.values().transpose());
+        let y = weight.linear(x.clone());
+        assert!(difference(y.clone(), expected.clone()) < TOLERANCE, "{ggml_type}");
+        assert!(difference(weight.few_rows(x.clone().inner()), expected) < TOLERANCE);
+        let dy = random([3, out], 5).div_scalar(largest);
+        let graph = y.mul(dy.clone().autodiff()).sum().backward();
+        let dx = x.grad(&graph).unwrap();
+        assert!(difference(dx, dy.matmul(weight.values())) < TOLERANCE, "{ggml_type}: gradient");
+    }
+}
+
 #[test]
 fn few_rows_do_not_depend_on_each_other() {
     for ggml_type in TYPES {

@@ -9,7 +9,7 @@ use super::opened::OpenedGguf;
 use super::plan::unpair;
 use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
-use crate::weights::TensorInfo;
+use crate::stored::TensorInfo;
 use crate::writer::WeightsWriter;
 
 /// Number of values decoded at a time.

@@ -12,8 +12,7 @@ use super::file::{GgufFile, TensorEntry};
 use super::plan::{PlannedTensor, plan, unpair};
 use super::vocabulary::Vocabulary;
 use crate::error::CheckpointError;
-use crate::stored::StoredType;
-use crate::weights::TensorInfo;
+use crate::stored::{StoredType, TensorInfo};
 
 /// An opened file whose tensors are all known.
 #[derive(Debug)]

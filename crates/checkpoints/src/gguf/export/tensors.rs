@@ -13,7 +13,8 @@ use super::rope::ExportRope;
 use super::text_half::TextHalf;
 use crate::conversion::{Progress, count};
 use crate::error::CheckpointError;
-use crate::weights::{TensorInfo, Weights};
+use crate::stored::TensorInfo;
+use crate::weights::Weights;
 
 const ALIGNMENT: usize = 32;
 const VERSION: u32 = 3;

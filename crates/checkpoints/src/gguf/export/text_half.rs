@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::weights::{TensorInfo, Weights};
+use crate::stored::TensorInfo;
+use crate::weights::Weights;
 
 /// What stands for `model.` and `lm_head.` in multimodal models, before and since transformers 4.52.
 const MULTIMODAL: [[(&str, &str); 2]; 2] = [
