@@ -2,18 +2,23 @@
 //!
 //! `cargo run --release -p bestof-benches --example at_rest [-- smollm2|1b [STEPS]]`
 //!
+//! `-- fits` prints instead what steps of other sizes would take, from the formula of `Footprint`.
+//!
 //! Weights are random, and each format has a process of its own, so that peaks are its own. Formats
 //! take turns, and the first step of each process is not counted. Time is for two pairs of 100 + 100
 //! tokens: forward, DPOP, backward, AdamW on adapters of rank 16.
 #![allow(clippy::print_stdout, reason = "an example's output")]
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
-use bestof_benches::{pairs, shape};
+use bestof_benches::{pairs, shape, tensors};
 use bestof_losses::{Dpop, PairLogps, PreferenceLoss, with_gradient};
-use bestof_models::{CausalLm, Decoder, Device, ForwardOptions, LoraConfig, Precision};
+use bestof_models::{
+    CausalLm, Decoder, Device, Footprint, ForwardOptions, LoraConfig, Precision, StepShape,
+};
 use bestof_trainer::config::TrainSection;
 use bestof_trainer::optimizer::AdamW;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -27,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (name, steps) = (args.first().map_or("smollm2", String::as_str), args.get(1));
     let steps: usize = steps.map_or(Ok(4), |text| text.parse())?;
+    if name == "fits" {
+        return fits();
+    }
     if let Some(format) = args.get(2) {
         println!("{}", child(name, steps, format)?);
         return Ok(());
@@ -65,14 +73,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn child(name: &str, steps: usize, format: &str) -> Result<Value, Box<dyn Error>> {
-    let device = Device::flex().autodiff();
-    let precision = match format.parse() {
+/// GiB of LoRA steps of rank 16 by size, format and tokens, with layers computed again.
+fn fits() -> Result<(), Box<dyn Error>> {
+    println!("| model | tokens | {} |", FORMATS.join(" | "));
+    println!("|---|---|---|---|---|---|");
+    for name in ["smollm2", "360m", "1b", "3b", "8b"] {
+        let config = shape(name)?;
+        let tensors = tensors(&config);
+        for tokens in [1024, 8192] {
+            let mut row = format!("| {name} | {tokens} |");
+            for format in FORMATS {
+                let (lora, precision) = (LoraConfig::default(), precision(format)?);
+                let step = StepShape::new(Some(&lora), tokens).with_checkpoint_layers(true);
+                let found = Footprint::of_step(&config, &tensors, precision, step)?.total();
+                write!(row, " {:.1} |", found as f64 / f64::from(1 << 30))?;
+            }
+            println!("{row}");
+        }
+    }
+    Ok(())
+}
+
+fn precision(format: &str) -> Result<Precision, Box<dyn Error>> {
+    Ok(match format.parse() {
         Ok(dtype) => Precision::default().with_dtype(dtype),
         Err(_) => Precision::default().with_quantize(Some(format.parse()?)),
-    };
+    })
+}
+
+fn child(name: &str, steps: usize, format: &str) -> Result<Value, Box<dyn Error>> {
+    let device = Device::flex().autodiff();
     let before = memory("VmRSS")?;
-    let mut model = Decoder::random_in(shape(name)?, 1, precision, &device)?;
+    let mut model = Decoder::random_in(shape(name)?, 1, precision(format)?, &device)?;
     let base = memory("VmRSS")? - before;
     let token = decoding(&model)?;
     model.attach_lora(&LoraConfig::default())?;

@@ -1,7 +1,7 @@
 //! MiniLM-L6 with three heads on the mean of its tokens: prediction and a step of fine-tuning.
 
 use bestof_models::Device;
-use bestof_models::bert::{Bert, BertBatch, BertConfig, BertError, Dense, Loader};
+use bestof_models::encoder::{Dense, Encoder, EncoderBatch, EncoderConfig, EncoderError, Loader};
 use bestof_trainer::optimizer::{AdamW, AdamWConfig};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -14,7 +14,7 @@ const CLASSES: [usize; 3] = [4, 3, 2];
 /// An encoder of MiniLM-L6's shape with heads of four, three and two classes.
 #[derive(Module, Debug)]
 pub struct MultiTask {
-    bert: Bert,
+    encoder: Encoder,
     heads: Vec<Dense>,
 }
 
@@ -23,14 +23,14 @@ impl MultiTask {
     ///
     /// # Errors
     /// Those of the encoder.
-    pub fn new(device: &Device) -> Result<Self, BertError> {
-        let config = BertConfig {
+    pub fn new(device: &Device) -> Result<Self, EncoderError> {
+        let config = EncoderConfig {
             hidden_size: 384,
             num_layers: 6,
             intermediate_size: 1536,
-            ..BertConfig::default()
+            ..EncoderConfig::default()
         };
-        let bert = Bert::fresh(&config, 1, device)?.without_pooler();
+        let encoder = Encoder::fresh(&config, 1, device)?.without_pooler();
         let mut loader = Loader::drawing(1, 0.02, device);
         let heads = CLASSES
             .into_iter()
@@ -39,7 +39,7 @@ impl MultiTask {
                 Dense::load(&mut loader, &format!("heads.{number}"), [384, classes])
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { bert, heads })
+        Ok(Self { encoder, heads })
     }
 
     /// The logits of the heads.
@@ -48,10 +48,10 @@ impl MultiTask {
     /// Those of the encoder.
     pub fn forward(
         &self,
-        batch: &BertBatch,
+        batch: &EncoderBatch,
         seed: Option<u64>,
-    ) -> Result<Vec<Tensor<2>>, BertError> {
-        let mean = self.bert.encode(batch, seed)?.mean();
+    ) -> Result<Vec<Tensor<2>>, EncoderError> {
+        let mean = self.encoder.encode(batch, seed)?.mean();
         Ok(self.heads.iter().map(|head| head.forward(mean.clone())).collect())
     }
 
@@ -62,9 +62,9 @@ impl MultiTask {
     pub fn step(
         self,
         optimizer: &mut ModuleOptimizer,
-        batch: &BertBatch,
+        batch: &EncoderBatch,
         seed: u64,
-    ) -> Result<(Self, f32), BertError> {
+    ) -> Result<(Self, f32), EncoderError> {
         let rows = batch.rows();
         let device = Device::flex();
         let losses =
@@ -90,7 +90,7 @@ pub fn optimizer() -> ModuleOptimizer {
 ///
 /// # Errors
 /// A row without tokens.
-pub fn rows(lengths: &[usize]) -> Result<BertBatch, BertError> {
+pub fn rows(lengths: &[usize]) -> Result<EncoderBatch, EncoderError> {
     let rows: Vec<Vec<u32>> = lengths
         .iter()
         .enumerate()
@@ -98,7 +98,7 @@ pub fn rows(lengths: &[usize]) -> Result<BertBatch, BertError> {
             (0..*length).map(|at| 1000 + ((at * 7919 + row * 104_729) % 29_000) as u32).collect()
         })
         .collect();
-    BertBatch::pad(&rows, 0)
+    EncoderBatch::pad(&rows, 0)
 }
 
 /// Sixteen rows of 128 tokens, and sixteen from 23 to 128 tokens.

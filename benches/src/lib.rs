@@ -6,30 +6,62 @@ pub mod encoder;
 
 use std::error::Error;
 
+use bestof_checkpoints::{StoredType, TensorInfo};
 use bestof_models::{Decoder, DecoderConfig, Device, ForestBuilder, Sequence, TokenForest};
 use serde_json::json;
 
-/// A shape by name: `smollm2`, SmolLM2-135M's, or `1b`, of 16 layers of width 2048.
+/// A shape by name: `smollm2` and `360m` of SmolLM2's, `1b`, `3b` and `8b` of Llama 3's.
 ///
 /// # Errors
 /// Another name.
 pub fn shape(name: &str) -> Result<DecoderConfig, Box<dyn Error>> {
-    let config = match name {
-        "smollm2" => json!({
-            "model_type": "llama", "vocab_size": 49152, "hidden_size": 576,
-            "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
-            "num_key_value_heads": 3, "max_position_embeddings": 8192, "rope_theta": 100_000.0,
-            "tie_word_embeddings": true,
-        }),
-        "1b" => json!({
-            "model_type": "llama", "vocab_size": 128_256, "hidden_size": 2048,
-            "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
-            "num_key_value_heads": 8, "head_dim": 64, "max_position_embeddings": 8192,
-            "rope_theta": 500_000.0, "tie_word_embeddings": true,
-        }),
-        _ => return Err(format!("shape `{name}` is not known; known are smollm2 and 1b").into()),
+    // Vocabulary, width, inner width, layers, heads, key heads, tied.
+    let (vocabulary, width, inner, layers, heads, keys, tied) = match name {
+        "smollm2" => (49_152, 576, 1536, 30, 9, 3, true),
+        "360m" => (49_152, 960, 2560, 32, 15, 5, true),
+        "1b" => (128_256, 2048, 8192, 16, 32, 8, true),
+        "3b" => (128_256, 3072, 8192, 28, 24, 8, true),
+        "8b" => (128_256, 4096, 14_336, 32, 32, 8, false),
+        _ => {
+            return Err(format!("known shapes are smollm2, 360m, 1b, 3b and 8b, not {name}").into());
+        }
     };
-    Ok(DecoderConfig::from_hf(&config)?)
+    Ok(DecoderConfig::from_hf(&json!({
+        "model_type": "llama", "vocab_size": vocabulary, "hidden_size": width,
+        "intermediate_size": inner, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "num_key_value_heads": keys, "max_position_embeddings": 8192, "rope_theta": 100_000.0,
+        "tie_word_embeddings": tied,
+    }))?)
+}
+
+/// The matrices that a checkpoint of a llama's shape has; norms are left out.
+pub fn tensors(config: &DecoderConfig) -> Vec<TensorInfo> {
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let queries = config.num_heads * config.head_dim;
+    let keys = config.num_kv_heads * config.head_dim;
+    let tensor = |name: String, out: usize, width: usize| TensorInfo {
+        name,
+        dtype: StoredType::BF16,
+        shape: vec![out, width],
+    };
+    let mut all = vec![tensor("model.embed_tokens.weight".to_owned(), config.vocab_size, width)];
+    if !config.tied_embeddings {
+        all.push(tensor("lm_head.weight".to_owned(), config.vocab_size, width));
+    }
+    for layer in 0..config.layers.len() {
+        for (path, out, width) in [
+            ("self_attn.q_proj", queries, width),
+            ("self_attn.k_proj", keys, width),
+            ("self_attn.v_proj", keys, width),
+            ("self_attn.o_proj", width, queries),
+            ("mlp.gate_proj", inner, width),
+            ("mlp.up_proj", inner, width),
+            ("mlp.down_proj", width, inner),
+        ] {
+            all.push(tensor(format!("model.layers.{layer}.{path}.weight"), out, width));
+        }
+    }
+    all
 }
 
 /// A model of SmolLM2-135M's shape.

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|estimators --python PYTHON [options
-/// of the script in benches/]`.
+/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|estimators --python
+/// PYTHON [options of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("side-by-side") => return side_by_side(&args[1..]),
         Some("estimators") => return estimators(&args[1..]),
+        Some("device-side-by-side") => return device_side_by_side(&args[1..]),
         Some("encoder-side-by-side") => return encoder_side_by_side(&args[1..]),
         _ => {}
     }
@@ -78,6 +79,21 @@ fn encoder_side_by_side(args: &[String]) -> Result<()> {
     process::step("side by side", process::keeping_memory(&mut command)).with_context(|| {
         format!("{python} needs torch and transformers; name another with --python")
     })
+}
+
+/// A device with `bestof` built for it, beside TRL where the user's Python has it.
+fn device_side_by_side(args: &[String]) -> Result<()> {
+    let (python, rest) = python_and_rest(args)?;
+    let features: Vec<String> = user_verb::device_feature(&rest, None).into_iter().collect();
+    let binary = user_verb::build(&features)?;
+    let root = process::root();
+    let mut command = Command::new(&python);
+    command.arg(root.join("benches/device_side_by_side.py")).arg("--bestof").arg(binary);
+    command.arg("--fixtures").arg(root.join("crates/models/tests/fixtures/parity"));
+    if !rest.iter().any(|arg| arg == "--model" || arg.starts_with("--model=")) {
+        command.arg("--model").arg(root.join("models/smollm2-135m-instruct"));
+    }
+    process::step("device side by side", process::keeping_memory(command.args(rest)))
 }
 
 /// The interpreter of `--python`, and the other arguments.

@@ -4,6 +4,7 @@
 //! handed to the `bestof` binary, built in release with the features that its `--device` asks for.
 
 mod bench;
+mod device;
 mod package;
 mod process;
 mod test;
@@ -16,12 +17,16 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
+  cargo xtask test --device wgpu               the tests that hold a device to the CPU, on that device; nothing is
+                                               installed for it
   cargo xtask tidy [--circles]                 the repository's own rules: dependencies, sizes, docs, paths;
                                                --circles lists files of a crate that use each other
   cargo xtask package [--all]                  packages every crate, and lints the packages of those without
                                                tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
   cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
+  cargo xtask bench device-side-by-side        a device: parity, LoRA DPO, sampling, and TRL; see
+                                               benches/device_side_by_side.py
   cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
@@ -54,7 +59,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "package" => package::run(rest),
         "bench" => bench::run(rest),
-        "check-cuda" => test::check_cuda(),
+        "check-cuda" => device::check_cuda(),
         "-h" | "--help" => {
             process::print(HELP);
             return ExitCode::SUCCESS;

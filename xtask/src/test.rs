@@ -2,20 +2,27 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::{package, process, tidy};
+use crate::{device, package, process, tidy};
 
-/// `test [--real-models] [--quick]`.
+/// `test [--real-models] [--quick]`, or `test --device NAME`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut real_models = false;
     let mut quick = false;
-    for arg in args {
+    let mut on = None;
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
         match arg.as_str() {
             "--real-models" => real_models = true,
             "--quick" => quick = true,
-            other => bail!("unknown flag `{other}`; known: --real-models, --quick"),
+            "--device" => on = Some(rest.next().context("--device needs a name, such as wgpu")?),
+            other => bail!("unknown flag `{other}`; known: --real-models, --quick, --device"),
         }
+    }
+    if let Some(name) = on {
+        ensure!(!real_models && !quick, "--device stands alone: it runs the tests of devices only");
+        return device::test(name);
     }
     process::step("format", process::cargo().args(["fmt", "--all", "--check"]))?;
     tidy::run(&[])?;
@@ -45,14 +52,6 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         on_real_models()?;
     }
     Ok(())
-}
-
-/// Type-checks the `cuda` feature: its build script wants CUDA's LLVM to link, and leaves that
-/// out where documentation is built.
-pub(crate) fn check_cuda() -> Result<()> {
-    let mut command = process::cargo();
-    command.args(["check", "--release", "--package", "bestof", "--features", "cuda"]);
-    process::step("cuda type-check", command.env("DOCS_RS", "1"))
 }
 
 fn on_real_models() -> Result<()> {

@@ -238,10 +238,14 @@ impl ChatTemplate {
         options: &TemplateOptions,
     ) -> Result<String, CheckpointError> {
         let mut context = vec![("messages", Value::from(Serde(messages)))];
-        let SpecialTokens { bos, eos, pad, unk } = &self.special;
-        for (name, token) in
-            [("bos_token", bos), ("eos_token", eos), ("pad_token", pad), ("unk_token", unk)]
-        {
+        let SpecialTokens { bos, eos, pad, unk, mask } = &self.special;
+        for (name, token) in [
+            ("bos_token", bos),
+            ("eos_token", eos),
+            ("pad_token", pad),
+            ("unk_token", unk),
+            ("mask_token", mask),
+        ] {
             context.extend(token.as_ref().map(|token| (name, token.as_str().into())));
         }
         context.extend(options.context());

@@ -19,6 +19,8 @@ pub struct SpecialTokens {
     pub pad: Option<String>,
     /// Replaces text that the vocabulary cannot express.
     pub unk: Option<String>,
+    /// Stands for a token that is to be guessed.
+    pub mask: Option<String>,
 }
 
 impl SpecialTokens {
@@ -37,6 +39,7 @@ impl SpecialTokens {
                 ("eos_token", &mut tokens.eos),
                 ("pad_token", &mut tokens.pad),
                 ("unk_token", &mut tokens.unk),
+                ("mask_token", &mut tokens.mask),
             ] {
                 if slot.is_none() {
                     *slot = fields.get(field, "a text, or an object with a content", token_text)?;

@@ -174,6 +174,11 @@ impl Tokenizer {
         self.id_of_special(self.special.unk.as_deref())
     }
 
+    /// Id of the token that stands for one to be guessed.
+    pub fn mask_id(&self) -> Option<u32> {
+        self.id_of_special(self.special.mask.as_deref())
+    }
+
     fn id_of_special(&self, text: Option<&str>) -> Option<u32> {
         text.and_then(|text| self.inner.token_to_id(text))
     }

@@ -87,9 +87,11 @@ fn special_tokens_come_from_the_first_file_that_names_them() {
         r#"{"pad_token": {"content": "food", "lstrip": false}}"#,
     );
     assert_eq!(pad(&dir), Some(5));
-    write(dir.path(), "tokenizer_config.json", r#"{"pad_token": "good", "unk_token": null}"#);
-    assert_eq!(pad(&dir), Some(4));
-    assert_eq!(Tokenizer::from_dir(dir.path()).unwrap().unk_id(), None);
+    let tokens = r#"{"pad_token": "good", "unk_token": null, "mask_token": "food"}"#;
+    write(dir.path(), "tokenizer_config.json", tokens);
+    let tokenizer = Tokenizer::from_dir(dir.path()).unwrap();
+    let found = [tokenizer.pad_id(), tokenizer.unk_id(), tokenizer.mask_id()];
+    assert_eq!(found, [Some(4), None, Some(5)]);
     write(dir.path(), "tokenizer_config.json", r#"{"pad_token": 4}"#);
     let error = Tokenizer::from_dir(dir.path()).unwrap_err().to_string();
     assert!(

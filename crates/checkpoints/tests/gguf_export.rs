@@ -409,6 +409,12 @@ fn settings_that_cannot_be_expressed_are_named() {
     config("llama", "hidden_act", json!("gelu"), "hidden_act is \"gelu\"");
     config("llama", "partial_rotary_factor", json!(0.5), "partial_rotary_factor is 0.5");
     config("llama", "tie_word_embeddings", json!("yes"), "tie_word_embeddings");
+    config(
+        "llama",
+        "bestof",
+        json!({"no_rope_layers": [1, 0, 1]}),
+        "no_rope_layers is 0 for layer 1 (from 0)",
+    );
     config("llama", "num_attention_heads", json!(3), "rows of q_proj and k_proj");
     config(
         "llama",

@@ -41,6 +41,7 @@ fn the_new_folder_has_the_same_weights_and_another_basis() {
             "length",
             "frequency_hash",
             "max_relative_difference",
+            "layers_without_rope",
         ],
     );
     assert_eq!((&done["rope_type"], &done["written_as"]), (&json!("power"), &json!("longrope")));
@@ -355,6 +356,8 @@ fn transformers_computes_the_same_from_every_written_form() {
         "--method power-truncated --power 0.3 --factor 2 --truncate 400 --length 256",
         "--method ntk --factor 4",
         "--method yarn --factor 4",
+        "--method nope --length 256",
+        "--method drope --factor 4 --logit-slope 0.3",
         &longrope,
     ];
     let made = forms.iter().enumerate().map(|(index, flags)| {

@@ -3,38 +3,12 @@
 
 mod support;
 
-use std::fs;
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
-use support::model::{completions, set, take_apart, tiny_from};
+use serde_json::{Value, json};
+use support::model::{byte_level, completions, set, take_apart, tiny_from};
 use support::{bestof, text, words, write};
 use tempfile::tempdir;
-
-/// A byte-level vocabulary, which GGUF files can hold: a token a character and two merges.
-fn byte_level(dir: &Path) {
-    let mut vocab = Map::new();
-    let ascii = (33_u8..127).map(|byte| char::from(byte).to_string());
-    let pieces = ["<s>", "</s>", "Ġ", "Ċ"].map(str::to_owned).into_iter().chain(ascii);
-    for (id, piece) in pieces.enumerate() {
-        vocab.insert(piece, json!(id));
-    }
-    let special = |id: u64, piece: &str| {
-        json!({"id": id, "content": piece, "single_word": false, "lstrip": false, "rstrip": false,
-               "normalized": false, "special": true})
-    };
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-        "added_tokens": [special(0, "<s>"), special(1, "</s>")],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "vocab": vocab, "merges": []},
-    });
-    let config = json!({"bos_token": "<s>", "eos_token": "</s>"});
-    fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    fs::write(dir.join("tokenizer_config.json"), config.to_string()).unwrap();
-}
 
 fn convert(from: &Path, to: &Path, flags: &str) -> Value {
     bestof(words(&format!("convert {} {} --json {flags}", from.display(), to.display()))).json()

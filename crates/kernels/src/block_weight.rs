@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 #[cfg(feature = "cpu")]
 use crate::cpu;
-use crate::host::constant;
+use crate::host::{constant, is_host};
 use crate::plain::in_type;
 
 /// A weight matrix `[out, in]` in blocks of a GGUF type, each row a whole number of blocks.
@@ -170,20 +170,6 @@ impl BlockWeight {
     #[cfg(feature = "cpu")]
     fn panels<'a>(&self, bytes: &'a [u8]) -> cpu::Rows<'a> {
         cpu::Rows { ggml_type: self.ggml_type, bytes, shape: self.shape }
-    }
-}
-
-/// Whether the blocks of a weight on `device` stay as they are in a file.
-pub(crate) fn is_host(device: &Device) -> bool {
-    #[cfg(feature = "cpu")]
-    {
-        let device = device.clone().without_autodiff();
-        matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
-    }
-    #[cfg(not(feature = "cpu"))]
-    {
-        let _ = device;
-        false
     }
 }
 

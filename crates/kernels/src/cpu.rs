@@ -21,7 +21,9 @@ mod product;
 mod self_attention;
 
 pub(crate) use attention::{KEPT_KEYS, attention};
-pub(crate) use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu};
+pub(crate) use encoder::{
+    add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
+};
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "cpu")]
 use crate::cpu;
-use crate::plain;
 use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+use crate::{plain, plain_attention};
 
 /// Rows divided by their root mean square, times `offset + weight`: `[rows, width]`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: f64) -> Tensor<2> {
@@ -57,6 +57,9 @@ pub fn apply_rotary(
 /// softmax(cap(q k^T) + mask) v,   cap(s) = c tanh(s / c)
 /// ```
 ///
+/// The weights of a block are in memory while that block is computed, and again in the backward pass;
+/// what is kept between the two grows with the number of rows.
+///
 /// # Shapes
 /// - `q`: `[queries, heads, head_dim]`, scaled; `k`, `v`: `[keys, kv_heads, head_dim]`
 /// - `blocks`: rows of `q`, which they partition in order, and of `k` and `v`
@@ -72,18 +75,7 @@ pub fn attention(
     if let Some(route) = cpu::Route::of(&q) {
         return cpu::attention(route, q, k, v, blocks, shape, cpu::KEPT_KEYS);
     }
-    plain::attention(q, k, v, blocks, shape)
-}
-
-/// Whether the backward pass of [`attention`] over `x` is written to need memory that grows with
-/// the number of rows only. Where it is burn's, it keeps the weights of every block.
-pub fn attention_recomputes(x: &Tensor<2>) -> bool {
-    #[cfg(feature = "cpu")]
-    if cpu::Route::of(x).is_some() {
-        return true;
-    }
-    let _ = x;
-    false
+    plain_attention::attention(q, k, v, blocks, shape)
 }
 
 /// The parts of the softmax of `logits`, `[rows, vocab]`, without automatic differentiation.

@@ -56,6 +56,27 @@ pub fn add_layer_norm(
     plain::add_layer_norm(x, residual, weight, bias, eps)
 }
 
+/// The rows of `x`, `[rows, width]`, brought to mean 0 and variance 1, scaled and shifted.
+pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    if let Some(route) =
+        cpu::Route::of(&x).and_then(|route| route.with(&weight)).and_then(|route| route.with(&bias))
+    {
+        return cpu::layer_norm(route, x, weight, bias, eps as f32);
+    }
+    burn::tensor::module::layer_norm(x, weight, Some(bias), eps)
+}
+
+/// `a Phi(a) b`, `[rows, width]`, for rows `x` of `a` and then `b`, `[rows, 2 * width]`, by the error
+/// function: GeGLU (Shazeer 2020, arXiv:2002.05202, section 2) between its products.
+pub fn gelu_gate(x: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    if let Some(route) = cpu::Route::of(&x) {
+        return cpu::gelu_gate(route, x);
+    }
+    plain::gelu_gate(x)
+}
+
 /// `norm(dropout(x w^T + b) + residual)` for `x: [rows, in]` and `residual: [rows, out]`.
 pub fn affine_add_norm(x: Tensor<2>, residual: Tensor<2>, layer: AddNormLayer) -> Tensor<2> {
     #[cfg(feature = "cpu")]

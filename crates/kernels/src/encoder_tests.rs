@@ -53,6 +53,28 @@ fn norms_of_sums() {
 }
 
 #[test]
+fn norms() {
+    for rows in [1, 90] {
+        compare(
+            (random::<2>([rows, 200], 1), random::<1>([200], 2), random::<1>([200], 3)),
+            |x, w, b| encoder::layer_norm(x, w, b, 1e-5),
+            |x, w, b| burn::tensor::module::layer_norm(x, w, Some(b), 1e-5),
+        );
+    }
+}
+
+#[test]
+fn gates_of_two_halves() {
+    for rows in [1, 90] {
+        compare(
+            (random::<2>([rows, 400], 1), random::<1>([200], 2), random::<1>([200], 3)),
+            |x, w, b| encoder::gelu_gate(x).mul(w.unsqueeze()).add(b.unsqueeze()),
+            |x, w, b| plain::gelu_gate(x).mul(w.unsqueeze()).add(b.unsqueeze()),
+        );
+    }
+}
+
+#[test]
 fn layers_that_are_added_and_normalised() {
     for dropout in [None, Some((0.2, [1, 2, 3]))] {
         let layer = |weight: Tensor<2>, bias: Tensor<1>| AddNormLayer {

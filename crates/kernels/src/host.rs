@@ -2,6 +2,18 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+/// Whether tensors of `device` lie in memory that the host works on directly, so that reading them
+/// waits for nothing and copies nothing over a bus.
+pub fn is_host(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return device.clone().without_autodiff() == Device::flex();
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
 /// Values on `device`, without automatic differentiation.
 pub fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     let device = device.clone().without_autodiff();

@@ -11,6 +11,7 @@ mod host;
 mod logps;
 mod mask;
 mod plain;
+mod plain_attention;
 mod plain_encoder;
 mod random;
 mod shape;
@@ -23,12 +24,12 @@ mod tests;
 
 pub use block_weight::BlockWeight;
 pub use custom::{AnyTensor, Inputs};
-pub use decoder::{
-    apply_rotary, attention, attention_recomputes, gated_activation, linear, rms_norm, softmax_rows,
+pub use decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
+pub use encoder::{
+    add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm, self_attention,
 };
-pub use encoder::{add_layer_norm, affine, affine_add_norm, affine_gelu, self_attention};
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
-pub use host::{constant, host_tensor, host_values, indices};
+pub use host::{constant, host_tensor, host_values, indices, is_host};
 pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor, activation::sigmoid};
 
-use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+use crate::shape::{Activation, SoftmaxRows};
 
 pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64, offset: f64) -> Tensor<2> {
     let dtype = x.dtype();
@@ -58,37 +58,6 @@ pub(crate) fn turn(
         ),
     };
     x.reshape(shape).mul(cos.clone()).add(exchanged.reshape(shape).mul(sin.clone()))
-}
-
-pub(crate) fn attention(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    blocks: &[AttentionBlock],
-    shape: AttentionShape,
-) -> Tensor<2> {
-    let AttentionShape { kv_heads: kv, group, head_dim: dim, softcap } = shape;
-    let ([queries, ..], [keys, ..]) = (q.dims(), k.dims());
-    // Row, kv head, group, entry -> kv head, group, row, entry; nothing moves in memory.
-    let q = q.reshape([queries, kv, group, dim]).permute([1, 2, 0, 3]);
-    let k = k.reshape([keys, kv, 1, dim]).permute([1, 2, 0, 3]);
-    let v = v.reshape([keys, kv, 1, dim]).permute([1, 2, 0, 3]);
-    let parts = blocks
-        .iter()
-        .map(|block| {
-            let taken = block.rows.len();
-            let q = q.clone().slice_dim(2, block.rows.clone());
-            let k = k.clone().slice_dim(2, block.keys.clone());
-            let v = v.clone().slice_dim(2, block.keys.clone());
-            let mut scores = soft_cap(q.matmul(k.transpose()), softcap);
-            if let Some(mask) = &block.mask {
-                scores = scores.add(mask.clone().unsqueeze());
-            }
-            let part = softmax(scores).matmul(v);
-            part.permute([2, 0, 1, 3]).reshape([taken, kv * group * dim])
-        })
-        .collect();
-    Tensor::cat(parts, 0)
 }
 
 /// `c tanh(x / c)`.

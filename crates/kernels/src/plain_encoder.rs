@@ -52,10 +52,18 @@ pub(crate) fn add_layer_norm(
     layer_norm(x.add(residual), weight, Some(bias), eps)
 }
 
-/// GELU is written out, because the derivative of burn's own is that of the tanh approximation
-/// on some devices (burn 0.22).
 pub(crate) fn affine_gelu(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    let y = affine(x, weight, bias);
+    gelu(affine(x, weight, bias))
+}
+
+pub(crate) fn gelu_gate(x: Tensor<2>) -> Tensor<2> {
+    let [_, both] = x.dims();
+    gelu(x.clone().slice_dim(1, 0..both / 2)).mul(x.slice_dim(1, both / 2..both))
+}
+
+/// Written out, because the derivative of burn's own is that of the tanh approximation on some devices
+/// (burn 0.22).
+fn gelu(y: Tensor<2>) -> Tensor<2> {
     let cdf = y.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0);
     y.mul(cdf.mul_scalar(0.5))
 }

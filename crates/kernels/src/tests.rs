@@ -9,7 +9,7 @@ use crate::host::host_values;
 use crate::mask::{BLOCK, CausalMasks, tree_blocks};
 use crate::random::Random;
 use crate::shape::{Activation, AttentionBlock, AttentionShape};
-use crate::{cpu, plain};
+use crate::{cpu, plain, plain_attention};
 
 /// Values between -2 and 2.
 pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -154,7 +154,7 @@ proptest! {
         compare(
             inputs,
             |q, k, v| attention(q, k, v, &blocks, shape),
-            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+            |q, k, v| plain_attention::attention(q, k, v, &blocks, shape),
         );
     }
 }
@@ -201,7 +201,7 @@ fn attention_in_blocks_is_attention_at_once() {
         );
         compare(
             inputs,
-            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+            |q, k, v| plain_attention::attention(q, k, v, &blocks, shape),
             |q, k, v| naive(q, k, v, window, shape),
         );
     }
@@ -239,7 +239,7 @@ fn attention_over_several_blocks() {
         compare(
             inputs,
             |q, k, v| attention(q, k, v, &blocks, shape),
-            |q, k, v| plain::attention(q, k, v, &blocks, shape),
+            |q, k, v| plain_attention::attention(q, k, v, &blocks, shape),
         );
     }
 }

@@ -3,10 +3,10 @@
 use bestof_blocks::{BlockError, GgmlType, dequantize_blocks};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::block_weight::{BlockWeight, is_host};
+use crate::block_weight::BlockWeight;
 use crate::custom::Inputs;
 use crate::decoder;
-use crate::host::indices;
+use crate::host::{indices, is_host};
 use crate::plain::in_type;
 
 /// A weight matrix `[out, in]`: a tensor, which may be trained, or blocks of few bits, which are not.
@@ -67,11 +67,6 @@ impl Weight {
         };
         let data = TensorData::new(values, shape).convert_dtype(dtype);
         Ok(Self::Tensor(Tensor::from_data(data, (device, dtype))))
-    }
-
-    /// Whether numbers of 16 bits rest on this device as blocks do, beside products in f32.
-    pub fn rests_on(device: &Device) -> bool {
-        is_host(device)
     }
 
     /// Rows and columns, `[out, in]`.

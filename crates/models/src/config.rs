@@ -1,8 +1,8 @@
 //! The shape of a decoder: what tells the families apart, as data.
 
 use bestof_kernels::{Activation, AttentionShape};
-use bestof_positional::Rope;
 use bestof_positional::hf::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
+use bestof_positional::{Rope, RopeError};
 
 use crate::error::ModelError;
 
@@ -114,6 +114,17 @@ impl DecoderConfig {
                     layer.rope = rope.filter(|_| layer.rotates);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Has layers, from 0, go without RoPE, whatever the settings.
+    pub(crate) fn drop_ropes(&mut self, no_rope: &[usize]) -> Result<(), ModelError> {
+        for &layer in no_rope {
+            let layers = self.layers.len();
+            let entry = self.layers.get_mut(layer);
+            let entry = entry.ok_or(RopeError::LayerCount { found: layer + 1, layers })?;
+            (entry.rope, entry.rotates) = (None, false);
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Names of devices: `cpu`, `wgpu`, `vulkan`, `cuda`, with a number as in `cuda:1`.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
-/// Why a device could not be opened.
+/// Why a device could not be opened or used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceError {
@@ -28,6 +28,24 @@ pub enum DeviceError {
         /// The cargo feature to build with.
         feature: &'static str,
     },
+    /// The machine has no such device.
+    #[error("device `{found}`: {reason}")]
+    Missing {
+        /// The name given.
+        found: String,
+        /// What the machine has.
+        reason: String,
+    },
+    /// The device does not compute in a float type.
+    #[error("device `{device}` does not compute in {dtype}; it computes in {supported}")]
+    FloatType {
+        /// The device's name.
+        device: String,
+        /// The float type asked for.
+        dtype: &'static str,
+        /// The float types that it computes in.
+        supported: String,
+    },
 }
 
 /// The device called `name`.
@@ -36,7 +54,8 @@ pub enum DeviceError {
 /// adapter of that number.
 ///
 /// # Errors
-/// [`DeviceError`], which names the cargo feature when it is one of this build that is missing.
+/// [`DeviceError`], which names the cargo feature when it is one of this build that is missing, and what
+/// the machine has when it has no such device.
 ///
 /// ```
 /// use bestof_models::open_device;
@@ -55,11 +74,34 @@ pub fn open_device(name: &str) -> Result<Device, DeviceError> {
     };
     match kind {
         "cpu" => cpu(),
-        "wgpu" => wgpu(number),
-        "vulkan" => vulkan(number),
-        "cuda" => cuda(number.unwrap_or(0)),
+        "wgpu" => wgpu(name, number),
+        "vulkan" => vulkan(name, number),
+        "cuda" => cuda(name, number.unwrap_or(0)),
         _ => Err(DeviceError::Unknown { found: name.to_owned() }),
     }
+}
+
+/// Whether a device computes in a float type: stores, converts and calculates. `name` is what the user
+/// called it.
+///
+/// # Errors
+/// [`DeviceError::FloatType`], which lists the types that it computes in.
+///
+/// ```
+/// use bestof_models::{check_float_type, open_device};
+/// use burn::tensor::DType;
+/// check_float_type("cpu", &open_device("cpu")?, DType::BF16)?;
+/// # Ok::<(), bestof_models::DeviceError>(())
+/// ```
+pub fn check_float_type(name: &str, device: &Device, dtype: DType) -> Result<(), DeviceError> {
+    if device.supports_dtype(dtype) {
+        return Ok(());
+    }
+    let types = [DType::F64, DType::F32, DType::F16, DType::BF16];
+    let supported: Vec<&str> =
+        types.into_iter().filter(|t| device.supports_dtype(*t)).map(|t| t.name()).collect();
+    let supported = supported.join(", ");
+    Err(DeviceError::FloatType { device: name.to_owned(), dtype: dtype.name(), supported })
 }
 
 #[cfg(feature = "cpu")]
@@ -74,40 +116,72 @@ fn cpu() -> Result<Device, DeviceError> {
 }
 
 #[cfg(feature = "cuda")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
-fn cuda(number: usize) -> Result<Device, DeviceError> {
-    Ok(Device::cuda(number))
+fn cuda(name: &str, number: usize) -> Result<Device, DeviceError> {
+    let count = Device::enumerate(burn::tensor::DeviceType::Cuda).len();
+    if number < count {
+        return Ok(Device::cuda(number));
+    }
+    let reason = match count {
+        0 => "there is no NVIDIA GPU, or no driver for it".to_owned(),
+        _ => format!("this machine has {count} NVIDIA GPUs, counted from `cuda:0`"),
+    };
+    Err(DeviceError::Missing { found: name.to_owned(), reason })
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(_: usize) -> Result<Device, DeviceError> {
+fn cuda(_: &str, _: usize) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "cuda" })
 }
 
+/// The adapter of a number among those that `api` reaches.
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
-fn adapter(number: Option<usize>) -> burn::tensor::DeviceKind {
-    number.map_or(burn::tensor::DeviceKind::DefaultDevice, burn::tensor::DeviceKind::DiscreteGpu)
+fn adapter(
+    name: &str,
+    number: Option<usize>,
+    api: burn::tensor::DeviceType,
+    open: fn(burn::tensor::DeviceKind) -> Device,
+) -> Result<Device, DeviceError> {
+    use burn::tensor::DeviceKind;
+
+    let found = Device::enumerate(api).into_vec();
+    let missing = |reason| Err(DeviceError::Missing { found: name.to_owned(), reason });
+    if found.is_empty() {
+        return missing(
+            "no adapter has a driver for it; Debian's package mesa-vulkan-drivers brings those of \
+             Mesa, with one that computes on the CPU"
+                .to_owned(),
+        );
+    }
+    let Some(number) = number else { return Ok(open(DeviceKind::DefaultDevice)) };
+    let discrete = |number| open(DeviceKind::DiscreteGpu(number));
+    if found.contains(&discrete(number)) {
+        return Ok(discrete(number));
+    }
+    let count = (0..found.len()).filter(|&number| found.contains(&discrete(number))).count();
+    missing(format!(
+        "this machine has {count} discrete adapters of {}, counted from 0; the name without a number \
+         takes the best adapter of any kind",
+        found.len()
+    ))
 }
 
 #[cfg(feature = "wgpu")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
-fn wgpu(number: Option<usize>) -> Result<Device, DeviceError> {
-    Ok(Device::wgpu(adapter(number)))
+fn wgpu(name: &str, number: Option<usize>) -> Result<Device, DeviceError> {
+    adapter(name, number, burn::tensor::DeviceType::Wgpu, Device::wgpu)
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu(_: Option<usize>) -> Result<Device, DeviceError> {
+fn wgpu(_: &str, _: Option<usize>) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "wgpu" })
 }
 
 #[cfg(feature = "vulkan")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
-fn vulkan(number: Option<usize>) -> Result<Device, DeviceError> {
-    Ok(Device::vulkan(adapter(number)))
+fn vulkan(name: &str, number: Option<usize>) -> Result<Device, DeviceError> {
+    adapter(name, number, burn::tensor::DeviceType::Vulkan, Device::vulkan)
 }
 
 #[cfg(not(feature = "vulkan"))]
-fn vulkan(_: Option<usize>) -> Result<Device, DeviceError> {
+fn vulkan(_: &str, _: Option<usize>) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "vulkan" })
 }
 

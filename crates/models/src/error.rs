@@ -271,14 +271,9 @@ pub enum ModelError {
         /// The type of the blocks.
         ggml_type: bestof_blocks::GgmlType,
     },
-    /// The device has no arithmetic in a float type.
-    #[error("the device {device} does not compute in {dtype}; take f32")]
-    UnsupportedDtype {
-        /// The device.
-        device: String,
-        /// The float type.
-        dtype: crate::precision::Dtype,
-    },
+    /// The device does not compute in a float type.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -63,6 +63,7 @@ impl DecoderConfig {
         known_keys::check(config, model_type)?;
         let mut decoder = read(&Fields { json: text_config(config), model_type })?;
         let rope = HfRope::of_model(config)?;
+        decoder.drop_ropes(&rope.no_rope)?;
         decoder.set_ropes(&rope.layers)?;
         rope.verify_lock()?;
         decoder.max_positions = rope.context_length().unwrap_or(decoder.max_positions);

@@ -2,21 +2,22 @@
 
 use std::collections::VecDeque;
 
-use bestof_kernels::{Random, host_values};
+use bestof_kernels::Random;
 use burn::tensor::Tensor;
 
+use crate::device_sampling::sample_tokens;
 use crate::error::ModelError;
 use crate::forest::{ForestBuilder, Sequence, TokenForest};
-use crate::sampled_token::{SampledToken, sample_token};
+use crate::sampled_token::SampledToken;
 use crate::sampling::{AfterToken, FinishReason, Generation, NewToken, Request, SamplingConfig};
 
 /// What computes the logits that tokens are sampled from.
 pub(crate) trait Engine {
-    /// Takes on prompts and returns the logits after each, row by row.
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError>;
+    /// Takes on prompts and returns the logits after each, `[prompts, vocab_size]`.
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError>;
 
-    /// The logits after the last token of each sequence, row by row.
-    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError>;
+    /// The logits after the last token of each sequence, `[sequences, vocab_size]`.
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError>;
 
     /// Goes on with the sequences at these indices of the batch only.
     fn keep(&mut self, indices: &[u32]);
@@ -137,23 +138,20 @@ impl Sampler<'_> {
                 sampling_logprobs: Vec::new(),
             });
         }
-        let rows = self.engine.start(&prompts)?;
-        let logits: Vec<&[f32]> = active.iter().map(|s| rows[s.prompt].as_slice()).collect();
-        let started = active.len();
-        let (mut active, kept) = self.take_tokens(active, &logits, done);
-        if active.len() < started && !active.is_empty() {
-            self.engine.keep(&kept);
-        }
-        drop(rows);
-        while !active.is_empty() && !self.stopped {
-            let logits = self.engine.step(&active)?;
-            let rows: Vec<&[f32]> = logits.chunks(self.limits.vocab_size).collect();
+        let mut logits = self.engine.start(&prompts)?;
+        let mut rows: Vec<u32> = active.iter().map(|s| s.prompt as u32).collect();
+        loop {
             let before = active.len();
-            let (rest, kept) = self.take_tokens(active, &rows, done);
+            let (rest, kept) = self.take_tokens(active, logits, &rows, done);
             active = rest;
-            if active.len() < before && !active.is_empty() {
+            if active.is_empty() || self.stopped {
+                break;
+            }
+            if active.len() < before {
                 self.engine.keep(&kept);
             }
+            logits = self.engine.step(&active)?;
+            rows = (0..active.len() as u32).collect();
         }
         done.extend(active.into_iter().map(|s| s.finish(FinishReason::Interrupted)));
         Ok(())
@@ -164,18 +162,29 @@ impl Sampler<'_> {
     fn take_tokens(
         &mut self,
         active: Vec<ActiveSequence>,
-        logits: &[&[f32]],
+        logits: Tensor<2>,
+        rows: &[u32],
         done: &mut Vec<Generation>,
     ) -> (Vec<ActiveSequence>, Vec<u32>) {
-        let mut rest = Vec::with_capacity(active.len());
-        let mut kept = Vec::with_capacity(active.len());
-        for (index, (mut sequence, logits)) in active.into_iter().zip(logits).enumerate() {
+        let mut open = Vec::with_capacity(active.len());
+        let (mut open_rows, mut uniforms) = (Vec::new(), Vec::new());
+        for (index, (mut sequence, row)) in active.into_iter().zip(rows).enumerate() {
             if let Some(reason) = self.no_room(&sequence) {
                 done.push(sequence.finish(reason));
-                continue;
+            } else {
+                open_rows.push(*row);
+                uniforms.push(sequence.random.uniform());
+                open.push((index as u32, sequence));
             }
-            let SampledToken { token, logprob, tempered_logprob, sampling_logprob } =
-                sample_token(logits, self.config, sequence.random.uniform());
+        }
+        let mut rest = Vec::with_capacity(open.len());
+        let mut kept = Vec::with_capacity(open.len());
+        if open.is_empty() {
+            return (rest, kept);
+        }
+        let sampled = sample_tokens(logits, &open_rows, self.config, &uniforms);
+        for ((index, mut sequence), sampled) in open.into_iter().zip(sampled) {
+            let SampledToken { token, logprob, tempered_logprob, sampling_logprob } = sampled;
             sequence.ids.push(token);
             sequence.logprobs.push(logprob);
             sequence.tempered_logprobs.push(tempered_logprob);
@@ -186,7 +195,7 @@ impl Sampler<'_> {
                 done.push(sequence.finish(reason));
             } else {
                 rest.push(sequence);
-                kept.push(index as u32);
+                kept.push(index);
             }
             self.stopped |= heard == AfterToken::EndAll;
         }
@@ -235,26 +244,24 @@ impl<'a> Recomputed<'a> {
     }
 
     /// The logits after the last token of each sequence, each in a tree of its own.
-    fn last_logits(&self, sequences: &[Vec<u32>]) -> Result<Vec<f32>, ModelError> {
+    fn last_logits(&self, sequences: &[Vec<u32>]) -> Result<Tensor<2>, ModelError> {
         let mut builder = ForestBuilder::new();
         let mut rows = Vec::with_capacity(sequences.len());
         for tokens in sequences {
             builder.add_group(&[Sequence { tokens, completion_start: tokens.len() }]);
             rows.push(builder.token_count() as u32 - 1);
         }
-        Ok(host_values((self.logits)(&builder.finish(), &rows)?))
+        (self.logits)(&builder.finish(), &rows)
     }
 }
 
 impl Engine for Recomputed<'_> {
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
         self.prompts = prompts.iter().map(|prompt| prompt.to_vec()).collect();
-        let logits = self.last_logits(&self.prompts)?;
-        let width = logits.len() / prompts.len().max(1);
-        Ok(logits.chunks(width.max(1)).map(<[f32]>::to_vec).collect())
+        self.last_logits(&self.prompts)
     }
 
-    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError> {
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
         let sequences: Vec<Vec<u32>> =
             active.iter().map(|s| [self.prompts[s.prompt].as_slice(), &s.ids].concat()).collect();
         self.last_logits(&sequences)

@@ -1,11 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-pub mod bert;
 mod block;
 mod causal_lm;
 mod config;
 mod decoder;
 mod device;
+mod device_sampling;
+pub mod encoder;
 mod error;
 mod family;
 mod forest;
@@ -28,7 +29,7 @@ pub use config::{DecoderConfig, LayerConfig};
 pub use decoder::{
     ADAPTER_CONFIG, ADAPTER_WEIGHTS, Decoder, Footprint, LoraConfig, ModuleNames, StepShape,
 };
-pub use device::{DeviceError, open_device};
+pub use device::{DeviceError, check_float_type, open_device};
 pub use error::ModelError;
 pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};

@@ -54,11 +54,6 @@ impl ForestPlan {
         layer.rope.map(|rope| &self.rotations[rope])
     }
 
-    /// The blocks of attention within a window.
-    pub(crate) fn blocks(&self, window: Option<usize>) -> &[AttentionBlock] {
-        &self.blocks[&window]
-    }
-
     /// Attention tree by tree: `[rows, heads * head_dim]`.
     pub(crate) fn attend(
         &self,
@@ -66,7 +61,7 @@ impl ForestPlan {
         window: Option<usize>,
         config: &DecoderConfig,
     ) -> Tensor<2> {
-        attention(heads.q, heads.k, heads.v, self.blocks(window), config.attention())
+        attention(heads.q, heads.k, heads.v, &self.blocks[&window], config.attention())
     }
 }
 

@@ -78,7 +78,8 @@ impl FromStr for Dtype {
 pub enum Quantization {
     /// 8 bits and a scale per 32 values.
     Q8_0,
-    /// 4 bits and a scale per 32 values; embeddings and vocabulary projection are `Q8_0`.
+    /// 4 bits and a scale per 32 values; the projection onto the vocabulary is `Q8_0`, also where it
+    /// is the embeddings.
     Q4_0,
 }
 

@@ -36,9 +36,10 @@ fn open(name: &str, precision: Precision) -> Decoder {
     Decoder::open_in(&folder, precision, &Device::flex().autodiff()).unwrap()
 }
 
-/// The type that a matrix of a name should rest in, said again: the vocabulary keeps 8 bits.
-fn expected_type(precision: Precision, name: &str) -> GgmlType {
-    let vocabulary = name.contains("embed_tokens") || name.contains("lm_head");
+/// The type that a matrix of a name should rest in, said again: the projection onto the vocabulary keeps
+/// 8 bits.
+fn expected_type(precision: Precision, name: &str, tied: bool) -> GgmlType {
+    let vocabulary = name.contains(if tied { "embed_tokens" } else { "lm_head" });
     match (precision.dtype, precision.quantize) {
         (Dtype::BF16, _) => GgmlType::BF16,
         (Dtype::F16, _) => GgmlType::F16,
@@ -49,13 +50,13 @@ fn expected_type(precision: Precision, name: &str) -> GgmlType {
 
 /// The f32 model with its matrices rounded to what a precision can hold.
 fn rounded(name: &str, precision: Precision) -> Decoder {
-    let base = trainable(name);
-    let device = Device::flex();
+    let (base, device) = (trainable(name), Device::flex());
+    let tied = base.config().tied_embeddings;
     parameters::replace(base.clone(), &mut |name, shape| {
         if shape.len() != 2 {
             return None;
         }
-        let ggml_type = expected_type(precision, name);
+        let ggml_type = expected_type(precision, name, tied);
         let (mut bytes, mut values) = (Vec::new(), vec![0.0; shape.iter().product()]);
         let old = host_values(parameters::values(&base, name).unwrap());
         quantize_blocks(ggml_type, &old, &mut bytes).unwrap();
@@ -124,7 +125,12 @@ fn a_model_at_rest_computes_with_the_values_of_its_blocks() {
         for precision in precisions() {
             let (model, expected) = (open(name, precision), rounded(name, precision));
             for (info, ggml_type) in model.blocks() {
-                assert_eq!(ggml_type, expected_type(precision, &info.name), "{}", info.name);
+                assert_eq!(
+                    ggml_type,
+                    expected_type(precision, &info.name, model.config().tied_embeddings),
+                    "{}",
+                    info.name
+                );
             }
             assert_eq!(
                 model.blocks().len(),

@@ -4,14 +4,15 @@
 //! Needs the models of `cargo xtask fetch`, in the folder that `BESTOF_REAL_MODELS` names.
 #![cfg(feature = "real-models")]
 #![expect(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::print_stdout, reason = "the measured distances are worth reading")]
 
 use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
 use bestof_kernels::host_values;
 use bestof_models::{
-    AfterToken, CausalLm, Decoder, Device, ForestBuilder, ForwardOptions, Request, SamplingConfig,
-    Sequence, TokenForest,
+    AfterToken, CausalLm, Decoder, Device, Dtype, ForestBuilder, ForwardOptions, Precision,
+    Quantization, Request, SamplingConfig, Sequence, TokenForest,
 };
 use serde::Deserialize;
 
@@ -45,10 +46,14 @@ struct Completion {
     sum_logprob: f64,
 }
 
-fn open(name: &str) -> Decoder {
+fn models() -> PathBuf {
     let root = std::env::var_os("BESTOF_REAL_MODELS")
         .expect("set BESTOF_REAL_MODELS to the folder that `cargo xtask fetch` filled");
-    let folder = ModelFolder::open(&PathBuf::from(root).join(name)).unwrap();
+    PathBuf::from(root)
+}
+
+fn open(name: &str) -> Decoder {
+    let folder = ModelFolder::open(&models().join(name)).unwrap();
     Decoder::open(&folder, &Device::flex()).unwrap()
 }
 
@@ -107,4 +112,41 @@ fn smollm2_is_what_transformers_computes() {
 #[test]
 fn gemma3_is_what_transformers_computes() {
     compare("gemma3-270m", include_str!("fixtures/real/gemma3-270m.json"));
+}
+
+/// How far the log-probabilities of the recorded completions are from those of transformers in f32, per
+/// token: the mean, and the mean magnitude.
+fn distance(precision: Precision) -> (f64, f64) {
+    let recorded = include_str!("fixtures/real/smollm2-135m-instruct.json");
+    let recorded: Recorded = serde_json::from_str(recorded).unwrap();
+    let folder = ModelFolder::open(&models().join("smollm2-135m-instruct")).unwrap();
+    let model = Decoder::open_in(&folder, precision, &Device::flex()).unwrap();
+    let (mut sum, mut magnitude, mut count) = (0.0, 0.0, 0.0);
+    for completion in &recorded.completions {
+        let tokens = [completion.prompt_ids.as_slice(), &completion.completion_ids].concat();
+        let mut builder = ForestBuilder::new();
+        let completion_start = completion.prompt_ids.len();
+        builder.add_group(&[Sequence { tokens: &tokens, completion_start }]);
+        let logps = model.token_logps(&builder.finish(), &ForwardOptions::default()).unwrap();
+        for (found, expected) in host_values(logps).iter().zip(&completion.token_logprobs) {
+            let gap = f64::from(found - expected);
+            (sum, magnitude, count) = (sum + gap, magnitude + gap.abs(), count + 1.0);
+        }
+    }
+    assert!(count > 0.0);
+    (sum / count, magnitude / count)
+}
+
+#[test]
+fn smollm2_at_rest_says_nearly_the_same() {
+    let plain = Precision::default();
+    for (name, precision, mean_bound, magnitude_bound) in [
+        ("bf16", plain.with_dtype(Dtype::BF16), 0.01, 0.02),
+        ("q8_0", plain.with_quantize(Some(Quantization::Q8_0)), 0.01, 0.1),
+        ("q4_0", plain.with_quantize(Some(Quantization::Q4_0)), 0.5, 1.0),
+    ] {
+        let (mean, magnitude) = distance(precision);
+        println!("{name}: {mean:+.4} nats a token, {magnitude:.4} in magnitude");
+        assert!(mean.abs() < mean_bound && magnitude < magnitude_bound, "{name}");
+    }
 }

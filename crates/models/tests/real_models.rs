@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use bestof_checkpoints::Tokenizer;
 use bestof_closeness::largest_difference;
 use bestof_models::Device;
-use bestof_models::bert::{Bert, BertBatch};
+use bestof_models::encoder::{Encoder, EncoderBatch};
 use burn::tensor::Tensor;
 use serde_json::Value;
 
@@ -58,9 +58,9 @@ fn minilm_embeds_sentences_as_transformers_does() {
     for (ids, expected) in ids.iter().zip(recorded["ids"].as_array().unwrap()) {
         assert_eq!(ids.iter().map(|id| f64::from(*id)).collect::<Vec<_>>(), numbers(expected));
     }
-    let (model, report) = Bert::open(&dir, &Device::flex()).unwrap();
+    let (model, report) = Encoder::open(&dir, &Device::flex()).unwrap();
     assert!(report.unused.is_empty(), "{report:?}");
-    let batch = BertBatch::pad(&ids, model.config().pad_token_id).unwrap();
+    let batch = EncoderBatch::pad(&ids, model.config().pad_token_id).unwrap();
     let output = model.forward(&batch, None).unwrap();
 
     // Both sides compute in f32; transformers' own two attention kernels differ by 2e-6.

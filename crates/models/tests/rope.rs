@@ -22,7 +22,7 @@ fn llama() -> Value {
 
 fn by(method: Method, factor: Option<f64>) -> Extension {
     let params = RopeParams { factor, ..RopeParams::default() };
-    Extension { method, params, length: None, on_scaled: OnScaled::Refuse }
+    Extension::new(method, params)
 }
 
 fn rope_settings(config: &Value) -> LayerRopes {

@@ -11,10 +11,12 @@ use crate::random_positions::Randomized;
 use crate::shape::RotaryShape;
 
 pub(crate) mod default;
+pub(crate) mod drope;
 pub(crate) mod dynamic_ntk;
 pub(crate) mod linear;
 pub(crate) mod llama3;
 pub(crate) mod longrope;
+pub(crate) mod nope;
 pub(crate) mod ntk;
 pub(crate) mod power;
 pub(crate) mod power_truncated;
@@ -23,6 +25,10 @@ pub(crate) mod randomized;
 pub(crate) mod truncated;
 pub(crate) mod xpos;
 pub(crate) mod yarn;
+
+/// Frequencies below it, in radians per position, count as 0; an exported frequency of 0 is
+/// `1 / STANDSTILL_DIVISOR` at most.
+pub(crate) const STANDSTILL: f64 = 2e-30;
 
 /// A rule that turns head shape and sequence length into inverse frequencies.
 ///
@@ -147,6 +153,20 @@ impl Rope {
     /// Equal keys mean equal tables; see [`RopeBasis::length_key`].
     pub fn length_key(&self, seq_len: usize) -> usize {
         self.basis.length_key(seq_len)
+    }
+
+    /// Whether anything rotates at all: false for `nope` and `drope`, and for their export.
+    ///
+    /// ```
+    /// use bestof_positional::{NoPe, RopeConfig, RopeScaling};
+    /// let plain = RopeConfig::new(8, 10_000.0);
+    /// let dropped = RopeConfig { scaling: RopeScaling::NoPe(NoPe), ..plain.clone() };
+    /// assert!(plain.build()?.rotates() && !dropped.build()?.rotates());
+    /// # Ok::<(), bestof_positional::RopeError>(())
+    /// ```
+    pub fn rotates(&self) -> bool {
+        let moves = |length| self.table(length).inv_freq.iter().any(|f| f.abs() >= STANDSTILL);
+        self.basis.probe_lengths().into_iter().any(moves)
     }
 
     /// Whether tables differ between lengths.

@@ -112,7 +112,9 @@ impl RopeConfig {
     /// already, `on_scaled` says what becomes of the present scaling.
     ///
     /// Composing keeps the present table and scales it again: two linear scalings become one with
-    /// the product of their factors, anything else becomes [`Composed`].
+    /// the product of their factors, plain RoPE changes nothing, anything else becomes [`Composed`].
+    /// Dropping RoPE (`nope`, `drope`) takes the place of any scaling, and of a model without it no
+    /// rotating basis can be made: its weights were trained without.
     ///
     /// ```
     /// use bestof_positional::{Linear, OnScaled, RopeConfig, RopeError, RopeScaling};
@@ -127,12 +129,20 @@ impl RopeConfig {
     ///
     /// # Errors
     /// [`RopeError::AlreadyScaled`] if told to refuse, [`RopeError::CannotCompose`] if the new rule
-    /// cannot act on a finished table, and the errors of [`RopeConfig::build`].
+    /// cannot act on a finished table, [`RopeError::Dropped`], and the errors of [`RopeConfig::build`].
     pub fn extend(&self, scaling: RopeScaling, on_scaled: OnScaled) -> Result<Self, RopeError> {
         let current = self.scaling.rope_type();
         let requested = scaling.rope_type();
+        let candidate = Self { scaling, ..self.clone() };
+        let (rotates, rotated) = (candidate.build()?.rotates(), self.build()?.rotates());
+        if rotates && !rotated {
+            return Err(RopeError::Dropped { current, requested });
+        }
+        let scaling = candidate.scaling;
         let scaling = match (&self.scaling, on_scaled) {
             (RopeScaling::Default, _) | (_, OnScaled::Replace) => scaling,
+            // What is dropped is no longer scaled.
+            _ if rotated && !rotates => scaling,
             (_, OnScaled::Refuse) => return Err(RopeError::AlreadyScaled { current, requested }),
             (RopeScaling::Linear(first), OnScaled::Compose)
                 if matches!(scaling, RopeScaling::Linear(_)) =>
@@ -140,6 +150,7 @@ impl RopeConfig {
                 let factor = first.factor * scaling.factor().unwrap_or(1.0);
                 RopeScaling::Linear(Linear { factor })
             }
+            (first, OnScaled::Compose) if scaling == RopeScaling::Default => first.clone(),
             (first, OnScaled::Compose) if Composed::can_follow(&scaling) => {
                 let first = Box::new(first.clone());
                 RopeScaling::Composed(Composed { first, then: Box::new(scaling) })

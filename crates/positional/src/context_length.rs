@@ -23,7 +23,9 @@ impl RopeScaling {
         let refused = RopeError::NoFactor { rope_type: self.rope_type() };
         match self {
             Self::Default => return Ok(Self::Linear(Linear { factor })),
-            Self::LongRope(_) | Self::XPos(_) | Self::Composed(_) => return Err(refused),
+            Self::LongRope(_) | Self::XPos(_) | Self::NoPe(_) | Self::Composed(_) => {
+                return Err(refused);
+            }
             _ => {}
         }
         let (method, mut params) = self.to_params().ok_or(refused)?;
@@ -32,7 +34,7 @@ impl RopeScaling {
     }
 
     /// The longest sequence the rule makes room for, in a model trained at `length`; `None` where
-    /// there is no bound, as for truncation and power scaling.
+    /// there is no bound, as for truncation, power scaling and models without positions.
     pub fn reach(&self, length: usize) -> Option<usize> {
         let times = |factor: f64| Some(stretched(length, factor));
         match self {
@@ -54,7 +56,9 @@ impl RopeScaling {
             | Self::Power(_)
             | Self::Truncated(_)
             | Self::PowerTruncated(_)
-            | Self::XPos(_) => None,
+            | Self::XPos(_)
+            | Self::NoPe(_)
+            | Self::DroPe(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Why a RoPE setting was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -225,6 +226,40 @@ pub enum RopeError {
         /// The scaling asked for.
         requested: &'static str,
     },
+    /// A rotating basis for a model that goes without positions.
+    #[error(
+        "the model goes without RoPE (rope type `{current}`) and its weights were trained so; \
+         `{requested}` would rotate them again: start from the model before RoPE was dropped, or \
+         use `drope`"
+    )]
+    Dropped {
+        /// The rule in place.
+        current: &'static str,
+        /// The rule asked for.
+        requested: &'static str,
+    },
+    /// A layer that went without RoPE is to rotate.
+    #[error(
+        "layer {layer} (from 0) goes without RoPE and its weights were trained so, but {key} has it \
+         rotate; more layers may be dropped, none put back"
+    )]
+    DroppedLayer {
+        /// The layer.
+        layer: usize,
+        /// What was asked for.
+        key: &'static str,
+    },
+    /// A list of layers does not fit the model.
+    #[error(
+        "`no_rope_layers` has {found} entries, but the model has {layers} layers; give one entry per \
+         layer, 1 for a layer that rotates and 0 for one that does not"
+    )]
+    LayerCount {
+        /// Entries given.
+        found: usize,
+        /// Layers of the model.
+        layers: usize,
+    },
     /// No single factor scales the rule's frequencies.
     #[error(
         "rope type `{rope_type}` has no factor that could be set: its frequencies are a list, a \
@@ -271,6 +306,17 @@ pub enum RopeError {
         found: String,
         /// The hash the checkpoint records.
         expected: String,
+    },
+    /// Other layers go without RoPE than those the checkpoint was locked to.
+    #[error(
+        "the layers without RoPE are {found:?} (from 0), but the weights were trained without it in \
+         layers {expected:?} (`bestof.no_rope_layers`); restore the settings that were written with them"
+    )]
+    LockedLayers {
+        /// The layers by the present settings.
+        found: Vec<usize>,
+        /// The layers on record.
+        expected: Vec<usize>,
     },
     /// A written config reads back to other frequencies than it was written for.
     #[error(

@@ -4,10 +4,8 @@ use alloc::string::{String, ToString};
 
 use sha2::{Digest, Sha256};
 
+use crate::basis::STANDSTILL;
 use crate::{Rope, RopeConfig, RopeError, RopeTable};
-
-/// Frequencies below it, in radians per position, count as 0.
-const STANDSTILL: f64 = 1e-30;
 
 impl Rope {
     /// SHA-256, in hex, of the frequencies, the attention factor and any decay.
@@ -24,7 +22,7 @@ impl Rope {
     /// ```
     ///
     /// # Numerics
-    /// Values are hashed as f32, the precision models compute them in, and frequencies below 1e-30
+    /// Values are hashed as f32, the precision models compute them in, and frequencies below 2e-30
     /// as 0; so a basis and its export have the same hash although their last bits differ.
     pub fn frequency_hash(&self) -> String {
         let mut hasher = Sha256::new();

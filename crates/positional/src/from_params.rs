@@ -2,8 +2,9 @@
 
 use crate::check::check_positive;
 use crate::{
-    DynamicNtk, Linear, Llama3, LongRope, Method, Ntk, Power, PowerTruncated, Proportional,
-    Randomized, RopeBasis, RopeError, RopeParams, RopeScaling, Thresholds, Truncated, XPos, Yarn,
+    DroPe, DynamicNtk, Linear, Llama3, LongRope, Method, NoPe, Ntk, Power, PowerTruncated,
+    Proportional, Randomized, RopeBasis, RopeError, RopeParams, RopeScaling, Thresholds, Truncated,
+    XPos, Yarn,
 };
 
 fn needed<T>(rope_type: &'static str, key: &'static str, value: Option<T>) -> Result<T, RopeError> {
@@ -56,6 +57,12 @@ impl RopeScaling {
             Method::Randomized => Self::Randomized(Randomized {
                 factor: factor_or_1,
                 smallest_step: params.smallest_step.unwrap_or(0.0),
+            }),
+            Method::NoPe => Self::NoPe(NoPe),
+            Method::DroPe => Self::DroPe(DroPe {
+                original_max_position_embeddings: source.original(rope_type)?,
+                factor: factor_or_1,
+                logit_slope: params.logit_slope.unwrap_or(0.0),
             }),
         })
     }
@@ -111,7 +118,9 @@ impl RopeScaling {
                 params.centre = Some(rule.centre);
             }
             Self::Randomized(rule) => params.smallest_step = Some(rule.smallest_step),
+            Self::DroPe(rule) => params.logit_slope = Some(rule.logit_slope),
             Self::Default
+            | Self::NoPe(_)
             | Self::Linear(_)
             | Self::Ntk(_)
             | Self::Dynamic(_)

@@ -13,7 +13,9 @@
 //! `rope_frequencies` (a map by layer type where these differ) lets a loader check that the weights
 //! run on the frequencies they were trained with. `rope` names the rule behind a basis that had to be
 //! written as `longrope`, and `length` is the longest sequence where `max_position_embeddings` must
-//! hold another number (`dynamic`).
+//! hold another number (`dynamic`). `no_rope_layers` says which layers go without RoPE, for model types
+//! whose own config cannot say it: 1 for a layer that rotates and 0 for one that does not, as in
+//! `SmolLM3`'s. A stock loader of such a type passes over the entry and rotates all layers.
 //!
 //! Up to transformers 4 a config has `rope_theta` and `rope_scaling`; transformers 5 puts both into
 //! `rope_parameters`, flat or one map per layer type. Where both are present `rope_scaling`
@@ -40,12 +42,14 @@ use crate::RopeConfig;
 mod defaults;
 mod extension;
 mod lock;
+mod no_rope;
 mod read;
 mod write;
 
 pub use defaults::{HfDefaults, text_config};
 pub use extension::{Extended, Extension, with_factor};
 pub use lock::{CONFIG_KEY, RopeLock};
+pub use no_rope::NoRope;
 pub use read::HfRope;
 
 /// Type of the layers that attend to all tokens before.

@@ -26,10 +26,12 @@ mod serde_map;
 mod shape;
 
 pub use basis::default::Unscaled;
+pub use basis::drope::DroPe;
 pub use basis::dynamic_ntk::DynamicNtk;
 pub use basis::linear::Linear;
 pub use basis::llama3::Llama3;
 pub use basis::longrope::LongRope;
+pub use basis::nope::NoPe;
 pub use basis::ntk::Ntk;
 pub use basis::power::Power;
 pub use basis::power_truncated::PowerTruncated;

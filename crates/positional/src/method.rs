@@ -46,11 +46,15 @@ pub enum Method {
     XPos,
     /// Randomised positions in training.
     Randomized,
+    /// No positions.
+    NoPe,
+    /// Positions dropped from a trained model (`DroPE`).
+    DroPe,
 }
 
 impl Method {
     /// Every method, in the order they are listed to users.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Default,
         Self::Linear,
         Self::Ntk,
@@ -64,6 +68,8 @@ impl Method {
         Self::PowerTruncated,
         Self::XPos,
         Self::Randomized,
+        Self::NoPe,
+        Self::DroPe,
     ];
 
     /// Its name: Hugging Face's `rope_type` where there is one.
@@ -82,6 +88,8 @@ impl Method {
             Self::PowerTruncated => "power_truncated",
             Self::XPos => "xpos",
             Self::Randomized => "randomized",
+            Self::NoPe => "nope",
+            Self::DroPe => "drope",
         }
     }
 
@@ -94,6 +102,7 @@ impl Method {
             Self::Dynamic => &["dynamic_ntk", "ntk_dynamic"],
             Self::LongRope => &["su"],
             Self::Randomized => &["randomised", "random_positions"],
+            Self::NoPe => &["no_rope"],
             _ => &[],
         }
     }
@@ -101,7 +110,7 @@ impl Method {
     /// The parameters it reads, spelled as in a config.
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Default => &[],
+            Self::Default | Self::NoPe => &[],
             Self::Linear | Self::Ntk => &["factor"],
             Self::Proportional => &["partial_rotary_factor", "factor"],
             Self::Dynamic => &["factor", "original_max_position_embeddings"],
@@ -133,6 +142,7 @@ impl Method {
             }
             Self::XPos => &["gamma", "scale_base", "centre"],
             Self::Randomized => &["factor", "smallest_step"],
+            Self::DroPe => &["factor", "logit_slope", "original_max_position_embeddings"],
         }
     }
 }

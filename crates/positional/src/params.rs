@@ -149,6 +149,8 @@ params! {
     centre: f64,
     /// randomized: the smallest step between positions, in [0, 2); 0 where missing.
     smallest_step: f64,
+    /// drope: c of the scale `1 + c ln(factor)` of attention scores; 0 where missing.
+    logit_slope: f64,
 }
 
 impl RopeParams {

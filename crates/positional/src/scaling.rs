@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use crate::basis::linear::divide;
 use crate::basis::power::raise;
 use crate::{
-    DynamicNtk, Linear, Llama3, LongRope, Ntk, Power, PowerTruncated, Proportional, Randomized,
-    RopeBasis, RopeError, RotaryShape, Thresholds, Truncated, Unscaled, XPos, Yarn,
+    DroPe, DynamicNtk, Linear, Llama3, LongRope, NoPe, Ntk, Power, PowerTruncated, Proportional,
+    Randomized, RopeBasis, RopeError, RotaryShape, Thresholds, Truncated, Unscaled, XPos, Yarn,
 };
 
 /// A published rule with its parameters.
@@ -44,6 +44,10 @@ pub enum RopeScaling {
     XPos(XPos),
     /// `randomized`; cannot be exported.
     Randomized(Randomized),
+    /// `nope`; exported as `longrope`.
+    NoPe(NoPe),
+    /// `drope`; exported as `longrope`.
+    DroPe(DroPe),
     /// `composed`: a scaling on top of the model's own.
     Composed(Composed),
 }
@@ -65,6 +69,8 @@ impl RopeScaling {
             Self::PowerTruncated(rule) => rule,
             Self::XPos(rule) => rule,
             Self::Randomized(rule) => rule,
+            Self::NoPe(rule) => rule,
+            Self::DroPe(rule) => rule,
             Self::Composed(rule) => rule,
         }
     }
@@ -99,6 +105,7 @@ impl RopeScaling {
             Self::Yarn(rule) => Some(rule.original_max_position_embeddings),
             Self::Llama3(rule) => Some(rule.original_max_position_embeddings),
             Self::LongRope(rule) => Some(rule.original_max_position_embeddings),
+            Self::DroPe(rule) => Some(rule.original_max_position_embeddings),
             Self::Composed(rule) => rule.first.original_max_position_embeddings(),
             _ => None,
         }
@@ -107,7 +114,7 @@ impl RopeScaling {
     /// How many times longer the rule makes the context; `None` for a rule without a factor.
     pub fn factor(&self) -> Option<f64> {
         match self {
-            Self::Default | Self::XPos(_) => None,
+            Self::Default | Self::XPos(_) | Self::NoPe(_) => None,
             Self::Linear(rule) => Some(rule.factor),
             Self::Ntk(rule) => Some(rule.factor),
             Self::Dynamic(rule) => Some(rule.factor),
@@ -119,6 +126,7 @@ impl RopeScaling {
             Self::Truncated(rule) => Some(rule.factor),
             Self::PowerTruncated(rule) => Some(rule.factor),
             Self::Randomized(rule) => Some(rule.factor),
+            Self::DroPe(rule) => Some(rule.factor),
             Self::Composed(rule) => match (rule.first.factor(), rule.then.factor()) {
                 (Some(first), Some(then)) => Some(first * then),
                 (first, then) => first.or(then),

@@ -1,8 +1,9 @@
 //! What must not be done silently: double scaling, ignored parameters, changed frequencies.
 
 use bestof_positional::{
-    Composed, DynamicNtk, Linear, LongRope, Method, Ntk, OnScaled, Power, PowerTruncated,
-    Randomized, RopeConfig, RopeError, RopeParams, RopeScaling, Thresholds, Truncated, XPos, Yarn,
+    Composed, DroPe, DynamicNtk, Linear, LongRope, Method, NoPe, Ntk, OnScaled, Power,
+    PowerTruncated, Randomized, RopeConfig, RopeError, RopeParams, RopeScaling, Thresholds,
+    Truncated, XPos, Yarn,
 };
 
 fn with(scaling: RopeScaling) -> RopeConfig {
@@ -11,6 +12,10 @@ fn with(scaling: RopeScaling) -> RopeConfig {
 
 fn head() -> RopeConfig {
     RopeConfig::new(64, 1e4)
+}
+
+fn drope(factor: f64, logit_slope: f64) -> DroPe {
+    DroPe { original_max_position_embeddings: 1024, factor, logit_slope }
 }
 
 fn linear(factor: f64) -> RopeScaling {
@@ -117,6 +122,8 @@ fn exports_keep_frequencies_and_attention_factor() {
         with(RopeScaling::Truncated(Truncated { thresholds, factor: 4.0 })),
         with(RopeScaling::PowerTruncated(PowerTruncated { power: 0.5, thresholds, factor: 1.0 })),
         warm.extend(linear(3.0), OnScaled::Compose).unwrap(),
+        with(RopeScaling::NoPe(NoPe)),
+        with(RopeScaling::DroPe(drope(4.0, 0.5))),
     ];
     for config in configs {
         let exported = config.portable().unwrap();
@@ -235,6 +242,9 @@ fn values_out_of_range_are_refused_by_name() {
             RopeScaling::Randomized(Randomized { factor: 1.0, smallest_step: 2.0 }),
             "`smallest_step` 2",
         ),
+        (RopeScaling::DroPe(drope(0.5, 0.0)), "`factor` 0.5"),
+        (RopeScaling::DroPe(drope(2.0, -0.1)), "`logit_slope` -0.1"),
+        (RopeScaling::DroPe(drope(2.0, f64::NAN)), "`logit_slope` NaN"),
     ];
     for (scaling, expected) in cases {
         let message = with(scaling).build().unwrap_err().to_string();

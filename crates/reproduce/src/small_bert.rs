@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bestof_checkpoints::StoredType;
 use bestof_files::write_file;
-use bestof_models::bert::{Bert, BertConfig};
+use bestof_models::encoder::{Encoder, EncoderConfig};
 use bestof_models::open_device;
 use bestof_trainer::TrainError;
 use serde_json::{Map, Value, json};
@@ -61,17 +61,17 @@ impl SmallBert {
     ) -> Result<(), ReproduceError> {
         fs::create_dir_all(dir).map_err(ReproduceError::io("cannot create", dir))?;
         let words = frequent(texts, self.words);
-        let config = BertConfig {
+        let config = EncoderConfig {
             vocab_size: SPECIAL.len() + words.len(),
             hidden_size: self.width,
             num_layers: self.layers,
             num_heads: self.heads,
             intermediate_size: self.inner,
             max_positions: self.context,
-            ..BertConfig::default()
+            ..EncoderConfig::default()
         };
         let device = open_device("cpu").map_err(TrainError::from)?;
-        let bert = Bert::fresh(&config, seed, &device).map_err(TrainError::from)?;
+        let bert = Encoder::fresh(&config, seed, &device).map_err(TrainError::from)?;
         bert.save(dir, StoredType::F32).map_err(TrainError::from)?;
         let marks = json!({"unk_token": "[UNK]", "pad_token": "[PAD]"});
         for (name, value) in

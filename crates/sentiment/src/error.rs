@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
 use bestof_files::{FileError, FileKind};
-use bestof_models::bert::BertError;
+use bestof_models::encoder::EncoderError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::ConfigError;
@@ -251,7 +251,7 @@ pub enum SentimentError {
     Config(#[from] ConfigError),
     /// The encoder could not be built or run.
     #[error(transparent)]
-    Encoder(#[from] BertError),
+    Encoder(#[from] EncoderError),
     /// A part of the model could not be built.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -1,4 +1,5 @@
-//! Neural models of reviews: BERT, a convolutional network and a hierarchical attention network,
+//! Neural models of reviews: a pretrained encoder (BERT, RoBERTa, DistilBERT or ModernBERT), a
+//! convolutional network and a hierarchical attention network,
 //! each on text alone or with meta features, with one task or several.
 //!
 //! ```text
@@ -7,7 +8,7 @@
 //! meta ──► meta encoder ──► D ─┘                     └─► sentiment   squared error
 //! ```
 //!
-//! `T` is BERT's pooled output, the output of the CNN's dense layer, or the HAN's text vector. `D = dropout(relu(W m + b))`, `J = relu(W [T; D] + b)`; without meta features the
+//! `T` is the pretrained encoder's pooled output, the output of the CNN's dense layer, or the HAN's text vector. `D = dropout(relu(W m + b))`, `J = relu(W [T; D] + b)`; without meta features the
 //! heads take `T` itself. The loss is the sum of the tasks' losses with fixed or learned weights. Source: Guda, Srivastava & Karkhanis 2022, arXiv:2201.07999, section 4.
 //!
 //! [`train`] runs the training loop of `bestof_trainer`; [`crate::model::open`] opens the trained model as
@@ -37,6 +38,8 @@ mod tokenizer;
 mod train;
 mod vocabulary;
 
+#[cfg(test)]
+mod families_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

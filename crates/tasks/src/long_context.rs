@@ -4,7 +4,7 @@
 //! value in a record of lines, [`qa`] hides the answer to a question in documents (with the number
 //! altered, so that a memorised answer is wrong), [`passkey`] hides a number in filler text. Each
 //! produces [`RetrievalCase`]s: a prompt of a given length with the answer at a given depth, and a
-//! scoring rule. A [`Suite`] makes them for lengths × depths, one at a time.
+//! scoring rule. A [`Suite`] makes them for lengths × depths, one at a time. [`ruler`] has the tasks of RULER.
 //!
 //! ```
 //! use bestof_tasks::long_context::{
@@ -36,6 +36,7 @@ mod numbers;
 pub mod passkey;
 mod position;
 pub mod qa;
+pub mod ruler;
 mod score;
 mod skip;
 mod suite;

@@ -6,7 +6,7 @@ use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
 use bestof_files::FileError;
 use bestof_losses::LossError;
-use bestof_models::bert::BertError;
+use bestof_models::encoder::EncoderError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_report::ReportError;
 use thiserror::Error;
@@ -34,7 +34,7 @@ pub enum TrainError {
     Model(#[from] ModelError),
     /// The encoder could not be built or run.
     #[error(transparent)]
-    Encoder(#[from] BertError),
+    Encoder(#[from] EncoderError),
     /// The preference loss could not be built or evaluated.
     #[error(transparent)]
     Loss(#[from] LossError),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bestof_models::parameters;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::error::TrainError;
 
@@ -57,15 +57,26 @@ impl NamedGradients {
         self.by_name.is_empty()
     }
 
-    /// The Euclidean norm of all gradients together, summed in f64 in the order of the names.
+    /// The Euclidean norm of all gradients together, summed in f64 in the order of the names. It is
+    /// read from the device at once, whatever the number of parameters.
     ///
     /// # Errors
     /// [`TrainError::GradientNotFinite`] naming the first parameter whose gradient is NaN or
     /// infinite.
     pub(crate) fn norm(&self) -> Result<f64, TrainError> {
+        if self.by_name.is_empty() {
+            return Ok(0.0);
+        }
+        let square = |gradient: &Tensor<1>| {
+            let gradient = match gradient.dtype() {
+                DType::F16 | DType::BF16 => gradient.clone().cast(DType::F32),
+                _ => gradient.clone(),
+            };
+            gradient.clone().dot(gradient)
+        };
+        let squares = Tensor::cat(self.by_name.values().map(square).collect(), 0).into_data();
         let mut total = 0.0;
-        for (name, gradient) in &self.by_name {
-            let mut square = gradient.clone().dot(gradient.clone()).into_scalar::<f64>();
+        for ((name, gradient), mut square) in self.by_name.iter().zip(squares.iter::<f64>()) {
             if !square.is_finite() {
                 // Squares beyond f32 are no reason to stop.
                 square = gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum();

@@ -21,6 +21,7 @@ pub mod reference;
 pub mod reinforce;
 pub mod retrieval;
 pub mod rows;
+pub mod ruler;
 pub mod run;
 pub mod schedule;
 pub mod score;

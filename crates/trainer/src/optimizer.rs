@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bestof_kernels::host_values;
+use bestof_kernels::{host_values, is_host};
 use bestof_models::parameters;
 use burn::module::Module;
 use burn::optim::{Optimizer, RecordState, StateSink, StateSource};
@@ -206,14 +206,6 @@ impl Moments {
     }
 }
 
-/// Whether tensors of this device live in memory the host can work on directly.
-fn is_host(device: &Device) -> bool {
-    #[cfg(feature = "cpu")]
-    return device.clone().inner() == Device::flex();
-    #[cfg(not(feature = "cpu"))]
-    return false;
-}
-
 /// The scalars of one update, ready for the inner loop.
 #[derive(Debug, Clone, Copy)]
 struct Update {
@@ -377,15 +369,16 @@ impl Update {
             });
     }
 
-    /// The same formula as tensor operations.
+    /// The same formula as tensor operations, which the device makes without being waited for; the
+    /// moments stay where they are in its memory.
     fn run_on_device(self, p: Tensor<1>, g: Tensor<1>, moments: &mut DeviceMoments) -> Tensor<1> {
         let g = g * self.gradient_scale;
-        let m = moments.mean.clone() * self.beta1 + g.clone() * self.one_minus_beta1;
-        let v = moments.square.clone() * self.beta2 + (g.clone() * g) * self.one_minus_beta2;
-        moments.mean = m.clone();
-        moments.square = v.clone();
-        let denominator = v.sqrt() / self.root_correction + self.epsilon;
-        p * self.keep - (m / denominator) * self.step_size
+        let by_mean = g.clone() * self.one_minus_beta1;
+        let by_square = (g.clone() * g) * self.one_minus_beta2;
+        moments.mean.inplace(|m| m * self.beta1 + by_mean);
+        moments.square.inplace(|v| v * self.beta2 + by_square);
+        let denominator = moments.square.clone().sqrt() / self.root_correction + self.epsilon;
+        p * self.keep - (moments.mean.clone() / denominator) * self.step_size
     }
 }
 

@@ -98,8 +98,40 @@ pub fn answer<M: CausalLm + ?Sized>(
     case: &RetrievalCase,
     settings: &RetrievalSettings,
 ) -> Result<Option<Answer>, TrainError> {
-    let refused = |reason: String| TrainError::Prompt { item: case.item, reason };
-    let prompt = match encoder.encode_prompt(&case.prompt) {
+    let prompt = encoder.encode_prompt(&case.prompt);
+    let said = complete(model, encoder, prompt, case.item, settings)?;
+    Ok(said.map(|Said { tokens, completion, finish }| Answer {
+        length: case.length_target,
+        depth: Depth::of(case),
+        question: case.question_position(),
+        item: case.item,
+        tokens,
+        answers: case.answers.clone(),
+        rule: case.rule,
+        score: case.score(&completion),
+        completion,
+        finish,
+    }))
+}
+
+/// What a model said.
+pub(crate) struct Said {
+    /// Tokens of the prompt.
+    pub(crate) tokens: usize,
+    pub(crate) completion: String,
+    pub(crate) finish: &'static str,
+}
+
+/// The greedy completion of an encoded prompt; `None` if the prompt leaves no room for it.
+pub(crate) fn complete<M: CausalLm + ?Sized>(
+    model: &M,
+    encoder: &Encoder<'_>,
+    prompt: Result<Vec<u32>, Refusal>,
+    item: usize,
+    settings: &RetrievalSettings,
+) -> Result<Option<Said>, TrainError> {
+    let refused = |reason: String| TrainError::Prompt { item, reason };
+    let prompt = match prompt {
         Ok(prompt) => prompt,
         Err(Refusal::Dropped(DropReason::PromptTooLong)) => return Ok(None),
         Err(Refusal::Dropped(reason)) => return Err(refused(reason.to_string())),
@@ -120,18 +152,7 @@ pub fn answer<M: CausalLm + ?Sized>(
     let (ids, finish) =
         drawn.first().map_or((&[][..], "length"), |drawn| (&drawn.ids[..], drawn.finish.as_str()));
     let completion = encoder.tokenizer().decode(ids, true)?;
-    Ok(Some(Answer {
-        length: case.length_target,
-        depth: Depth::of(case),
-        question: case.question_position(),
-        item: case.item,
-        tokens,
-        answers: case.answers.clone(),
-        rule: case.rule,
-        score: case.score(&completion),
-        completion,
-        finish,
-    }))
+    Ok(Some(Said { tokens, completion, finish }))
 }
 
 /// A share of right answers, of all of them or of one length or depth.

@@ -1,12 +1,13 @@
 //! `convert`: between GGUF and Hugging Face folders, or to a folder in another number format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{ConvertOptions, ExportOptions, GgmlType};
 use bestof_checkpoints::{ModelFolder, StoredType, gguf};
 use bestof_files::FileKind;
-use bestof_models::DecoderConfig;
+use bestof_models::{Decoder, DecoderConfig, open_device};
+use bestof_trainer::export::write_model;
 use serde_json::{Map, Value, json};
 
 use crate::console::{self, Bytes};
@@ -14,7 +15,7 @@ use crate::console::{self, Bytes};
 /// Turn a GGUF file or a Hugging Face folder into a Hugging Face folder, or a folder into a GGUF file
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask convert model.Q4_1.gguf models/mine --dtype bf16\n  cargo xtask convert models/mine mine.Q8_0.gguf --type q8_0"
+    after_help = "Examples:\n  cargo xtask convert model.Q4_1.gguf models/mine --dtype bf16\n  cargo xtask convert models/mine mine.Q8_0.gguf --type q8_0\n  cargo xtask convert models/mine merged.gguf --adapter runs/dpo/adapter --type q4_0"
 )]
 pub(crate) struct Convert {
     /// A `.gguf` file (of a split one any part), or a folder with config.json and safetensors
@@ -27,6 +28,9 @@ pub(crate) struct Convert {
     /// Type of a GGUF file's matrices: f32, f16, bf16, `q8_0` or `q4_0` [default: f16]
     #[arg(long = "type", value_name = "TYPE", value_parser = ggml_type)]
     ggml_type: Option<GgmlType>,
+    /// A PEFT adapter's folder, which is merged into the weights
+    #[arg(long)]
+    adapter: Option<PathBuf>,
     /// Split a folder's weights into files of at most this many megabytes
     #[arg(long)]
     max_shard_mb: Option<u64>,
@@ -57,6 +61,17 @@ fn ggml_type(text: &str) -> Result<GgmlType, String> {
 
 impl Convert {
     pub(crate) fn run(self) -> Result<()> {
+        let Some(adapter) = &self.adapter else { return self.convert() };
+        let parent = self.output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let scratch = tempfile::tempdir_in(parent.unwrap_or(Path::new(".")))
+            .with_context(|| format!("could not write beside {}", self.output.display()))?;
+        // A GGUF file has the name of its folder in it.
+        let merged = scratch.path().join(self.input.file_stem().unwrap_or_default());
+        merge(&self.input, adapter, &merged)?;
+        Self { input: merged, adapter: None, ..self }.convert()
+    }
+
+    fn convert(&self) -> Result<()> {
         let is_gguf = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("gguf");
         if self.output.extension().is_some_and(is_gguf) { self.to_gguf() } else { self.to_folder() }
     }
@@ -140,6 +155,16 @@ impl Convert {
             tracing::warn!("{}: {warning}", self.input.display());
         }
     }
+}
+
+/// Writes the model in `input` with an adapter in its weights, in f32.
+fn merge(input: &Path, adapter: &Path, out: &Path) -> Result<()> {
+    let base = ModelFolder::open(input)?;
+    let mut model = Decoder::open(&base, &open_device("cpu")?)?;
+    model
+        .load_adapter(adapter)
+        .with_context(|| format!("could not load the adapter in {}", adapter.display()))?;
+    Ok(write_model(&model, &base, out, StoredType::F32)?)
 }
 
 fn counts(types: &[(String, usize)]) -> Map<String, Value> {

@@ -1,8 +1,10 @@
 //! `evaluate`: scores of a model with 95 % intervals.
 
 mod estimates;
+mod long_prompts;
 mod pass_at_k;
 mod retrieval;
+mod ruler;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,7 @@ enum What {
     FreeFormQa(FreeFormQa),
     AlteredNumericQa(AlteredNumericQa),
     Passkey(Passkey),
+    Ruler(Box<ruler::Ruler>),
 }
 
 /// How often the chosen answer of a pair is preferred
@@ -108,6 +111,7 @@ impl Evaluate {
             What::FreeFormQa(verb) => verb.args.run(RetrievalTask::FreeFormQa),
             What::AlteredNumericQa(verb) => verb.args.run(RetrievalTask::AlteredNumericQa),
             What::Passkey(verb) => verb.args.run(RetrievalTask::Passkey),
+            What::Ruler(verb) => verb.run(),
         }
     }
 }

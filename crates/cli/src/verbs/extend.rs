@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bestof_checkpoints::ModelFolder;
 use bestof_models::{DecoderConfig, ModelError};
-use bestof_positional::hf::{Extension, HfRope};
+use bestof_positional::hf::{Extended, Extension, HfRope, NoRope};
 use bestof_positional::{Method, OnScaled, RopeBasis, RopeParams};
 use bestof_trainer::launch::extension;
 use serde_json::json;
@@ -19,7 +19,9 @@ use crate::progress::Bars;
 #[command(
     after_help = "Examples:\n  cargo xtask extend --model models/smollm2-135m-instruct --method linear --factor 4 --out models/smollm2-32k\n  \
     cargo xtask extend --model models/smollm2-135m-instruct --method power --power 0.5 --factor 2 --out models/power\n  \
-    cargo xtask extend --config docs/examples/extend.toml --method linear --factor 8\n\n\
+    cargo xtask extend --config docs/examples/extend.toml --method linear --factor 8\n  \
+    cargo xtask extend --config docs/examples/extend.toml --method drope --factor 4 --logit-slope 0.1 --set extend.train_length=8192\n  \
+    cargo xtask extend --model models/smollm2-135m-instruct --method default --no-rope-layer-interval 4 --out models/nope\n\n\
     Without --config the new folder holds the same weights and the new basis. With it, the model is \
     trained on windows of long texts too, and DIR becomes the run's folder, with the model in DIR/final. \
     Flags stand above the configuration's [extend] section."
@@ -28,11 +30,14 @@ pub(crate) struct Extend {
     /// The model's folder
     #[arg(long, required_unless_present = "config")]
     model: Option<PathBuf>,
-    /// linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, power-truncated, or, in training, randomized
+    /// linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, power-truncated, in training randomized; or
+    /// nope and drope, which drop RoPE from every layer; or default, to drop it from some
     #[arg(long, required_unless_present = "config")]
     method: Option<Method>,
     #[command(flatten)]
     params: RopeParams,
+    #[command(flatten)]
+    no_rope: NoRope,
     /// The longest sequence to be reached, in tokens; by default the model's length times the factor
     #[arg(long)]
     length: Option<usize>,
@@ -79,12 +84,14 @@ impl Extend {
         let extension = Extension {
             length: self.length,
             on_scaled: self.on_scaled.unwrap_or_default(),
+            no_rope: self.no_rope.clone(),
             ..Extension::new(method, self.params.clone())
         };
         let extended = extension.apply(&folder.config).map_err(|error| Usage(error.to_string()))?;
         DecoderConfig::from_hf(&extended.config)?;
         let dir = folder.derive(out, &extended.config)?;
         let written = extended.written_as;
+        note_layers(&extended);
         if self.json {
             return console::json(&json!({
                 "model": dir,
@@ -94,6 +101,7 @@ impl Extend {
                 "length": extended.length,
                 "frequency_hash": extended.hash,
                 "max_relative_difference": extended.max_relative_difference,
+                "layers_without_rope": extended.no_rope,
             }));
         }
         console::line(&format!("model   {}", dir.display()))?;
@@ -102,6 +110,9 @@ impl Extend {
         let written =
             if written == name { String::new() } else { format!(", written as {written}") };
         console::line(&format!("basis   {basis}{written}"))?;
+        if !extended.no_rope.is_empty() {
+            console::line(&format!("layers without RoPE {:?} (from 0)", extended.no_rope))?;
+        }
         console::line(&format!("context {} tokens, before {}", extended.length, extended.trained))?;
         console::line(&format!("frequencies {}", extended.hash))
     }
@@ -127,8 +138,23 @@ impl Extend {
             section.params = self.params.clone().or(std::mem::take(&mut section.params));
             section.length = self.length.or(section.length);
             section.on_scaled = self.on_scaled.unwrap_or(section.on_scaled);
+            if self.no_rope.is_given() {
+                let NoRope { no_rope_layers, no_rope_layer_interval } = self.no_rope.clone();
+                section.no_rope_layers = no_rope_layers;
+                section.no_rope_layer_interval = no_rope_layer_interval;
+            }
         }
         config.validate()?;
         run.show(&extension(&config, &run.options(), &mut Bars::new())?)
+    }
+}
+
+/// Says where a folder runs as meant, if it does not everywhere.
+fn note_layers(extended: &Extended) {
+    if !extended.no_rope_is_portable {
+        console::note(
+            "note: no key of this model type says which layers go without RoPE; `bestof.no_rope_layers` of \
+             config.json does, which this program reads and other loaders pass over: they rotate every layer",
+        );
     }
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use bestof_checkpoints::ModelFolder;
+use bestof_models::encoder::EncoderFamily;
 use bestof_models::{DecoderConfig, Device, ModelError, known_model_types};
 use serde_json::json;
 
@@ -83,8 +84,8 @@ fn compare(dir: &Path, device: &Device) -> Result<BTreeMap<String, f64>> {
     let expected = Expected::open(dir)?;
     let device = device.clone().without_autodiff();
     let model_type = folder.model_type().unwrap_or_default();
-    if model_type == "bert" {
-        encoder::compare(&folder, &expected, &device)
+    if let Some(family) = EncoderFamily::of(model_type) {
+        encoder::compare(&folder, family, &expected, &device)
     } else if known_model_types().contains(&model_type) {
         decoder::compare(&folder, &expected, &device)
     } else if let Err(error @ ModelError::MixtureOfExperts { .. }) =
@@ -93,7 +94,7 @@ fn compare(dir: &Path, device: &Device) -> Result<BTreeMap<String, f64>> {
         Err(error.into())
     } else {
         let (found, mut known) = (model_type.to_owned(), known_model_types());
-        known.push("bert");
+        known.extend(EncoderFamily::ALL.map(EncoderFamily::model_type));
         Err(ModelError::UnknownModelType { found, known }.into())
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{RopeFreqs, with_rope_freqs};
-use bestof_positional::hf::{HfRope, LayerRopes};
-use bestof_positional::{Method, RopeBasis, RopeConfig, RopeParams};
+use bestof_positional::hf::{Extension, HfRope, LayerRopes, NoRope};
+use bestof_positional::{Method, OnScaled, RopeBasis, RopeConfig, RopeParams};
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -23,7 +23,7 @@ pub(crate) struct Rope {
     /// A model's config.json, or its folder
     #[arg(long, required_unless_present = "method", conflicts_with = "method")]
     config: Option<PathBuf>,
-    /// default, linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, xpos …
+    /// default, linear, ntk, dynamic, yarn, llama3, longrope, power, truncated, xpos, nope, drope …
     #[arg(long, requires_all = ["head_dim", "theta"])]
     method: Option<Method>,
     /// Dimension of one attention head
@@ -40,6 +40,8 @@ pub(crate) struct Rope {
     max_position_embeddings: Option<usize>,
     #[command(flatten)]
     params: RopeParams,
+    #[command(flatten)]
+    no_rope: NoRope,
     /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor per pair
     #[arg(long)]
     gguf_rope_freqs: bool,
@@ -75,18 +77,42 @@ impl Rope {
                 .with_context(|| format!("could not read {}", path.display()))?;
             let config: Value = serde_json::from_str(&text)
                 .with_context(|| format!("{} is not JSON", path.display()))?;
-            let read = HfRope::of_model(&config).with_context(|| format!("{}", path.display()))?;
+            let mut read =
+                HfRope::of_model(&config).with_context(|| format!("{}", path.display()))?;
+            if self.no_rope.is_given() {
+                let extended = Extension {
+                    on_scaled: OnScaled::Compose,
+                    no_rope: self.no_rope.clone(),
+                    ..Extension::new(Method::Default, RopeParams::default())
+                };
+                let extended = extended.apply(&config).map_err(|error| Usage(error.to_string()))?;
+                read.no_rope = extended.no_rope;
+            }
+            if !read.no_rope.is_empty() {
+                if self.gguf_rope_freqs {
+                    bail!(
+                        "{}: layers {:?} go without RoPE, and the rope_freqs.weight of a GGUF file is one \
+                         list for all layers; run the folder itself",
+                        path.display(),
+                        read.no_rope
+                    );
+                }
+                if !self.json {
+                    console::line(&format!("layers {:?} (from 0) go without RoPE", read.no_rope))?;
+                }
+            }
+            let without = &read.no_rope;
             return match &read.layers {
-                LayerRopes::Uniform(rope) => self.show(rope, length, None),
+                LayerRopes::Uniform(rope) => self.show(rope, length, None, without),
                 LayerRopes::PerLayerType(ropes) if self.gguf.is_some() => bail!(
                     "{}: the layers have a basis for each kind ({}), and the rope_freqs.weight of \
                      a GGUF file is one list for all layers; run the folder itself",
                     path.display(),
                     ropes.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
                 ),
-                LayerRopes::PerLayerType(ropes) => {
-                    ropes.iter().try_for_each(|(kind, rope)| self.show(rope, length, Some(kind)))
-                }
+                LayerRopes::PerLayerType(ropes) => ropes
+                    .iter()
+                    .try_for_each(|(kind, rope)| self.show(rope, length, Some(kind), without)),
             };
         }
         let head = RopeConfig {
@@ -96,10 +122,23 @@ impl Rope {
         let method = self.method.unwrap_or(Method::Default);
         let rope =
             head.with_method(method, &self.params).map_err(|error| Usage(error.to_string()))?;
-        self.show(&rope, length, None)
+        if self.no_rope.is_given() {
+            bail!(Usage(
+                "--no-rope-layers and --no-rope-layer-interval choose among the layers of a model; give it \
+                 with --config"
+                    .into()
+            ));
+        }
+        self.show(&rope, length, None, &[])
     }
 
-    fn show(&self, rope: &RopeConfig, length: usize, kind: Option<&String>) -> Result<()> {
+    fn show(
+        &self,
+        rope: &RopeConfig,
+        length: usize,
+        kind: Option<&String>,
+        without: &[usize],
+    ) -> Result<()> {
         if self.gguf_rope_freqs {
             return self.show_gguf(rope, kind);
         }
@@ -114,13 +153,21 @@ impl Rope {
             if let Some(kind) = kind {
                 object["layer_type"] = json!(kind);
             }
+            if !without.is_empty() {
+                object["layers_without_rope"] = json!(without);
+            }
             return console::json(&object);
         }
         let of = kind.map_or_else(String::new, |kind| format!(" of {kind}"));
         console::line(&format!("{rope_type}{of}, attention factor {}", table.attention_factor))?;
         for (pair, frequency) in table.inv_freq.iter().enumerate() {
             let turn = std::f64::consts::TAU / frequency;
-            console::line(&format!("{pair:4}  {frequency:<24}  one turn in {turn:.1} tokens"))?;
+            let turn = if turn < 1e29 {
+                format!("one turn in {turn:.1} tokens")
+            } else {
+                "stands still".into()
+            };
+            console::line(&format!("{pair:4}  {frequency:<24}  {turn}"))?;
         }
         Ok(())
     }

@@ -130,3 +130,28 @@ pub(crate) fn completions(count: usize) -> String {
 pub(crate) fn json_lines(rows: impl IntoIterator<Item = Value>) -> String {
     rows.into_iter().fold(String::new(), |text, row| text + &row.to_string() + "\n")
 }
+
+/// A byte-level vocabulary, which GGUF files can hold: a token a character and two merges.
+pub(crate) fn byte_level(dir: &Path) {
+    let mut vocab = serde_json::Map::new();
+    let ascii = (33_u8..127).map(|byte| char::from(byte).to_string());
+    let pieces = ["<s>", "</s>", "Ġ", "Ċ"].map(str::to_owned).into_iter().chain(ascii);
+    for (id, piece) in pieces.enumerate() {
+        vocab.insert(piece, json!(id));
+    }
+    let special = |id: u64, piece: &str| {
+        json!({"id": id, "content": piece, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    };
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+        "added_tokens": [special(0, "<s>"), special(1, "</s>")],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+    });
+    let config = json!({"bos_token": "<s>", "eos_token": "</s>"});
+    fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    fs::write(dir.join("tokenizer_config.json"), config.to_string()).unwrap();
+}

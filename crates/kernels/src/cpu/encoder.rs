@@ -25,9 +25,9 @@ pub(crate) fn add_layer_norm(
     if route == Route::Plain {
         let (mut x, residual) = (dense(plain(x)), dense(plain(residual)));
         let (weight, bias) = (dense(plain(weight)), dense(plain(bias)));
-        let before = Before { bias: None, mask: None, residual: values(&residual) };
+        let before = Before { bias: None, mask: None, residual: Some(values(&residual)) };
         let (weight, bias) = (values(&weight), values(&bias));
-        kernel_encoder::add_layer_norm(values_mut(&mut x), before, weight, bias, eps, None);
+        kernel_encoder::layer_norm(values_mut(&mut x), before, weight, bias, eps, None);
         return from_plain(x);
     }
     let (x, x_node) = traced(x).into_parts();
@@ -35,12 +35,54 @@ pub(crate) fn add_layer_norm(
     let (weight, weight_node) = traced(weight).into_parts();
     let (bias, bias_node) = traced(bias).into_parts();
     let (mut y, residual) = (dense(x), dense(residual));
-    let before = Before { bias: None, mask: None, residual: values(&residual) };
+    let before = Before { bias: None, mask: None, residual: Some(values(&residual)) };
     let state = NormState::of(&mut y, before, dense(weight), &dense(bias), eps);
     let parents = [x_node, residual_node, weight_node, bias_node];
     match AddLayerNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
         OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+pub(crate) fn layer_norm(
+    route: Route,
+    x: Tensor<2>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f32,
+) -> Tensor<2> {
+    if route == Route::Plain {
+        let (mut x, weight, bias) = (dense(plain(x)), dense(plain(weight)), dense(plain(bias)));
+        let (weight, bias) = (values(&weight), values(&bias));
+        kernel_encoder::layer_norm(values_mut(&mut x), Before::default(), weight, bias, eps, None);
+        return from_plain(x);
+    }
+    let (x, x_node) = traced(x).into_parts();
+    let (weight, weight_node) = traced(weight).into_parts();
+    let (bias, bias_node) = traced(bias).into_parts();
+    let mut y = dense(x);
+    let state = NormState::of(&mut y, Before::default(), dense(weight), &dense(bias), eps);
+    let parents = [x_node, weight_node, bias_node];
+    match LayerNorm.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish(state, y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl Backward<Flex, 3> for LayerNorm {
+    type State = NormState;
+
+    fn backward(self, ops: Ops<NormState, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut dy = dense(grads.consume::<Flex>(&ops.node));
+        let (dw, db) = ops.state.backward(&mut dy);
+        for (node, found) in ops.parents.into_iter().zip([dy, dw, db]) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, found);
+            }
+        }
     }
 }
 
@@ -59,7 +101,7 @@ impl NormState {
     fn of(y: &mut Plain, before: Before<'_>, weight: Plain, bias: &Plain, eps: f32) -> Self {
         let (count, width) = (values(y).len(), values(&weight).len());
         let (mut normed, mut scales) = (vec![0.0; count], vec![0.0; count / width]);
-        kernel_encoder::add_layer_norm(
+        kernel_encoder::layer_norm(
             values_mut(y),
             before,
             values(&weight),
@@ -187,10 +229,10 @@ pub(crate) fn affine_add_norm(
         let before = Before {
             bias: Some(values(&bias)),
             mask: mask.as_deref(),
-            residual: values(&residual),
+            residual: Some(values(&residual)),
         };
         let (weight, bias) = (values(&norm_weight), values(&norm_bias));
-        kernel_encoder::add_layer_norm(values_mut(&mut y), before, weight, bias, eps, None);
+        kernel_encoder::layer_norm(values_mut(&mut y), before, weight, bias, eps, None);
         return from_plain(y);
     }
     let (x, x_node) = traced(x).into_parts();
@@ -202,8 +244,11 @@ pub(crate) fn affine_add_norm(
     let (norm_weight, norm_weight_node) = traced(layer.norm_weight).into_parts();
     let (norm_bias, norm_bias_node) = traced(layer.norm_bias).into_parts();
     let (bias, residual) = (dense(bias), dense(residual));
-    let before =
-        Before { bias: Some(values(&bias)), mask: mask.as_deref(), residual: values(&residual) };
+    let before = Before {
+        bias: Some(values(&bias)),
+        mask: mask.as_deref(),
+        residual: Some(values(&residual)),
+    };
     let norm = NormState::of(&mut y, before, dense(norm_weight), &dense(norm_bias), eps);
     let state = AddNormState { x, weight, mask, norm };
     let parents = [x_node, weight_node, bias_node, residual_node, norm_weight_node, norm_bias_node];
@@ -290,6 +335,42 @@ impl Backward<Flex, 3> for Affine {
             if let (Some(node), Some(found)) = (node, found) {
                 grads.register::<Flex>(node.id, found);
             }
+        }
+    }
+}
+
+pub(crate) fn gelu_gate(route: Route, x: Tensor<2>) -> Tensor<2> {
+    let forward = |x: &Plain| {
+        let [rows, width] = [x.shape()[0], x.shape()[1] / 2];
+        let mut y = vec![0.0; rows * width];
+        kernel_encoder::gelu_gate(values(x), &mut y, width);
+        tensor(y, [rows, width])
+    };
+    if route == Route::Plain {
+        return from_plain(forward(&dense(plain(x))));
+    }
+    let (x, node) = traced(x).into_parts();
+    let x = dense(x);
+    let y = forward(&x);
+    match GeluGate.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => from_traced(prep.finish(x, y)),
+        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
+    }
+}
+
+#[derive(Debug)]
+struct GeluGate;
+
+impl Backward<Flex, 1> for GeluGate {
+    type State = Plain;
+
+    fn backward(self, ops: Ops<Plain, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = dense(grads.consume::<Flex>(&ops.node));
+        let mut dx = ops.state;
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            kernel_encoder::gelu_gate_backward(values_mut(&mut dx), values(&dy), dy.shape()[1]);
+            grads.register::<Flex>(node.id, dx);
         }
     }
 }

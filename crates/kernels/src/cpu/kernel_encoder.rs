@@ -12,12 +12,13 @@ use super::kernel::{TASK, exp, rows_a_task, sum2};
 /// What the backward pass needs of a norm: the normalised values, and what each row was scaled by.
 pub(super) type Kept<'a> = Option<(&'a mut [f32], &'a mut [f32])>;
 
-/// What happens to rows before they are normalised: `x <- (x + bias) mask + residual`.
-#[derive(Debug, Clone, Copy)]
+/// What happens to rows before they are normalised: `x <- (x + bias) mask + residual`, as far as
+/// these are there.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Before<'a> {
     pub(super) bias: Option<&'a [f32]>,
     pub(super) mask: Option<&'a [f32]>,
-    pub(super) residual: &'a [f32],
+    pub(super) residual: Option<&'a [f32]>,
 }
 
 impl<'a> Before<'a> {
@@ -26,13 +27,13 @@ impl<'a> Before<'a> {
         Before {
             bias: self.bias,
             mask: self.mask.map(|mask| &mask[at..]),
-            residual: &self.residual[at..],
+            residual: self.residual.map(|residual| &residual[at..]),
         }
     }
 }
 
 /// `x <- norm((x + bias) mask + residual) weight + bias`, row by row.
-pub(super) fn add_layer_norm(
+pub(super) fn layer_norm(
     x: &mut [f32],
     before: Before<'_>,
     weight: &[f32],
@@ -84,8 +85,8 @@ fn norm_rows(
                 *x *= mask;
             }
         }
-        for (x, residual) in x.iter_mut().zip(&before.residual[at..at + width]) {
-            *x += residual;
+        if let Some(residual) = before.residual {
+            add(x, &residual[at..at + width]);
         }
         let mean = sum2(x, x, |x, _| x) / width as f32;
         for x in x.iter_mut() {
@@ -155,6 +156,7 @@ pub(super) fn layer_norm_backward(
     (dw, db)
 }
 
+#[inline(always)]
 fn add(sum: &mut [f32], part: &[f32]) {
     for (sum, part) in sum.iter_mut().zip(part) {
         *sum += part;
@@ -215,6 +217,44 @@ pub(super) fn bias_gelu(x: &mut [f32], bias: &[f32], slopes: Option<&mut [f32]>)
             });
         }
     }
+}
+
+/// `y <- a Phi(a) b` of rows `x` with `a` in their first half and `b` in their second.
+pub(super) fn gelu_gate(x: &[f32], y: &mut [f32], width: usize) {
+    let rows = rows_a_task(width);
+    y.par_chunks_mut(rows * width).zip(x.par_chunks(2 * rows * width)).for_each(|(y, x)| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(2 * width)) {
+                    let (a, b) = x.split_at(width);
+                    for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                        *y = a * normal(*a).0 * b;
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Turns the rows `x` into the derivative by them, from that by what [`gelu_gate`] made of them.
+pub(super) fn gelu_gate_backward(x: &mut [f32], dy: &[f32], width: usize) {
+    let rows = rows_a_task(width);
+    x.par_chunks_mut(2 * rows * width).zip(dy.par_chunks(rows * width)).for_each(|(x, dy)| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (x, dy) in x.chunks_exact_mut(2 * width).zip(dy.chunks_exact(width)) {
+                    let (a, b) = x.split_at_mut(width);
+                    for ((a, b), dy) in a.iter_mut().zip(b).zip(dy) {
+                        let (cdf, density) = normal(*a);
+                        let (value, slope) = (*a * cdf, cdf + *a * density);
+                        (*a, *b) = (dy * *b * slope, dy * value);
+                    }
+                }
+            },
+        );
+    });
 }
 
 /// Where the heads of some rows of tokens lie in a matrix: `rows * length` tokens from its `from`-th

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bestof_blocks::{BlockError, GgmlType, dequantize_blocks, quantize_blocks};
 use bestof_checkpoints::{ModelFolder, Weights};
-use bestof_kernels::{Random, Weight};
+use bestof_kernels::{Random, Weight, is_host};
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -19,6 +19,7 @@ use crate::block::norm::RmsNorm;
 use crate::block::projection::Projection;
 use crate::block::weight::WeightParam;
 use crate::config::DecoderConfig;
+use crate::device::check_float_type;
 use crate::error::ModelError;
 use crate::precision::Precision;
 
@@ -99,14 +100,10 @@ impl Decoder {
         source: &mut Source<'_>,
     ) -> Result<Self, ModelError> {
         let dtype = precision.dtype;
-        if !device.supports_dtype(dtype.burn()) {
-            let device = format!("{device:?}");
-            return Err(ModelError::UnsupportedDtype { device, dtype });
-        }
-        let cpu = Weight::rests_on(device);
+        check_float_type(&format!("{device:?}"), device, dtype.burn())?;
         let (model, head) =
             Builder { config: &config, device, precision, names, source }.decoder()?;
-        let computes_in = if cpu { DType::F32 } else { dtype.burn() };
+        let computes_in = if is_host(device) { DType::F32 } else { dtype.burn() };
         Ok(Self::assemble(config, model, head, names, computes_in))
     }
 
@@ -297,7 +294,7 @@ impl Builder<'_, '_> {
             Found::Values(values) => {
                 let ggml_type = match quantize {
                     _ if trained => GgmlType::F32,
-                    Some(format) => format.of(shape[1], [EMBEDDINGS, HEAD].contains(&name)),
+                    Some(format) => format.of(shape[1], self.is_projection(name)),
                     None => dtype.ggml_type(),
                 };
                 if ggml_type == GgmlType::F32 {
@@ -315,6 +312,11 @@ impl Builder<'_, '_> {
             Weight::Tensor(weight) => WeightParam::Parameter(Param::from_tensor(weight)),
             Weight::Blocks(blocks) => WeightParam::Blocks(blocks),
         })
+    }
+
+    /// Whether a matrix projects onto the vocabulary.
+    fn is_projection(&self, name: &str) -> bool {
+        name == if self.config.tied_embeddings { EMBEDDINGS } else { HEAD }
     }
 
     fn in_tensor(&self, name: &str, source: BlockError) -> ModelError {

@@ -1,7 +1,7 @@
 //! The decoder's own sampling engine: keys and values are kept, a step computes one row per
 //! sequence.
 
-use bestof_kernels::{CausalMasks, Vocabulary, host_values, indices};
+use bestof_kernels::{CausalMasks, Vocabulary, indices};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -64,7 +64,7 @@ struct Cached {
 }
 
 impl Engine for Cached {
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
         self.suffixes = Vec::new();
         self.prompt_ids = prompts.iter().map(|prompt| prompt.to_vec()).collect();
         let mut layers = Vec::with_capacity(prompts.len());
@@ -72,13 +72,13 @@ impl Engine for Cached {
         for prompt in prompts {
             let (of_prompt, last) = self.prefill(prompt, prompt.len());
             layers.push(of_prompt);
-            logits.push(last.map_or_else(Vec::new, |x| self.logits(x)));
+            logits.extend(last.map(|x| self.logits(x)));
         }
         self.prompts = by_layer(layers);
-        Ok(logits)
+        Ok(Tensor::cat(logits, 0))
     }
 
-    fn step(&mut self, active: &[ActiveSequence]) -> Result<Vec<f32>, ModelError> {
+    fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
         let config = self.model.config().clone();
         if self.suffixes.is_empty() {
             let like = &self.like;
@@ -179,8 +179,8 @@ impl Cached {
         (layers, last)
     }
 
-    fn logits(&self, x: Tensor<2>) -> Vec<f32> {
-        host_values(self.vocabulary.next_token_logits(self.model.final_norm(x)))
+    fn logits(&self, x: Tensor<2>) -> Tensor<2> {
+        self.vocabulary.next_token_logits(self.model.final_norm(x))
     }
 }
 

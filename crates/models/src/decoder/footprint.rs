@@ -15,10 +15,10 @@ use crate::precision::Precision;
 /// weights       every tensor in its format
 /// trained       4 (values, gradients, two moments of AdamW) x 4 bytes per trained value, less the
 ///               values that are weights already
-/// activations   tokens x layers x 4 bytes x (6 width + 3 queries + 4 keys + 4 inner + adapters)
-///               with checkpointing: tokens x layers x 4 bytes x width, and one layer as above
-/// vocabulary    4 bytes x (3 chunks of logits + tokens x 3 width), and for tied or trained
-///               embeddings a gradient of their size
+/// activations   tokens x layers x 4 bytes x (6 width + 3 queries + 4 keys + 4 inner + ranks),
+///               or tokens x layers x 4 bytes x width where layers are computed again
+/// moment        4 bytes x (3 chunks of logits + tokens x 3 width), or what two layers keep if they
+///               are computed again and it is more
 /// ```
 ///
 /// A test holds the sum to peaks of processes. Not in it: the program (some 30 MiB), rows of data, a
@@ -32,8 +32,8 @@ pub struct Footprint {
     pub trained: u64,
     /// What the backward pass needs of the forward pass.
     pub activations: u64,
-    /// The projection onto the vocabulary.
-    pub vocabulary: u64,
+    /// What exists for a moment: the projection onto the vocabulary, a layer computed again.
+    pub moment: u64,
 }
 
 /// What is trained, and how much at a time.
@@ -66,7 +66,11 @@ impl Footprint {
     ///
     /// `tensors` are those of the checkpoint.
     pub fn of_weights(tensors: &[TensorInfo], precision: Precision) -> Self {
-        let weights = tensors.iter().map(|tensor| resident(tensor, precision)).sum();
+        let head = |tensor: &TensorInfo| tensor.name.ends_with("lm_head.weight");
+        let projection =
+            if tensors.iter().any(head) { "lm_head.weight" } else { "embed_tokens.weight" };
+        let bytes = |tensor| resident(tensor, precision, projection);
+        let weights = tensors.iter().map(bytes).sum();
         Self { weights, ..Self::default() }
     }
 
@@ -92,24 +96,24 @@ impl Footprint {
             per_token += ranks / config.layers.len().max(1);
         }
         let (layers, tokens) = (config.layers.len(), step.tokens);
-        let kept = if step.checkpoint_layers {
-            tokens * (layers * width + 2 * per_token)
-        } else {
-            tokens * layers * per_token
-        };
         let rows = CHUNK_VALUES.div_ceil(config.vocab_size).clamp(16, 1024).min(tokens.max(1));
         let logits = 3 * rows * config.vocab_size + 3 * tokens * width;
+        let (kept, moment) = if step.checkpoint_layers {
+            (tokens * layers * width, logits.max(2 * tokens * per_token))
+        } else {
+            (tokens * layers * per_token, logits)
+        };
         Ok(Self {
             trained,
             activations: 4 * kept as u64,
-            vocabulary: 4 * logits as u64,
+            moment: 4 * moment as u64,
             ..Self::of_weights(tensors, precision)
         })
     }
 
     /// All of it.
     pub fn total(self) -> u64 {
-        self.weights + self.trained + self.activations + self.vocabulary
+        self.weights + self.trained + self.activations + self.moment
     }
 }
 
@@ -137,16 +141,14 @@ fn adapters(tensors: &[TensorInfo], lora: &LoraConfig) -> Result<(usize, usize),
     Ok((values, ranks))
 }
 
-/// Bytes of a tensor of a checkpoint once it is loaded.
-fn resident(tensor: &TensorInfo, precision: Precision) -> u64 {
+/// Bytes of a tensor of a checkpoint once it is loaded; `projection` ends the name of that onto the
+/// vocabulary.
+fn resident(tensor: &TensorInfo, precision: Precision, projection: &str) -> u64 {
     let is_matrix = tensor.shape.len() == 2;
     let ggml_type = match (tensor.dtype, precision.quantize) {
         (StoredType::Blocks(blocks), _) => blocks,
         _ if !is_matrix || precision.trained => GgmlType::F32,
-        (_, Some(blocks)) => {
-            let vocabulary = ["embed_tokens.weight", "lm_head.weight"];
-            blocks.of(tensor.shape[1], vocabulary.iter().any(|name| tensor.name.ends_with(name)))
-        }
+        (_, Some(blocks)) => blocks.of(tensor.shape[1], tensor.name.ends_with(projection)),
         (_, None) => precision.dtype.ggml_type(),
     };
     (tensor.len() / ggml_type.block_values() * ggml_type.block_bytes()) as u64

@@ -175,15 +175,17 @@ fn own(model_type: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether a key is about other things than what a model computes.
+pub(crate) fn is_neutral(key: &str) -> bool {
+    NEUTRAL.contains(&key) || key.ends_with("_token_id") || key.ends_with("_token_index")
+}
+
 /// Refuses a key that nothing reads, unless its value is null, false, zero or empty.
 pub(super) fn check(config: &Value, model_type: &'static str) -> Result<(), ModelError> {
     let text = text_config(config);
     let nested = !std::ptr::eq(text, config);
     let own = own(model_type);
-    let neutral = |key: &str| {
-        NEUTRAL.contains(&key) || key.ends_with("_token_id") || key.ends_with("_token_index")
-    };
-    let inside = |key: &str| READ.contains(&key) || neutral(key) || own.contains(&key);
+    let inside = |key: &str| READ.contains(&key) || is_neutral(key) || own.contains(&key);
     let outside = |key: &str| inside(key) || MULTIMODAL.contains(&key);
     let unused = |part: &Value, known: &dyn Fn(&str) -> bool| {
         let fields = part.as_object().into_iter().flatten();

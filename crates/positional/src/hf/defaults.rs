@@ -23,6 +23,11 @@ pub struct HfDefaults {
     /// Whether transformers knows no scaling of the model type but `longrope`, and takes `yarn` for
     /// another name of it: Phi-3.
     pub longrope_only: bool,
+    /// Every how many layers one goes without RoPE, for types that read `no_rope_layers`: 4 for
+    /// `SmolLM3`.
+    pub no_rope_layer_interval: Option<usize>,
+    /// Number of layers, for those types.
+    pub num_hidden_layers: Option<usize>,
 }
 
 const UNKNOWN: HfDefaults = HfDefaults {
@@ -34,6 +39,8 @@ const UNKNOWN: HfDefaults = HfDefaults {
     max_position_embeddings: None,
     original_max_position_embeddings: None,
     longrope_only: false,
+    no_rope_layer_interval: None,
+    num_hidden_layers: None,
 };
 
 const fn sized(
@@ -57,6 +64,13 @@ const GEMMA3: HfDefaults = HfDefaults {
     ..sized(2304, 8, Some(256), 131_072)
 };
 
+const SMOLLM3: HfDefaults = HfDefaults {
+    rope_theta: 2_000_000.0,
+    no_rope_layer_interval: Some(4),
+    num_hidden_layers: Some(36),
+    ..sized(2048, 16, None, 32_768)
+};
+
 const PHI3: HfDefaults = HfDefaults {
     original_max_position_embeddings: Some(4096),
     longrope_only: true,
@@ -72,7 +86,7 @@ const MODEL_TYPES: [(&str, HfDefaults); 9] = [
     ("mistral", sized(4096, 32, None, 131_072)),
     ("qwen2", sized(4096, 32, None, 32_768)),
     ("qwen3", sized(4096, 32, Some(128), 32_768)),
-    ("smollm3", HfDefaults { rope_theta: 2_000_000.0, ..sized(2048, 16, None, 32_768) }),
+    ("smollm3", SMOLLM3),
     ("phi3", PHI3),
 ];
 

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use super::defaults::{HfDefaults, text_config_mut};
+use super::defaults::{HfDefaults, text_config, text_config_mut};
 use super::lock::{CONFIG_KEY, RopeLock};
+use super::no_rope::{self, NoRope};
 use super::read::HfRope;
 use super::{FULL_ATTENTION, LayerRopes, Spelling};
 use crate::json::wrong;
@@ -45,6 +46,8 @@ pub struct Extension {
     pub length: Option<usize>,
     /// What becomes of a scaling that is there already.
     pub on_scaled: OnScaled,
+    /// Layers that go without RoPE from now on, besides those that do already.
+    pub no_rope: NoRope,
 }
 
 /// What an [`Extension`] makes of a `config.json`.
@@ -66,26 +69,42 @@ pub struct Extended {
     /// Largest relative difference between an inverse frequency of `rope` and the one that `config`
     /// gives when it is read back; at most 1e-12.
     pub max_relative_difference: f64,
+    /// The layers without RoPE beside layers that rotate, from 0.
+    pub no_rope: Vec<usize>,
+    /// Whether stock loaders read from `config` which layers those are; true where there are none.
+    /// Where it is false they rotate every layer.
+    pub no_rope_is_portable: bool,
 }
 
 impl Extension {
     /// A method with its parameters, to the length it reaches, refused on a model that is scaled.
     pub fn new(method: Method, params: RopeParams) -> Self {
-        Self { method, params, length: None, on_scaled: OnScaled::Refuse }
+        Self {
+            method,
+            params,
+            length: None,
+            on_scaled: OnScaled::Refuse,
+            no_rope: NoRope::default(),
+        }
     }
 
     /// The basis put on the layers that attend to everything; layers with a sliding window see no
-    /// more tokens than before and keep theirs. The new config was read back and compared with what
+    /// more tokens than before and keep theirs, unless RoPE is dropped, which is done in all. The new config was read back and compared with what
     /// was asked for.
     ///
     /// # Errors
     /// [`RopeError`] for parameters that make no basis, a model that is scaled already, a basis that
-    /// stock loaders cannot express, and a length that is shorter ([`RopeError::Shortened`]) or out
+    /// stock loaders cannot express, a rotating basis for a model or layers without RoPE, and a length that is shorter ([`RopeError::Shortened`]) or out
     /// of reach ([`RopeError::BeyondReach`]).
     pub fn apply(&self, config: &Value) -> Result<Extended, RopeError> {
-        let HfRope { layers: settings, lock, .. } = HfRope::of_model(config)?;
+        let HfRope { layers: settings, lock, no_rope, .. } = HfRope::of_model(config)?;
         let (layer_type, current) = full_attention(&settings)?;
-        let current = &counted(current, layer_type, lock.is_some());
+        let mut current = counted(current, layer_type, lock.is_some());
+        // The rule behind the export knows the length before RoPE was dropped.
+        if let Some(dropped @ RopeScaling::DroPe(_)) = lock.and_then(|lock| lock.scaling) {
+            current.scaling = dropped;
+        }
+        let current = &current;
         let trained = self.trained(current);
         let mut params = self.params.clone();
         let accepts = |key| self.method.parameters().contains(&key);
@@ -96,8 +115,11 @@ impl Extension {
         let mut rope = current.extend(scaling.clone(), self.on_scaled)?;
         let length = self.check_length(&scaling, trained)?;
         rope.max_position_embeddings = Some(length);
-        let Written { config, rope_type, difference } =
-            write(config, &settings, layer_type, &rope)?;
+        let map =
+            text_config(config).as_object().ok_or_else(|| wrong("config", config, "a map"))?;
+        let no_rope = no_rope::after(&no_rope, &self.no_rope, map, &rope)?;
+        let Written { config, rope_type, difference, no_rope_is_portable } =
+            write(config, &settings, layer_type, &rope, &no_rope)?;
         let hash = rope.frequency_hash()?;
         Ok(Extended {
             config,
@@ -107,6 +129,8 @@ impl Extension {
             length,
             hash,
             max_relative_difference: difference,
+            no_rope,
+            no_rope_is_portable,
         })
     }
 
@@ -144,7 +168,7 @@ impl Extension {
 /// # Errors
 /// [`RopeError`] for a factor below 1 and for a basis that has none.
 pub fn with_factor(config: &Value, factor: f64) -> Result<Value, RopeError> {
-    let HfRope { layers, lock, .. } = HfRope::of_model(config)?;
+    let HfRope { layers, lock, no_rope, .. } = HfRope::of_model(config)?;
     let (layer_type, current) = full_attention(&layers)?;
     let mut current = counted(current, layer_type, lock.is_some());
     if let Some(RopeLock { scaling, length, .. }) = lock {
@@ -152,7 +176,7 @@ pub fn with_factor(config: &Value, factor: f64) -> Result<Value, RopeError> {
         current.max_position_embeddings = current.max_position_embeddings.max(length);
     }
     let rope = current.with_factor(factor)?;
-    Ok(write(config, &layers, layer_type, &rope)?.config)
+    Ok(write(config, &layers, layer_type, &rope, &no_rope)?.config)
 }
 
 /// The settings with linear scaling counted in their length, as this crate's own configs have it.
@@ -183,6 +207,7 @@ struct Written {
     rope_type: &'static str,
     /// See [`Extended::max_relative_difference`].
     difference: f64,
+    no_rope_is_portable: bool,
 }
 
 /// The `config.json` with new settings for one layer type, locked, and read back.
@@ -191,12 +216,14 @@ fn write(
     settings: &LayerRopes,
     layer_type: Option<&str>,
     rope: &RopeConfig,
+    no_rope: &[usize],
 ) -> Result<Written, RopeError> {
     let portable = if HfDefaults::of_config(config).longrope_only {
         rope.portable_as_longrope()?
     } else {
         rope.portable()?
     };
+    let rotates = rope.build()?.rotates();
     let rope_type = portable.scaling.rope_type();
     let length = match &portable.scaling {
         RopeScaling::Dynamic(_) => rope.max_position_embeddings,
@@ -209,18 +236,34 @@ fn write(
         (LayerRopes::PerLayerType(ropes), Some(layer_type)) => {
             for config in ropes.values_mut() {
                 config.max_position_embeddings = portable.max_position_embeddings;
+                if !rotates {
+                    config.scaling = portable.scaling.clone();
+                }
             }
             ropes.insert(layer_type.to_owned(), portable);
         }
         (LayerRopes::PerLayerType(_), None) => {}
     }
+    let says_layers = HfDefaults::of_config(config).no_rope_layer_interval.is_some();
     let mut config = config.clone();
     let text = text_config_mut(&mut config);
-    let spelling = spelling(text);
+    let spelling = match (rotates, &after) {
+        // The older spelling has no scaling for layers with a window.
+        (false, LayerRopes::PerLayerType(_)) => Spelling::RopeParameters,
+        _ => spelling(text),
+    };
     after.write(text, spelling)?;
-    text[CONFIG_KEY] = RopeLock::new(&after, scaling, length)?.to_json();
+    let list = match (no_rope, text.as_object()) {
+        ([], _) | (_, None) => None,
+        (_, Some(map)) => Some(no_rope::list(no_rope, no_rope::layer_count(map)?)),
+    };
+    if says_layers && let Some(list) = &list {
+        text[no_rope::LAYERS] = json!(list);
+    }
+    text[CONFIG_KEY] = RopeLock::new(&after, scaling, length, list)?.to_json();
     let difference = read_back(&config, rope)?;
-    Ok(Written { config, rope_type, difference })
+    let no_rope_is_portable = no_rope.is_empty() || says_layers;
+    Ok(Written { config, rope_type, difference, no_rope_is_portable })
 }
 
 /// Reads a written config as a loader will, from its text, and compares the inverse frequencies

@@ -4,10 +4,12 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
 use super::LayerRopes;
+use super::no_rope::{LAYERS, positions_of_zeros, read_list};
 use crate::json::{Object, field, value, wrong};
 use crate::{RopeBasis, RopeError, RopeScaling};
 
@@ -26,6 +28,8 @@ pub struct RopeLock {
     pub scaling: Option<RopeScaling>,
     /// The longest sequence in tokens, where `max_position_embeddings` is not it.
     pub length: Option<usize>,
+    /// Which layers rotate (1) and which go without RoPE (0), where not all rotate.
+    pub no_rope_layers: Option<Vec<u8>>,
 }
 
 impl RopeLock {
@@ -34,6 +38,7 @@ impl RopeLock {
         settings: &LayerRopes,
         scaling: Option<RopeScaling>,
         length: Option<usize>,
+        no_rope_layers: Option<Vec<u8>>,
     ) -> Result<Self, RopeError> {
         let mut frequencies = BTreeMap::new();
         match settings {
@@ -46,7 +51,7 @@ impl RopeLock {
                 }
             }
         }
-        Ok(Self { frequencies, scaling, length })
+        Ok(Self { frequencies, scaling, length, no_rope_layers })
     }
 
     /// The lock in a map of a model's fields, if it has one.
@@ -79,11 +84,23 @@ impl RopeLock {
                     as usize,
             ),
         };
-        Ok(Some(Self { frequencies, scaling, length }))
+        let no_rope_layers = read_list(entry, LAYERS).map_err(|error| match error {
+            RopeError::WrongType { found, expected, .. } => {
+                RopeError::WrongType { key: format!("{CONFIG_KEY}.{LAYERS}"), found, expected }
+            }
+            other => other,
+        })?;
+        Ok(Some(Self { frequencies, scaling, length, no_rope_layers }))
     }
 
-    /// Checks that settings give the frequencies of the lock.
-    pub(super) fn verify(&self, settings: &LayerRopes) -> Result<(), RopeError> {
+    /// Checks that settings give the frequencies of the lock, and that the same layers go without.
+    pub(super) fn verify(&self, settings: &LayerRopes, no_rope: &[usize]) -> Result<(), RopeError> {
+        if let Some(list) = &self.no_rope_layers {
+            let locked = positions_of_zeros(list);
+            if locked != no_rope {
+                return Err(RopeError::LockedLayers { found: no_rope.to_vec(), expected: locked });
+            }
+        }
         for (layers, expected) in &self.frequencies {
             let rope = match settings {
                 LayerRopes::Uniform(rope) => Some(rope),
@@ -115,6 +132,9 @@ impl RopeLock {
         }
         if let Some(length) = self.length {
             entry.insert("length".into(), length.into());
+        }
+        if let Some(list) = &self.no_rope_layers {
+            entry.insert(LAYERS.into(), json!(list));
         }
         Value::Object(entry)
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::defaults::{HfDefaults, text_config};
 use super::lock::RopeLock;
-use super::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION};
+use super::{FULL_ATTENTION, LayerRopes, SLIDING_ATTENTION, no_rope};
 use crate::json::{Object, field, value, wrong};
 use crate::{Composed, Method, RopeConfig, RopeError, RopeParams, RopeScaling};
 
@@ -49,6 +49,8 @@ pub struct HfRope {
     pub unrecognised: Vec<String>,
     /// The frequencies that the checkpoint's weights belong to, where the config records them.
     pub lock: Option<RopeLock>,
+    /// The layers that go without RoPE, from 0.
+    pub no_rope: Vec<usize>,
 }
 
 impl HfRope {
@@ -92,13 +94,13 @@ impl HfRope {
         }
     }
 
-    /// Checks that the settings give the frequencies of the lock; without a lock there is nothing to
+    /// Checks that the settings give the frequencies of the lock, in the same layers; without a lock there is nothing to
     /// check.
     ///
     /// # Errors
-    /// [`RopeError::Locked`] with both hashes.
+    /// [`RopeError::Locked`] with both hashes, [`RopeError::LockedLayers`] with both lists.
     pub fn verify_lock(&self) -> Result<(), RopeError> {
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.verify(&self.layers))
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.verify(&self.layers, &self.no_rope))
     }
 
     /// The settings in a map of a model's fields, under explicit defaults.
@@ -153,7 +155,10 @@ impl HfRope {
                 LayerRopes::Uniform(model.settings(&flat, &scope, &mut unrecognised)?)
             }
         };
-        Ok(Self { layers, unrecognised, lock: RopeLock::read(map)? })
+        let lock = RopeLock::read(map)?;
+        let locked = lock.as_ref().and_then(|lock| lock.no_rope_layers.as_deref());
+        let no_rope = no_rope::read(map, defaults, locked)?;
+        Ok(Self { layers, unrecognised, lock, no_rope })
     }
 }
 

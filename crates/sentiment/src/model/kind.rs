@@ -10,7 +10,7 @@ use crate::error::SentimentError;
 /// The text encoder of a neural model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Architecture {
-    /// A pretrained BERT encoder.
+    /// A pretrained encoder: BERT, RoBERTa, DistilBERT or ModernBERT, as its folder says.
     Bert,
     /// One layer of convolutions over words (Kim 2014, arXiv:1408.5882).
     Cnn,
@@ -95,11 +95,11 @@ kinds! {
     HanJoint => "han-joint",
     /// The same, with the lexicon score as second target.
     HanMtJoint => "han-mt-joint",
-    /// BERT on the text.
+    /// A pretrained encoder on the text.
     Bert => "bert",
     /// The same, with the lexicon score as second target.
     BertMt => "bert-mt",
-    /// BERT on text and meta features.
+    /// A pretrained encoder on text and meta features.
     BertJoint => "bert-joint",
     /// The same, with the lexicon score as second target.
     BertMtJoint => "bert-mt-joint",

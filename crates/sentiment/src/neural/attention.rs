@@ -1,7 +1,7 @@
 //! Pools the states of a sequence into one vector by learned attention.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Dense, Fill, Loader};
+use bestof_models::encoder::{Dense, Fill, Loader};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
-use bestof_models::bert::{self, Bert, BertConfig, Loader};
+use bestof_models::encoder::{self, Encoder, EncoderConfig, Loader};
 use bestof_models::open_device;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ impl NeuralClassifier {
         let mut loader = Loader::reading(&weights, &device);
         let (init, loader) = (Init::Stored, &mut loader);
         let tokenizer = match architecture {
-            Architecture::Bert => ReviewTokenizer::word_pieces(dir, &settings)?,
+            Architecture::Bert => ReviewTokenizer::pieces(dir, &settings)?,
             Architecture::Cnn | Architecture::Han => {
                 ReviewTokenizer::words(read_json(&dir.join(VOCABULARY_FILE))?, &settings)
             }
@@ -99,11 +99,12 @@ impl NeuralClassifier {
         let words = tokenizer.vocabulary().map_or(0, Vocabulary::len);
         let encoder = match architecture {
             Architecture::Bert => {
-                let config = BertConfig::from_hf(&ModelFolder::open(dir)?.config)?;
-                TextEncoder::bert(Bert::load(loader, &config)?, init, &settings)?
+                let config = EncoderConfig::from_hf(&ModelFolder::open(dir)?.config)?;
+                let encoder = Encoder::load(loader, &config)?;
+                TextEncoder::pretrained(encoder, loader, init, &settings)?
             }
-            Architecture::Cnn => TextEncoder::cnn(loader, init, words, &settings)?,
-            Architecture::Han => TextEncoder::han(loader, init, words, &settings)?,
+            Architecture::Cnn => (TextEncoder::cnn(loader, init, words, &settings)?, None),
+            Architecture::Han => (TextEncoder::han(loader, init, words, &settings)?, None),
         };
         let shape = ModelShape { settings, meta_features, words };
         let model = NeuralModel::load(loader, init, shape, encoder)?;
@@ -111,20 +112,20 @@ impl NeuralClassifier {
     }
 
     /// Writes `model.safetensors` and the files beside it into `dir`, which is created: `config.json`
-    /// and tokenizer of BERT from `encoder`, or the vocabulary; the features; settings and card.
+    /// and tokenizer of a pretrained encoder from `source`, or the vocabulary; the features; settings and card.
     ///
     /// # Errors
     /// A file that cannot be read or written.
     pub(super) fn save(
         &self,
         dir: &Path,
-        encoder: Option<&ModelFolder>,
+        source: Option<&ModelFolder>,
     ) -> Result<(), SentimentError> {
         fs::create_dir_all(dir).map_err(SentimentError::io("create", dir))?;
-        if let Some(encoder) = encoder {
-            encoder.copy_companions(dir)?;
+        if let Some(source) = source {
+            source.copy_companions(dir)?;
         }
-        bert::save(&self.model, &self.model.config_json(), dir, StoredType::F32)?;
+        encoder::save(&self.model, &self.model.config_json(), dir, StoredType::F32)?;
         if let Some(words) = self.tokenizer.vocabulary() {
             write_json(&dir.join(VOCABULARY_FILE), words)?;
         }

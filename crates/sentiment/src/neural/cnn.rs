@@ -1,7 +1,7 @@
 //! The convolutional network: convolution over words, maximum over time, a dense layer.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Dense, Fill, Loader, dropout};
+use bestof_models::encoder::{Dense, Fill, Loader, dropout};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;

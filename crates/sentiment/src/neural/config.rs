@@ -15,7 +15,7 @@ use crate::model::{Architecture, ModelKind};
 const SECTION: &str = "sentiment";
 /// The kind of run that `sentiment train` is.
 const RUN_KIND: RunKind = RunKind::new(&[SECTION]);
-/// The encoder that BERT models start from when none is named.
+/// The encoder that `bert` models start from when none is named.
 const DEFAULT_ENCODER: &str = "models/minilm-l6-v2";
 /// Settings that need evaluations during the run, and the default interval between these, in steps.
 const EVALUATED: [&str; 2] = ["early_stopping_patience", "load_best_model_at_end"];
@@ -33,7 +33,7 @@ pub struct NeuralRequest<'a> {
     pub data: Option<&'a Path>,
     /// The run folder.
     pub output: Option<&'a Path>,
-    /// The folder of the encoder that BERT models start from.
+    /// The folder of the pretrained encoder that `bert` models start from.
     pub encoder: Option<&'a Path>,
 }
 

@@ -1,7 +1,7 @@
 //! The network that reads the text.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Bert, BertBatch, BertError, Loader};
+use bestof_models::encoder::{Encoder, EncoderBatch, EncoderError, Loader, RowPooler};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -12,35 +12,39 @@ use super::init::Init;
 use super::settings::{Pooling, SentimentSection};
 use crate::error::SentimentError;
 
-/// A text encoder. The names of its parameters begin with the variant's name in lower case.
+/// A text encoder. The names of its parameters begin with the variant's name in lower case, or with what
+/// transformers gives them.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a model has a single encoder")]
 pub(super) enum TextEncoder {
-    Bert(Bert),
+    Pretrained(Encoder),
     Cnn(Cnn),
     Han(Han),
 }
 
 impl TextEncoder {
-    /// A pretrained BERT with the pooler that `settings` need, and no other.
+    /// A pretrained encoder with the pooler that `settings` need, and no other.
     ///
     /// # Errors
     /// [`SentimentError::TooLong`], or a pooler that cannot be made.
-    pub(super) fn bert(
-        bert: Bert,
+    pub(super) fn pretrained(
+        encoder: Encoder,
+        loader: &mut Loader<'_>,
         init: Init,
         settings: &SentimentSection,
-    ) -> Result<Self, SentimentError> {
-        let bert = match (settings.pooling, init) {
-            (Pooling::Mean, _) => bert.without_pooler(),
-            (Pooling::Pooler, Init::Random(seed)) => bert.with_fresh_pooler(seed)?,
-            (Pooling::Pooler, Init::Stored) => bert,
-        };
-        let (found, max) = (settings.max_length, bert.config().max_positions);
+    ) -> Result<(Self, Option<RowPooler>), SentimentError> {
+        let (found, max) = (settings.max_length, encoder.config().max_tokens());
         if found > max {
             return Err(SentimentError::TooLong { found, max });
         }
-        Ok(Self::Bert(bert))
+        let (encoder, pooler) = match settings.pooling {
+            Pooling::Mean => (encoder.without_pooler(), None),
+            Pooling::Pooler => {
+                init.set_deviation(loader, encoder.config().initializer_range);
+                encoder.with_row_pooler(loader)?
+            }
+        };
+        Ok((Self::Pretrained(encoder), pooler))
     }
 
     /// A CNN for a vocabulary of `words` words.
@@ -66,7 +70,7 @@ impl TextEncoder {
     /// Width of a text's vector.
     pub(super) fn width(&self, settings: &SentimentSection) -> usize {
         match self {
-            Self::Bert(bert) => bert.config().hidden_size,
+            Self::Pretrained(encoder) => encoder.config().hidden_size,
             Self::Cnn(_) => settings.joint_width,
             Self::Han(_) => 2 * settings.hidden_width,
         }
@@ -75,7 +79,7 @@ impl TextEncoder {
     /// The vectors of the words or word pieces of `texts`, `[tokens, word width]`.
     pub(super) fn word_vectors(&self, texts: &TextBatch) -> Result<Tensor<2>, SentimentError> {
         Ok(match self {
-            Self::Bert(bert) => bert.word_vectors(&pieces(texts)?)?,
+            Self::Pretrained(encoder) => encoder.word_vectors(&pieces(texts)?)?,
             Self::Cnn(cnn) => cnn.word_vectors(texts),
             Self::Han(han) => han.word_vectors(texts),
         })
@@ -85,17 +89,18 @@ impl TextEncoder {
     /// as in training.
     pub(super) fn forward(
         &self,
+        pooler: Option<&RowPooler>,
         words: Tensor<2>,
         texts: &TextBatch,
         settings: &SentimentSection,
         seed: Option<u64>,
     ) -> Result<Tensor<2>, SentimentError> {
         Ok(match self {
-            Self::Bert(bert) => {
-                let tokens = bert.encode_words(words, &pieces(texts)?, seed)?;
+            Self::Pretrained(encoder) => {
+                let tokens = encoder.encode_words(words, &pieces(texts)?, seed)?;
                 match settings.pooling {
                     Pooling::Mean => tokens.mean(),
-                    Pooling::Pooler => bert.pool(&tokens).ok_or(BertError::NoPooler)?,
+                    Pooling::Pooler => encoder.pool_rows(pooler, &tokens, seed)?,
                 }
             }
             Self::Cnn(cnn) => cnn.forward(words, texts, settings.dropout, seed),
@@ -104,7 +109,7 @@ impl TextEncoder {
     }
 }
 
-/// The texts as BERT takes them. Padding is never computed, so its token id does not matter.
-fn pieces(texts: &TextBatch) -> Result<BertBatch, BertError> {
-    BertBatch::pad(&texts.rows(), 0)
+/// The texts as a pretrained encoder takes them. Padding is never computed, so its token id does not matter.
+fn pieces(texts: &TextBatch) -> Result<EncoderBatch, EncoderError> {
+    EncoderBatch::pad(&texts.rows(), 0)
 }

@@ -1,6 +1,6 @@
 //! Bidirectional gated recurrent units over sequences of different lengths, without padding.
 
-use bestof_models::bert::{Dense, Loader};
+use bestof_models::encoder::{Dense, Loader};
 use bestof_models::{Device, ModelError};
 use burn::module::Module;
 use burn::tensor::Tensor;

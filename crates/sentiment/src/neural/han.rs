@@ -1,7 +1,7 @@
 //! The hierarchical attention network: a text's vector from its sentences', each from its words'.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Fill, Loader};
+use bestof_models::encoder::{Fill, Loader};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

@@ -1,7 +1,7 @@
 //! Initial values of parameters.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Dense, Loader};
+use bestof_models::encoder::{Dense, Loader};
 
 /// Where a [`Loader`] takes the parameters from that a pretrained encoder does not have.
 #[derive(Debug, Clone, Copy)]

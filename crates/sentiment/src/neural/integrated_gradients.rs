@@ -26,8 +26,10 @@ const POINTS_PER_PASS: usize = 16;
 /// ```
 ///
 /// `x` are word vectors and meta features. In the baseline `x'` every word vector is 0 and every meta
-/// feature is the training mean; BERT's special tokens stay. The integral is a Gauss-Legendre sum of
-/// `points` terms; 32 are enough for BERT.
+/// feature is the training mean; special tokens stay. An encoder that normalises word vectors by
+/// themselves would see the same words all along the way to 0, so that with ModernBERT every word vector of
+/// the baseline is that of the mask token, if there is one. The integral is a Gauss-Legendre sum of `points`
+/// terms; 32 are enough for a pretrained encoder.
 ///
 /// Source: Sundararajan, Taly & Yan 2017, arXiv:1703.01365, equation 1.
 ///
@@ -46,7 +48,7 @@ pub(super) fn integrated_gradients(
     let words = model.word_vectors(&TextBatch::new([&text]))?;
     let [tokens, width] = words.dims();
     let x = host_values(words);
-    let base = baseline(tokenizer, &x, &text, width);
+    let base = baseline(model, tokenizer, &x, width)?;
     let path = Path { x: &x, base: &base, meta: &inputs.meta, tokens, width, device: &device };
 
     let rule = gauss_legendre(points.max(1));
@@ -81,15 +83,29 @@ pub(super) fn integrated_gradients(
     Ok(Attribution { words, marks, meta, value: ends[1].into(), baseline: ends[0].into() })
 }
 
-/// The word vectors of no words: 0 except for BERT's special tokens, which every text has.
-fn baseline(tokenizer: &ReviewTokenizer, x: &[f32], text: &EncodedText, width: usize) -> Vec<f32> {
-    let mut base = vec![0.0; x.len()];
-    if matches!(tokenizer, ReviewTokenizer::WordPieces { .. }) && text.ids.len() >= 2 {
-        let last = (text.ids.len() - 1) * width;
-        base[..width].copy_from_slice(&x[..width]);
-        base[last..].copy_from_slice(&x[last..]);
+/// The word vectors of no words, for those of a text, `[tokens * width]`: the same for special tokens,
+/// which every text has.
+fn baseline(
+    model: &NeuralModel,
+    tokenizer: &ReviewTokenizer,
+    x: &[f32],
+    width: usize,
+) -> Result<Vec<f32>, SentimentError> {
+    let none = match tokenizer.mask_id().filter(|_| model.normalises_words()) {
+        Some(id) => {
+            let mask = EncodedText { ids: vec![id], sentences: vec![1] };
+            host_values(model.word_vectors(&TextBatch::new([&mask]))?)
+        }
+        None => vec![0.0; width],
+    };
+    let mut base = none.repeat(x.len() / width);
+    let [before, behind] = tokenizer.marks().map(|marks| marks * width);
+    if x.len() >= before + behind {
+        let end = x.len() - behind;
+        base[..before].copy_from_slice(&x[..before]);
+        base[end..].copy_from_slice(&x[end..]);
     }
-    base
+    Ok(base)
 }
 
 /// The straight line from the baseline to the input.
@@ -171,7 +187,11 @@ fn by_word(text: &str, offsets: &[Range<usize>], values: &[f64]) -> (Vec<WordAtt
             continue;
         }
         match words.last_mut() {
-            Some(last) if last.range.end == range.start && inside_word(text, range.start) => {
+            // Tokens that are bytes of one letter have the range of the letter each.
+            Some(last)
+                if range.start < last.range.end
+                    || last.range.end == range.start && inside_word(text, range.start) =>
+            {
                 last.range.end = range.end;
                 last.value += value;
             }
@@ -201,5 +221,17 @@ mod tests {
             words.iter().map(|word| (&text[word.range.clone()], word.value)).collect();
         assert_eq!(found, [("unbelievably", 3.0), ("good", 3.0), ("!", 4.0)]);
         assert_eq!(marks, 0.75);
+    }
+
+    #[test]
+    fn bytes_of_a_letter_belong_to_its_word() {
+        let text = "ol\u{e9} \u{1f44d}";
+        // Two bytes of a letter, a space by itself, four bytes of a picture.
+        let offsets = [0..2, 2..4, 2..4, 5..5, 5..9, 5..9, 5..9, 5..9];
+        let (words, marks) = by_word(text, &offsets, &[1.0; 8]);
+        let found: Vec<(&str, f64)> =
+            words.iter().map(|word| (&text[word.range.clone()], word.value)).collect();
+        assert_eq!(found, [("ol\u{e9}", 3.0), ("\u{1f44d}", 4.0)]);
+        assert_eq!(marks, 1.0);
     }
 }

@@ -1,7 +1,7 @@
 //! The whole network: text encoder, meta encoder, joint layer, heads.
 
 use bestof_models::ModelError;
-use bestof_models::bert::{Dense, Fill, Loader, dropout};
+use bestof_models::encoder::{Dense, EncoderFamily, EncoderTask, Fill, Loader, RowPooler, dropout};
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -22,11 +22,12 @@ const HEAD_DROPOUT_KEY: u64 = 12;
 
 /// A network that reads reviews.
 ///
-/// Its parameters have the names they have in `model.safetensors`: those of BERT begin with `bert.`
-/// and are otherwise the names that transformers gives them.
+/// Its parameters have the names they have in `model.safetensors`: those of a pretrained encoder are the
+/// names that transformers gives them in a model that has a head.
 #[derive(Module, Debug)]
 pub(super) struct NeuralModel {
     encoder: TextEncoder,
+    pooler: Option<RowPooler>,
     meta: Option<Dense>,
     joint: Option<Dense>,
     stars: Option<Dense>,
@@ -39,12 +40,12 @@ pub(super) struct NeuralModel {
 }
 
 impl NeuralModel {
-    /// The model around `encoder`; all other parameters are made by `loader`.
+    /// The model around `encoder` with its pooler; all other parameters are made by `loader`.
     pub(super) fn load(
         loader: &mut Loader<'_>,
         init: Init,
         shape: ModelShape,
-        encoder: TextEncoder,
+        (encoder, pooler): (TextEncoder, Option<RowPooler>),
     ) -> Result<Self, ModelError> {
         let settings = &shape.settings;
         let text_width = encoder.width(settings);
@@ -69,18 +70,37 @@ impl NeuralModel {
         } else {
             None
         };
-        Ok(Self { encoder, meta, joint, stars, binary, sentiment, log_variances, shape })
+        Ok(Self { encoder, pooler, meta, joint, stars, binary, sentiment, log_variances, shape })
     }
 
     pub(super) fn shape(&self) -> &ModelShape {
         &self.shape
     }
 
-    /// The `config.json` of a checkpoint: the encoder's for BERT, otherwise a `model_type` that no
+    /// What the names of a pretrained encoder's parameters begin with; `None` for a model that starts from
+    /// random weights.
+    pub(super) fn pretrained_prefix(&self) -> Option<&'static str> {
+        match &self.encoder {
+            TextEncoder::Pretrained(encoder) => Some(encoder.config().family.prefix()),
+            TextEncoder::Cnn(_) | TextEncoder::Han(_) => None,
+        }
+    }
+
+    /// Whether nothing is added to word vectors before they are normalised, as ModernBERT has it.
+    pub(super) fn normalises_words(&self) -> bool {
+        match &self.encoder {
+            TextEncoder::Pretrained(encoder) => {
+                encoder.config().family == EncoderFamily::ModernBert
+            }
+            TextEncoder::Cnn(_) | TextEncoder::Han(_) => false,
+        }
+    }
+
+    /// The `config.json` of a checkpoint: that of a pretrained encoder, otherwise a `model_type` that no
     /// other program knows.
     pub(super) fn config_json(&self) -> serde_json::Value {
         match &self.encoder {
-            TextEncoder::Bert(bert) => bert.config().to_hf("BertModel"),
+            TextEncoder::Pretrained(encoder) => encoder.config().to_hf(EncoderTask::Encoder),
             TextEncoder::Cnn(_) | TextEncoder::Han(_) => {
                 json!({ "model_type": format!("bestof-{}", self.shape.settings.kind) })
             }
@@ -126,7 +146,7 @@ impl NeuralModel {
             Some(seed) => dropout(x, settings.dropout, &[seed, key, head]),
             None => x,
         };
-        let text = self.encoder.forward(words, texts, settings, seed)?;
+        let text = self.encoder.forward(self.pooler.as_ref(), words, texts, settings, seed)?;
         let trunk = match (&self.meta, &self.joint, meta) {
             (Some(encoder), Some(joint), Some(meta)) => {
                 let meta = drop(relu(encoder.forward(meta)), META_DROPOUT_KEY, 0);

@@ -168,10 +168,9 @@ impl TrainingRun for NeuralRun {
     }
 
     fn learning_rate_factor(&self, parameter: &str) -> f64 {
-        if parameter.starts_with("bert.") {
-            1.0
-        } else {
-            self.model.shape().settings.head_learning_rate_factor
+        match self.model.pretrained_prefix() {
+            Some(prefix) if parameter.starts_with(prefix) => 1.0,
+            _ => self.model.shape().settings.head_learning_rate_factor,
         }
     }
 

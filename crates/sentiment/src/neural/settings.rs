@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::SentimentError;
 use crate::model::{Architecture, Labels, ModelKind};
 
-/// How BERT's token vectors are pooled.
+/// How the token vectors of a pretrained encoder are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// The pooler's output on the first token, as in the paper.
+    /// As a classifier of the encoder's family reads them; for BERT the pooler's output on the first token,
+    /// as in the paper.
     #[default]
     Pooler,
     /// The mean over all tokens, as in sentence-transformers.
@@ -50,7 +51,8 @@ pub struct SentimentSection {
     pub kind: ModelKind,
     /// Which labels: `stars`, `binary` or `both`. Default `stars`.
     pub labels: Labels,
-    /// Longest text: word pieces, `[CLS]` and `[SEP]` included (BERT), or words (CNN). Default 128.
+    /// Longest text: pieces, special tokens included (pretrained encoders), or words (CNN). Default
+    /// 128.
     pub max_length: usize,
     /// HAN: most sentences of a review. Default 20.
     pub max_sentences: usize,
@@ -61,7 +63,7 @@ pub struct SentimentSection {
     pub vocabulary: usize,
     /// CNN and HAN: training rows that contain a word of the vocabulary, at least. Default 2.
     pub min_rows: u64,
-    /// BERT: `pooler` or `mean`. Default `pooler`.
+    /// Pretrained encoders: `pooler` or `mean`. Default `pooler`.
     pub pooling: Pooling,
     /// CNN and HAN: width of the word vectors. Default 100.
     pub word_width: usize,
@@ -76,7 +78,7 @@ pub struct SentimentSection {
     /// Width of the joint layer, and of the CNN's dense layer. Default 256.
     pub joint_width: usize,
     /// Dropout before each head, after the meta encoder and in the CNN, in `[0, 1)`; the dropout
-    /// inside BERT is part of its own configuration. Default 0.1.
+    /// inside a pretrained encoder is part of its own configuration. Default 0.1.
     pub dropout: f64,
     /// `learned` or `fixed`, for models of several tasks. Default `learned`.
     pub weighting: Weighting,
@@ -85,8 +87,8 @@ pub struct SentimentSection {
     pub star_weight: f64,
     /// `none` or `balanced`. Default `none`.
     pub class_weights: ClassWeights,
-    /// Factor of `train.learning_rate` for everything outside BERT, which starts from random weights.
-    /// Default 10 with BERT, otherwise 1.
+    /// Factor of `train.learning_rate` for everything outside a pretrained encoder, which starts from
+    /// random weights. Default 10 with an encoder, otherwise 1.
     pub head_learning_rate_factor: f64,
 }
 

@@ -9,7 +9,7 @@ pub(super) struct ModelShape {
     pub(super) settings: SentimentSection,
     /// Meta features of a review.
     pub(super) meta_features: usize,
-    /// Size of the vocabulary of CNN and HAN, the unknown word included; 0 for BERT.
+    /// Size of the vocabulary of CNN and HAN, the unknown word included; 0 for pretrained encoders.
     pub(super) words: usize,
 }
 

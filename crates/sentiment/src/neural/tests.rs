@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bestof_closeness::{assert_close_in, largest_magnitude};
-use bestof_models::bert::{self, Bert, BertConfig, Loader};
+use bestof_models::encoder::{self, Encoder, EncoderConfig, Loader};
 use bestof_models::{Device, parameters};
 use bestof_report::{RunFolder, RunType, metric, metric_names};
-use bestof_trainer::TrainError;
 use bestof_trainer::model_files::ModelFiles;
-use bestof_trainer::progress::{Progress, Silent, StepProgress};
+use bestof_trainer::progress::Silent;
 use bestof_trainer::run::{Accumulated, StepContext, TrainOptions, TrainingRun};
 use burn::tensor::{Tensor, TensorData};
 
 use super::classifier::{SETTINGS_FILE, VOCABULARY_FILE};
 use super::encoded::EncodedReview;
 use super::encoder::TextEncoder;
-use super::fixture::{bert_folder, config, newest_checkpoint, reviews};
+use super::fixture::{bert_folder, config, newest_checkpoint, reviews, trained, trained_in_parts};
 use super::init::Init;
 use super::model::NeuralModel;
 use super::run::NeuralRun;
@@ -41,11 +40,11 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
     let (model, tokenizer) = if kind.starts_with("bert") {
         let weights = bestof_checkpoints::Weights::open(encoder.path()).unwrap();
         let text = std::fs::read(encoder.path().join("config.json")).unwrap();
-        let bert = BertConfig::from_hf(&serde_json::from_slice(&text).unwrap()).unwrap();
+        let bert = EncoderConfig::from_hf(&serde_json::from_slice(&text).unwrap()).unwrap();
         let mut loader = Loader::reading(&weights, &device);
-        let bert = Bert::load(&mut loader, &bert).unwrap();
-        let tokenizer = ReviewTokenizer::word_pieces(encoder.path(), &settings).unwrap();
-        let encoder = TextEncoder::bert(bert, init, &settings).unwrap();
+        let bert = Encoder::load(&mut loader, &bert).unwrap();
+        let tokenizer = ReviewTokenizer::pieces(encoder.path(), &settings).unwrap();
+        let encoder = TextEncoder::pretrained(bert, &mut loader, init, &settings).unwrap();
         let shape = ModelShape { settings, meta_features, words: 0 };
         (NeuralModel::load(&mut loader, init, shape, encoder).unwrap(), tokenizer)
     } else {
@@ -59,7 +58,7 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
             TextEncoder::han(&mut loader, init, words, &settings).unwrap()
         };
         let shape = ModelShape { settings, meta_features, words };
-        (NeuralModel::load(&mut loader, init, shape, encoder).unwrap(), tokenizer)
+        (NeuralModel::load(&mut loader, init, shape, (encoder, None)).unwrap(), tokenizer)
     };
     let rows: Vec<EncodedReview> = data
         .examples
@@ -189,7 +188,7 @@ fn dividing_a_batch_changes_rounding_only() {
 
 fn without_dropout(run: &mut NeuralRun) {
     let dir = tempfile::tempdir().unwrap();
-    bert::save(
+    encoder::save(
         run.model(),
         &serde_json::json!({}),
         dir.path(),
@@ -199,21 +198,16 @@ fn without_dropout(run: &mut NeuralRun) {
     let weights = bestof_checkpoints::Weights::open(dir.path()).unwrap();
     let device = Device::flex().autodiff();
     let mut loader = Loader::reading(&weights, &device);
-    let config = BertConfig {
+    let config = EncoderConfig {
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
-        ..BertConfig::from_hf(&run.model().config_json()).unwrap()
+        ..EncoderConfig::from_hf(&run.model().config_json()).unwrap()
     };
-    let bert = Bert::load(&mut loader, &config).unwrap();
+    let bert = Encoder::load(&mut loader, &config).unwrap();
     let shape = run.model().shape().clone();
-    let encoder = TextEncoder::bert(bert, Init::Stored, &shape.settings).unwrap();
-    *run.model_mut() = NeuralModel::load(&mut loader, Init::Stored, shape, encoder).unwrap();
-}
-
-fn trained(kind: &str, output: &Path, encoder: &Path, more: &[&str]) -> Trained {
-    let config = config(kind, encoder, output, more);
-    let (data, validation) = (reviews(22, 0), reviews(9, 100));
-    train(&config, &data, &validation, &TrainOptions::default(), &mut Silent).unwrap()
+    let init = Init::Stored;
+    let encoder = TextEncoder::pretrained(bert, &mut loader, init, &shape.settings).unwrap();
+    *run.model_mut() = NeuralModel::load(&mut loader, init, shape, encoder).unwrap();
 }
 
 #[test]
@@ -315,18 +309,6 @@ fn training_learns_from_the_words_and_moves_the_weights_of_the_tasks() {
     }
 }
 
-/// Asks to stop after every step.
-struct StopAlways(bool);
-
-impl Progress for StopAlways {
-    fn step(&mut self, _: &StepProgress) {
-        self.0 = true;
-    }
-    fn wants_stop(&mut self) -> bool {
-        self.0
-    }
-}
-
 #[test]
 fn a_run_stopped_after_every_step_ends_as_one_never_stopped_bit_for_bit() {
     let encoder = bert_folder();
@@ -334,17 +316,7 @@ fn a_run_stopped_after_every_step_ends_as_one_never_stopped_bit_for_bit() {
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let more = ["train.load_best_model_at_end=true"];
         let expected = trained(kind, whole.path(), encoder.path(), &more);
-        let (data, validation) = (reviews(22, 0), reviews(9, 100));
-        let config = config(kind, encoder.path(), parts.path(), &more);
-        let mut stops = 0;
-        let found = loop {
-            let options = TrainOptions { resume: true, ..TrainOptions::default() };
-            match train(&config, &data, &validation, &options, &mut StopAlways(false)) {
-                Ok(found) => break found,
-                Err(SentimentError::Train(TrainError::Stopped { .. })) => stops += 1,
-                Err(other) => panic!("{other}"),
-            }
-        };
+        let (found, stops) = trained_in_parts(kind, parts.path(), encoder.path(), &more);
         assert_eq!(stops, 5, "two epochs of three steps");
         let files = |dir: &Path| {
             let read = |name: &str| std::fs::read(newest_checkpoint(dir).join(name)).unwrap();

@@ -22,12 +22,14 @@ pub(super) struct EncodedText {
 /// Encodes texts for one kind of encoder.
 #[derive(Debug, Clone)]
 pub(super) enum ReviewTokenizer {
-    /// Word pieces, for BERT.
-    WordPieces {
+    /// Pieces of words, for pretrained encoders.
+    Pieces {
         /// The encoder's own tokenizer.
         tokenizer: Box<Tokenizer>,
-        /// Most pieces, `[CLS]` and `[SEP]` included.
+        /// Most pieces, special tokens included.
         max_length: usize,
+        /// Special tokens before a text and behind it, such as `[CLS]` and `[SEP]`.
+        marks: [usize; 2],
     },
     /// Words, for the CNN.
     Words {
@@ -46,14 +48,11 @@ pub(super) enum ReviewTokenizer {
 }
 
 impl ReviewTokenizer {
-    /// The tokenizer in a BERT folder.
+    /// The tokenizer in the folder of a pretrained encoder.
     ///
     /// # Errors
     /// No tokenizer, or [`SentimentError::Cased`].
-    pub(super) fn word_pieces(
-        dir: &Path,
-        settings: &SentimentSection,
-    ) -> Result<Self, SentimentError> {
+    pub(super) fn pieces(dir: &Path, settings: &SentimentSection) -> Result<Self, SentimentError> {
         let tokenizer = Tokenizer::from_dir(dir)?;
         let (lower, upper) = (tokenizer.encode("the", false)?, tokenizer.encode("The", false)?);
         let unknown = tokenizer.unk_id();
@@ -62,7 +61,31 @@ impl ReviewTokenizer {
         {
             return Err(SentimentError::Cased { dir: dir.to_owned() });
         }
-        Ok(Self::WordPieces { tokenizer: Box::new(tokenizer), max_length: settings.max_length })
+        let marked = tokenizer.encode("the", true)?;
+        let before = marked.windows(lower.len().max(1)).position(|pieces| pieces == lower);
+        let before = before.unwrap_or_default();
+        let marks = [before, marked.len().saturating_sub(before + lower.len())];
+        let (tokenizer, max_length) = (Box::new(tokenizer), settings.max_length);
+        Ok(Self::Pieces { tokenizer, max_length, marks })
+    }
+
+    /// Checks that the vocabulary of an encoder, of `words` entries, has every piece.
+    ///
+    /// # Errors
+    /// [`SentimentError::Checkpoint`] with the piece.
+    pub(super) fn check_fits(&self, words: usize) -> Result<(), SentimentError> {
+        match self {
+            Self::Pieces { tokenizer, .. } => Ok(tokenizer.check_fits(words)?),
+            Self::Words { .. } | Self::Sentences { .. } => Ok(()),
+        }
+    }
+
+    /// Special tokens before a text and behind it, which every text has.
+    pub(super) fn marks(&self) -> [usize; 2] {
+        match self {
+            Self::Pieces { marks, .. } => *marks,
+            Self::Words { .. } | Self::Sentences { .. } => [0, 0],
+        }
     }
 
     /// Words in sentences for a HAN, without sentences for a CNN.
@@ -80,16 +103,24 @@ impl ReviewTokenizer {
     /// The vocabulary of CNN and HAN.
     pub(super) fn vocabulary(&self) -> Option<&Vocabulary> {
         match self {
-            Self::WordPieces { .. } => None,
+            Self::Pieces { .. } => None,
             Self::Words { vocabulary, .. } | Self::Sentences { vocabulary, .. } => Some(vocabulary),
+        }
+    }
+
+    /// The token that stands for one to be guessed.
+    pub(super) fn mask_id(&self) -> Option<u32> {
+        match self {
+            Self::Pieces { tokenizer, .. } => tokenizer.mask_id(),
+            Self::Words { .. } | Self::Sentences { .. } => None,
         }
     }
 
     /// The token ids of a text, truncated at its end.
     pub(super) fn encode(&self, text: &str) -> Result<EncodedText, SentimentError> {
-        if let Self::WordPieces { tokenizer, max_length } = self {
+        if let Self::Pieces { tokenizer, max_length, marks: [_, behind] } = self {
             let mut ids = tokenizer.encode(text, true)?;
-            truncate(&mut ids, *max_length);
+            truncate(&mut ids, *max_length, *behind);
             return Ok(one_sentence(ids));
         }
         Ok(self.encode_with_offsets(text)?.0)
@@ -101,9 +132,9 @@ impl ReviewTokenizer {
         text: &str,
     ) -> Result<(EncodedText, Vec<Range<usize>>), SentimentError> {
         let (encoded, offsets) = match self {
-            Self::WordPieces { tokenizer, max_length } => {
+            Self::Pieces { tokenizer, max_length, marks: [_, behind] } => {
                 let mut pieces = tokenizer.encode_with_offsets(text, true)?;
-                truncate(&mut pieces, *max_length);
+                truncate(&mut pieces, *max_length, *behind);
                 let (ids, offsets) = pieces.into_iter().unzip();
                 (one_sentence(ids), offsets)
             }
@@ -140,14 +171,11 @@ fn one_sentence(ids: Vec<u32>) -> EncodedText {
     EncodedText { sentences: vec![ids.len() as u32], ids }
 }
 
-/// Truncates before the last piece, which is `[SEP]`.
-fn truncate<T: Clone>(pieces: &mut Vec<T>, max_length: usize) {
-    if pieces.len() > max_length
-        && let Some(last) = pieces.last().cloned()
-    {
-        pieces.truncate(max_length - 1);
-        pieces.push(last);
-    }
+/// Truncates a text before the special tokens behind it.
+fn truncate<T>(pieces: &mut Vec<T>, max_length: usize, behind: usize) {
+    let cut = pieces.len().saturating_sub(max_length);
+    let end = pieces.len().saturating_sub(behind);
+    pieces.drain(end.saturating_sub(cut)..end);
 }
 
 #[cfg(test)]
@@ -159,7 +187,7 @@ mod tests {
     fn capitals_are_read_as_small_letters_and_long_texts_keep_their_end_mark() {
         let dir = fixture::bert_folder();
         let settings = SentimentSection { max_length: 5, ..SentimentSection::default() };
-        let tokenizer = ReviewTokenizer::word_pieces(dir.path(), &settings).unwrap();
+        let tokenizer = ReviewTokenizer::pieces(dir.path(), &settings).unwrap();
         let read = |text| tokenizer.encode(text).unwrap().ids;
         assert_eq!(read("GOOD Food"), read("good food"));
         let long = read("good food good food good food");
@@ -177,7 +205,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("\"lowercase\":true", "\"lowercase\":false")).unwrap();
         let refused =
-            ReviewTokenizer::word_pieces(dir.path(), &SentimentSection::default()).unwrap_err();
+            ReviewTokenizer::pieces(dir.path(), &SentimentSection::default()).unwrap_err();
         assert!(matches!(refused, SentimentError::Cased { .. }), "{refused}");
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bestof_checkpoints::ModelFolder;
 use bestof_files::StagedFolder;
-use bestof_models::bert::{Bert, BertConfig, Loader};
+use bestof_models::encoder::{Encoder, EncoderConfig, Loader};
 use bestof_models::open_device;
 use bestof_report::RunMetadata;
 use bestof_trainer::export::{FINAL, write_results};
@@ -111,7 +111,7 @@ fn card(config: &NeuralConfig, data: &Dataset) -> ModelCard {
 struct Untrained {
     model: NeuralModel,
     tokenizer: ReviewTokenizer,
-    /// The folder of the pretrained BERT.
+    /// The folder of the pretrained encoder.
     encoder: Option<ModelFolder>,
 }
 
@@ -124,11 +124,12 @@ impl Untrained {
         let architecture = settings.architecture()?;
         if architecture == Architecture::Bert {
             let folder = ModelFolder::open(&config.run.model.path)?;
-            let tokenizer = ReviewTokenizer::word_pieces(&folder.dir, &settings)?;
+            let tokenizer = ReviewTokenizer::pieces(&folder.dir, &settings)?;
             let weights = folder.weights()?;
             let mut loader = Loader::reading(&weights, device);
-            let bert = Bert::load(&mut loader, &BertConfig::from_hf(&folder.config)?)?;
-            let encoder = TextEncoder::bert(bert, init, &settings)?;
+            let encoder = Encoder::load(&mut loader, &EncoderConfig::from_hf(&folder.config)?)?;
+            tokenizer.check_fits(encoder.config().vocab_size)?;
+            let encoder = TextEncoder::pretrained(encoder, &mut loader, init, &settings)?;
             let shape = ModelShape { settings, meta_features, words: 0 };
             let model = NeuralModel::load(&mut loader, init, shape, encoder)?;
             return Ok(Self { model, tokenizer, encoder: Some(folder) });
@@ -144,7 +145,7 @@ impl Untrained {
             TextEncoder::han(&mut loader, init, words, &settings)?
         };
         let shape = ModelShape { settings, meta_features, words };
-        let model = NeuralModel::load(&mut loader, init, shape, encoder)?;
+        let model = NeuralModel::load(&mut loader, init, shape, (encoder, None))?;
         Ok(Self { model, tokenizer, encoder: None })
     }
 }
@@ -159,7 +160,10 @@ fn metadata(
 ) -> RunMetadata {
     let mut data = vec![("model".to_owned(), config.sentiment.kind.to_string())];
     match (&fresh.encoder, fresh.tokenizer.vocabulary()) {
-        (Some(folder), _) => data.push(("encoder".to_owned(), folder.dir.display().to_string())),
+        (Some(folder), _) => {
+            let family = folder.model_type().unwrap_or_default();
+            data.push(("encoder".to_owned(), format!("{} ({family})", folder.dir.display())));
+        }
         (None, Some(words)) => data.push(("words known".to_owned(), words.len().to_string())),
         (None, None) => {}
     }

@@ -1,5 +1,6 @@
 //! Why long-context cases cannot be made at all.
 
+use super::ruler::RulerTask;
 use super::{RetrievalTask, Skips};
 use crate::rows::RowsError;
 
@@ -29,6 +30,18 @@ pub enum LongContextError {
         /// Tokens the prompt may have.
         length: usize,
         /// Tokens of the shortest prompt.
+        needed: usize,
+    },
+    /// A length too short for one of RULER's tasks.
+    #[error(
+        "{task} in {length} tokens: the shortest prompt with its answer has {needed}; ask for more"
+    )]
+    RulerTooShort {
+        /// The task.
+        task: RulerTask,
+        /// Tokens of prompt and answer.
+        length: usize,
+        /// Tokens of the shortest prompt with its answer.
         needed: usize,
     },
     /// Data from which no case could be made.

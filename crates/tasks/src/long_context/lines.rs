@@ -12,7 +12,7 @@
 //! Keys of held-out records never occur in training records.
 
 mod published;
-mod words;
+pub(super) mod words;
 
 use std::collections::HashSet;
 use std::fmt::Write;

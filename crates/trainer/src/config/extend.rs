@@ -1,6 +1,6 @@
 //! `[extend]`: which basis, how far, and how long texts are cut for training on it.
 
-use bestof_positional::hf::Extension;
+use bestof_positional::hf::{Extension, NoRope};
 use bestof_positional::{Method, OnScaled, RopeError, RopeParams};
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,10 @@ use super::problems::Problems;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtendSection {
-    /// `linear`, `ntk`, `dynamic`, `yarn`, `llama3`, `longrope`, `power`, `truncated`, `power_truncated`, or
-    /// `randomized`, which is `linear` (or plain RoPE) with `random_positions`. Required.
+    /// `linear`, `ntk`, `dynamic`, `yarn`, `llama3`, `longrope`, `power`, `truncated`, `power_truncated`,
+    /// `randomized`, which is `linear` (or plain RoPE) with `random_positions`, `default`, which leaves a model
+    /// without scaling as it is, or one without positions: `drope`, which trains at the length before, or
+    /// `nope`. Required.
     pub method: String,
     /// The parameters of the method, as keys of the section. `smallest_step` belongs to drawn
     /// positions, whatever the method.
@@ -29,7 +31,8 @@ pub struct ExtendSection {
     /// The longest sequence to be reached, in tokens. Default: the model's length times the factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// Tokens of a training window. Default: `length`.
+    /// Tokens of a training window. Default: `length`, and for `drope` the length before, which is the
+    /// longest there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_length: Option<usize>,
     /// Tokens between the starts of successive windows of a document. Default: half of `train_length`.
@@ -41,12 +44,26 @@ pub struct ExtendSection {
     /// Draw positions at random in training. Default false.
     #[serde(default)]
     pub random_positions: bool,
+    /// Layers that go without RoPE: one entry per layer, 1 for a layer that rotates, 0 for one that does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_rope_layers: Option<Vec<u8>>,
+    /// The same at an interval: 4 stands for layers 3, 7, 11 and so on, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_rope_layer_interval: Option<usize>,
 }
 
 impl ExtendSection {
     /// The keys of the section that are no parameters of a method.
-    pub(super) const KEYS: [&str; 6] =
-        ["method", "length", "train_length", "stride", "on_scaled", "random_positions"];
+    pub(super) const KEYS: [&str; 8] = [
+        "method",
+        "length",
+        "train_length",
+        "stride",
+        "on_scaled",
+        "random_positions",
+        "no_rope_layers",
+        "no_rope_layer_interval",
+    ];
 
     /// A method without parameters.
     pub fn new(method: impl Into<String>) -> Self {
@@ -58,6 +75,8 @@ impl ExtendSection {
             stride: None,
             on_scaled: OnScaled::default(),
             random_positions: false,
+            no_rope_layers: None,
+            no_rope_layer_interval: None,
         }
     }
 
@@ -73,7 +92,15 @@ impl ExtendSection {
             method => method,
         };
         let params = RopeParams { smallest_step: None, ..self.params.clone() };
-        Ok(Extension { method, params, length: self.length, on_scaled: self.on_scaled })
+        Ok(Extension {
+            length: self.length,
+            on_scaled: self.on_scaled,
+            no_rope: NoRope {
+                no_rope_layers: self.no_rope_layers.clone(),
+                no_rope_layer_interval: self.no_rope_layer_interval,
+            },
+            ..Extension::new(method, params)
+        })
     }
 
     /// Whether training draws its positions.
@@ -87,8 +114,22 @@ impl ExtendSection {
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {
-        let known = "a known method, such as linear, ntk, yarn, power, truncated or randomized";
-        problems.need(self.method.parse::<Method>().is_ok(), "extend.method", &self.method, known);
+        let known =
+            "a known method, such as linear, ntk, yarn, power, truncated, randomized or drope";
+        let method = self.method.parse();
+        problems.need(method.is_ok(), "extend.method", &self.method, known);
+        problems.need(
+            !(self.random_positions && matches!(method, Ok(Method::NoPe | Method::DroPe))),
+            "extend.random_positions",
+            self.random_positions,
+            "false: without RoPE no position counts",
+        );
+        problems.need(
+            self.no_rope_layers.is_none() || self.no_rope_layer_interval.is_none(),
+            "extend.no_rope_layer_interval",
+            self.no_rope_layer_interval.unwrap_or(0),
+            "not given beside `extend.no_rope_layers`, which says it already",
+        );
         for (key, length) in
             [("extend.length", self.length), ("extend.train_length", self.train_length)]
         {
@@ -125,6 +166,8 @@ mod tests {
             length: Some(8),
             train_length: Some(4),
             stride: Some(2),
+            no_rope_layers: Some(vec![1, 0]),
+            no_rope_layer_interval: Some(2),
             ..ExtendSection::new("linear")
         };
         let table = toml::Table::try_from(&section).unwrap();

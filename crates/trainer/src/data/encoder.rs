@@ -80,7 +80,16 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// [`Refusal::Dropped`] if it is empty or does not leave room for one token.
     pub fn encode_prompt(&self, prompt: &Content) -> Result<Vec<u32>, Refusal> {
-        let prompt = self.prompt(prompt, prompt.is_chat())?;
+        self.encode_started(prompt, "")
+    }
+
+    /// The same with the beginning of the answer behind the prompt, or behind its generation prompt.
+    ///
+    /// # Errors
+    /// As [`encode_prompt`](Self::encode_prompt).
+    pub fn encode_started(&self, prompt: &Content, answer: &str) -> Result<Vec<u32>, Refusal> {
+        let mut prompt = self.prompt(prompt, prompt.is_chat())?;
+        prompt.text.push_str(answer);
         let ids = self.prompt_ids(&prompt)?;
         if self.options.max_length.is_some_and(|longest| ids.len() >= longest) {
             return Err(DropReason::PromptTooLong.into());

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use bestof_checkpoints::ModelFolder;
 use bestof_models::{ModelError, RandomPositions};
-use bestof_positional::RopeParams;
-use bestof_positional::hf::Extended;
+use bestof_positional::hf::{Extended, with_factor};
+use bestof_positional::{RopeError, RopeParams, RopeScaling};
 use bestof_report::RunMetadata;
 use bestof_tasks::rng::SeededRng;
 use bestof_tasks::rows::ReadOptions;
+use serde_json::Value;
 
 use super::{Base, Finished, finish};
 use crate::config::{ConfigError, ExtendSection, RunConfig, RunKind, ValueProblem};
@@ -41,10 +42,16 @@ pub fn extension(
         .extension()
         .and_then(|extension| extension.apply(&folder.config))
         .map_err(ModelError::from)?;
-    folder.config = extended.config.clone();
+    if !extended.no_rope_is_portable {
+        tracing::warn!(
+            layers = ?extended.no_rope,
+            "other loaders pass over `bestof.no_rope_layers` of config.json and rotate every layer"
+        );
+    }
+    folder.config = trained_as(&extended).map_err(ModelError::from)?;
     let (config, windows) = resolve(config, section, &extended)?;
     let config = &config;
-    let base = Base::of(folder, config)?;
+    let mut base = Base::of(folder, config)?;
     // The adapter alone would be put on the configuration in the folder.
     base.model.check_mergeable()?;
     let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {
@@ -66,7 +73,17 @@ pub fn extension(
     }
     let summary = train(&mut run, &train_settings, options, progress)?;
     let metadata = RunMetadata { data, ..RunMetadata::default() };
+    base.folder.config = extended.config;
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
+}
+
+/// The configuration that weights are trained under. `DroPE` recalibrates at the length before, where
+/// attention scores are not scaled.
+fn trained_as(extended: &Extended) -> Result<Value, RopeError> {
+    match &extended.rope.scaling {
+        RopeScaling::DroPe(rule) if rule.factor != 1.0 => with_factor(&extended.config, 1.0),
+        _ => Ok(extended.config.clone()),
+    }
 }
 
 /// The configuration with the lengths that follow from the model.
@@ -75,14 +92,20 @@ fn resolve(
     section: ExtendSection,
     extended: &Extended,
 ) -> Result<(RunConfig, TextWindows), TrainError> {
-    let length = section.train_length.unwrap_or(extended.length);
+    let recalibrates = matches!(extended.rope.scaling, RopeScaling::DroPe(_));
+    let longest = if recalibrates { extended.trained } else { extended.length };
+    let length = section.train_length.unwrap_or(longest);
     let stride = section.stride.unwrap_or((length / 2).max(1));
     let problem = |key, found: usize, expected| {
         let problems = vec![ValueProblem { key, found: found.to_string(), expected }];
         TrainError::Config(ConfigError::Values { problems })
     };
-    if length > extended.length {
-        let expected = "at most the extended model's length, `extend.length`";
+    if length > longest {
+        let expected = if recalibrates {
+            "at most the length before: `drope` recalibrates there, and goes further without training"
+        } else {
+            "at most the extended model's length, `extend.length`"
+        };
         return Err(problem("extend.train_length", length, expected));
     }
     if stride > length {
@@ -104,13 +127,17 @@ fn resolve(
 
 fn describe(extended: &Extended, windows: TextWindows) -> Vec<(String, String)> {
     let say = |name: &str, value: String| (name.to_owned(), value);
-    vec![
+    let mut facts = vec![
         say("basis", extended.rope.scaling.describe()),
         say("context before", format!("{} tokens", extended.trained)),
         say("context now", format!("{} tokens", extended.length)),
         say("training windows", format!("{} tokens, every {}", windows.length, windows.stride)),
         say("frequency hash", extended.hash.clone()),
-    ]
+    ];
+    if !extended.no_rope.is_empty() {
+        facts.push(say("layers without RoPE", format!("{:?} (from 0)", extended.no_rope)));
+    }
+    facts
 }
 
 /// Holds out a share of the documents, with all their windows: windows of one document overlap. Of

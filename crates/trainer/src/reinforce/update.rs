@@ -4,7 +4,7 @@ use bestof_kernels::host_values;
 use bestof_losses::{
     CompletionTokens, LossError, PolicyTerms, truncated_sampler_weights, with_gradient,
 };
-use bestof_models::{CausalLm, ForwardOptions};
+use bestof_models::{CausalLm, ForwardOptions, TokenScores};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -21,6 +21,18 @@ struct Scores {
     logps: Vec<f64>,
     /// `None` unless the loss reads them.
     entropies: Option<Vec<f64>>,
+}
+
+impl Scores {
+    /// In one transfer.
+    fn read(scores: &TokenScores) -> Self {
+        let parts = [Some(&scores.logps), scores.entropies.as_ref()];
+        let parts = parts.into_iter().flatten().map(|part| part.clone().inner()).collect();
+        let mut logps: Vec<f64> =
+            host_values(Tensor::<1>::cat(parts, 0)).into_iter().map(f64::from).collect();
+        let entropies = logps.split_off(scores.logps.dims()[0]);
+        Self { logps, entropies: scores.entropies.is_some().then_some(entropies) }
+    }
 }
 
 impl<M: CausalLm + Module> ReinforceRun<M> {
@@ -104,11 +116,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     ) -> Result<(), TrainError> {
         let options = self.options(context, number).with_entropies(self.loss.needs_entropies());
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
-        let host = |tensor: &Tensor<1>| {
-            host_values(tensor.clone().inner()).into_iter().map(f64::from).collect()
-        };
-        let scores =
-            Scores { logps: host(&traced.logps), entropies: traced.entropies.as_ref().map(host) };
+        let scores = Scores::read(&traced);
         let on_policy = self.is_on_policy(context);
         if on_policy {
             self.remember(part, pieces, &scores.logps, &mut batch.groups)?;

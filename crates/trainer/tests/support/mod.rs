@@ -1,4 +1,5 @@
 //! A tiny LLaMA with a character tokenizer, made on the spot, and rows for it.
+#![allow(dead_code, reason = "each test file uses some of these")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,15 @@ pub(crate) fn completions(path: &Path, count: usize) -> PathBuf {
         text.push('\n');
     }
     fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
+/// Questions whose answer is a digit, which a model that says anything sometimes says.
+pub(crate) fn questions(path: &Path, count: usize) -> PathBuf {
+    let row =
+        |n: usize| json!({"prompt": format!("{n}="), "answer": (n % 10).to_string()}).to_string();
+    let text: Vec<String> = (0..count).map(row).collect();
+    fs::write(path, text.join("\n")).unwrap();
     path.to_owned()
 }
 

@@ -1,6 +1,6 @@
 //! The rotary settings of `config.json` as GGUF metadata and tensors.
 
-use bestof_positional::hf::{FULL_ATTENTION, HfRope, LayerRopes, SLIDING_ATTENTION};
+use bestof_positional::hf::{FULL_ATTENTION, HfDefaults, HfRope, LayerRopes, SLIDING_ATTENTION};
 use bestof_positional::{LongRope, RopeBasis as _, RopeConfig, RopeScaling, Yarn};
 use serde_json::Value;
 
@@ -31,6 +31,14 @@ impl ExportRope {
         if let Some(key) = read.unrecognised.first() {
             let reason = "nothing stands for it beside this type of scaling";
             return Err(inexpressible("the key of rotary settings", key, reason));
+        }
+        // The types whose own key says it are judged by that.
+        let own_key = config["model_type"].as_str().and_then(HfDefaults::of);
+        let own_key = own_key.is_some_and(|defaults| defaults.no_rope_layer_interval.is_some());
+        if let Some(layer) = read.no_rope.first().filter(|_| !own_key) {
+            let reason = "llama.cpp rotates every layer of these families";
+            let found = format!("0 for layer {layer} (from 0)");
+            return Err(inexpressible("no_rope_layers", found, reason));
         }
         let (full, local) = match &read.layers {
             LayerRopes::Uniform(rope) => (Some(rope), None),

@@ -1,19 +1,16 @@
 //! `evaluate longchat-lines`, `free-form-qa`, `altered-numeric-qa`, `passkey`: finding what a long
 //! prompt hides.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use bestof_models::CausalLm;
-use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::lines::LongChatRow;
 use bestof_tasks::long_context::qa::{PoolOptions, QaPool, WikiQaRow};
 use bestof_tasks::long_context::{
     Depths, QaSource, RetrievalCase, RetrievalTask, Suite, SuiteConfig, WholePromptRow,
 };
-use bestof_tasks::rows::{Content, ReadOptions, Row, first_row, read_rows};
+use bestof_tasks::rows::{Content, ReadOptions, first_row};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::progress::Progress;
 use bestof_trainer::retrieval::{
@@ -21,14 +18,14 @@ use bestof_trainer::retrieval::{
     summarise,
 };
 
+use super::long_prompts::{
+    Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
+};
 use crate::console::{self, Usage};
 use crate::input;
 use crate::input::read_options;
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
-
-/// Names of the message a chat template is measured with.
-const PROBE: &str = "x";
 
 /// Find the value of one line in a record of lines (Giraffe's LongChat-Lines)
 #[derive(Debug, clap::Args)]
@@ -138,49 +135,23 @@ impl RetrievalArgs {
             opened: &opened,
             encoder: &encoder,
             settings: &settings,
-            samples: self.samples_out.as_deref().map(create).transpose()?,
+            samples: Samples::create(self.samples_out.as_deref())?,
             answers: Vec::new(),
             too_long: 0,
         };
-        let lengths = self.lengths(opened.decoder.max_positions())?;
+        let lengths = lengths(&self.lengths, opened.decoder.max_positions())?;
         match self.published(task)? {
             Some(cases) => asking.published(cases, &lengths)?,
             None => self.generated(task, lengths, &mut asking)?,
         }
         let Asking { samples, answers, too_long, .. } = asking;
-        if let Some(mut samples) = samples {
-            samples.flush().context("could not write the answers")?;
-        }
-        if too_long > 0 {
-            console::note(&format!(
-                "{too_long} prompts left out: with the answer they are longer than the lengths asked for"
-            ));
-        }
+        samples.finish()?;
+        note_left_out(too_long);
         let estimates = summarise(&answers)?;
         if let Some(path) = &self.report {
             page(task, &estimates, &self.facts(&opened, &settings)?).write(path)?;
         }
         estimates.iter().try_for_each(|estimate| self.show(estimate))
-    }
-
-    /// The lengths asked for, each within the model's context.
-    fn lengths(&self, longest: usize) -> Result<Vec<usize>> {
-        let mut lengths = self.lengths.clone();
-        if lengths.is_empty() {
-            lengths = [1024, 2048, 4096, 8192].into_iter().filter(|l| *l <= longest).collect();
-            if lengths.is_empty() {
-                lengths.push(longest);
-            }
-        }
-        if let Some(length) = lengths.iter().find(|length| **length > longest) {
-            bail!(Usage(format!(
-                "--lengths {length}: the model sees {longest} tokens at most; change its basis with \
-                 `extend`, or evaluate at a larger factor with --eval-factor"
-            )));
-        }
-        lengths.sort_unstable();
-        lengths.dedup();
-        Ok(lengths)
     }
 
     fn generated(
@@ -209,17 +180,7 @@ impl RetrievalArgs {
             console::note(&pool.bad_rows.to_string());
         }
         let source = pool.as_ref().map_or(QaSource::Invented, QaSource::Pool);
-        let tokenizer = asking.encoder.tokenizer();
-        // A text that cannot be encoded counts as too long for any prompt.
-        let count =
-            |text: &str| tokenizer.encode(text, false).map_or(usize::MAX / 2, |ids| ids.len());
-        let wrong = |error: bestof_tasks::long_context::LongContextError| {
-            use bestof_tasks::long_context::LongContextError::{Setting, TooShort};
-            match error {
-                Setting { .. } | TooShort { .. } => Usage(error.to_string()).into(),
-                other => anyhow::Error::from(other),
-            }
-        };
+        let count = counter(asking.encoder);
         let mut suite = Suite::new(config, source, &count).map_err(wrong)?;
         let (mut bars, expected) = (Bars::new(), suite.expected());
         let mut done = 0;
@@ -278,25 +239,15 @@ impl RetrievalArgs {
         opened: &Opened,
         settings: &RetrievalSettings,
     ) -> Result<Vec<(String, String)>> {
-        let basis = match HfRope::of_model(&opened.folder.config)?.layers {
-            LayerRopes::Uniform(rope) => rope.scaling.describe(),
-            LayerRopes::PerLayerType(ropes) => {
-                let each =
-                    ropes.iter().map(|(kind, rope)| format!("{kind}: {}", rope.scaling.describe()));
-                each.collect::<Vec<_>>().join("; ")
-            }
-        };
         let data = self.data.as_ref().map_or("generated".to_owned(), |p| p.display().to_string());
-        let factor = self.factor.eval_factor.map_or("as trained".to_owned(), |f| f.to_string());
         let facts = [
-            ("model", opened.folder.dir.display().to_string()),
-            ("basis", basis),
-            ("factor at evaluation", factor),
             ("data", data),
             ("seed", self.seed.to_string()),
             ("decoding", format!("greedy, at most {} tokens", settings.max_new_tokens)),
         ];
-        Ok(facts.map(|(name, value)| (name.to_owned(), value)).to_vec())
+        let mut all = model_facts(opened, self.factor.eval_factor)?;
+        all.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+        Ok(all)
     }
 
     fn show(&self, found: &RetrievalEstimate) -> Result<()> {
@@ -313,27 +264,12 @@ impl RetrievalArgs {
     }
 }
 
-/// Rows with their lines; bad ones are listed where they may be left out.
-fn rows_of<R: Row>(path: &Path, options: &ReadOptions) -> Result<Vec<(usize, R)>> {
-    let rows = read_rows::<R>(path, options)?;
-    if !rows.skipped.is_empty() {
-        console::note(&rows.skipped.to_string());
-    }
-    Ok(rows.lines.into_iter().zip(rows.rows).collect())
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    let file =
-        File::create(path).with_context(|| format!("could not create {}", path.display()))?;
-    Ok(BufWriter::new(file))
-}
-
 /// A model under questioning.
 struct Asking<'a> {
     opened: &'a Opened,
     encoder: &'a Encoder<'a>,
     settings: &'a RetrievalSettings,
-    samples: Option<BufWriter<File>>,
+    samples: Samples,
     answers: Vec<Answer>,
     too_long: usize,
 }
@@ -341,15 +277,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Tokens that the prompt's text cannot have: first tokens or the template, and the answer.
     fn reserve(&self, chat: bool) -> Result<usize> {
-        let around = if chat {
-            let template = template_of(&self.opened.folder)?;
-            let messages = [bestof_checkpoints::Message::new("user", PROBE)];
-            let rendered = template.render(&messages, true)?;
-            self.encoder.tokenizer().encode(&rendered, false)?.len()
-        } else {
-            self.encoder.leading_ids().len()
-        };
-        Ok(around + self.settings.max_new_tokens)
+        Ok(around(self.opened, self.encoder, chat)? + self.settings.max_new_tokens)
     }
 
     fn ask(&mut self, case: &RetrievalCase) -> Result<()> {
@@ -358,10 +286,7 @@ impl Asking<'_> {
             self.too_long += 1;
             return Ok(());
         };
-        if let Some(samples) = &mut self.samples {
-            serde_json::to_writer(&mut *samples, &answer)?;
-            writeln!(samples).context("could not write the answers")?;
-        }
+        self.samples.write(&answer)?;
         self.answers.push(answer);
         Ok(())
     }

@@ -35,10 +35,10 @@ impl Memory {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Footprint { weights, trained, activations, vocabulary, .. } = self.footprint;
+        let Footprint { weights, trained, activations, moment, .. } = self.footprint;
         json!({"memory": {
             "weights": weights, "trained": trained, "activations": activations,
-            "vocabulary": vocabulary, "total": self.footprint.total(),
+            "moment": moment, "total": self.footprint.total(),
             "tokens_per_forward": self.tokens, "available": self.available, "fits": self.fits(),
         }})
     }
@@ -51,17 +51,17 @@ impl Memory {
 impl std::fmt::Display for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-        let Footprint { weights, trained, activations, vocabulary, .. } = self.footprint;
+        let Footprint { weights, trained, activations, moment, .. } = self.footprint;
         write!(
             f,
             "memory: {:.2} GiB = weights {:.2} + what is trained {:.2} + activations of {} tokens {:.2} + \
-             vocabulary {:.2}",
+             for a moment {:.2}",
             gib(self.footprint.total()),
             gib(weights),
             gib(trained),
             self.tokens,
             gib(activations),
-            gib(vocabulary)
+            gib(moment)
         )?;
         match (self.available, self.fits()) {
             (Some(available), Some(true)) => {

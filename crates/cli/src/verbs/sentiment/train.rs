@@ -20,8 +20,8 @@ use crate::console::{self, Usage};
     cargo xtask sentiment train --model gradient-boosting --inputs joint --data data/prepared --out runs/boosting\n  \
     cargo xtask sentiment train --model bert-mt-joint --epochs 2 --data data/prepared --out runs/bert")]
 pub(super) struct Train {
-    /// decision-tree, random-forest, knn, svm, gradient-boosting, mlp or logistic; or bert, cnn or
-    /// han, each also with -mt, -joint and -mt-joint
+    /// decision-tree, random-forest, knn, svm, gradient-boosting, mlp or logistic; or bert (any
+    /// pretrained encoder), cnn or han, each also with -mt, -joint and -mt-joint
     #[arg(long)]
     model: String,
     #[command(flatten)]

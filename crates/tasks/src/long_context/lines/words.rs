@@ -70,13 +70,13 @@ const NOUNS: &str = "\
     zephyr";
 
 /// 369 adjectives.
-pub(super) fn adjectives() -> &'static [&'static str] {
+pub(in super::super) fn adjectives() -> &'static [&'static str] {
     static LIST: LazyLock<Vec<&str>> = LazyLock::new(|| ADJECTIVES.split_whitespace().collect());
     &LIST
 }
 
 /// 460 nouns, none of them an adjective of the list.
-pub(super) fn nouns() -> &'static [&'static str] {
+pub(in super::super) fn nouns() -> &'static [&'static str] {
     static LIST: LazyLock<Vec<&str>> = LazyLock::new(|| NOUNS.split_whitespace().collect());
     &LIST
 }

@@ -108,6 +108,9 @@ fn conversations_are_the_templates_text() {
         let bos = pair.prompt_ids.iter().filter(|&&id| id == BOS).count();
         assert_eq!(bos, usize::from(!start.is_empty()));
         assert_eq!(encoder.encode_prompt(&user("q")).unwrap(), pair.prompt_ids);
+        let started = encoder.encode_started(&user("q"), " It is").unwrap();
+        let expected = format!("{start}<|user|>q<|end|>\n<|assistant|> It is");
+        assert_eq!(model.text(&started), expected);
         let mixed = encoder.encode_pair(&user("q"), &"yes".into(), &"no".into()).unwrap();
         assert_eq!(mixed, pair);
         let plain_prompt = encoder.encode_completion(&"q".into(), &assistant("yes")).unwrap();

@@ -22,7 +22,8 @@ pub(super) struct Flags {
     /// Override a setting, as `sentiment.dropout=0.2`; may be repeated
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// The folder of the pretrained BERT, in the Hugging Face layout [default: models/minilm-l6-v2]
+    /// The folder of the pretrained encoder (BERT, RoBERTa, DistilBERT or ModernBERT), in the Hugging Face
+    /// layout, in place of `model.path` [default: models/minilm-l6-v2]
     #[arg(long)]
     encoder: Option<PathBuf>,
     /// Epochs [default: 3 for BERT, 5 for CNN and HAN]
@@ -34,7 +35,7 @@ pub(super) struct Flags {
     /// Rows per step [default: 32]
     #[arg(long)]
     batch: Option<usize>,
-    /// Longest text, in word pieces (BERT) or words (CNN) [default: 128]
+    /// Longest text, in pieces of the encoder's tokenizer (BERT) or words (CNN) [default: 128]
     #[arg(long)]
     max_length: Option<usize>,
     /// How the losses of stars and sentiment are weighted [default: learned]

@@ -1,0 +1,465 @@
+//! The device that `BESTOF_DEVICE` names, beside the CPU: forward passes, gradients, whole steps of
+//! training, sampling. Without that variable it is the CPU itself; `cargo xtask test --device NAME`
+//! builds the device and sets it.
+//!
+//! Devices add up in another order than the CPU and have exponentials of their own, so that numbers
+//! agree to some units in the last place of f32 and not to the bit.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bestof_checkpoints::{ModelFolder, Weights};
+use bestof_closeness::{largest_difference, largest_magnitude};
+use bestof_kernels::host_values;
+use bestof_models::{
+    AfterToken, CausalLm, Decoder, DecoderConfig, Device, Dtype, ForestBuilder, ForwardOptions,
+    Generation, LoraConfig, ModelError, Precision, Quantization, Request, SamplingConfig, Sequence,
+    TokenForest, check_float_type, open_device, parameters,
+};
+use bestof_report::RunFolder;
+use bestof_trainer::config::RunConfig;
+use bestof_trainer::launch::{preference, reinforce, supervised};
+use bestof_trainer::progress::{Progress, Silent};
+use bestof_trainer::run::TrainOptions;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor, TensorData};
+use serde_json::json;
+
+/// Log-probabilities and logits, relative to the largest of them or absolute below 1, between the device
+/// and the CPU.
+const FORWARD: f64 = 5e-6;
+/// Gradients, relative to the largest of the model, between the device and the CPU.
+const BACKWARD: f64 = 5e-6;
+/// Weights after a step, relative to the largest of their tensor, and the numbers of its log, relative
+/// or absolute below 1, between the device and the CPU.
+const STEP: f64 = 5e-6;
+/// Logits and log-probabilities, absolute, between either and transformers.
+const TRANSFORMERS: f64 = 1e-4;
+
+fn device_name() -> String {
+    std::env::var("BESTOF_DEVICE").unwrap_or_else(|_| "cpu".to_owned())
+}
+
+/// The largest difference, relative to the largest expected value if that is above 1.
+fn apart(found: &[f32], expected: &[f32]) -> f64 {
+    largest_difference(found, expected) / largest_magnitude(expected).max(1.0)
+}
+
+fn device() -> Device {
+    open_device(&device_name()).unwrap()
+}
+
+/// A checkpoint of transformers with what it computed.
+fn checkpoint(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/parity").join(name)
+}
+
+fn decoder(name: &str, device: &Device) -> Decoder {
+    Decoder::open(&ModelFolder::open(&checkpoint(name)).unwrap(), device).unwrap()
+}
+
+fn generate(model: &Decoder, requests: &[Request], config: &SamplingConfig) -> Vec<Generation> {
+    model.generate(requests, config, &mut |_| AfterToken::Continue).unwrap()
+}
+
+#[test]
+fn a_float_type_that_the_device_lacks_is_named() {
+    let (name, device) = (device_name(), device());
+    check_float_type(&name, &device, DType::F32).unwrap();
+    for dtype in [DType::BF16, DType::F16, DType::F64] {
+        let found = check_float_type(&name, &device, dtype);
+        println!("{name}: {dtype:?} {found:?}");
+        assert_eq!(found.is_ok(), device.supports_dtype(dtype));
+        let message = found.err().map(|error| error.to_string());
+        let names = |text: String| text.contains(&name) && text.contains(dtype.name());
+        assert!(message.is_none_or(names));
+    }
+}
+
+/// LLaMA with grouped queries, Gemma 2 with soft caps and windows, Qwen2 with biases.
+const FAMILIES: [&str; 3] = ["llama-gqa-untied", "gemma2", "qwen2"];
+
+#[test]
+fn three_families_compute_what_transformers_does() {
+    for name in FAMILIES {
+        let expected = Weights::open(&checkpoint(name).join("expected.safetensors")).unwrap();
+        let (shape, ids) = expected.read_i64("input_ids").unwrap();
+        let rows: Vec<Vec<u32>> =
+            ids.chunks(shape[1]).map(|row| row.iter().map(|&id| id as u32).collect()).collect();
+        let computed = |model: &Decoder| {
+            let (mut logits, mut logps) = (Vec::new(), Vec::new());
+            for row in &rows {
+                let forest = TokenForest::text(row);
+                let nodes: Vec<u32> = (0..row.len() as u32).collect();
+                let options = ForwardOptions::default();
+                logits.extend(host_values(model.logits(&forest, &nodes, &options).unwrap()));
+                logps.extend(host_values(model.token_logps(&forest, &options).unwrap()));
+            }
+            (logits, logps)
+        };
+        let model = decoder(name, &device());
+        let (logits, logps) = computed(&model);
+        for (what, found) in [("logits", &logits), ("token_logprobs", &logps)] {
+            let (_, expected) = expected.read_f32_any(what).unwrap();
+            let difference = largest_difference(found, &expected);
+            assert!(difference < TRANSFORMERS, "{name}: {what} differ by {difference}");
+        }
+        let (of_cpu, logps_of_cpu) = computed(&decoder(name, &Device::flex()));
+        for (what, difference) in [
+            ("logits", apart(&logits, &of_cpu)),
+            ("log-probabilities", apart(&logps, &logps_of_cpu)),
+        ] {
+            println!("{name}: {what} {difference:e}");
+            assert!(difference < FORWARD, "{name}: {what} differ by {difference} from the CPU's");
+        }
+
+        let (shape, greedy) = expected.read_i64("greedy").unwrap();
+        let request = Request { prompt: rows[0][..8].to_vec(), samples: 1, seed: 0 };
+        let config = SamplingConfig::greedy(shape[1] - 8).with_prefill_chunk(3);
+        let found = generate(&model, &[request], &config);
+        let ids: Vec<i64> = found[0].ids.iter().map(|&id| i64::from(id)).collect();
+        assert_eq!(ids, greedy[8..], "{name}: greedy");
+    }
+}
+
+/// A model with windows, soft caps and grouped queries, and adapters whose second factors are not zero.
+fn gemma(device: &Device, lora: bool) -> Decoder {
+    let config = json!({
+        "model_type": "gemma2", "vocab_size": 64, "hidden_size": 32, "head_dim": 8,
+        "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "sliding_window": 40, "query_pre_attn_scalar": 8,
+    });
+    let config = DecoderConfig::from_hf(&config).unwrap();
+    let mut model = Decoder::random(config, 5, &device.clone().autodiff()).unwrap();
+    if lora {
+        model.attach_lora(&LoraConfig::default().with_r(3).with_dropout(0.2)).unwrap();
+        parameters::update(&mut model, &mut |name, value| {
+            let values = (0..value.dims()[0]).map(|i| (i * 37 % 101) as f32 / 1010.0 - 0.05);
+            let data = TensorData::from(values.collect::<Vec<f32>>().as_slice());
+            if name.contains("lora_B") { Tensor::from_data(data, &value.device()) } else { value }
+        });
+    }
+    model
+}
+
+/// A pair with a long shared start, over more than one block of attention, and a text.
+fn forest() -> TokenForest {
+    let tokens = |first: u32, count: u32| -> Vec<u32> {
+        (0..count).map(|i| (first + i * i + 3 * i) % 64).collect()
+    };
+    let start = tokens(1, 280);
+    let [chosen, rejected] = [7, 9].map(|first| [start.clone(), tokens(first, 20)].concat());
+    let pair = [&chosen, &rejected].map(|tokens| Sequence { tokens, completion_start: 280 });
+    let mut builder = ForestBuilder::new();
+    builder.add_group(&pair);
+    builder.add_group(&[Sequence { tokens: &tokens(4, 290), completion_start: 1 }]);
+    builder.finish()
+}
+
+fn gradients(model: &Decoder, options: &ForwardOptions) -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
+    let scores = model.token_scores(&forest(), options).unwrap();
+    let values = host_values(scores.logps.clone().inner());
+    let entropies = scores.entropies.map_or_else(|| scores.logps.zeros_like(), |x| x);
+    let loss = scores.logps.mean().neg().sub(entropies.mean().mul_scalar(0.1));
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    let gradients = parameters::named_gradients(model, gradients);
+    (values, gradients.into_iter().map(|(name, x)| (name, host_values(x))).collect())
+}
+
+#[test]
+fn gradients_are_those_of_the_cpu() {
+    for lora in [false, true] {
+        for checkpoint_layers in [false, true] {
+            let options = ForwardOptions::default()
+                .with_entropies(true)
+                .with_checkpoint_layers(checkpoint_layers)
+                .with_dropout_seed(lora.then_some(11));
+            let (logps, found) = gradients(&gemma(&device(), lora), &options);
+            let (expected_logps, expected) = gradients(&gemma(&Device::flex(), lora), &options);
+            let difference = apart(&logps, &expected_logps);
+            println!(
+                "lora {lora}, checkpoints {checkpoint_layers}: log-probabilities {difference:e}"
+            );
+            assert!(difference < FORWARD, "log-probabilities differ by {difference}");
+            assert!(found.keys().eq(expected.keys()) && !found.is_empty());
+            let [found, expected] = [found, expected].map(|x| x.into_values().collect::<Vec<_>>());
+            let largest = largest_magnitude(&expected);
+            assert!(largest > 0.0);
+            let difference = largest_difference(&found, &expected) / largest;
+            println!("lora {lora}, checkpoints {checkpoint_layers}: gradients {difference:e}");
+            assert!(difference < BACKWARD, "lora {lora}: gradients differ by {difference}");
+        }
+    }
+}
+
+/// A checkpoint in fewer bits, with adapters whose second factors are not zero.
+fn at_rest(name: &str, precision: Precision, device: &Device) -> Result<Decoder, ModelError> {
+    let folder = ModelFolder::open(&checkpoint(name)).unwrap();
+    let mut model = Decoder::open_in(&folder, precision, &device.clone().autodiff())?;
+    model.attach_lora(&LoraConfig::default().with_r(3))?;
+    parameters::update(&mut model, &mut |name, value| {
+        let values = (0..value.dims()[0]).map(|i| (i * 37 % 101) as f32 / 1010.0 - 0.05);
+        let data = TensorData::from(values.collect::<Vec<f32>>().as_slice());
+        if name.contains("lora_B") { Tensor::from_data(data, &value.device()) } else { value }
+    });
+    Ok(model)
+}
+
+/// Log-probabilities, gradients of the adapters, and greedy text.
+fn of_adapters(model: &Decoder) -> (Vec<f32>, Vec<Vec<f32>>, Vec<u32>) {
+    let text = TokenForest::text(&[3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46]);
+    let logps = model.token_logps(&text, &ForwardOptions::default()).unwrap();
+    let values = host_values(logps.clone().inner());
+    let gradients = GradientsParams::from_grads(logps.mean().neg().backward(), model);
+    let gradients = parameters::named_gradients(model, gradients);
+    let request = Request { prompt: vec![5, 17, 33, 2, 9], samples: 1, seed: 0 };
+    let greedy = generate(model, &[request], &SamplingConfig::greedy(8)).remove(0).ids;
+    (values, gradients.into_values().map(host_values).collect(), greedy)
+}
+
+#[test]
+fn adapters_on_a_quantised_base_are_those_of_the_cpu() {
+    for name in FAMILIES {
+        for blocks in [Quantization::Q8_0, Quantization::Q4_0] {
+            let precision = Precision::default().with_quantize(Some(blocks));
+            let model = at_rest(name, precision, &device()).unwrap();
+            assert!(!model.blocks().is_empty());
+            let (logps, gradients, greedy) = of_adapters(&model);
+            let of_cpu = at_rest(name, precision, &Device::flex()).unwrap();
+            let (expected, expected_gradients, expected_greedy) = of_adapters(&of_cpu);
+            let difference = apart(&logps, &expected);
+            println!("{name} in {blocks}: log-probabilities {difference:e}");
+            assert!(difference < FORWARD, "{name} in {blocks}: differ by {difference}");
+            let largest = largest_magnitude(&expected_gradients);
+            assert!(largest > 0.0);
+            let difference = largest_difference(&gradients, &expected_gradients) / largest;
+            println!("{name} in {blocks}: gradients {difference:e}");
+            assert!(difference < BACKWARD, "{name} in {blocks}: gradients {difference}");
+            assert_eq!(greedy, expected_greedy);
+        }
+    }
+}
+
+/// Products in 8 or 11 bits, against the CPU's in f32 with weights of the same bits.
+#[test]
+fn a_model_computes_in_sixteen_bits_or_says_that_it_cannot() {
+    for (dtype, bound) in [(Dtype::F16, 2e-2), (Dtype::BF16, 1e-1)] {
+        let precision = Precision::default().with_dtype(dtype);
+        let type_of = if dtype == Dtype::F16 { DType::F16 } else { DType::BF16 };
+        if !device().supports_dtype(type_of) {
+            let error = at_rest("qwen2", precision, &device()).unwrap_err().to_string();
+            assert!(error.contains(type_of.name()) && error.contains("f32"), "{error}");
+            continue;
+        }
+        for name in FAMILIES {
+            let (logps, gradients, _) = of_adapters(&at_rest(name, precision, &device()).unwrap());
+            let of_cpu = at_rest(name, precision, &Device::flex()).unwrap();
+            let (expected, expected_gradients, _) = of_adapters(&of_cpu);
+            let difference = apart(&logps, &expected);
+            println!("{name} in {dtype}: log-probabilities {difference:e}");
+            assert!(difference < bound, "{name} in {dtype}: differ by {difference}");
+            let largest = largest_magnitude(&expected_gradients);
+            let difference = largest_difference(&gradients, &expected_gradients) / largest;
+            println!("{name} in {dtype}: gradients {difference:e}");
+            assert!(difference < 2.0 * bound, "{name} in {dtype}: gradients {difference}");
+        }
+    }
+}
+
+#[test]
+fn the_policy_before_training_is_its_reference_to_the_last_bit() {
+    let model = gemma(&device(), false);
+    let options = ForwardOptions::default();
+    let traced = host_values(model.token_logps(&forest(), &options).unwrap().inner());
+    let plain = host_values(model.valid().token_logps(&forest(), &options).unwrap());
+    assert_eq!(traced, plain);
+}
+
+#[test]
+fn a_seed_samples_the_same_tokens() {
+    let requests: Vec<Request> = (0..3)
+        .map(|n| Request { prompt: vec![5 + n, 9, 40], samples: 6, seed: 70 + u64::from(n) })
+        .collect();
+    let sampling = SamplingConfig::default().with_max_new_tokens(24).with_eos_token_ids(vec![7]);
+    let (model, of_cpu) = (gemma(&device(), true), gemma(&Device::flex(), true));
+    for config in [
+        sampling.clone(),
+        sampling.clone().with_temperature(0.7).with_top_k(Some(9)),
+        sampling.clone().with_top_p(Some(0.8)).with_max_batch(5),
+        sampling.clone().with_min_p(Some(0.3)).with_temperature(1.4),
+        sampling.with_temperature(0.0),
+    ] {
+        let (found, expected) =
+            (generate(&model, &requests, &config), generate(&of_cpu, &requests, &config));
+        assert_eq!(found.len(), 18);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.ids, expected.ids, "{config:?}");
+            assert_eq!(found.finish, expected.finish);
+            for (found, expected) in [
+                (&found.logprobs, &expected.logprobs),
+                (&found.tempered_logprobs, &expected.tempered_logprobs),
+                (&found.sampling_logprobs, &expected.sampling_logprobs),
+            ] {
+                let difference = apart(found, expected);
+                assert!(difference < FORWARD, "{config:?}: differ by {difference}");
+            }
+        }
+    }
+}
+
+type Launch = fn(&RunConfig) -> Result<(), bestof_trainer::TrainError>;
+
+fn sft(config: &RunConfig) -> Result<(), bestof_trainer::TrainError> {
+    supervised(config, &TrainOptions::default(), &mut Silent).map(|_| ())
+}
+
+fn prefer(config: &RunConfig) -> Result<(), bestof_trainer::TrainError> {
+    preference(config, &TrainOptions::default(), &mut Silent).map(|_| ())
+}
+
+fn sample_and_reinforce(config: &RunConfig) -> Result<(), bestof_trainer::TrainError> {
+    reinforce(config, &TrainOptions::default(), &mut Silent).map(|_| ())
+}
+
+/// Every tensor of a file of weights, by name.
+fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let weights = Weights::open(path).unwrap();
+    let infos = weights.infos().iter();
+    infos.map(|i| (i.name.clone(), weights.read_f32(&i.name, &i.shape).unwrap())).collect()
+}
+
+/// Whether two lists are within a share of their largest magnitude.
+fn assert_within(found: &[f32], expected: &[f32], share: f64, what: &str) {
+    let difference = largest_difference(found, expected) / largest_magnitude(expected);
+    println!("{what}: {difference:e}");
+    assert!(difference < share, "{what} differs from the CPU's by {difference}");
+}
+
+/// Runs of one step on the device and on the CPU: every number of their logs, every sample and every
+/// trained weight. The reference and the rows are the same, so that all that differs is the arithmetic.
+fn compare_step(launch: Launch, root: &Path, kind: &str, rows: &Path, overrides: &[&str]) {
+    let on = |name: &str, device: &str| {
+        let device = format!("model.device='{device}'");
+        // With a small epsilon the first step is the gradient's sign, also where the gradient is rounding.
+        let epsilon = "train.adam_epsilon=1e-2";
+        let base = ["train.max_steps=1", "train.warmup_steps=0", epsilon, device.as_str()];
+        let name = format!("{kind}/{name}");
+        let config = support::config(root, &name, rows, &[&base, overrides].concat());
+        launch(&config).unwrap();
+        RunFolder::open(&config.output.dir).unwrap()
+    };
+    let (here, of_cpu) = (on("device", &device_name()), on("cpu", "cpu"));
+    assert_eq!(here.metric_names(), of_cpu.metric_names());
+    for name in here.metric_names() {
+        if bestof_report::TIMING_METRICS.contains(&name) {
+            continue;
+        }
+        let (found, expected) = (here.curve(name), of_cpu.curve(name));
+        assert_eq!(found.len(), expected.len());
+        for ((_, found), (_, expected)) in found.into_iter().zip(expected) {
+            let difference = (found - expected).abs() / expected.abs().max(1.0);
+            println!("{kind}: {name} {difference:e}");
+            assert!(difference < STEP, "{kind}: {name} is {found}, on the CPU {expected}");
+        }
+    }
+    let said = |run: &RunFolder| run.samples.iter().map(|s| s.completion.clone()).collect();
+    let (found, expected): (Vec<String>, Vec<String>) = (said(&here), said(&of_cpu));
+    assert_eq!(found, expected, "{kind}: samples");
+
+    let before = tensors(&root.join("model"));
+    let mut moved = 0.0_f64;
+    for file in ["final", "adapter/adapter_model.safetensors"] {
+        let [found, expected] = [&here, &of_cpu].map(|run| run.dir.join(file));
+        if !expected.exists() {
+            continue;
+        }
+        let (found, expected) = (tensors(&found), tensors(&expected));
+        assert!(found.keys().eq(expected.keys()));
+        for (name, expected) in &expected {
+            assert_within(&found[name], expected, STEP, &format!("{kind}: {name}"));
+            if let Some(before) = before.get(name) {
+                moved = moved.max(largest_difference(before, expected));
+            }
+        }
+    }
+    assert!(moved > 1e-5, "{kind}: the step moved nothing");
+}
+
+#[test]
+fn a_supervised_step_is_that_of_the_cpu() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let rows = support::completions(&root.join("rows.jsonl"), 30);
+    compare_step(sft, root, "sft", &rows, &[]);
+    compare_step(sft, root, "sft-lora", &rows, &["lora.r=4", "train.learning_rate=2e-2"]);
+}
+
+#[test]
+fn a_preference_step_is_that_of_the_cpu() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), false);
+    let rows = support::pairs(&root.join("pairs.jsonl"), 30);
+    let lora = ["lora.r=4", "lora.dropout=0.2", "train.learning_rate=2e-2"];
+    compare_step(prefer, root, "dpo", &rows, &["loss.name=dpo"]);
+    compare_step(prefer, root, "dpo-lora", &rows, &[&lora[..], &["loss.name=dpo"]].concat());
+    compare_step(prefer, root, "dpop-lora", &rows, &[&lora[..], &["loss.name=dpop"]].concat());
+}
+
+#[test]
+fn a_pkpo_step_is_that_of_the_cpu() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), false);
+    let rows = support::questions(&root.join("questions.jsonl"), 20);
+    let group =
+        ["rollout.num_generations=16", "rollout.max_new_tokens=8", "reward.verifier=number"];
+    let objective = [
+        "objective.estimator=loo-minus-one",
+        "objective.k=4",
+        "objective.kl_coefficient=0.05",
+        "objective.entropy_coefficient=0.01",
+    ];
+    compare_step(sample_and_reinforce, root, "pkpo", &rows, &[&group[..], &objective].concat());
+    let lora = ["lora.r=4", "objective.updates_per_batch=2"];
+    let all = [&group[..], &objective, &lora].concat();
+    compare_step(sample_and_reinforce, root, "pkpo-lora", &rows, &all);
+}
+
+/// The moments of the optimiser lie on the device; a checkpoint brings them down and up again.
+#[test]
+fn a_run_goes_on_from_a_checkpoint_as_if_it_had_not_stopped() {
+    struct Stop;
+
+    impl Progress for Stop {
+        fn wants_stop(&mut self) -> bool {
+            true
+        }
+    }
+
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    support::tiny_model(&root.join("model"), true);
+    let rows = support::completions(&root.join("rows.jsonl"), 30);
+    let device = format!("model.device='{}'", device_name());
+    let settings = ["train.max_steps=3", device.as_str()];
+    let straight = support::config(root, "straight", &rows, &settings);
+    sft(&straight).unwrap();
+    let stopped = support::config(root, "stopped", &rows, &settings);
+    let options = TrainOptions { resume: true, ..TrainOptions::default() };
+    for step in 1..=2 {
+        let error = supervised(&stopped, &options, &mut Stop).unwrap_err();
+        assert!(error.to_string().contains(&format!("step {step}")), "{error}");
+    }
+    supervised(&stopped, &options, &mut Stop).unwrap();
+    let [found, expected] = [stopped, straight].map(|c| tensors(&c.output.dir.join("final")));
+    for (name, expected) in &expected {
+        assert_within(&found[name], expected, 1e-6, name);
+    }
+}
