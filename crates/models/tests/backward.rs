@@ -140,7 +140,7 @@ fn gradients_of_every_parameter_match_finite_differences() {
         "mistral-window",
         "qwen3",
         "smollm3",
-        "phi3-longrope",
+        "phi3-window",
     ] {
         check_directions(&trainable(name), false);
     }

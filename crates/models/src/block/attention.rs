@@ -38,7 +38,7 @@ impl Attention {
     /// Queries, keys and values of the rows `x`, `[rows, width]`.
     pub(crate) fn heads(
         &self,
-        x: Tensor<2>,
+        x: &Tensor<2>,
         rotation: Option<&Rotation>,
         pass: &Pass<'_>,
     ) -> Heads {
@@ -51,7 +51,7 @@ impl Attention {
         };
         let layers = [(&self.q_proj, 0), (&self.k_proj, 1), (&self.v_proj, 2), (&self.qkv_proj, 7)];
         let [queries, keys] = [config.num_heads, config.num_kv_heads].map(|n| n * config.head_dim);
-        let [q, k, v] = outputs(&x, pass, &layers, [queries, keys, keys]);
+        let [q, k, v] = outputs(x, pass, &layers, [queries, keys, keys]);
         let (q, k) = (split(q, config.num_heads), split(k, config.num_kv_heads));
         let (q, k) = (norm(&self.q_norm, q), norm(&self.k_norm, k));
         let whole = |y: Tensor<2>, heads: usize| y.reshape([rows, heads, config.head_dim]);

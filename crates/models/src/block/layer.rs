@@ -35,18 +35,17 @@ impl Layer {
     ) -> Tensor<2> {
         let norm =
             |norm: &RmsNorm, x| norm.forward(x, pass.config.rms_norm_eps, pass.config.norm_offset);
-        let h = norm(&self.input_layernorm, x.clone());
-        let heads = self.self_attn.heads(h, rotation, pass);
+        let heads = self.self_attn.heads(&norm(&self.input_layernorm, x.clone()), rotation, pass);
         let h = self.self_attn.o_proj.forward(attend(heads), pass, 3);
         if let (Some(before), Some(after)) =
             (&self.pre_feedforward_layernorm, &self.post_feedforward_layernorm)
         {
             let x = x.add(norm(&self.post_attention_layernorm, h));
-            let h = self.mlp.forward(norm(before, x.clone()), pass);
+            let h = self.mlp.forward(&norm(before, x.clone()), pass);
             x.add(norm(after, h))
         } else {
             let x = x.add(h);
-            let h = self.mlp.forward(norm(&self.post_attention_layernorm, x.clone()), pass);
+            let h = self.mlp.forward(&norm(&self.post_attention_layernorm, x.clone()), pass);
             x.add(h)
         }
     }

@@ -22,9 +22,9 @@ pub(crate) struct Mlp {
 
 impl Mlp {
     /// The outputs of the rows of `x`, `[rows, width]`.
-    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: &Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
         let layers = [(&self.gate_proj, 4), (&self.up_proj, 5), (&self.gate_up_proj, 8)];
-        let [gate, up] = outputs(&x, pass, &layers, [pass.config.intermediate_size; 2]);
+        let [gate, up] = outputs(x, pass, &layers, [pass.config.intermediate_size; 2]);
         let inner = gated_activation(gate, up, pass.config.activation);
         self.down_proj.forward(inner, pass, 6)
     }

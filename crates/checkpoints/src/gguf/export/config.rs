@@ -181,13 +181,12 @@ impl<'a> ModelConfig<'a> {
             Family::Gemma2 => self.check_gemma2(),
             Family::Gemma3 => self.check_gemma3(),
             Family::SmolLm3 => self.check_smollm3(),
-            Family::Llama | Family::Qwen2 | Family::Qwen3 => Ok(()),
             Family::Phi3 if self.sizes.of(Size::Queries) != self.sizes.hidden => {
                 let reason =
                     "llama.cpp has heads of hidden_size / num_attention_heads in this family";
                 Err(self.refuse("head_dim", reason))
             }
-            Family::Phi3 => Ok(()),
+            Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Phi3 => Ok(()),
         }
     }
 
