@@ -9,7 +9,7 @@ On a machine with a GPU, about ten minutes on one card:
 The 1B shape (16 layers, 2048 wide) has random weights, written to a folder that is removed again (2.1
 GiB). TRL takes part if PYTHON has torch, transformers, trl, peft and datasets, and its torch sees the
 device; what is missing is said, and the rest is measured. Without a GPU, to see that all of it works,
-in a minute and with figures that say nothing:
+in a few minutes and with figures that say nothing:
 
     cargo xtask bench device-side-by-side --tiny [--device wgpu] [--python PYTHON]
 

@@ -114,11 +114,11 @@ impl Rows {
     fn drawn(&self, config: &SamplingConfig, uniforms: Tensor<2>) -> Chosen {
         let exponents = self.centred.clone().mul_scalar(config.temperature.recip());
         let all = exponents.clone().exp();
-        let kept = self.kept(config, &exponents, &all);
+        let kept = kept(config, &exponents, &all);
         let weights = kept.clone().unwrap_or_else(|| all.clone());
         let points = uniforms.mul(weights.clone().sum_dim(1));
         let token = if kept.is_some() {
-            let edge = self.edge(&exponents, &weights, points.clone());
+            let edge = edge(&exponents, &weights, &points);
             let last = edge.ties.clone().float().sum_dim(1).sub_scalar(1.0);
             let rank = points.sub(edge.sum).div(edge.weight).floor().clamp_min(0.0).min_pair(last);
             self.first(edge.ties.bool_and(edge.rank.equal(rank)))
@@ -141,66 +141,6 @@ impl Rows {
         Chosen { token, logprob, tempered_logprob, sampling_logprob }
     }
 
-    /// The weights of the tokens that the filters keep, others 0; `None` if no filter is set.
-    fn kept(
-        &self,
-        config: &SamplingConfig,
-        exponents: &Tensor<2>,
-        all: &Tensor<2>,
-    ) -> Option<Tensor<2>> {
-        let [rows, vocab] = all.dims();
-        let top_k = config.top_k.filter(|&k| k < vocab);
-        let top_p = config.top_p.filter(|&p| p < 1.0);
-        let min_p = config.min_p.filter(|&p| p > 0.0);
-        if top_k.is_none() && top_p.is_none() && min_p.is_none() {
-            return None;
-        }
-        let mut kept = all.clone();
-        if let Some(k) = top_k {
-            let goal = Tensor::full([rows, 1], k as f64, &all.device());
-            let within = self.edge(exponents, &all.ones_like(), goal.clone()).within(goal);
-            kept = kept.mask_fill(within.bool_not(), 0.0);
-        }
-        if let Some(p) = top_p {
-            let goal = kept.clone().sum_dim(1).mul_scalar(p);
-            let within = self.edge(exponents, &kept, goal.clone()).within(goal);
-            kept = kept.mask_fill(within.bool_not(), 0.0);
-        }
-        if let Some(p) = min_p {
-            kept = kept.mask_fill(exponents.clone().lower_elem(p.ln()), 0.0);
-        }
-        Some(kept)
-    }
-
-    /// Where the sum of `weights`, in the order of falling `exponents`, reaches `goal`, `[rows, 1]`.
-    fn edge(&self, exponents: &Tensor<2>, weights: &Tensor<2>, goal: Tensor<2>) -> Edge {
-        let sum_above = |border: &Tensor<2>| {
-            let below = exponents.clone().lower_equal(border.clone());
-            weights.clone().mask_fill(below, 0.0).sum_dim(1)
-        };
-        let mut border = goal.zeros_like();
-        for halving in 1..=HALVINGS {
-            let step = FLOOR * 0.5_f64.powi(halving);
-            let lower = border.clone().add_scalar(step);
-            let short = sum_above(&lower).lower(goal.clone());
-            border = border.mask_where(short, lower);
-        }
-        let nothing = weights.clone().lower_equal_elem(0.0);
-        let beyond = exponents.clone().greater(border).bool_or(nothing.clone());
-        let lowest = exponents.clone().mask_fill(nothing.clone(), 0.0).min_dim(1);
-        let next = exponents.clone().mask_fill(beyond, f32::NEG_INFINITY).max_dim(1);
-        let value = next.max_pair(lowest);
-        let ties = exponents.clone().equal(value.clone()).bool_and(nothing.bool_not());
-        let counted = ties.clone().float();
-        Edge {
-            above: exponents.clone().greater(value.clone()),
-            rank: running_sum(counted.clone()).sub(counted),
-            sum: sum_above(&value),
-            weight: weights.clone().mask_fill(ties.clone().bool_not(), 0.0).max_dim(1),
-            ties,
-        }
-    }
-
     /// The smallest id of each row in `mask`, `[rows, 1]`; the size of the vocabulary if there is none.
     fn first(&self, mask: Tensor<2, Bool>) -> Tensor<2> {
         let none = self.ids.dims()[1] as f64;
@@ -213,6 +153,61 @@ impl Edge {
     fn within(self, goal: Tensor<2>) -> Tensor<2, Bool> {
         let before = self.rank.mul(self.weight).add(self.sum);
         self.above.bool_or(self.ties.bool_and(before.lower(goal)))
+    }
+}
+
+/// The weights of the tokens that the filters keep, others 0; `None` if no filter is set.
+fn kept(config: &SamplingConfig, exponents: &Tensor<2>, all: &Tensor<2>) -> Option<Tensor<2>> {
+    let [rows, vocab] = all.dims();
+    let top_k = config.top_k.filter(|&k| k < vocab);
+    let top_p = config.top_p.filter(|&p| p < 1.0);
+    let min_p = config.min_p.filter(|&p| p > 0.0);
+    if top_k.is_none() && top_p.is_none() && min_p.is_none() {
+        return None;
+    }
+    let mut kept = all.clone();
+    if let Some(k) = top_k {
+        let goal = Tensor::full([rows, 1], k as f64, &all.device());
+        let within = edge(exponents, &all.ones_like(), &goal).within(goal);
+        kept = kept.mask_fill(within.bool_not(), 0.0);
+    }
+    if let Some(p) = top_p {
+        let goal = kept.clone().sum_dim(1).mul_scalar(p);
+        let within = edge(exponents, &kept, &goal).within(goal);
+        kept = kept.mask_fill(within.bool_not(), 0.0);
+    }
+    if let Some(p) = min_p {
+        kept = kept.mask_fill(exponents.clone().lower_elem(p.ln()), 0.0);
+    }
+    Some(kept)
+}
+
+/// Where the sum of `weights`, in the order of falling `exponents`, reaches `goal`, `[rows, 1]`.
+fn edge(exponents: &Tensor<2>, weights: &Tensor<2>, goal: &Tensor<2>) -> Edge {
+    let sum_above = |border: &Tensor<2>| {
+        let below = exponents.clone().lower_equal(border.clone());
+        weights.clone().mask_fill(below, 0.0).sum_dim(1)
+    };
+    let mut border = goal.zeros_like();
+    for halving in 1..=HALVINGS {
+        let step = FLOOR * 0.5_f64.powi(halving);
+        let lower = border.clone().add_scalar(step);
+        let short = sum_above(&lower).lower(goal.clone());
+        border = border.mask_where(short, lower);
+    }
+    let nothing = weights.clone().lower_equal_elem(0.0);
+    let beyond = exponents.clone().greater(border).bool_or(nothing.clone());
+    let lowest = exponents.clone().mask_fill(nothing.clone(), 0.0).min_dim(1);
+    let next = exponents.clone().mask_fill(beyond, f32::NEG_INFINITY).max_dim(1);
+    let value = next.max_pair(lowest);
+    let ties = exponents.clone().equal(value.clone()).bool_and(nothing.bool_not());
+    let counted = ties.clone().float();
+    Edge {
+        above: exponents.clone().greater(value.clone()),
+        rank: running_sum(counted.clone()).sub(counted),
+        sum: sum_above(&value),
+        weight: weights.clone().mask_fill(ties.clone().bool_not(), 0.0).max_dim(1),
+        ties,
     }
 }
 
