@@ -1,4 +1,4 @@
-//! Memory and time of a LoRA preference step on a base in f32, bf16, q8_0 and q4_0, as a table.
+//! Memory and time of a LoRA preference step on a base in f32, bf16, `q8_0` and `q4_0`, as a table.
 //!
 //! `cargo run --release -p bestof-benches --example at_rest [-- smollm2|1b [STEPS]]`
 //!

@@ -81,7 +81,7 @@ impl WithSimd for Decoding<'_> {
             GgmlType::F32 => each::<4>(bytes, out, f32::from_le_bytes),
             GgmlType::F16 => each::<2>(bytes, out, |b| half(u16::from_le_bytes(b))),
             GgmlType::BF16 => {
-                each::<2>(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
+                each::<2>(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16));
             }
             GgmlType::Q4_0 => blocks::<Q4_0>(bytes, out),
             GgmlType::Q4_1 => blocks::<Q4_1>(bytes, out),

@@ -210,7 +210,7 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// The folder has no `config.json`.
-    #[error("{} has no config.json, so it is not a model folder", dir.display())]
+    #[error("{} has no config.json, so it is not a model folder; of a folder with .gguf files give the file, or run `bestof convert` on it", dir.display())]
     NoConfig {
         /// The folder.
         dir: PathBuf,

@@ -32,7 +32,7 @@ pub(crate) struct PlaceArg {
     /// Float type of weights and products: f32, bf16 or f16; the CPU computes in f32
     #[arg(long, default_value_t)]
     pub(crate) dtype: Dtype,
-    /// Round matrices to blocks of 8 or 4 bits: q8_0 or q4_0
+    /// Round matrices to blocks of 8 or 4 bits: `q8_0` or `q4_0`
     #[arg(long)]
     pub(crate) quantize: Option<Quantization>,
 }

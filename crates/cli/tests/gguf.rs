@@ -1,5 +1,4 @@
 //! A model folder written as a GGUF file and read back says the same of a text, logit for logit.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 mod support;
 

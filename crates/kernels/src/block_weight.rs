@@ -26,7 +26,7 @@ pub struct BlockWeight {
 #[derive(Debug, Clone)]
 enum Place {
     Host(Arc<[u8]>),
-    Device(Integers),
+    Device(Arc<Integers>),
 }
 
 /// `scale q`, or `scale q + offset`.
@@ -63,7 +63,7 @@ impl BlockWeight {
         let place = if is_host(&device) {
             Place::Host(bytes.into())
         } else {
-            Place::Device(Integers::new(ggml_type, &bytes, shape, &device)?)
+            Place::Device(Arc::new(Integers::new(ggml_type, &bytes, shape, &device)?))
         };
         Ok(Self { ggml_type, shape, device, place })
     }
@@ -129,7 +129,7 @@ impl BlockWeight {
     pub(crate) fn times(&self, x: Tensor<2>) -> Tensor<2> {
         #[cfg(feature = "cpu")]
         if let (Place::Host(bytes), Some(cpu::Route::Plain)) = (&self.place, cpu::Route::of(&x)) {
-            return cpu::times_blocks(x, self.panels(bytes));
+            return cpu::times_blocks(&x, self.panels(bytes));
         }
         let dtype = x.dtype();
         x.matmul(in_type(self.widened(), dtype))
@@ -151,11 +151,13 @@ impl BlockWeight {
         let device = device.clone().without_autodiff();
         let place = match &self.place {
             Place::Host(bytes) if !is_host(&device) => {
-                let moved = Integers::new(self.ggml_type, bytes, self.shape, &device);
-                Place::Device(moved.expect("the sizes were right before"))
+                match Integers::new(self.ggml_type, bytes, self.shape, &device) {
+                    Ok(moved) => Place::Device(Arc::new(moved)),
+                    Err(error) => unreachable!("the sizes were right before: {error}"),
+                }
             }
             Place::Host(bytes) => Place::Host(Arc::clone(bytes)),
-            Place::Device(integers) => Place::Device(integers.to_device(&device)),
+            Place::Device(integers) => Place::Device(Arc::new(integers.to_device(&device))),
         };
         Self { device, place, ..self.clone() }
     }
@@ -267,7 +269,7 @@ mod tests {
             let bytes: Vec<u8> = (0..bytes).map(|i| ((i * 37 + i / 7) % 64) as u8).collect();
             let host = BlockWeight::new(ggml_type, bytes.clone(), shape, &device).unwrap();
             let there = Integers::new(ggml_type, &bytes, shape, &device).unwrap();
-            let there = BlockWeight { place: Place::Device(there), ..host.clone() };
+            let there = BlockWeight { place: Place::Device(Arc::new(there)), ..host.clone() };
             let expected = host_values(host.widened());
             assert!(expected.iter().any(|value| *value != 0.0));
             assert_eq!(host_values(there.widened()), expected, "{ggml_type}");

@@ -67,7 +67,7 @@ pub(crate) fn linear_of_blocks(x: Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
 }
 
 /// `x w`
-pub(crate) fn times_blocks(x: Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
+pub(crate) fn times_blocks(x: &Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
     let ([rows, _], [_, width]) = (x.dims(), weight.shape);
     let mut sum: Option<Plain> = None;
     weight.each_panel(|first, panel| {

@@ -34,7 +34,7 @@ pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) 
     let mut transposed = vec![0.0; rows * out];
     let arch = Arch::new();
     transposed.par_chunks_mut(TASK * rows).enumerate().for_each(|(task, y)| {
-        arch.dispatch(Task { x, weight, first: task * TASK, y, width, rows })
+        arch.dispatch(Task { x, weight, first: task * TASK, y, width, rows });
     });
     if rows == 1 {
         return transposed;

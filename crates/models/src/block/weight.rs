@@ -51,9 +51,8 @@ impl WeightParam {
     /// Puts other values in place of these, as a parameter, beside others on `device`, which says
     /// whether there is automatic differentiation.
     pub(crate) fn set(&mut self, values: Tensor<2>, device: &Device) {
-        let placed = |values: Tensor<2>| match device.is_autodiff() {
-            true => values.autodiff(),
-            false => values,
+        let placed = |values: Tensor<2>| {
+            if device.is_autodiff() { values.autodiff() } else { values }
         };
         *self = Self::Parameter(match self {
             Self::Parameter(parameter) => parameter.clone().map(|_| placed(values)),
