@@ -86,14 +86,12 @@ impl Linear {
 
     /// `activation(x W^T + b)`, `[rows, out]`.
     pub(crate) fn activated(&self, x: Tensor<2>, activation: EncoderActivation) -> Tensor<2> {
-        match activation.by_value() {
-            Some(activation) => activation(self.forward(x)),
-            None => {
-                let weight = self.weight.val();
-                let bias = or_zeros(self.bias.as_ref(), weight.dims()[0], &x);
-                affine_gelu(x, weight, bias)
-            }
+        if let Some(activation) = activation.by_value() {
+            return activation(self.forward(x));
         }
+        let weight = self.weight.val();
+        let bias = or_zeros(self.bias.as_ref(), weight.dims()[0], &x);
+        affine_gelu(x, weight, bias)
     }
 }
 
