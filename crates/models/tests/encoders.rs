@@ -293,8 +293,11 @@ fn robertas_positions_leave_room_for_padding() {
     assert!(matches!(error, EncoderError::TypeOutOfRange { found: 1, .. }), "{error}");
 }
 
-/// Names, shapes and values of a folder's tensors.
-fn contents(dir: &Path) -> Vec<(TensorInfo, Vec<f32>)> {
+/// Names and shapes of tensors with their values.
+type Tensors = Vec<(TensorInfo, Vec<f32>)>;
+
+/// The tensors of a folder.
+fn contents(dir: &Path) -> Tensors {
     let weights = Weights::open(dir).unwrap();
     let read = |info: &TensorInfo| weights.read_f32(&info.name, &info.shape).unwrap();
     weights.infos().iter().map(|info| (info.clone(), read(info))).collect()
@@ -417,7 +420,7 @@ fn tensors_that_do_not_fit_are_named() {
         ("distilbert-encoder", "transformer.layer.1.ffn.lin2.weight"),
         ("modernbert-encoder", "layers.3.attn.Wqkv.weight"),
     ] {
-        let save = |change: &dyn Fn(&mut Vec<(TensorInfo, Vec<f32>)>)| {
+        let save = |change: &dyn Fn(&mut Tensors)| {
             let dir = copied(name, |_| ());
             let mut tensors = contents(dir.path());
             change(&mut tensors);

@@ -21,7 +21,7 @@ pub(super) struct Input {
 
 /// Queries, keys, values and the output projection.
 #[derive(Module, Debug)]
-#[expect(clippy::struct_field_names, reason = "the names are parts of tensor names")]
+#[expect(clippy::struct_field_names, reason = "a field's name is part of the tensor's name")]
 struct Attention {
     q_lin: Dense,
     k_lin: Dense,

@@ -87,12 +87,11 @@ impl Linear {
     /// `activation(x W^T + b)`, `[rows, out]`.
     pub(crate) fn activated(&self, x: Tensor<2>, activation: EncoderActivation) -> Tensor<2> {
         if let Some(activation) = activation.by_value() {
-            activation(self.forward(x))
-        } else {
-            let weight = self.weight.val();
-            let bias = or_zeros(self.bias.as_ref(), weight.dims()[0], &x);
-            affine_gelu(x, weight, bias)
+            return activation(self.forward(x));
         }
+        let weight = self.weight.val();
+        let bias = or_zeros(self.bias.as_ref(), weight.dims()[0], &x);
+        affine_gelu(x, weight, bias)
     }
 }
 
