@@ -41,7 +41,7 @@ pub(crate) struct Rope {
     #[command(flatten)]
     params: RopeParams,
     #[command(flatten)]
-    no_rope: NoRope,
+    layers: NoRope,
     /// Show what the tensor `rope_freqs.weight` of a GGUF file holds for this basis: one divisor per pair
     #[arg(long)]
     gguf_rope_freqs: bool,
@@ -79,10 +79,10 @@ impl Rope {
                 .with_context(|| format!("{} is not JSON", path.display()))?;
             let mut read =
                 HfRope::of_model(&config).with_context(|| format!("{}", path.display()))?;
-            if self.no_rope.is_given() {
+            if self.layers.is_given() {
                 let extended = Extension {
                     on_scaled: OnScaled::Compose,
-                    no_rope: self.no_rope.clone(),
+                    no_rope: self.layers.clone(),
                     ..Extension::new(Method::Default, RopeParams::default())
                 };
                 let extended = extended.apply(&config).map_err(|error| Usage(error.to_string()))?;
@@ -122,7 +122,7 @@ impl Rope {
         let method = self.method.unwrap_or(Method::Default);
         let rope =
             head.with_method(method, &self.params).map_err(|error| Usage(error.to_string()))?;
-        if self.no_rope.is_given() {
+        if self.layers.is_given() {
             bail!(Usage(
                 "--no-rope-layers and --no-rope-layer-interval choose among the layers of a model; give it \
                  with --config"
