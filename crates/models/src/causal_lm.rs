@@ -163,7 +163,7 @@ impl ForwardOptions {
 ///     }
 ///
 ///     fn vocabulary(&self) -> Vocabulary {
-///         Vocabulary { weight: self.output.weight.val(), softcap: None }
+///         Vocabulary { weight: self.output.weight.val().into(), softcap: None }
 ///     }
 /// }
 ///
