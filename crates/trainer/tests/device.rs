@@ -221,10 +221,15 @@ fn gradients_are_those_of_f64() {
 }
 
 /// A checkpoint in fewer bits, with adapters whose second factors are not zero.
-fn at_rest(name: &str, precision: Precision, device: &Device) -> Result<Decoder, ModelError> {
+fn at_rest(
+    name: &str,
+    precision: Precision,
+    dora: bool,
+    device: &Device,
+) -> Result<Decoder, ModelError> {
     let folder = ModelFolder::open(&checkpoint(name)).unwrap();
     let mut model = Decoder::open_in(&folder, precision, &device.clone().autodiff())?;
-    model.attach_lora(&LoraConfig::default().with_r(3))?;
+    model.attach_lora(&LoraConfig::default().with_r(3).with_dora(dora))?;
     parameters::update(&mut model, &mut |name, value| {
         let values = (0..value.dims()[0]).map(|i| (i * 37 % 101) as f32 / 1010.0 - 0.05);
         let data = TensorData::from(values.collect::<Vec<f32>>().as_slice());
@@ -250,10 +255,10 @@ fn adapters_on_a_quantised_base_are_those_of_the_cpu() {
     for name in FAMILIES {
         for blocks in [Quantization::Q8_0, Quantization::Q4_0] {
             let precision = Precision::default().with_quantize(Some(blocks));
-            let model = at_rest(name, precision, &device()).unwrap();
+            let model = at_rest(name, precision, false, &device()).unwrap();
             assert!(!model.blocks().is_empty());
             let (logps, gradients, greedy) = of_adapters(&model);
-            let of_cpu = at_rest(name, precision, &Device::flex()).unwrap();
+            let of_cpu = at_rest(name, precision, false, &Device::flex()).unwrap();
             let (expected, expected_gradients, expected_greedy) = of_adapters(&of_cpu);
             let difference = apart(&logps, &expected);
             println!("{name} in {blocks}: log-probabilities {difference:e}");
@@ -275,14 +280,14 @@ fn a_model_computes_in_sixteen_bits_or_says_that_it_cannot() {
         let precision = Precision::default().with_dtype(dtype);
         let type_of = if dtype == Dtype::F16 { DType::F16 } else { DType::BF16 };
         if !device().supports_dtype(type_of) {
-            let error = at_rest("qwen2", precision, &device()).unwrap_err().to_string();
+            let error = at_rest("qwen2", precision, false, &device()).unwrap_err().to_string();
             assert!(error.contains(type_of.name()) && error.contains("f32"), "{error}");
             continue;
         }
-        for name in FAMILIES {
-            let (logps, gradients, _) = of_adapters(&at_rest(name, precision, &device()).unwrap());
-            let of_cpu = at_rest(name, precision, &Device::flex()).unwrap();
-            let (expected, expected_gradients, _) = of_adapters(&of_cpu);
+        for (name, dora) in FAMILIES.into_iter().zip([false, true, false]) {
+            let at = |device: &Device| at_rest(name, precision, dora, device).unwrap();
+            let (logps, gradients, _) = of_adapters(&at(&device()));
+            let (expected, expected_gradients, _) = of_adapters(&at(&Device::flex()));
             let difference = apart(&logps, &expected);
             println!("{name} in {dtype}: log-probabilities {difference:e}");
             assert!(difference < bound, "{name} in {dtype}: differ by {difference}");

@@ -6,7 +6,7 @@
 
 use bestof_kernels::{Random, Weight, host_tensor};
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::Pass;
 use super::weight::WeightParam;
@@ -151,8 +151,10 @@ impl Projection {
         self.adapted_rows(self.weight.values(), 0)
     }
 
-    /// Rows of the weight from `first` on, with their part of `s B A`.
+    /// Rows of the weight from `first` on, with their part of `s B A`; in f32 where they are narrower.
     fn adapted_rows(&self, weight: Tensor<2>, first: usize) -> Tensor<2> {
+        let narrow = matches!(weight.dtype(), DType::BF16 | DType::F16);
+        let weight = if narrow { weight.cast(DType::F32) } else { weight };
         match (&self.lora_A, &self.lora_B) {
             (Some(a), Some(b)) => {
                 let (a, b) = (a.weight.val().inner(), b.weight.val().inner());
