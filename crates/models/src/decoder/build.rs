@@ -21,7 +21,7 @@ use crate::block::weight::WeightParam;
 use crate::config::DecoderConfig;
 use crate::device::check_float_type;
 use crate::error::ModelError;
-use crate::precision::Precision;
+use crate::precision::{Dtype, Precision};
 
 /// What a source has for a tensor.
 enum Found {
@@ -103,8 +103,8 @@ impl Decoder {
         check_float_type(&format!("{device:?}"), device, dtype.burn())?;
         let (model, head) =
             Builder { config: &config, device, precision, names, source }.decoder()?;
-        let computes_in = if is_host(device) { DType::F32 } else { dtype.burn() };
-        Ok(Self::assemble(config, model, head, names, computes_in))
+        let narrow = (dtype != Dtype::F32 && !is_host(device)).then(|| dtype.burn());
+        Ok(Self::assemble(config, model, head, names, narrow))
     }
 
     /// A decoder of a shape with weights from a seed: uniform with the standard deviation

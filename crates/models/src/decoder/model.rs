@@ -61,9 +61,9 @@ pub struct Decoder {
     /// Weight and bias of linear layers before adapters were merged into them, by the layer's name.
     #[module(skip)]
     pub(super) unmerged: BTreeMap<String, (WeightParam, Option<Param<Tensor<1>>>)>,
-    /// The float type that hidden states are in.
+    /// The float type of hidden states if it is narrower than that of trained parameters and norms.
     #[module(skip)]
-    computes_in: DType,
+    narrow: Option<DType>,
 }
 
 impl Decoder {
@@ -72,7 +72,7 @@ impl Decoder {
         model: Body,
         lm_head: Option<Matrix>,
         names: TensorNames,
-        computes_in: DType,
+        narrow: Option<DType>,
     ) -> Self {
         let rotary = Rotary::new(
             config.ropes.clone(),
@@ -92,7 +92,7 @@ impl Decoder {
             merged: false,
             base: BTreeMap::new(),
             unmerged: BTreeMap::new(),
-            computes_in,
+            narrow,
         }
     }
 
@@ -112,7 +112,8 @@ impl Decoder {
 
     /// A tensor of the device and the type that hidden states have.
     pub(super) fn like(&self) -> Tensor<2> {
-        Tensor::zeros([1, 1], (&self.device().without_autodiff(), self.computes_in))
+        let dtype = self.narrow.unwrap_or_else(|| self.model.norm.weight.val().dtype());
+        Tensor::zeros([1, 1], (&self.device().without_autodiff(), dtype))
     }
 
     pub(super) fn rotary(&self) -> &Rotary {
@@ -127,7 +128,10 @@ impl Decoder {
     pub(super) fn embed(&self, ids: &[u32]) -> Tensor<2> {
         let x = self.model.embed_tokens.weight.val().rows(ids);
         let x = if self.device().is_autodiff() { x.autodiff() } else { x };
-        let x = if x.dtype() == self.computes_in { x } else { x.cast(self.computes_in) };
+        let x = match self.narrow {
+            Some(dtype) if x.dtype() != dtype => x.cast(dtype),
+            _ => x,
+        };
         match self.config.embedding_scale {
             Some(scale) => x.mul_scalar(scale),
             None => x,
