@@ -53,7 +53,7 @@ pub fn dequantize_blocks(
 pub fn first_not_finite(ggml_type: GgmlType, bytes: &[u8]) -> Option<usize> {
     let mut values = vec![0.0; CHUNK * ggml_type.block_values()];
     for (chunk, bytes) in bytes.chunks(CHUNK * ggml_type.block_bytes()).enumerate() {
-        let count = bytes.len() / ggml_type.block_bytes() * ggml_type.block_values();
+        let count = ggml_type.values_of(bytes.len());
         dequantize_blocks(ggml_type, bytes, &mut values[..count]).expect("blocks are whole");
         if let Some(at) = values[..count].iter().position(|value| !value.is_finite()) {
             return Some(chunk * CHUNK * ggml_type.block_values() + at);
@@ -114,9 +114,10 @@ fn each<const BYTES: usize>(
 
 #[inline(always)]
 fn blocks<L: Layout>(bytes: &[u8], out: &mut [f32]) {
-    let values = out.len() / (bytes.len() / L::BYTES).max(1);
-    for (block, out) in bytes.chunks_exact(L::BYTES).zip(out.chunks_exact_mut(values.max(1))) {
-        for (group, out) in out.chunks_exact_mut(values / L::GROUPS).enumerate() {
+    let values = size_of::<L::Codes>();
+    let blocks = bytes.chunks_exact(L::BYTES).zip(out.chunks_exact_mut(L::GROUPS * values));
+    for (block, out) in blocks {
+        for (group, out) in out.chunks_exact_mut(values).enumerate() {
             let (codes, scale, offset) = L::group(block, group);
             let codes = &codes.as_ref()[..out.len()];
             for at in 0..out.len() {

@@ -133,6 +133,16 @@ impl GgmlType {
         self.row().4
     }
 
+    /// Number of bytes that whole blocks of `values` values take.
+    pub fn bytes_of(self, values: usize) -> usize {
+        values / self.block_values() * self.block_bytes()
+    }
+
+    /// Number of values in `bytes` bytes of whole blocks.
+    pub fn values_of(self, bytes: usize) -> usize {
+        bytes / self.block_bytes() * self.block_values()
+    }
+
     fn row(self) -> &'static (Self, u32, &'static str, usize, usize) {
         TYPES.iter().find(|row| row.0 == self).unwrap_or(&TYPES[0])
     }

@@ -33,6 +33,11 @@ pub fn quantize_blocks(
         let bytes = values.len() / ggml_type.block_values() * ggml_type.block_bytes();
         return Err(BlockError::Sizes { ggml_type, bytes, values: values.len() });
     }
+    if ggml_type != GgmlType::F32
+        && let Some(&value) = values.iter().find(|value| !value.is_finite())
+    {
+        return Err(BlockError::TooLarge { ggml_type, value });
+    }
     let (blocks, _) = values.as_chunks::<32>();
     match ggml_type {
         GgmlType::F32 => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),

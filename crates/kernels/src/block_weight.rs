@@ -54,7 +54,7 @@ impl BlockWeight {
         device: &Device,
     ) -> Result<Self, BlockError> {
         let [out, width] = shape;
-        let row = width / ggml_type.block_values() * ggml_type.block_bytes();
+        let row = ggml_type.bytes_of(width);
         if !width.is_multiple_of(ggml_type.block_values()) || bytes.len() != out * row {
             let (bytes, values) = (bytes.len(), out * width);
             return Err(BlockError::Sizes { ggml_type, bytes, values });
@@ -81,14 +81,6 @@ impl BlockWeight {
     /// Where the blocks lie, without automatic differentiation.
     pub fn device(&self) -> &Device {
         &self.device
-    }
-
-    /// The blocks, row by row, as they came; `None` on a device that holds them in another order.
-    pub fn blocks(&self) -> Option<&[u8]> {
-        match &self.place {
-            Place::Host(bytes) => Some(bytes),
-            Place::Device(_) => None,
-        }
     }
 
     /// All values, `[out, in]`, in f32 and without automatic differentiation.
@@ -163,8 +155,7 @@ impl BlockWeight {
     }
 
     fn decoded(&self, bytes: &[u8]) -> Vec<f32> {
-        let blocks = bytes.len() / self.ggml_type.block_bytes();
-        let mut values = vec![0.0; blocks * self.ggml_type.block_values()];
+        let mut values = vec![0.0; self.ggml_type.values_of(bytes.len())];
         dequantize_blocks(self.ggml_type, bytes, &mut values).expect("rows are whole blocks");
         values
     }

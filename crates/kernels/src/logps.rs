@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor};
 use crate::custom::{AnyTensor, Inputs};
 use crate::decoder::softmax_rows;
 use crate::host::indices;
-use crate::plain::{in_type, soft_cap, wide_type};
+use crate::plain::{in_type, soft_cap, wide_type, widened};
 use crate::shape::SoftmaxRows;
 use crate::weight::Weight;
 
@@ -57,13 +57,13 @@ impl Vocabulary {
             }
             weight => weight.linear(hidden),
         };
-        soft_cap(wide(logits), self.softcap)
+        soft_cap(widened(logits), self.softcap)
     }
 
     /// The logits of few rows of `hidden`, one per sequence; those of a row do not depend on the
     /// others. Without automatic differentiation.
     pub fn next_token_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        soft_cap(wide(self.weight.few_rows(hidden)), self.softcap)
+        soft_cap(widened(self.weight.few_rows(hidden)), self.softcap)
     }
 
     /// Log-probabilities, and entropies if asked for, of targets under the rows of `hidden`,
@@ -129,11 +129,16 @@ impl Vocabulary {
 
     /// `x W`, `[rows, width]`, of a product that is taken in `dtype`.
     fn times(&self, x: Tensor<2>, dtype: DType) -> Tensor<2> {
-        wide(self.weight.times(in_type(x, dtype)))
+        widened(self.weight.times(in_type(x, dtype)))
+    }
+
+    /// The rows whose logits exist at once, of a vocabulary of `vocab` tokens.
+    pub fn rows_at_a_time(vocab: usize) -> usize {
+        (CHUNK_VALUES / vocab).clamp(16, 1024)
     }
 
     fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let size = (CHUNK_VALUES / self.weight.dims()[0]).clamp(16, 1024);
+        let size = Self::rows_at_a_time(self.weight.dims()[0]);
         (0..rows).step_by(size).map(move |from| from..(from + size).min(rows))
     }
 
@@ -181,12 +186,6 @@ impl Vocabulary {
         let logps = picked.sub(of_targets(max)).sub(log_sums);
         Forward { logps, entropies: found, means, target_slopes }
     }
-}
-
-/// Reductions are in f32 where products are in fewer bits.
-fn wide(x: Tensor<2>) -> Tensor<2> {
-    let dtype = wide_type(x.dtype());
-    in_type(x, dtype)
 }
 
 struct Forward {
@@ -281,7 +280,7 @@ impl Backward {
         if let Some(by_row) = self.entropies_by_row() {
             gradient = gradient.add(self.entropy_by_hidden(&by_row));
         }
-        let rows = wide(self.vocabulary.weight.rows(&self.targets.tokens)).mul(self.factors());
+        let rows = widened(self.vocabulary.weight.rows(&self.targets.tokens)).mul(self.factors());
         let gradient =
             gradient.select_assign(0, self.targets.rows.clone(), rows, IndexingUpdateOp::Add);
         in_type(gradient, self.hidden.dtype())
@@ -295,7 +294,7 @@ impl Backward {
         for chunk in self.vocabulary.chunks(self.targets.count_of_rows) {
             let h = self.hidden.clone().slice_dim(0, chunk.clone());
             let logits = self.vocabulary.logits(h.clone());
-            let h = wide(h);
+            let h = widened(h);
             let slope = self.vocabulary.slope(logits.clone());
             let SoftmaxRows { exps, sums, .. } = softmax_rows(logits);
             let exps = match slope {
@@ -315,9 +314,9 @@ impl Backward {
             });
         }
         let weight = self.vocabulary.weight.values();
-        let gradient = gradient.unwrap_or_else(|| wide(weight.zeros_like()));
+        let gradient = gradient.unwrap_or_else(|| widened(weight.zeros_like()));
         let tokens = indices(&self.targets.tokens, &gradient.device());
-        let states = wide(self.hidden.clone().select(0, self.targets.rows.clone()));
+        let states = widened(self.hidden.clone().select(0, self.targets.rows.clone()));
         let states = states.mul(self.factors());
         let gradient = gradient.select_assign(0, tokens, states, IndexingUpdateOp::Add);
         in_type(gradient, weight.dtype())

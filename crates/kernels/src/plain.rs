@@ -18,6 +18,12 @@ pub(crate) fn in_type<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
 
+/// Half-precision values as f32; others as they are.
+pub(crate) fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let dtype = wide_type(x.dtype());
+    in_type(x, dtype)
+}
+
 /// The type that values of a type are summed in.
 pub(crate) fn wide_type(dtype: DType) -> DType {
     if matches!(dtype, DType::BF16 | DType::F16) { DType::F32 } else { dtype }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::custom::{AnyTensor, Inputs};
-use crate::plain::{in_type, soft_cap, softmax, wide_type};
+use crate::plain::{soft_cap, softmax, widened};
 use crate::shape::{AttentionBlock, AttentionShape};
 
 pub(crate) fn attention(
@@ -129,12 +129,6 @@ impl Pass {
         let dq = Tensor::cat(dq, 0).reshape(self.q.dims());
         [dq, by_head(dk), by_head(dv)]
     }
-}
-
-/// Half-precision values as f32; others as they are.
-fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let dtype = wide_type(x.dtype());
-    in_type(x, dtype)
 }
 
 /// Adds to some rows of `[heads, rows, entries]`.

@@ -141,10 +141,11 @@ impl Rows {
         Chosen { token, logprob, tempered_logprob, sampling_logprob }
     }
 
-    /// The smallest id of each row in `mask`, `[rows, 1]`; the size of the vocabulary if there is none.
+    /// The smallest id of each row in `mask`, `[rows, 1]`; the last id if there is none, as where a logit
+    /// is NaN.
     fn first(&self, mask: Tensor<2, Bool>) -> Tensor<2> {
-        let none = self.ids.dims()[1] as f64;
-        self.ids.clone().mask_fill(mask.bool_not(), none).min_dim(1)
+        let last = self.ids.dims()[1] as f64 - 1.0;
+        self.ids.clone().mask_fill(mask.bool_not(), last).min_dim(1)
     }
 }
 
@@ -321,6 +322,21 @@ mod tests {
             let expected = ends.map(|u| sample_token(&logits, &config, u).token).to_vec();
             let found: Vec<u32> = tokens;
             assert_eq!(found, expected, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_logit_that_is_no_number_gives_a_token_of_the_vocabulary() {
+        let vocab = 2 * WIDTH;
+        for wrong in [f32::NAN, f32::INFINITY] {
+            let mut logits = vec![0.5; vocab];
+            logits[7] = wrong;
+            for config in settings() {
+                for sampled in Rows::new(tensor(&logits, vocab)).sample(&config, &[0.3]) {
+                    assert!((sampled.token as usize) < vocab, "{config:?}");
+                    assert!(!sampled.logprob.is_finite(), "{config:?}");
+                }
+            }
         }
     }
 

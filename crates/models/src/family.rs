@@ -122,6 +122,22 @@ mod tests {
     }
 
     #[test]
+    fn types_of_layers_that_say_something_else_than_the_window_are_refused() {
+        let with = |model_type: &str, window: Value, kind: &str| {
+            read(
+                &json!({"model_type": model_type, "num_hidden_layers": 2, "sliding_window": window,
+                         "layer_types": ["full_attention", kind]}),
+            )
+        };
+        for model_type in ["llama", "mistral", "phi3"] {
+            with(model_type, Value::Null, "full_attention").unwrap();
+            let error = with(model_type, Value::Null, "sliding_attention").unwrap_err();
+            assert!(error.to_string().contains("layer_types"), "{model_type}: {error}");
+        }
+        assert!(with("mistral", json!(64), "sliding_attention").is_err());
+    }
+
+    #[test]
     fn qwen2_slides_from_the_layer_it_names() {
         let config = read(&json!({
             "model_type": "qwen2", "num_hidden_layers": 4, "use_sliding_window": true,

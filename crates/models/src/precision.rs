@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bestof_blocks::GgmlType;
+use bestof_checkpoints::StoredType;
 
 /// A float type of weights and products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +28,8 @@ impl Dtype {
         }
     }
 
-    pub(crate) fn ggml_type(self) -> GgmlType {
+    /// The element type of a GGUF file that holds such values.
+    pub fn ggml_type(self) -> GgmlType {
         match self {
             Self::F32 => GgmlType::F32,
             Self::BF16 => GgmlType::BF16,
@@ -64,7 +66,7 @@ impl FromStr for Dtype {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        match name {
+        match name.to_ascii_lowercase().as_str() {
             "f32" | "float32" => Ok(Self::F32),
             "bf16" | "bfloat16" => Ok(Self::BF16),
             "f16" | "float16" => Ok(Self::F16),
@@ -98,6 +100,25 @@ impl Quantization {
             _ if !width.is_multiple_of(32) => GgmlType::F16,
             Self::Q4_0 if !vocabulary => GgmlType::Q4_0,
             _ => GgmlType::Q8_0,
+        }
+    }
+}
+
+impl From<Dtype> for StoredType {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::BF16 => Self::BF16,
+            Dtype::F16 => Self::F16,
+        }
+    }
+}
+
+impl From<Quantization> for GgmlType {
+    fn from(blocks: Quantization) -> Self {
+        match blocks {
+            Quantization::Q8_0 => Self::Q8_0,
+            Quantization::Q4_0 => Self::Q4_0,
         }
     }
 }
@@ -137,6 +158,16 @@ pub struct Precision {
 }
 
 impl Precision {
+    /// The type that a matrix with rows of `width` values rests in, if it is not in blocks already;
+    /// `projection` says whether it projects onto the vocabulary.
+    pub(crate) fn of_matrix(self, width: usize, projection: bool) -> GgmlType {
+        match self.quantize {
+            _ if self.trained => GgmlType::F32,
+            Some(blocks) => blocks.of(width, projection),
+            None => self.dtype.ggml_type(),
+        }
+    }
+
     /// With another float type.
     #[must_use]
     pub fn with_dtype(self, dtype: Dtype) -> Self {

@@ -88,13 +88,33 @@ fn measured(case: &Value) -> f64 {
     peak.parse().unwrap()
 }
 
+fn tensors(config: &DecoderConfig) -> Vec<TensorInfo> {
+    let model = Decoder::random(config.clone(), 1, &Device::flex()).unwrap();
+    let info = |name, shape| TensorInfo { name, dtype: StoredType::F32, shape };
+    parameters::all(&model).into_iter().map(|found| info(found.name, found.shape)).collect()
+}
+
+#[test]
+fn tensors_that_are_not_loaded_take_nothing() {
+    let case = json!({"width": 64, "inner": 96, "layers": 2, "kv": 2, "vocab": 128});
+    let config = config(&case);
+    let lora = LoraConfig::default();
+    let estimate = |tensors: &[TensorInfo]| {
+        let precision = Precision::default().with_quantize(Some(Quantization::Q4_0));
+        Footprint::of_step(&config, tensors, precision, StepShape::new(Some(&lora), 16)).unwrap()
+    };
+    let mut all = tensors(&config);
+    let without = estimate(&all);
+    for name in ["lm_head.weight", "vision_tower.layers.0.self_attn.q_proj.weight"] {
+        let shape = vec![128, 64];
+        all.push(TensorInfo { name: name.to_owned(), dtype: StoredType::F32, shape });
+    }
+    assert_eq!(estimate(&all), without);
+}
+
 fn estimated(case: &Value) -> f64 {
     let config = config(case);
-    let model = Decoder::random(config.clone(), 1, &Device::flex()).unwrap();
-    let tensors: Vec<TensorInfo> = parameters::all(&model)
-        .into_iter()
-        .map(|info| TensorInfo { name: info.name, dtype: StoredType::F32, shape: info.shape })
-        .collect();
+    let tensors = tensors(&config);
     let lora = LoraConfig::default();
     let step = StepShape::new(
         (case["lora"] == true).then_some(&lora),

@@ -57,7 +57,7 @@ impl Rows<'_> {
 
     fn widen(&self, first: usize, out: &mut [f32]) {
         let [_, width] = self.shape;
-        let row = width / self.ggml_type.block_values() * self.ggml_type.block_bytes();
+        let row = self.ggml_type.bytes_of(width);
         let bytes = &self.bytes[first * row..][..out.len() / width * row];
         dequantize_blocks(self.ggml_type, bytes, out).expect("rows are whole blocks");
     }

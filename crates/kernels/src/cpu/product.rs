@@ -71,7 +71,7 @@ impl WithSimd for Task<'_> {
             let weight = match weight {
                 Source::Values(weight) => &weight[first * width..(first + count) * width],
                 Source::Blocks(ggml_type, bytes) => {
-                    let row = width / ggml_type.block_values() * ggml_type.block_bytes();
+                    let row = ggml_type.bytes_of(width);
                     widened.resize(count * width, 0.0);
                     let bytes = &bytes[first * row..(first + count) * row];
                     dequantize_blocks(ggml_type, bytes, &mut widened)

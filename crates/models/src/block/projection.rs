@@ -166,7 +166,7 @@ impl Projection {
     }
 
     /// The norms of the rows of `W + s B A`, `[out]`; blocks are widened some rows at a time.
-    fn adapted_norms(&self) -> Tensor<1> {
+    pub(crate) fn adapted_norms(&self) -> Tensor<1> {
         let Weight::Blocks(blocks) = self.weight.val() else { return norms(self.adapted_weight()) };
         let [out, width] = blocks.dims();
         let rows = (WIDENED / width).max(1);
@@ -211,11 +211,6 @@ impl Projection {
     /// Whether the layer and its adapter have a bias in one of them.
     pub(crate) fn has_merged_bias(&self) -> bool {
         self.bias.is_some() || self.lora_B.as_ref().is_some_and(|b| b.bias.is_some())
-    }
-
-    /// The norms of the rows of the weight, `[out]`: the magnitudes at which `DoRA` begins.
-    pub(crate) fn magnitudes(&self) -> Tensor<1> {
-        self.adapted_norms()
     }
 
     /// Takes the adapter away.

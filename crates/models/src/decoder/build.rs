@@ -281,7 +281,7 @@ impl Builder<'_, '_> {
 
     /// A weight matrix, in the format asked for.
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<WeightParam, ModelError> {
-        let Precision { dtype, quantize, trained } = self.precision;
+        let Precision { quantize, trained, .. } = self.precision;
         let stored = || self.names.in_checkpoint(name);
         let (ggml_type, bytes) = match (self.source)(name, &shape)? {
             Found::Blocks(ggml_type, _) if trained => {
@@ -292,11 +292,7 @@ impl Builder<'_, '_> {
             }
             Found::Blocks(ggml_type, bytes) => (ggml_type, bytes),
             Found::Values(values) => {
-                let ggml_type = match quantize {
-                    _ if trained => GgmlType::F32,
-                    Some(format) => format.of(shape[1], self.is_projection(name)),
-                    None => dtype.ggml_type(),
-                };
+                let ggml_type = self.precision.of_matrix(shape[1], self.is_projection(name));
                 if ggml_type == GgmlType::F32 {
                     return Ok(WeightParam::Parameter(parameter(values, shape, self.device)));
                 }

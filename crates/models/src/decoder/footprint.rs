@@ -2,9 +2,11 @@
 
 use bestof_blocks::GgmlType;
 use bestof_checkpoints::{StoredType, TensorInfo};
+use bestof_kernels::Vocabulary;
 
 use super::lora_config::LoraConfig;
 use super::lora_modules::LoraModules;
+use super::unused::is_read;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 use crate::precision::Precision;
@@ -62,18 +64,6 @@ impl<'a> StepShape<'a> {
 }
 
 impl Footprint {
-    /// The weights alone, as [`crate::Decoder::open_in`] places them.
-    ///
-    /// `tensors` are those of the checkpoint.
-    pub fn of_weights(tensors: &[TensorInfo], precision: Precision) -> Self {
-        let head = |tensor: &TensorInfo| tensor.name.ends_with("lm_head.weight");
-        let projection =
-            if tensors.iter().any(head) { "lm_head.weight" } else { "embed_tokens.weight" };
-        let bytes = |tensor| resident(tensor, precision, projection);
-        let weights = tensors.iter().map(bytes).sum();
-        Self { weights, ..Self::default() }
-    }
-
     /// The weights and a step of training.
     ///
     /// # Errors
@@ -84,30 +74,35 @@ impl Footprint {
         precision: Precision,
         step: StepShape<'_>,
     ) -> Result<Self, ModelError> {
+        let tensors: Vec<&TensorInfo> =
+            tensors.iter().filter(|tensor| is_read(&tensor.name, config)).collect();
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let (queries, keys) =
             (config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim);
         let mut per_token = 6 * width + 3 * queries + 4 * keys + 4 * inner;
-        let all: usize = tensors.iter().map(TensorInfo::len).sum();
+        let all: usize = tensors.iter().map(|tensor| tensor.len()).sum();
         let mut trained = 3 * 4 * all as u64;
         if let Some(lora) = step.lora {
-            let (values, ranks) = adapters(tensors, lora)?;
+            let (values, ranks) = adapters(&tensors, lora)?;
             trained = 4 * 4 * values as u64;
             per_token += ranks / config.layers.len().max(1);
         }
         let (layers, tokens) = (config.layers.len(), step.tokens);
-        let rows = CHUNK_VALUES.div_ceil(config.vocab_size).clamp(16, 1024).min(tokens.max(1));
+        let rows = Vocabulary::rows_at_a_time(config.vocab_size).min(tokens.max(1));
         let logits = 3 * rows * config.vocab_size + 3 * tokens * width;
         let (kept, moment) = if step.checkpoint_layers {
             (tokens * layers * width, logits.max(2 * tokens * per_token))
         } else {
             (tokens * layers * per_token, logits)
         };
+        let projection =
+            if config.tied_embeddings { "embed_tokens.weight" } else { "lm_head.weight" };
+        let bytes = |tensor: &&TensorInfo| resident(tensor, precision, projection);
         Ok(Self {
+            weights: tensors.iter().map(bytes).sum(),
             trained,
             activations: 4 * kept as u64,
             moment: 4 * moment as u64,
-            ..Self::of_weights(tensors, precision)
         })
     }
 
@@ -117,11 +112,8 @@ impl Footprint {
     }
 }
 
-/// Values of one chunk of logits.
-const CHUNK_VALUES: usize = 128 * 49_152;
-
 /// Values of the adapters, and the sum of their ranks.
-fn adapters(tensors: &[TensorInfo], lora: &LoraConfig) -> Result<(usize, usize), ModelError> {
+fn adapters(tensors: &[&TensorInfo], lora: &LoraConfig) -> Result<(usize, usize), ModelError> {
     let modules = LoraModules::new(lora)?;
     let (mut values, mut ranks) = (0, 0);
     for tensor in tensors {
@@ -144,12 +136,10 @@ fn adapters(tensors: &[TensorInfo], lora: &LoraConfig) -> Result<(usize, usize),
 /// Bytes of a tensor of a checkpoint once it is loaded; `projection` ends the name of that onto the
 /// vocabulary.
 fn resident(tensor: &TensorInfo, precision: Precision, projection: &str) -> u64 {
-    let is_matrix = tensor.shape.len() == 2;
-    let ggml_type = match (tensor.dtype, precision.quantize) {
+    let ggml_type = match (tensor.dtype, &tensor.shape[..]) {
         (StoredType::Blocks(blocks), _) => blocks,
-        _ if !is_matrix || precision.trained => GgmlType::F32,
-        (_, Some(blocks)) => blocks.of(tensor.shape[1], tensor.name.ends_with(projection)),
-        (_, None) => precision.dtype.ggml_type(),
+        (_, [_, width]) => precision.of_matrix(*width, tensor.name.ends_with(projection)),
+        _ => GgmlType::F32,
     };
-    (tensor.len() / ggml_type.block_values() * ggml_type.block_bytes()) as u64
+    ggml_type.bytes_of(tensor.len()) as u64
 }

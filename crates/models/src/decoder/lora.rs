@@ -206,7 +206,7 @@ fn adapt(
     let b = parameter(vec![0.0; out * r], [out, r], device);
     let bias = config.bias.then(|| parameter(vec![0.0; out], [out], device));
     if config.dora {
-        let magnitudes = placed(projection.magnitudes(), device);
+        let magnitudes = placed(projection.adapted_norms(), device);
         projection.lora_magnitude_vector = Some(magnitudes);
     }
     projection.lora_A = Some(LoraFactor { weight: a, bias: None });

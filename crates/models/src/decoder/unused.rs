@@ -22,6 +22,12 @@ pub(super) fn is_of_other_half(name: &str, names: TensorNames) -> bool {
     names.is_multimodal() && OTHER_HALF.iter().any(|start| name.starts_with(start))
 }
 
+/// Whether a tensor of a checkpoint of this configuration becomes one of the model.
+pub(super) fn is_read(name: &str, config: &DecoderConfig) -> bool {
+    let copy = config.tied_embeddings && name.ends_with(HEAD);
+    !copy && !OTHER_HALF.iter().any(|start| name.starts_with(start))
+}
+
 /// Whether all tensors were read, but for those that follow from the configuration, a stored copy of tied
 /// embeddings, and the other half of a multimodal model, which the log names.
 ///

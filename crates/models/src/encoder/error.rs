@@ -74,6 +74,6 @@ pub enum EncoderError {
         type_vocab_size: usize,
     },
     /// A head needs the pooler, which the checkpoint does not have.
-    #[error("the model has no pooler; add one with `Encoder::with_fresh_pooler` and train it")]
+    #[error("the model has no pooler; add one with `Encoder::with_pooler` and train it")]
     NoPooler,
 }

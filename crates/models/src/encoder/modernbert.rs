@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use bestof_kernels::{AttentionBlock, AttentionShape, attention};
+use bestof_kernels::{AttentionBlock, AttentionShape, attention, softmax};
 use bestof_positional::hf::{FULL_ATTENTION, SLIDING_ATTENTION};
 use bestof_positional::{Rope, RotaryLayout};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
 use super::config::EncoderConfig;
 use super::loader::{Fill, Loader};
@@ -144,7 +143,7 @@ fn attend_dropping(
             scores = scores.add(mask.clone().unsqueeze());
         }
         let [seed, layer, slot] = *keys;
-        let weights = dropout(softmax(scores, 2), probability, &[seed, layer, slot, number]);
+        let weights = dropout(softmax(scores), probability, &[seed, layer, slot, number]);
         let taken = weights.matmul(of(v, block.keys.clone()));
         taken.swap_dims(0, 1).reshape([block.rows.len(), heads * dim])
     });

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::config::LayerConfig;
 use crate::error::ModelError;
 
 /// The fields of a model's configuration. A field that is `null` counts as left out.
@@ -102,6 +103,26 @@ impl<'a> Fields<'a> {
             })
             .collect()
     }
+}
+
+/// Checks that `layer_types`, where the file has it, says of every layer what its window says.
+///
+/// # Errors
+/// [`ModelError::InvalidField`].
+pub(super) fn check_layer_types(
+    fields: &Fields<'_>,
+    layers: &[LayerConfig],
+) -> Result<(), ModelError> {
+    let windowed: Vec<bool> = layers.iter().map(|layer| layer.window.is_some()).collect();
+    if fields.sliding_layers(layers.len(), |layer| windowed[layer])? == windowed {
+        return Ok(());
+    }
+    let found = fields.get("layer_types").unwrap_or(&Value::Null);
+    Err(invalid(
+        "layer_types",
+        found,
+        "sliding_attention where `sliding_window` holds, and only there",
+    ))
 }
 
 /// The error of a field with a value that makes no model.

@@ -1,7 +1,7 @@
 //! LLaMA 1 to 3, and what shares its code: SmolLM2, Vicuna, Yi.
 
 use super::decoder_fields::DecoderFields;
-use super::fields::Fields;
+use super::fields::{Fields, check_layer_types};
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
@@ -12,5 +12,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
     config.qkv_bias = bias;
     config.output_bias = bias;
     config.mlp_bias = fields.flag_or("mlp_bias", false)?;
+    check_layer_types(fields, &config.layers)?;
     Ok(config)
 }

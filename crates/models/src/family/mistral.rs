@@ -1,7 +1,7 @@
 //! Mistral: LLaMA with a sliding window on every layer, unless the file says `null`.
 
 use super::decoder_fields::DecoderFields;
-use super::fields::Fields;
+use super::fields::{Fields, check_layer_types};
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
@@ -21,5 +21,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
     for layer in &mut config.layers {
         layer.window = window;
     }
+    check_layer_types(fields, &config.layers)?;
     Ok(config)
 }

@@ -2,7 +2,7 @@
 //! window on every layer.
 
 use super::decoder_fields::DecoderFields;
-use super::fields::{Fields, invalid};
+use super::fields::{Fields, check_layer_types, invalid};
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 
@@ -21,6 +21,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
     for layer in &mut config.layers {
         layer.window = window;
     }
+    check_layer_types(fields, &config.layers)?;
     // In Phi-4-mini's file, where 1 is what transformers computes.
     for field in ["full_attn_mod", "interpolate_factor"] {
         if let Some(found) = fields.get(field).filter(|found| found.as_f64() != Some(1.0)) {

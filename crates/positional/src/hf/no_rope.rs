@@ -86,10 +86,7 @@ pub(super) fn layer_count(map: &Object) -> Result<usize, RopeError> {
 /// A list in a config, under a key.
 pub(super) fn read_list(map: &Object, key: &str) -> Result<Option<Vec<u8>>, RopeError> {
     let Some(found) = value(map, key) else { return Ok(None) };
-    let entry = |entry: &Value| match entry {
-        Value::Bool(rotates) => Some(u8::from(*rotates)),
-        other => other.as_u64().filter(|entry| *entry <= 1).map(|entry| entry as u8),
-    };
+    let entry = |entry: &Value| entry.as_u64().filter(|e| *e <= 1).map(|e| e as u8);
     let list = found.as_array().and_then(|list| list.iter().map(entry).collect());
     let expected = "a list with 1 (rotates) or 0 (does not) for each layer";
     list.map(Some).ok_or_else(|| wrong(key, found, expected))
