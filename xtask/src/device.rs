@@ -21,7 +21,7 @@ pub(crate) fn test(name: &str) -> Result<()> {
     }
     let mut command = process::cargo();
     // With the features of the workspace: what they built already is not built once more.
-    command.args(["test", "--release", "--workspace", "--test", "device"]);
+    command.args(["test", "--release", "--workspace", "--test", "device*"]);
     command.arg("--features").arg(format!("bestof-trainer/{kind}"));
     // Mesa says so on every start if there is none.
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {

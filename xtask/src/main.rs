@@ -25,7 +25,10 @@ Work on the repository:
                                                tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
   cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
-  cargo xtask bench device-side-by-side        a device: parity, LoRA DPO, sampling, and TRL; see
+  cargo xtask bench encoder-side-by-side --python P
+                                               an encoder's prediction and fine-tuning, and PyTorch's
+  cargo xtask bench device-side-by-side --device D --python P
+                                               a device: parity, LoRA DPO, sampling, and TRL; see
                                                benches/device_side_by_side.py
   cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)

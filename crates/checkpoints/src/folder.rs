@@ -63,11 +63,8 @@ impl ModelFolder {
     /// # Errors
     /// No `config.json`, or a file that does not parse.
     pub fn open(dir: &Path) -> Result<Self, CheckpointError> {
-        let within = dir.join(GGUF);
-        if is_gguf(dir) {
-            return Self::unpack(dir);
-        } else if is_gguf(&within) && !dir.join("config.json").exists() {
-            return Self::unpack(&within);
+        if let Some(file) = Self::gguf_at(dir) {
+            return Self::unpack(&file);
         }
         expect_folder(dir).map_err(CheckpointError::io("open", dir))?;
         recover_folder(dir)?;
@@ -111,6 +108,32 @@ impl ModelFolder {
     /// [`ModelFolder::dir`] for a GGUF file.
     pub fn files(&self) -> &Path {
         self.unpacked.as_ref().map_or(&self.dir, |unpacked| unpacked.path())
+    }
+
+    /// What the model is called: the name of the folder, or of the GGUF file without its ending; `None`
+    /// where the path names neither.
+    pub fn name(&self) -> Option<String> {
+        let path = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        let name = if path.is_file() { path.file_stem() } else { path.file_name() };
+        name?.to_str().map(str::to_owned)
+    }
+
+    /// The GGUF file that [`ModelFolder::open`] reads at this path, if it reads one: the path itself, or
+    /// the `model.gguf` in a folder without `config.json`.
+    pub fn gguf_at(dir: &Path) -> Option<PathBuf> {
+        if is_gguf(dir) {
+            return Some(dir.to_path_buf());
+        }
+        let within = dir.join(GGUF);
+        (!dir.join("config.json").exists() && is_gguf(&within)).then_some(within)
+    }
+
+    /// `config.json` as it is stored, whatever became of [`ModelFolder::config`] since.
+    ///
+    /// # Errors
+    /// The file cannot be read or does not parse.
+    pub fn stored_config(&self) -> Result<Value, CheckpointError> {
+        json::read(&self.files().join("config.json"))
     }
 
     /// The weights, headers only.

@@ -23,6 +23,16 @@ pub(crate) const INDEX: &str = "model.safetensors.index.json";
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// What `DataParallel` puts in front of every name.
 const PARALLEL: &str = "module.";
+/// What names of tensors begin with in the half of a multimodal model that is no decoder, before and since
+/// transformers 4.52.
+///
+/// A name counts among them only in a checkpoint whose decoder goes by a multimodal model's names.
+pub const OTHER_HALF: [&str; 4] = [
+    "vision_tower.",
+    "multi_modal_projector.",
+    "model.vision_tower.",
+    "model.multi_modal_projector.",
+];
 
 /// Whether `DataParallel` put its part in front of every one of these names.
 pub(crate) fn is_parallel<'a>(names: impl Iterator<Item = &'a String>) -> bool {

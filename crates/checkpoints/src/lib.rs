@@ -29,6 +29,7 @@ pub use chat_template::ChatTemplate;
 pub use error::CheckpointError;
 pub use folder::ModelFolder;
 pub use generation_config::GenerationConfig;
+pub use layout::OTHER_HALF;
 pub use message::{Message, TemplateOptions, TemplateValue};
 pub use special_tokens::SpecialTokens;
 pub use stored::{StoredType, TensorInfo};

@@ -80,7 +80,7 @@ impl Weights {
             std::fs::metadata(dir_or_file).map_err(CheckpointError::io("read", dir_or_file))?;
         if is_gguf(dir_or_file) {
             let gguf = OpenedGguf::open(dir_or_file)?;
-            weights.files.push(dir_or_file.to_path_buf());
+            weights.files = gguf.paths();
             weights.infos = gguf.infos();
             weights.gguf = Some(gguf);
             return Ok(weights);
@@ -285,7 +285,7 @@ impl Weights {
     }
 
     fn file_of(&self, at: usize) -> &Path {
-        &self.files[self.extents.get(at).map_or(0, |extent| extent.file)]
+        self.extents.get(at).map_or(&self.root, |extent| &self.files[extent.file])
     }
 
     fn read_floats(&self, at: usize) -> Result<Vec<f32>, CheckpointError> {

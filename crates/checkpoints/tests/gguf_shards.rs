@@ -5,8 +5,8 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use bestof_checkpoints::ModelFolder;
 use bestof_checkpoints::gguf::{ConvertOptions, convert};
+use bestof_checkpoints::{ModelFolder, Weights};
 use support::*;
 use tempfile::tempdir;
 
@@ -51,6 +51,38 @@ fn parts_beside_each_other_are_joined() {
             assert!(read(&out) == read(&whole), "{name} from part {no}");
         }
     }
+}
+
+#[test]
+fn all_parts_are_the_files_of_the_weights() {
+    let dir = tempdir().unwrap();
+    let parts = split(dir.path());
+    let hash = |part: &Path| ModelFolder::open(part).unwrap().files_hash().unwrap();
+    let before = hash(&parts[0]);
+    for part in &parts {
+        assert_eq!(Weights::open(part).unwrap().files(), parts);
+        assert_eq!(hash(part), before, "whichever part was named");
+    }
+    let mut bytes = std::fs::read(&parts[2]).unwrap();
+    let end = bytes.len();
+    // Another value, and one that is finite, in a tensor of the last part.
+    bytes[end - 4..].copy_from_slice(&0.25_f32.to_le_bytes());
+    std::fs::write(&parts[2], &bytes).unwrap();
+    assert_ne!(hash(&parts[0]), before);
+}
+
+#[test]
+fn a_bad_value_is_named_with_the_part_it_lies_in() {
+    let dir = tempdir().unwrap();
+    let parts = split(dir.path());
+    let mut bytes = std::fs::read(&parts[2]).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&parts[2], &bytes).unwrap();
+    let weights = Weights::open(&parts[0]).unwrap();
+    let read = weights.infos().iter().map(|info| weights.read_f32_any(&info.name));
+    let said: Vec<String> = read.filter_map(|read| Some(read.err()?.to_string())).collect();
+    assert!(said.len() == 1 && said[0].contains("m-00003-of-00003.gguf"), "{said:?}");
 }
 
 #[test]

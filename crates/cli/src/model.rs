@@ -126,6 +126,20 @@ pub(crate) fn vocabulary_rows(folder: &ModelFolder) -> usize {
 }
 
 impl Opened {
+    /// In what the weights lie, and the adapter on them, as in `bf16 and Q4_0, with the adapter in a/`.
+    pub(crate) fn weights(&self, model: &ModelArg) -> String {
+        let mut types = vec![model.place.dtype.to_string()];
+        for (_, ggml_type) in self.decoder.blocks() {
+            let name = ggml_type.name().to_owned();
+            if !types.contains(&name) {
+                types.push(name);
+            }
+        }
+        let adapter = model.adapter.as_ref();
+        let adapter = adapter.map(|dir| format!(", with the adapter in {}", dir.display()));
+        format!("{}{}", types.join(" and "), adapter.unwrap_or_default())
+    }
+
     /// The tokenizer.
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         Ok(self.folder.tokenizer()?)

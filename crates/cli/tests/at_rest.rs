@@ -144,6 +144,19 @@ fn what_is_left_has_the_type_asked_for() {
     assert_eq!(dtype(&single), "F32");
     let blocks = run("blocks", &["output.dtype=q8_0"]);
     assert!(blocks.join("model.gguf").is_file() && !blocks.join("config.json").exists());
+    // A file written from the folder of the same name is that of another run, byte for byte.
+    let again = run("again", &["output.dtype=q8_0"]);
+    let bytes = |dir: &Path| fs::read(dir.join("model.gguf")).unwrap();
+    assert!(bytes(&blocks) == bytes(&again), "not the same file");
+    let named = |name: &str| bytes(&blocks).windows(name.len()).any(|at| at == name.as_bytes());
+    assert!(named("model.q8_0") && !named(".partial"));
+    // The folder is a GGUF file to `convert` too.
+    let converted = bench.at("converted");
+    let flags = format!("convert {} {}", text(&blocks), text(&converted));
+    assert_eq!(bestof(words(&flags)).code, 0);
+    assert_eq!(dtype(&converted), "F32");
+    let file_of_file = format!("convert {} {}", text(&blocks), text(&bench.at("twice.gguf")));
+    bestof(words(&file_of_file)).refuses(1, &["model.gguf", "to a folder first"]);
     let (single, blocks) = (bench.score(&single, ""), bench.score(&blocks, ""));
     assert!((single - blocks).abs() < 0.02 * single.abs() && single != blocks);
 
@@ -158,6 +171,18 @@ fn what_is_left_has_the_type_asked_for() {
     );
     assert_eq!(bestof(words(&flags)).code, 0);
     assert!((bench.score(&merged, "") - single).abs() < 1e-9 * single.abs());
+    // A folder is called what it is called, dots included; what cannot be written is refused at once.
+    let dotted = bench.at("tiny-0.5B");
+    fs::rename(&bench.model, &dotted).unwrap();
+    let out = bench.at("new/merged.gguf");
+    let flags =
+        format!("convert {} {} --adapter {} --type f32", text(&dotted), text(&out), text(&adapter));
+    assert_eq!(bestof(words(&flags)).code, 0);
+    let written = fs::read(&out).unwrap();
+    assert!(written.windows(9).any(|at| at == b"tiny-0.5B"));
+    let no_adapter = flags.replace(&text(&adapter), "nowhere");
+    bestof(words(&no_adapter)).refuses(1, &["merged.gguf", "exists"]);
+    bestof(words(&format!("{no_adapter} --dtype f32"))).refuses(2, &["--dtype"]);
     let on_blocks = bench.score(&file, &format!("--adapter {}", text(&adapter)));
     assert!((on_blocks - single).abs() < 1e-5 * single.abs(), "{on_blocks} {single}");
 }
@@ -179,8 +204,8 @@ fn settings_that_cannot_be_name_themselves() {
     let out = bench.at("extended");
     let line =
         format!("extend --model {} --method linear --factor 2 --out {}", text(&file), text(&out));
-    let done = bestof(words(&line));
-    assert!(done.code != 0 || out.exists(), "{}", done.stderr);
+    bestof(words(&line)).refuses(1, &["model.q4_0.gguf", "convert"]);
+    assert!(!out.exists());
 }
 
 #[test]
@@ -206,6 +231,17 @@ fn inspect_says_whether_a_run_fits() {
     let sum =
         ["weights", "trained", "activations", "moment"].iter().map(|part| bytes(&whole, part));
     assert_eq!(bytes(&whole, "total"), sum.sum::<u64>());
+    // Four rows of 64 tokens a batch, two answers to each prompt, or a group of five; at an extension,
+    // windows of its own length.
+    let tokens = |more: &[&str]| bytes(&memory(more), "tokens_per_forward");
+    assert_eq!(tokens(&[]), 4 * 64 * 2);
+    assert_eq!(tokens(&["rollout.num_generations=5"]), 4 * 64 * 5);
+    let extend = ["extend.method=linear", "extend.factor=2", "extend.train_length=100"];
+    assert_eq!(tokens(&extend), 4 * 100 * 2);
+    let shorter =
+        format!("inspect --json --max-length 32 --config {}", bench.at("run.toml").display());
+    let shorter = bestof(words(&shorter)).lines()[0]["memory"].clone();
+    assert_eq!(bytes(&shorter, "tokens_per_forward"), 4 * 32 * 2);
     let line = format!("inspect --config {}", bench.at("run.toml").display());
     let done = bestof(words(&line));
     assert!(done.stdout.contains("GiB") && done.stdout.contains("fits into"), "{}", done.stdout);

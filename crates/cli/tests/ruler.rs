@@ -97,6 +97,7 @@ fn scores_come_by_task_and_length_with_averages() {
     let flags = format!("--data {made} --lengths 2000,2500 --samples-out {again}");
     assert_eq!(bench.ruler(&flags).code, 0);
     let again = lines(&again);
+    assert_eq!(again.len(), answers.len());
     for (first, second) in answers.iter().zip(&again) {
         for key in ["task", "length", "tokens", "outputs", "completion", "score"] {
             assert_eq!(first[key], second[key], "{key}");
@@ -121,7 +122,10 @@ fn a_table_has_tasks_and_lengths_and_a_message_has_its_prefix_behind_it() {
     }
     let done = bench.ruler(&format!("{flags} --chat --samples-out {chat}"));
     assert_eq!(done.code, 0, "{}", done.stderr);
-    for (plain, chat) in lines(&plain).iter().zip(&lines(&chat)) {
+    // Two cases at either depth of one task, and two of the other, which has none.
+    let (plain, chat) = (lines(&plain), lines(&chat));
+    assert_eq!((plain.len(), chat.len()), (6, 6));
+    for (plain, chat) in plain.iter().zip(&chat) {
         assert_eq!(plain["outputs"], chat["outputs"]);
         for answer in [plain, chat] {
             let tokens = answer["tokens"].as_u64().unwrap();
@@ -163,6 +167,14 @@ fn rows_of_rulers_files_are_scored_by_their_task() {
     let named = write(bench.dir.path(), "qa_2.jsonl", &half);
     assert_eq!(ask(&named, "").lines()[0]["task"], "qa_2");
 
+    let dotted = write(bench.dir.path(), "qa_2.first.jsonl", &half);
+    assert_eq!(ask(&dotted, "").lines()[0]["task"], "qa_2");
+    let mut of_vt = row(&[&letter]);
+    of_vt["task"] = json!("vt");
+    let said_so = write(bench.dir.path(), "named.jsonl", json_lines([of_vt]));
+    ask(&said_so, "--tasks cwe,fwe").refuses(2, &["--tasks cwe, fwe", "line 1", "vt"]);
+    assert_eq!(ask(&said_so, "--tasks vt,cwe").lines()[0]["task"], "vt");
+
     let bad =
         write(bench.dir.path(), "cwe.jsonl", json_lines([row(&["a"]), json!({"input": "Q"})]));
     ask(&bad, "").refuses(1, &["cwe.jsonl", "2", "outputs"]);
@@ -181,6 +193,8 @@ fn what_cannot_be_is_wrong_usage() {
         ("--max-new-tokens 0", &["--max-new-tokens 0"]),
         ("--data x.jsonl --depths 0.5", &["--depths"]),
         ("--skip-bad-rows", &["--data"]),
+        ("--tasks vt,cwe --depths 0.5", &["--depths", "vt, cwe", "one needle"]),
+        ("--tasks niah_single_1 --haystack x.txt", &["--haystack", "running text"]),
         ("--cases 0 --tasks vt", &["cases is 0"]),
     ] {
         bench.ruler(flags).refuses(2, parts);

@@ -42,6 +42,14 @@ impl StagedFolder<'static> {
         Self::create(&Disk, target, false)
     }
 
+    /// Checks that [`new`](StagedFolder::new) would take `target`, and makes nothing.
+    pub fn check(target: &Path) -> Result<(), FileError> {
+        if is_occupied(target, false) {
+            return Err(FileError::Occupied { path: target.to_owned() });
+        }
+        Ok(())
+    }
+
     /// An empty folder that will take the place of the folder `target`, if there is one. Missing parent
     /// folders are made.
     pub fn replace(target: &Path) -> Result<Self, FileError> {

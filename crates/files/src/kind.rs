@@ -104,8 +104,8 @@ impl FileKind {
     /// # Errors
     /// Those of opening and reading.
     pub fn at(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
+        // A pipe is not opened: that waits for its writer, who takes the closing for the reader's end.
+        let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
             return Ok(Self::Folder);
         }
@@ -113,7 +113,7 @@ impl FileKind {
             return Ok(Self::Text);
         }
         let mut head = Vec::with_capacity(HEAD);
-        file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
         Ok(Self::of(&head))
     }
 
@@ -392,5 +392,17 @@ mod tests {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes).unwrap();
         assert_eq!((kind, bytes.len()), (FileKind::Gzip, 8000));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_known_without_its_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (say, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || say.send(FileKind::at(&pipe).unwrap()));
+        let kind = heard.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(kind, Ok(FileKind::Text));
     }
 }

@@ -5,7 +5,7 @@ use bestof_kernels::{constant, host_values, indices, is_host};
 use burn::tensor::{Bool, DType, Tensor};
 
 use crate::sampled_token::{SampledToken, sample_token};
-use crate::sampling::SamplingConfig;
+use crate::sampling::{Filters, SamplingConfig};
 
 /// A token for each entry of `rows`, which are rows of `logits`, `[_, vocab]`, by the number in
 /// `uniforms`, in `[0, 1)`, of the same place.
@@ -160,12 +160,7 @@ impl Edge {
 /// The weights of the tokens that the filters keep, others 0; `None` if no filter is set.
 fn kept(config: &SamplingConfig, exponents: &Tensor<2>, all: &Tensor<2>) -> Option<Tensor<2>> {
     let [rows, vocab] = all.dims();
-    let top_k = config.top_k.filter(|&k| k < vocab);
-    let top_p = config.top_p.filter(|&p| p < 1.0);
-    let min_p = config.min_p.filter(|&p| p > 0.0);
-    if top_k.is_none() && top_p.is_none() && min_p.is_none() {
-        return None;
-    }
+    let Filters { top_k, top_p, min_p } = config.filters(vocab)?;
     let mut kept = all.clone();
     if let Some(k) = top_k {
         let goal = Tensor::full([rows, 1], k as f64, &all.device());

@@ -1,6 +1,6 @@
 //! Sampling one token from logits.
 
-use crate::sampling::SamplingConfig;
+use crate::sampling::{Filters, SamplingConfig};
 
 /// A sampled token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,12 +99,7 @@ fn pick(
 
 /// The tokens that the filters keep, likeliest first; `None` if no filter is set.
 fn kept_tokens(logits: &[f32], config: &SamplingConfig, max: f32, scale: f64) -> Option<Vec<u32>> {
-    let top_k = config.top_k.filter(|&k| k < logits.len());
-    let top_p = config.top_p.filter(|&p| p < 1.0);
-    let min_p = config.min_p.filter(|&p| p > 0.0);
-    if top_k.is_none() && top_p.is_none() && min_p.is_none() {
-        return None;
-    }
+    let Filters { top_k, top_p, min_p } = config.filters(logits.len())?;
     let by_logit =
         |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
     let mut kept: Vec<u32> = (0..logits.len() as u32).collect();

@@ -57,7 +57,24 @@ impl Default for SamplingConfig {
     }
 }
 
+/// The filters that leave tokens out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filters {
+    pub(crate) top_k: Option<usize>,
+    pub(crate) top_p: Option<f64>,
+    pub(crate) min_p: Option<f64>,
+}
+
 impl SamplingConfig {
+    /// The filters that have an effect on a vocabulary of `vocab` tokens; `None` without any.
+    pub(crate) fn filters(&self, vocab: usize) -> Option<Filters> {
+        let top_k = self.top_k.filter(|&k| k < vocab);
+        let top_p = self.top_p.filter(|&p| p < 1.0);
+        let min_p = self.min_p.filter(|&p| p > 0.0);
+        let any = top_k.is_some() || top_p.is_some() || min_p.is_some();
+        any.then_some(Filters { top_k, top_p, min_p })
+    }
+
     /// The likeliest token each time.
     pub fn greedy(max_new_tokens: usize) -> Self {
         Self::default().with_temperature(0.0).with_max_new_tokens(max_new_tokens)

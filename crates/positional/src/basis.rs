@@ -28,7 +28,7 @@ pub(crate) mod yarn;
 
 /// Frequencies below it, in radians per position, count as 0; an exported frequency of 0 is
 /// `1 / STANDSTILL_DIVISOR` at most.
-pub(crate) const STANDSTILL: f64 = 2e-30;
+pub const STANDSTILL: f64 = 2e-30;
 
 /// A rule that turns head shape and sequence length into inverse frequencies.
 ///

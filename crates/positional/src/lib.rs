@@ -38,7 +38,7 @@ pub use basis::power_truncated::PowerTruncated;
 pub use basis::proportional::Proportional;
 pub use basis::truncated::{Thresholds, Truncated};
 pub use basis::yarn::Yarn;
-pub use basis::{Rope, RopeBasis, RopeTable};
+pub use basis::{Rope, RopeBasis, RopeTable, STANDSTILL};
 pub use config::{OnScaled, RopeConfig};
 pub use decay::XPos;
 pub use error::RopeError;

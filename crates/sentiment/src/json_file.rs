@@ -15,9 +15,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Sentiment
         .map_err(|source| SentimentError::BadJson { path: path.to_owned(), source })
 }
 
-/// Writes a value with indentation, whole or not at all.
+/// Writes a value with indentation and a line break behind it, whole or not at all.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), SentimentError> {
-    let text = serde_json::to_vec_pretty(value)
+    let text = serde_json::to_string_pretty(value)
         .map_err(|source| SentimentError::BadJson { path: path.to_owned(), source })?;
-    Ok(write_file(path, &text)?)
+    Ok(write_file(path, (text + "\n").as_bytes())?)
 }

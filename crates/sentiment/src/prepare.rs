@@ -14,14 +14,13 @@ mod summary;
 
 use std::path::Path;
 
-use bestof_files::write_file;
-
 pub use options::{PrepareOptions, ReviewSource};
 pub use progress::PrepareProgress;
 pub use summary::{PartSummary, PreparationSummary};
 
 use crate::dataset::{Example, PreparedWriter};
 use crate::error::SentimentError;
+use crate::json_file::write_json;
 use crate::lexicon;
 use crate::review::is_positive;
 use progress::StageTimer;
@@ -87,9 +86,6 @@ pub fn prepare(
 
 /// Writes the summary as JSON and as a page.
 fn write_summary(summary: &PreparationSummary, folder: &Path) -> Result<(), SentimentError> {
-    let path = folder.join(SUMMARY_FILE);
-    let text = serde_json::to_string_pretty(summary)
-        .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-    write_file(&path, (text + "\n").as_bytes())?;
+    write_json(&folder.join(SUMMARY_FILE), summary)?;
     page::page(summary).write(&folder.join(SUMMARY_PAGE)).map_err(SentimentError::Report)
 }

@@ -41,6 +41,8 @@ pub(crate) struct Offer<'t> {
     pub(crate) answers: Vec<Cow<'t, str>>,
     /// The marker of the answers; `None` if the whole text is the answer.
     pub(crate) marker: Option<Marker>,
+    /// Where the answer stands in the completion; the last box where boxes give it.
+    pub(crate) range: Range<usize>,
 }
 
 /// Why a completion offers no answer.
@@ -63,35 +65,41 @@ pub(crate) enum NoOffer {
 /// "and" or "or" are one list; other different boxes are different answers.
 pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
     let Some((range, marker)) = answer_range(text) else {
-        let seen = &text[visible(text)];
+        let range = visible(text);
+        let seen = &text[range.clone()];
         if Boxes::of(seen).unclosed.is_some() {
             return Err(NoOffer::Unclosed);
         }
-        return Ok(Offer { answers: vec![Cow::Borrowed(seen.trim())], marker: None });
+        return Ok(Offer { answers: vec![Cow::Borrowed(seen.trim())], marker: None, range });
     };
     let part = text[range.clone()].trim();
     let first = part.split_whitespace().next().unwrap_or_default();
-    if marker != Marker::Boxed && denies(first) {
+    // Nothing stands before the stroke of `\not A` that could be an answer.
+    let struck = first.trim_start_matches(['$', '*', '(', '{']).starts_with("\\not");
+    if marker != Marker::Boxed && (struck || denies(first)) {
         return Err(NoOffer::Negated);
     }
     if marker != Marker::Boxed {
-        return Ok(Offer { answers: vec![Cow::Borrowed(part)], marker: Some(marker) });
+        return Ok(Offer { answers: vec![Cow::Borrowed(part)], marker: Some(marker), range });
     }
-    let around = around_boxes(text);
+    let within = around_boxes(text);
+    let around = &text[within.clone()];
     let boxes = Boxes::of(around);
     let answers = boxes.lists(around);
     // Among boxes of the working a later "the answer is" tells which one counts.
     if answers.len() > 1
         && let Some(end) = boxes.end()
-        && let Some(range) = phrase::answer(&around[end..])
+        && let Some(said) = phrase::answer(&around[end..])
     {
-        let part = Cow::Borrowed(around[end..][range].trim());
-        return Ok(Offer { answers: vec![part], marker: Some(Marker::Phrase) });
+        let start = within.start + end;
+        let range = start + said.start..start + said.end;
+        let part = Cow::Borrowed(text[range.clone()].trim());
+        return Ok(Offer { answers: vec![part], marker: Some(Marker::Phrase), range });
     }
     if answers.len() > MAX_BOXES {
         return Err(NoOffer::TooMany);
     }
-    Ok(Offer { answers, marker: Some(marker) })
+    Ok(Offer { answers, marker: Some(marker), range })
 }
 
 /// The answer that a solution gives, whose writer is trusted: the last box with those that a word
@@ -99,7 +107,7 @@ pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
 pub(crate) fn given_answer(text: &str) -> Cow<'_, str> {
     match answer_range(text) {
         Some((_, Marker::Boxed)) => {
-            let around = around_boxes(text);
+            let around = &text[around_boxes(text)];
             Boxes::of(around).last_list(around)
         }
         Some((range, _)) => Cow::Borrowed(text[range].trim()),
@@ -132,11 +140,11 @@ pub(crate) fn answer_range(text: &str) -> Option<(Range<usize>, Marker)> {
     found
 }
 
-/// The text in which the boxes of `text` count: inside the tags if there are any.
-fn around_boxes(text: &str) -> &str {
-    let seen = &text[visible(text)];
-    match tagged(seen) {
-        Some(range) => &seen[range],
+/// Where the boxes of `text` count: inside the tags if there are any.
+fn around_boxes(text: &str) -> Range<usize> {
+    let seen = visible(text);
+    match tagged(&text[seen.clone()]) {
+        Some(range) => seen.start + range.start..seen.start + range.end,
         None => seen,
     }
 }
@@ -260,6 +268,8 @@ mod tests {
             ("Add \\boxed{5} to \\boxed{6}. The final answer is $11$.", vec!["$11$"]),
             ("\\boxed{5", vec!["none: the box is not closed"]),
             ("The answer is not 5.", vec!["none: the text says what the answer is not"]),
+            ("The answer is $\\not A$.", vec!["none: the text says what the answer is not"]),
+            ("The answer is $x\\not=5$.", vec!["$x\\not=5$"]),
         ] {
             assert_eq!(offered(text), expected, "{text:?}");
         }

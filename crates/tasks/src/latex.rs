@@ -59,6 +59,8 @@ pub(crate) fn tokens(text: &str, commas: Commas) -> Result<Vec<Token>, LatexErro
     }
     let mut text = numbers::lowered(&unescaped(text))
         .replace("__", "")
+        .replace("\\not=", "\\neq ")
+        .replace("\\not =", "\\neq ")
         .replace("{, }", "{,}")
         .replace(" {,}", "{,}")
         .replace("{,}", "\u{2}")

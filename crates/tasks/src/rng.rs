@@ -25,6 +25,12 @@ impl SeededRng {
         ((u128::from(self.source.next_u64()) * len as u128) >> 64) as usize
     }
 
+    /// A number from 0 up to but not including 1, in steps of `2^-53`.
+    pub fn share(&mut self) -> f64 {
+        const STEPS: usize = 1 << 53;
+        self.index(STEPS) as f64 / STEPS as f64
+    }
+
     /// Integer in `low..=high`; `low` when the range is empty.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = (i128::from(high) - i128::from(low) + 1).max(0) as u128;

@@ -1,10 +1,12 @@
 //! Rows of published data sets, in their published shapes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::answer::given_answer;
 use crate::extract::{Marker, answer_text, final_number};
-use crate::rows::{AnswerRow, CompletionRow, Content, Fields, Meaning, Row, RowProblem};
+use crate::rows::{AnswerRow, CompletionRow, Content, Fields, Json, Meaning, Row, RowProblem};
 
 /// Refuses a field that is left of a row of these texts and says something else.
 fn lossless<R: Row>(left: Fields, texts: &[&str]) -> Result<(), RowProblem> {
@@ -34,8 +36,7 @@ impl Row for Gsm8kRow {
 impl Gsm8kRow {
     /// The question with its final number as the answer; `None` if there is no number.
     pub fn to_answer(&self) -> Option<AnswerRow> {
-        let answer = final_number(&self.answer)?.value.to_string();
-        Some(AnswerRow::new(self.question.as_str(), answer))
+        worked_answer(&self.answer).map(|answer| AnswerRow::new(self.question.as_str(), answer))
     }
 }
 
@@ -62,10 +63,42 @@ impl MathRow {
     /// The problem with the content of the solution's last box as the answer, with the boxes that
     /// "and" or a comma joins to it; `None` without a box.
     pub fn to_answer(&self) -> Option<AnswerRow> {
-        let (_, marker) = answer_text(&self.solution);
-        (marker == Some(Marker::Boxed))
-            .then(|| AnswerRow::new(self.problem.as_str(), given_answer(&self.solution)))
+        boxed_answer(&self.solution).map(|answer| AnswerRow::new(self.problem.as_str(), answer))
     }
+}
+
+/// The final number of a worked solution.
+fn worked_answer(solution: &str) -> Option<String> {
+    final_number(solution).map(|number| number.value.to_string())
+}
+
+/// The content of a solution's last box, with the boxes that are joined to it.
+fn boxed_answer(solution: &str) -> Option<Cow<'_, str>> {
+    (answer_text(solution).1 == Some(Marker::Boxed)).then(|| given_answer(solution))
+}
+
+/// Puts what is in the field `metadata` beside it, in its place.
+fn spread_metadata(extra: &mut Map<String, Value>) -> Result<(), RowProblem> {
+    let metadata = match extra.remove("metadata") {
+        None => return Ok(()),
+        Some(Value::Object(metadata)) => metadata,
+        Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
+    };
+    for (name, value) in metadata {
+        match extra.get(&name) {
+            Some(beside) if *beside != value => {
+                return Err(RowProblem::Inconsistent {
+                    field: format!("metadata.{name}"),
+                    found: Json::from(value).in_words(),
+                    expected: format!(
+                        "what the column `{name}` says; rename or remove one of the two"
+                    ),
+                });
+            }
+            _ => extra.insert(name, value),
+        };
+    }
+    Ok(())
 }
 
 /// A line of the reasoning-gym generators: a question, its answer and its metadata.
@@ -78,11 +111,10 @@ impl Row for GymRow {
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
         let prompt = fields.text("question")?;
         let answer = fields.text_or_number("answer")?;
-        let extra = match fields.take_optional("metadata") {
-            Some(Value::Object(metadata)) => metadata,
-            Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
-            None => Map::new(),
-        };
+        let metadata = fields.take_optional("metadata");
+        let mut extra: Map<_, _> =
+            metadata.into_iter().map(|found| ("metadata".to_owned(), found)).collect();
+        spread_metadata(&mut extra)?;
         lossless::<Self>(fields, &[&prompt, &answer])?;
         Ok(Self(AnswerRow { extra, ..AnswerRow::new(prompt, answer) }))
     }
@@ -262,8 +294,8 @@ fn from_solution(fields: Fields) -> Result<AnswerRow, RowProblem> {
     let CompletionRow { prompt, completion, template, extra } = CompletionRow::from_fields(fields)?;
     let solution = completion.last_text().to_owned();
     let found = || unanswered("solution", "no answer in a \\boxed{}");
-    let read = MathRow { problem: String::new(), solution }.to_answer().ok_or_else(found)?;
-    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, read.answer) })
+    let answer = boxed_answer(&solution).ok_or_else(found)?;
+    Ok(AnswerRow { template, extra, ..AnswerRow::new(prompt, answer) })
 }
 
 /// GSM8K's worked answers end in `#### N`; what a verifier needs of reasoning-gym's is in `metadata`.
@@ -273,13 +305,11 @@ fn from_answer(fields: Fields) -> Result<AnswerRow, RowProblem> {
     if !published {
         return Ok(row);
     }
-    if let Some(Value::Object(metadata)) = row.extra.get("metadata").cloned() {
-        row.extra.remove("metadata");
-        row.extra.extend(metadata);
+    if row.extra.get("metadata").is_some_and(Value::is_object) {
+        spread_metadata(&mut row.extra)?;
     } else if row.answer.contains("####") {
         let found = || unanswered("answer", "no number after ####");
-        let worked = Gsm8kRow { question: String::new(), answer: row.answer };
-        row.answer = worked.to_answer().ok_or_else(found)?.answer;
+        row.answer = worked_answer(&row.answer).ok_or_else(found)?;
     }
     Ok(row)
 }

@@ -102,6 +102,10 @@ pub(crate) fn is_percent(word: &str) -> bool {
 
 /// Whether a word denies what follows it, whatever its case, apostrophes and punctuation.
 pub(crate) fn denies(word: &str) -> bool {
+    // A command such as `\\not` belongs to its formula.
+    if word.match_indices('\\').any(|(at, _)| word[at + 1..].starts_with(char::is_alphabetic)) {
+        return false;
+    }
     let plain: String = word.chars().filter(|c| c.is_alphabetic()).collect();
     matches!(
         plain.to_lowercase().as_str(),
@@ -120,4 +124,19 @@ pub(crate) fn denies(word: &str) -> bool {
             | "nor"
             | "never"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_deny_and_commands_do_not() {
+        for word in ["not", "Isn't", "**never**", "not,", "isn\\'t", "not\\\\"] {
+            assert!(denies(word), "{word}");
+        }
+        for word in ["\\not", "x\\not=y", "\\not\\in", "\\nor", "note", ""] {
+            assert!(!denies(word), "{word}");
+        }
+    }
 }

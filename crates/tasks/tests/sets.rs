@@ -104,6 +104,22 @@ fn problems_are_read_whatever_their_columns_are_called() {
     let gym =
         problem(r#"{"query": "Q", "answer": "6", "metadata": {"numbers": [2, 3], "target": 6}}"#);
     assert_eq!((gym.extra["target"].as_i64(), gym.answer.as_str()), (Some(6), "6"));
+    let beside = |column: &str| {
+        format!(r#"{{"question": "Q", "answer": "6", {column}, "metadata": {{"target": 6}}}}"#)
+    };
+    let error = read_rows_from::<ProblemRow>(
+        beside(r#""target": 7"#).as_bytes(),
+        Path::new("t.jsonl"),
+        &ReadOptions::default(),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "`metadata.target`: found the number 6, expected what the column `target` says"
+        ),
+        "{error}"
+    );
+    assert_eq!(problem(&beside(r#""target": 6"#)).extra["target"], 6);
     // A prompt of one's own has the answer as it stands.
     assert_eq!(problem(r#"{"prompt": "Q", "answer": "a #### b"}"#).answer, "a #### b");
 }

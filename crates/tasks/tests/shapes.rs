@@ -174,7 +174,25 @@ fn alpaca_rows_are_what_a_user_asks() {
     );
     let rendered = row::<DataRow>(both("### Sort.\n3 1\n1 3")).unwrap();
     assert_eq!(rendered.kind(), "completions");
-    assert!(refused(both("### Sort.\n1 3")).contains("beside a prompt and `output`"));
+    for text in
+        ["User: Sort.\n3 1\nAssistant: 1 3</s>", "<|user|>Sort.\n3 1\n<|bot|> 1 3 <|end|>\n"]
+    {
+        assert_eq!(row::<DataRow>(both(text)).unwrap().kind(), "completions", "{text}");
+    }
+    for text in [
+        "### Sort.\n1 3",
+        // In another order, inside other words, and with more behind the answer.
+        "1 3\n3 1\nSort.",
+        "I Sort.\n3 1\n1 3",
+        "Sort.\n3 1\n1 3\n\nAnd so on.",
+        "Sort.\n3 1 2\n1 3",
+    ] {
+        assert!(refused(both(text)).contains("beside a prompt and `output`"), "{text}");
+    }
+    // Any text has a letter.
+    let letter = |text: &str| json!({"prompt": "Q?", "completion": "a", "text": text});
+    assert!(refused(letter("Q? All that is known about a cat.")).contains("beside a prompt"));
+    assert_eq!(row::<DataRow>(letter("Q?\na")).unwrap().kind(), "completions");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod build;
 mod error;
 mod extend;
 mod fields;
+mod format;
 mod kind;
 mod lora;
 mod loss;
@@ -23,6 +24,7 @@ use std::path::Path;
 pub use error::{ConfigError, UnknownKey, ValueProblem};
 pub use extend::ExtendSection;
 pub use fields::unknown_keys_of;
+pub use format::OutputFormat;
 pub use kind::RunKind;
 pub use lora::LoraSection;
 pub use policy::{

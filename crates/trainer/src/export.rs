@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use bestof_checkpoints::gguf::{self, ExportOptions, GgmlType};
+use bestof_checkpoints::gguf::{self, ExportOptions};
 use bestof_checkpoints::{ModelFolder, StoredType};
 use bestof_files::{StagedFolder, write_file};
-use bestof_models::{Decoder, Dtype, Quantization};
+use bestof_models::{Decoder, Quantization};
 use serde_json::Value;
 
+use crate::config::OutputFormat;
 use crate::error::TrainError;
 use crate::run::TrainSummary;
 
@@ -24,14 +25,14 @@ pub const RESULTS_FILE: &str = "train_results.json";
 const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
 /// Writes `final/`, a model folder that stock loaders open: weights with adapters merged in, what `base`
-/// has besides of a multimodal model, and the companions of `base` (configuration, tokenizer, chat template). With adapters, `adapter/` holds them in
-/// PEFT's layout too, unless the configuration of `base` was changed since it was read: an adapter alone
-/// would be put on the configuration in the folder. Adapters that cannot be merged, for they have biases and
-/// the model's layers none, are written apart only, and the path returned is theirs.
+/// has besides of a multimodal model, and the companions of `base` (configuration, tokenizer, chat
+/// template). With adapters, `adapter/` holds them in PEFT's layout too, unless the configuration of
+/// `base` was changed since it was read: an adapter alone would be put on the configuration in the folder.
+/// Adapters that cannot be merged, for they have biases and the model's layers none, are written apart
+/// only, and the path returned is theirs.
 ///
-/// `dtype` is `auto` (that of the base's embeddings, `bfloat16` for those in blocks), `float32`,
-/// `float16`, `bfloat16`, or `q8_0` or `q4_0` for a folder that holds a `model.gguf`. The folder is
-/// written beside and exchanged with an older one, so that a model called `final` is whole at every
+/// Weights are written in `format`: [`OutputFormat::Auto`] is the type of the base's embeddings, `bfloat16`
+/// for those in blocks, and with [`OutputFormat::Blocks`] the folder holds a `model.gguf`. It is written beside and exchanged with an older one, so that a model called `final` is whole at every
 /// instant. Returns its path.
 ///
 /// # Errors
@@ -40,18 +41,19 @@ pub fn export(
     model: &Decoder,
     base: &ModelFolder,
     run_dir: &Path,
-    dtype: &str,
+    format: OutputFormat,
 ) -> Result<PathBuf, TrainError> {
-    let changed = ModelFolder::open(&base.dir)?.config != base.config;
+    let changed = base.stored_config()? != base.config;
     if let Err(reason) = model.check_mergeable() {
         tracing::warn!(%reason, "{FINAL}/ is not written, {ADAPTER}/ is");
         return export_adapter(model, base, run_dir);
     }
     let finished = run_dir.join(FINAL);
     let folder = StagedFolder::replace(&finished)?;
-    match dtype.parse::<Quantization>() {
-        Ok(blocks) => write_gguf(model, base, folder.path(), blocks)?,
-        Err(_) => write_model(model, base, folder.path(), stored_type(base, dtype)?)?,
+    match format {
+        OutputFormat::Auto => write_model(model, base, folder.path(), stored_type(base)?)?,
+        OutputFormat::Floats(dtype) => write_model(model, base, folder.path(), dtype.into())?,
+        OutputFormat::Blocks(blocks) => write_gguf(model, base, folder.path(), blocks)?,
     }
     folder.commit()?;
     if model.lora().is_some() && !changed {
@@ -76,7 +78,7 @@ pub fn write_model(
         untie(&mut config);
     }
     base.copy_companions(dir)?;
-    if config != ModelFolder::open(&base.dir)?.config {
+    if config != base.stored_config()? {
         ModelFolder::reconfigure(dir, &config)?;
     }
     model.save_with_other_half(dir, stored, Some(MAX_SHARD_BYTES), &base.weights()?)?;
@@ -90,14 +92,12 @@ fn write_gguf(
     dir: &Path,
     blocks: Quantization,
 ) -> Result<(), TrainError> {
-    let whole = StagedFolder::replace(&dir.join("f32"))?;
-    write_model(model, base, whole.path(), StoredType::F32)?;
-    let ggml_type = match blocks {
-        Quantization::Q8_0 => GgmlType::Q8_0,
-        Quantization::Q4_0 => GgmlType::Q4_0,
-    };
-    let options = ExportOptions { ggml_type };
-    let folder = ModelFolder::open(whole.path())?;
+    let scratch = StagedFolder::replace(&dir.join("f32"))?;
+    // A GGUF file has the name of its folder in it, which is to be the same in every run.
+    let whole = scratch.path().join(base.name().unwrap_or_else(|| "model".to_owned()));
+    write_model(model, base, &whole, StoredType::F32)?;
+    let options = ExportOptions { ggml_type: blocks.into() };
+    let folder = ModelFolder::open(&whole)?;
     let done = gguf::export(&folder, &dir.join(GGUF), options, &mut |_| ())?;
     for warning in done.warnings {
         tracing::warn!("{GGUF}: {warning}");
@@ -126,21 +126,14 @@ fn untie(config: &mut Value) {
     config["tie_word_embeddings"] = false.into();
 }
 
-fn stored_type(base: &ModelFolder, dtype: &str) -> Result<StoredType, TrainError> {
-    Ok(match dtype.parse() {
-        Ok(Dtype::F32) => StoredType::F32,
-        Ok(Dtype::F16) => StoredType::F16,
-        Ok(Dtype::BF16) => StoredType::BF16,
-        Err(_) => {
-            let weights = base.weights()?;
-            let embeddings =
-                weights.infos().iter().find(|info| info.name.ends_with("embed_tokens.weight"));
-            match embeddings.or(weights.infos().first()).map(|info| info.dtype) {
-                Some(StoredType::Blocks(_)) => StoredType::BF16,
-                Some(dtype) => dtype,
-                None => StoredType::F32,
-            }
-        }
+/// The type of the base's embeddings.
+fn stored_type(base: &ModelFolder) -> Result<StoredType, TrainError> {
+    let weights = base.weights()?;
+    let embeddings = weights.infos().iter().find(|info| info.name.ends_with("embed_tokens.weight"));
+    Ok(match embeddings.or(weights.infos().first()).map(|info| info.dtype) {
+        Some(StoredType::Blocks(_)) => StoredType::BF16,
+        Some(dtype) => dtype,
+        None => StoredType::F32,
     })
 }
 

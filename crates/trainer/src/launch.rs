@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use bestof_checkpoints::{ModelFolder, Tokenizer};
 use bestof_models::{CausalLm, Decoder, Dtype, Precision, open_device};
 use bestof_report::{Report, RunFolder, RunMetadata};
-use bestof_tasks::rows::{OnBadRow, ReadOptions};
+use bestof_tasks::rows::ReadOptions;
 
 use crate::config::{DataFiles, RunConfig, RunKind};
-use crate::data::{DataError, DataReport, EncodeOptions, Encoder, Loaded, Mix, load_supervised};
+use crate::data::{DataError, DataReport, Encoder, Loaded, Mix, load_supervised};
 use crate::error::TrainError;
 use crate::export::{export, write_results};
 use crate::model_files::ModelFiles;
@@ -22,7 +22,7 @@ use crate::rows::RowSet;
 use crate::run::{TrainOptions, TrainSettings, TrainSummary, TrainingRun, train};
 use crate::sft::SupervisedRun;
 
-pub use extension::extension;
+pub use extension::{extension, resolve_extension};
 pub use preference::preference;
 pub use reinforce::{find_program, reinforce, sampler_of};
 
@@ -99,7 +99,7 @@ impl Base {
     /// The model of a folder whose configuration may have been changed since it was read.
     fn of(folder: ModelFolder, config: &RunConfig) -> Result<Self, TrainError> {
         let device = open_device(&config.model.device)?.autodiff();
-        let mut model = Decoder::open_in(&folder, config.precision(), &device)?;
+        let mut model = Decoder::open_in(&folder, config.precision()?, &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
         let files = match &config.lora {
             Some(lora) => {
@@ -116,7 +116,7 @@ impl Base {
     /// What tells this base from others: its files, and how it lies in memory.
     fn fingerprint(&self, config: &RunConfig) -> Result<String, TrainError> {
         let hash = self.folder.files_hash()?;
-        let Precision { dtype, quantize, .. } = config.precision();
+        let Precision { dtype, quantize, .. } = config.precision()?;
         Ok(match (dtype, quantize) {
             (Dtype::F32, None) => hash,
             (dtype, None) => format!("{hash} in {dtype}"),
@@ -150,19 +150,9 @@ impl Base {
         unit: &str,
         hold_out: impl Fn(RowSet<T>, f64, u64) -> (RowSet<T>, RowSet<T>),
     ) -> Result<RunRows<T>, TrainError> {
-        let options = EncodeOptions {
-            max_length: Some(self.max_length(config)),
-            truncation: config.data.truncation_mode,
-            vocab_size: Some(self.model.vocab_size()),
-            // A policy learns the end tokens that it samples itself.
-            append_end_of_text: config.data.append_end_of_text && config.objective.is_none(),
-            assistant_only: config.data.assistant_only_loss,
-            ..EncodeOptions::training()
-        };
+        let options = config.encode_options(self.max_length(config), self.model.vocab_size());
         let encoder = Encoder::new(self.tokenizer()?, self.folder.chat_template.as_ref(), options)?;
-        let on_bad_row = if config.data.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
-        let columns = config.data.columns.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
-        let read = ReadOptions::default().on_bad_row(on_bad_row).columns(columns);
+        let read = config.read_options();
         let mut reports = Vec::new();
         let mut rows_of = |path: &Path| -> Result<RowSet<T>, DataError> {
             let loaded = load(path, &encoder, &read)?;
@@ -210,7 +200,7 @@ fn finish(
     let dir = &config.output.dir;
     let (mut exported, mut report) = (dir.join(crate::export::FINAL), dir.join(REPORT_FILE));
     if options.communicator.rank() == 0 {
-        exported = export(model, base, dir, &config.output.dtype)?;
+        exported = export(model, base, dir, config.output_format()?)?;
         write_results(&summary, dir)?;
         report = write_report(dir, metadata)?;
     }

@@ -282,17 +282,22 @@ pub fn page(
             Cell::number(estimate.n as f64),
         ]);
     }
-    let mut about = Table::new("What was measured", ["", ""]);
-    for (name, value) in facts {
-        about.push([Cell::text(name.clone()), Cell::text(value.clone())]);
-    }
     let mut section = Section::new("Accuracy by length and depth");
     if !depths.is_empty() && !lengths.is_empty() {
         section.push(map);
     }
     Report::new(format!("Retrieval: {task}"))
         .section(section.element(table))
-        .section(Section::new("Setting").element(about))
+        .section(setting(facts))
+}
+
+/// The part of a page that says what was measured: named values, such as the model's folder.
+pub(crate) fn setting(facts: &[(String, String)]) -> Section {
+    let mut about = Table::new("What was measured", ["", ""]);
+    for (name, value) in facts {
+        about.push([Cell::text(name.clone()), Cell::text(value.clone())]);
+    }
+    Section::new("Setting").element(about)
 }
 
 #[cfg(test)]

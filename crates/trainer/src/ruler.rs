@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::data::Encoder;
 use crate::error::TrainError;
-use crate::retrieval::{RetrievalSettings, Said, complete};
+use crate::retrieval::{RetrievalSettings, Said, complete, setting};
 
 /// What a model answered to a prompt of RULER.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -190,12 +190,25 @@ pub fn rows(scores: &[RulerScore]) -> Vec<Option<RulerTask>> {
     tasks
 }
 
+/// The name of a row of a table.
+pub fn name(task: Option<RulerTask>) -> &'static str {
+    task.map_or("average", RulerTask::name)
+}
+
+/// The score in a cell of a table, over all depths; the averages are those of `None`.
+pub fn cell(
+    scores: &[RulerScore],
+    task: Option<RulerTask>,
+    length: Option<usize>,
+) -> Option<&RulerScore> {
+    scores.iter().find(|s| s.task == task && s.length == length && s.depth.is_none())
+}
+
 /// A page with the scores by task and length.
 ///
 /// `facts` are named values for the bottom, such as the model's folder.
 pub fn page(scores: &[RulerScore], facts: &[(String, String)]) -> Report {
     let lengths = lengths(scores);
-    let name = |task: Option<RulerTask>| task.map_or("average", RulerTask::name);
     let mut map = HeatMap::new(
         "Share of what had to be said",
         "tokens of prompt and answer",
@@ -204,11 +217,8 @@ pub fn page(scores: &[RulerScore], facts: &[(String, String)]) -> Report {
     .row_label("task")
     .percent();
     for task in rows(scores) {
-        let at = |length: &usize| {
-            let of =
-                |s: &&RulerScore| s.task == task && s.length == Some(*length) && s.depth.is_none();
-            scores.iter().find(of).map(|found| found.score / 100.0)
-        };
+        let at =
+            |length: &usize| cell(scores, task, Some(*length)).map(|found| found.score / 100.0);
         map = map.row(name(task), lengths.iter().map(at));
     }
     let columns = ["task", "tokens", "depth", "score", "standard error", "n", "nulls"];
@@ -225,17 +235,11 @@ pub fn page(scores: &[RulerScore], facts: &[(String, String)]) -> Report {
             Cell::number(score.nulls as f64),
         ]);
     }
-    let mut about = Table::new("What was measured", ["", ""]);
-    for (name, value) in facts {
-        about.push([Cell::text(name.clone()), Cell::text(value.clone())]);
-    }
     let mut section = Section::new("Scores by task and length");
     if !lengths.is_empty() {
         section.push(map);
     }
-    Report::new("RULER")
-        .section(section.element(table))
-        .section(Section::new("Setting").element(about))
+    Report::new("RULER").section(section.element(table)).section(setting(facts))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use bestof_files::StagedFolder;
 
 use super::architecture::Change;
 use super::opened::OpenedGguf;
-use super::plan::unpair;
 use crate::conversion::{ConvertOptions, Converted, Progress, count};
 use crate::error::CheckpointError;
 use crate::stored::TensorInfo;
@@ -70,27 +69,17 @@ fn write_weights(
     let values_total = infos.iter().map(|info| info.len() as u64).sum();
     let mut values_done = 0;
     let mut writer = WeightsWriter::create(dir, infos, options.max_shard_bytes)?;
-    let (mut bytes, mut values, mut unpaired) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bytes, mut values, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
     for tensor in plan {
         let entry = &tensor.entry;
-        // A vector is one row, and its entries are the rows of the heads.
-        let head_rows = if entry.shape.len() == 1 { 1 } else { sizes.head_dim };
         let rows = match tensor.change {
-            Change::Unpair => head_rows,
+            Change::Unpair => tensor.head_row(sizes.head_dim),
             _ => (CHUNK_VALUES / entry.row_values()).max(1),
         };
         for first in (0..entry.rows()).step_by(rows) {
             let rows = rows.min(entry.rows() - first);
             file.read_rows(entry, first, rows, &mut bytes, &mut values)?;
-            match tensor.change {
-                Change::Nothing => {}
-                Change::MinusOne => values.iter_mut().for_each(|value| *value -= 1.0),
-                Change::Unpair => {
-                    let width = if entry.shape.len() == 1 { 1 } else { entry.row_values() };
-                    unpair(&values, width, sizes.head_dim, &mut unpaired);
-                    std::mem::swap(&mut values, &mut unpaired);
-                }
-            }
+            tensor.apply(sizes.head_dim, &mut values, &mut scratch);
             writer.push(&tensor.name, &values)?;
             values_done += values.len() as u64;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bestof_blocks::{GgmlType, dequantize_blocks};
 use bestof_files::FileKind;
@@ -145,6 +145,24 @@ impl GgufFile {
         self.tensor(name).is_some()
     }
 
+    /// The file, or the files of all parts of a split one.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let parts = std::iter::once(&self.reader).chain(&self.parts);
+        parts.map(|part| part.path().to_path_buf()).collect()
+    }
+
+    /// The path of the part that a tensor lies in.
+    pub(super) fn path_of(&mut self, tensor: &TensorEntry) -> PathBuf {
+        self.part_of(tensor).path().to_path_buf()
+    }
+
+    fn part_of(&mut self, tensor: &TensorEntry) -> &mut Reader {
+        match tensor.part {
+            0 => &mut self.reader,
+            part => &mut self.parts[part - 1],
+        }
+    }
+
     /// The blocks of `rows` rows of a tensor from row `first` on.
     pub(super) fn read_blocks(
         &mut self,
@@ -155,10 +173,7 @@ impl GgufFile {
     ) -> Result<(), CheckpointError> {
         let row_bytes = tensor.row_bytes();
         bytes.resize(rows * row_bytes, 0);
-        let reader = match tensor.part {
-            0 => &mut self.reader,
-            part => &mut self.parts[part - 1],
-        };
+        let reader = self.part_of(tensor);
         reader.seek(tensor.start + (first * row_bytes) as u64)?;
         reader.fill(bytes, &tensor.name)
     }
@@ -174,7 +189,8 @@ impl GgufFile {
     ) -> Result<(), CheckpointError> {
         self.read_blocks(tensor, first, rows, bytes)?;
         values.resize(rows * tensor.row_values(), 0.0);
-        dequantize_blocks(tensor.ggml_type, bytes, values).map_err(|e| self.reader.bad(e.into()))
+        dequantize_blocks(tensor.ggml_type, bytes, values)
+            .map_err(|e| self.part_of(tensor).bad(e.into()))
     }
 }
 

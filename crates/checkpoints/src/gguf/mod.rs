@@ -27,7 +27,7 @@ pub use convert::convert;
 pub use error::GgufError;
 pub(crate) use opened::OpenedGguf;
 
-pub use export::{ExportOptions, Exported, export};
+pub use export::{ExportOptions, Exported, check, export};
 pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 
 pub use crate::conversion::{ConvertOptions, Converted, Progress};

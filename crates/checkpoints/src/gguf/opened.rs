@@ -8,7 +8,7 @@ use bestof_blocks::GgmlType;
 use super::architecture::{Change, Family, Sizes};
 use super::companions::{bad_file, check_fits, stored_factors, write_config_and_tokenizer};
 use super::config::ConfigSource;
-use super::file::{GgufFile, TensorEntry};
+use super::file::GgufFile;
 use super::plan::{PlannedTensor, plan, unpair};
 use super::vocabulary::Vocabulary;
 use crate::error::CheckpointError;
@@ -39,6 +39,11 @@ impl OpenedGguf {
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         let file = Mutex::new(file);
         Ok(Self { path: path.to_path_buf(), file, family, architecture, sizes, tensors })
+    }
+
+    /// The file, or the files of all parts of a split one.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.file().paths()
     }
 
     /// The file, to be read by one at a time.
@@ -74,7 +79,7 @@ impl OpenedGguf {
         Ok((model_type, vocabulary.warnings))
     }
 
-    /// The float type that a folder of this model has: that of most matrices, bf16 for blocks.
+    /// The float type that a folder of this model has: that of its first matrix, bf16 for blocks.
     pub(crate) fn dtype(&self) -> StoredType {
         let matrix = self.tensors.iter().find(|tensor| tensor.entry.shape.len() == 2);
         match matrix.map(|tensor| tensor.entry.ggml_type) {
@@ -101,18 +106,15 @@ impl OpenedGguf {
 
     /// The values of tensor number `at`.
     pub(crate) fn read_values(&self, at: usize) -> Result<Vec<f32>, CheckpointError> {
-        let PlannedTensor { entry, change, name } = &self.tensors[at];
+        let tensor = &self.tensors[at];
+        let PlannedTensor { entry, name, .. } = tensor;
         let mut values = Vec::new();
         self.file().read_rows(entry, 0, entry.rows(), &mut Vec::new(), &mut values)?;
-        match change {
-            Change::Nothing => {}
-            Change::MinusOne => values.iter_mut().for_each(|value| *value -= 1.0),
-            Change::Unpair => values = self.unpaired(&values, entry, entry.row_values()),
-        }
+        tensor.apply(self.sizes.head_dim, &mut values, &mut Vec::new());
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(index) => Err(CheckpointError::NotFinite {
-                path: self.path.clone(),
+                path: self.file().path_of(entry),
                 tensor: name.clone(),
                 index,
                 value: values[index],
@@ -125,27 +127,23 @@ impl OpenedGguf {
         &self,
         at: usize,
     ) -> Result<Option<(GgmlType, Vec<u8>)>, CheckpointError> {
-        let PlannedTensor { entry, change, name } = &self.tensors[at];
+        let tensor = &self.tensors[at];
+        let PlannedTensor { entry, change, name } = tensor;
         if entry.ggml_type.block_values() == 1 || *change == Change::MinusOne {
             return Ok(None);
         }
         let mut bytes = Vec::new();
         self.file().read_blocks(entry, 0, entry.rows(), &mut bytes)?;
         if let Some(index) = bestof_blocks::first_not_finite(entry.ggml_type, &bytes) {
-            let (path, tensor) = (self.path.clone(), name.clone());
+            let (path, tensor) = (self.file().path_of(entry), name.clone());
             return Err(CheckpointError::NotFinite { path, tensor, index, value: f32::NAN });
         }
         if *change == Change::Unpair {
-            bytes = self.unpaired(&bytes, entry, entry.row_bytes());
+            let mut unpaired = Vec::with_capacity(bytes.len());
+            let row = tensor.head_row(entry.row_bytes());
+            unpair(&bytes, row, self.sizes.head_dim, &mut unpaired);
+            bytes = unpaired;
         }
         Ok(Some((entry.ggml_type, bytes)))
-    }
-
-    fn unpaired<T: Copy>(&self, rows: &[T], entry: &TensorEntry, width: usize) -> Vec<T> {
-        // A vector is one row, and its entries are the rows of the heads.
-        let width = if entry.shape.len() == 1 { 1 } else { width };
-        let mut out = Vec::with_capacity(rows.len());
-        unpair(rows, width, self.sizes.head_dim, &mut out);
-        out
     }
 }

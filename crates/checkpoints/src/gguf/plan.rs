@@ -14,6 +14,27 @@ pub(super) struct PlannedTensor {
     pub(super) change: Change,
 }
 
+impl PlannedTensor {
+    /// Turns whole rows of values as the file has them into those of the folder; of a tensor that is
+    /// unpaired they are the rows of whole heads. `scratch` is overwritten.
+    pub(super) fn apply(&self, head_dim: usize, values: &mut Vec<f32>, scratch: &mut Vec<f32>) {
+        match self.change {
+            Change::Nothing => {}
+            Change::MinusOne => values.iter_mut().for_each(|value| *value -= 1.0),
+            Change::Unpair => {
+                unpair(values, self.head_row(self.entry.row_values()), head_dim, scratch);
+                std::mem::swap(values, scratch);
+            }
+        }
+    }
+
+    /// The size of a row of a head, where that of the tensor is `width`: the entries of a vector, which
+    /// is one row, are the rows of the heads.
+    pub(super) fn head_row(&self, width: usize) -> usize {
+        if self.entry.shape.len() == 1 { 1 } else { width }
+    }
+}
+
 /// Every tensor of the file with its new name, in the order of the file; checks that none is missing,
 /// unknown or of the wrong shape.
 pub(super) fn plan(

@@ -24,6 +24,10 @@ impl Reader {
         Ok(Self { file, path: path.to_path_buf(), length, position: 0 })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn length(&self) -> u64 {
         self.length
     }

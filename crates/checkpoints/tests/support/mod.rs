@@ -1,6 +1,8 @@
 //! Writes small GGUF files, so that every test says what is in its file.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod raw;
+
 use std::path::{Path, PathBuf};
 
 use half::f16;

@@ -1,12 +1,13 @@
 //! `convert`: between GGUF and Hugging Face folders, or to a folder in another number format.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{ConvertOptions, ExportOptions, GgmlType};
 use bestof_checkpoints::{ModelFolder, StoredType, gguf};
-use bestof_files::FileKind;
-use bestof_models::{Decoder, DecoderConfig, open_device};
+use bestof_files::StagedFolder;
+use bestof_models::{Decoder, DecoderConfig, Dtype, Quantization, open_device};
 use bestof_trainer::export::write_model;
 use serde_json::{Map, Value, json};
 
@@ -23,8 +24,8 @@ pub(crate) struct Convert {
     /// The folder to make, or a file that ends in `.gguf`; it must not exist
     output: PathBuf,
     /// Number format of a folder's weights: f32, f16 or bf16 [default: f32]
-    #[arg(long, value_parser = dtype)]
-    dtype: Option<StoredType>,
+    #[arg(long)]
+    dtype: Option<Dtype>,
     /// Type of a GGUF file's matrices: f32, f16, bf16, `q8_0` or `q4_0` [default: f16]
     #[arg(long = "type", value_name = "TYPE", value_parser = ggml_type)]
     ggml_type: Option<GgmlType>,
@@ -39,57 +40,88 @@ pub(crate) struct Convert {
     json: bool,
 }
 
-fn dtype(text: &str) -> Result<StoredType, String> {
-    match text.to_lowercase().as_str() {
-        "f32" | "float32" => Ok(StoredType::F32),
-        "f16" | "float16" => Ok(StoredType::F16),
-        "bf16" | "bfloat16" => Ok(StoredType::BF16),
-        _ => Err("known are f32, f16 and bf16".to_owned()),
-    }
-}
-
 fn ggml_type(text: &str) -> Result<GgmlType, String> {
-    match text.to_lowercase().as_str() {
-        "f32" => Ok(GgmlType::F32),
-        "f16" => Ok(GgmlType::F16),
-        "bf16" => Ok(GgmlType::BF16),
-        "q8_0" => Ok(GgmlType::Q8_0),
-        "q4_0" => Ok(GgmlType::Q4_0),
-        _ => Err("known are f32, f16, bf16, q8_0 and q4_0".to_owned()),
-    }
+    let dtype = text.parse().map(Dtype::ggml_type);
+    dtype
+        .or_else(|_| text.parse::<Quantization>().map(GgmlType::from))
+        .map_err(|_| "known are f32, f16, bf16, q8_0 and q4_0".to_owned())
 }
 
 impl Convert {
     pub(crate) fn run(self) -> Result<()> {
-        let Some(adapter) = &self.adapter else { return self.convert() };
-        let parent = self.output.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let scratch = tempfile::tempdir_in(parent.unwrap_or(Path::new(".")))
-            .with_context(|| format!("could not write beside {}", self.output.display()))?;
+        // Before any weight is read.
+        if self.writes_gguf() {
+            self.check_gguf()?
+        } else {
+            self.check_folder()?
+        }
+        let Some(adapter) = &self.adapter else { return self.convert(&self.input) };
+        let base = ModelFolder::open(&self.input)?;
+        let parent = match self.output.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let beside = || format!("could not write beside {}", self.output.display());
+        fs::create_dir_all(parent).with_context(beside)?;
+        let scratch = tempfile::tempdir_in(parent).with_context(beside)?;
         // A GGUF file has the name of its folder in it.
-        let merged = scratch.path().join(self.input.file_stem().unwrap_or_default());
-        merge(&self.input, adapter, &merged)?;
-        Self { input: merged, adapter: None, ..self }.convert()
+        let merged = scratch.path().join(base.name().unwrap_or_else(|| "model".to_owned()));
+        merge(&base, adapter, &merged)?;
+        self.convert(&merged)
     }
 
-    fn convert(&self) -> Result<()> {
-        let is_gguf = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("gguf");
-        if self.output.extension().is_some_and(is_gguf) { self.to_gguf() } else { self.to_folder() }
+    fn writes_gguf(&self) -> bool {
+        self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
     }
 
-    fn to_folder(&self) -> Result<()> {
+    fn convert(&self, input: &Path) -> Result<()> {
+        if self.writes_gguf() { self.to_gguf(input) } else { self.to_folder(input) }
+    }
+
+    fn check_folder(&self) -> Result<()> {
         let reader =
             "a conversion to a folder, whose weights have a --dtype (GGUF files end in .gguf),";
         console::unread(reader, &[("--type", self.ggml_type.is_some())])?;
+        Ok(StagedFolder::check(&self.output)?)
+    }
+
+    fn check_gguf(&self) -> Result<()> {
+        let flags =
+            [("--dtype", self.dtype.is_some()), ("--max-shard-mb", self.max_shard_mb.is_some())];
+        console::unread("a conversion to a GGUF file, whose matrices have a --type,", &flags)?;
+        if self.adapter.is_none()
+            && let Some(file) = ModelFolder::gguf_at(&self.input)
+        {
+            bail!(
+                "{}: a GGUF file is written from a model folder; convert this to a folder first",
+                file.display()
+            );
+        }
+        let folder = ModelFolder::open(&self.input)?;
+        // Refuses what no field of a GGUF file could stand for: unknown keys and quantized weights.
+        DecoderConfig::from_hf(&folder.config)?;
+        Ok(gguf::check(&folder, &self.output, self.export_options())?)
+    }
+
+    fn export_options(&self) -> ExportOptions {
+        ExportOptions { ggml_type: self.ggml_type.unwrap_or(GgmlType::F16) }
+    }
+
+    fn to_folder(&self, input: &Path) -> Result<()> {
         let bar = Bytes::new("convert");
         let mut progress = |at: gguf::Progress<'_>| bar.at(at.values_done, at.values_total);
         let options = ConvertOptions {
-            dtype: self.dtype.unwrap_or(StoredType::F32),
+            dtype: self.dtype.unwrap_or_default().into(),
             max_shard_bytes: self.max_shard_mb.map(|mb| mb.saturating_mul(1_000_000)),
         };
-        let done = if self.input.is_dir() {
-            ModelFolder::open(&self.input)?.rewrite(&self.output, &options, &mut progress)?
-        } else {
-            gguf::convert(&self.input, &self.output, &options, &mut progress)?
+        let done = match ModelFolder::gguf_at(input) {
+            None if input.is_dir() => {
+                ModelFolder::open(input)?.rewrite(&self.output, &options, &mut progress)?
+            }
+            file => {
+                let file = file.as_deref().unwrap_or(input);
+                gguf::convert(file, &self.output, &options, &mut progress)?
+            }
         };
         bar.done();
         self.warn(&done.warnings);
@@ -113,23 +145,11 @@ impl Convert {
         ))
     }
 
-    fn to_gguf(&self) -> Result<()> {
-        let flags =
-            [("--dtype", self.dtype.is_some()), ("--max-shard-mb", self.max_shard_mb.is_some())];
-        console::unread("a conversion to a GGUF file, whose matrices have a --type,", &flags)?;
-        if FileKind::at(&self.input).ok() == Some(FileKind::Gguf) {
-            bail!(
-                "{}: a GGUF file is written from a model folder; convert this to a folder first",
-                self.input.display()
-            );
-        }
-        let folder = ModelFolder::open(&self.input)?;
-        // Refuses what no field of a GGUF file could stand for: unknown keys and quantized weights.
-        DecoderConfig::from_hf(&folder.config)?;
+    fn to_gguf(&self, input: &Path) -> Result<()> {
+        let folder = ModelFolder::open(input)?;
         let bar = Bytes::new("convert");
         let mut progress = |at: gguf::Progress<'_>| bar.at(at.values_done, at.values_total);
-        let options = ExportOptions { ggml_type: self.ggml_type.unwrap_or(GgmlType::F16) };
-        let done = gguf::export(&folder, &self.output, options, &mut progress)?;
+        let done = gguf::export(&folder, &self.output, self.export_options(), &mut progress)?;
         bar.done();
         self.warn(&done.warnings);
         if self.json {
@@ -157,14 +177,13 @@ impl Convert {
     }
 }
 
-/// Writes the model in `input` with an adapter in its weights, in f32.
-fn merge(input: &Path, adapter: &Path, out: &Path) -> Result<()> {
-    let base = ModelFolder::open(input)?;
-    let mut model = Decoder::open(&base, &open_device("cpu")?)?;
+/// Writes the model in `base` with an adapter in its weights, in f32.
+fn merge(base: &ModelFolder, adapter: &Path, out: &Path) -> Result<()> {
+    let mut model = Decoder::open(base, &open_device("cpu")?)?;
     model
         .load_adapter(adapter)
         .with_context(|| format!("could not load the adapter in {}", adapter.display()))?;
-    Ok(write_model(&model, &base, out, StoredType::F32)?)
+    Ok(write_model(&model, base, out, StoredType::F32)?)
 }
 
 fn counts(types: &[(String, usize)]) -> Map<String, Value> {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use bestof_checkpoints::ModelFolder;
 use bestof_positional::hf::HfRope;
-use bestof_tasks::rows::{OnBadRow, ReadOptions};
-use bestof_trainer::config::RunConfig;
-use bestof_trainer::data::{Colour, EncodeOptions, Encoder, Truncation, inspect};
+use bestof_tasks::rows::OnBadRow;
+use bestof_trainer::config::{RunConfig, toml_path};
+use bestof_trainer::data::{Colour, Encoder, Truncation, inspect};
+use bestof_trainer::launch::resolve_extension;
 
 use crate::console;
 use crate::model::vocabulary_rows;
@@ -63,57 +64,51 @@ fn truncation(text: &str) -> Result<Truncation, String> {
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<()> {
-        let config = match &self.config {
-            Some(path) => Some(RunConfig::from_file(path, &self.set)?),
-            None => None,
+        let mut config = match &self.config {
+            Some(path) => RunConfig::from_file(path, &self.set)?,
+            None => self.plain()?,
         };
-        let model = self.model.clone().or(config.as_ref().map(|config| config.model.path.clone()));
-        let folder = ModelFolder::open(&model.unwrap_or_default())?;
-        let data = match (&self.data, &config) {
-            (Some(data), _) => vec![data.clone()],
-            (None, Some(config)) => config.data.train.paths().to_vec(),
-            (None, None) => Vec::new(),
-        };
-        if let Some(config) = &config {
-            let memory = Memory::of(config, &folder)?;
+        let mut folder = ModelFolder::open(self.model.as_ref().unwrap_or(&config.model.path))?;
+        if config.extend.is_some() {
+            (config, folder.config) = resolve_extension(&config, &folder.config)?;
+        }
+        config.data.max_length = self.max_length.unwrap_or(config.data.max_length);
+        config.data.truncation_mode = self.truncation_mode.unwrap_or(config.data.truncation_mode);
+        config.data.assistant_only_loss |= self.assistant_only_loss;
+        if self.config.is_some() {
+            let memory = Memory::of(&config, &folder)?;
             if self.json {
                 console::json(&memory.to_json())?;
             } else {
                 console::line(&memory.to_string())?;
             }
         }
-        for path in &data {
-            self.look_at(path, &folder, config.as_ref())?;
-        }
-        Ok(())
+        let data = self.data.as_ref().map_or(config.data.train.paths(), std::slice::from_ref);
+        data.iter().try_for_each(|path| self.look_at(path, &folder, &config))
     }
 
-    fn look_at(&self, data: &Path, folder: &ModelFolder, config: Option<&RunConfig>) -> Result<()> {
-        folder.tokenizer()?.check_fits(vocabulary_rows(folder))?;
+    /// The settings of a run of which only the model and the rows are known.
+    fn plain(&self) -> Result<RunConfig> {
+        let [model, data] = [&self.model, &self.data]
+            .map(|path| toml_path(path.as_deref().unwrap_or(Path::new(""))));
+        let text =
+            format!("[model]\npath = {model}\n[data]\ntrain = {data}\n[output]\ndir = 'run'\n");
+        Ok(RunConfig::from_toml(&text, &[])?)
+    }
+
+    fn look_at(&self, data: &Path, folder: &ModelFolder, config: &RunConfig) -> Result<()> {
+        let vocabulary = vocabulary_rows(folder);
+        folder.tokenizer()?.check_fits(vocabulary)?;
         let context = HfRope::of_model(&folder.config)
             .with_context(|| {
                 format!("{} cannot be used", folder.files().join("config.json").display())
             })?
             .context_length();
-        let of_run = config.map(|config| &config.data);
-        let longest =
-            self.max_length.or(of_run.map(|data| data.max_length)).unwrap_or(DEFAULT_LENGTH);
-        let options = EncodeOptions {
-            max_length: Some(context.map_or(longest, |context| longest.min(context))),
-            truncation: self
-                .truncation_mode
-                .or(of_run.map(|data| data.truncation_mode))
-                .unwrap_or_default(),
-            vocab_size: Some(vocabulary_rows(folder)),
-            assistant_only: self.assistant_only_loss
-                || of_run.is_some_and(|data| data.assistant_only_loss),
-            ..EncodeOptions::training()
-        };
+        let longest = config.data.max_length;
+        let longest = context.map_or(longest, |context| longest.min(context));
+        let options = config.encode_options(longest, vocabulary);
         let encoder = Encoder::new(folder.tokenizer()?, folder.chat_template.as_ref(), options)?;
-        let columns = of_run.map(|data| data.columns.clone()).unwrap_or_default();
-        let read = ReadOptions::default()
-            .on_bad_row(OnBadRow::Skip)
-            .columns(columns.into_iter().collect());
+        let read = config.read_options().on_bad_row(OnBadRow::Skip);
         let found = inspect(data, &encoder, &read, self.examples)?;
         let (rows, none) = (&found.rows, found.rows.kept == 0 && found.rows.drops.is_empty());
         let no_rows = || anyhow!("{}: none of the {} lines is a row", data.display(), rows.total);
@@ -131,6 +126,3 @@ impl Inspect {
         if none { Err(no_rows()) } else { Ok(()) }
     }
 }
-
-/// As `data.max_length` of a run.
-const DEFAULT_LENGTH: usize = 1024;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{RopeFreqs, with_rope_freqs};
 use bestof_positional::hf::{Extension, HfRope, LayerRopes, NoRope};
-use bestof_positional::{Method, OnScaled, RopeBasis, RopeConfig, RopeParams};
+use bestof_positional::{Method, OnScaled, RopeBasis, RopeConfig, RopeParams, STANDSTILL};
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -161,11 +161,10 @@ impl Rope {
         let of = kind.map_or_else(String::new, |kind| format!(" of {kind}"));
         console::line(&format!("{rope_type}{of}, attention factor {}", table.attention_factor))?;
         for (pair, frequency) in table.inv_freq.iter().enumerate() {
-            let turn = std::f64::consts::TAU / frequency;
-            let turn = if turn < 1e29 {
-                format!("one turn in {turn:.1} tokens")
+            let turn = if frequency.abs() < STANDSTILL {
+                "stands still".to_owned()
             } else {
-                "stands still".into()
+                format!("one turn in {:.1} tokens", std::f64::consts::TAU / frequency)
             };
             console::line(&format!("{pair:4}  {frequency:<24}  {turn}"))?;
         }

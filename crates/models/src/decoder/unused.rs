@@ -2,20 +2,12 @@
 
 use std::collections::HashSet;
 
-use bestof_checkpoints::Weights;
+use bestof_checkpoints::{OTHER_HALF, Weights};
 
 use super::names::TensorNames;
 use super::trained_whole::HEAD;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
-
-/// Where the other half of a multimodal model lies, before and since transformers 4.52.
-const OTHER_HALF: [&str; 4] = [
-    "vision_tower.",
-    "multi_modal_projector.",
-    "model.vision_tower.",
-    "model.multi_modal_projector.",
-];
 
 /// Whether a tensor is one of the half of a multimodal model that is not read.
 pub(super) fn is_of_other_half(name: &str, names: TensorNames) -> bool {

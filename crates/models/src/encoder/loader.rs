@@ -121,6 +121,11 @@ impl<'w> Loader<'w> {
         Ok(Param::from_tensor(tensor))
     }
 
+    /// The names of the parameters that have been initialised at random so far.
+    pub fn fresh(&self) -> &[String] {
+        &self.fresh
+    }
+
     /// The tensors of the checkpoint that nothing has read so far, in order of their names; none without
     /// a checkpoint.
     pub fn unused(&self) -> impl Iterator<Item = &str> {

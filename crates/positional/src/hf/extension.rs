@@ -89,13 +89,13 @@ impl Extension {
     }
 
     /// The basis put on the layers that attend to everything; layers with a sliding window see no
-    /// more tokens than before and keep theirs, unless RoPE is dropped, which is done in all. The new config was read back and compared with what
-    /// was asked for.
+    /// more tokens than before and keep theirs, unless RoPE is dropped, which is done in all. The new
+    /// config was read back and compared with what was asked for.
     ///
     /// # Errors
     /// [`RopeError`] for parameters that make no basis, a model that is scaled already, a basis that
-    /// stock loaders cannot express, a rotating basis for a model or layers without RoPE, and a length that is shorter ([`RopeError::Shortened`]) or out
-    /// of reach ([`RopeError::BeyondReach`]).
+    /// stock loaders cannot express, a rotating basis for a model or layers without RoPE, and a length that
+    /// is shorter ([`RopeError::Shortened`]) or out of reach ([`RopeError::BeyondReach`]).
     pub fn apply(&self, config: &Value) -> Result<Extended, RopeError> {
         let HfRope { layers: settings, lock, no_rope, .. } = HfRope::of_model(config)?;
         let (layer_type, current) = full_attention(&settings)?;

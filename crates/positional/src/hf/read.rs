@@ -94,8 +94,8 @@ impl HfRope {
         }
     }
 
-    /// Checks that the settings give the frequencies of the lock, in the same layers; without a lock there is nothing to
-    /// check.
+    /// Checks that the settings give the frequencies of the lock, in the same layers; without a lock there
+    /// is nothing to check.
     ///
     /// # Errors
     /// [`RopeError::Locked`] with both hashes, [`RopeError::LockedLayers`] with both lists.

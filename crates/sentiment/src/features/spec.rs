@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use bestof_files::write_file;
 use serde::{Deserialize, Serialize};
 
 use super::refused::refusal;
 use crate::error::SentimentError;
-use crate::json_file::read_json;
+use crate::json_file::{read_json, write_json};
 use crate::review::Review;
 
 /// Name of the file that describes the features, in a prepared folder and in a model folder.
@@ -288,10 +287,7 @@ impl FeatureSpec {
 
     /// Writes [`FEATURES_FILE`] into `folder`.
     pub(crate) fn save(&self, folder: &Path) -> Result<(), SentimentError> {
-        let path = folder.join(FEATURES_FILE);
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        Ok(write_file(&path, (text + "\n").as_bytes())?)
+        write_json(&folder.join(FEATURES_FILE), self)
     }
 }
 

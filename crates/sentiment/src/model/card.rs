@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use bestof_files::{expect_folder, write_file};
+use bestof_files::expect_folder;
 use serde::{Deserialize, Serialize};
 
 use super::kind::ModelKind;
 use crate::error::SentimentError;
-use crate::json_file::read_json;
+use crate::json_file::{read_json, write_json};
 
 /// Name of the file that describes a model folder.
 pub(crate) const MODEL_FILE: &str = "sentiment.json";
@@ -65,9 +65,6 @@ impl ModelCard {
 
     /// Writes [`MODEL_FILE`] into `folder`.
     pub(crate) fn save(&self, folder: &Path) -> Result<(), SentimentError> {
-        let path = folder.join(MODEL_FILE);
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|source| SentimentError::BadJson { path: path.clone(), source })?;
-        Ok(write_file(&path, (text + "\n").as_bytes())?)
+        write_json(&folder.join(MODEL_FILE), self)
     }
 }

@@ -3,12 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use bestof_checkpoints::Weights;
-use bestof_models::encoder::EncoderFamily;
+use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_models::Device;
+use bestof_models::encoder::{self, Encoder, EncoderConfig, EncoderFamily, Loader};
 use serde_json::Value;
 
-use super::fixture::{encoder_folder, newest_checkpoint, reviews, trained, trained_in_parts};
+use super::encoder::TextEncoder;
+use super::fixture::{
+    bert_folder, config, encoder_folder, newest_checkpoint, reviews, trained, trained_in_parts,
+};
+use super::init::Init;
+use super::model::NeuralModel;
 use super::settings::SentimentSection;
+use super::shape::ModelShape;
 use super::tokenizer::ReviewTokenizer;
 use super::*;
 use crate::attribution::AttributionTarget;
@@ -95,6 +102,55 @@ fn distilbert_is_trained_saved_and_resumed() {
 #[test]
 fn modernbert_is_trained_saved_and_resumed() {
     check("modernbert", &["head.dense.weight", "head.norm.weight"]);
+}
+
+/// The encoder in a folder.
+fn read(folder: &Path) -> Encoder {
+    let folder = ModelFolder::open(folder).unwrap();
+    let weights = folder.weights().unwrap();
+    let config = EncoderConfig::from_hf(&folder.config).unwrap();
+    Encoder::load(&mut Loader::reading(&weights, &Device::flex()), &config).unwrap()
+}
+
+/// The model that a run on this encoder starts from.
+fn untrained(encoder: &Path) -> NeuralModel {
+    let settings = config("bert", encoder, Path::new("unused"), &[]).sentiment;
+    let folder = ModelFolder::open(encoder).unwrap();
+    let (weights, init) = (folder.weights().unwrap(), Init::Random(3));
+    let mut loader = Loader::reading(&weights, &Device::flex());
+    let config = EncoderConfig::from_hf(&folder.config).unwrap();
+    let read = Encoder::load(&mut loader, &config).unwrap();
+    let parts = TextEncoder::pretrained(read, &mut loader, init, &settings).unwrap();
+    let shape = ModelShape { settings, meta_features: 0, words: 0 };
+    NeuralModel::load(&mut loader, init, shape, parts).unwrap()
+}
+
+#[test]
+fn what_is_drawn_learns_as_heads_do_in_every_family_and_a_stored_pooler_does_not() {
+    for (model_type, pooler) in [
+        ("bert", "bert.pooler.dense."),
+        ("roberta", "classifier.dense."),
+        ("distilbert", "pre_classifier."),
+        ("modernbert", "head."),
+    ] {
+        let folder = if model_type == "bert" { bert_folder() } else { encoder_folder(model_type) };
+        let (bare, saved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        read(folder.path()).without_pooler().save(bare.path(), StoredType::F32).unwrap();
+        let model = untrained(bare.path());
+        encoder::save(&model, &model.config_json(), saved.path(), StoredType::F32).unwrap();
+        let all = names(saved.path());
+        let drawn = |model: &NeuralModel, start: &str| -> BTreeSet<bool> {
+            let these = all.iter().filter(|name| name.starts_with(start));
+            these.map(|name| model.is_drawn(name)).collect()
+        };
+        let prefix = EncoderFamily::of(model_type).unwrap().prefix();
+        let layers = format!("{prefix}{}", if model_type == "bert" { "encoder." } else { "" });
+        assert_eq!(drawn(&model, &layers), [false].into(), "{model_type}");
+        assert_eq!(drawn(&model, "stars."), [true].into(), "{model_type}");
+        assert_eq!(drawn(&model, pooler), [true].into(), "{model_type}");
+        // A checkpoint with its pooler, such as that of a model fine-tuned for another classification.
+        assert_eq!(drawn(&untrained(saved.path()), pooler), [false].into(), "{model_type}");
+    }
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(super) struct NeuralModel {
     log_variances: Option<Param<Tensor<1>>>,
     #[module(skip)]
     shape: ModelShape,
+    /// The parameters that started from random weights.
+    #[module(skip)]
+    drawn: Vec<String>,
 }
 
 impl NeuralModel {
@@ -70,20 +73,29 @@ impl NeuralModel {
         } else {
             None
         };
-        Ok(Self { encoder, pooler, meta, joint, stars, binary, sentiment, log_variances, shape })
+        let drawn = loader.fresh().to_vec();
+        Ok(Self {
+            encoder,
+            pooler,
+            meta,
+            joint,
+            stars,
+            binary,
+            sentiment,
+            log_variances,
+            shape,
+            drawn,
+        })
     }
 
     pub(super) fn shape(&self) -> &ModelShape {
         &self.shape
     }
 
-    /// What the names of a pretrained encoder's parameters begin with; `None` for a model that starts from
-    /// random weights.
-    pub(super) fn pretrained_prefix(&self) -> Option<&'static str> {
-        match &self.encoder {
-            TextEncoder::Pretrained(encoder) => Some(encoder.config().family.prefix()),
-            TextEncoder::Cnn(_) | TextEncoder::Han(_) => None,
-        }
+    /// Whether a parameter started from random weights: a head always did, a pooler where the checkpoint
+    /// has none.
+    pub(super) fn is_drawn(&self, parameter: &str) -> bool {
+        self.drawn.iter().any(|name| name == parameter)
     }
 
     /// Whether nothing is added to word vectors before they are normalised, as ModernBERT has it.

@@ -168,9 +168,10 @@ impl TrainingRun for NeuralRun {
     }
 
     fn learning_rate_factor(&self, parameter: &str) -> f64 {
-        match self.model.pretrained_prefix() {
-            Some(prefix) if parameter.starts_with(prefix) => 1.0,
-            _ => self.model.shape().settings.head_learning_rate_factor,
+        if self.model.is_drawn(parameter) {
+            self.model.shape().settings.head_learning_rate_factor
+        } else {
+            1.0
         }
     }
 

@@ -213,8 +213,7 @@ struct LineSource {
 impl LineSource {
     fn new(seed: u64, item: u64, split: Split, expected: usize) -> Self {
         // A stream of its own for the target, so that it is the same at every length.
-        let share = SeededRng::new(seed, item.wrapping_mul(2) | 1).index(1 << 53) as f64
-            / (1_u64 << 53) as f64;
+        let share = SeededRng::new(seed, item.wrapping_mul(2) | 1).share();
         Self {
             rng: SeededRng::new(seed, item.wrapping_mul(2)),
             split,

@@ -46,7 +46,7 @@ pub fn case(
     check_depth(depth)?;
     check_length(length)?;
     let mut rng = SeededRng::new(seed, item);
-    let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+    let share = rng.share();
     let key = loop {
         let key = rng.between(10_000, 99_999).to_string();
         if split_of(&key) == split {

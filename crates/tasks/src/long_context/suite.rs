@@ -266,7 +266,7 @@ impl<'a> Suite<'a> {
     ) -> Result<RetrievalCase, SkipReason> {
         let SuiteConfig { task, seed, split, chat, reserve, .. } = self.config;
         let mut rng = SeededRng::new(seed.wrapping_add(3), item.item as u64);
-        let share = rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
+        let share = rng.share();
         let request = Request {
             length: cell.length - reserve,
             depth: cell.depth.aim(share),

@@ -31,69 +31,92 @@ pub(crate) enum Meaning {
     Candidates,
 }
 
-/// Every meaning in words, and the columns that have it, the project's own name first.
+/// What is known of the columns with one meaning.
+struct Columns {
+    meaning: Meaning,
+    /// The meaning in words.
+    words: &'static str,
+    /// The columns that have it, the project's own name first.
+    names: &'static [&'static str],
+    /// Whether some shape of a row reads them; all others refuse them by name.
+    read: bool,
+}
+
+const fn read(meaning: Meaning, words: &'static str, names: &'static [&'static str]) -> Columns {
+    Columns { meaning, words, names, read: true }
+}
+
+const fn unread(meaning: Meaning, words: &'static str, names: &'static [&'static str]) -> Columns {
+    Columns { read: false, ..read(meaning, words, names) }
+}
+
+/// Every meaning.
 ///
 /// Sources: TRL's dataset formats; the data cards of `ShareGPT`, Alpaca, Dolly, Orca DPO, `UltraFeedback`, GSM8K,
 /// MATH, AIME, `NuminaMath`, `OpenMathReasoning` and `MetaMathQA`; the documentation of verl and LLaMA-Factory.
-const TABLE: &[(Meaning, &str, &[&str])] = &[
-    (Meaning::Prompt, "the prompt", &["prompt", "question", "problem", "query", "user_prompt"]),
-    (Meaning::Instruction, "what is asked for", &["instruction"]),
-    (Meaning::Input, "what the instruction is about", &["input", "context", "passage"]),
-    (Meaning::History, "earlier turns", &["history"]),
-    (Meaning::System, "the system message", &["system", "system_prompt", "system_message"]),
-    (
+const TABLE: &[Columns] = &[
+    read(Meaning::Prompt, "the prompt", &["prompt", "question", "problem", "query", "user_prompt"]),
+    read(Meaning::Instruction, "what is asked for", &["instruction"]),
+    read(Meaning::Input, "what the instruction is about", &["input", "context", "passage"]),
+    read(Meaning::History, "earlier turns", &["history"]),
+    read(Meaning::System, "the system message", &["system", "system_prompt", "system_message"]),
+    read(
         Meaning::Completion,
         "the completion to learn",
         &["completion", "response", "generated_solution"],
     ),
-    (Meaning::Output, "the completion to learn", &["output"]),
-    (Meaning::Chosen, "the preferred answer", &["chosen", "chosen_response"]),
-    (Meaning::Rejected, "the other answer", &["rejected", "rejected_response"]),
-    (Meaning::Label, "how the row is judged", &["label", "kto_tag", "labels"]),
-    (Meaning::Text, "running text", &["text"]),
-    (Meaning::Messages, "a conversation", &["messages", "conversations", "conversation"]),
-    (
+    read(Meaning::Output, "the completion to learn", &["output"]),
+    read(Meaning::Chosen, "the preferred answer", &["chosen", "chosen_response"]),
+    read(Meaning::Rejected, "the other answer", &["rejected", "rejected_response"]),
+    read(Meaning::Label, "how the row is judged", &["label", "kto_tag", "labels"]),
+    read(Meaning::Text, "running text", &["text"]),
+    read(Meaning::Messages, "a conversation", &["messages", "conversations", "conversation"]),
+    read(
         Meaning::Answer,
         "the answer that a verifier compares with",
         &["answer", "ground_truth", "expected_answer", "final_answer"],
     ),
-    (Meaning::Solution, "a worked solution", &["solution"]),
-    (Meaning::Judge, "how the answer is judged", &["reward_model"]),
-    (Meaning::Tools, "tools that the assistant may call", &["tools"]),
-    (Meaning::TemplateArguments, "variables of the chat template", &["chat_template_kwargs"]),
-    (Meaning::Functions, "tools in an older form than `tools`", &["functions"]),
-    (Meaning::Documents, "documents to answer from", &["documents"]),
-    (
+    read(Meaning::Solution, "a worked solution", &["solution"]),
+    read(Meaning::Judge, "how the answer is judged", &["reward_model"]),
+    read(Meaning::Tools, "tools that the assistant may call", &["tools"]),
+    read(Meaning::TemplateArguments, "variables of the chat template", &["chat_template_kwargs"]),
+    unread(Meaning::Functions, "tools in an older form than `tools`", &["functions"]),
+    unread(Meaning::Documents, "documents to answer from", &["documents"]),
+    unread(
         Meaning::Images,
         "pictures, sounds or films",
         &["images", "image", "videos", "video", "audio", "audios"],
     ),
-    (Meaning::Options, "options to choose from", &["choices", "options", "endings"]),
-    (
+    unread(Meaning::Options, "options to choose from", &["choices", "options", "endings"]),
+    unread(
         Meaning::Thoughts,
         "thoughts before the answer",
         &["thinking", "reasoning", "reasoning_content", "rationale", "chain_of_thought", "cot"],
     ),
-    (Meaning::Weight, "how much the row counts", &["weight", "sample_weight", "margin"]),
-    (Meaning::Candidates, "several answers", &["completions", "responses", "answers", "outputs"]),
+    unread(Meaning::Weight, "how much the row counts", &["weight", "sample_weight", "margin"]),
+    unread(
+        Meaning::Candidates,
+        "several answers",
+        &["completions", "responses", "answers", "outputs"],
+    ),
 ];
 
 impl Meaning {
     /// The meaning of a column by its name, whatever its case, spaces and hyphens.
     pub(crate) fn of(column: &str) -> Option<Self> {
         let name = normalised(column);
-        let row = TABLE.iter().find(|(_, _, names)| names.contains(&name.as_str()));
-        row.map(|(meaning, _, _)| *meaning)
+        let row = TABLE.iter().find(|row| row.names.contains(&name.as_str()));
+        row.map(|row| row.meaning)
     }
 
     /// The meaning in words.
     pub(crate) fn words(self) -> &'static str {
-        TABLE.iter().find(|(meaning, _, _)| *meaning == self).map_or("", |(_, words, _)| words)
+        TABLE.iter().find(|row| row.meaning == self).map_or("", |row| row.words)
     }
 
     /// The names of columns with this meaning, the preferred one first.
     pub(crate) fn names(self) -> &'static [&'static str] {
-        TABLE.iter().find(|(meaning, _, _)| *meaning == self).map_or(&[], |(_, _, names)| names)
+        TABLE.iter().find(|row| row.meaning == self).map_or(&[], |row| row.names)
     }
 
     /// The project's own name of a column with this meaning.
@@ -118,17 +141,7 @@ impl Meaning {
 
 /// The names that `data.columns` may give to columns: those of every meaning that some shape reads.
 pub fn known_columns() -> impl Iterator<Item = &'static str> {
-    const UNREAD: [Meaning; 7] = [
-        Meaning::Functions,
-        Meaning::Documents,
-        Meaning::Images,
-        Meaning::Options,
-        Meaning::Thoughts,
-        Meaning::Weight,
-        Meaning::Candidates,
-    ];
-    let read = TABLE.iter().filter(|(meaning, _, _)| !UNREAD.contains(meaning));
-    read.map(|(meaning, _, _)| meaning.name())
+    TABLE.iter().filter(|row| row.read).map(|row| row.meaning.name())
 }
 
 /// The problem of a row without `field`, which names the present field that may have been meant.
@@ -162,8 +175,7 @@ mod tests {
 
     #[test]
     fn every_name_has_one_meaning() {
-        let names: Vec<&str> =
-            TABLE.iter().flat_map(|(_, _, names)| names.iter().copied()).collect();
+        let names: Vec<&str> = TABLE.iter().flat_map(|row| row.names.iter().copied()).collect();
         for name in &names {
             assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name}");
             assert_eq!(normalised(name), *name);
@@ -171,5 +183,13 @@ mod tests {
         assert_eq!(Meaning::of("Problem"), Some(Meaning::Prompt));
         assert_eq!(Meaning::of("System Prompt"), Some(Meaning::System));
         assert_eq!(Meaning::of("source"), None);
+    }
+
+    #[test]
+    fn columns_that_nothing_reads_are_no_names_for_others() {
+        let known: Vec<&str> = known_columns().collect();
+        let expected = "prompt instruction input history system completion output chosen rejected label text \
+            messages answer solution reward_model tools chat_template_kwargs";
+        assert_eq!(known, expected.split_whitespace().collect::<Vec<_>>());
     }
 }

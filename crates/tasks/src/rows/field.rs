@@ -114,28 +114,31 @@ impl Fields {
         self.values.iter().any(says)
     }
 
-    /// Whether the row's running text only renders its prompt and completion, as that of Alpaca does: it has
-    /// every line of theirs.
+    /// Whether the row's running text only renders its prompt and completion, as that of Alpaca does.
     pub(crate) fn is_rendered(&self) -> bool {
+        // In the order in which a text says them.
         const SAID: [Meaning; 6] = [
+            Meaning::System,
             Meaning::Prompt,
             Meaning::Instruction,
             Meaning::Input,
-            Meaning::System,
             Meaning::Completion,
             Meaning::Output,
         ];
         let text = self.column(Meaning::Text);
         let value = |wanted: &str| self.values.iter().find(|(name, _)| name == wanted);
-        let Some((_, Json::Plain(Value::String(text)))) = text.as_deref().and_then(value) else {
+        let Some(text) = text.as_deref().and_then(value).and_then(|(_, value)| value.as_str())
+        else {
             return false;
         };
-        let said = |(name, value): &(String, Json)| match value {
-            _ if !Meaning::of(name).is_some_and(|meaning| SAID.contains(&meaning)) => true,
-            Json::Plain(Value::String(part)) => has_lines(text, part),
-            value => !value.has_content(),
+        let with = |meaning: Meaning| {
+            let of = move |(name, value): &&(String, Json)| {
+                Meaning::of(name) == Some(meaning) && value.has_content()
+            };
+            self.values.iter().filter(of).map(|(_, value)| value.as_str())
         };
-        self.values.iter().all(said)
+        let parts: Option<Vec<&str>> = SAID.into_iter().flat_map(with).collect();
+        parts.is_some_and(|parts| renders(text, parts))
     }
 
     /// The value of the column with a meaning, and how it is called; `None` if there is none or it is `null`.
@@ -239,7 +242,10 @@ impl Fields {
                 && !neutral.contains(&meaning)
                 && value.has_content()
                 && !repeats(value, &said)
-                && !(meaning == Meaning::Text && renders(value, used))
+                && !(meaning == Meaning::Text
+                    && value.as_str().is_some_and(|text| {
+                        renders(text, used.iter().flat_map(|part| part.texts()))
+                    }))
             {
                 let (field, meaning) = (name.clone(), meaning.words());
                 return Err(RowProblem::UnusedField { field, meaning, shape });
@@ -249,14 +255,41 @@ impl Fields {
     }
 }
 
-/// Whether a running text has every line of these parts.
-fn renders(value: &Json, used: &[&Content]) -> bool {
-    let Json::Plain(Value::String(text)) = value else { return false };
-    !used.is_empty() && used.iter().flat_map(|part| part.texts()).all(|part| has_lines(text, part))
+/// Whether a running text says these parts in their order and ends with the last one: each line of theirs is
+/// a line of the text, but for a label before it (`### Input:`) and a template's token behind it (`</s>`).
+fn renders<'p>(text: &str, parts: impl IntoIterator<Item = &'p str>) -> bool {
+    let lines = parts.into_iter().flat_map(str::lines).map(str::trim);
+    let mut lines = lines.filter(|line| !line.is_empty()).peekable();
+    let mut from = 0;
+    while let Some(line) = lines.next() {
+        let last = lines.peek().is_none();
+        let found = text[from..].match_indices(line).map(|(at, _)| from + at).find(|&at| {
+            let after = &text[at + line.len()..];
+            let behind = if last { after } else { after.lines().next().unwrap_or_default() };
+            is_label(text[..at].rsplit('\n').next().unwrap_or_default()) && is_tokens(behind)
+        });
+        let Some(at) = found else { return false };
+        from = at + line.len();
+        if last {
+            return true;
+        }
+    }
+    false
 }
 
-fn has_lines(text: &str, part: &str) -> bool {
-    part.lines().all(|line| text.contains(line.trim()))
+/// Whether what stands before a part on its line is nothing, or a label set off by a sign.
+fn is_label(before: &str) -> bool {
+    let label = before.trim_end();
+    label.is_empty()
+        || (label.len() < before.len() && label.ends_with([':', '#']))
+        || label.ends_with(['>', ']'])
+}
+
+/// Whether what stands behind a part is nothing, or a template's tokens in brackets.
+fn is_tokens(behind: &str) -> bool {
+    let between =
+        |word: &str, [open, close]: [char; 2]| word.starts_with(open) && word.ends_with(close);
+    behind.split_whitespace().all(|word| between(word, ['<', '>']) || between(word, ['[', ']']))
 }
 
 /// Whether a value says nothing but texts that are said elsewhere.

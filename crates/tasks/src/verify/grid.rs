@@ -1,6 +1,6 @@
 //! Grids of colours, rewarded by cell.
 
-use crate::answer::{Marker, answer_range, offer, visible};
+use crate::answer::{Marker, offer};
 use crate::grid::Grid;
 
 use super::verification::{Verification, Verifier, VerifierError};
@@ -63,13 +63,10 @@ impl Verifier for GridVerifier {
             return Verification::common(offer.answers.iter().map(|answer| self.judge(answer)));
         }
         // A grid takes several lines, so after a marker at the end of a line it is below it.
-        let part = match answer_range(completion) {
-            Some((range, _)) if Grid::parse(&completion[range.clone()]).is_ok() => {
-                &completion[range]
-            }
-            Some((range, _)) => &completion[range.start..],
-            None => &completion[visible(completion)],
-        };
+        let part = &completion[offer.range.clone()];
+        if offer.marker.is_some() && Grid::parse(part).is_err() {
+            return self.judge(&completion[offer.range.start..]);
+        }
         self.judge(part)
     }
 }
@@ -120,6 +117,13 @@ mod tests {
             ("\\boxed{1 2\n3 4}", Right, 1.0),
             ("\\boxed{0 0\n0 0} or rather \\boxed{1 2\n3 4}", CannotTell, 0.0),
             ("\\boxed{0 2\n3 4} no: \\boxed{1 0\n0 4}", CannotTell, 0.0),
+            // Boxes of the working, of another colour each, before what counts.
+            ("\\boxed{0 0\n0 0} \\boxed{9 9\n9 9}. The answer is\n1 2\n3 4", Right, 1.0),
+            (
+                "<think>\\boxed{1}</think><answer>\\boxed{0 0\n0 0} \\boxed{9 9\n9 9}. The answer is\n1 2\n3 4</answer>",
+                Right,
+                1.0,
+            ),
             ("The answer is not\n1 2\n3 4", CannotTell, 0.0),
             ("\\boxed{1 2\n3 4", CannotTell, 0.0),
             ("1 2\n3", CannotTell, 0.0),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use bestof_models::Precision;
+use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_tasks::verify::{ProgramLimits, VerifierKind};
 
 use super::policy::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use super::run_config::RunConfig;
 use super::sections::{DisplacementSection, TrainSection};
+use crate::data::EncodeOptions;
 use crate::displacement::DisplacementSettings;
 use crate::optimizer::AdamWConfig;
 use crate::reinforce::{JudgeSettings, ProblemSettings, RewardShaping, VerifierSettings};
@@ -16,15 +17,6 @@ use crate::schedule::ScheduleSettings;
 use crate::sft::ForwardSettings;
 
 impl RunConfig {
-    /// How the model is loaded: what is not trained rests in fewer bits.
-    pub fn precision(&self) -> Precision {
-        let quantize = self.model.quantize.as_ref().and_then(|format| format.parse().ok());
-        Precision::default()
-            .with_dtype(self.model.dtype.parse().unwrap_or_default())
-            .with_quantize(quantize)
-            .with_trained(self.lora.is_none())
-    }
-
     /// How rows go through the model.
     pub fn forward_settings(&self) -> ForwardSettings {
         ForwardSettings {
@@ -33,6 +25,26 @@ impl RunConfig {
             checkpoint_layers: self.train.gradient_checkpointing,
             dropout: self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0),
         }
+    }
+
+    /// How rows become tokens, `longest` of them at most, for a model with `vocab_size` embeddings.
+    pub fn encode_options(&self, longest: usize, vocab_size: usize) -> EncodeOptions {
+        EncodeOptions {
+            max_length: Some(longest),
+            truncation: self.data.truncation_mode,
+            vocab_size: Some(vocab_size),
+            // A policy learns the end tokens that it samples itself.
+            append_end_of_text: self.data.append_end_of_text && self.objective.is_none(),
+            assistant_only: self.data.assistant_only_loss,
+            ..EncodeOptions::training()
+        }
+    }
+
+    /// How files of rows are read.
+    pub fn read_options(&self) -> ReadOptions {
+        let on_bad_row = if self.data.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Refuse };
+        let columns = self.data.columns.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
+        ReadOptions::default().on_bad_row(on_bad_row).columns(columns)
     }
 
     /// The text of a configuration as this version writes it; `None` if it is none. What foreign

@@ -19,6 +19,13 @@ impl Problems {
         }
     }
 
+    /// Adds the problems of a value that could not be read.
+    pub(super) fn take<T>(&mut self, read: Result<T, ConfigError>) {
+        if let Err(ConfigError::Values { problems }) = read {
+            self.0.extend(problems);
+        }
+    }
+
     pub(super) fn positive(&mut self, key: &'static str, found: usize) {
         self.need(found > 0, key, found, "at least 1");
     }

@@ -1,6 +1,6 @@
 //! Ranges of the values, all checked at once.
 
-use bestof_models::{Dtype, Quantization};
+use bestof_models::Dtype;
 use bestof_tasks::rows::known_columns;
 
 use super::error::{ConfigError, UnknownKey};
@@ -57,6 +57,9 @@ impl RunConfig {
             let only = "float32: only runs on rows of texts have others";
             let plain = self.model.dtype.parse() == Ok(Dtype::F32);
             problems.need(plain, "model.dtype", &self.model.dtype, only);
+            let only = "auto: only runs on rows of texts have others";
+            let auto = self.output.dtype == "auto";
+            problems.need(auto, "output.dtype", &self.output.dtype, only);
             let only = "absent: only runs on rows of texts have it";
             problems.need(self.model.quantize.is_none(), "model.quantize", "present", only);
             problems.need(self.data.columns.is_empty(), "data.columns", "present", only);
@@ -125,35 +128,6 @@ impl RunConfig {
             "data.max_length",
             self.data.max_length,
             "at least 2 tokens",
-        );
-    }
-
-    fn check_formats(&self, problems: &mut Problems) {
-        let dtype = &self.model.dtype;
-        let known = "float32, bfloat16 or float16";
-        problems.need(dtype.parse::<Dtype>().is_ok(), "model.dtype", dtype, known);
-        if let Some(quantize) = &self.model.quantize {
-            let known = quantize.parse::<Quantization>().is_ok();
-            problems.need(known, "model.quantize", quantize, "q8_0 or q4_0");
-            let expected = "absent without `[lora]`: blocks are not trained, adapters on them are";
-            problems.need(self.lora.is_some(), "model.quantize", quantize, expected);
-        }
-        let master = &self.train.master_dtype;
-        problems.need(
-            master.parse() == Ok(Dtype::F32),
-            "train.master_dtype",
-            master,
-            "float32: updates are too small for the digits of other types",
-        );
-        let output = &self.output.dtype;
-        let known = output == "auto"
-            || output.parse::<Dtype>().is_ok()
-            || output.parse::<Quantization>().is_ok();
-        problems.need(
-            known,
-            "output.dtype",
-            output,
-            "auto, float32, float16, bfloat16, q8_0 or q4_0 (blocks of other types are read, not written)",
         );
     }
 
@@ -379,6 +353,18 @@ mod tests {
         for kind in [RunKind::PREFERENCE, RunKind::POLICY] {
             let text = config.validate_kind(kind).unwrap_err().to_string();
             assert!(text.contains("data.assistant_only_loss"), "{text}");
+        }
+    }
+
+    #[test]
+    fn number_formats_are_those_of_runs_on_rows_of_texts() {
+        const TAGGER: RunKind = RunKind::new(&["tagger"]);
+        read(&[]).unwrap().validate_kind(TAGGER).unwrap();
+        for (key, value) in [("model.dtype", "bf16"), ("output.dtype", "float16")] {
+            let config = read(&[&format!("{key}={value}")]).unwrap();
+            config.validate_kind(RunKind::SUPERVISED).unwrap();
+            let text = config.validate_kind(TAGGER).unwrap_err().to_string();
+            assert!(text.contains(key) && text.contains(value), "{text}");
         }
     }
 

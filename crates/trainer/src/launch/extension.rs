@@ -37,19 +37,14 @@ pub fn extension(
 ) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::EXTENSION)?;
     let mut folder = ModelFolder::open(&config.model.path)?;
-    let section = config.extend.clone().unwrap_or_else(|| ExtendSection::new("default"));
-    let extended = section
-        .extension()
-        .and_then(|extension| extension.apply(&folder.config))
-        .map_err(ModelError::from)?;
+    let Plan { extended, trained_as, config, windows } = Plan::of(config, &folder.config)?;
     if !extended.no_rope_is_portable {
         tracing::warn!(
             layers = ?extended.no_rope,
             "other loaders pass over `bestof.no_rope_layers` of config.json and rotate every layer"
         );
     }
-    folder.config = trained_as(&extended).map_err(ModelError::from)?;
-    let (config, windows) = resolve(config, section, &extended)?;
+    folder.config = trained_as;
     let config = &config;
     let mut base = Base::of(folder, config)?;
     // The adapter alone would be put on the configuration in the folder.
@@ -75,6 +70,39 @@ pub fn extension(
     let metadata = RunMetadata { data, ..RunMetadata::default() };
     base.folder.config = extended.config;
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
+}
+
+/// What an extension run follows from its settings and the model's `config.json`.
+struct Plan {
+    extended: Extended,
+    trained_as: Value,
+    config: RunConfig,
+    windows: TextWindows,
+}
+
+impl Plan {
+    fn of(config: &RunConfig, model: &Value) -> Result<Self, TrainError> {
+        let section = config.extend.clone().unwrap_or_else(|| ExtendSection::new("default"));
+        let extended = section
+            .extension()
+            .and_then(|extension| extension.apply(model))
+            .map_err(ModelError::from)?;
+        let trained_as = trained_as(&extended).map_err(ModelError::from)?;
+        let (config, windows) = resolve(config, section, &extended)?;
+        Ok(Self { extended, trained_as, config, windows })
+    }
+}
+
+/// The settings of an extension run with the lengths that follow from the model (`data.max_length` is that
+/// of a training window), and the `config.json` that the model is trained under.
+///
+/// # Errors
+/// A basis that the model cannot have, or lengths that do not fit it.
+pub fn resolve_extension(
+    config: &RunConfig,
+    model: &Value,
+) -> Result<(RunConfig, Value), TrainError> {
+    Plan::of(config, model).map(|plan| (plan.config, plan.trained_as))
 }
 
 /// The configuration that weights are trained under. `DroPE` recalibrates at the length before, where

@@ -1,6 +1,8 @@
 //! A tiny LLaMA with a character tokenizer, made on the spot, and rows for it.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
+pub(crate) mod device;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

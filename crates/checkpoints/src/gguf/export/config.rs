@@ -6,7 +6,6 @@ use bestof_positional::hf::{HfDefaults, text_config};
 use serde_json::Value;
 
 use super::super::architecture::{Family, Size, Sizes};
-use super::super::config::SMOLLM3_NO_ROPE_INTERVAL;
 use super::super::entries::Entries;
 use super::super::error::GgufError;
 use super::refuse::{bad_folder, bad_setting, inexpressible};
@@ -113,7 +112,7 @@ impl<'a> ModelConfig<'a> {
     }
 
     pub(super) fn rope(&self) -> Result<ExportRope, CheckpointError> {
-        ExportRope::read(&self.folder.config, self.family)
+        ExportRope::read(&self.folder.config, self.family, self.sizes.layers)
             .map_err(|source| bad_folder(self.folder, source))
     }
 
@@ -180,34 +179,14 @@ impl<'a> ModelConfig<'a> {
             }
             Family::Gemma2 => self.check_gemma2(),
             Family::Gemma3 => self.check_gemma3(),
-            Family::SmolLm3 => self.check_smollm3(),
             Family::Phi3 if self.sizes.of(Size::Queries) != self.sizes.hidden => {
                 let reason =
                     "llama.cpp has heads of hidden_size / num_attention_heads in this family";
                 Err(self.refuse("head_dim", reason))
             }
-            Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::Phi3 => Ok(()),
-        }
-    }
-
-    fn check_smollm3(&self) -> Result<(), CheckpointError> {
-        let every = SMOLLM3_NO_ROPE_INTERVAL;
-        let reason = "llama.cpp leaves the rotation out of every fourth layer and of no other";
-        match self.config["no_rope_layers"].as_array() {
-            Some(flags) => {
-                let fits = |(flag, n): (&Value, usize)| {
-                    flag.as_u64() == Some(u64::from(!n.is_multiple_of(every)))
-                };
-                let layers = flags.len() >= self.sizes.layers;
-                if layers && flags.iter().zip(1..=self.sizes.layers).all(fits) {
-                    return Ok(());
-                }
-                Err(self.refuse("no_rope_layers", reason))
+            Family::Llama | Family::Qwen2 | Family::Qwen3 | Family::SmolLm3 | Family::Phi3 => {
+                Ok(())
             }
-            None => match self.fields().count("no_rope_layer_interval")? {
-                Some(found) if found != every => Err(self.refuse("no_rope_layer_interval", reason)),
-                _ => Ok(()),
-            },
         }
     }
 

@@ -18,6 +18,7 @@ use super::error::GgufError;
 use crate::conversion::Progress;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
+use crate::weights::Weights;
 use config::ModelConfig;
 use refuse::bad_folder;
 use tensors::Tensors;
@@ -77,6 +78,52 @@ pub fn export(
     options: ExportOptions,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Exported, CheckpointError> {
+    prepare(folder, out, options, |header| {
+        if let Some(parent) = out.parent() {
+            std::fs::create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;
+        }
+        let Header { architecture, weights, tensors, entries, warnings } = header;
+        let mut file = StagedFile::create(out)?;
+        tensors.write(weights, &entries, &mut file, progress)?;
+        file.persist()?;
+        Ok(Exported {
+            path: out.to_path_buf(),
+            architecture,
+            parameters: tensors.parameters(),
+            types: tensors.types(),
+            warnings,
+        })
+    })
+}
+
+/// Checks what [`export`] would refuse before it reads a value, and writes nothing. The folder may hold
+/// its weights in blocks.
+///
+/// # Errors
+/// As [`export`], values and writing apart.
+pub fn check(
+    folder: &ModelFolder,
+    out: &Path,
+    options: ExportOptions,
+) -> Result<(), CheckpointError> {
+    prepare(folder, out, options, |_| Ok(()))
+}
+
+/// What stands in a file before the values.
+struct Header<'a> {
+    architecture: &'static str,
+    weights: &'a Weights,
+    tensors: Tensors,
+    entries: Entries,
+    warnings: Vec<String>,
+}
+
+fn prepare<T>(
+    folder: &ModelFolder,
+    out: &Path,
+    options: ExportOptions,
+    then: impl FnOnce(Header<'_>) -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
     if std::fs::symlink_metadata(out).is_ok() {
         return Err(CheckpointError::OutputExists { path: out.to_path_buf() });
     }
@@ -91,9 +138,8 @@ pub fn export(
     let mut entries = Entries::default();
     entries.text("general.architecture", model.architecture);
     entries.text("general.type", "model");
-    let name = std::path::absolute(&folder.dir).unwrap_or_else(|_| folder.dir.clone());
-    if let Some(name) = name.file_name().and_then(|name| name.to_str()) {
-        entries.text("general.name", name);
+    if let Some(name) = folder.name() {
+        entries.text("general.name", &name);
     }
     entries.u32("general.file_type", file_type);
     if options.ggml_type.block_values() > 1 {
@@ -104,20 +150,8 @@ pub fn export(
     let mut warnings = model.warnings()?;
     warnings.extend(text_half.warning());
     warnings.extend(vocabulary::write(folder, model.sizes.vocabulary, &mut entries)?);
-
-    if let Some(parent) = out.parent() {
-        std::fs::create_dir_all(parent).map_err(CheckpointError::io("create", parent))?;
-    }
-    let mut file = StagedFile::create(out)?;
-    tensors.write(&weights, &entries, &mut file, progress)?;
-    file.persist()?;
-    Ok(Exported {
-        path: out.to_path_buf(),
-        architecture: model.architecture,
-        parameters: tensors.parameters(),
-        types: tensors.types(),
-        warnings,
-    })
+    let architecture = model.architecture;
+    then(Header { architecture, weights: &weights, tensors, entries, warnings })
 }
 
 /// `general.file_type`: the type of most tensors, in llama.cpp's numbers.

@@ -1,10 +1,11 @@
 //! The rotary settings of `config.json` as GGUF metadata and tensors.
 
-use bestof_positional::hf::{FULL_ATTENTION, HfDefaults, HfRope, LayerRopes, SLIDING_ATTENTION};
+use bestof_positional::hf::{FULL_ATTENTION, HfRope, LayerRopes, NoRope, SLIDING_ATTENTION};
 use bestof_positional::{LongRope, RopeBasis as _, RopeConfig, RopeScaling, Yarn};
 use serde_json::Value;
 
 use super::super::architecture::Family;
+use super::super::config::SMOLLM3_NO_ROPE_INTERVAL;
 use super::super::entries::Entries;
 use super::super::error::GgufError;
 use super::refuse::inexpressible;
@@ -26,20 +27,13 @@ pub(super) struct ExportRope {
 
 impl ExportRope {
     /// What the model computes with, by the one reader of rotary settings.
-    pub(super) fn read(config: &Value, family: Family) -> Result<Self, GgufError> {
+    pub(super) fn read(config: &Value, family: Family, layers: usize) -> Result<Self, GgufError> {
         let read = HfRope::of_model(config)?;
         if let Some(key) = read.unrecognised.first() {
             let reason = "nothing stands for it beside this type of scaling";
             return Err(inexpressible("the key of rotary settings", key, reason));
         }
-        // The types whose own key says it are judged by that.
-        let own_key = config["model_type"].as_str().and_then(HfDefaults::of);
-        let own_key = own_key.is_some_and(|defaults| defaults.no_rope_layer_interval.is_some());
-        if let Some(layer) = read.no_rope.first().filter(|_| !own_key) {
-            let reason = "llama.cpp rotates every layer of these families";
-            let found = format!("0 for layer {layer} (from 0)");
-            return Err(inexpressible("no_rope_layers", found, reason));
-        }
+        check_no_rope(config, &read.no_rope, family, layers)?;
         let (full, local) = match &read.layers {
             LayerRopes::Uniform(rope) => (Some(rope), None),
             layers @ LayerRopes::PerLayerType(_) => {
@@ -149,6 +143,31 @@ impl ExportRope {
             entries.u32(&key("scaling.original_context_length"), original as u32);
         }
     }
+}
+
+/// Refuses layers without RoPE, given from 0, that are not those that llama.cpp does not rotate.
+fn check_no_rope(
+    config: &Value,
+    no_rope: &[usize],
+    family: Family,
+    layers: usize,
+) -> Result<(), GgufError> {
+    if family != Family::SmolLm3 {
+        return no_rope.first().map_or(Ok(()), |layer| {
+            let reason = "llama.cpp rotates every layer of these families";
+            let found = format!("0 for layer {layer} (from 0)");
+            Err(inexpressible("no_rope_layers", found, reason))
+        });
+    }
+    let interval = Some(SMOLLM3_NO_ROPE_INTERVAL);
+    let every = NoRope { no_rope_layer_interval: interval, ..NoRope::default() };
+    if no_rope == every.indices(layers)? {
+        return Ok(());
+    }
+    let list = "no_rope_layers";
+    let field = if config[list].is_null() { "no_rope_layer_interval" } else { list };
+    let reason = "llama.cpp leaves the rotation out of every fourth layer and of no other";
+    Err(inexpressible(field, &config[field], reason))
 }
 
 fn as_f32(divisors: &[f64]) -> Vec<f32> {

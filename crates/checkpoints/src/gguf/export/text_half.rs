@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::layout::OTHER_HALF;
 use crate::stored::TensorInfo;
 use crate::weights::Weights;
 
@@ -10,14 +11,6 @@ const MULTIMODAL: [[(&str, &str); 2]; 2] = [
     [("language_model.model.", "model."), ("language_model.lm_head.", "lm_head.")],
     [("model.language_model.", "model."), ("lm_head.", "lm_head.")],
 ];
-/// Where the other half of a multimodal model lies.
-const OTHER_HALF: [&str; 4] = [
-    "vision_tower.",
-    "multi_modal_projector.",
-    "model.vision_tower.",
-    "model.multi_modal_projector.",
-];
-
 /// The tensors of a decoder.
 pub(super) struct TextHalf<'a> {
     by_name: HashMap<String, &'a TensorInfo>,

@@ -11,7 +11,7 @@ use bestof_tasks::rows::{ReadOptions, Row, read_rows};
 use bestof_trainer::data::Encoder;
 
 use crate::console::{self, Usage};
-use crate::model::{Opened, template_of};
+use crate::model::{ModelArg, Opened, template_of};
 
 /// The message a chat template is measured with.
 const PROBE: &str = "x";
@@ -109,8 +109,12 @@ pub(super) fn note_left_out(too_long: usize) {
     }
 }
 
-/// The model's basis and factor, as a page names them.
-pub(super) fn model_facts(opened: &Opened, factor: Option<f64>) -> Result<Vec<(String, String)>> {
+/// The model, its weights, basis and factor, as a page names them.
+pub(super) fn model_facts(
+    opened: &Opened,
+    model: &ModelArg,
+    factor: Option<f64>,
+) -> Result<Vec<(String, String)>> {
     let basis = match HfRope::of_model(&opened.folder.config)?.layers {
         LayerRopes::Uniform(rope) => rope.scaling.describe(),
         LayerRopes::PerLayerType(ropes) => {
@@ -121,6 +125,7 @@ pub(super) fn model_facts(opened: &Opened, factor: Option<f64>) -> Result<Vec<(S
     };
     let facts = [
         ("model", opened.folder.dir.display().to_string()),
+        ("weights", opened.weights(model)),
         ("basis", basis),
         ("factor at evaluation", factor.map_or("as trained".to_owned(), |f| f.to_string())),
     ];

@@ -140,7 +140,9 @@ impl RetrievalArgs {
             too_long: 0,
         };
         let lengths = lengths(&self.lengths, opened.decoder.max_positions())?;
-        match self.published(task)? {
+        let published = self.published(task)?;
+        let seed = published.is_none().then_some(self.seed);
+        match published {
             Some(cases) => asking.published(cases, &lengths)?,
             None => self.generated(task, lengths, &mut asking)?,
         }
@@ -149,7 +151,7 @@ impl RetrievalArgs {
         note_left_out(too_long);
         let estimates = summarise(&answers)?;
         if let Some(path) = &self.report {
-            page(task, &estimates, &self.facts(&opened, &settings)?).write(path)?;
+            page(task, &estimates, &self.facts(&opened, &settings, seed)?).write(path)?;
         }
         estimates.iter().try_for_each(|estimate| self.show(estimate))
     }
@@ -234,19 +236,19 @@ impl RetrievalArgs {
         }
     }
 
+    /// What the page names; `seed` of generated prompts.
     fn facts(
         &self,
         opened: &Opened,
         settings: &RetrievalSettings,
+        seed: Option<u64>,
     ) -> Result<Vec<(String, String)>> {
         let data = self.data.as_ref().map_or("generated".to_owned(), |p| p.display().to_string());
-        let facts = [
-            ("data", data),
-            ("seed", self.seed.to_string()),
-            ("decoding", format!("greedy, at most {} tokens", settings.max_new_tokens)),
-        ];
-        let mut all = model_facts(opened, self.factor.eval_factor)?;
-        all.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+        let mut facts = vec![("data", data)];
+        facts.extend(seed.map(|seed| ("seed", seed.to_string())));
+        facts.push(("decoding", format!("greedy, at most {} tokens", settings.max_new_tokens)));
+        let mut all = model_facts(opened, &self.model, self.factor.eval_factor)?;
+        all.extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Ok(all)
     }
 

@@ -10,7 +10,7 @@ use bestof_tasks::long_context::ruler::{
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::progress::Progress;
 use bestof_trainer::retrieval::RetrievalSettings;
-use bestof_trainer::ruler::{self, RulerAnswer, RulerScore, page, rows, summarise};
+use bestof_trainer::ruler::{self, RulerAnswer, RulerScore, cell, name, page, rows, summarise};
 
 use super::long_prompts::{
     Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
@@ -34,8 +34,8 @@ pub(super) struct Ruler {
     model: ModelArg,
     #[command(flatten)]
     factor: EvalFactorArg,
-    /// Tasks by RULER's names; by default all eleven that are generated. With --data, the one task of rows
-    /// that do not name theirs and whose file or folder is not named after it
+    /// Tasks by RULER's names; by default all eleven that are generated. With --data, the tasks that rows may
+    /// name, and the one task of rows that name none and whose file or folder is not named after it
     #[arg(long, value_delimiter = ',')]
     tasks: Vec<RulerTask>,
     /// Tokens of the prompt with its answer; by default powers of two from 1024 up to the model's
@@ -92,6 +92,7 @@ impl Ruler {
         if self.max_new_tokens == Some(0) {
             bail!(Usage("--max-new-tokens 0: an answer needs at least 1 token".into()));
         }
+        self.check_used()?;
         let opened = self.model.open_at(self.factor)?;
         if self.chat {
             template_of(&opened.folder)?;
@@ -121,10 +122,32 @@ impl Ruler {
         if self.json { scores.iter().try_for_each(console::json) } else { show(&scores) }
     }
 
+    /// The tasks that are generated.
+    fn chosen(&self) -> &[RulerTask] {
+        if self.tasks.is_empty() { &RulerTask::GENERATED } else { &self.tasks }
+    }
+
+    /// Refuses settings that no chosen task reads.
+    fn check_used(&self) -> Result<()> {
+        if !self.data.is_empty() {
+            return Ok(());
+        }
+        let none = |has: fn(RulerTask) -> bool| !self.chosen().iter().any(|task| has(*task));
+        let given = [
+            ("--depths", "one needle", !self.depths.is_empty() && none(RulerTask::has_depth)),
+            ("--haystack", "running text", self.haystack.is_some() && none(RulerTask::has_essay)),
+        ];
+        match given.iter().find(|(.., unused)| *unused) {
+            Some((flag, what, _)) => bail!(Usage(format!(
+                "{flag}: none of the tasks {} has {what}; leave it out",
+                named(self.chosen())
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn generated(&self, lengths: Vec<usize>, asking: &mut Asking<'_>) -> Result<()> {
-        let tasks =
-            if self.tasks.is_empty() { RulerTask::GENERATED.to_vec() } else { self.tasks.clone() };
-        let config = RulerConfig::new(tasks)
+        let config = RulerConfig::new(self.chosen().to_vec())
             .lengths(lengths)
             .reserve(around(asking.opened, asking.encoder, self.chat)?)
             .max_new_tokens(self.max_new_tokens)
@@ -159,6 +182,7 @@ impl Ruler {
         let count = counter(asking.encoder);
         for path in &self.data {
             let rows = rows_of::<RulerRow>(path, &options)?;
+            self.check_among_tasks(path, &rows)?;
             let named = rows.iter().all(|(_, row)| row.task.is_some());
             // Not looked at where all rows name theirs.
             let task = if named { RulerTask::Qa1 } else { self.task_of(path)? };
@@ -180,6 +204,20 @@ impl Ruler {
         Ok(())
     }
 
+    /// Refuses a row of another task than those of --tasks.
+    fn check_among_tasks(&self, path: &Path, rows: &[(usize, RulerRow)]) -> Result<()> {
+        let other = |row: &RulerRow| row.task.filter(|task| !self.tasks.contains(task));
+        let found = rows.iter().find_map(|(line, row)| Some((line, other(row)?)));
+        match found {
+            Some((line, task)) if !self.tasks.is_empty() => bail!(Usage(format!(
+                "--tasks {}: {}, line {line}, is a row of {task}; name it too, or leave --tasks out",
+                named(&self.tasks),
+                path.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The task of a file whose rows do not name it: the one of --tasks, or the one the file or its folder
     /// is named after.
     fn task_of(&self, path: &Path) -> Result<RulerTask> {
@@ -193,8 +231,9 @@ impl Ruler {
             ))),
         }
         let folder = path.parent().and_then(Path::file_name);
-        let names = [path.file_stem(), folder];
-        let task = names.into_iter().flatten().find_map(|name| name.to_str()?.parse().ok());
+        let names = [path.file_name(), folder].into_iter().flatten();
+        // No task has a dot in its name, and a file may have several endings.
+        let task = names.filter_map(|name| name.to_str()?.split('.').next()?.parse().ok()).next();
         task.ok_or_else(|| {
             Usage(format!(
                 "{}: neither its rows nor its name say which of RULER's tasks this is, which decides how \
@@ -209,21 +248,20 @@ impl Ruler {
         let paths = |paths: &[PathBuf]| {
             paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
         };
-        let data = if self.data.is_empty() { "generated".to_owned() } else { paths(&self.data) };
-        let haystack = self
-            .haystack
-            .as_ref()
-            .map_or("invented documents".to_owned(), |path| path.display().to_string());
+        let mut own = Vec::new();
+        if self.data.is_empty() {
+            own.extend([("data", "generated".to_owned()), ("seed", self.seed.to_string())]);
+            if self.chosen().iter().any(|task| task.has_essay()) {
+                let haystack = self.haystack.as_ref().map(|path| path.display().to_string());
+                own.push(("running text", haystack.unwrap_or("invented documents".to_owned())));
+            }
+        } else {
+            own.push(("data", paths(&self.data)));
+        }
         let prompts = if self.chat { "a user's message" } else { "plain text" };
-        let mut facts = model_facts(opened, self.factor.eval_factor)?;
-        let own = [
-            ("data", data),
-            ("running text", haystack),
-            ("seed", self.seed.to_string()),
-            ("prompts", prompts.to_owned()),
-            ("decoding", "greedy".to_owned()),
-        ];
-        facts.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        own.extend([("prompts", prompts.to_owned()), ("decoding", "greedy".to_owned())]);
+        let mut facts = model_facts(opened, &self.model, self.factor.eval_factor)?;
+        facts.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Ok(facts)
     }
 }
@@ -256,13 +294,15 @@ impl Asking<'_> {
     }
 }
 
+fn named(tasks: &[RulerTask]) -> String {
+    tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join(", ")
+}
+
 /// A table of tasks by lengths, then the scores by depth.
 fn show(scores: &[RulerScore]) -> Result<()> {
     let lengths = ruler::lengths(scores);
-    let name = |task: Option<RulerTask>| task.map_or("average", RulerTask::name);
-    let cell = |task: Option<RulerTask>, length: Option<usize>| {
-        let of = |s: &&RulerScore| s.task == task && s.length == length && s.depth.is_none();
-        scores.iter().find(of).map_or_else(String::new, figure)
+    let at = |task: Option<RulerTask>, length: Option<usize>| {
+        cell(scores, task, length).map_or_else(String::new, figure)
     };
     let columns: Vec<Option<usize>> =
         lengths.iter().copied().map(Some).chain((lengths.len() > 1).then_some(None)).collect();
@@ -273,7 +313,7 @@ fn show(scores: &[RulerScore]) -> Result<()> {
     let head = |length: &Option<usize>| length.map_or("average".to_owned(), |l| l.to_string());
     line("task", columns.iter().map(head).collect())?;
     for task in rows(scores) {
-        line(name(task), columns.iter().map(|length| cell(task, *length)).collect())?;
+        line(name(task), columns.iter().map(|length| at(task, *length)).collect())?;
     }
     for score in scores {
         if let Some(depth) = score.depth {

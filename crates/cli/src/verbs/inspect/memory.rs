@@ -20,15 +20,14 @@ impl Memory {
         let decoder = DecoderConfig::from_hf(&folder.config)?;
         let train = &config.train;
         let longest = config.data.max_length.min(decoder.max_positions);
-        // A pair is a tree with two answers.
-        let tokens =
-            train.max_tokens_per_forward.min(2 * longest * train.per_device_train_batch_size);
+        let rows = sequences(config).saturating_mul(train.per_device_train_batch_size);
+        let tokens = train.max_tokens_per_forward.min(longest.saturating_mul(rows));
         let tokens = tokens.max(longest);
         let lora = config.lora.as_ref().map(|lora| lora.adapters(train.seed));
         let step = StepShape::new(lora.as_ref(), tokens)
             .with_checkpoint_layers(train.gradient_checkpointing);
         let weights = folder.weights()?;
-        let footprint = Footprint::of_step(&decoder, weights.infos(), config.precision(), step)?;
+        let footprint = Footprint::of_step(&decoder, weights.infos(), config.precision()?, step)?;
         let on_cpu = config.model.device == "cpu";
         let available = if on_cpu { available() } else { None };
         Ok(Self { footprint, tokens, available })
@@ -77,6 +76,13 @@ impl std::fmt::Display for Memory {
             _ => Ok(()),
         }
     }
+}
+
+/// Completions under one prompt: all of a group of a policy-gradient run, and the two of a pair.
+fn sequences(config: &RunConfig) -> usize {
+    let is_policy =
+        config.rollout.is_some() || config.reward.is_some() || config.objective.is_some();
+    if is_policy { config.rollout.clone().unwrap_or_default().num_generations } else { 2 }
 }
 
 /// Bytes of memory that programs can still take.

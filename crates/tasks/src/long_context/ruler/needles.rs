@@ -71,25 +71,24 @@ impl<'a> NeedlePrompt<'a> {
         let mut drawn = Drawn::new(drawn);
         let mut keys = Vec::new();
         for _ in 0..kind.keys {
-            let key = drawn.next(kind.key, hay);
+            let key = drawn.hidden(kind.key, hay);
             let values: Vec<String> =
-                (0..kind.values).map(|_| drawn.next(kind.value, hay)).collect();
+                (0..kind.values).map(|_| drawn.hidden(kind.value, hay)).collect();
             keys.push((key, values));
         }
         let asked = rng.sample(kind.keys, kind.queries);
         let count = kind.keys * kind.values;
-        let uniform = |rng: &mut SeededRng| rng.index(1 << 53) as f64 / (1_u64 << 53) as f64;
         let mut shares: Vec<f64> = match kind.haystack {
             Haystack::Essay => {
                 let depths = rng.sample(DEPTHS, count).into_iter();
                 // Whole percents, as RULER rounds them.
                 depths.map(|d| (d as f64 * 100.0 / 39.0).round() / 100.0).collect()
             }
-            _ => (0..count).map(|_| uniform(&mut rng)).collect(),
+            _ => (0..count).map(|_| rng.share()).collect(),
         };
         let single = kind.queries * kind.values == 1;
         if single && !matches!(depth, DepthTarget::Uniform) {
-            shares[asked[0]] = depth.aim(uniform(&mut rng));
+            shares[asked[0]] = depth.aim(rng.share());
         }
         let mut placed: Vec<(f64, usize, String)> = Vec::new();
         for (number, (key, values)) in keys.iter().enumerate() {
@@ -122,8 +121,8 @@ impl<'a> NeedlePrompt<'a> {
 
     fn other(&mut self, index: usize) -> &str {
         while self.others.len() <= index {
-            let key = self.drawn.next(self.kind.key, "");
-            let value = self.drawn.next(self.kind.value, "");
+            let key = self.drawn.hay(self.kind.key);
+            let value = self.drawn.hay(self.kind.value);
             self.others.push(needle(self.kind, &key, &value));
         }
         &self.others[index]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{RulerCase, RulerTask};
-use crate::rows::{Fields, Row, RowProblem, wrong_type};
+use crate::rows::{Fields, Json, Row, RowProblem, wrong_type};
 
 /// Fields that say where a row came from; they are not needed to ask it.
 const NOTES: [&str; 6] =
@@ -69,31 +69,36 @@ impl Row for RulerRow {
         };
         let task = match fields.take_optional("task") {
             None => None,
-            Some(found) => Some(
-                serde_json::from_value(found.clone())
-                    .map_err(|_| wrong_type("task", &found, "the name of one of RULER's tasks"))?,
-            ),
+            Some(Value::String(name)) => {
+                let unknown = |expected| RowProblem::Inconsistent {
+                    field: "task".to_owned(),
+                    found: format!("an {expected}"),
+                    expected: "the name of one of RULER's tasks".to_owned(),
+                };
+                Some(name.parse().map_err(unknown)?)
+            }
+            Some(other) => {
+                return Err(wrong_type("task", &other, "the name of one of RULER's tasks"));
+            }
         };
         let (index, length) = (count(&mut fields, "index")?, count(&mut fields, "length")?);
         let max_new_tokens = count(&mut fields, "max_new_tokens")?;
         if max_new_tokens == Some(0) {
             return Err(wrong_type("max_new_tokens", &Value::from(0), "at least 1"));
         }
-        let says = |value: &Value| match value {
-            Value::Null => false,
-            Value::Array(items) => !items.is_empty(),
-            Value::Object(items) => !items.keys().all(|key| NOTES.contains(&key.as_str())),
-            _ => true,
+        let noted = |name: &str| NOTES.contains(&name);
+        let says = |value: &Json| match value {
+            Json::Object(fields) => {
+                fields.iter().any(|(name, value)| !noted(name) && value.has_content())
+            }
+            value => value.has_content(),
         };
-        let rest = fields.rest();
-        if let Some((field, found)) =
-            rest.iter().find(|(name, value)| !NOTES.contains(&name.as_str()) && says(value))
-        {
-            return Err(wrong_type(
-                field,
-                found,
-                "no such field beside `input` and `outputs`; remove it",
-            ));
+        for (field, found) in fields.rest() {
+            let found = Json::from(found);
+            if !noted(&field) && says(&found) {
+                const EXPECTED: &str = "no such field beside `input` and `outputs`; remove it";
+                return Err(wrong_type(&field, &found, EXPECTED));
+            }
         }
         Ok(Self { task, index, input, outputs, length, answer_prefix, max_new_tokens })
     }
@@ -204,7 +209,15 @@ mod tests {
             (r#"{"input": "Q", "outputs": [{"a": 1}]}"#, "field `outputs`"),
             (r#"{"input": "Q"}"#, "field `outputs` is missing"),
             (r#"{"input": " ", "outputs": ["1"]}"#, "field `input` is empty"),
-            (r#"{"input": "Q", "outputs": ["1"], "task": "niah"}"#, "field `task`"),
+            (
+                r#"{"input": "Q", "outputs": ["1"], "task": "niah_single_4"}"#,
+                "field `task`: found an unknown task `niah_single_4`; did you mean `niah_single_1`? Known are",
+            ),
+            (r#"{"input": "Q", "outputs": ["1"], "task": 4}"#, "field `task`: found the number 4"),
+            (
+                r#"{"input": "Q", "outputs": ["1"], "others": {"id": 3, "pred": "2"}}"#,
+                "field `others`",
+            ),
             (r#"{"input": "Q", "outputs": ["1"], "length": "long"}"#, "field `length`"),
         ] {
             let error = read(line).unwrap_err();
@@ -213,5 +226,6 @@ mod tests {
         assert!(
             read(r#"{"input": "Q", "outputs": 5, "others": {"id": 3}, "truncation": -1}"#).is_ok()
         );
+        assert!(read(r#"{"input": "Q", "outputs": 5, "pred": "", "notes": [null, " "]}"#).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use super::super::lines::{check_depth, check_length};
 use super::coded_words::CodedWords;
 use super::common_words::{CommonWords, Vocabulary};
 use super::filling::{Rendered, fill};
-use super::needles::NeedlePrompt;
+use super::needles::{Haystack, NeedlePrompt};
 use super::variables::VariablePrompt;
 use super::{Essay, RulerCase, RulerTask};
 use crate::rng::{SeededRng, stable_hash};
@@ -92,6 +92,8 @@ struct Cell {
 pub struct RulerSuite<'a> {
     config: RulerConfig,
     essay: Essay,
+    /// As much running text as any prompt has, once it is needed.
+    hay: Option<String>,
     counter: &'a dyn TokenCounter,
     cells: VecDeque<Cell>,
     made: usize,
@@ -125,13 +127,14 @@ impl<'a> RulerSuite<'a> {
                 cells.extend(depths.into_iter().map(|depth| Cell { task, length, depth }));
             }
         }
-        Ok(Self { essay: Essay::invented(config.seed), config, counter, cells, made: 0 })
+        let essay = Essay::invented(config.seed);
+        Ok(Self { essay, hay: None, config, counter, cells, made: 0 })
     }
 
     /// The same with other running text.
     #[must_use]
     pub fn with_essay(self, essay: Essay) -> Self {
-        Self { essay, ..self }
+        Self { essay, hay: None, ..self }
     }
 
     /// Number of cases still to come.
@@ -153,10 +156,16 @@ impl<'a> RulerSuite<'a> {
         let stream = |part: u64| SeededRng::new(seed, 2 * index as u64 + part);
         let counter = self.counter;
         let (rendered, tokens, outputs) = if let Some(needles) = task.needles() {
-            // As many words as tokens are more than are used.
-            let hay = self.essay.text(length);
+            let hay = if needles.haystack == Haystack::Essay {
+                // As many words as tokens are more than are used. That of the longest prompt, for what is
+                // hidden must not depend on the length.
+                let longest = self.config.lengths.iter().copied().max().unwrap_or(length);
+                self.hay.get_or_insert_with(|| self.essay.text(longest)).as_str()
+            } else {
+                ""
+            };
             let draws = [stream(0), stream(1)];
-            let mut prompt = NeedlePrompt::new(needles, draws, depth, &mut self.essay, &hay);
+            let mut prompt = NeedlePrompt::new(needles, draws, depth, &mut self.essay, hay);
             let (rendered, _, tokens) = fill(&mut prompt, room, counter).map_err(too_short)?;
             (rendered, tokens, prompt.outputs())
         } else if task == RulerTask::Vt {

@@ -125,6 +125,11 @@ impl RulerTask {
         self.needles().is_some_and(|needles| needles.queries * needles.values == 1)
     }
 
+    /// Whether its haystack is running text.
+    pub fn has_essay(self) -> bool {
+        self.needles().is_some_and(|needles| needles.haystack == Haystack::Essay)
+    }
+
     /// What is hidden, for the tasks of needles.
     pub(super) fn needles(self) -> Option<Needles> {
         let plain = Needles {
@@ -167,7 +172,8 @@ impl FromStr for RulerTask {
         Self::ALL.into_iter().find(|task| task.name() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::name);
             let near = bestof_suggest::nearest(text, known);
-            let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            let near =
+                near.map_or_else(|| ".".to_owned(), |near| format!("; did you mean `{near}`?"));
             format!("unknown task `{text}`{near} Known are {}", known.join(", "))
         })
     }
@@ -183,7 +189,13 @@ mod tests {
             assert_eq!(task.name().parse(), Ok(task));
             assert_eq!(serde_json::to_value(task).unwrap(), task.name());
         }
-        let error = "niah_single_4".parse::<RulerTask>().unwrap_err();
-        assert!(error.contains("niah_single_1") && error.contains("fwe"), "{error}");
+        let known = "Known are niah_single_1, niah_single_2, niah_single_3, niah_multikey_1, \
+            niah_multikey_2, niah_multikey_3, niah_multivalue, niah_multiquery, vt, cwe, fwe, qa_1, qa_2";
+        let error = |name: &str| name.parse::<RulerTask>().unwrap_err();
+        assert_eq!(
+            error("niah_single_4"),
+            format!("unknown task `niah_single_4`; did you mean `niah_single_1`? {known}")
+        );
+        assert_eq!(error("squad"), format!("unknown task `squad`. {known}"));
     }
 }

@@ -47,27 +47,60 @@ fn uuid(rng: &mut SeededRng) -> String {
     format!("{a:08x}-{b:04x}-4{c:03x}-{:04x}-{e:012x}", d & 0x3fff | 0x8000)
 }
 
-/// A source of keys and values, all different.
+/// A source of keys and values.
 #[derive(Debug)]
 pub(super) struct Drawn {
     rng: SeededRng,
-    seen: HashSet<String>,
+    /// What needles that may be asked for say.
+    hidden: HashSet<String>,
+    /// What needles of the hay say.
+    hay: HashSet<String>,
 }
 
 impl Drawn {
     pub(super) fn new(rng: SeededRng) -> Self {
-        Self { rng, seen: HashSet::new() }
+        Self { rng, hidden: HashSet::new(), hay: HashSet::new() }
     }
 
-    /// A new one that `text` does not contain.
-    pub(super) fn next(&mut self, value: Value, text: &str) -> String {
+    /// A new one to hide, which `text` does not contain.
+    pub(super) fn hidden(&mut self, value: Value, text: &str) -> String {
         loop {
             let drawn = value.draw(&mut self.rng);
-            // Words may run out in a very long list of needles, and may then come again.
-            let exhausted = self.seen.len() > adjectives().len() * nouns().len() / 2;
-            if !text.contains(&drawn) && (self.seen.insert(drawn.clone()) || exhausted) {
+            if !text.contains(&drawn) && self.hidden.insert(drawn.clone()) {
                 return drawn;
             }
         }
+    }
+
+    /// One for the hay: new, unless words run out in a very long list of needles, and never one that is
+    /// hidden.
+    pub(super) fn hay(&mut self, value: Value) -> String {
+        loop {
+            let drawn = value.draw(&mut self.rng);
+            let exhausted =
+                self.hidden.len() + self.hay.len() > adjectives().len() * nouns().len() / 2;
+            if !self.hidden.contains(&drawn) && (self.hay.insert(drawn.clone()) || exhausted) {
+                return drawn;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_key_never_comes_again_however_long_the_hay_is() {
+        let mut drawn = Drawn::new(SeededRng::new(1, 0));
+        let hidden: HashSet<String> = (0..50).map(|_| drawn.hidden(Value::Words, "")).collect();
+        assert_eq!(hidden.len(), 50);
+        let all = adjectives().len() * nouns().len();
+        let hay: Vec<String> = (0..2 * all).map(|_| drawn.hay(Value::Words)).collect();
+        assert!(hay.iter().all(|word| !hidden.contains(word)));
+        // Words come again once they run out, and not before.
+        let different = |words: &[String]| words.iter().collect::<HashSet<_>>().len();
+        assert_eq!(different(&hay[..all / 2 - 50]), all / 2 - 50);
+        assert!(different(&hay) < hay.len());
     }
 }

@@ -41,8 +41,7 @@ impl Chain {
                 break value;
             }
         };
-        let mut shares: Vec<f64> =
-            (0..=HOPS).map(|_| rng.index(1 << 53) as f64 / (1_u64 << 53) as f64).collect();
+        let mut shares: Vec<f64> = (0..=HOPS).map(|_| rng.share()).collect();
         shares.sort_by(f64::total_cmp);
         Self { names, value, shares }
     }
