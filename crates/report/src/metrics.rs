@@ -270,8 +270,10 @@ pub const METRICS: &[Metric] = &[
         .drawn(RewardAndPassAtK, "Prompts drawn in place of others", "redrawn"),
     Metric::new("sampling_gap", NatsPerToken, POLICY, "mean log-probability of the sampled tokens under the sampling distribution minus that under the policy, the model at `rollout.temperature`; 0 without cuts, but for rounding")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "sampling distribution"),
-    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence")
+    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence; with `rollout.server` what sets its model apart, age of weights included")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "rounding"),
+    Metric::new("rollout/lag", Count, POLICY, "with `rollout.server`: steps since the weights that the server drew with")
+        .drawn(RewardAndPassAtK, "Age of the server's weights in steps", "lag"),
     Metric::new(PASS_AT_K, Share, POLICY, "`pass@1`, `pass@2`, `pass@4` … `pass@n`: unbiased, mean over prompts; in evaluations with `/low` and `/high`, the 95 % interval over prompts")
         .drawn(RewardAndPassAtK, "pass@k", "pass@k")
         .higher_is_better(),

@@ -15,6 +15,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::displacement::DisplacementWarning;
 use crate::record::Difference;
+use crate::server::ServerError;
 
 /// Why a run, an evaluation or a file of theirs failed.
 #[derive(Debug, Error)]
@@ -212,6 +213,39 @@ pub enum TrainError {
         /// Why.
         source: EstimatorError,
     },
+    /// A completions server gave no completions of a prompt.
+    #[error("{row}: {source}")]
+    Server {
+        /// The prompt: its number counted from 0, or `file:line` where that is known.
+        row: String,
+        /// Why not.
+        source: ServerError,
+    },
+    /// The weights could not be handed to the completions server.
+    #[error("`rollout.sync_command`: {command} {reason}; the weights of step {step} are in {}", .folder.display())]
+    Sync {
+        /// The command, with its arguments.
+        command: String,
+        /// What went wrong.
+        reason: String,
+        /// Steps done.
+        step: u64,
+        /// What it was given.
+        folder: PathBuf,
+    },
+    /// The completions server draws with weights that are too old.
+    #[error(
+        "step {step} would learn from completions of weights {lag} steps old, and `rollout.max_lag` is {max_lag}; hand \
+         over newer ones with `rollout.sync_command`, or raise it"
+    )]
+    Lag {
+        /// The step that was being made, counted from 1.
+        step: u64,
+        /// Steps since the weights of the server.
+        lag: u64,
+        /// The most allowed.
+        max_lag: u64,
+    },
     /// A verifier cannot be made, or its program is not there.
     #[error("`reward.command`: {reason}")]
     Verifier {
@@ -238,6 +272,17 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// The same with the name of the row whose number it has.
+    pub(crate) fn at_row_of(self, names: &[String]) -> Self {
+        match self {
+            Self::Server { row, source } => {
+                let name = row.parse::<usize>().ok().and_then(|row| names.get(row));
+                Self::Server { row: name.cloned().unwrap_or(row), source }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -10,6 +10,7 @@
 //! stored: a run stopped between sampling and update samples the same again. What is kept is the
 //! schedule of `k` with what it has measured, and which prompts were ever solved.
 
+mod draw;
 mod judge;
 mod measure;
 mod objective;
@@ -19,6 +20,7 @@ mod problem;
 mod prompts;
 mod reweigh;
 mod rollout;
+mod served;
 mod shaping;
 mod stop;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
 pub use problem::{Problem, ProblemSettings, VerifierSettings, load_problems};
 pub use rollout::{Group, Rollout, Sampler};
+pub use served::{ServedWeights, WeightSync, WriteWeights};
 pub use shaping::RewardShaping;
 
 use crate::error::TrainError;
@@ -123,10 +126,25 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Completions of all held-out prompts, some prompts at a time. Every evaluation draws with
-    /// the same seeds, so that it is the policy that makes the difference between two of them.
-    fn held_out(&self, progress: &mut dyn Progress) -> Result<Vec<Group>, TrainError> {
-        let ReinforceParts { model, eval, sampler, eval_samples, seed, .. } = &self.parts;
-        sample_all(model, &eval.items, sampler, *eval_samples, *seed, progress)
+    /// the same seeds, so that it is the policy that makes the difference between two of them. A server draws
+    /// them if it is handed the weights as they are.
+    fn held_out(
+        &mut self,
+        step: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Group>, TrainError> {
+        let ReinforceParts { model, eval, sampler, eval_samples, seed, served, .. } =
+            &mut self.parts;
+        let current = match served {
+            Some(served) => served.before_evaluation(model, step)?,
+            None => true,
+        };
+        let server = if current { None } else { sampler.server.take() };
+        let groups = sample_all(model, &eval.items, sampler, *eval_samples, *seed, progress);
+        if server.is_some() {
+            sampler.server = server;
+        }
+        groups.map_err(|error| error.at_row_of(&eval.names))
     }
 }
 
@@ -167,7 +185,11 @@ pub fn sample_all<M: CausalLm>(
         .enumerate()
         .map(|(row, problem)| (row, problem, dropout_seed(seed, EVALUATION, row as u64)))
         .collect();
-    let at_once = (sampler.sampling.max_batch / samples.max(1)).max(1);
+    let at_once = match &sampler.server {
+        Some(server) => server.settings().concurrency,
+        None => sampler.sampling.max_batch / samples.max(1),
+    };
+    let at_once = at_once.max(1);
     let mut groups = Vec::with_capacity(asked.len());
     for part in asked.chunks(at_once) {
         groups.extend(sampler.sample(model, part, samples)?);
@@ -214,6 +236,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         step: u64,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
+        if let Some(served) = &mut self.parts.served {
+            self.lag = Some(served.before_step(&self.parts.model, step)?);
+        }
         let batch = self.drawn(rows, step, progress)?;
         self.batch = Some(batch);
         Ok(())
@@ -233,6 +258,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         metrics.observe("prompts/redrawn", batch.redrawn as f64);
         metrics.observe("verifier/failures", batch.failures.0 as f64);
         metrics.observe("verifier/timeouts", batch.failures.1 as f64);
+        if let Some(lag) = self.lag {
+            metrics.observe("rollout/lag", lag as f64);
+        }
         let solved = self.solved.len() as f64;
         metrics.observe("cumulative_solve_rate", solved / self.parts.train.len() as f64);
         for moved in &batch.moved {
@@ -300,7 +328,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         step: u64,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
-        let groups = self.held_out(progress)?;
+        let groups = self.held_out(step, progress)?;
         let (failed, late) = self.tell_failures(&groups, progress);
         let mut sums = MetricSums::default();
         for group in &groups {

@@ -2,6 +2,7 @@
 
 mod objective;
 mod ranges;
+mod server;
 
 use bestof_tasks::verify::VerifierKind;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,33 @@ pub struct RolloutSection {
     pub eval_generations: usize,
     /// Completions of each step, and of each evaluation, written to `samples.jsonl`. Default 4.
     pub logged_samples: usize,
+    /// Address of a completions server that draws the completions, as `http://host:8000`. Default: the model itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The model, or adapter, that the server is asked for. Default: what it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_model: Option<String>,
+    /// Prompts that are asked for at the same time. Default 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_concurrency: Option<usize>,
+    /// Seconds until a prompt's completions have to be there. Default 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_timeout: Option<f64>,
+    /// Further attempts where no server, a busy one (429) or a broken one (5xx) was met, after half a second, one, two and so on. Default 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_retries: Option<u32>,
+    /// Name of the environment variable that holds the server's API key. Default: no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_api_key_env: Option<String>,
+    /// Program and arguments that hand new weights to the server; the folder that holds them is the last argument. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_command: Vec<String>,
+    /// Steps from one run of `sync_command` to the next. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_steps: Option<u64>,
+    /// The most steps that the server's weights may be behind. Default: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_lag: Option<u64>,
 }
 
 impl Default for RolloutSection {
@@ -57,6 +85,15 @@ impl Default for RolloutSection {
             system_prompt: None,
             eval_generations: 0,
             logged_samples: 4,
+            server: None,
+            server_model: None,
+            server_concurrency: None,
+            server_timeout: None,
+            server_retries: None,
+            server_api_key_env: None,
+            sync_command: Vec::new(),
+            sync_steps: None,
+            max_lag: None,
         }
     }
 }
@@ -85,6 +122,8 @@ pub struct RewardSection {
     /// `program`: MiB of address space for each of its processes. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// `program`: keep its processes and give them one line after the other, in place of starting one for each completion. Default false.
+    pub persistent: bool,
     /// Reward of a verification that failed: the program crashed, hung or talked nonsense. Default: the verifier's lowest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<f64>,
@@ -117,6 +156,7 @@ impl Default for RewardSection {
             high: 1.0,
             time_limit: 10.0,
             memory_limit: None,
+            persistent: false,
             failed: None,
             pass_at: None,
             weight: 1.0,
@@ -154,12 +194,20 @@ pub struct RewardPart {
     /// As `reward.memory_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// As `reward.persistent`.
+    #[serde(default)]
+    pub persistent: bool,
 }
 
 impl RewardSection {
     /// The verifiers, the first of which says what passed.
     pub(crate) fn parts(&self) -> Vec<RewardPart> {
-        let first = RewardPart {
+        std::iter::once(self.first()).chain(self.more.iter().cloned()).collect()
+    }
+
+    /// The verifier that says what passed.
+    pub(crate) fn first(&self) -> RewardPart {
+        RewardPart {
             verifier: self.verifier,
             weight: self.weight,
             command: self.command.clone(),
@@ -167,8 +215,8 @@ impl RewardSection {
             high: self.high,
             time_limit: self.time_limit,
             memory_limit: self.memory_limit,
-        };
-        std::iter::once(first).chain(self.more.iter().cloned()).collect()
+            persistent: self.persistent,
+        }
     }
 }
 

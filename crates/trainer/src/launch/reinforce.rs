@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use bestof_models::{CausalLm, SamplingConfig};
+use bestof_checkpoints::{ModelFolder, StoredType};
+use bestof_models::{CausalLm, Decoder, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
 use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
 use crate::error::TrainError;
+use crate::export::write_model;
 use crate::progress::Progress;
-use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_problems};
+use crate::reinforce::{
+    ReinforceParts, ReinforceRun, Sampler, ServedWeights, WeightSync, load_problems,
+};
 use crate::run::{TrainOptions, TrainingRun, train};
+use crate::server::CompletionServer;
 
 /// A policy-gradient run (`reinforce`) from start, or from its newest whole checkpoint, to its report.
 ///
@@ -26,12 +31,17 @@ pub fn reinforce(
         let reason = "policy-gradient runs are made by a single rank".to_owned();
         return Err(TrainError::Communication { reason });
     }
-    let rollout = config.rollout.clone().unwrap_or_default();
+    let rollout = config.rollout.clone().unwrap_or_default().resolved();
     let reward = config.reward.clone().unwrap_or_default();
-    let section = config.objective.clone().unwrap_or_default();
+    let mut section = config.objective.clone().unwrap_or_default();
+    let server = rollout.server_settings()?.map(CompletionServer::new);
+    if server.is_some() {
+        section.sampler_cap.get_or_insert(SERVER_CAP);
+    }
     let objective = section.build()?;
     objective.check_group(rollout.num_generations)?;
     find_program(&reward)?;
+    find_sync_command(&rollout)?;
     // What was not written down is resolved here, so that the run's folder says it.
     let config = &RunConfig {
         rollout: Some(rollout.clone()),
@@ -40,14 +50,19 @@ pub fn reinforce(
         ..config.clone()
     };
     let base = Base::open(config)?;
-    let problems = rollout.problem_settings(&reward);
+    let problems = rollout.problem_settings(&reward)?;
     let rows = base.load(
         config,
         |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
     let settings = rows.settings(config);
-    let sampler = base.sampler(&rollout, &reward)?;
+    let sampler = Sampler { server, ..base.sampler(&rollout, &reward)? };
+    let served = served_weights(&rollout, config, &base)?;
+    if let Some(served) = &served {
+        let batch = settings.global_batch(options.communicator.size());
+        served.check(settings.total_steps(rows.train.len(), batch))?;
+    }
     if sampler.sampling.eos_token_ids.is_empty() {
         progress.notice(
             "the model names no token that ends a text, so every completion runs to `rollout.max_new_tokens`; \
@@ -59,6 +74,7 @@ pub fn reinforce(
     let notices = [
         off_policy(&rollout, objective.sampler_cap),
         length_dependent(&base.model, &prompts, rollout.max_new_tokens),
+        of_server(&rollout, !rows.eval.is_empty()),
     ];
     for text in notices.into_iter().flatten() {
         progress.notice(&text);
@@ -73,6 +89,7 @@ pub fn reinforce(
         eval: rows.eval,
         settings: config.forward_settings(),
         sampler,
+        served,
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
         objective,
@@ -82,6 +99,70 @@ pub fn reinforce(
     let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
+}
+
+/// The greatest importance weight of a token that a server drew, unless `objective.sampler_cap` says another one.
+const SERVER_CAP: f64 = 2.0;
+/// Where, in the run's folder, weights are written for the server.
+const SERVED: &str = "served";
+
+/// How a run's server gets new weights.
+fn served_weights(
+    rollout: &RolloutSection,
+    config: &RunConfig,
+    base: &Base,
+) -> Result<Option<ServedWeights<Decoder>>, TrainError> {
+    if rollout.server.is_none() {
+        return Ok(None);
+    }
+    if rollout.sync_command.is_empty() {
+        return Ok(Some(ServedWeights::new(None, rollout.max_lag)));
+    }
+    // The folder is opened once more, for the run keeps the one it has.
+    let folder = ModelFolder::open(&base.folder.dir)?;
+    let stored = crate::export::stored_type(&folder)?;
+    let write = move |model: &Decoder, dir: &Path| {
+        if model.lora().is_some() {
+            return Ok(model.save_adapter(
+                dir,
+                &folder.dir.display().to_string(),
+                StoredType::F32,
+            )?);
+        }
+        write_model(model, &folder, dir, stored)
+    };
+    let sync = WeightSync {
+        command: rollout.sync_command.clone(),
+        every: rollout.sync_steps.unwrap_or(1),
+        folder: config.output.dir.join(SERVED),
+        write: Box::new(write),
+    };
+    Ok(Some(ServedWeights::new(Some(sync), rollout.max_lag)))
+}
+
+/// What to say of a server that cannot be asked about it.
+fn of_server(rollout: &RolloutSection, held_out: bool) -> Option<String> {
+    rollout.server.as_ref()?;
+    let mut said = Vec::new();
+    if rollout.sync_command.is_empty() {
+        said.push(
+            "without `rollout.sync_command` the server keeps the weights it has, and completions are drawn with older and \
+             older ones: `rollout/lag`",
+        );
+        if held_out {
+            said.push(
+                "evaluations are drawn by the model itself, whose weights the server has not",
+            );
+        }
+    }
+    let cuts = rollout.top_k.is_some() || rollout.top_p.is_some() || rollout.min_p.is_some();
+    if rollout.temperature != 1.0 || cuts {
+        said.push(
+            "the server has to give log-probabilities of the distribution that it draws from, with temperature and cuts: \
+             vLLM does with `--logprobs-mode processed_logprobs`; `rollout_gap` measures by how many nats a token they differ",
+        );
+    }
+    (!said.is_empty()).then(|| said.join(". "))
 }
 
 impl Base {
@@ -118,6 +199,7 @@ pub fn sampler_of(
     let tokenizer = tokenizer.clone();
     Sampler {
         sampling,
+        server: None,
         samples: rollout.num_generations,
         stops: rollout.stop.clone(),
         judging: reward.judge_settings(),
@@ -184,14 +266,21 @@ pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Refuses a `rollout.sync_command` that is not there.
+fn find_sync_command(rollout: &RolloutSection) -> Result<(), TrainError> {
+    let Some(program) = rollout.sync_command.first() else { return Ok(()) };
+    if is_there(Path::new(program)) {
+        return Ok(());
+    }
+    Err(TrainError::Setting {
+        setting: "rollout.sync_command",
+        found: format!("{program}, which is not there"),
+        expected: "a program on the PATH, or a path to one",
+    })
+}
+
 fn find(program: &Path) -> Result<(), TrainError> {
-    let there = if program.components().count() > 1 {
-        program.is_file()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    };
-    if there {
+    if is_there(program) {
         return Ok(());
     }
     let reason = format!(
@@ -199,6 +288,14 @@ fn find(program: &Path) -> Result<(), TrainError> {
         program.display()
     );
     Err(TrainError::Verifier { reason })
+}
+
+fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 #[cfg(test)]

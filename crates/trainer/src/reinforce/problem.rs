@@ -1,11 +1,10 @@
 //! Problems: prompts, each with the verifier of its completions.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, ReadOptions, RowProblem};
 use bestof_tasks::sets::ProblemRow;
-use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
+use bestof_tasks::verify::{ProgramVerifier, Verifier, VerifierError, VerifierKind};
 use serde_json::Value;
 
 use super::judge::WeightedVerifier;
@@ -13,7 +12,7 @@ use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
 use crate::rows::TokenRow;
 
 /// How a row becomes a [`Problem`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProblemSettings {
     /// Render plain prompts as a user's message by the model's chat template.
@@ -33,19 +32,12 @@ impl Default for ProblemSettings {
 }
 
 /// A verifier, before it has a row's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum VerifierSettings {
     /// One of those that are built in.
     BuiltIn(VerifierKind),
-    /// A program of the user's.
-    Program {
-        /// The program and its arguments.
-        command: Vec<String>,
-        /// The rewards it may give.
-        range: RangeInclusive<f64>,
-        /// What it may use.
-        limits: ProgramLimits,
-    },
+    /// A program of the user's, which is given the fields of the row.
+    Program(ProgramVerifier),
 }
 
 impl Default for VerifierSettings {
@@ -59,13 +51,12 @@ impl VerifierSettings {
     fn build(&self, row: &AnswerRow) -> Result<Box<dyn Verifier>, VerifierError> {
         match self {
             Self::BuiltIn(kind) => kind.for_row(row),
-            Self::Program { command, range, limits } => {
+            Self::Program(program) => {
                 let mut fields = row.extra.clone();
                 fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
                 let prompt = serde_json::to_value(&row.prompt).unwrap_or(Value::Null);
                 fields.insert("prompt".to_owned(), prompt);
-                let (range, limits) = (range.clone(), limits.clone());
-                Ok(Box::new(ProgramVerifier::new(command, fields, range, limits)?))
+                Ok(Box::new(program.with_fields(fields)))
             }
         }
     }

@@ -84,7 +84,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             .iter()
             .map(|&(_, row)| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
             .collect();
-        sampler.sample(model, &problems, sampler.samples)
+        let found = sampler.sample(model, &problems, sampler.samples);
+        found.map_err(|error| error.at_row_of(&train.names))
     }
 
     /// A training row that is not in the step yet: a function of seed, step, round and slot.

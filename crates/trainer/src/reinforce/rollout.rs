@@ -7,9 +7,10 @@ use bestof_tasks::extract::{answer_text, final_number};
 use super::judge::{Job, JudgeSettings, Judgement, judge_all};
 use super::problem::Problem;
 use super::shaping::RewardShaping;
-use super::stop::{StopTexts, first_stop};
+use super::stop::first_stop;
 use crate::error::TrainError;
 use crate::preference::Decode;
+use crate::server::CompletionServer;
 
 /// One completion of a prompt.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ impl Group {
 pub struct Sampler {
     /// How tokens are drawn.
     pub sampling: SamplingConfig,
+    /// The server that draws the tokens; `None` for the model itself.
+    pub server: Option<CompletionServer>,
     /// Completions of each prompt.
     pub samples: usize,
     /// Texts that end a completion, whichever tokens they come in. They and what follows in their
@@ -92,7 +95,7 @@ impl Sampler {
     /// What is sampled for a problem depends on its prompt, its seed and the model alone.
     ///
     /// # Errors
-    /// What the model says.
+    /// What the model says, or [`TrainError::Server`].
     pub fn sample<M: CausalLm>(
         &self,
         model: &M,
@@ -107,9 +110,10 @@ impl Sampler {
                 seed: *seed,
             })
             .collect();
-        let mut stops = StopTexts::new(&self.stops);
-        let generations = model
-            .generate(&requests, &self.sampling, &mut |token| stops.after(token, &self.decode))?;
+        let longest = vec![self.sampling.max_new_tokens; requests.len()];
+        let generations = self
+            .draw(model, &requests, &longest)
+            .map_err(|not_drawn| not_drawn.at_rows(problems.iter().map(|(row, _, _)| *row)))?;
         let texts: Vec<String> = generations.iter().map(|g| self.text_of(&g.ids)).collect();
         let jobs: Vec<Job<'_>> = generations
             .iter()

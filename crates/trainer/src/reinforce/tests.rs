@@ -2,9 +2,11 @@
 
 mod counts;
 mod gradients;
+mod local_server;
 mod off_policy;
 mod options;
 mod resume;
+mod server;
 mod stops;
 
 use std::collections::BTreeMap;
@@ -108,6 +110,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
                 .with_temperature(rollout.temperature)
                 .with_max_new_tokens(rollout.max_new_tokens)
                 .with_eos_token_ids(vec![END]),
+            server: None,
             samples: rollout.num_generations,
             stops: rollout.stop.clone(),
             judging: reward.judge_settings(),
@@ -115,6 +118,7 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
             numeric_answers: true,
             decode: Box::new(text_of),
         },
+        served: None,
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
         objective: config.objective.as_ref().unwrap().build().unwrap(),

@@ -107,7 +107,7 @@ impl PassAtKArgs {
         let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
         let encoder = opened.encoder(options)?;
         let read = read_options(self.skip_bad_rows);
-        let problems = rollout.problem_settings(&reward);
+        let problems = rollout.problem_settings(&reward)?;
         let loaded = load_problems(&self.data, &encoder, &read, &problems)?;
         console::left_out(&loaded.report);
         let tokenizer = opened.tokenizer()?;

@@ -1,5 +1,6 @@
 //! Ranges of the values of policy-gradient sections, and how the sections fit each other.
 
+use super::server::check_server;
 use super::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use crate::config::error::ConfigError;
 use crate::config::problems::Problems;
@@ -174,6 +175,7 @@ fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
         "an empty text",
         "texts that are not empty",
     );
+    check_server(rollout, problems);
 }
 
 fn check_reward(reward: &RewardSection, problems: &mut Problems) {
@@ -215,6 +217,12 @@ fn check_part(reward: &RewardPart, further: bool, problems: &mut Problems) {
         } else {
             "absent: only the verifier `program` runs one"
         },
+    );
+    problems.need(
+        program || !reward.persistent,
+        key("reward.persistent"),
+        true,
+        "absent: only the verifier `program` has processes to keep",
     );
     problems.need(
         reward.low.is_finite() && reward.high.is_finite() && reward.low < reward.high,
@@ -268,6 +276,8 @@ mod tests {
             ("rollout.stop=[\"\"]", "rollout.stop"),
             ("reward.verifier=program", "reward.command"),
             ("reward.command=[\"true\"]", "reward.command"),
+            ("reward.persistent=true", "reward.persistent"),
+            ("reward.more=[{verifier=\"text\", persistent=true}]", "reward.more"),
             ("reward.low=1.0", "reward.low"),
             ("reward.time_limit=0", "reward.time_limit"),
             ("reward.memory_limit=0", "reward.memory_limit"),
