@@ -221,6 +221,14 @@ pub enum TrainError {
         /// Why not.
         source: ServerError,
     },
+    /// An environment's messages cannot be part of an episode.
+    #[error("{row}: the environment's messages cannot follow the completion: {reason}")]
+    Environment {
+        /// The prompt: its number counted from 0, or `file:line` where that is known.
+        row: String,
+        /// Why not.
+        reason: String,
+    },
     /// The weights could not be handed to the completions server.
     #[error("`rollout.sync_command`: {command} {reason}; the weights of step {step} are in {}", .folder.display())]
     Sync {
@@ -274,11 +282,13 @@ pub enum TrainError {
 impl TrainError {
     /// The same with the name of the row whose number it has.
     pub(crate) fn at_row_of(self, names: &[String]) -> Self {
+        let named = |row: String| {
+            let name = row.parse::<usize>().ok().and_then(|row| names.get(row));
+            name.cloned().unwrap_or(row)
+        };
         match self {
-            Self::Server { row, source } => {
-                let name = row.parse::<usize>().ok().and_then(|row| names.get(row));
-                Self::Server { row: name.cloned().unwrap_or(row), source }
-            }
+            Self::Server { row, source } => Self::Server { row: named(row), source },
+            Self::Environment { row, reason } => Self::Environment { row: named(row), reason },
             other => other,
         }
     }

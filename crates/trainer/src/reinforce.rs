@@ -11,6 +11,8 @@
 //! schedule of `k` with what it has measured, and which prompts were ever solved.
 
 mod draw;
+mod drawn;
+mod episodes;
 mod judge;
 mod measure;
 mod objective;
@@ -35,13 +37,13 @@ use bestof_report::{RunType, Sample, metric_names};
 use burn::module::Module;
 use serde_json::Value;
 
-pub use judge::{Job, JudgeSettings, Judgement, WeightedVerifier, judge_all};
+pub use judge::{EpisodeVerdict, Job, JudgeSettings, Judgement, WeightedVerifier, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
 pub(crate) use objective::listens;
 pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
-pub use problem::{Problem, ProblemSettings, VerifierSettings, load_problems};
-pub use rollout::{Group, Rollout, Sampler};
+pub use problem::{Dialogue, Problem, ProblemSettings, VerifierSettings, load_problems};
+pub use rollout::{EncodeReplies, Group, Rollout, Sampler};
 pub use served::{ServedWeights, WeightSync, WriteWeights};
 pub use shaping::RewardShaping;
 

@@ -110,9 +110,7 @@ impl Judge {
         let reward = self.reward()?;
         Ok(match reward.verifier {
             VerifierName::BuiltIn(kind) => Judges::BuiltIn(kind),
-            VerifierName::External(External::Program) => {
-                Judges::Program(reward.program_verifier()?)
-            }
+            VerifierName::External(_) => Judges::Program(reward.program_verifier()?),
         })
     }
 
@@ -122,6 +120,13 @@ impl Judge {
         let default =
             if self.program.is_empty() { RewardSection::default().verifier } else { program };
         let verifier = self.verifier.unwrap_or(default);
+        if verifier == VerifierName::External(External::Environment) {
+            bail!(Usage(
+                "an environment judges episodes, and there are none here; run `reinforce` with it, or send its program \
+                 lines as they are described in docs/rollouts.md"
+                    .to_owned()
+            ));
+        }
         if verifier == program && self.program.is_empty() {
             bail!(Usage("--verifier program needs --program with the program to run".to_owned()));
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bestof_tasks::environment::ProgramEnvironment;
 use bestof_tasks::program::{ProgramLimits, ProgramPool};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
 use bestof_tasks::verify::{ProgramVerifier, VerifierError, VerifierKind};
@@ -124,6 +125,7 @@ impl RolloutSection {
         Ok(ProblemSettings {
             chat: self.chat,
             system_prompt: self.system_prompt.clone(),
+            environment: reward.environment()?,
             verifiers: reward.verifiers()?,
         })
     }
@@ -160,8 +162,24 @@ impl RewardSection {
 
     /// The verifiers with their weights, in order.
     fn verifiers(&self) -> Result<Vec<(VerifierSettings, f64)>, TrainError> {
+        let parts = self.parts();
+        let verifiers = parts.iter().filter(|part| !part.is_environment());
         let built = |part: &RewardPart| Ok((part.verifier_settings()?, part.weight));
-        self.parts().iter().map(|part| built(part).map_err(refused)).collect()
+        verifiers.map(|part| built(part).map_err(refused)).collect()
+    }
+
+    /// Whether the first verifier is an environment.
+    pub(crate) fn is_environment(&self) -> bool {
+        self.first().is_environment()
+    }
+
+    /// The environment with its weight, if there is one.
+    fn environment(&self) -> Result<Option<(ProgramEnvironment, f64)>, TrainError> {
+        if !self.is_environment() {
+            return Ok(None);
+        }
+        let environment = self.first().program_environment().map_err(refused)?;
+        Ok(Some((environment, self.weight)))
     }
 }
 
@@ -173,10 +191,22 @@ impl RewardPart {
     fn verifier_settings(&self) -> Result<VerifierSettings, VerifierError> {
         Ok(match self.verifier {
             VerifierName::BuiltIn(kind) => VerifierSettings::BuiltIn(kind),
-            VerifierName::External(External::Program) => {
-                VerifierSettings::Program(self.program_verifier()?)
-            }
+            VerifierName::External(_) => VerifierSettings::Program(self.program_verifier()?),
         })
+    }
+
+    fn is_environment(&self) -> bool {
+        self.verifier == VerifierName::External(External::Environment)
+    }
+
+    /// The program as an environment, without the fields of a row.
+    fn program_environment(&self) -> Result<ProgramEnvironment, VerifierError> {
+        let (range, limits) = (self.low..=self.high, self.limits());
+        if self.persistent {
+            let pool = Arc::new(ProgramPool::new(&self.command, limits)?);
+            return ProgramEnvironment::persistent(pool, range);
+        }
+        ProgramEnvironment::new(&self.command, range, limits)
     }
 
     /// The program as a verifier, without the fields of a row.

@@ -39,6 +39,9 @@ pub struct RolloutSection {
     pub system_prompt: Option<String>,
     /// Completions of each held-out prompt in an evaluation; 0 takes `num_generations`. Default 0.
     pub eval_generations: usize,
+    /// With `reward.verifier = "environment"`: the most turns of an episode. Default 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_turns: Option<usize>,
     /// Completions of each step, and of each evaluation, written to `samples.jsonl`. Default 4.
     pub logged_samples: usize,
     /// Address of a completions server that draws the completions, as `http://host:8000`. Default: the model itself.
@@ -84,6 +87,7 @@ impl Default for RolloutSection {
             chat: false,
             system_prompt: None,
             eval_generations: 0,
+            max_turns: None,
             logged_samples: 4,
             server: None,
             server_model: None,
@@ -109,20 +113,20 @@ impl RolloutSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSection {
-    /// `number`, `math`, `text`, `exact-text`, `choice`, `grid`, `countdown`, `countdown-near` or `program`. Default `number`.
+    /// `number`, `math`, `text`, `exact-text`, `choice`, `grid`, `countdown`, `countdown-near`, `program` or `environment`. Default `number`.
     pub verifier: VerifierName,
-    /// `program`: the program and its arguments.
+    /// `program`, `environment`: the program and its arguments.
     pub command: Vec<String>,
-    /// `program`: the least reward it may give. Default 0.
+    /// `program`, `environment`: the least reward it may give. Default 0.
     pub low: f64,
-    /// `program`: the greatest reward it may give. Default 1.
+    /// `program`, `environment`: the greatest reward it may give. Default 1.
     pub high: f64,
-    /// `program`: seconds until it has to have answered. Default 10.
+    /// `program`, `environment`: seconds until it has to have answered. Default 10.
     pub time_limit: f64,
-    /// `program`: MiB of address space for each of its processes. Default: no limit.
+    /// `program`, `environment`: MiB of address space for each of its processes. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
-    /// `program`: keep its processes and give them one line after the other, in place of starting one for each completion. Default false.
+    /// `program`, `environment`: keep its processes and give them one line after the other, in place of starting one for each completion or episode. Default false.
     pub persistent: bool,
     /// Reward of a verification that failed: the program crashed, hung or talked nonsense. Default: the verifier's lowest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,7 +236,7 @@ fn ten() -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near and program"
+    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near, program and environment"
 )]
 pub enum VerifierName {
     /// One of those that are built in.
@@ -241,12 +245,14 @@ pub enum VerifierName {
     External(External),
 }
 
-/// The name `program`.
+/// The names `program` and `environment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum External {
-    /// `program`.
+    /// `program`: it judges completions.
     Program,
+    /// `environment`: it answers the policy turn by turn, and judges episodes.
+    Environment,
 }
 
 #[cfg(test)]

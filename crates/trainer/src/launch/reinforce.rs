@@ -7,12 +7,13 @@ use bestof_models::{CausalLm, Decoder, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
-use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
+use crate::config::{RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
+use crate::data::Encoder;
 use crate::error::TrainError;
 use crate::export::write_model;
 use crate::progress::Progress;
 use crate::reinforce::{
-    ReinforceParts, ReinforceRun, Sampler, ServedWeights, WeightSync, load_problems,
+    EncodeReplies, ReinforceParts, ReinforceRun, Sampler, ServedWeights, WeightSync, load_problems,
 };
 use crate::run::{TrainOptions, TrainingRun, train};
 use crate::server::CompletionServer;
@@ -31,8 +32,8 @@ pub fn reinforce(
         let reason = "policy-gradient runs are made by a single rank".to_owned();
         return Err(TrainError::Communication { reason });
     }
-    let rollout = config.rollout.clone().unwrap_or_default().resolved();
     let reward = config.reward.clone().unwrap_or_default();
+    let rollout = config.rollout.clone().unwrap_or_default().resolved(&reward);
     let mut section = config.objective.clone().unwrap_or_default();
     let server = rollout.server_settings()?.map(CompletionServer::new);
     if server.is_some() {
@@ -57,7 +58,8 @@ pub fn reinforce(
         "prompts",
     )?;
     let settings = rows.settings(config);
-    let sampler = Sampler { server, ..base.sampler(&rollout, &reward)? };
+    let encode_replies = base.encode_replies(config)?;
+    let sampler = Sampler { server, encode_replies, ..base.sampler(&rollout, &reward)? };
     let served = served_weights(&rollout, config, &base)?;
     if let Some(served) = &served {
         let batch = settings.global_batch(options.communicator.size());
@@ -166,6 +168,19 @@ fn of_server(rollout: &RolloutSection, held_out: bool) -> Option<String> {
 }
 
 impl Base {
+    /// How an environment's messages become tokens.
+    fn encode_replies(&self, config: &RunConfig) -> Result<Option<EncodeReplies>, TrainError> {
+        let Some(template) = self.folder.chat_template.clone() else { return Ok(None) };
+        let tokenizer = self.tokenizer()?.clone();
+        let options = config.encode_options(self.max_length(config), self.model.vocab_size());
+        Ok(Some(Box::new(move |fields, messages, end| {
+            let encoder = Encoder::new(&tokenizer, Some(&template), options.clone());
+            let encoder = encoder.map_err(|error| error.to_string())?;
+            let ids = encoder.for_row(fields).and_then(|row| row.encode_replies(messages, end));
+            ids.map_err(|refusal| refusal.in_words())
+        })))
+    }
+
     fn sampler(
         &self,
         rollout: &RolloutSection,
@@ -206,6 +221,8 @@ pub fn sampler_of(
         shaping: reward.shaping(),
         numeric_answers: reward.compares_numbers(),
         decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
+        max_turns: rollout.max_turns.unwrap_or(1),
+        encode_replies: None,
     }
 }
 
@@ -257,9 +274,7 @@ fn length_dependent<M: CausalLm>(
 /// [`TrainError::Verifier`].
 pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
     for part in reward.parts() {
-        if let (VerifierName::External(External::Program), Some(program)) =
-            (part.verifier, part.command.first())
-        {
+        if let (VerifierName::External(_), Some(program)) = (part.verifier, part.command.first()) {
             find(Path::new(program))?;
         }
     }

@@ -62,7 +62,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         }
         let numbers: Vec<usize> = (0..pieces.len()).collect();
         let max_tokens = self.parts.settings.max_tokens;
-        let forests = pack(&self.parts.model, &numbers, max_tokens, |number| {
+        let mut forests = pack(&self.parts.model, &numbers, max_tokens, |number| {
             let Piece { slot, rollouts } = &pieces[number];
             let group = &groups[slot].group;
             let prompt = &self.parts.train.items[group.row].prompt_ids;
@@ -72,6 +72,15 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             };
             rollouts.iter().map(of).collect()
         });
+        for (number, spans) in forests.iter_mut().flat_map(|part| &mut part.rows) {
+            let Piece { slot, rollouts } = &pieces[*number];
+            for (rollout, span) in rollouts.iter().zip(spans) {
+                let rollout = &groups[slot].group.rollouts[*rollout];
+                // What an environment said is context, and no target.
+                let mut at = 0..;
+                span.targets.retain(|_| at.next().is_some_and(|at| rollout.is_drawn(at)));
+            }
+        }
         Pieces { pieces, forests }
     }
 

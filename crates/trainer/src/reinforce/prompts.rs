@@ -69,8 +69,9 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             self.fill_old_logps(slots, &mut groups, |_, _| true)?;
         }
         let lengths = groups.values().flat_map(|weighted: &Weighted| &weighted.group.rollouts);
-        let (tokens, count) = lengths
-            .fold((0, 0_usize), |(tokens, count), rollout| (tokens + rollout.ids.len(), count + 1));
+        let (tokens, count) = lengths.fold((0, 0_usize), |(tokens, count), rollout| {
+            (tokens + rollout.drawn_tokens(), count + 1)
+        });
         let mean_length = (tokens as f64 / count.max(1) as f64).max(1.0);
         let moved = vec![false; updates];
         let (failures, redrawn) = ((0, 0), 0);

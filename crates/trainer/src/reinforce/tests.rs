@@ -117,6 +117,8 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
             shaping: reward.shaping(),
             numeric_answers: true,
             decode: Box::new(text_of),
+            max_turns: 1,
+            encode_replies: None,
         },
         served: None,
         eval_samples: rollout.eval_samples(),
@@ -145,6 +147,8 @@ fn rollout(ids: &[u32], judge: Judge) -> Rollout {
     let verdict = judge.verify(&text_of(ids));
     Rollout {
         ids: ids.to_vec(),
+        foreign: Vec::new(),
+        turns: None,
         text: text_of(ids),
         answer: text_of(ids),
         logprobs: vec![-1.0; ids.len()],

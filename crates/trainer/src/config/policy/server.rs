@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::RolloutSection;
+use super::{RewardSection, RolloutSection};
 use crate::config::error::{ConfigError, ValueProblem};
 use crate::config::problems::Problems;
 use crate::server::ServerSettings;
 
+/// Turns of an episode, unless `rollout.max_turns` says how many.
+const MAX_TURNS: usize = 8;
+
 impl RolloutSection {
-    /// The same with the defaults of a server, if there is one, written down.
+    /// The same with the defaults of a server and of episodes, if there are any, written down.
     #[must_use]
-    pub(crate) fn resolved(mut self) -> Self {
+    pub(crate) fn resolved(mut self, reward: &RewardSection) -> Self {
         if self.server.is_some() {
             let defaults = ServerSettings::new("");
             self.server_concurrency.get_or_insert(defaults.concurrency);
@@ -20,6 +23,9 @@ impl RolloutSection {
         }
         if !self.sync_command.is_empty() {
             self.sync_steps.get_or_insert(1);
+        }
+        if reward.is_environment() {
+            self.max_turns.get_or_insert(MAX_TURNS);
         }
         self
     }

@@ -173,7 +173,10 @@ fn a_policy_run_writes_the_metrics_of_the_table() {
     ];
     let (_, report) = trained(&config(dir.path(), &settings), Judge::Divides(2));
     let mut expected = all_metrics(RunType::Policy);
-    assert!(expected.remove("rollout/lag"), "only runs with a server have it");
+    for (name, only) in [("rollout/lag", "with a server"), ("rollout/turns", "with an environment")]
+    {
+        assert!(expected.remove(name), "{name}: only {only}");
+    }
     assert_eq!(known_metrics(&report, RunType::Policy), expected);
 }
 
