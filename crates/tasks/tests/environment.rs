@@ -149,3 +149,47 @@ fn a_process_that_ends_between_turns_is_not_replaced() {
     assert_eq!(found.outcome, VerificationOutcome::Failed);
     assert!(found.reason.contains("between two turns"), "{}", found.reason);
 }
+
+/// The program of the documentation.
+#[test]
+fn the_calculator_calculates_and_rewards() {
+    let program =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/calculator/calculator.py");
+    let command = ["python3", program].map(str::to_owned);
+    let pool =
+        Arc::new(ProgramPool::new(&command, limits().time(Duration::from_secs(30))).unwrap());
+    let environment = ProgramEnvironment::persistent(pool, 0.0..=1.0).unwrap();
+    let environment =
+        environment.with_fields(Map::from_iter([("answer".to_owned(), json!("42"))])).unwrap();
+    for (said, result) in [
+        ("<calc>6 * 7", "42"),
+        ("I ask: <calc> (1 + 2) * -3 / 4", "-2.25"),
+        ("<calc>0.1 + 0.2", "0.3"),
+        ("<calc>2 / 0", "error: division by zero"),
+        ("<calc>__import__('os')", "error: only numbers, + - * / and parentheses"),
+        ("<calc>2 ** 9999999", "error: only numbers, + - * / and parentheses"),
+        ("<calc>2 +", "error: "),
+    ] {
+        match environment.begin().respond(&self::said(said), false) {
+            EnvironmentReply::Messages(messages) => {
+                assert_eq!(messages.len(), 1);
+                assert!(messages[0].text().starts_with(result), "{said}: {messages:?}");
+                assert_eq!(messages[0].role(), "user");
+            }
+            EnvironmentReply::End(found) => panic!("{said}: {found:?}"),
+        }
+    }
+    for (said, last, reward) in [
+        ("It is 42.", false, 1.0),
+        ("6 * 7 = 42.0", true, 1.0),
+        ("41", false, 0.0),
+        ("no idea", false, 0.0),
+        ("<calc>42", true, 0.0),
+    ] {
+        assert_eq!(
+            ended(environment.begin().respond(&self::said(said), last)).reward,
+            reward,
+            "{said}"
+        );
+    }
+}

@@ -206,6 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_is_the_first_to_judge() {
+        let verifiers = [WeightedVerifier { verifier: Box::new(Short), weight: 0.5 }];
+        let found = |reward: f64, outcome| Verification {
+            reward,
+            outcome,
+            reason: "played".to_owned(),
+            extracted: None,
+        };
+        let verdicts = [
+            found(3.0, VerificationOutcome::Right),
+            found(2.0, VerificationOutcome::Partial),
+            found(-1.0, VerificationOutcome::TimedOut),
+        ];
+        let jobs = verdicts.each_ref().map(|verification| Job {
+            episode: Some(EpisodeVerdict { verification, weight: 2.0, highest: 3.0 }),
+            verifiers: &verifiers,
+            completion: "four",
+        });
+        let judged = judge_all(&jobs, &JudgeSettings { workers: 1, ..JudgeSettings::default() });
+        let rewards: Vec<f64> = judged.iter().map(|judgement| judgement.reward).collect();
+        assert_eq!(rewards, [6.0 + 0.125, 4.0 + 0.125, -2.0 + 0.125]);
+        let passed: Vec<bool> = judged.iter().map(|judgement| judgement.passed).collect();
+        assert_eq!(passed, [true, false, false]);
+        assert_eq!(judged[1].parts, [2.0, 0.25]);
+        assert_eq!(
+            (judged[2].outcome, judged[2].reason.as_str()),
+            (VerificationOutcome::TimedOut, "played")
+        );
+        let alone = [Job { verifiers: &[], ..jobs[0] }];
+        assert_eq!(judge_all(&alone, &JudgeSettings::default())[0].reward, 6.0);
+    }
+
+    #[test]
     fn rewards_are_added_by_weight_and_the_first_says_what_passed() {
         let verifiers = [
             WeightedVerifier { verifier: Box::new(Echo), weight: 2.0 },

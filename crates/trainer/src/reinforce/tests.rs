@@ -1,6 +1,7 @@
 //! Runs on a bigram model: what their tests share.
 
 mod counts;
+mod episodes;
 mod gradients;
 mod local_server;
 mod off_policy;

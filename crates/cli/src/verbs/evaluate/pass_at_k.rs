@@ -181,6 +181,12 @@ impl PassAtKArgs {
         if let Some(k) = self.k.iter().find(|k| **k == 0 || **k > self.samples) {
             bail!(Usage(format!("--k {k}: choose from 1 to --samples {}", self.samples)));
         }
+        if reward.verifier == VerifierName::External(External::Environment) {
+            bail!(Usage(
+                "an environment judges episodes, which `reinforce` plays: give it held-out rows and `train.eval_steps`"
+                    .to_owned()
+            ));
+        }
         let built_in = reward.verifier != VerifierName::External(External::Program);
         console::unread(
             "a built-in verifier (--verifier program is another)",

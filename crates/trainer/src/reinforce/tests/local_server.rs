@@ -128,6 +128,17 @@ impl Seeds {
         Self(steps.flat_map(|step| (0..32).map(move |row| dropout_seed(seed, step, row))).collect())
     }
 
+    /// And those of the turns of episodes.
+    pub(super) fn with_turns(mut self, turns: u64) -> Self {
+        let whole = self.0.clone();
+        let later = |seed: u64| {
+            (2..=turns)
+                .flat_map(move |turn| (0..8).map(move |sample| dropout_seed(seed, turn, sample)))
+        };
+        self.0.extend(whole.into_iter().flat_map(later));
+        self
+    }
+
     fn whole(&self, sent: u64) -> u64 {
         let whole = self.0.iter().find(|seed| **seed & 0x7fff_ffff == sent);
         *whole.unwrap_or_else(|| panic!("no seed of the run is sent as {sent}"))
