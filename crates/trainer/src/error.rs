@@ -219,7 +219,7 @@ pub enum TrainError {
         /// The prompt: its number counted from 0, or `file:line` where that is known.
         row: String,
         /// Why not.
-        source: ServerError,
+        source: Box<ServerError>,
     },
     /// An environment's messages cannot be part of an episode.
     #[error("{row}: the environment's messages cannot follow the completion: {reason}")]

@@ -157,7 +157,7 @@ impl RewardSection {
     /// # Errors
     /// [`TrainError::Verifier`] for a program that cannot be run with its limits.
     pub fn program_verifier(&self) -> Result<ProgramVerifier, TrainError> {
-        self.first().program_verifier().map_err(refused)
+        self.first().program_verifier().map_err(|error| refused(&error))
     }
 
     /// The verifiers with their weights, in order.
@@ -165,7 +165,7 @@ impl RewardSection {
         let parts = self.parts();
         let verifiers = parts.iter().filter(|part| !part.is_environment());
         let built = |part: &RewardPart| Ok((part.verifier_settings()?, part.weight));
-        verifiers.map(|part| built(part).map_err(refused)).collect()
+        verifiers.map(|part| built(part).map_err(|error| refused(&error))).collect()
     }
 
     /// Whether the first verifier is an environment.
@@ -178,12 +178,12 @@ impl RewardSection {
         if !self.is_environment() {
             return Ok(None);
         }
-        let environment = self.first().program_environment().map_err(refused)?;
+        let environment = self.first().program_environment().map_err(|error| refused(&error))?;
         Ok(Some((environment, self.weight)))
     }
 }
 
-fn refused(error: VerifierError) -> TrainError {
+fn refused(error: &VerifierError) -> TrainError {
     TrainError::Verifier { reason: error.to_string() }
 }
 

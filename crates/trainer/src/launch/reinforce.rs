@@ -174,7 +174,7 @@ impl Base {
         let tokenizer = self.tokenizer()?.clone();
         let options = config.encode_options(self.max_length(config), self.model.vocab_size());
         Ok(Some(Box::new(move |fields, messages, end| {
-            let encoder = Encoder::new(&tokenizer, Some(&template), options.clone());
+            let encoder = Encoder::new(&tokenizer, Some(&template), options);
             let encoder = encoder.map_err(|error| error.to_string())?;
             let ids = encoder.for_row(fields).and_then(|row| row.encode_replies(messages, end));
             ids.map_err(|refusal| refusal.in_words())

@@ -38,17 +38,13 @@ impl Asked<'_> {
                 None => Some(at),
                 Some(index) => index.as_u64().map(|index| index as usize),
             };
-            match number.and_then(|number| Some((number, read.get_mut(number)?))) {
-                Some((sample, place @ None)) => *place = Some(self.completion(at, sample, choice)?),
-                _ => {
-                    let expected = format!("each of the numbers below {} once", self.samples);
-                    return Err(wrong(
-                        &format!("choices[{at}].index"),
-                        choice.get("index"),
-                        expected,
-                    ));
-                }
-            }
+            let place = number.and_then(|number| Some((number, read.get_mut(number)?)));
+            let Some((sample, place @ None)) = place else {
+                let expected = format!("each of the numbers below {} once", self.samples);
+                let field = format!("choices[{at}].index");
+                return Err(wrong(&field, choice.get("index"), expected));
+            };
+            *place = Some(self.completion(at, sample, choice)?);
         }
         Ok(read.into_iter().flatten().collect())
     }

@@ -1,4 +1,4 @@
-//! Answers as vLLM, SGLang and llama.cpp give them, and answers that cannot be used.
+//! Answers as vLLM, `SGLang` and llama.cpp give them, and answers that cannot be used.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn asked() -> Asked<'static> {
     }
 }
 
-fn read(choice: Value) -> Result<Generation, String> {
+fn read(choice: &Value) -> Result<Generation, String> {
     let answer = json!({ "choices": [choice] });
     asked().read(&answer).map(|mut all| all.remove(0)).map_err(|problem| problem.to_string())
 }
@@ -43,25 +43,25 @@ fn llama_cpp() -> Value {
 
 #[test]
 fn every_kind_of_server_is_understood() {
-    let found = read(vllm()).unwrap();
+    let found = read(&vllm()).unwrap();
     assert_eq!((found.request, found.sample), (3, 0));
     assert_eq!((found.ids, found.finish), (vec![40, 41, 2], FinishReason::Eos));
     assert_eq!(found.sampling_logprobs, [-0.5, -1.25, -0.0625]);
     assert_eq!(found.tempered_logprobs, found.sampling_logprobs);
 
-    let found = read(llama_cpp()).unwrap();
+    let found = read(&llama_cpp()).unwrap();
     assert_eq!(found.ids, [40, 2]);
     assert_eq!(found.sampling_logprobs, [0.5_f32.ln(), 0.0]);
 
     let mut older = vllm();
     older.as_object_mut().unwrap().remove("token_ids");
-    assert_eq!(read(older).unwrap().ids, [40, 41, 2], "by the names of the tokens");
+    assert_eq!(read(&older).unwrap().ids, [40, 41, 2], "by the names of the tokens");
 
     let listed = json!({
         "finish_reason": "length", "tokens": [7, 8, 9, 1],
         "logprobs": {"content": [{"logprob": -1.0}, {"logprob": -2.0}, {"logprob": -3.0}, {"logprob": 0}]},
     });
-    let found = read(listed).unwrap();
+    let found = read(&listed).unwrap();
     assert_eq!((found.ids, found.finish), (vec![7, 8, 9, 1], FinishReason::Length));
     assert_eq!(found.sampling_logprobs, [-1.0, -2.0, -3.0, 0.0]);
 }
@@ -136,7 +136,7 @@ fn what_cannot_be_used_is_named_by_its_field() {
         ),
     ] {
         let shown = choice.to_string();
-        match (read(choice), parts) {
+        match (read(&choice), parts) {
             (Ok(found), []) => assert_eq!(found.finish, FinishReason::Stop),
             (Err(text), parts) => {
                 for part in parts {
@@ -149,16 +149,16 @@ fn what_cannot_be_used_is_named_by_its_field() {
     }
     let mut impossible = llama_cpp();
     impossible["logprobs"]["content"][0]["prob"] = json!(0.0);
-    let text = read(impossible).unwrap_err();
+    let text = read(&impossible).unwrap_err();
     assert!(text.contains("logprobs.content[0]") && text.contains("-inf"), "{text}");
 }
 
 #[test]
 fn a_missing_reason_follows_from_the_tokens() {
     let with = |ids: &[u32]| json!({"token_ids": ids, "logprobs": {"token_logprobs": vec![-1.0; ids.len()]}});
-    assert_eq!(read(with(&[1, 2])).unwrap().finish, FinishReason::Eos);
-    assert_eq!(read(with(&[1, 1, 1, 1])).unwrap().finish, FinishReason::Length);
+    assert_eq!(read(&with(&[1, 2])).unwrap().finish, FinishReason::Eos);
+    assert_eq!(read(&with(&[1, 1, 1, 1])).unwrap().finish, FinishReason::Length);
     let mut both = with(&[1, 1, 1, 2]);
     both["finish_reason"] = json!("length");
-    assert_eq!(read(both).unwrap().finish, FinishReason::Eos, "the end token came last");
+    assert_eq!(read(&both).unwrap().finish, FinishReason::Eos, "the end token came last");
 }
