@@ -224,6 +224,22 @@ pub enum TrainError {
         /// What the engine said.
         reason: String,
     },
+    /// A rank cannot go on, and so none can.
+    #[error("rank {rank}: {reason}")]
+    OnRank {
+        /// Its number, from 0.
+        rank: usize,
+        /// Its error, with the causes.
+        reason: String,
+    },
+    /// Ranks were not given the same things.
+    #[error("rank {rank}: {reason}")]
+    RanksDiffer {
+        /// The first that differs from rank 0.
+        rank: usize,
+        /// In what.
+        reason: String,
+    },
     /// A run of another crate says what is wrong.
     #[error(transparent)]
     Run(Box<dyn std::error::Error + Send + Sync>),
@@ -238,6 +254,19 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether every rank has this error already.
+    pub fn is_of_all_ranks(&self) -> bool {
+        use TrainError::{Communication, Displaced, OnRank, RanksDiffer, Stopped};
+        matches!(
+            self,
+            OnRank { .. }
+                | RanksDiffer { .. }
+                | Communication { .. }
+                | Displaced(_)
+                | Stopped { .. }
+        )
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

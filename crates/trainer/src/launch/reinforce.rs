@@ -6,6 +6,7 @@ use bestof_models::{CausalLm, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
+use crate::communicator::Ranks;
 use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
 use crate::error::TrainError;
 use crate::progress::Progress;
@@ -21,11 +22,15 @@ pub fn reinforce(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
+    Ranks::new(options.communicator).agree(reinforce_here(config, options, progress))
+}
+
+fn reinforce_here(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::POLICY)?;
-    if options.communicator.size() > 1 {
-        let reason = "policy-gradient runs are made by a single rank".to_owned();
-        return Err(TrainError::Communication { reason });
-    }
     let rollout = config.rollout.clone().unwrap_or_default();
     let reward = config.reward.clone().unwrap_or_default();
     let section = config.objective.clone().unwrap_or_default();
@@ -39,7 +44,7 @@ pub fn reinforce(
         objective: Some(section),
         ..config.clone()
     };
-    let base = Base::open(config)?;
+    let base = Base::open(config, Ranks::new(options.communicator))?;
     let problems = rollout.problem_settings(&reward);
     let rows = base.load(
         config,

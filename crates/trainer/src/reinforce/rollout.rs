@@ -3,6 +3,7 @@
 use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
 
 use bestof_tasks::extract::{answer_text, final_number};
+use serde::{Deserialize, Serialize};
 
 use super::judge::{Job, JudgeSettings, Judgement, judge_all};
 use super::problem::Problem;
@@ -12,7 +13,7 @@ use crate::error::TrainError;
 use crate::preference::Decode;
 
 /// One completion of a prompt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rollout {
     /// Its tokens, with the one that ended it.
     pub ids: Vec<u32>,
@@ -41,7 +42,7 @@ impl Rollout {
 }
 
 /// The completions of one prompt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
     /// The prompt's row.
     pub row: usize,

@@ -1,0 +1,110 @@
+//! What ranks agree on before the first step: folder, checkpoint, rows and weights.
+
+use std::path::PathBuf;
+
+use bestof_kernels::host_values;
+use bestof_models::parameters;
+use burn::tensor::{Tensor, TensorData};
+
+use super::setup::Trainer;
+use crate::communicator::Ranks;
+use crate::error::TrainError;
+use crate::progress::Progress;
+use crate::run::TrainingRun;
+use crate::run::folder::RunFolder;
+use crate::run::options::TrainOptions;
+use crate::run::settings::TrainSettings;
+
+/// The run folder. The first rank makes or recognises it before the others look, so that none of
+/// them takes what it just wrote for an earlier run's.
+pub(super) fn open_folder(
+    settings: &TrainSettings,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<RunFolder, TrainError> {
+    let ranks = Ranks::new(options.communicator);
+    let layer = &options.file_layer;
+    let folder = if ranks.is_first() {
+        let folder = RunFolder::prepare(settings, options.resume, true, layer, progress);
+        ranks.agree(folder)?
+    } else {
+        ranks.agree(Ok(()))?;
+        RunFolder::prepare(settings, true, false, layer, progress)?
+    };
+    let seen = folder.resume_from.as_ref().map(|checkpoint| checkpoint.step);
+    same_everywhere(ranks, seen, &settings.dir, |step| match step {
+        Some(step) => format!("its checkpoint of step {step}"),
+        None => "no checkpoint".to_owned(),
+    })?;
+    Ok(folder)
+}
+
+/// Refuses ranks that do not see one folder.
+fn same_everywhere(
+    ranks: Ranks<'_>,
+    seen: Option<u64>,
+    dir: &std::path::Path,
+    named: impl Fn(Option<u64>) -> String,
+) -> Result<(), TrainError> {
+    let all = ranks.gather(seen)?;
+    match all.iter().position(|of_rank| *of_rank != all[0]) {
+        None => Ok(()),
+        Some(rank) => Err(TrainError::RanksDiffer {
+            rank,
+            reason: format!(
+                "in {} it sees {}, and rank 0 {}; `output.dir` has to be on a file system that all ranks share",
+                PathBuf::from(dir).display(),
+                named(all[rank]),
+                named(all[0])
+            ),
+        }),
+    }
+}
+
+impl<R: TrainingRun> Trainer<'_, R> {
+    /// Refuses ranks that were given other rows or settings than rank 0.
+    pub(super) fn check_same_run(&self) -> Result<(), TrainError> {
+        if self.ranks.is_alone() {
+            return Ok(());
+        }
+        let mine = (self.state.fingerprint.clone(), self.settings.recorded());
+        let all = self.ranks.gather(mine)?;
+        let what = |rank: usize| match (&all[rank], &all[0]) {
+            ((rows, _), (first, _)) if rows != first => Some("it reads other rows than rank 0"),
+            ((_, settings), (_, first)) if settings != first => {
+                Some("it has other settings than rank 0")
+            }
+            _ => None,
+        };
+        match (0..all.len()).find_map(|rank| Some((rank, what(rank)?))) {
+            None => Ok(()),
+            Some((rank, reason)) => Err(TrainError::RanksDiffer {
+                rank,
+                reason: format!("{reason}; give all the same files"),
+            }),
+        }
+    }
+
+    /// Gives all ranks the trained weights of the first.
+    pub(super) fn share_initial_weights(&mut self) -> Result<(), TrainError> {
+        if self.ranks.is_alone() {
+            return Ok(());
+        }
+        let communicator = self.ranks.communicator();
+        let mut outcome = Ok(());
+        parameters::update(self.run.model_mut(), &mut |_, parameter| {
+            if outcome.is_err() {
+                return parameter;
+            }
+            let (device, len) = (parameter.device(), parameter.dims()[0]);
+            match communicator.broadcast(0, host_values(parameter.clone())) {
+                Ok(values) => Tensor::from_data(TensorData::new(values, [len]), &device),
+                Err(error) => {
+                    outcome = Err(error);
+                    parameter
+                }
+            }
+        });
+        outcome
+    }
+}
