@@ -31,7 +31,13 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            ranks::wait_for_the_first();
+            error.exit()
+        }
+    };
     let joined = ranks::join(cli.verb.alone());
     console::init(cli.verbose, cli.quiet, ranks::is_first());
     let outcome = joined.and_then(|()| ranks::guarded(|| cli.verb.run()));

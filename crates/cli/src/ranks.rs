@@ -99,6 +99,13 @@ pub(crate) fn is_first() -> bool {
     ranks().is_first()
 }
 
+/// On other ranks than the first, gives that one time to say what is wrong and to end the job.
+pub(crate) fn wait_for_the_first() {
+    if Launch::found().is_some_and(|launch| launch.size > 1 && launch.rank > 0) {
+        std::thread::sleep(FIRST_WORD);
+    }
+}
+
 /// Runs a verb. A rank that panics takes the others along, which would wait for it.
 pub(crate) fn guarded(verb: impl FnOnce() -> Result<()>) -> Result<()> {
     if ranks().is_alone() {
@@ -119,6 +126,7 @@ pub(crate) fn end(outcome: &Result<()>) {
     let ranks = ranks();
     if ranks.is_alone() {
         if let Err(error) = outcome {
+            wait_for_the_first();
             console::error(error);
         }
         return;
@@ -131,10 +139,10 @@ pub(crate) fn end(outcome: &Result<()>) {
         }
         return leave();
     }
+    wait_for_the_first();
     if ranks.is_first() {
         console::error(error);
     } else {
-        std::thread::sleep(FIRST_WORD);
         console::error(&anyhow::anyhow!("rank {}: {error:#}", ranks.rank()));
     }
     ranks.communicator().abort()
