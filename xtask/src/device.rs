@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 
 use crate::process;
+use crate::test::of_workspace;
 
 /// Runs the tests that hold a device to the CPU. Nothing is installed; what is missing is named.
-pub(crate) fn test(name: &str) -> Result<()> {
+pub(crate) fn test(name: &str, features: &[String]) -> Result<()> {
     let kind = name.split(':').next().unwrap_or_default();
     ensure!(
         matches!(kind, "wgpu" | "vulkan" | "cuda"),
@@ -22,7 +23,11 @@ pub(crate) fn test(name: &str) -> Result<()> {
     let mut command = process::cargo();
     // With the features of the workspace: what they built already is not built once more.
     command.args(["test", "--release", "--workspace", "--test", "device*"]);
-    command.arg("--features").arg(format!("bestof-trainer/{kind}"));
+    let mut features = features.to_vec();
+    if !features.iter().any(|feature| feature == kind) {
+        features.push(kind.to_owned());
+    }
+    command.args(of_workspace(&features, &[]));
     // Mesa says so on every start if there is none.
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
@@ -71,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_device_without_tests_is_named() {
-        let message = test("tpu:0").unwrap_err().to_string();
+        let message = test("tpu:0", &[]).unwrap_err().to_string();
         assert!(message.contains("`tpu:0`") && message.contains("wgpu"), "{message}");
     }
 

@@ -1,12 +1,14 @@
 //! `cargo xtask …`: work on the repository, and every user verb.
 //!
 //! `test`, `tidy`, `package`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
-//! handed to the `bestof` binary, built in release with the features that its `--device` asks for.
+//! handed to the `bestof` binary, built in release with the features that its `--device` asks for, once or,
+//! by `mpi`, several times.
 
 mod bench;
 mod device;
 mod package;
 mod process;
+mod ranks;
 mod test;
 mod tidy;
 mod user_verb;
@@ -19,6 +21,7 @@ Work on the repository:
   cargo xtask test [--real-models] [--quick]   everything CI checks; --real-models adds the tests on fetched models
   cargo xtask test --device wgpu               the tests that hold a device to the CPU, on that device; nothing is
                                                installed for it
+  cargo xtask test --ranks                     the tests of several ranks under MPI; nothing is installed for it
   cargo xtask tidy [--circles]                 the repository's own rules: dependencies, sizes, docs, paths;
                                                --circles lists files of a crate that use each other
   cargo xtask package [--all]                  packages every crate, and lints the packages of those without
@@ -37,10 +40,11 @@ Everything else is a verb of `bestof`, built in release first:
   cargo xtask quickstart
   cargo xtask help                             the list of verbs
   cargo xtask VERB --help                      one verb, with an example
+  cargo xtask mpi -n N [OPTIONS --] VERB …     the verb by N ranks; OPTIONS are for mpirun, as --hostfile FILE
 
 Options before the verb:
-  --features F      extra features of the `bestof` crate (wgpu, vulkan, cuda); `--device` and
-                    BESTOF_DEVICE already bring theirs
+  --features F      extra features of the `bestof` crate (wgpu, vulkan, cuda, mpi); `--device` and
+                    BESTOF_DEVICE already bring theirs. With `test` everything is built with them, once
 ";
 
 fn main() -> ExitCode {
@@ -58,11 +62,12 @@ fn main() -> ExitCode {
     };
     let rest = &args[1..];
     let done = match verb.as_str() {
-        "test" => test::run(rest),
+        "test" => test::run(&features, rest),
         "tidy" => tidy::run(rest),
         "package" => package::run(rest),
         "bench" => bench::run(rest),
         "check-cuda" => device::check_cuda(),
+        "mpi" => return ranks::run(&features, rest),
         "-h" | "--help" => {
             process::print(HELP);
             return ExitCode::SUCCESS;

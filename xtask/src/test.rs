@@ -4,61 +4,74 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{device, package, process, tidy};
+use crate::{device, package, process, ranks, tidy};
 
-/// `test [--real-models] [--quick]`, or `test --device NAME`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+/// `test [--real-models] [--quick]`, `test --device NAME`, or `test --ranks`.
+pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
     let mut real_models = false;
     let mut quick = false;
     let mut on = None;
+    let mut several = false;
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.as_str() {
             "--real-models" => real_models = true,
             "--quick" => quick = true,
+            "--ranks" => several = true,
             "--device" => on = Some(rest.next().context("--device needs a name, such as wgpu")?),
-            other => bail!("unknown flag `{other}`; known: --real-models, --quick, --device"),
+            other => {
+                bail!("unknown flag `{other}`; known: --real-models, --quick, --device, --ranks")
+            }
         }
     }
     if let Some(name) = on {
         ensure!(!real_models && !quick, "--device stands alone: it runs the tests of devices only");
-        return device::test(name);
+        return device::test(name, features);
+    }
+    if several {
+        ensure!(!real_models && !quick, "--ranks stands alone: it runs the tests of ranks only");
+        return ranks::test(features);
     }
     process::step("format", process::cargo().args(["fmt", "--all", "--check"]))?;
     tidy::run(&[])?;
     if !quick {
         let clippy = ["clippy", "--release", "--workspace", "--all-targets"];
         let mut command = process::cargo();
-        process::step("lints", command.args(clippy).args(["--", "--deny", "warnings"]))?;
+        command.args(clippy).args(of_workspace(features, &[]));
+        process::step("lints", command.args(["--", "--deny", "warnings"]))?;
     }
     if !quick {
         package::run(&[])?;
     }
     let mut command = process::cargo();
-    process::step(
-        "tests",
-        command.args([
-            "test",
-            "--release",
-            "--workspace",
-            "--all-targets",
-            "--features",
-            "bestof-losses/flex",
-        ]),
-    )?;
+    command.args(["test", "--release", "--workspace", "--all-targets"]);
+    process::step("tests", command.args(of_workspace(features, &["bestof-losses/flex"])))?;
     let mut command = process::cargo();
-    process::step("doctests", command.args(["test", "--release", "--workspace", "--doc"]))?;
+    command.args(["test", "--release", "--workspace", "--doc"]);
+    process::step("doctests", command.args(of_workspace(features, &[])))?;
     if real_models {
-        on_real_models()?;
+        on_real_models(features)?;
     }
     Ok(())
 }
 
-fn on_real_models() -> Result<()> {
+/// Features of the program and others, as cargo takes them for the workspace: with the same ones nothing is built
+/// twice.
+pub(crate) fn of_workspace(features: &[String], others: &[&str]) -> Vec<String> {
+    let of_program = features.iter().map(|feature| match feature.as_str() {
+        "mpi" => "bestof/mpi".to_owned(),
+        device => format!("bestof-trainer/{device}"),
+    });
+    let all: Vec<String> = of_program.chain(others.iter().map(|&other| other.to_owned())).collect();
+    if all.is_empty() { Vec::new() } else { vec!["--features".to_owned(), all.join(",")] }
+}
+
+fn on_real_models(features: &[String]) -> Result<()> {
     // With the features of the workspace, which the tests have built; the package alone has others, and
     // burn would be built once more.
     let mut build = process::cargo();
     build.args(["build", "--release", "--quiet", "--workspace", "--bin", "bestof"]);
+    build.args(of_workspace(features, &[]));
     let bestof = process::executable(&mut build, "`bestof`")?;
     for name in ["smollm2-135m-instruct", "gemma3-270m", "minilm-l6-v2"] {
         let mut command = Command::new(&bestof);
@@ -66,7 +79,8 @@ fn on_real_models() -> Result<()> {
         process::step(&format!("fetch {name}"), &mut command)?;
     }
     let mut command = process::cargo();
-    command.args(["test", "--release", "--workspace", "--features", "real-models"]);
+    command.args(["test", "--release", "--workspace"]);
+    command.args(of_workspace(features, &["real-models"]));
     command.args(["--test", "real_*"]);
     command.env("BESTOF_REAL_MODELS", process::root().join("models"));
     process::step("real models", &mut command)

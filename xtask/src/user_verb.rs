@@ -10,7 +10,7 @@ use crate::process;
 /// Builds `bestof`, runs it with `args` and returns its exit code.
 pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
     let mut features = features.to_vec();
-    features.extend(device_feature(args, std::env::var("BESTOF_DEVICE").ok().as_deref()));
+    features.extend(wanted_feature(args));
     match build(&features).and_then(|binary| {
         process::keeping_memory(&mut Command::new(&binary))
             .args(args)
@@ -25,6 +25,11 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The cargo feature that these arguments and the environment ask for.
+pub(crate) fn wanted_feature(args: &[String]) -> Option<String> {
+    device_feature(args, std::env::var("BESTOF_DEVICE").ok().as_deref())
 }
 
 /// The cargo feature behind `--device NAME[:n]`, or behind `BESTOF_DEVICE`; none for the CPU.

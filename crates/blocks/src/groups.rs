@@ -15,6 +15,8 @@ pub(crate) trait Layout {
     const GROUPS: usize;
     /// Whether there is an offset.
     const OFFSET: bool;
+    /// Whether a block is one group, whose codes are the low halves of some bytes and then the high ones.
+    const HALVES: bool = false;
     /// The integers of a group.
     type Codes: AsRef<[i8]>;
 
@@ -63,6 +65,7 @@ impl Layout for Q4_0 {
     const BYTES: usize = 18;
     const GROUPS: usize = 1;
     const OFFSET: bool = false;
+    const HALVES: bool = true;
     type Codes = [i8; 32];
 
     #[inline(always)]
@@ -77,6 +80,7 @@ impl Layout for Q4_1 {
     const BYTES: usize = 20;
     const GROUPS: usize = 1;
     const OFFSET: bool = true;
+    const HALVES: bool = true;
     type Codes = [i8; 32];
 
     #[inline(always)]
@@ -91,6 +95,7 @@ impl Layout for Q5_0 {
     const BYTES: usize = 22;
     const GROUPS: usize = 1;
     const OFFSET: bool = false;
+    const HALVES: bool = true;
     type Codes = [i8; 32];
 
     #[inline(always)]
@@ -106,6 +111,7 @@ impl Layout for Q5_1 {
     const BYTES: usize = 24;
     const GROUPS: usize = 1;
     const OFFSET: bool = true;
+    const HALVES: bool = true;
     type Codes = [i8; 32];
 
     #[inline(always)]

@@ -10,6 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
+/// Set where another rank prints.
+static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// A command line that cannot be meant: ends with exit code 2.
 #[derive(Debug)]
@@ -36,10 +38,12 @@ pub(crate) fn unread(reader: &str, flags: &[(&str, bool)]) -> Result<()> {
     }
 }
 
-/// Sets up logging to stderr.
-pub(crate) fn init(verbose: u8, quiet: bool) {
-    QUIET.store(quiet, Ordering::Relaxed);
+/// Sets up logging to stderr. Of several ranks only the first says anything but its error.
+pub(crate) fn init(verbose: u8, quiet: bool, is_first: bool) {
+    QUIET.store(quiet || !is_first, Ordering::Relaxed);
+    SILENT.store(!is_first, Ordering::Relaxed);
     let default = match verbose {
+        _ if !is_first => "off",
         0 => "warn",
         1 => "bestof=info,warn",
         _ => "bestof=debug,info",
@@ -67,6 +71,9 @@ pub(crate) fn line(text: &str) -> Result<()> {
 
 /// Writes a piece of a line to stdout at once. A reader that has gone away ends the program quietly.
 pub(crate) fn part(text: &str) -> Result<()> {
+    if SILENT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -16,7 +16,8 @@ pub(crate) struct DeviceArg {
 impl DeviceArg {
     /// The device, or an error that names the feature it needs.
     pub(crate) fn open(&self) -> Result<Device> {
-        bestof_models::open_device(&self.device)
+        crate::ranks::ranks()
+            .open_device(&self.device)
             .map_err(|error| anyhow::Error::new(Usage(error.to_string())))
     }
 }

@@ -6,6 +6,7 @@ mod fetch;
 mod input;
 mod model;
 mod progress;
+mod ranks;
 mod verbs;
 
 use std::process::ExitCode;
@@ -30,12 +31,20 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    console::init(cli.verbose, cli.quiet);
-    match cli.verb.run() {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            ranks::wait_for_the_first();
+            error.exit()
+        }
+    };
+    let joined = ranks::join(cli.verb.alone());
+    console::init(cli.verbose, cli.quiet, ranks::is_first());
+    let outcome = joined.and_then(|()| ranks::guarded(|| cli.verb.run()));
+    ranks::end(&outcome);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console::error(&error);
             let usage = error.chain().any(<dyn std::error::Error>::is::<console::Usage>);
             ExitCode::from(if usage { 2 } else { 1 })
         }

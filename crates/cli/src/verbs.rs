@@ -51,6 +51,34 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// The name of a verb that is done by one process, even where several were started.
+    pub(crate) fn alone(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Score(_)
+            | Self::Generate(_)
+            | Self::Sft(_)
+            | Self::Prefer(_)
+            | Self::Reinforce(_)
+            | Self::Evaluate(_) => return None,
+            Self::Extend(verb) => return verb.alone(),
+            Self::Sentiment(verb) => return verb.alone(),
+            Self::Quickstart(_) => "quickstart",
+            Self::Fetch(_) => "fetch",
+            Self::Convert(_) => "convert",
+            Self::Tokenize(_) => "tokenize",
+            Self::Loss(_) => "loss",
+            Self::Estimate(_) => "estimate",
+            Self::Judge(_) => "judge",
+            Self::Rope(_) => "rope",
+            Self::Pairs(_) => "pairs",
+            Self::Puzzles(_) => "puzzles",
+            Self::Inspect(_) => "inspect",
+            Self::Parity(_) => "parity",
+            Self::Reproduce(_) => "reproduce",
+            Self::Report(_) => "report",
+        })
+    }
+
     /// Does what the verb says.
     pub(crate) fn run(self) -> Result<()> {
         match self {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::random::dropout_mask;
+use crate::dropout::Dropout;
 
 /// Rows of one length, one after the other, whose tokens see those of their own row.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,15 +22,19 @@ pub struct RowAttention<'a> {
     pub heads: usize,
     /// The rows, in the order of the tokens.
     pub runs: &'a [Run],
-    /// Probability and keys of the values dropped.
-    pub dropout: Option<(f64, [u64; 3])>,
+    /// Which shares are dropped.
+    pub dropout: Option<Dropout>,
 }
 
 impl RowAttention<'_> {
-    /// The mask of the weights of one run.
-    pub(crate) fn mask(&self, run: usize, count: usize) -> Option<Vec<f32>> {
-        let (probability, [a, b, c]) = self.dropout?;
-        Some(dropout_mask(count, probability, &[a, b, c, run as u64]))
+    /// What the shares of one run are multiplied by, `[rows, heads, length, length]`.
+    pub(crate) fn mask(&self, run: usize) -> Option<Vec<f32>> {
+        let dropout = self.dropout.as_ref()?;
+        let first: usize = self.runs[..run].iter().map(|run| run.rows).sum();
+        let Run { rows, length, .. } = self.runs[run];
+        let count = self.heads * length * length;
+        let rows = &dropout.rows[first..first + rows];
+        Some(rows.iter().flat_map(|row| dropout.row_mask(row, 0, count)).collect())
     }
 }
 
@@ -56,13 +60,13 @@ pub struct AddNormLayer {
     pub norm_bias: Tensor<1>,
     /// Added to the variance before the root.
     pub eps: f64,
-    /// Probability and keys of the outputs dropped.
-    pub dropout: Option<(f64, [u64; 3])>,
+    /// Which outputs are dropped.
+    pub dropout: Option<Dropout>,
 }
 
 impl AddNormLayer {
-    /// What the outputs are multiplied by.
-    pub(crate) fn mask(&self, count: usize) -> Option<Vec<f32>> {
-        self.dropout.map(|(probability, keys)| dropout_mask(count, probability, &keys))
+    /// What the outputs are multiplied by, `[tokens, width]`.
+    pub(crate) fn mask(&self, width: usize) -> Option<Vec<f32>> {
+        self.dropout.as_ref().map(|dropout| dropout.mask(width))
     }
 }

@@ -2,10 +2,16 @@
 
 use burn::tensor::Tensor;
 
+use crate::dropout::{Dropout, KeyedRow};
 use crate::encoder;
 use crate::encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
 use crate::plain_encoder as plain;
 use crate::tests::{compare, random};
+
+fn dropout(probability: f64, tokens: &[usize]) -> Dropout {
+    let rows = tokens.iter().zip(40..).map(|(&tokens, key)| KeyedRow { key, tokens });
+    Dropout { probability, keys: [5, 1, 0], rows: rows.collect() }
+}
 
 #[test]
 fn attention_within_rows() {
@@ -26,7 +32,7 @@ fn attention_within_rows() {
         made.biases[at] = bias;
         made
     };
-    for dropout in [None, Some((0.3, [5, 1, 0]))] {
+    for dropout in [None, Some(dropout(0.3, &[7, 7, 7, 5, 1, 1]))] {
         let shape = RowAttention { heads: 3, runs: &runs, dropout };
         for at in 0..3 {
             let weight = random::<2>([12, 12], 8).mul_scalar(0.3);
@@ -76,14 +82,14 @@ fn gates_of_two_halves() {
 
 #[test]
 fn layers_that_are_added_and_normalised() {
-    for dropout in [None, Some((0.2, [1, 2, 3]))] {
+    for dropout in [None, Some(dropout(0.2, &[60, 35]))] {
         let layer = |weight: Tensor<2>, bias: Tensor<1>| AddNormLayer {
             weight,
             norm_weight: bias.clone(),
             norm_bias: bias.clone().mul_scalar(2.0),
             bias,
             eps: 1e-5,
-            dropout,
+            dropout: dropout.clone(),
         };
         let residual = random::<2>([95, 70], 4);
         let x = random::<2>([95, 30], 1);

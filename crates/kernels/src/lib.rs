@@ -5,6 +5,7 @@ mod block_weight;
 mod cpu;
 mod custom;
 mod decoder;
+mod dropout;
 mod encoder;
 mod encoder_shape;
 mod host;
@@ -25,6 +26,7 @@ mod tests;
 pub use block_weight::BlockWeight;
 pub use custom::{AnyTensor, Inputs};
 pub use decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
+pub use dropout::{Dropout, KeyedRow};
 pub use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm, self_attention,
 };

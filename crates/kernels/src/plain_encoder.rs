@@ -34,7 +34,7 @@ pub(crate) fn self_attention(
             scores = scores.add(host_tensor(keys.clone(), [1, 1, 1, length], &q));
         }
         let mut shares = softmax(scores);
-        if let Some(mask) = shape.mask(number, rows * heads * length * length) {
+        if let Some(mask) = shape.mask(number) {
             shares = shares.mul(host_tensor(mask, [rows, heads, length, length], &q));
         }
         parts.push(shares.matmul(split(&v)).swap_dims(1, 2).reshape([rows * length, width]));
@@ -71,7 +71,7 @@ fn gelu(y: Tensor<2>) -> Tensor<2> {
 pub(crate) fn affine_add_norm(x: Tensor<2>, residual: Tensor<2>, layer: AddNormLayer) -> Tensor<2> {
     let mut y = affine(x, layer.weight.clone(), layer.bias.clone());
     let shape = y.dims();
-    if let Some(mask) = layer.mask(shape.iter().product()) {
+    if let Some(mask) = layer.mask(shape[1]) {
         let mask = host_tensor(mask, shape, &y);
         y = y.mul(mask);
     }

@@ -8,6 +8,8 @@ pub(crate) mod norm;
 pub(crate) mod projection;
 pub(crate) mod weight;
 
+use bestof_kernels::KeyedRow;
+
 use crate::causal_lm::ForwardOptions;
 use crate::config::DecoderConfig;
 
@@ -16,6 +18,8 @@ use crate::config::DecoderConfig;
 pub(crate) struct Pass<'a> {
     pub(crate) config: &'a DecoderConfig,
     pub(crate) options: ForwardOptions,
+    /// The trees of the forest, with the keys of their dropout masks; none in decoding.
+    pub(crate) rows: &'a [KeyedRow],
     /// The layer, so that each draws dropout masks of its own.
     pub(crate) layer: usize,
     /// Whether there is one row per sequence: a step of decoding.

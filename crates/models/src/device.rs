@@ -63,6 +63,19 @@ pub enum DeviceError {
 /// assert!(open_device("tpu").unwrap_err().to_string().contains("known are cpu"));
 /// ```
 pub fn open_device(name: &str) -> Result<Device, DeviceError> {
+    open(name, None)
+}
+
+/// The device called `name` for one of several processes of a machine, counted from 0: with a number in its
+/// name that one, else each process takes the next device of its kind, and the first again after the last.
+///
+/// # Errors
+/// As [`open_device`].
+pub fn open_device_of(name: &str, process: usize) -> Result<Device, DeviceError> {
+    open(name, Some(process))
+}
+
+fn open(name: &str, process: Option<usize>) -> Result<Device, DeviceError> {
     let (kind, number) = match name.split_once(':') {
         None => (name, None),
         Some((kind, number)) => {
@@ -74,9 +87,9 @@ pub fn open_device(name: &str) -> Result<Device, DeviceError> {
     };
     match kind {
         "cpu" => cpu(),
-        "wgpu" => wgpu(name, number),
-        "vulkan" => vulkan(name, number),
-        "cuda" => cuda(name, number.unwrap_or(0)),
+        "wgpu" => wgpu(name, number, process),
+        "vulkan" => vulkan(name, number, process),
+        "cuda" => cuda(name, number, process),
         _ => Err(DeviceError::Unknown { found: name.to_owned() }),
     }
 }
@@ -116,8 +129,9 @@ fn cpu() -> Result<Device, DeviceError> {
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(name: &str, number: usize) -> Result<Device, DeviceError> {
+fn cuda(name: &str, number: Option<usize>, process: Option<usize>) -> Result<Device, DeviceError> {
     let count = Device::enumerate(burn::tensor::DeviceType::Cuda).len();
+    let number = number.unwrap_or_else(|| process.unwrap_or(0) % count.max(1));
     if number < count {
         return Ok(Device::cuda(number));
     }
@@ -129,7 +143,7 @@ fn cuda(name: &str, number: usize) -> Result<Device, DeviceError> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(_: &str, _: usize) -> Result<Device, DeviceError> {
+fn cuda(_: &str, _: Option<usize>, _: Option<usize>) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "cuda" })
 }
 
@@ -138,6 +152,7 @@ fn cuda(_: &str, _: usize) -> Result<Device, DeviceError> {
 fn adapter(
     name: &str,
     number: Option<usize>,
+    process: Option<usize>,
     api: burn::tensor::DeviceType,
     open: fn(burn::tensor::DeviceKind) -> Device,
 ) -> Result<Device, DeviceError> {
@@ -152,12 +167,13 @@ fn adapter(
                 .to_owned(),
         );
     }
-    let Some(number) = number else { return Ok(open(DeviceKind::DefaultDevice)) };
     let discrete = |number| open(DeviceKind::DiscreteGpu(number));
+    let count = (0..found.len()).filter(|&number| found.contains(&discrete(number))).count();
+    let of_process = process.filter(|_| count > 1).map(|process| process % count);
+    let Some(number) = number.or(of_process) else { return Ok(open(DeviceKind::DefaultDevice)) };
     if found.contains(&discrete(number)) {
         return Ok(discrete(number));
     }
-    let count = (0..found.len()).filter(|&number| found.contains(&discrete(number))).count();
     missing(format!(
         "this machine has {count} discrete adapters of {}, counted from 0; the name without a number \
          takes the best adapter of any kind",
@@ -166,31 +182,36 @@ fn adapter(
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu(name: &str, number: Option<usize>) -> Result<Device, DeviceError> {
-    adapter(name, number, burn::tensor::DeviceType::Wgpu, Device::wgpu)
+fn wgpu(name: &str, number: Option<usize>, process: Option<usize>) -> Result<Device, DeviceError> {
+    adapter(name, number, process, burn::tensor::DeviceType::Wgpu, Device::wgpu)
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu(_: &str, _: Option<usize>) -> Result<Device, DeviceError> {
+fn wgpu(_: &str, _: Option<usize>, _: Option<usize>) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "wgpu" })
 }
 
 #[cfg(feature = "vulkan")]
-fn vulkan(name: &str, number: Option<usize>) -> Result<Device, DeviceError> {
-    adapter(name, number, burn::tensor::DeviceType::Vulkan, Device::vulkan)
+fn vulkan(
+    name: &str,
+    number: Option<usize>,
+    process: Option<usize>,
+) -> Result<Device, DeviceError> {
+    adapter(name, number, process, burn::tensor::DeviceType::Vulkan, Device::vulkan)
 }
 
 #[cfg(not(feature = "vulkan"))]
-fn vulkan(_: &str, _: Option<usize>) -> Result<Device, DeviceError> {
+fn vulkan(_: &str, _: Option<usize>, _: Option<usize>) -> Result<Device, DeviceError> {
     Err(DeviceError::NotBuilt { feature: "vulkan" })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DeviceError, open_device};
+    use super::{DeviceError, open_device, open_device_of};
 
     #[test]
     fn a_bad_name_says_what_is_wrong() {
+        assert_eq!(open_device_of("cpu", 3).unwrap(), open_device("cpu").unwrap());
         let unknown = open_device("tpu").unwrap_err();
         assert_eq!(unknown, DeviceError::Unknown { found: "tpu".into() });
         assert!(matches!(open_device("cuda:x").unwrap_err(), DeviceError::Number { .. }));

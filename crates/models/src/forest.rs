@@ -5,7 +5,7 @@
 //! log-probabilities of its targets: exactly what separate sequences would give, without
 //! computing what they have in common more than once.
 
-use bestof_kernels::{Target, indices};
+use bestof_kernels::{KeyedRow, Target, indices};
 use burn::tensor::{IndexingUpdateOp, Tensor};
 
 use crate::error::ModelError;
@@ -27,6 +27,8 @@ pub struct TokenForest {
     targets: Vec<TargetNode>,
     /// Of each tree the lengths of its sequences, each once.
     lengths: Vec<Vec<usize>>,
+    /// Of each tree the key of what is drawn for it.
+    keys: Vec<u64>,
 }
 
 impl TokenForest {
@@ -46,6 +48,12 @@ impl TokenForest {
     /// If there is no such tree.
     pub fn lengths(&self, tree: usize) -> &[usize] {
         &self.lengths[tree]
+    }
+
+    /// The trees' numbers of nodes, with the keys that their dropout masks are drawn by.
+    pub fn keyed_rows(&self) -> Vec<KeyedRow> {
+        let keyed = |(tree, &key): (&TokenTree, _)| KeyedRow { key, tokens: tree.len() };
+        self.trees.iter().zip(&self.keys).map(keyed).collect()
     }
 
     /// The tokens of all nodes, tree after tree.
@@ -202,8 +210,16 @@ impl ForestBuilder {
     }
 
     /// Adds one tree made of `sequences` and says where each completion's log-probabilities
-    /// will be.
+    /// will be. What is drawn for it, such as dropout masks, depends on its place in the forest.
     pub fn add_group(&mut self, sequences: &[Sequence<'_>]) -> Vec<SequenceSpan> {
+        let place = self.forest.trees.len() as u64;
+        self.add_keyed_group(place, sequences)
+    }
+
+    /// As [`add_group`](Self::add_group), but what is drawn for the tree is a function of `key`: the same
+    /// in any forest, whatever trees are beside it.
+    pub fn add_keyed_group(&mut self, key: u64, sequences: &[Sequence<'_>]) -> Vec<SequenceSpan> {
+        self.forest.keys.push(key);
         let tokens: Vec<&[u32]> = sequences.iter().map(|s| s.tokens).collect();
         let (tree, nodes) = TokenTree::from_sequences(&tokens);
         let index = self.forest.trees.len();

@@ -29,7 +29,7 @@ pub use config::{DecoderConfig, LayerConfig};
 pub use decoder::{
     ADAPTER_CONFIG, ADAPTER_WEIGHTS, Decoder, Footprint, LoraConfig, ModuleNames, StepShape,
 };
-pub use device::{DeviceError, check_float_type, open_device};
+pub use device::{DeviceError, check_float_type, open_device, open_device_of};
 pub use error::ModelError;
 pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bestof_kernels::{AttentionBlock, CausalMasks, attention, tree_blocks};
+use bestof_kernels::{AttentionBlock, CausalMasks, KeyedRow, attention, tree_blocks};
 use burn::tensor::Tensor;
 
 use crate::block::attention::Heads;
@@ -16,6 +16,8 @@ use crate::tree::TokenTree;
 #[derive(Debug)]
 pub(crate) struct ForestPlan {
     pub(crate) ids: Vec<u32>,
+    /// The trees, with the keys of their dropout masks.
+    pub(crate) rows: Vec<KeyedRow>,
     rotations: Vec<Rotation>,
     /// The blocks of all trees, for each window that some layer has.
     blocks: HashMap<Option<usize>, Vec<AttentionBlock>>,
@@ -45,6 +47,7 @@ impl ForestPlan {
         Ok(Self {
             rotations: rotary.rotations(&positions, drawn, like),
             blocks: plan_blocks(forest, &starts, config, like),
+            rows: forest.keyed_rows(),
             ids,
         })
     }

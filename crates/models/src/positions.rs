@@ -39,8 +39,8 @@ impl RandomPositions {
         }
         let rule = Randomized { factor: 1.0, smallest_step: self.smallest_step };
         let mut positions = Vec::with_capacity(forest.token_count());
-        for (index, tree) in forest.trees().iter().enumerate() {
-            let mut random = Random::keyed(&[self.seed, index as u64]);
+        for (tree, row) in forest.trees().iter().zip(forest.keyed_rows()) {
+            let mut random = Random::keyed(&[self.seed, row.key]);
             let first = positions.len();
             let mut furthest = 0.0_f64;
             for parent in tree.parents() {

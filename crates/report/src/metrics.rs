@@ -49,6 +49,8 @@ pub enum Unit {
     Tokens,
     /// Tokens per second: depends on the clock, and so differs between two runs of one seed.
     TokensPerSecond,
+    /// Seconds: by the clock, too.
+    Seconds,
 }
 
 impl Unit {
@@ -61,6 +63,7 @@ impl Unit {
             Self::Count => "count",
             Self::Tokens => "tokens",
             Self::TokensPerSecond => "tokens per second",
+            Self::Seconds => "seconds",
         }
     }
 }
@@ -174,7 +177,7 @@ use PlotGroup::{
     Displacement, ImplicitRewards, LogProbabilities, Loss, OptimiserAndSpeed, Other,
     RewardAndPassAtK,
 };
-use Unit::{Count, Nats, NatsPerToken, Number, Share, Tokens, TokensPerSecond};
+use Unit::{Count, Nats, NatsPerToken, Number, Seconds, Share, Tokens, TokensPerSecond};
 
 const ALL: &[RunType] = &RunType::ALL;
 const SUPERVISED: &[RunType] = &[RunType::Supervised];
@@ -287,6 +290,8 @@ pub const METRICS: &[Metric] = &[
     Metric::new("tokens_per_second", TokensPerSecond, ALL, "speed of training, without evaluations")
         .drawn(OptimiserAndSpeed, "Tokens per second", "tokens/s")
         .higher_is_better(),
+    Metric::new("ranks/bytes", Count, ALL, "with several ranks: bytes that rank 0 sent to others in a step"),
+    Metric::new("ranks/waited", Seconds, ALL, "with several ranks: how long the computation of rank 0 stood still for others in a step"),
     Metric::new("accuracy", Share, SENTIMENT, "evaluations only: share of reviews whose label was found")
         .drawn(Other, "Accuracy", "accuracy")
         .higher_is_better(),
@@ -309,7 +314,7 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Metrics that depend on the clock: the only ones in which two runs of one seed may differ.
-pub const TIMING_METRICS: [&str; 1] = ["tokens_per_second"];
+pub const TIMING_METRICS: [&str; 2] = ["tokens_per_second", "ranks/waited"];
 
 const PASS_AT_K: &str = "pass@k";
 
@@ -392,7 +397,8 @@ mod tests {
 
     #[test]
     fn the_metrics_of_the_clock_are_those_with_such_a_unit() {
-        let timed = METRICS.iter().filter(|metric| metric.unit == TokensPerSecond);
+        let timed =
+            METRICS.iter().filter(|metric| matches!(metric.unit, TokensPerSecond | Seconds));
         assert!(timed.map(|metric| metric.name).eq(TIMING_METRICS));
     }
 

@@ -1,12 +1,31 @@
-//! Ranks that train together: the trainer's side of an existing engine such as MPI.
+//! Ranks that train together: processes on one machine or several, each with its share of the rows.
+//!
+//! A [`Communicator`] is what an engine such as MPI has to offer; [`Ranks`] is what runs make of it. Sums are
+//! made here, in f64 and in the order of the ranks, so that they do not depend on the engine.
+
+mod launch;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod ranks;
+mod threads;
 
 use std::fmt::Debug;
+use std::time::Duration;
+
+pub use launch::Launch;
+#[cfg(feature = "mpi")]
+pub use mpi::MpiRank;
+pub use ranks::Ranks;
+pub use threads::{ThreadRank, threads};
 
 use crate::error::TrainError;
 
-/// Exchange between the ranks of a data-parallel run.
+/// Exchange between the ranks of a run.
 ///
-/// Every rank calls the same methods in the same order. One rank ([`SingleRank`]) costs nothing.
+/// Every rank calls the same methods in the same order. An implementation moves values and adds none of them.
+///
+/// # Errors
+/// [`TrainError::Communication`] from every method, where the engine cannot go on.
 pub trait Communicator: Debug {
     /// This rank, from 0.
     fn rank(&self) -> usize;
@@ -14,26 +33,57 @@ pub trait Communicator: Debug {
     /// Number of ranks.
     fn size(&self) -> usize;
 
-    /// Replaces `values` by their sum over ranks, the same bits on each.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    fn all_reduce_f32(&self, values: &mut [f32]) -> Result<(), TrainError>;
+    /// This rank among those of its machine, from 0: which of several devices it takes.
+    fn local_rank(&self) -> usize {
+        self.rank()
+    }
 
-    /// Replaces `values` by their sum over ranks, the same bits on each.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    fn all_reduce_f64(&self, values: &mut [f64]) -> Result<(), TrainError>;
+    /// The bytes of every rank, in the order of the ranks.
+    fn all_gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainError>;
 
-    /// Replaces `values` on every rank by those of rank `root`.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    fn broadcast_f32(&self, root: usize, values: &mut [f32]) -> Result<(), TrainError>;
+    /// The values of rank `root`, on every rank; those of the others are only as many.
+    fn broadcast(&self, root: usize, values: Vec<f32>) -> Result<Vec<f32>, TrainError>;
+
+    /// Starts to send the values `cuts[r]..cuts[r + 1]` to each rank `r`, and returns at once.
+    fn scatter(
+        &self,
+        values: Vec<f32>,
+        cuts: &[usize],
+    ) -> Result<Box<dyn Scattered + '_>, TrainError>;
+
+    /// Of rank `r` the values `cuts[r]..cuts[r + 1]`, on every rank; each hands in its own.
+    fn join(&self, mine: Vec<f32>, cuts: &[usize]) -> Result<Vec<f32>, TrainError>;
+
+    /// What has been exchanged so far.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
+    /// Ends all ranks, whatever they are doing: another cannot be told of an error that it does not wait for.
+    fn abort(&self) -> ! {
+        std::process::exit(1)
+    }
 }
 
-/// The only rank there is: sums and broadcasts leave the values as they are.
+/// Values on their way between ranks.
+pub trait Scattered {
+    /// Waits for the values that are this rank's: of each rank its part, in the order of the ranks.
+    ///
+    /// # Errors
+    /// [`TrainError::Communication`].
+    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError>;
+}
+
+/// What a rank has exchanged with others since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that it sent to other ranks.
+    pub bytes: u64,
+    /// How long its computation stood still for them.
+    pub waited: Duration,
+}
+
+/// The only rank there is: it is never called to exchange anything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SingleRank;
 
@@ -46,15 +96,31 @@ impl Communicator for SingleRank {
         1
     }
 
-    fn all_reduce_f32(&self, _: &mut [f32]) -> Result<(), TrainError> {
-        Ok(())
+    fn all_gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainError> {
+        Ok(vec![mine])
     }
 
-    fn all_reduce_f64(&self, _: &mut [f64]) -> Result<(), TrainError> {
-        Ok(())
+    fn broadcast(&self, _: usize, values: Vec<f32>) -> Result<Vec<f32>, TrainError> {
+        Ok(values)
     }
 
-    fn broadcast_f32(&self, _: usize, _: &mut [f32]) -> Result<(), TrainError> {
-        Ok(())
+    fn scatter(
+        &self,
+        values: Vec<f32>,
+        _: &[usize],
+    ) -> Result<Box<dyn Scattered + '_>, TrainError> {
+        Ok(Box::new(Alone(values)))
+    }
+
+    fn join(&self, mine: Vec<f32>, _: &[usize]) -> Result<Vec<f32>, TrainError> {
+        Ok(mine)
+    }
+}
+
+struct Alone(Vec<f32>);
+
+impl Scattered for Alone {
+    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError> {
+        Ok(vec![self.0])
     }
 }

@@ -216,7 +216,7 @@ pub enum TrainError {
     /// A completions server gave no completions of a prompt.
     #[error("{row}: {source}")]
     Server {
-        /// The prompt: its number counted from 0, or `file:line` where that is known.
+        /// The prompt: its number, or `file:line` where that is known.
         row: String,
         /// Why not.
         source: Box<ServerError>,
@@ -224,7 +224,7 @@ pub enum TrainError {
     /// An environment's messages cannot be part of an episode.
     #[error("{row}: the environment's messages cannot follow the completion: {reason}")]
     Environment {
-        /// The prompt: its number counted from 0, or `file:line` where that is known.
+        /// The prompt: its number, or `file:line` where that is known.
         row: String,
         /// Why not.
         reason: String,
@@ -266,6 +266,22 @@ pub enum TrainError {
         /// What the engine said.
         reason: String,
     },
+    /// A rank cannot go on, and so none can.
+    #[error("rank {rank}: {reason}")]
+    OnRank {
+        /// Its number, from 0.
+        rank: usize,
+        /// Its error, with the causes.
+        reason: String,
+    },
+    /// Ranks were not given the same things.
+    #[error("rank {rank}: {reason}")]
+    RanksDiffer {
+        /// The first that differs from rank 0.
+        rank: usize,
+        /// In what.
+        reason: String,
+    },
     /// A run of another crate says what is wrong.
     #[error(transparent)]
     Run(Box<dyn std::error::Error + Send + Sync>),
@@ -280,10 +296,12 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// The same with the name of the row whose number it has.
+    /// The same with the name of the prompt whose number it has.
     pub(crate) fn at_row_of(self, names: &[String]) -> Self {
         let named = |row: String| {
-            let name = row.parse::<usize>().ok().and_then(|row| names.get(row));
+            let number =
+                row.strip_prefix("prompt ").and_then(|number| number.parse::<usize>().ok());
+            let name = number.and_then(|number| names.get(number.checked_sub(1)?));
             name.cloned().unwrap_or(row)
         };
         match self {
@@ -291,6 +309,19 @@ impl TrainError {
             Self::Environment { row, reason } => Self::Environment { row: named(row), reason },
             other => other,
         }
+    }
+
+    /// Whether every rank has this error already.
+    pub fn is_of_all_ranks(&self) -> bool {
+        use TrainError::{Communication, Displaced, OnRank, RanksDiffer, Stopped};
+        matches!(
+            self,
+            OnRank { .. }
+                | RanksDiffer { .. }
+                | Communication { .. }
+                | Displaced(_)
+                | Stopped { .. }
+        )
     }
 
     pub(crate) fn io(

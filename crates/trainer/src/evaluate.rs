@@ -159,7 +159,7 @@ pub fn perplexity_of_texts<M: CausalLm + ?Sized>(
     model: &M,
     texts: &[Vec<u32>],
     windows: Windows,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Estimate, TrainError> {
     let cuts: Vec<(usize, (usize, usize, usize))> = texts
@@ -185,7 +185,7 @@ pub fn perplexity_of_texts<M: CausalLm + ?Sized>(
 pub fn perplexity_of_completions<M: CausalLm + ?Sized>(
     model: &M,
     rows: &[EncodedCompletion],
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Estimate, TrainError> {
     let options = ForwardOptions::default();
@@ -201,7 +201,7 @@ pub fn perplexity_of_files<M: CausalLm + ?Sized>(
     model: &M,
     files: &[Vec<EncodedCompletion>],
     windows: Windows,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(Vec<Estimate>, Estimate), TrainError> {
     let options = ForwardOptions::default();
@@ -280,7 +280,7 @@ mod tests {
             [30u32, 7, 1, 12].map(|n| (0..n).map(|i| i * i % 14).collect()).to_vec();
         let measure = |length, stride| {
             let windows = Windows { length, stride };
-            let settings = ScoreSettings { batch: 3, max_tokens: 20 };
+            let settings = ScoreSettings { batch: 3, max_tokens: 20, ..ScoreSettings::default() };
             perplexity_of_texts(&toy, &texts, windows, settings, &mut crate::progress::Silent)
                 .unwrap()
         };

@@ -42,12 +42,24 @@ pub(crate) fn without_dropout<'a, M: CausalLm + Module>(
 /// The sequences of a row are one tree, or several if `model` computes positions by their lengths
 /// ([`CausalLm::length_key`]): then each is computed as it is alone.
 ///
-/// The order of rows is kept and each forest takes as many as fit, so the cut depends on nothing else.
+/// The order of rows is kept and each forest takes as many as fit, so the cut depends on nothing else. What is
+/// drawn for a row in training is a function of its number, and not of the forest it is in.
 pub(crate) fn pack<M: CausalLm + ?Sized>(
     model: &M,
     rows: &[usize],
     budget: usize,
     sequences_of: impl Fn(usize) -> Vec<RowSequence>,
+) -> Vec<PackedForest> {
+    pack_keyed(model, rows, budget, sequences_of, |row| row as u64)
+}
+
+/// As [`pack`], with a key for what is drawn for each row.
+pub(crate) fn pack_keyed<M: CausalLm + ?Sized>(
+    model: &M,
+    rows: &[usize],
+    budget: usize,
+    sequences_of: impl Fn(usize) -> Vec<RowSequence>,
+    key_of: impl Fn(usize) -> u64,
 ) -> Vec<PackedForest> {
     let mut packed = Vec::new();
     let mut builder = ForestBuilder::new();
@@ -56,12 +68,12 @@ pub(crate) fn pack<M: CausalLm + ?Sized>(
         let sequences = sequences_of(row);
         let trees = by_length_key(model, &sequences);
         let mut alone = ForestBuilder::new();
-        add_row(&mut alone, &sequences, &trees);
+        add_row(&mut alone, key_of(row), &sequences, &trees);
         if !members.is_empty() && builder.token_count() + alone.token_count() > budget {
             let full = std::mem::take(&mut builder);
             packed.push(PackedForest { forest: full.finish(), rows: std::mem::take(&mut members) });
         }
-        members.push((row, add_row(&mut builder, &sequences, &trees)));
+        members.push((row, add_row(&mut builder, key_of(row), &sequences, &trees)));
     }
     if !members.is_empty() {
         packed.push(PackedForest { forest: builder.finish(), rows: members });
@@ -82,20 +94,27 @@ fn by_length_key<M: CausalLm + ?Sized>(model: &M, sequences: &[RowSequence]) -> 
     trees.into_iter().map(|(_, members)| members).collect()
 }
 
+/// The key of a part of what has this key: the key itself for the first.
+pub(crate) fn part_key(key: u64, part: usize) -> u64 {
+    key ^ (part as u64) << 40
+}
+
 /// Adds the trees of a row; the spans are in the order of its sequences.
 fn add_row(
     builder: &mut ForestBuilder,
+    key: u64,
     sequences: &[RowSequence],
     trees: &[Vec<usize>],
 ) -> Vec<SequenceSpan> {
     let mut spans = vec![SequenceSpan::default(); sequences.len()];
-    for members in trees {
+    for (number, members) in trees.iter().enumerate() {
+        let key = part_key(key, number);
         let group: Vec<Sequence<'_>> = members
             .iter()
             .map(|&number| &sequences[number])
             .map(|s| Sequence { tokens: &s.tokens, completion_start: s.completion_start })
             .collect();
-        for (&number, span) in members.iter().zip(builder.add_group(&group)) {
+        for (&number, span) in members.iter().zip(builder.add_keyed_group(key, &group)) {
             spans[number] = span;
         }
     }

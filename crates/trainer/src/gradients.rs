@@ -48,9 +48,8 @@ impl NamedGradients {
         self.by_name.get(name).cloned().map_or_else(Vec::new, bestof_kernels::host_values)
     }
 
-    /// Sorted by name.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

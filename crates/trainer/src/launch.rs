@@ -8,10 +8,11 @@ mod unpaired;
 use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::{ModelFolder, Tokenizer};
-use bestof_models::{CausalLm, Decoder, Dtype, Precision, open_device};
+use bestof_models::{CausalLm, Decoder, Dtype, Precision};
 use bestof_report::{Report, RunFolder, RunMetadata};
 use bestof_tasks::rows::ReadOptions;
 
+use crate::communicator::Ranks;
 use crate::config::{DataFiles, RunConfig, RunKind};
 use crate::data::{DataError, DataReport, Encoder, Loaded, Mix, load_supervised};
 use crate::error::TrainError;
@@ -53,8 +54,16 @@ pub fn supervised(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
+    Ranks::new(options.communicator).agree(supervised_here(config, options, progress))
+}
+
+fn supervised_here(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::SUPERVISED)?;
-    let base = Base::open(config)?;
+    let base = Base::open(config, Ranks::new(options.communicator))?;
     let rows = base.load(config, load_supervised, "rows")?;
     let (settings, forward) = (rows.settings(config), config.forward_settings());
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, forward);
@@ -92,13 +101,13 @@ impl<T> RunRows<T> {
 }
 
 impl Base {
-    fn open(config: &RunConfig) -> Result<Self, TrainError> {
-        Self::of(ModelFolder::open(&config.model.path)?, config)
+    fn open(config: &RunConfig, ranks: Ranks<'_>) -> Result<Self, TrainError> {
+        Self::of(ModelFolder::open(&config.model.path)?, config, ranks)
     }
 
     /// The model of a folder whose configuration may have been changed since it was read.
-    fn of(folder: ModelFolder, config: &RunConfig) -> Result<Self, TrainError> {
-        let device = open_device(&config.model.device)?.autodiff();
+    fn of(folder: ModelFolder, config: &RunConfig, ranks: Ranks<'_>) -> Result<Self, TrainError> {
+        let device = ranks.open_device(&config.model.device)?.autodiff();
         let mut model = Decoder::open_in(&folder, config.precision()?, &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
         let files = match &config.lora {

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::communicator::Communicator;
-use crate::error::TrainError;
-
 /// Weighted sums by metric name.
 ///
 /// ```
@@ -66,32 +63,5 @@ impl MetricSums {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();
-    }
-
-    /// Sums over ranks. `names` must be the same on all of them; a rank without a name adds nothing.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    pub fn all_reduce(
-        &mut self,
-        names: &[&str],
-        communicator: &dyn Communicator,
-    ) -> Result<(), TrainError> {
-        if communicator.size() == 1 {
-            return Ok(());
-        }
-        let zero = (0.0, 0.0);
-        let mut flat: Vec<f64> = names
-            .iter()
-            .flat_map(|name| <[f64; 2]>::from(*self.0.get(*name).unwrap_or(&zero)))
-            .collect();
-        communicator.all_reduce_f64(&mut flat)?;
-        self.0 = names
-            .iter()
-            .zip(flat.chunks_exact(2))
-            .filter(|(_, pair)| pair[1] != 0.0)
-            .map(|(name, pair)| ((*name).to_owned(), (pair[0], pair[1])))
-            .collect();
-        Ok(())
     }
 }

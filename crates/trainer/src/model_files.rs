@@ -14,7 +14,6 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::checkpoint::CheckpointWriter;
 use crate::error::TrainError;
-use crate::optimizer::{NamedAdamW, OptimizerState};
 use crate::tensor_file::{self, Entry};
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -126,47 +125,51 @@ impl ModelFiles {
     }
 }
 
-/// Adds the optimiser's state to a checkpoint.
-pub(crate) fn save_optimizer(
-    optimizer: &NamedAdamW,
+/// The tensors of an optimiser's state: the running means of each parameter, in the order of the names.
+fn optimizer_entries(names: &[(String, usize)]) -> Vec<Entry> {
+    names
+        .iter()
+        .flat_map(|(name, len)| {
+            ["exp_avg", "exp_avg_sq"]
+                .map(|kind| Entry { name: format!("{name}.{kind}"), shape: vec![*len] })
+        })
+        .collect()
+}
+
+/// Adds the state of an optimiser after `step` steps to a checkpoint: of parameters by name, with their numbers of
+/// values, the two running means, which `values` is asked for one after the other.
+pub(crate) fn save_optimizer<'a>(
+    step: u64,
+    names: &[(String, usize)],
+    mut values: impl FnMut(usize) -> io::Result<Cow<'a, [f32]>>,
     writer: &mut CheckpointWriter<'_>,
 ) -> io::Result<()> {
-    let states: Vec<OptimizerState<'_>> = optimizer.state().collect();
-    let entries: Vec<Entry> = states
-        .iter()
-        .flat_map(|state| {
-            let shape = vec![state.mean.len()];
-            ["exp_avg", "exp_avg_sq"]
-                .map(|kind| Entry { name: format!("{}.{kind}", state.name), shape: shape.clone() })
-        })
-        .collect();
-    let notes = [("step", optimizer.step_count().to_string())];
+    let notes = [("step", step.to_string())];
     writer.file(OPTIMIZER_FILE, |out| {
-        tensor_file::write(out, &notes, &entries, |index| {
-            let state = &states[index / 2];
-            Cow::Borrowed(if index % 2 == 0 { &state.mean } else { &state.square })
-        })
+        let mut failed = None;
+        let written = tensor_file::write(out, &notes, &optimizer_entries(names), |index| {
+            values(index).unwrap_or_else(|error| {
+                failed = Some(error);
+                Cow::Borrowed(&[])
+            })
+        });
+        failed.map_or(written, Err)
     })
 }
 
-/// Reads the optimiser's state back for the model's parameters.
-pub(crate) fn restore_optimizer<M: Module>(
-    optimizer: &mut NamedAdamW,
-    step: u64,
+/// The two running means of the model's parameters in a checkpoint, by name; of each what `own` says.
+pub(crate) fn read_optimizer<M: Module>(
     model: &M,
     folder: &Path,
-) -> Result<(), TrainError> {
+    own: impl Fn(&str, Vec<f32>) -> Vec<f32>,
+) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>, TrainError> {
     let weights = Weights::open(&folder.join(OPTIMIZER_FILE))?;
     let mut states = Vec::new();
-    let mut device = None;
     for info in parameters::trainable(model) {
-        if device.is_none() {
-            device = Some(parameters::values(model, &info.name)?.device());
-        }
         let read = |kind: &str| {
             let name = format!("{}.{kind}", info.name);
             if weights.contains(&name) {
-                weights.read_f32(&name, &[info.len()]).map(Some)
+                weights.read_f32(&name, &[info.len()]).map(|values| Some(own(&info.name, values)))
             } else {
                 Ok(None)
             }
@@ -175,8 +178,5 @@ pub(crate) fn restore_optimizer<M: Module>(
             states.push((info.name.clone(), mean, square));
         }
     }
-    if let Some(device) = device {
-        optimizer.restore(step, states, &device);
-    }
-    Ok(())
+    Ok(states)
 }

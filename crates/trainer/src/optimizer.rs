@@ -259,6 +259,31 @@ impl NamedAdamW {
         });
     }
 
+    /// Begins a step that [`step_part`](Self::step_part) makes for some values at a time.
+    pub(crate) fn begin_step(&mut self) {
+        self.step += 1;
+    }
+
+    /// The step that was begun, for those values of a parameter that this optimiser keeps the moments of: always
+    /// the same ones, in host memory.
+    pub(crate) fn step_part(
+        &mut self,
+        name: &str,
+        values: &mut [f32],
+        gradient: &[f32],
+        learning_rate: f64,
+        gradient_scale: f64,
+        decay: bool,
+    ) {
+        let zeros =
+            || Moments::Host { mean: vec![0.0; values.len()], square: vec![0.0; values.len()] };
+        let update = self.config.update(self.step, learning_rate, gradient_scale, decay);
+        let moments = self.moments.entry(name.to_owned()).or_insert_with(zeros);
+        if let Moments::Host { mean, square } = moments {
+            update.run(values, gradient, mean, square);
+        }
+    }
+
     /// Names, sorted, with the two running means: what a checkpoint stores.
     pub(crate) fn state(&self) -> impl Iterator<Item = OptimizerState<'_>> {
         self.moments.iter().map(|(name, moments)| match moments {
@@ -273,6 +298,17 @@ impl NamedAdamW {
                 square: Cow::Owned(host_values(moments.square.clone())),
             },
         })
+    }
+
+    /// Puts back states of parts, as [`step_part`](Self::step_part) keeps them, at their number of steps.
+    pub(crate) fn restore_parts(
+        &mut self,
+        step: u64,
+        state: impl IntoIterator<Item = (String, Vec<f32>, Vec<f32>)>,
+    ) {
+        self.step = step;
+        let host = |(name, mean, square)| (name, Moments::Host { mean, square });
+        self.moments = state.into_iter().map(host).collect();
     }
 
     /// Puts back a state that [`NamedAdamW::state`] gave, at its number of steps.

@@ -2,7 +2,7 @@
 
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use bestof_losses::{
     PairLogps, PreferenceLoss, PreferenceTerms, length_desensitised, with_gradient,
 };
 use bestof_models::{CausalLm, ForwardOptions};
-use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 use serde_json::Value;
 
+use crate::communicator::Ranks;
 use crate::data::EncodedPair;
 use crate::displacement::{ChosenChange, DisplacementDetector, DisplacementWarning};
 use crate::error::TrainError;
@@ -24,7 +24,7 @@ use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::reference::{ReferenceCache, checked_gap};
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun};
 use crate::score::{PairScore, pair_scores, pair_sequences, score_pairs};
 use crate::sft::ForwardSettings;
 
@@ -91,9 +91,10 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
     pub fn new(
         parts: PreferenceParts<M>,
         cache: &ReferenceCache,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let settings = parts.settings.scoring();
+        let settings = parts.settings.scoring(ranks);
         let model = parts.model.valid();
         let train_reference = cache.scores(&model, &parts.train, settings, progress)?;
         let eval_reference = if parts.eval.is_empty() {
@@ -297,8 +298,8 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
         rows.len() as f64
     }
 
-    fn metric_names(&self) -> Vec<&'static str> {
-        metric_names(RunType::Preference)
+    fn row_cost(&self, row: usize) -> usize {
+        self.parts.train.items[row].tokens_apart_and_shared().1
     }
 
     fn accumulate(
@@ -310,9 +311,8 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
         let items = &self.parts.train.items;
         let sequences = |row: usize| pair_sequences(&items[row]);
         let packed = pack(&self.parts.model, rows, self.parts.settings.max_tokens, sequences);
-        for (number, part) in packed.iter().enumerate() {
-            let dropout_seed = forest_seed(context.dropout_seed, number);
-            self.accumulate_forest(part, &StepContext { dropout_seed, ..*context }, &mut sum)?;
+        for part in &packed {
+            self.accumulate_forest(part, context, &mut sum)?;
         }
         sum.tokens = rows.iter().map(|&row| items[row].tokens_apart_and_shared().0 as u64).sum();
         Ok(sum)
@@ -325,19 +325,14 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
         let eval = &self.parts.eval;
         let options = ForwardOptions::default();
-        let settings = self.parts.settings.scoring();
-        let scores = score_pairs(
-            &self.parts.model.valid(),
-            &eval.items,
-            &options,
-            settings,
-            "evaluation",
-            progress,
-        )?;
+        let settings = self.parts.settings.scoring(ranks);
+        let model = self.parts.model.valid();
+        let scores = score_pairs(&model, &eval.items, &options, settings, "evaluation", progress)?;
         let numbered: Vec<(usize, PairScore)> = scores.iter().copied().enumerate().collect();
         let terms = self.terms(&numbered, &self.eval_reference, &eval.names, step)?;
         let mut metrics = MetricSums::default();

@@ -34,7 +34,7 @@ pub trait ReferenceRow: TokenRow + Sized {
         model: &M,
         rows: &[Self],
         options: &ForwardOptions,
-        settings: ScoreSettings,
+        settings: ScoreSettings<'_>,
         what: &str,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Self::Score>, TrainError>;
@@ -55,7 +55,7 @@ impl ReferenceRow for EncodedPair {
         model: &M,
         rows: &[Self],
         options: &ForwardOptions,
-        settings: ScoreSettings,
+        settings: ScoreSettings<'_>,
         what: &str,
         progress: &mut dyn Progress,
     ) -> Result<Vec<PairScore>, TrainError> {
@@ -83,7 +83,7 @@ impl ReferenceRow for EncodedCompletion {
         model: &M,
         rows: &[Self],
         options: &ForwardOptions,
-        settings: ScoreSettings,
+        settings: ScoreSettings<'_>,
         what: &str,
         progress: &mut dyn Progress,
     ) -> Result<Vec<f64>, TrainError> {
@@ -165,28 +165,57 @@ impl ReferenceCache {
         &self,
         model: &M,
         set: &RowSet<T>,
-        settings: ScoreSettings,
+        settings: ScoreSettings<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Vec<T::Score>, TrainError> {
-        let path = self.file(&set.items);
-        if path.exists() {
-            match read(&path, &self.key(&set.items), &set.items) {
-                Ok(scores) => return Ok(scores),
-                Err(reason) => {
-                    let text = format!(
-                        "the reference cache {} is damaged ({reason}) and is computed anew",
-                        path.display()
-                    );
-                    tracing::warn!("{text}");
-                    progress.notice(&text);
-                }
+        let ranks = settings.ranks;
+        // Rank 0 alone reads and writes: others may be on machines that do not see its disk.
+        let kept = if ranks.is_first() { self.kept(set, progress) } else { None };
+        let numbers = |scores: Vec<T::Score>| scores.iter().map(T::numbers).collect::<Vec<_>>();
+        if ranks.is_alone() {
+            if let Some(scores) = kept {
+                return Ok(scores);
             }
+        } else if let Some(rows) = ranks.gather(kept.map(numbers))?.swap_remove(0) {
+            let score = |(row, numbers): (&T, &Vec<f64>)| row.score_of(numbers);
+            let scores: Option<Vec<T::Score>> = set.items.iter().zip(&rows).map(score).collect();
+            let reason = "rank 0 has other rows than this one".to_owned();
+            return scores.ok_or(TrainError::Communication { reason });
         }
         let options = ForwardOptions::reference();
         let scores = T::score_all(model, &set.items, &options, settings, "reference", progress)?;
         check_finite::<T>(&scores, &set.names)?;
-        self.write(&path, &set.items, &scores)?;
+        let written = if ranks.is_first() {
+            self.write(&self.file(&set.items), &set.items, &scores)
+        } else {
+            Ok(())
+        };
+        ranks.agree(written)?;
         Ok(scores)
+    }
+
+    /// What the cache has of these rows.
+    fn kept<T: ReferenceRow>(
+        &self,
+        set: &RowSet<T>,
+        progress: &mut dyn Progress,
+    ) -> Option<Vec<T::Score>> {
+        let path = self.file(&set.items);
+        if !path.exists() {
+            return None;
+        }
+        match read(&path, &self.key(&set.items), &set.items) {
+            Ok(scores) => Some(scores),
+            Err(reason) => {
+                let text = format!(
+                    "the reference cache {} is damaged ({reason}) and is computed anew",
+                    path.display()
+                );
+                tracing::warn!("{text}");
+                progress.notice(&text);
+                None
+            }
+        }
     }
 
     fn write<T: ReferenceRow>(

@@ -22,18 +22,17 @@ mod problem;
 mod prompts;
 mod reweigh;
 mod rollout;
+mod sample;
 mod served;
 mod shaping;
 mod stop;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
-
-use std::collections::BTreeMap;
 
 use bestof_estimators::KSchedule;
 use bestof_models::CausalLm;
-use bestof_report::{RunType, Sample, metric_names};
+use bestof_report::Sample;
 use burn::module::Module;
 use serde_json::Value;
 
@@ -44,21 +43,25 @@ pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
 pub use problem::{Dialogue, Problem, ProblemSettings, VerifierSettings, load_problems};
 pub use rollout::{EncodeReplies, Group, Rollout, Sampler};
+pub use sample::sample_of;
 pub use served::{ServedWeights, WeightSync, WriteWeights};
 pub use shaping::RewardShaping;
 
+use crate::communicator::Ranks;
 use crate::error::TrainError;
 use crate::evaluate::Estimate;
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::fingerprint;
-use crate::run::{Accumulated, BestBy, Evaluation, StepContext, TrainingRun, dropout_seed};
+use crate::run::{
+    Accumulated, BestBy, Evaluation, StepContext, StepRows, TrainingRun, dropout_seed,
+};
+use measure::Failures;
+use sample::kept;
 
 /// Steps of a run whose failed verifications are told one by one.
 const TOLD_FAILURES: usize = 5;
-/// Failed verifications of a step that are written to `samples.jsonl` beside the regular samples.
-const LOGGED_FAILURES: usize = 16;
 /// The streams of seeds that evaluations draw from; steps take the small numbers.
 const EVALUATION: u64 = u64::MAX;
 
@@ -68,62 +71,20 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         self.parts.model
     }
 
-    fn tell_failures(&mut self, groups: &[Group], progress: &mut dyn Progress) -> (usize, usize) {
-        let (failed, late) = measure::failures(groups);
-        if failed == 0 || self.told_failures > TOLD_FAILURES {
-            return (failed, late);
+    fn tell_failures(&mut self, found: &Failures, progress: &mut dyn Progress) {
+        let Failures { judged, failed, late, first } = found;
+        if *failed == 0 || self.told_failures > TOLD_FAILURES {
+            return;
         }
         self.told_failures += 1;
-        let judged: usize = groups.iter().map(|group| group.rollouts.len()).sum();
-        let first = groups
-            .iter()
-            .flat_map(|group| group.rollouts.iter().map(move |rollout| (group.row, rollout)))
-            .find(|(_, rollout)| rollout.judgement.outcome.is_failure());
-        if let Some((_, rollout)) = first {
-            let reward = rollout.judgement.reward;
+        if let Some((reward, reason)) = first {
             progress.notice(&format!(
                 "{failed} of {judged} verifications failed ({late} took too long) and count with reward \
-                 {reward}; the first: {}",
-                rollout.judgement.reason
+                 {reward}; the first: {reason}"
             ));
         }
         if self.told_failures > TOLD_FAILURES {
             progress.notice("further failed verifications are counted in `verifier/failures` only");
-        }
-        (failed, late)
-    }
-
-    /// Keeps some completions for `samples.jsonl`: the first of every prompt, then the second,
-    /// and failed verifications beyond.
-    fn keep_samples(
-        &mut self,
-        step: u64,
-        set: &'static str,
-        groups: &[&Group],
-        weights: impl Fn(usize, usize) -> Option<f64>,
-    ) {
-        let rows = if set == "eval" { &self.parts.eval } else { &self.parts.train };
-        let longest = groups.iter().map(|group| group.rollouts.len()).max().unwrap_or(0);
-        let in_turn = (0..longest).flat_map(|at| {
-            groups.iter().filter_map(move |group| Some((group, at, group.rollouts.get(at)?)))
-        });
-        let (mut regular, mut failed) = (0, 0);
-        for (group, at, rollout) in in_turn {
-            let failure = rollout.judgement.outcome.is_failure();
-            if regular < self.parts.logged_samples {
-                regular += 1;
-            } else if failure && failed < LOGGED_FAILURES {
-                failed += 1;
-            } else {
-                continue;
-            }
-            let problem = &rows.items[group.row];
-            let mut sample =
-                sample_of(step, problem, &rows.names[group.row], at, rollout).with("set", set);
-            if let Some(weight) = weights(group.row, at) {
-                sample = sample.with("weight", weight);
-            }
-            self.samples.push(sample);
         }
     }
 
@@ -133,16 +94,18 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     fn held_out(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Group>, TrainError> {
         let ReinforceParts { model, eval, sampler, eval_samples, seed, served, .. } =
             &mut self.parts;
         let current = match served {
-            Some(served) => served.before_evaluation(model, step)?,
+            Some(served) => served.before_evaluation(model, step, ranks)?,
             None => true,
         };
         let server = if current { None } else { sampler.server.take() };
-        let groups = sample_all(model, &eval.items, sampler, *eval_samples, *seed, progress);
+        let groups =
+            sample_all(model, &eval.items, sampler, (*eval_samples, *seed), ranks, progress);
         if server.is_some() {
             sampler.server = server;
         }
@@ -150,27 +113,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 }
 
-/// A completion as a row of `samples.jsonl`.
-pub fn sample_of(
-    step: u64,
-    problem: &Problem,
-    row: &str,
-    number: usize,
-    rollout: &Rollout,
-) -> Sample {
-    let Judgement { reward, parts, outcome, reason, .. } = &rollout.judgement;
-    Sample::new(step, problem.prompt.as_str(), rollout.text.as_str())
-        .with("row", row)
-        .with("sample", number)
-        .with("answer", problem.answer.as_str())
-        .with("reward", *reward)
-        .with("reward_parts", parts.clone())
-        .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
-        .with("reason", reason.as_str())
-        .with("finish", rollout.finish.as_str())
-}
-
-/// Completions of all problems, as many problems at a time as are stepped together.
+/// Completions of all problems, so many of each by this seed, as many problems at a time as are stepped
+/// together. Each rank draws for its share of them, and has all.
 ///
 /// # Errors
 /// What the model says.
@@ -178,26 +122,26 @@ pub fn sample_all<M: CausalLm>(
     model: &M,
     problems: &[Problem],
     sampler: &Sampler,
-    samples: usize,
-    seed: u64,
+    (samples, seed): (usize, u64),
+    ranks: Ranks<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Group>, TrainError> {
-    let asked: Vec<(usize, &Problem, u64)> = problems
-        .iter()
-        .enumerate()
-        .map(|(row, problem)| (row, problem, dropout_seed(seed, EVALUATION, row as u64)))
-        .collect();
-    let at_once = match &sampler.server {
-        Some(server) => server.settings().concurrency,
-        None => sampler.sampling.max_batch / samples.max(1),
-    };
-    let at_once = at_once.max(1);
-    let mut groups = Vec::with_capacity(asked.len());
-    for part in asked.chunks(at_once) {
-        groups.extend(sampler.sample(model, part, samples)?);
-        progress.rows("evaluation", groups.len(), asked.len());
-    }
-    Ok(groups)
+    ranks.deal(problems.len(), |rows| {
+        let asked =
+            |&row: &usize| (row, &problems[row], dropout_seed(seed, EVALUATION, row as u64));
+        let asked: Vec<(usize, &Problem, u64)> = rows.iter().map(asked).collect();
+        let at_once = match &sampler.server {
+            Some(server) => server.settings().concurrency,
+            None => sampler.sampling.max_batch / samples.max(1),
+        };
+        let at_once = at_once.max(1);
+        let mut groups = Vec::with_capacity(asked.len());
+        for part in asked.chunks(at_once) {
+            groups.extend(sampler.sample(model, part, samples)?);
+            progress.rows("evaluation", groups.len(), asked.len());
+        }
+        Ok(groups)
+    })
 }
 
 impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
@@ -234,54 +178,53 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
 
     fn begin_step(
         &mut self,
-        rows: &[usize],
+        rows: StepRows<'_>,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
         if let Some(served) = &mut self.parts.served {
-            self.lag = Some(served.before_step(&self.parts.model, step)?);
+            self.lag = Some(served.before_step(&self.parts.model, step, ranks)?);
         }
-        let batch = self.drawn(rows, step, progress)?;
+        let batch = self.drawn(rows, step, ranks)?;
+        self.tell_failures(&batch.failures, progress);
         self.batch = Some(batch);
         Ok(())
     }
 
-    fn finish_step(&mut self) -> MetricSums {
+    fn finish_step(&mut self, ranks: Ranks<'_>) -> Result<MetricSums, TrainError> {
         let mut metrics = MetricSums::default();
-        let Some(batch) = self.batch.take() else { return metrics };
-        let solved = batch.groups.values().filter(|weighted| weighted.group.passed() > 0);
-        self.solved.extend(solved.map(|weighted| weighted.group.row));
-        for weighted in batch.groups.values() {
-            metrics.observe("k", weighted.objective_k as f64);
-            let counts = self.pass_counts.entry(weighted.group.row).or_default();
-            counts.0 += weighted.group.passed() as u64;
-            counts.1 += weighted.group.rollouts.len() as u64;
+        let Some(batch) = self.batch.take() else { return Ok(metrics) };
+        for counts in &batch.counts {
+            metrics.observe("k", counts.objective_k as f64);
+            if counts.passed > 0 {
+                self.solved.insert(counts.row);
+            }
+            let so_far = self.pass_counts.entry(counts.row).or_default();
+            so_far.0 += counts.passed as u64;
+            so_far.1 += counts.samples as u64;
         }
         metrics.observe("prompts/redrawn", batch.redrawn as f64);
-        metrics.observe("verifier/failures", batch.failures.0 as f64);
-        metrics.observe("verifier/timeouts", batch.failures.1 as f64);
+        metrics.observe("verifier/failures", batch.failures.failed as f64);
+        metrics.observe("verifier/timeouts", batch.failures.late as f64);
         if let Some(lag) = self.lag {
             metrics.observe("rollout/lag", lag as f64);
         }
         let solved = self.solved.len() as f64;
         metrics.observe("cumulative_solve_rate", solved / self.parts.train.len() as f64);
-        for moved in &batch.moved {
+        let here = (batch.moved.clone(), self.step_samples(&batch));
+        let (moved, samples): (Vec<Vec<bool>>, Vec<_>) = ranks.gather(here)?.into_iter().unzip();
+        for update in 0..batch.moved.len() {
+            let moved = moved.iter().any(|of_rank| of_rank[update]);
             metrics.observe("skipped_updates", f64::from(u8::from(!moved)));
         }
+        self.samples.extend(kept(samples.concat(), self.parts.logged_samples));
         let every = self.parts.objective.reference_sync_steps;
         if every > 0 && (batch.step + 1).is_multiple_of(every) {
             self.parts.reference = Some(self.parts.model.clone());
             self.synced = true;
         }
-        let groups: Vec<&Group> = batch.groups.values().map(|weighted| &weighted.group).collect();
-        let first_weights: BTreeMap<usize, &[f64]> = batch
-            .groups
-            .values()
-            .map(|weighted| (weighted.group.row, weighted.first_weights.as_slice()))
-            .collect();
-        let weight = |row: usize, at: usize| Some(first_weights.get(&row)?[at]);
-        self.keep_samples(batch.step + 1, "train", &groups, weight);
-        metrics
+        Ok(metrics)
     }
 
     fn take_samples(&mut self) -> Vec<Sample> {
@@ -298,11 +241,6 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
 
     fn loss_weight(&self, rows: &[usize]) -> f64 {
         rows.len() as f64
-    }
-
-    /// Of `pass@k` only the pattern: ranks, which would need each name, are refused.
-    fn metric_names(&self) -> Vec<&'static str> {
-        metric_names(RunType::Policy)
     }
 
     fn accumulate(
@@ -328,16 +266,18 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
-        let groups = self.held_out(step, progress)?;
-        let (failed, late) = self.tell_failures(&groups, progress);
+        let groups = self.held_out(step, ranks, progress)?;
+        let failures = Failures::of(&groups);
+        self.tell_failures(&failures, progress);
         let mut sums = MetricSums::default();
         for group in &groups {
             measure::observe(group, &mut sums)?;
         }
-        sums.observe("verifier/failures", failed as f64);
-        sums.observe("verifier/timeouts", late as f64);
+        sums.observe("verifier/failures", failures.failed as f64);
+        sums.observe("verifier/timeouts", failures.late as f64);
         let mut metrics: Vec<(String, f64)> = sums
             .means()
             .filter(|(name, _)| !name.starts_with("pass@"))
@@ -353,8 +293,8 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         if let Some(measured) = pass_at_k_estimates(&groups, &[k])?.first() {
             self.schedule.observe(measured.value);
         }
-        let groups: Vec<&Group> = groups.iter().collect();
-        self.keep_samples(step, "eval", &groups, |_, _| None);
+        let drawn = self.evaluation_samples(step, &groups);
+        self.samples.extend(kept(drawn, self.parts.logged_samples));
         Ok(Evaluation { metrics, warning: None })
     }
 

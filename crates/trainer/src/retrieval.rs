@@ -1,11 +1,11 @@
 //! How often a model finds what a long prompt hides, by length and by depth.
 
-use bestof_models::{AfterToken, CausalLm, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, FinishReason, Request, SamplingConfig};
 use bestof_report::{Cell, HeatMap, Report, Section, Table};
 use bestof_tasks::long_context::{
     AnswerRule, Placement, QuestionPosition, RetrievalCase, RetrievalTask, Score,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::{DropReason, Encoder, Refusal};
 use crate::error::TrainError;
@@ -26,7 +26,7 @@ pub fn paper_max_new_tokens(task: RetrievalTask) -> usize {
 }
 
 /// Where the answer was put.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Depth {
     /// At this share of the way through, 0 to 1.
@@ -62,7 +62,7 @@ impl Depth {
 }
 
 /// What a model answered to one case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The length asked for, in tokens.
     pub length: Option<usize>,
@@ -84,7 +84,7 @@ pub struct Answer {
     #[serde(flatten)]
     pub score: Score,
     /// Why the completion ended.
-    pub finish: &'static str,
+    pub finish: FinishReason,
 }
 
 /// The answer of a model to a case; `None` if the prompt leaves no room for `max_new_tokens` tokens
@@ -119,7 +119,7 @@ pub(crate) struct Said {
     /// Tokens of the prompt.
     pub(crate) tokens: usize,
     pub(crate) completion: String,
-    pub(crate) finish: &'static str,
+    pub(crate) finish: FinishReason,
 }
 
 /// The greedy completion of an encoded prompt; `None` if the prompt leaves no room for it.
@@ -150,7 +150,7 @@ pub(crate) fn complete<M: CausalLm + ?Sized>(
     let request = Request { prompt, samples: 1, seed: 0 };
     let drawn = model.generate(&[request], &sampling, &mut |_| AfterToken::Continue)?;
     let (ids, finish) =
-        drawn.first().map_or((&[][..], "length"), |drawn| (&drawn.ids[..], drawn.finish.as_str()));
+        drawn.first().map_or((&[][..], FinishReason::Length), |d| (&d.ids[..], d.finish));
     let completion = encoder.tokenizer().decode(ids, true)?;
     Ok(Some(Said { tokens, completion, finish }))
 }
@@ -315,7 +315,7 @@ mod tests {
             rule: AnswerRule::Presence,
             completion: String::new(),
             score: Score { correct, strict, f1: if strict { 1.0 } else { 0.25 }, extracted: None },
-            finish: "eos",
+            finish: FinishReason::Eos,
         }
     }
 

@@ -1,18 +1,18 @@
 //! RULER's scores of a model, by task and length.
 
 use bestof_estimators::mean_proportion;
-use bestof_models::CausalLm;
+use bestof_models::{CausalLm, FinishReason};
 use bestof_report::{Cell, HeatMap, Report, Section, Table};
 use bestof_tasks::long_context::ruler::{RulerCase, RulerTask, printable};
 use bestof_tasks::rows::{ChatMessage, Content};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Encoder;
 use crate::error::TrainError;
 use crate::retrieval::{RetrievalSettings, Said, complete, setting};
 
 /// What a model answered to a prompt of RULER.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RulerAnswer {
     /// The task.
     pub task: RulerTask,
@@ -31,7 +31,7 @@ pub struct RulerAnswer {
     /// Its score, 0 to 1.
     pub score: f64,
     /// Why the completion ended.
-    pub finish: &'static str,
+    pub finish: FinishReason,
 }
 
 /// The greedy answer of a model to a case, as plain text or to a user's message (`chat`), the answer
@@ -256,7 +256,7 @@ mod tests {
             outputs: vec!["x".to_owned()],
             completion: if score == 0.0 { "\u{1}".to_owned() } else { "x".to_owned() },
             score,
-            finish: "length",
+            finish: FinishReason::Length,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The training loop, written once for every kind of run.
 
+mod deal;
 mod folder;
 mod options;
 mod settings;
@@ -18,6 +19,7 @@ pub use settings::TrainSettings;
 pub use summary::TrainSummary;
 pub use trainer::train;
 
+use crate::communicator::Ranks;
 use crate::displacement::DisplacementWarning;
 use crate::error::TrainError;
 use crate::metric::MetricSums;
@@ -59,8 +61,25 @@ pub struct StepContext {
     pub update: usize,
     /// What the loss of the whole update is divided by: [`TrainingRun::loss_weight`] of all its rows.
     pub loss_weight: f64,
-    /// Seed of this micro-batch's dropout masks; each of its forests draws others from it.
+    /// Seed of the update's dropout masks, which each row draws from by its own key: how rows are cut
+    /// into micro-batches and forests, or spread over ranks, changes no mask.
     pub dropout_seed: u64,
+}
+
+/// The rows of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct StepRows<'a> {
+    /// Of all ranks together, in order.
+    pub all: &'a [usize],
+    /// Those that this rank computes, in the same order.
+    pub mine: &'a [usize],
+}
+
+impl<'a> StepRows<'a> {
+    /// Those of a single rank.
+    pub fn alone(rows: &'a [usize]) -> Self {
+        Self { all: rows, mine: rows }
+    }
 }
 
 /// Which of a run's evaluations counts as the best.
@@ -120,9 +139,16 @@ pub trait TrainingRun {
         vec![rows]
     }
 
+    /// What a row costs beside others, as its number of tokens: ranks get equal sums.
+    fn row_cost(&self, row: usize) -> usize {
+        let _ = row;
+        1
+    }
+
     /// Prepares a step before its micro-batches, as by sampling what they learn from.
     ///
-    /// It may be called again for the same step after a run was stopped and resumed, and must
+    /// With several ranks each is called with its own rows; what a step needs of all of them goes through
+    /// `ranks`. It may be called again for the same step after a run was stopped and resumed, and must
     /// prepare the same then. What a finished step changes belongs in
     /// [`finish_step`](Self::finish_step).
     ///
@@ -130,21 +156,26 @@ pub trait TrainingRun {
     /// What the model says.
     fn begin_step(
         &mut self,
-        rows: &[usize],
+        rows: StepRows<'_>,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
-        let _ = (rows, step, progress);
+        let _ = (rows, step, ranks, progress);
         Ok(())
     }
 
-    /// Hears that the step was made. Gives metrics of the step as a whole.
-    fn finish_step(&mut self) -> MetricSums {
-        MetricSums::default()
+    /// Hears that the step was made. Gives metrics of the step as a whole, on every rank the same.
+    ///
+    /// # Errors
+    /// What the ranks say.
+    fn finish_step(&mut self, ranks: Ranks<'_>) -> Result<MetricSums, TrainError> {
+        let _ = ranks;
+        Ok(MetricSums::default())
     }
 
-    /// Samples drawn since the last call, for `samples.jsonl`: those of a step carry its number,
-    /// counted from 1, those of an evaluation the number of steps before it.
+    /// Samples drawn since the last call, for `samples.jsonl`, those of rank 0 for all: those of a step carry
+    /// its number, counted from 1, those of an evaluation the number of steps before it.
     fn take_samples(&mut self) -> Vec<Sample> {
         Vec::new()
     }
@@ -156,10 +187,6 @@ pub trait TrainingRun {
 
     /// What the loss of these rows is divided by, as the number of completion tokens, or of pairs.
     fn loss_weight(&self, rows: &[usize]) -> f64;
-
-    /// Names of all metrics that [`TrainingRun::accumulate`] may give, and possibly others: those of
-    /// [`METRICS`](bestof_report::METRICS) for runs of this crate.
-    fn metric_names(&self) -> Vec<&'static str>;
 
     /// Gradients and metrics of one micro-batch.
     ///
@@ -174,16 +201,18 @@ pub trait TrainingRun {
         context: &StepContext,
     ) -> Result<Accumulated, TrainError>;
 
-    /// Whether there is anything to evaluate on.
+    /// Whether there is anything to evaluate on, on every rank the same.
     fn can_evaluate(&self) -> bool;
 
-    /// Metrics on the held-out rows after `step` steps.
+    /// Metrics on the held-out rows after `step` steps, on every rank the same. Each rank computes its share,
+    /// as by [`Ranks::deal`].
     ///
     /// # Errors
     /// What the model says.
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError>;
 
@@ -225,15 +254,10 @@ pub trait TrainingRun {
     }
 }
 
-/// Seed of the dropout masks of one micro-batch: a mix of the run's seed, the step and the micro-batch's number.
-pub(crate) fn dropout_seed(seed: u64, step: u64, micro_batch: u64) -> u64 {
+/// Seed of the dropout masks of one update: a mix of the run's seed, the step and the update's number.
+pub(crate) fn dropout_seed(seed: u64, step: u64, update: u64) -> u64 {
     // SplitMix64 (Steele, Lea & Flood 2014), one round for each part.
-    [step, micro_batch].into_iter().fold(split_mix(seed), |mixed, part| split_mix(mixed ^ part))
-}
-
-/// Seed of the dropout masks of one forest of a micro-batch: the micro-batch's own for the first.
-pub(crate) fn forest_seed(micro_batch: u64, forest: usize) -> u64 {
-    micro_batch.wrapping_add(GAMMA.wrapping_mul(forest as u64))
+    [step, update].into_iter().fold(split_mix(seed), |mixed, part| split_mix(mixed ^ part))
 }
 
 /// The step between the states of `SplitMix64`; its multiples all differ.
@@ -248,6 +272,8 @@ fn split_mix(seed: u64) -> u64 {
 
 #[cfg(test)]
 mod loop_tests;
+#[cfg(test)]
+mod rank_tests;
 
 #[cfg(test)]
 mod tests {
@@ -258,12 +284,8 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for seed in 0..4 {
             for step in 0..10 {
-                for micro_batch in 0..4 {
-                    let micro_batch = dropout_seed(seed, step, micro_batch);
-                    assert_eq!(forest_seed(micro_batch, 0), micro_batch);
-                    for forest in 0..16 {
-                        assert!(seen.insert(forest_seed(micro_batch, forest)));
-                    }
+                for update in 0..40 {
+                    assert!(seen.insert(dropout_seed(seed, step, update)));
                 }
             }
         }

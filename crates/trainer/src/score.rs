@@ -2,14 +2,16 @@
 
 use bestof_kernels::host_values;
 use bestof_models::{CausalLm, ForwardOptions};
+use serde::{Deserialize, Serialize};
 
+use crate::communicator::Ranks;
 use crate::data::{EncodedCompletion, EncodedPair};
 use crate::error::TrainError;
 use crate::forward::{PackedForest, RowSequence, pack};
 use crate::progress::Progress;
 
 /// Summed log-probabilities of a pair's answers, given the prompt.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PairScore {
     /// Of the chosen answer.
     pub chosen: f64,
@@ -23,19 +25,29 @@ pub struct PairScore {
     pub tail: f64,
 }
 
-/// How many rows go through the model together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScoreSettings {
+/// How many rows go through the model together, and on which ranks.
+#[derive(Debug, Clone, Copy)]
+pub struct ScoreSettings<'r> {
     /// Rows per batch.
     pub batch: usize,
     /// Most tokens in one forward pass.
     pub max_tokens: usize,
+    /// Each computes its share of the rows, and has the results of all.
+    pub ranks: Ranks<'r>,
 }
 
-impl Default for ScoreSettings {
-    /// Eight rows, 4096 tokens.
+impl Default for ScoreSettings<'_> {
+    /// Eight rows, 4096 tokens, a single rank.
     fn default() -> Self {
-        Self { batch: 8, max_tokens: 4096 }
+        Self { batch: 8, max_tokens: 4096, ranks: Ranks::default() }
+    }
+}
+
+impl<'r> ScoreSettings<'r> {
+    /// The same on these ranks.
+    #[must_use]
+    pub fn with_ranks(self, ranks: Ranks<'r>) -> Self {
+        Self { ranks, ..self }
     }
 }
 
@@ -80,20 +92,21 @@ pub fn score_pairs<M: CausalLm + ?Sized>(
     model: &M,
     pairs: &[EncodedPair],
     options: &ForwardOptions,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Vec<PairScore>, TrainError> {
-    let rows: Vec<usize> = (0..pairs.len()).collect();
-    let mut scores = Vec::with_capacity(pairs.len());
-    for batch in rows.chunks(settings.batch.max(1)) {
-        for part in pack(model, batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
-            let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
-            scores.extend(pair_scores(&part, &logprobs).into_iter().map(|(_, score)| score));
+    settings.ranks.deal(pairs.len(), |rows| {
+        let mut scores = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(settings.batch.max(1)) {
+            for part in pack(model, batch, settings.max_tokens, |row| pair_sequences(&pairs[row])) {
+                let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
+                scores.extend(pair_scores(&part, &logprobs).into_iter().map(|(_, score)| score));
+            }
+            progress.rows(what, scores.len(), rows.len());
         }
-        progress.rows(what, scores.len(), pairs.len());
-    }
-    Ok(scores)
+        Ok(scores)
+    })
 }
 
 /// Log-probability of every completion token of every row, in their order.
@@ -104,7 +117,7 @@ pub fn score_completions<M: CausalLm + ?Sized>(
     model: &M,
     rows: &[EncodedCompletion],
     options: &ForwardOptions,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
@@ -120,7 +133,7 @@ pub fn score_sums<M: CausalLm + ?Sized>(
     model: &M,
     rows: &[EncodedCompletion],
     options: &ForwardOptions,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Vec<f64>, TrainError> {
@@ -134,22 +147,23 @@ pub(crate) fn score_sequences<M: CausalLm + ?Sized>(
     count: usize,
     sequences: impl Fn(usize) -> Vec<RowSequence>,
     options: &ForwardOptions,
-    settings: ScoreSettings,
+    settings: ScoreSettings<'_>,
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Vec<f32>>, TrainError> {
-    let rows: Vec<usize> = (0..count).collect();
-    let mut scores = Vec::with_capacity(count);
-    for batch in rows.chunks(settings.batch.max(1)) {
-        for part in pack(model, batch, settings.max_tokens, &sequences) {
-            let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
-            for (_, spans) in &part.rows {
-                scores.push(spans[0].targets.iter().map(|&i| logprobs[i]).collect());
+    settings.ranks.deal(count, |rows| {
+        let mut scores = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(settings.batch.max(1)) {
+            for part in pack(model, batch, settings.max_tokens, &sequences) {
+                let logprobs = host_values(model.token_logps(&part.forest, options)?.inner());
+                for (_, spans) in &part.rows {
+                    scores.push(spans[0].targets.iter().map(|&i| logprobs[i]).collect());
+                }
             }
+            progress.rows(what, scores.len(), rows.len());
         }
-        progress.rows(what, scores.len(), count);
-    }
-    Ok(scores)
+        Ok(scores)
+    })
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use bestof_kernels::host_values;
 use bestof_losses::with_gradient;
 use bestof_models::{CausalLm, ForwardOptions, RandomPositions};
-use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 
+use crate::communicator::Ranks;
 use crate::data::EncodedCompletion;
 use crate::error::TrainError;
 use crate::forward::{PackedForest, pack};
@@ -13,7 +13,7 @@ use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed, forest_seed};
+use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
 use crate::score::{ScoreSettings, completion_sequences};
 
 /// How rows go through the model.
@@ -46,8 +46,8 @@ impl ForwardSettings {
     }
 
     /// How rows are scored.
-    pub(crate) fn scoring(&self) -> ScoreSettings {
-        ScoreSettings { batch: self.eval_batch, max_tokens: self.max_tokens }
+    pub(crate) fn scoring(self, ranks: Ranks<'_>) -> ScoreSettings<'_> {
+        ScoreSettings { batch: self.eval_batch, max_tokens: self.max_tokens, ranks }
     }
 }
 
@@ -157,8 +157,8 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
         rows.iter().map(|&row| self.train.items[row].learned_len()).sum::<usize>() as f64
     }
 
-    fn metric_names(&self) -> Vec<&'static str> {
-        metric_names(RunType::Supervised)
+    fn row_cost(&self, row: usize) -> usize {
+        self.train.items[row].sequence().len()
     }
 
     fn accumulate(
@@ -167,10 +167,10 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
         context: &StepContext,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
-        for (number, part) in self.pack(&self.train, rows).into_iter().enumerate() {
-            let mut options = self.settings.training(forest_seed(context.dropout_seed, number));
+        for part in self.pack(&self.train, rows) {
+            let mut options = self.settings.training(context.dropout_seed);
             options.random_positions = self.random_positions.map(|drawing| RandomPositions {
-                seed: dropout_seed(drawing.seed, context.dropout_seed, number as u64),
+                seed: dropout_seed(drawing.seed, context.dropout_seed, 0),
                 ..drawing
             });
             let logps = self.model.token_logps(&part.forest, &options)?;
@@ -201,10 +201,11 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
         let mut metrics = MetricSums::default();
-        let rows: Vec<usize> = (0..self.eval.len()).collect();
+        let rows = ranks.share(self.eval.len());
         let mut done = 0;
         let model = self.model.valid();
         for batch in rows.chunks(self.settings.eval_batch) {
@@ -216,7 +217,7 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
             done += batch.len();
             progress.rows("evaluation", done, rows.len());
         }
-        let loss = metrics.mean("loss").unwrap_or(f64::NAN);
+        let loss = ranks.merge(metrics)?.mean("loss").unwrap_or(f64::NAN);
         let metrics = vec![("loss".to_owned(), loss), ("perplexity".to_owned(), loss.exp())];
         Ok(Evaluation { metrics, warning: None })
     }
@@ -231,7 +232,7 @@ mod tests {
     use crate::toy::{Toy, completions};
 
     #[test]
-    fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+    fn every_row_has_its_own_dropout_masks() {
         let gradient = |dropout: bool, copies: usize| {
             let mut model = Toy::with_adapter(4);
             parameters::update(&mut model, &mut |_, old| old.add_scalar(0.3));
@@ -274,7 +275,8 @@ mod tests {
             let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 1 };
             let sum = run.accumulate(&rows, &context).unwrap();
             let loss = sum.metrics.mean("loss").unwrap();
-            let held_out = run.evaluate(0, &mut crate::progress::Silent).unwrap().metrics;
+            let held_out =
+                run.evaluate(0, Ranks::default(), &mut crate::progress::Silent).unwrap().metrics;
             assert!((held_out[0].1 - loss).abs() < 1e-6);
             let gradients = NamedGradients::of(run.model(), sum.gradients);
             (loss_weight, loss, gradients.values("table.weight"), run.fingerprint())

@@ -4,7 +4,7 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
-use bestof_kernels::{host_values, indices};
+use bestof_kernels::{Random, host_tensor, host_values, indices};
 use bestof_losses::Label;
 use bestof_models::{
     AfterToken, CausalLm, Device, FinishReason, ForwardOptions, Generation, ModelError, NewToken,
@@ -87,16 +87,16 @@ impl Toy {
 
     /// Rows of logits after `previous`, `[previous, VOCAB]`; the adapter's input is dropped where
     /// `dropout` says so.
-    fn rows(&self, previous: &[u32], options: &ForwardOptions) -> Tensor<2> {
+    fn rows(&self, previous: &[u32], keys: &[u64], options: &ForwardOptions) -> Tensor<2> {
         let weight = self.table.weight.val();
         let ids = indices(previous, &weight.device());
         let logits = weight.select(0, ids.clone()).add(self.bias.val().unsqueeze());
         match (&self.table.lora_A, &self.table.lora_B) {
             (Some(a), Some(b)) if options.adapters => {
                 let b = b.weight.val().select(0, ids);
-                let kept = kept(b.dims()[1], options);
-                let kept = Tensor::<1>::from_floats(kept.as_slice(), &Device::flex());
-                logits.add(b.mul(kept.unsqueeze()).matmul(a.weight.val()))
+                let shape = b.dims();
+                let kept = host_tensor(kept(shape[1], keys, options), shape, &b);
+                logits.add(b.mul(kept).matmul(a.weight.val()))
             }
             _ => logits,
         }
@@ -104,7 +104,7 @@ impl Toy {
 
     /// Log-probabilities of all tokens after `previous` at the options' temperature, in f64.
     fn log_softmax(&self, previous: u32, options: &ForwardOptions) -> Vec<f64> {
-        let logits = host_values(self.rows(&[previous], options).inner());
+        let logits = host_values(self.rows(&[previous], &[0], options).inner());
         let logits: Vec<f64> =
             logits.into_iter().map(|x| f64::from(x) / options.temperature).collect();
         let max = logits.iter().copied().fold(f64::MIN, f64::max);
@@ -113,14 +113,13 @@ impl Toy {
     }
 }
 
-/// Which components of the adapter take part: all, or by the bits of the dropout seed.
-fn kept(rank: usize, options: &ForwardOptions) -> Vec<f32> {
-    (0..rank)
-        .map(|k| match options.dropout_seed {
-            Some(seed) => f32::from((seed >> k & 1) as u8) * 2.0,
-            None => 1.0,
-        })
-        .collect()
+/// Which components of the adapter take part in each token: all, or by the dropout seed and the token's key.
+fn kept(rank: usize, keys: &[u64], options: &ForwardOptions) -> Vec<f32> {
+    let of_token = |key: &u64| {
+        let bits = options.dropout_seed.map(|seed| Random::keyed(&[seed, *key]).next_u64());
+        (0..rank).map(move |k| bits.map_or(1.0, |bits| f32::from((bits >> k & 1) as u8) * 2.0))
+    };
+    keys.iter().flat_map(of_token).collect()
 }
 
 impl CausalLm for Toy {
@@ -148,8 +147,14 @@ impl CausalLm for Toy {
             assert!(keys.len() < 2, "a tree of lengths {:?}", forest.lengths(tree));
         }
         let tokens = forest.token_ids();
+        let keys: Vec<u64> = forest
+            .keyed_rows()
+            .iter()
+            .flat_map(|tree| std::iter::repeat_n(tree.key, tree.tokens))
+            .collect();
         let previous: Vec<u32> = rows.iter().map(|&row| tokens[row as usize]).collect();
-        Ok(self.rows(&previous, options))
+        let keys: Vec<u64> = rows.iter().map(|&row| keys[row as usize]).collect();
+        Ok(self.rows(&previous, &keys, options))
     }
 
     /// Hidden states are the logits already.
@@ -323,7 +328,7 @@ pub(crate) fn known_metrics(report: &RunFolder, run: RunType) -> BTreeSet<&'stat
     known.collect()
 }
 
-/// Every metric of the table for such runs.
+/// Every metric of the table for such runs with a single rank.
 pub(crate) fn all_metrics(run: RunType) -> BTreeSet<&'static str> {
-    metric_names(run).into_iter().collect()
+    metric_names(run).into_iter().filter(|name| !name.starts_with("ranks/")).collect()
 }

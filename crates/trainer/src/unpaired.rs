@@ -3,16 +3,16 @@
 mod labelled;
 mod step;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 
 use bestof_kernels::host_values;
 use bestof_losses::{Kto, UnpairedLogps, UnpairedTerms, with_gradient};
 use bestof_models::{CausalLm, ForwardOptions};
-use bestof_report::{RunType, metric_names};
 use burn::module::Module;
 
+use crate::communicator::Ranks;
 use crate::data::{EncodedCompletion, EncodedLabelled};
 use crate::error::TrainError;
 use crate::forward::{PackedForest, pack, without_dropout};
@@ -21,7 +21,7 @@ use crate::model_files::ModelFiles;
 use crate::progress::{Progress, Silent};
 use crate::reference::{ReferenceCache, checked_gap};
 use crate::rows::{RowSet, fingerprint};
-use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, forest_seed};
+use crate::run::{Accumulated, Evaluation, StepContext, StepRows, TrainingRun};
 use crate::score::{completion_sequences, score_sums};
 use crate::sft::ForwardSettings;
 use labelled::{LabelledSet, mismatched};
@@ -91,6 +91,7 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
     pub fn new(
         parts: UnpairedParts<M>,
         cache: &ReferenceCache,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let UnpairedParts { model, files, loss, train, eval, max_length, settings } = parts;
@@ -113,7 +114,7 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
                 train.rows.len()
             ));
         }
-        let scoring = settings.scoring();
+        let scoring = settings.scoring(ranks);
         train.reference = cache.scores(&reference, &train.rows, scoring, progress)?;
         let all: Vec<usize> = (0..eval.rows.len()).collect();
         let items = mismatched(&eval.rows.items, &all, max_length);
@@ -252,23 +253,25 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         rows.len() as f64
     }
 
-    fn metric_names(&self) -> Vec<&'static str> {
-        metric_names(RunType::Preference)
+    fn row_cost(&self, row: usize) -> usize {
+        self.train.rows.items[row].sequence().len()
     }
 
-    /// Computes the reference point from all rows of the step, the same on every rank.
+    /// Computes the reference point from all rows of the step.
     fn begin_step(
         &mut self,
-        rows: &[usize],
+        rows: StepRows<'_>,
         step: u64,
+        ranks: Ranks<'_>,
         _: &mut dyn Progress,
     ) -> Result<(), TrainError> {
+        let rows = rows.all;
         if rows.len() < 2 {
             return Err(lone_row(format!("such that step {} has one row", step + 1)));
         }
         let items = mismatched(&self.train.rows.items, rows, self.max_length);
         let score = |model: &M, options: &ForwardOptions| {
-            score_sums(model, &items, options, self.settings.scoring(), "", &mut Silent)
+            score_sums(model, &items, options, self.settings.scoring(ranks), "", &mut Silent)
         };
         let policy = score(&self.model.valid(), &ForwardOptions::default())?;
         let reference = score(&self.reference, &ForwardOptions::reference())?;
@@ -278,10 +281,10 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         Ok(())
     }
 
-    fn finish_step(&mut self) -> MetricSums {
+    fn finish_step(&mut self, _: Ranks<'_>) -> Result<MetricSums, TrainError> {
         let mut metrics = MetricSums::default();
         metrics.observe("kl", self.step.z0);
-        metrics
+        Ok(metrics)
     }
 
     fn accumulate(
@@ -293,9 +296,8 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         let items = &self.train.rows.items;
         let sequences = |row: usize| completion_sequences(&items[row]);
         let packed = pack(&self.model, rows, self.settings.max_tokens, sequences);
-        for (number, part) in packed.iter().enumerate() {
-            let dropout_seed = forest_seed(context.dropout_seed, number);
-            self.accumulate_forest(part, &StepContext { dropout_seed, ..*context }, &mut sum)?;
+        for part in &packed {
+            self.accumulate_forest(part, context, &mut sum)?;
         }
         sum.tokens = rows.iter().map(|&row| items[row].sequence().len() as u64).sum();
         Ok(sum)
@@ -308,12 +310,13 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
         let model = self.model.valid();
         let mut score = |items: &[EncodedCompletion], what: &str| {
             let options = ForwardOptions::default();
-            score_sums(&model, items, &options, self.settings.scoring(), what, progress)
+            score_sums(&model, items, &options, self.settings.scoring(ranks), what, progress)
         };
         let policy = score(&self.eval_mismatched, "reference point")?;
         let logps = score(&self.eval.rows.items, "evaluation")?;

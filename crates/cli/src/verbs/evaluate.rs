@@ -24,6 +24,7 @@ use crate::console::{self, Usage};
 use crate::input::read_options;
 use crate::model::{self, EvalFactorArg, ModelArg};
 use crate::progress::Bars;
+use crate::ranks;
 
 /// Measure a model, with 95 % intervals
 #[derive(Debug, clap::Args)]
@@ -127,7 +128,8 @@ impl PreferenceArgs {
         let loaded = load_pairs(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
         console::left_out(&loaded.report);
         let mut bars = Bars::new();
-        let (options, settings) = (ForwardOptions::default(), ScoreSettings::default());
+        let settings = ScoreSettings::default().with_ranks(ranks::ranks());
+        let options = ForwardOptions::default();
         let scores =
             score_pairs(&policy.decoder, &loaded.items, &options, settings, "policy", &mut bars)?;
         let reference = match &self.reference {
@@ -168,7 +170,8 @@ impl PerplexityArgs {
         if stride >= length {
             bail!(Usage(format!("--stride {stride} must be below --length {length}")));
         }
-        let (windows, settings) = (Windows { length, stride }, ScoreSettings::default());
+        let settings = ScoreSettings::default().with_ranks(ranks::ranks());
+        let windows = Windows { length, stride };
         let options = EncodeOptions {
             vocab_size: Some(opened.decoder.vocab_size()),
             ..EncodeOptions::scoring()

@@ -65,6 +65,11 @@ pub(crate) struct Extend {
 }
 
 impl Extend {
+    /// As `Verb::alone`: without training there is nothing to share.
+    pub(super) fn alone(&self) -> Option<&'static str> {
+        self.config.is_none().then_some("extend without --config")
+    }
+
     pub(crate) fn run(self) -> Result<()> {
         match (&self.config, &self.model, self.method, &self.out) {
             (Some(config), ..) => self.train(config),

@@ -2,11 +2,12 @@
 
 use anyhow::{Result, bail};
 use bestof_checkpoints::Message;
-use bestof_models::{AfterToken, CausalLm, Generation, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, FinishReason, Generation, Request, SamplingConfig};
 use serde::Serialize;
 
 use crate::console::{self, Usage};
 use crate::model::{ModelArg, Opened, template_of};
+use crate::ranks::ranks;
 
 /// Continue prompts
 #[derive(Debug, clap::Args)]
@@ -91,20 +92,32 @@ impl Generate {
         let opened = self.model.open()?;
         let sampling = sampling.with_eos_token_ids(opened.folder.generation.eos_token_ids.clone());
         let requests = self.requests(&opened)?;
-        let stream = !self.json && requests.len() == 1 && self.samples == 1;
-        let mut shown = Shown::new(&opened);
-        let generations = opened.decoder.generate(&requests, &sampling, &mut |token| {
-            if stream && shown.add(token.token).is_err() {
-                return AfterToken::EndAll;
-            }
-            AfterToken::Continue
-        })?;
+        let stream = !self.json && requests.len() == 1 && self.samples == 1 && ranks().is_alone();
         if stream {
+            let mut shown = Shown::new(&opened);
+            opened.decoder.generate(&requests, &sampling, &mut |token| {
+                if shown.add(token.token).is_err() {
+                    return AfterToken::EndAll;
+                }
+                AfterToken::Continue
+            })?;
             return shown.end();
         }
-        for generation in &generations {
-            let prompt = &requests[generation.request].prompt;
-            self.show(&opened, prompt, generation)?;
+        // Of each prompt all samples, from the rank whose prompt it is.
+        let continued = ranks().deal(requests.len(), |share| {
+            let mine: Vec<Request> = share.iter().map(|&at| requests[at].clone()).collect();
+            let found = opened.decoder.generate(&mine, &sampling, &mut |_| AfterToken::Continue)?;
+            let mut of_prompts = vec![Vec::new(); mine.len()];
+            for Generation { request, ids, logprobs, finish, .. } in found {
+                let logprob: f64 = logprobs.iter().map(|p| f64::from(*p)).sum();
+                of_prompts[request].push((ids, logprob, finish));
+            }
+            Ok(of_prompts)
+        })?;
+        for (prompt, (request, samples)) in requests.iter().zip(&continued).enumerate() {
+            for (sample, continuation) in samples.iter().enumerate() {
+                self.show(&opened, (prompt, sample), &request.prompt, continuation)?;
+            }
         }
         Ok(())
     }
@@ -132,22 +145,27 @@ impl Generate {
         requests.collect()
     }
 
-    fn show(&self, opened: &Opened, prompt_ids: &[u32], generation: &Generation) -> Result<()> {
+    fn show(
+        &self,
+        opened: &Opened,
+        (prompt, sample): (usize, usize),
+        prompt_ids: &[u32],
+        (ids, logprob, finish): &(Vec<u32>, f64, FinishReason),
+    ) -> Result<()> {
         let tokenizer = opened.tokenizer()?;
-        let Generation { request, sample, ids, logprobs, finish, .. } = generation;
         if self.json {
             return console::json(&Row {
                 prompt_ids,
                 ids,
                 text: tokenizer.decode(ids, self.skip_special_tokens)?,
-                logprob: logprobs.iter().map(|p| f64::from(*p)).sum(),
+                logprob: *logprob,
                 finish: finish.as_str(),
             });
         }
         let text = tokenizer.decode(ids, true)?;
         console::line(&format!(
             "--- prompt {} sample {} ({})",
-            request + 1,
+            prompt + 1,
             sample + 1,
             finish.as_str()
         ))?;

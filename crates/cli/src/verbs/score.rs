@@ -13,6 +13,7 @@ use crate::console;
 use crate::input::read_options;
 use crate::model::ModelArg;
 use crate::progress::Bars;
+use crate::ranks;
 
 /// Score completions: summed log-probability and token count, given the prompt
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,7 @@ impl Score {
         console::left_out(&loaded.report);
         let mut bars = Bars::new();
         // A few batches at a time, so that answers come as they are known.
-        let batch = self.batch.max(1) * 4;
+        let batch = self.batch.max(1) * 4 * ranks::ranks().size();
         let several = loaded.files.iter().any(|file| **file != *self.data);
         let rows: Vec<(usize, EncodedRow)> =
             loaded.lines.iter().map(|line| line - 1).zip(loaded.items).collect();
@@ -77,6 +78,7 @@ impl Score {
         bars: &mut Bars,
     ) -> Result<Vec<Value>> {
         let settings = ScoreSettings { batch: self.batch.max(1), ..ScoreSettings::default() };
+        let settings = settings.with_ranks(ranks::ranks());
         let options = ForwardOptions::default();
         let (mut pairs, mut pair_rows) = (Vec::<EncodedPair>::new(), Vec::new());
         let (mut texts, mut text_rows) = (Vec::<EncodedCompletion>::new(), Vec::new());

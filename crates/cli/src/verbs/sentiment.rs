@@ -32,6 +32,17 @@ enum Action {
 }
 
 impl Sentiment {
+    /// As `Verb::alone`.
+    pub(super) fn alone(&self) -> Option<&'static str> {
+        match &self.action {
+            Action::Train(action) => action.alone(),
+            Action::Generate(_) => Some("sentiment generate"),
+            Action::Prepare(_) => Some("sentiment prepare"),
+            Action::Evaluate(_) => Some("sentiment evaluate"),
+            Action::Predict(_) => Some("sentiment predict"),
+        }
+    }
+
     pub(crate) fn run(self) -> Result<()> {
         match self.action {
             Action::Generate(action) => action.run(),

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::console;
 use crate::progress::Bars;
+use crate::ranks;
 
 /// What every kind of run is told.
 #[derive(Debug, clap::Args)]
@@ -75,7 +76,8 @@ impl RunArgs {
     }
 
     pub(super) fn options(&self) -> TrainOptions<'static> {
-        TrainOptions { resume: self.resume, ..TrainOptions::default() }
+        let communicator = ranks::communicator();
+        TrainOptions { resume: self.resume, communicator, ..TrainOptions::default() }
     }
 
     pub(super) fn show(&self, finished: &Finished) -> Result<()> {

@@ -222,7 +222,7 @@ pub(crate) fn affine_add_norm(
     if route == Route::Plain {
         let residual = dense(plain(residual));
         let mut y = product(plain(x), plain(layer.weight.clone()));
-        let mask = layer.mask(values(&y).len());
+        let mask = layer.mask(y.shape()[1]);
         let bias = dense(plain(layer.bias));
         let (norm_weight, norm_bias) =
             (dense(plain(layer.norm_weight)), dense(plain(layer.norm_bias)));
@@ -239,7 +239,7 @@ pub(crate) fn affine_add_norm(
     let (residual, residual_node) = traced(residual).into_parts();
     let (weight, weight_node) = traced(layer.weight.clone()).into_parts();
     let mut y = product(x.clone(), weight.clone());
-    let mask = layer.mask(values(&y).len());
+    let mask = layer.mask(y.shape()[1]);
     let (bias, bias_node) = traced(layer.bias).into_parts();
     let (norm_weight, norm_weight_node) = traced(layer.norm_weight).into_parts();
     let (norm_bias, norm_bias_node) = traced(layer.norm_bias).into_parts();

@@ -122,7 +122,7 @@ fn attend(
         let mut shares = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
         let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
         kernel::softmax(values_mut(&mut shares), run.length, keys);
-        let mask = shape.mask(number, run.rows * heads * run.length * run.length);
+        let mask = shape.mask(number);
         let taken = dropped(&shares, mask.as_deref());
         let found = dense(Flex::float_matmul(taken, v.clone()));
         layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);

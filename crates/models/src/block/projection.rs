@@ -4,7 +4,7 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
-use bestof_kernels::{Random, Weight, host_tensor};
+use bestof_kernels::{Dropout, Weight, host_tensor};
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
@@ -111,8 +111,13 @@ impl Projection {
         let (a, b) = (self.lora_A.as_ref()?, self.lora_B.as_ref()?);
         let dropped = match pass.options.dropout_seed {
             Some(seed) if self.lora_dropout > 0.0 => {
-                let mask = self.dropout_mask(x, &[seed, pass.layer as u64, slot]);
-                Some(x.clone().mul(mask))
+                let dropout = Dropout {
+                    probability: self.lora_dropout,
+                    keys: [seed, pass.layer as u64, slot],
+                    rows: pass.rows.into(),
+                };
+                let shape = x.dims();
+                Some(x.clone().mul(host_tensor(dropout.mask(shape[1]), shape, x)))
             }
             _ => None,
         };
@@ -133,17 +138,6 @@ impl Projection {
     fn row_norms(&self, like: &Tensor<2>) -> Tensor<1> {
         let norms = self.adapted_norms();
         if like.is_autodiff() { norms.autodiff() } else { norms }
-    }
-
-    /// 0 with the dropout's probability, else what keeps the mean.
-    fn dropout_mask(&self, x: &Tensor<2>, keys: &[u64]) -> Tensor<2> {
-        let mut random = Random::keyed(keys);
-        let keep = (1.0 / (1.0 - self.lora_dropout)) as f32;
-        let shape = x.dims();
-        let mask: Vec<f32> = (0..shape[0] * shape[1])
-            .map(|_| if random.uniform() < self.lora_dropout { 0.0 } else { keep })
-            .collect();
-        host_tensor(mask, shape, x)
     }
 
     /// `W + s B A`, `[out, in]`, without automatic differentiation.

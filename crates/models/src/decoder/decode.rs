@@ -103,8 +103,13 @@ impl Engine for Cached {
         let mut x = self.model.embed(&ids);
         for (index, layer) in self.model.layers().iter().enumerate() {
             let kind = &config.layers[index];
-            let pass =
-                Pass { config: &config, options: self.options, layer: index, decoding: true };
+            let pass = Pass {
+                config: &config,
+                options: self.options,
+                rows: &[],
+                layer: index,
+                decoding: true,
+            };
             let rotation = kind.rope.map(|rope| &rotations[rope]);
             let (suffix, prompts) = (&mut self.suffixes[index], &self.prompts[index]);
             x = layer.forward(x, rotation, &pass, |heads| {
@@ -164,7 +169,13 @@ impl Cached {
             let mut x = self.model.embed(chunk);
             for (index, layer) in self.model.layers().iter().enumerate() {
                 let kind = &config.layers[index];
-                let pass = Pass { config, options: self.options, layer: index, decoding: false };
+                let pass = Pass {
+                    config,
+                    options: self.options,
+                    rows: &[],
+                    layer: index,
+                    decoding: false,
+                };
                 let rotation = kind.rope.map(|rope| &rotations[rope]);
                 x = layer.forward(x, rotation, &pass, |heads| {
                     let masks = masks.iter().find(|(window, _)| *window == kind.window);

@@ -1,11 +1,12 @@
 //! Rectangular batches: token ids, token types and the attention mask.
 
+use std::sync::Arc;
+
+use bestof_kernels::{KeyedRow, Run, host_tensor};
 use burn::tensor::Tensor;
 
 use super::config::EncoderConfig;
 use super::error::EncoderError;
-use bestof_kernels::Run;
-use bestof_kernels::host_tensor;
 
 /// Rows of tokens, padded to one length, with token types and an attention mask.
 ///
@@ -23,6 +24,7 @@ pub struct EncoderBatch {
     ids: Vec<u32>,
     types: Vec<u32>,
     mask: Vec<bool>,
+    keys: Vec<u64>,
 }
 
 impl EncoderBatch {
@@ -64,7 +66,8 @@ impl EncoderBatch {
         if let Some(row) = mask.chunks(length).position(|row| !row.contains(&true)) {
             return Err(EncoderError::EmptyRow { row });
         }
-        Ok(Self { length, types: vec![0; ids.len()], ids, mask })
+        let keys = (0..(ids.len() / length) as u64).collect();
+        Ok(Self { length, types: vec![0; ids.len()], ids, mask, keys })
     }
 
     /// The batch with these token types, one list per row; shorter lists are padded with type 0.
@@ -89,6 +92,20 @@ impl EncoderBatch {
             stored.fill(0);
             stored[..types.len()].copy_from_slice(types);
         }
+        Ok(self)
+    }
+
+    /// The batch with a key for each row, by which its dropout masks are drawn: a row with the same key has the
+    /// same masks in any batch. By default rows have their numbers.
+    ///
+    /// # Errors
+    /// [`EncoderError::Ragged`] unless there is one key per row.
+    pub fn with_keys(mut self, keys: &[u64]) -> Result<Self, EncoderError> {
+        let (found, expected) = (keys.len(), self.rows());
+        if found != expected {
+            return Err(EncoderError::Ragged { row: 0, what: "keys", found, expected });
+        }
+        keys.clone_into(&mut self.keys);
         Ok(self)
     }
 
@@ -146,7 +163,9 @@ impl EncoderBatch {
     /// The tokens that are computed, concatenated row by row.
     pub(crate) fn packed(&self, config: &EncoderConfig) -> Packed {
         let counts = self.token_counts();
-        let mut packed = Packed { counts, ..Packed::default() };
+        let keyed = |(&key, &tokens)| KeyedRow { key, tokens };
+        let rows = self.keys.iter().zip(&counts).map(keyed).collect();
+        let mut packed = Packed { counts, rows, ..Packed::default() };
         for (row, &count) in packed.counts.iter().enumerate() {
             let span = row * self.length..row * self.length + count;
             packed.ids.extend(&self.ids[span.clone()]);
@@ -205,6 +224,8 @@ pub(crate) struct Packed {
     pub(crate) counts: Vec<usize>,
     pub(crate) mask: Vec<bool>,
     pub(crate) runs: Vec<Run>,
+    /// The rows with the keys of their dropout masks.
+    pub(crate) rows: Arc<[KeyedRow]>,
 }
 
 /// The positions of the tokens of a row, from 0; RoBERTa's from one behind the padding token's id, which

@@ -134,7 +134,7 @@ impl EncoderForSequenceClassification {
         let mut pooled = self.encoder.pool_rows(self.pooler.as_ref(), &tokens, dropout_seed)?;
         if let Some(seed) = dropout_seed {
             let probability = self.encoder.config().classifier_dropout();
-            pooled = dropout(pooled, probability, &[seed, CLASSIFIER]);
+            pooled = dropout(pooled, &tokens.row_dropout(probability, seed, CLASSIFIER));
         }
         Ok(self.last.forward(pooled))
     }

@@ -225,7 +225,7 @@ impl Encoder {
             Self::DistilBert(network) => network.forward(words, pass),
             Self::Model(network) => network.forward(words, pass),
         };
-        Ok(EncoderTokens { states, counts: packed.counts, mask: packed.mask })
+        Ok(EncoderTokens { states, counts: packed.counts, mask: packed.mask, rows: packed.rows })
     }
 
     /// The pooler's output for each row's first token, `[rows, hidden]`; `None` without a pooler.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bestof_kernels::{AttentionBlock, AttentionShape, attention, softmax};
+use bestof_kernels::{AttentionBlock, AttentionShape, Dropout, attention, host_tensor, softmax};
 use bestof_positional::hf::{FULL_ATTENTION, SLIDING_ATTENTION};
 use bestof_positional::{Rope, RotaryLayout};
 use burn::module::Module;
@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 
 use super::config::EncoderConfig;
 use super::loader::{Fill, Loader};
-use super::parts::{Linear, Norm, Table, dropout};
+use super::parts::{Linear, Norm, Table};
 use super::pass::Pass;
 use super::windows;
 use crate::error::ModelError;
@@ -118,8 +118,8 @@ impl Attention {
         };
         let (q, k) = (plan.rotation.turn_queries(part(0)), plan.rotation.turn_keys(part(1)));
         let v = part(2).reshape([tokens, heads, dim]);
-        if let Some((probability, keys)) = pass.dropout(config.attention_dropout, WEIGHTS) {
-            return attend_dropping(&[q, k, v], &plan.blocks, probability, &keys);
+        if let Some(dropout) = pass.dropout(config.attention_dropout, WEIGHTS) {
+            return attend_dropping(&[q, k, v], &plan.blocks, &dropout);
         }
         let shape = AttentionShape { kv_heads: heads, group: 1, head_dim: dim, softcap: None };
         attention(q, k, v, &plan.blocks, shape)
@@ -131,19 +131,28 @@ impl Attention {
 fn attend_dropping(
     [q, k, v]: &[Tensor<3>; 3],
     blocks: &[AttentionBlock],
-    probability: f64,
-    keys: &[u64; 3],
+    dropout: &Dropout,
 ) -> Tensor<2> {
     let [_, heads, dim] = q.dims();
-    let parts = blocks.iter().zip(0..).map(|(block, number)| {
+    let starts: Vec<usize> = dropout
+        .rows
+        .iter()
+        .scan(0, |next, row| Some(std::mem::replace(next, *next + row.tokens)))
+        .collect();
+    let parts = blocks.iter().map(|block| {
         let of = |x: &Tensor<3>, rows| x.clone().slice_dim(0, rows).swap_dims(0, 1);
         let rows = || block.rows.clone();
         let mut scores = of(q, rows()).matmul(of(k, block.keys.clone()).transpose());
         if let Some(mask) = &block.mask {
             scores = scores.add(mask.clone().unsqueeze());
         }
-        let [seed, layer, slot] = *keys;
-        let weights = dropout(softmax(scores), probability, &[seed, layer, slot, number]);
+        // A block is of one row; where it begins in it tells it from the row's others.
+        let row = starts.partition_point(|start| *start <= block.rows.start) - 1;
+        let part = (block.rows.start - starts[row]) as u64;
+        let weights = softmax(scores);
+        let shape = weights.dims();
+        let mask = dropout.row_mask(&dropout.rows[row], part, shape.iter().product());
+        let weights = weights.clone().mul(host_tensor(mask, shape, &weights));
         let taken = weights.matmul(of(v, block.keys.clone()));
         taken.swap_dims(0, 1).reshape([block.rows.len(), heads * dim])
     });

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::activation::EncoderActivation;
 use super::loader::{Fill, Loader};
 use crate::error::ModelError;
-use bestof_kernels::dropout_mask;
+use bestof_kernels::Dropout;
 use bestof_kernels::{add_layer_norm, affine, affine_gelu, layer_norm, linear};
 use bestof_kernels::{host_tensor, indices};
 
@@ -186,39 +186,43 @@ impl Norm {
     }
 }
 
-/// Sets values of `x` to 0 with this probability and divides the others by `1 - probability`, which
-/// preserves the mean.
+/// The rows `x`, `[tokens, width]`, without the values that are dropped; `x` itself at a probability of 0.
 ///
-/// Which values are dropped depends on `keys` only: the seed, then numbers that identify this
-/// application of dropout.
-///
-/// Source: Srivastava et al. 2014, JMLR 15:1929, section 10 (scaled in training, not in inference).
-pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &[u64]) -> Tensor<D> {
-    if probability <= 0.0 {
+/// # Panics
+/// If there are not as many tokens in the rows of `dropout`.
+pub fn dropout(x: Tensor<2>, dropout: &Dropout) -> Tensor<2> {
+    if dropout.probability <= 0.0 {
         return x;
     }
     let shape = x.dims();
-    let mask = dropout_mask(shape.iter().product(), probability, keys);
-    let mask = host_tensor(mask, shape, &x);
+    let mask = host_tensor(dropout.mask(shape[1]), shape, &x);
     x.mul(mask)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use bestof_kernels::host_values;
+    use bestof_kernels::{KeyedRow, host_values};
     use burn::tensor::Device;
 
     #[test]
     fn dropout_drops_with_its_probability_and_preserves_the_mean() {
         let ones = Tensor::<2>::ones([200, 101], &Device::flex());
-        let dropped = host_values(dropout(ones.clone(), 0.25, &[3, 1]));
+        let rows: Arc<[KeyedRow]> =
+            [(1, 150), (2, 50)].map(|(key, tokens)| KeyedRow { key, tokens }).into();
+        let of = |probability, slot| {
+            let which = Dropout { probability, keys: [3, 1, slot], rows: rows.clone() };
+            host_values(dropout(ones.clone(), &which))
+        };
+        let dropped = of(0.25, 1);
         let zeros = dropped.iter().filter(|v| **v == 0.0).count() as f64 / 20_200.0;
         // Five standard errors: 5 * sqrt(0.25 * 0.75 / 20200).
         assert!((zeros - 0.25).abs() < 0.0153, "{zeros}");
         assert!(dropped.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
-        assert_eq!(dropped, host_values(dropout(ones.clone(), 0.25, &[3, 1])));
-        assert_ne!(dropped, host_values(dropout(ones.clone(), 0.25, &[3, 2])));
-        assert_eq!(host_values(dropout(ones.clone(), 0.0, &[3])), host_values(ones));
+        assert_eq!(dropped, of(0.25, 1));
+        assert_ne!(dropped, of(0.25, 2));
+        assert_eq!(of(0.0, 1), host_values(ones.clone()));
     }
 }

@@ -1,5 +1,6 @@
 //! What every part of a forward pass needs.
 
+use bestof_kernels::Dropout;
 use burn::tensor::Tensor;
 
 use super::batch::Packed;
@@ -19,21 +20,17 @@ pub(super) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Dropout, in training; `slot` distinguishes the dropouts of one layer.
-    pub(super) fn drop<const D: usize>(
-        self,
-        x: Tensor<D>,
-        probability: f64,
-        slot: u64,
-    ) -> Tensor<D> {
+    pub(super) fn drop(self, x: Tensor<2>, probability: f64, slot: u64) -> Tensor<2> {
         match self.dropout(probability, slot) {
-            Some((probability, keys)) => dropout(x, probability, &keys),
+            Some(which) => dropout(x, &which),
             None => x,
         }
     }
 
-    /// Probability and keys of a dropout; `None` where nothing is dropped.
-    pub(super) fn dropout(self, probability: f64, slot: u64) -> Option<(f64, [u64; 3])> {
+    /// What is dropped; `None` where nothing is.
+    pub(super) fn dropout(self, probability: f64, slot: u64) -> Option<Dropout> {
         let seed = self.seed.filter(|_| probability > 0.0)?;
-        Some((probability, [seed, self.layer, slot]))
+        let rows = self.packed.rows.clone();
+        Some(Dropout { probability, keys: [seed, self.layer, slot], rows })
     }
 }

@@ -102,7 +102,9 @@ impl Encoder {
             Some(RowPooler::classifier(layer)) => {
                 let x = tokens.first();
                 let x = match dropout_seed {
-                    Some(seed) => dropout(x, config.classifier_dropout(), &[seed, POOLER]),
+                    Some(seed) => {
+                        dropout(x, &tokens.row_dropout(config.classifier_dropout(), seed, POOLER))
+                    }
                     None => x,
                 };
                 layer.dense.forward(x).tanh()

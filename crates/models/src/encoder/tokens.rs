@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use bestof_kernels::host_tensor;
-use bestof_kernels::indices;
+use std::sync::Arc;
+
+use bestof_kernels::{Dropout, KeyedRow, host_tensor, indices};
 
 /// The hidden states of a batch's tokens, concatenated row by row without the padding at their
 /// ends.
@@ -14,6 +15,8 @@ pub struct EncoderTokens {
     pub(crate) counts: Vec<usize>,
     /// The attention mask, `[tokens]`.
     pub(crate) mask: Vec<bool>,
+    /// The rows with the keys of their dropout masks.
+    pub(crate) rows: Arc<[KeyedRow]>,
 }
 
 impl EncoderTokens {
@@ -29,6 +32,12 @@ impl EncoderTokens {
             *next += count;
             Some(start)
         })
+    }
+
+    /// Dropout of one vector per row, such as a pooler's input; `slot` tells it from others.
+    pub(super) fn row_dropout(&self, probability: f64, seed: u64, slot: u64) -> Dropout {
+        let rows = self.rows.iter().map(|row| KeyedRow { tokens: 1, ..*row }).collect();
+        Dropout { probability, keys: [seed, slot, 0], rows }
     }
 
     /// The hidden state of each row's first token, `[rows, hidden]`.

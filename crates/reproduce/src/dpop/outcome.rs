@@ -98,7 +98,7 @@ fn logprobs(
             truncated: false,
         })
         .collect();
-    let settings = ScoreSettings { batch: 64, max_tokens: 8192 };
+    let settings = ScoreSettings { batch: 64, max_tokens: 8192, ..ScoreSettings::default() };
     let options = ForwardOptions::default();
     Ok(score_completions(model, &rows, &options, settings, "held-out pairs", &mut Silent)?)
 }

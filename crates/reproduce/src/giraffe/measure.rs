@@ -108,7 +108,7 @@ fn try_measure(
                 Ok(end_of(&ids, encoder.leading_ids(), length, size.scored))
             })
             .collect::<Result<Vec<_>, TrainError>>()?;
-        let settings = ScoreSettings { batch: 16, max_tokens: 4096 };
+        let settings = ScoreSettings { batch: 16, ..ScoreSettings::default() };
         let perplexity = perplexity_of_completions(&model, &rows, settings, &mut Silent)?.value;
         found.push(AtLength { by_depth, perplexity });
     }

@@ -8,6 +8,7 @@ use bestof_models::{CausalLm, Decoder, open_device};
 use bestof_tasks::rows::ReadOptions;
 use bestof_tasks::verify::VerifierKind;
 use bestof_trainer::TrainError;
+use bestof_trainer::communicator::Ranks;
 use bestof_trainer::config::{RewardSection, RolloutSection, VerifierName};
 use bestof_trainer::data::{EncodeOptions, Encoder};
 use bestof_trainer::launch::sampler_of;
@@ -89,8 +90,8 @@ fn sampled(
     let solve = |path: &PathBuf| -> Result<Passed, TrainError> {
         let asked = rollout.problem_settings(&reward)?;
         let problems = load_problems(path, &encoder, &ReadOptions::default(), &asked)?;
-        let groups =
-            sample_all(&decoder, &problems.items, &sampler, settings.samples, draws, &mut Silent)?;
+        let (items, drawn, ranks) = (&problems.items, (settings.samples, draws), Ranks::default());
+        let groups = sample_all(&decoder, items, &sampler, drawn, ranks, &mut Silent)?;
         Ok(Passed(groups.iter().map(|group| (group.rollouts.len(), group.passed())).collect()))
     };
     let [[a, b], [c, d]] = sets;

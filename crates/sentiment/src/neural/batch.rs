@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::encoded::EncodedReview;
 use super::shape::ModelShape;
 use super::tokenizer::EncodedText;
-use bestof_kernels::constant;
+use bestof_kernels::{Dropout, KeyedRow, constant};
 
 /// The inputs of some reviews.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(super) struct TextBatch {
     pub(super) sentences: Vec<usize>,
     /// Sentences of each text.
     pub(super) texts: Vec<usize>,
+    /// Of each text the key of its dropout masks.
+    pub(super) keys: Vec<u64>,
 }
 
 impl Batch {
@@ -38,6 +40,12 @@ impl Batch {
         });
         Self { texts: TextBatch::new(rows.iter().map(|row| &row.text)), meta }
     }
+
+    /// The batch with a key for each text, by which its dropout masks are drawn.
+    pub(super) fn with_keys(mut self, keys: Vec<u64>) -> Self {
+        self.texts.keys = keys;
+        self
+    }
 }
 
 impl TextBatch {
@@ -46,9 +54,16 @@ impl TextBatch {
         for text in texts {
             batch.ids.extend(&text.ids);
             batch.sentences.extend(text.sentences.iter().map(|tokens| *tokens as usize));
+            batch.keys.push(batch.texts.len() as u64);
             batch.texts.push(text.sentences.len());
         }
         batch
+    }
+
+    /// Dropout of one vector per text; `keys` are the seed and numbers that tell it from others.
+    pub(super) fn dropout(&self, probability: f64, keys: [u64; 3]) -> Dropout {
+        let rows = self.keys.iter().map(|&key| KeyedRow { key, tokens: 1 }).collect();
+        Dropout { probability, keys, rows }
     }
 
     /// The token ids of each text.

@@ -80,7 +80,7 @@ impl Cnn {
         let largest = responses.reshape([windows.len(), longest, filters]).max_dim(1);
         let mut x = largest.reshape([windows.len(), filters]);
         if let Some(seed) = seed {
-            x = dropout(x, share, &[seed, DROPOUT_KEY]);
+            x = dropout(x, &batch.dropout(share, [seed, DROPOUT_KEY, 0]));
         }
         relu(self.dense.forward(x))
     }
@@ -132,6 +132,7 @@ mod tests {
             ids: vec![1, 2, 3, 4, 5, 8, 6, 7],
             sentences: vec![5, 1, 2],
             texts: vec![1, 1, 1],
+            keys: vec![0, 1, 2],
         };
         let found = host_values(cnn.forward(cnn.word_vectors(&batch), &batch, 0.0, None));
         let read = |dense: &Dense| (host_values(dense.weight.val()), host_values(dense.bias.val()));

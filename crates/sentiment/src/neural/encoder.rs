@@ -111,5 +111,5 @@ impl TextEncoder {
 
 /// The texts as a pretrained encoder takes them. Padding is never computed, so its token id does not matter.
 fn pieces(texts: &TextBatch) -> Result<EncoderBatch, EncoderError> {
-    EncoderBatch::pad(&texts.rows(), 0)
+    EncoderBatch::pad(&texts.rows(), 0)?.with_keys(&texts.keys)
 }

@@ -155,7 +155,7 @@ impl NeuralModel {
     ) -> Result<Outputs, SentimentError> {
         let settings = &self.shape.settings;
         let drop = |x: Tensor<2>, key: u64, head: u64| match seed {
-            Some(seed) => dropout(x, settings.dropout, &[seed, key, head]),
+            Some(seed) => dropout(x, &texts.dropout(settings.dropout, [seed, key, head])),
             None => x,
         };
         let text = self.encoder.forward(self.pooler.as_ref(), words, texts, settings, seed)?;

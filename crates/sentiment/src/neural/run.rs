@@ -1,7 +1,7 @@
 //! A neural model as the shared training loop takes it.
 
-use bestof_report::{RunType, metric_names};
 use bestof_trainer::TrainError;
+use bestof_trainer::communicator::Ranks;
 use bestof_trainer::metric::MetricSums;
 use bestof_trainer::model_files::ModelFiles;
 use bestof_trainer::progress::Progress;
@@ -78,15 +78,19 @@ impl NeuralRun {
         self.model
     }
 
-    fn forward(&self, rows: &[&EncodedReview], seed: u64) -> Result<ForwardPass, SentimentError> {
+    fn forward(&self, rows: &[usize], seed: u64) -> Result<ForwardPass, SentimentError> {
         let shape = self.model.shape();
-        let batch = Batch::new(rows.iter().copied(), shape, &self.model.device());
+        let items = rows.iter().map(|&row| &self.train[row]);
+        let keys = rows.iter().map(|&row| row as u64);
+        let batch =
+            Batch::new(items.clone(), shape, &self.model.device()).with_keys(keys.collect());
+        let rows: Vec<&EncodedReview> = items.collect();
         let outputs = self.model.forward(&batch, Some(seed))?;
         let losses: Vec<Tensor<1>> = shape
             .tasks()
             .into_iter()
             .zip(&self.class_weights)
-            .filter_map(|(task, weights)| row_losses(task, &outputs, rows, weights))
+            .filter_map(|(task, weights)| row_losses(task, &outputs, &rows, weights))
             .collect();
         let values = losses.iter().map(|loss| host_values(loss.clone())).collect();
         Ok(ForwardPass { losses, values })
@@ -120,7 +124,7 @@ impl NeuralRun {
     }
 }
 
-fn in_training(error: SentimentError) -> TrainError {
+pub(super) fn in_training(error: SentimentError) -> TrainError {
     match error {
         SentimentError::Train(error) => error,
         SentimentError::Encoder(error) => error.into(),
@@ -163,8 +167,8 @@ impl TrainingRun for NeuralRun {
         rows.len() as f64
     }
 
-    fn metric_names(&self) -> Vec<&'static str> {
-        metric_names(RunType::Sentiment)
+    fn row_cost(&self, row: usize) -> usize {
+        self.train[row].tokens()
     }
 
     fn learning_rate_factor(&self, parameter: &str) -> f64 {
@@ -183,10 +187,8 @@ impl TrainingRun for NeuralRun {
         let mut sum = Accumulated::default();
         let tasks = self.model.shape().tasks();
         let parts = by_length(rows, |row| self.train[row].tokens(), rows.len(), self.max_tokens);
-        for (number, part) in parts.into_iter().enumerate() {
-            let items: Vec<&EncodedReview> = part.iter().map(|&row| &self.train[row]).collect();
-            let seed = context.dropout_seed.wrapping_add(number as u64);
-            let pass = self.forward(&items, seed).map_err(in_training)?;
+        for part in parts {
+            let pass = self.forward(&part, context.dropout_seed).map_err(in_training)?;
             self.check(&pass, &part, context.step + 1)?;
             for (task, values) in tasks.iter().zip(&pass.values) {
                 let total: f64 = values.iter().map(|value| f64::from(*value)).sum();
@@ -196,7 +198,7 @@ impl TrainingRun for NeuralRun {
             let total = combined.clone().into_scalar::<f64>();
             sum.metrics.add("loss", total, part.len() as f64);
             sum.add_backward(&self.model, &combined.div_scalar(context.loss_weight));
-            sum.tokens += items.iter().map(|row| row.tokens() as u64).sum::<u64>();
+            sum.tokens += part.iter().map(|&row| self.train[row].tokens() as u64).sum::<u64>();
         }
         if let Some(log_variances) = self.model.log_variances() {
             for (task, value) in tasks.iter().zip(host_values(log_variances)) {
@@ -215,13 +217,14 @@ impl TrainingRun for NeuralRun {
     fn evaluate(
         &mut self,
         step: u64,
+        ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
         let model = self.model.valid();
         let tasks = model.shape().tasks();
         let mut sums = MetricSums::default();
         let (mut truth, mut predicted) = (Vec::new(), Vec::new());
-        let all: Vec<usize> = (0..self.validation.len()).collect();
+        let all = ranks.share(self.validation.len());
         let tokens = |row: usize| self.validation[row].tokens();
         let mut done = 0;
         for part in by_length(&all, tokens, self.eval_batch, self.max_tokens) {
@@ -255,7 +258,10 @@ impl TrainingRun for NeuralRun {
             done += part.len();
             progress.rows("evaluation", done, all.len());
         }
-        let matrix = ConfusionMatrix::of(tasks[0].classes(), &truth, &predicted);
+        let sums = ranks.merge(sums)?;
+        let (truth, predicted): (Vec<Vec<usize>>, Vec<Vec<usize>>) =
+            ranks.gather((truth, predicted))?.into_iter().unzip();
+        let matrix = ConfusionMatrix::of(tasks[0].classes(), &truth.concat(), &predicted.concat());
         let mut metrics: Vec<(String, f64)> =
             sums.means().map(|(name, mean)| (name.to_owned(), mean)).collect();
         metrics.push(("accuracy".to_owned(), matrix.accuracy()));

@@ -106,6 +106,13 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
         ("han-mt-joint", vec![]),
     ] {
         let mut run = fresh_run(kind, &more, &data);
+        // Off the kink on which a ReLU of zeros stands.
+        parameters::update(run.model_mut(), &mut |_, old| {
+            let moved = (0..old.dims()[0]).map(|i| (i * 37 % 101) as f32 / 2020.0 - 0.025);
+            let moved: Vec<f32> = moved.collect();
+            let device = old.device();
+            old + Tensor::from_data(moved.as_slice(), &device)
+        });
         let (found, _) = gradients(&mut run, 5);
         let names: Vec<_> = parameters::trainable(run.model());
         let mut compared = 0;
@@ -115,7 +122,7 @@ fn gradients_of_every_parameter_are_differences_of_the_loss() {
             let at = (0..gradient.len())
                 .max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()))
                 .unwrap();
-            let step = 4e-3;
+            let step = 1e-3;
             let mut loss = |by: f32| {
                 nudge(&mut run, &info.name, at, by);
                 let loss = gradients(&mut run, 5).1;
@@ -341,7 +348,8 @@ fn runs_write_the_metrics_of_the_table() {
             seen.insert(found.name);
         }
     }
-    assert_eq!(seen, metric_names(RunType::Sentiment).into_iter().collect());
+    let alone = |name: &&str| !name.starts_with("ranks/");
+    assert_eq!(seen, metric_names(RunType::Sentiment).into_iter().filter(alone).collect());
 }
 
 #[test]
@@ -384,12 +392,13 @@ fn attributions_add_up_to_what_they_explain() {
             let mut targets = vec![AttributionTarget::Positive, AttributionTarget::Stars(2)];
             targets.extend(kind.contains("-mt").then_some(AttributionTarget::Sentiment));
             for target in targets {
-                let found = run.classifier.explain(example, target, 48).unwrap().unwrap();
-                let all = found.words.iter().map(|word| &word.value).chain(&found.meta);
-                let size = all.map(|value| value.abs()).sum::<f64>().max(0.01);
                 // ReLU and maxima make the integrand rough; there is no other error.
                 let smooth = !kind.starts_with("cnn") && !kind.ends_with("joint");
-                let (coarse, fine) = if smooth { (0.002, 0.001) } else { (0.03, 0.01) };
+                let (steps, coarse, fine) =
+                    if smooth { (48, 0.002, 0.001) } else { (192, 0.03, 0.01) };
+                let found = run.classifier.explain(example, target, steps).unwrap().unwrap();
+                let all = found.words.iter().map(|word| &word.value).chain(&found.meta);
+                let size = all.map(|value| value.abs()).sum::<f64>().max(0.01);
                 assert!(found.gap().abs() < coarse * size, "{kind} {target:?}: {found:?}");
                 let finer = run.classifier.explain(example, target, 480).unwrap().unwrap();
                 assert!(finer.gap().abs() < fine * size, "{kind} {target:?}: {finer:?}");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bestof_checkpoints::ModelFolder;
 use bestof_files::StagedFolder;
 use bestof_models::encoder::{Encoder, EncoderConfig, Loader};
-use bestof_models::open_device;
 use bestof_report::RunMetadata;
+use bestof_trainer::communicator::Ranks;
 use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
@@ -21,7 +21,7 @@ use super::encoded::EncodedReview;
 use super::encoder::TextEncoder;
 use super::init::Init;
 use super::model::NeuralModel;
-use super::run::NeuralRun;
+use super::run::{NeuralRun, in_training};
 use super::shape::ModelShape;
 use super::tokenizer::ReviewTokenizer;
 use super::vocabulary::Vocabulary;
@@ -58,7 +58,22 @@ pub fn train(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Trained, SentimentError> {
-    let device = open_device(&config.run.model.device)?;
+    let ranks = Ranks::new(options.communicator);
+    let outcome = train_here(config, data, validation, options, progress);
+    if ranks.is_alone() {
+        return outcome;
+    }
+    Ok(ranks.agree(outcome.map_err(in_training))?)
+}
+
+fn train_here(
+    config: &NeuralConfig,
+    data: &Dataset,
+    validation: &Dataset,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Trained, SentimentError> {
+    let device = Ranks::new(options.communicator).open_device(&config.run.model.device)?;
     let fresh = Untrained::new(config, data, &device.autodiff())?;
     let shape = fresh.model.shape().clone();
     let encode = |examples: &[Example]| {

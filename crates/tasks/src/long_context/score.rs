@@ -25,7 +25,7 @@ pub enum AnswerRule {
 }
 
 /// The score of a completion.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Whether it is right by the case's rule.
     pub correct: bool,

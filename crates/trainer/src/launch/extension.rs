@@ -13,6 +13,7 @@ use bestof_tasks::rows::ReadOptions;
 use serde_json::Value;
 
 use super::{Base, Finished, finish};
+use crate::communicator::Ranks;
 use crate::config::{ConfigError, ExtendSection, RunConfig, RunKind, ValueProblem};
 use crate::data::{EncodedCompletion, Encoder, TextWindows, load_windows};
 use crate::error::TrainError;
@@ -35,6 +36,14 @@ pub fn extension(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
+    Ranks::new(options.communicator).agree(extension_here(config, options, progress))
+}
+
+fn extension_here(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::EXTENSION)?;
     let mut folder = ModelFolder::open(&config.model.path)?;
     let Plan { extended, trained_as, config, windows } = Plan::of(config, &folder.config)?;
@@ -46,7 +55,7 @@ pub fn extension(
     }
     folder.config = trained_as;
     let config = &config;
-    let mut base = Base::of(folder, config)?;
+    let mut base = Base::of(folder, config, Ranks::new(options.communicator))?;
     // The adapter alone would be put on the configuration in the folder.
     base.model.check_mergeable()?;
     let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {

@@ -4,6 +4,7 @@ use bestof_report::RunMetadata;
 
 use super::unpaired::unpaired;
 use super::{Base, Finished, finish, reference_folder, write_report};
+use crate::communicator::Ranks;
 use crate::config::{RunConfig, RunKind};
 use crate::data::load_pairs;
 use crate::displacement::DisplacementDetector;
@@ -26,13 +27,21 @@ pub fn preference(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
+    Ranks::new(options.communicator).agree(preference_here(config, options, progress))
+}
+
+fn preference_here(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::PREFERENCE)?;
     let section = config.loss.clone().unwrap_or_default();
     if section.is_unpaired() {
         return unpaired(config, &section, options, progress);
     }
     let (loss, length_factor) = (section.build()?, section.length_factor()?);
-    let base = Base::open(config)?;
+    let base = Base::open(config, Ranks::new(options.communicator))?;
     let rows = base.load(config, load_pairs, "pairs")?;
     let settings = rows.settings(config);
     let tokenizer = base.tokenizer()?.clone();
@@ -51,7 +60,7 @@ pub fn preference(
         ),
         decode: Box::new(decode),
     };
-    let mut run = PreferenceRun::new(parts, &cache, progress)?;
+    let mut run = PreferenceRun::new(parts, &cache, Ranks::new(options.communicator), progress)?;
     let outcome = train(&mut run, &settings, options, progress);
     let metadata = RunMetadata {
         data: rows.metadata,
@@ -63,7 +72,8 @@ pub fn preference(
         Ok(summary) => summary,
         Err(error) => {
             // A run that fails because of displacement is the one whose report matters most.
-            if matches!(error, TrainError::Displaced(_)) {
+            let is_first = options.communicator.rank() == 0;
+            if is_first && matches!(error, TrainError::Displaced(_)) {
                 write_report(&config.output.dir, &metadata)?;
             }
             return Err(error);

@@ -7,6 +7,7 @@ use bestof_models::{CausalLm, Decoder, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
+use crate::communicator::Ranks;
 use crate::config::{RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
 use crate::data::Encoder;
 use crate::error::TrainError;
@@ -27,11 +28,15 @@ pub fn reinforce(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
+    Ranks::new(options.communicator).agree(reinforce_here(config, options, progress))
+}
+
+fn reinforce_here(
+    config: &RunConfig,
+    options: &TrainOptions<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::POLICY)?;
-    if options.communicator.size() > 1 {
-        let reason = "policy-gradient runs are made by a single rank".to_owned();
-        return Err(TrainError::Communication { reason });
-    }
     let reward = config.reward.clone().unwrap_or_default();
     let rollout = config.rollout.clone().unwrap_or_default().resolved(&reward);
     let mut section = config.objective.clone().unwrap_or_default();
@@ -50,7 +55,7 @@ pub fn reinforce(
         objective: Some(section),
         ..config.clone()
     };
-    let base = Base::open(config)?;
+    let base = Base::open(config, Ranks::new(options.communicator))?;
     let problems = rollout.problem_settings(&reward)?;
     let rows = base.load(
         config,
@@ -62,7 +67,7 @@ pub fn reinforce(
     let sampler = Sampler { server, encode_replies, ..base.sampler(&rollout, &reward)? };
     let served = served_weights(&rollout, config, &base)?;
     if let Some(served) = &served {
-        let batch = settings.global_batch(options.communicator.size());
+        let batch = settings.global_batch();
         served.check(settings.total_steps(rows.train.len(), batch))?;
     }
     if sampler.sampling.eos_token_ids.is_empty() {

@@ -4,6 +4,7 @@ use bestof_losses::Label;
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish, reference_folder};
+use crate::communicator::Ranks;
 use crate::config::{ConfigError, LossSection, RunConfig, ValueProblem};
 use crate::data::{EncodedLabelled, load_labelled};
 use crate::error::TrainError;
@@ -29,13 +30,13 @@ pub(super) fn unpaired(
         };
         return Err(ConfigError::Values { problems: vec![problem] }.into());
     }
-    let base = Base::open(config)?;
+    let base = Base::open(config, Ranks::new(options.communicator))?;
     let mut rows = base.load(config, load_labelled, "rows")?;
     for (name, set) in [("training", &rows.train), ("held-out", &rows.eval)] {
         rows.metadata.push((format!("desirable {name} rows"), desirable(set).to_string()));
     }
     let settings = rows.settings(config);
-    check_steps(rows.train.len(), &settings, options.communicator.size())?;
+    check_steps(rows.train.len(), &settings)?;
     let cache = ReferenceCache::new(reference_folder(config), base.fingerprint(config)?);
     let parts = UnpairedParts {
         max_length: base.max_length(config),
@@ -46,7 +47,7 @@ pub(super) fn unpaired(
         eval: rows.eval,
         settings: config.forward_settings(),
     };
-    let mut run = UnpairedRun::new(parts, &cache, progress)?;
+    let mut run = UnpairedRun::new(parts, &cache, Ranks::new(options.communicator), progress)?;
     let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)

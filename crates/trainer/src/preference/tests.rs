@@ -14,7 +14,9 @@ use crate::run::{TrainOptions, train};
 use crate::score::ScoreSettings;
 use crate::toy::{POISON, Toy, all_metrics, known_metrics, pairs};
 
-fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
+pub(crate) use self::config as pairs_config;
+
+pub(crate) fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
         "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir={:?}\n[train]\n\
          per_device_train_batch_size=4\nlearning_rate=0.05\nlr_scheduler_type='constant'\n\
@@ -54,7 +56,14 @@ fn new_run(
     config: &RunConfig,
     train: RowSet<EncodedPair>,
 ) -> Result<PreferenceRun<Toy>, TrainError> {
-    PreferenceRun::new(parts(config, train), &cache(config), &mut Silent)
+    PreferenceRun::new(parts(config, train), &cache(config), Ranks::default(), &mut Silent)
+}
+
+pub(crate) fn new_run_on(
+    config: &RunConfig,
+    ranks: Ranks<'_>,
+) -> Result<PreferenceRun<Toy>, TrainError> {
+    PreferenceRun::new(parts(config, pairs(16)), &cache(config), ranks, &mut Silent)
 }
 
 fn trained(config: &RunConfig) -> (PreferenceRun<Toy>, Report) {
@@ -308,7 +317,8 @@ fn displacement_is_reported_and_fails_the_run_if_asked_to() {
         for pair in &mut parts.train.items {
             std::mem::swap(&mut pair.chosen_ids, &mut pair.rejected_ids);
         }
-        let mut run = PreferenceRun::new(parts, &cache(&config), &mut Silent).unwrap();
+        let mut run =
+            PreferenceRun::new(parts, &cache(&config), Ranks::default(), &mut Silent).unwrap();
         let mut heard = Heard::default();
         let outcome =
             train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut heard);
@@ -359,7 +369,7 @@ fn a_configured_loss_has_its_published_defaults_and_refuses_what_it_does_not_rea
 
 /// Sixteen copies of a pair, a forest each: with the same masks in all they would be one pair.
 #[test]
-fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+fn every_row_has_its_own_dropout_masks() {
     let gradient = |dropout: &str, copies: usize| {
         let dir = tempfile::tempdir().unwrap();
         let overrides = ["loss.name=dpo", "lora.r=4", dropout, "train.max_tokens_per_forward=4"];

@@ -42,7 +42,7 @@ impl Sampler {
         for (number, (row, problem, _)) in problems.iter().enumerate() {
             let Some(dialogue) = &problem.dialogue else {
                 let reason = "it has no environment, and others of the step have one".to_owned();
-                return Err(TrainError::Environment { row: row.to_string(), reason });
+                return Err(TrainError::Environment { row: format!("prompt {}", row + 1), reason });
             };
             conversations
                 .extend((0..samples).map(|sample| Conversation::new(dialogue, number, sample)));
@@ -63,8 +63,9 @@ impl Sampler {
             for one in live {
                 let (row, problem, _) = problems[one.problem];
                 let room = model.max_positions().saturating_sub(problem.prompt_ids.len());
-                one.hear(self, room.min(self.sampling.max_new_tokens), last)
-                    .map_err(|reason| TrainError::Environment { row: row.to_string(), reason })?;
+                one.hear(self, room.min(self.sampling.max_new_tokens), last).map_err(|reason| {
+                    TrainError::Environment { row: format!("prompt {}", row + 1), reason }
+                })?;
             }
         }
         Ok(conversations.into_iter().map(|one| one.finish(self)).collect())

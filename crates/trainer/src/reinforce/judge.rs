@@ -27,7 +27,7 @@ pub struct WeightedVerifier {
 }
 
 /// What a completion was found to be worth.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Judgement {
     /// The reward that is optimised: the weighted sum of `parts`, less what length costs.
     pub reward: f64,

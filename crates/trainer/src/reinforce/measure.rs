@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bestof_estimators::{mean_pass_at_k, pass_at_k};
 use bestof_tasks::verify::VerificationOutcome;
+use serde::{Deserialize, Serialize};
 
 use super::rollout::{Group, Rollout};
 use crate::error::TrainError;
@@ -67,11 +68,38 @@ fn distinct_answers(group: &Group) -> usize {
     answers.len()
 }
 
-/// Failed verifications of some groups: all of them, and those that took too long.
-pub(super) fn failures(groups: &[Group]) -> (usize, usize) {
-    let outcomes = || groups.iter().flat_map(|group| &group.rollouts).map(|r| r.judgement.outcome);
-    let late = outcomes().filter(|outcome| *outcome == VerificationOutcome::TimedOut).count();
-    (outcomes().filter(|outcome| outcome.is_failure()).count(), late)
+/// Failed verifications.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Failures {
+    pub(super) judged: usize,
+    pub(super) failed: usize,
+    /// Of these, those that took too long.
+    pub(super) late: usize,
+    /// Reward and reason of the first.
+    pub(super) first: Option<(f64, String)>,
+}
+
+impl Failures {
+    pub(super) fn of(groups: &[Group]) -> Self {
+        let mut found = Self::default();
+        for judgement in groups.iter().flat_map(|group| &group.rollouts).map(|r| &r.judgement) {
+            found.judged += 1;
+            if judgement.outcome.is_failure() {
+                found.failed += 1;
+                found.late += usize::from(judgement.outcome == VerificationOutcome::TimedOut);
+                found.first.get_or_insert_with(|| (judgement.reward, judgement.reason.clone()));
+            }
+        }
+        found
+    }
+
+    /// Adds those of others.
+    pub(super) fn add(&mut self, others: Self) {
+        self.judged += others.judged;
+        self.failed += others.failed;
+        self.late += others.late;
+        self.first = self.first.take().or(others.first);
+    }
 }
 
 /// pass@k over the prompts of `groups`, unbiased, for each of `ks`, with 95 % intervals over
@@ -108,6 +136,6 @@ pub fn other_estimates(groups: &[Group]) -> Result<Vec<Estimate>, TrainError> {
             mean(group, group.rollouts.iter().map(Rollout::drawn_tokens).sum::<usize>() as f64)
         })?,
         Estimate::share("completions/clipped_ratio", truncated, all)?,
-        Estimate::share("verifier/failures", failures(groups).0, all)?,
+        Estimate::share("verifier/failures", Failures::of(groups).failed, all)?,
     ])
 }

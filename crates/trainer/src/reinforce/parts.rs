@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bestof_estimators::{KSchedule, Schedule};
 use bestof_losses::PolicyLoss;
 use bestof_report::Sample;
+use serde::{Deserialize, Serialize};
 
+use super::measure::Failures;
 use super::objective::Objective;
 use super::problem::Problem;
 use super::rollout::{Group, Sampler};
@@ -63,20 +65,33 @@ pub struct ReinforceRun<M> {
     pub(super) pass_counts: BTreeMap<usize, (u64, u64)>,
 }
 
-/// The completions of the step that is being made.
+/// What the completions of a prompt came to, as all ranks know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub(super) slot: usize,
+    pub(super) row: usize,
+    pub(super) samples: usize,
+    pub(super) passed: usize,
+    pub(super) tokens: usize,
+    pub(super) objective_k: usize,
+}
+
+/// The completions of the step that is being made: those of this rank's prompts.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) step: u64,
     /// By the row that the loop gave, in whose place another may have been drawn.
     pub(super) groups: BTreeMap<usize, Weighted>,
-    pub(super) failures: (usize, usize),
+    /// Of all ranks, what each prompt's completions came to, by slot.
+    pub(super) counts: Vec<Counts>,
+    pub(super) failures: Failures,
     /// Prompts that were drawn in the place of others.
     pub(super) redrawn: usize,
     /// Updates in which prompts are seen for the first time: as many as there are mini-batches.
     pub(super) first_visits: usize,
-    /// Mean number of tokens of the completions.
+    /// Mean number of tokens of the completions, on all ranks.
     pub(super) mean_length: f64,
-    /// Which updates had a gradient.
+    /// Which updates had a gradient here.
     pub(super) moved: Vec<bool>,
 }
 

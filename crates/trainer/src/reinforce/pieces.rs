@@ -6,7 +6,7 @@ use bestof_models::{CausalLm, SequenceSpan};
 use burn::module::Module;
 
 use super::parts::{ReinforceRun, Weighted};
-use crate::forward::{PackedForest, RowSequence, pack};
+use crate::forward::{PackedForest, RowSequence, pack_keyed, part_key};
 
 /// Completions of one prompt that go through the model in one tree.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Piece {
     /// The key of their prompt in the step.
     pub(super) slot: usize,
     pub(super) rollouts: Vec<usize>,
+    /// Of what is drawn for it.
+    key: u64,
 }
 
 /// Completions of some prompts in forests.
@@ -40,7 +42,7 @@ impl Pieces {
         part: &'a PackedForest,
     ) -> impl Iterator<Item = Located<'a>> {
         part.rows.iter().flat_map(|(number, spans)| {
-            let Piece { slot, rollouts } = &self.pieces[*number];
+            let Piece { slot, rollouts, .. } = &self.pieces[*number];
             let of = |(&rollout, span)| Located { slot: *slot, rollout, span };
             rollouts.iter().zip(spans).map(of)
         })
@@ -62,8 +64,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         }
         let numbers: Vec<usize> = (0..pieces.len()).collect();
         let max_tokens = self.parts.settings.max_tokens;
-        let mut forests = pack(&self.parts.model, &numbers, max_tokens, |number| {
-            let Piece { slot, rollouts } = &pieces[number];
+        let sequences = |number: usize| {
+            let Piece { slot, rollouts, .. } = &pieces[number];
             let group = &groups[slot].group;
             let prompt = &self.parts.train.items[group.row].prompt_ids;
             let of = |rollout: &usize| RowSequence {
@@ -71,9 +73,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 completion_start: prompt.len(),
             };
             rollouts.iter().map(of).collect()
-        });
+        };
+        let key = |number: usize| pieces[number].key;
+        let mut forests = pack_keyed(&self.parts.model, &numbers, max_tokens, sequences, key);
         for (number, spans) in forests.iter_mut().flat_map(|part| &mut part.rows) {
-            let Piece { slot, rollouts } = &pieces[*number];
+            let Piece { slot, rollouts, .. } = &pieces[*number];
             for (rollout, span) in rollouts.iter().zip(spans) {
                 let rollout = &groups[slot].group.rollouts[*rollout];
                 // What an environment said is context, and no target.
@@ -94,7 +98,14 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     ) {
         let prompt = self.parts.train.items[weighted.group.row].prompt_ids.len();
         let budget = self.parts.settings.max_tokens;
-        let mut piece = Piece { slot, rollouts: Vec::new() };
+        // Parts of a prompt are told apart in higher bits than those of a row's trees.
+        let first = pieces.len();
+        let empty = |part: usize| Piece {
+            slot,
+            rollouts: Vec::new(),
+            key: slot as u64 ^ part_key(0, part << 8),
+        };
+        let mut piece = empty(0);
         // What is shared is counted once for each tree that `pack` will make of the piece.
         let (mut tokens, mut keys) = (0, Vec::new());
         for (number, rollout) in weighted.group.rollouts.iter().enumerate() {
@@ -105,7 +116,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             let needed =
                 |keys: &[usize]| rollout.ids.len() + if keys.contains(&key) { 0 } else { prompt };
             if !piece.rollouts.is_empty() && tokens + needed(&keys) > budget {
-                pieces.push(std::mem::replace(&mut piece, Piece { slot, rollouts: Vec::new() }));
+                let next = empty(pieces.len() + 1 - first);
+                pieces.push(std::mem::replace(&mut piece, next));
                 (tokens, keys) = (0, Vec::new());
             }
             tokens += needed(&keys);

@@ -6,11 +6,12 @@ use bestof_estimators::{KSchedule, RewardTransform, Target, Workspace, max_at_k_
 use bestof_models::CausalLm;
 use burn::module::Module;
 
-use super::parts::{Batch, ReinforceParts, ReinforceRun, Weighted};
-use super::rollout::Group;
+use super::measure::Failures;
+use super::parts::{Batch, Counts, ReinforceParts, ReinforceRun, Weighted};
+use super::rollout::{Group, Rollout};
+use crate::communicator::Ranks;
 use crate::error::TrainError;
-use crate::progress::Progress;
-use crate::run::{TrainingRun, dropout_seed};
+use crate::run::{StepRows, TrainingRun, dropout_seed};
 
 /// The stream of seeds that replaced prompts are drawn from; steps take the small numbers.
 const REDRAWING: u64 = u64::MAX - 1;
@@ -19,63 +20,83 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     /// Samples, judges and weighs the completions of a step, and other prompts' in the place of those
     /// whose completions all have one reward, as far as the objective says.
     pub(super) fn drawn(
-        &mut self,
-        slots: &[usize],
+        &self,
+        rows: StepRows<'_>,
         step: u64,
-        progress: &mut dyn Progress,
+        ranks: Ranks<'_>,
     ) -> Result<Batch, TrainError> {
-        let mut taken: BTreeSet<usize> = slots.iter().copied().collect();
+        let mut taken: BTreeSet<usize> = rows.all.iter().copied().collect();
         let mut groups = BTreeMap::new();
-        let (mut failures, mut redrawn) = ((0, 0), 0);
-        let mut asked: Vec<(usize, usize)> = slots.iter().map(|&slot| (slot, slot)).collect();
+        let (mut failures, mut redrawn) = (Failures::default(), 0);
+        let mut asked: Vec<(usize, usize)> = rows.mine.iter().map(|&slot| (slot, slot)).collect();
         for round in 0..=self.parts.objective.redraw_rounds {
             let found = self.sampled(&asked, step)?;
-            let (failed, late) = self.tell_failures(&found, progress);
-            failures = (failures.0 + failed, failures.1 + late);
+            failures.add(Failures::of(&found));
             for ((slot, _), weighted) in asked.iter().zip(self.weigh(step, found)?) {
                 groups.insert(*slot, weighted);
             }
             if round == self.parts.objective.redraw_rounds {
                 break;
             }
-            asked = groups
-                .iter()
-                .filter(|(_, weighted)| weighted.is_constant())
-                .filter_map(|(slot, _)| {
-                    Some((*slot, self.other_row(*slot, step, round, &mut taken)?))
-                })
-                .collect();
-            redrawn += asked.len();
-            if asked.is_empty() {
+            let constant = groups.iter().filter(|(_, weighted)| weighted.is_constant());
+            let here: Vec<usize> = constant.map(|(slot, _)| *slot).collect();
+            // Every rank draws for all, as none is to take a row that another has taken.
+            let mut all = ranks.gather(here)?.concat();
+            all.sort_unstable();
+            asked.clear();
+            let mut any = false;
+            for slot in all {
+                let Some(row) = self.other_row(slot, step, round, &mut taken) else { continue };
+                (any, redrawn) = (true, redrawn + 1);
+                if groups.contains_key(&slot) {
+                    asked.push((slot, row));
+                }
+            }
+            if !any {
                 break;
             }
         }
-        let batch = self.batch_of(slots, step, groups)?;
-        Ok(Batch { failures, redrawn, ..batch })
+        let batch = self.batch_of(rows, step, groups, ranks)?;
+        let mut all = Failures::default();
+        ranks.gather(failures)?.into_iter().for_each(|of_rank| all.add(of_rank));
+        Ok(Batch { failures: all, redrawn, ..batch })
     }
 
     /// The batch of a step whose completions are weighed.
     pub(super) fn batch_of(
         &self,
-        slots: &[usize],
+        rows: StepRows<'_>,
         step: u64,
         mut groups: BTreeMap<usize, Weighted>,
+        ranks: Ranks<'_>,
     ) -> Result<Batch, TrainError> {
-        let updates = self.updates(slots).len();
+        let updates = self.updates(rows.all).len();
         let first_visits = updates / self.parts.objective.updates_per_batch.max(1);
         // Prompts of later mini-batches, and all under dropout, are trained on when the policy is no
         // longer the one that sampled.
         if first_visits > 1 || self.parts.settings.dropout {
-            self.fill_old_logps(slots, &mut groups, |_, _| true)?;
+            self.fill_old_logps(rows.mine, &mut groups, |_, _| true)?;
         }
-        let lengths = groups.values().flat_map(|weighted: &Weighted| &weighted.group.rollouts);
-        let (tokens, count) = lengths.fold((0, 0_usize), |(tokens, count), rollout| {
-            (tokens + rollout.drawn_tokens(), count + 1)
-        });
-        let mean_length = (tokens as f64 / count.max(1) as f64).max(1.0);
+        let counted = |(slot, weighted): (&usize, &Weighted)| {
+            let Group { row, rollouts } = &weighted.group;
+            Counts {
+                slot: *slot,
+                row: *row,
+                samples: rollouts.len(),
+                passed: weighted.group.passed(),
+                tokens: rollouts.iter().map(Rollout::drawn_tokens).sum(),
+                objective_k: weighted.objective_k,
+            }
+        };
+        let here: Vec<Counts> = groups.iter().map(counted).collect();
+        let mut counts = ranks.gather(here)?.concat();
+        counts.sort_by_key(|counts| counts.slot);
+        let tokens: usize = counts.iter().map(|counts| counts.tokens).sum();
+        let samples: usize = counts.iter().map(|counts| counts.samples).sum();
+        let mean_length = (tokens as f64 / samples.max(1) as f64).max(1.0);
         let moved = vec![false; updates];
-        let (failures, redrawn) = ((0, 0), 0);
-        Ok(Batch { step, groups, failures, redrawn, first_visits, mean_length, moved })
+        let (failures, redrawn) = (Failures::default(), 0);
+        Ok(Batch { step, groups, counts, failures, redrawn, first_visits, mean_length, moved })
     }
 
     /// Completions of rows, each for a slot.

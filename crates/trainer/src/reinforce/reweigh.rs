@@ -92,8 +92,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         let mut log_ratios: BTreeMap<usize, Vec<f64>> =
             slots.iter().map(|slot| (*slot, vec![0.0; batch.groups[slot].weights.len()])).collect();
         let model = self.parts.model.valid();
-        for (number, part) in pieces.forests.iter().enumerate() {
-            let logps = model.token_logps(&part.forest, &self.options(context, number))?;
+        for part in &pieces.forests {
+            let logps = model.token_logps(&part.forest, &self.options(context))?;
             let logps: Vec<f64> = host_values(logps).into_iter().map(f64::from).collect();
             for at in pieces.located(part) {
                 let old: f64 = batch.groups[&at.slot].old_logps[at.rollout].iter().sum();

@@ -7,6 +7,7 @@ use bestof_models::{CausalLm, FinishReason, Generation, Request, SamplingConfig}
 use bestof_tasks::extract::{answer_text, final_number};
 use bestof_tasks::rows::{ChatMessage, TemplateFields};
 use bestof_tasks::verify::Verification;
+use serde::{Deserialize, Serialize};
 
 use super::drawn::Drawn;
 use super::judge::{EpisodeVerdict, Job, JudgeSettings, Judgement, judge_all};
@@ -18,7 +19,7 @@ use crate::preference::Decode;
 use crate::server::CompletionServer;
 
 /// One completion of a prompt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rollout {
     /// Its tokens, with the one that ended it; of an episode all that follow the prompt.
     pub ids: Vec<u32>,
@@ -61,7 +62,7 @@ impl Rollout {
 }
 
 /// The completions of one prompt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
     /// The prompt's row.
     pub row: usize,

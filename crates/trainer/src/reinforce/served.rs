@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use bestof_files::StagedFolder;
 
+use crate::communicator::Ranks;
 use crate::error::TrainError;
 
 /// Writes a model, or its adapter, into an empty folder.
@@ -78,11 +79,16 @@ impl<M> ServedWeights<M> {
     ///
     /// # Errors
     /// [`TrainError::Sync`], [`TrainError::Lag`], or weights that cannot be written.
-    pub fn before_step(&mut self, model: &M, step: u64) -> Result<u64, TrainError> {
+    pub fn before_step(
+        &mut self,
+        model: &M,
+        step: u64,
+        ranks: Ranks<'_>,
+    ) -> Result<u64, TrainError> {
         if let Some(sync) = &self.sync
             && self.step.is_none_or(|held| step.saturating_sub(held) >= sync.every)
         {
-            sync.hand_over(model, step)?;
+            sync.hand_over_once(model, step, ranks)?;
             self.step = Some(step);
         }
         let lag = step.saturating_sub(self.step.unwrap_or(0));
@@ -97,10 +103,15 @@ impl<M> ServedWeights<M> {
     ///
     /// # Errors
     /// As [`before_step`](Self::before_step).
-    pub fn before_evaluation(&mut self, model: &M, step: u64) -> Result<bool, TrainError> {
+    pub fn before_evaluation(
+        &mut self,
+        model: &M,
+        step: u64,
+        ranks: Ranks<'_>,
+    ) -> Result<bool, TrainError> {
         let Some(sync) = &self.sync else { return Ok(false) };
         if self.step != Some(step) {
-            sync.hand_over(model, step)?;
+            sync.hand_over_once(model, step, ranks)?;
             self.step = Some(step);
         }
         Ok(true)
@@ -108,6 +119,11 @@ impl<M> ServedWeights<M> {
 }
 
 impl<M> WeightSync<M> {
+    /// Rank 0 hands the weights over, which all ranks have, and the others wait for it.
+    fn hand_over_once(&self, model: &M, step: u64, ranks: Ranks<'_>) -> Result<(), TrainError> {
+        ranks.agree(if ranks.is_first() { self.hand_over(model, step) } else { Ok(()) })
+    }
+
     /// Writes the weights, whole before anything sees them, and runs the command.
     fn hand_over(&self, model: &M, step: u64) -> Result<(), TrainError> {
         let name = format!("step-{step:06}");

@@ -74,7 +74,9 @@ fn text_of(ids: &[u32]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
+pub(crate) use self::config as policy_config;
+
+pub(crate) fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
         "[model]\npath='m'\n[data]\ntrain='t'\neval_fraction=0.1\n[output]\ndir={:?}\n[train]\n\
          per_device_train_batch_size=2\ngradient_accumulation_steps=2\nlearning_rate=0.05\n\
@@ -133,6 +135,13 @@ fn new_run(config: &RunConfig, judge: Judge) -> ReinforceRun<Toy> {
     ReinforceRun::new(parts(config, judge)).unwrap()
 }
 
+pub(crate) fn new_run_on(
+    config: &RunConfig,
+    _: Ranks<'_>,
+) -> Result<ReinforceRun<Toy>, TrainError> {
+    ReinforceRun::new(parts(config, Judge::Continuous))
+}
+
 fn trained(config: &RunConfig, judge: Judge) -> (ReinforceRun<Toy>, Report) {
     let mut run = new_run(config, judge);
     train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
@@ -170,7 +179,8 @@ fn inject(run: &mut ReinforceRun<Toy>, step: u64, groups: Vec<Group>) {
     let slots: Vec<usize> = groups.iter().map(|group| group.row).collect();
     let weighted = run.weigh(step, groups).unwrap();
     let groups = slots.iter().copied().zip(weighted).collect();
-    run.batch = Some(run.batch_of(&slots, step, groups).unwrap());
+    run.batch =
+        Some(run.batch_of(StepRows::alone(&slots), step, groups, Ranks::default()).unwrap());
 }
 
 fn context(update: usize, rows: usize) -> StepContext {

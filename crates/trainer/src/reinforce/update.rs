@@ -14,7 +14,7 @@ use super::pieces::{Located, Pieces, values};
 use crate::error::TrainError;
 use crate::forward::PackedForest;
 use crate::metric::MetricSums;
-use crate::run::{Accumulated, StepContext, forest_seed};
+use crate::run::{Accumulated, StepContext};
 
 /// What the policy says of the targets of a forest.
 struct Scores {
@@ -58,14 +58,14 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 sum.tokens += tokens.sum::<usize>() as u64;
             }
         }
-        // With dropout a completion's masks depend on the forest it is in, which has to be the one
+        // With dropout a completion's masks depend on the tree it is in, which has to be the one
         // that its weight was computed in.
         let all = self.parts.settings.dropout;
         let pieces = self
             .pieces(slots, &batch.groups, |weighted, number| all || self.counts(weighted, number));
-        for (number, part) in pieces.forests.iter().enumerate() {
+        for part in &pieces.forests {
             if pieces.located(part).any(|at| self.counts(&batch.groups[&at.slot], at.rollout)) {
-                self.accumulate_forest(part, number, &pieces, context, batch, &mut sum)?;
+                self.accumulate_forest(part, &pieces, context, batch, &mut sum)?;
             }
         }
         if on_policy && self.needs_all_old_logps() {
@@ -94,10 +94,9 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         Ok(())
     }
 
-    /// Options of a training pass over a forest of a micro-batch.
-    pub(super) fn options(&self, context: &StepContext, forest: usize) -> ForwardOptions {
-        let seed = forest_seed(context.dropout_seed, forest);
-        self.at_temperature(self.parts.settings.training(seed))
+    /// Options of a training pass.
+    pub(super) fn options(&self, context: &StepContext) -> ForwardOptions {
+        self.at_temperature(self.parts.settings.training(context.dropout_seed))
     }
 
     /// The same for the distribution that completions are drawn from, but for cuts.
@@ -108,13 +107,12 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     fn accumulate_forest(
         &self,
         part: &PackedForest,
-        number: usize,
         pieces: &Pieces,
         context: &StepContext,
         batch: &mut Batch,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
-        let options = self.options(context, number).with_entropies(self.loss.needs_entropies());
+        let options = self.options(context).with_entropies(self.loss.needs_entropies());
         let traced = self.parts.model.token_scores(&part.forest, &options)?;
         let scores = Scores::read(&traced);
         let on_policy = self.is_on_policy(context);

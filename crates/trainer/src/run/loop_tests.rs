@@ -1,7 +1,7 @@
 //! Runs stopped and resumed at every step, cut into other batches, and failing.
 
 use std::path::Path;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::Arc;
 
 use bestof_closeness::assert_close;
 use bestof_files::{Disk, Fault, FaultyDisk};
@@ -11,7 +11,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::checkpoint::CheckpointStore;
-use crate::communicator::Communicator;
 use crate::config::RunConfig;
 use crate::data::EncodedCompletion;
 use crate::progress::Silent;
@@ -292,98 +291,5 @@ proptest! {
             &format!("train.max_tokens_per_forward={budget}"),
         ]);
         assert_close(&cut, weights_after(&[]), 2e-4);
-    }
-}
-
-/// Ranks as threads that meet at a barrier.
-#[derive(Debug, Clone)]
-struct Threads {
-    rank: usize,
-    size: usize,
-    barrier: Arc<Barrier>,
-    shared: Arc<Mutex<Vec<Vec<f64>>>>,
-}
-
-impl Threads {
-    fn exchange(&self, values: &[f64]) -> Vec<Vec<f64>> {
-        self.shared.lock().unwrap()[self.rank] = values.to_vec();
-        self.barrier.wait();
-        let all = self.shared.lock().unwrap().clone();
-        self.barrier.wait();
-        all
-    }
-}
-
-impl Communicator for Threads {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-    fn size(&self) -> usize {
-        self.size
-    }
-    fn all_reduce_f32(&self, values: &mut [f32]) -> Result<(), TrainError> {
-        let mine: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
-        let all = self.exchange(&mine);
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = all.iter().map(|rank| rank[i]).sum::<f64>() as f32;
-        }
-        Ok(())
-    }
-    fn all_reduce_f64(&self, values: &mut [f64]) -> Result<(), TrainError> {
-        let all = self.exchange(values);
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = all.iter().map(|rank| rank[i]).sum();
-        }
-        Ok(())
-    }
-    fn broadcast_f32(&self, root: usize, values: &mut [f32]) -> Result<(), TrainError> {
-        let mine: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
-        let all = self.exchange(&mine);
-        for (value, root) in values.iter_mut().zip(&all[root]) {
-            *value = *root as f32;
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn two_ranks_give_the_numbers_of_one_with_the_same_global_batch() {
-    let alone = tempfile::tempdir().unwrap();
-    let one = {
-        let config = config(alone.path(), &[]);
-        let mut run = sft(completions(23), &config);
-        train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
-        weights_of(&run)
-    };
-    let together = tempfile::tempdir().unwrap();
-    let barrier = Arc::new(Barrier::new(2));
-    let shared = Arc::new(Mutex::new(vec![Vec::new(); 2]));
-    let weights: Vec<Vec<f32>> = std::thread::scope(|scope| {
-        let ranks: Vec<_> = (0..2)
-            .map(|rank| {
-                let (barrier, shared) = (barrier.clone(), shared.clone());
-                let dir = together.path();
-                scope.spawn(move || {
-                    let ranks = Threads { rank, size: 2, barrier, shared };
-                    let config = config(dir, &["train.gradient_accumulation_steps=1"]);
-                    // The second rank comes late, when the folder is there already.
-                    while rank == 1 && !config.output.dir.join("config.toml").exists() {
-                        std::thread::yield_now();
-                    }
-                    let mut run = sft(completions(23), &config);
-                    let options = TrainOptions { communicator: &ranks, ..TrainOptions::default() };
-                    train(&mut run, &config.train_settings(), &options, &mut Silent).unwrap();
-                    weights_of(&run)
-                })
-            })
-            .collect();
-        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
-    });
-    assert_eq!(weights[0], weights[1], "all ranks hold the same bits");
-    assert_close(&weights[0], &one, 2e-4);
-    let (one, two) = (metrics(alone.path()), metrics(together.path()));
-    assert_eq!(one.len(), two.len());
-    for ((name, a), (_, b)) in one.iter().flatten().zip(two.iter().flatten()) {
-        assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{name}: {a} against {b}");
     }
 }

@@ -39,7 +39,7 @@ pub struct TrainSettings {
     pub max_steps: Option<u64>,
     /// Rows per micro-batch, at least 1. Default 8.
     pub per_device_train_batch_size: usize,
-    /// Micro-batches per step and rank, at least 1. Default 1.
+    /// Micro-batches per step, on all ranks together, at least 1. Default 1.
     pub gradient_accumulation_steps: usize,
     /// Gradients are scaled down to this global norm; 0 leaves them alone. Default 1.
     pub max_grad_norm: f64,
@@ -98,9 +98,9 @@ impl TrainSettings {
         }
     }
 
-    /// Rows of a step, on all ranks together.
-    pub(crate) fn global_batch(&self, ranks: usize) -> usize {
-        self.per_device_train_batch_size * self.gradient_accumulation_steps * ranks
+    /// Rows of a step, on all ranks together: their number changes how a step is made, not what it is.
+    pub(crate) fn global_batch(&self) -> usize {
+        self.per_device_train_batch_size * self.gradient_accumulation_steps
     }
 
     /// Steps of a run over so many rows.

@@ -3,16 +3,19 @@
 mod ranks;
 mod saving;
 mod setup;
+mod sharded;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bestof_models::parameters;
 use bestof_report::MetricRow;
 
+use super::deal::owners;
 use super::options::TrainOptions;
 use super::settings::TrainSettings;
 use super::summary::TrainSummary;
-use super::{Evaluation, StepContext, TrainingRun, dropout_seed};
+use super::{Evaluation, StepContext, StepRows, TrainingRun, dropout_seed};
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
@@ -41,8 +44,12 @@ pub fn train<R: TrainingRun>(
     }
     let folder = ranks::open_folder(settings, options, progress)?;
     let mut trainer = Trainer::new(run, settings, options.communicator, folder, progress);
+    trainer.check_same_run()?;
     match trainer.folder.resume_from.take() {
-        Some(checkpoint) => trainer.restore(&checkpoint)?,
+        Some(checkpoint) => {
+            let restored = trainer.restore(&checkpoint);
+            trainer.ranks.agree(restored)?;
+        }
         None => trainer.share_initial_weights()?,
     }
     trainer.run_to_end()
@@ -83,9 +90,13 @@ impl<R: TrainingRun> Trainer<'_, R> {
             let step = self.state.step;
             let mut last = step == total;
             self.report_progress(&result);
-            if last || step.is_multiple_of(settings.logging_steps) {
-                self.log(&result)?;
-            }
+            let logged = if last || step.is_multiple_of(settings.logging_steps) {
+                self.log(&result)
+            } else {
+                Ok(())
+            };
+            let wants_stop = logged.map(|()| self.progress.wants_stop());
+            let wants_stop = self.ranks.gather_each(wants_stop)?.contains(&true);
             if last || (settings.eval_steps > 0 && step.is_multiple_of(settings.eval_steps)) {
                 self.evaluate()?;
                 if !last && self.has_lost_patience() {
@@ -97,7 +108,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 }
             }
             let failure = self.run.failure();
-            let stop = !last && self.progress.wants_stop();
+            let stop = !last && wants_stop;
             let due = settings.save_steps > 0 && step.is_multiple_of(settings.save_steps);
             if last || due || stop || failure.is_some() {
                 let path = self.save()?;
@@ -132,6 +143,8 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 );
                 Err(error)
             }
+            // Ranks that cannot exchange anything cannot save either.
+            Err(error @ TrainError::Communication { .. }) => Err(error),
             Err(error) => {
                 if let Err(unsaved) = self.save() {
                     self.progress
@@ -144,21 +157,33 @@ impl<R: TrainingRun> Trainer<'_, R> {
 
     fn one_step(&mut self) -> Result<StepResult, TrainError> {
         let rows = self.next_batch();
-        let begun = self.run.begin_step(&rows, self.state.step, self.progress);
-        self.agree_on(begun)?;
+        let owners = owners(&rows, |row| self.run.row_cost(row), self.ranks.size());
+        let rank = self.ranks.rank();
+        let mine = |rows: &[usize]| -> Vec<usize> {
+            rows.iter().copied().filter(|row| owners[row] == rank).collect()
+        };
+        let begun = self.run.begin_step(
+            StepRows { all: &rows, mine: &mine(&rows) },
+            self.state.step,
+            self.ranks,
+            self.progress,
+        );
+        self.ranks.agree(begun)?;
         let learning_rate = self.schedule.learning_rate(self.state.step);
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
         let (mut losses, mut norms) = (0.0, 0.0);
         let updates = self.run.updates(&rows);
         for (update, rows) in updates.iter().enumerate() {
+            let rows = StepRows { all: rows, mine: &mine(rows) };
             let sum = self.one_update(rows, update, learning_rate)?;
             losses += sum.loss;
             norms += sum.grad_norm;
             metrics.merge(&sum.metrics);
             tokens += sum.tokens;
         }
-        metrics.merge(&self.run.finish_step());
-        self.write_samples()?;
+        metrics.merge(&self.run.finish_step(self.ranks)?);
+        let written = self.write_samples();
+        self.ranks.agree(written)?;
         self.advance(tokens, &metrics)?;
         let count = updates.len().max(1) as f64;
         Ok(StepResult { loss: losses / count, grad_norm: norms / count, learning_rate })
@@ -167,47 +192,58 @@ impl<R: TrainingRun> Trainer<'_, R> {
     /// One update of the weights.
     fn one_update(
         &mut self,
-        rows: &[usize],
+        rows: StepRows<'_>,
         update: usize,
         learning_rate: f64,
     ) -> Result<UpdateResult, TrainError> {
         let outcome = self.accumulate_step(rows, update);
-        let mut sum = self.agree_on(outcome)?;
-        let names = self.run.metric_names();
-        sum.metrics.all_reduce(&names, self.communicator)?;
+        let mut sum = self.ranks.agree(outcome)?;
+        sum.metrics = self.ranks.merge(sum.metrics)?;
         let loss = sum.metrics.mean("loss").unwrap_or(f64::NAN);
         let step = self.state.step + 1;
         if !loss.is_finite() {
-            return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(rows) });
+            return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(rows.all) });
         }
         let mut result =
             UpdateResult { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
-        if self.communicator.size() == 1 && sum.gradients.is_empty() {
-            return Ok(result);
-        }
-        self.reduce_gradients(&mut sum.gradients)?;
-        result.grad_norm = sum.gradients.norm().map_err(|error| match error {
+        let norm = self.update(sum.gradients, learning_rate).map_err(|error| match error {
             TrainError::GradientNotFinite { parameter } => {
-                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows) }
+                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows.all) }
             }
             other => other,
         })?;
-        let factor = clip_factor(result.grad_norm, self.settings.max_grad_norm);
-        self.update(sum.gradients, learning_rate, factor);
-        self.between_updates = true;
+        if let Some(norm) = norm {
+            result.grad_norm = norm;
+            self.between_updates = true;
+        }
         Ok(result)
     }
 
-    fn update(&mut self, gradients: NamedGradients, learning_rate: f64, factor: f64) {
-        let rates: BTreeMap<String, f64> = gradients
-            .names()
-            .map(|name| {
-                let rate = learning_rate * self.run.learning_rate_factor(name);
-                (name.to_owned(), rate)
+    /// Moves the weights; the norm of all gradients, or `None` if there are none, which moves nothing.
+    fn update(
+        &mut self,
+        gradients: NamedGradients,
+        learning_rate: f64,
+    ) -> Result<Option<f64>, TrainError> {
+        let rates: BTreeMap<String, f64> = parameters::trainable(self.run.model())
+            .into_iter()
+            .map(|info| {
+                let rate = learning_rate * self.run.learning_rate_factor(&info.name);
+                (info.name, rate)
             })
             .collect();
         let rate = |name: &str| rates.get(name).copied().unwrap_or(learning_rate);
-        self.optimizer.step(self.run.model_mut(), gradients, &rate, factor);
+        let (model, optimizer) = (self.run.model_mut(), &mut self.optimizer);
+        let largest = self.settings.max_grad_norm;
+        if let Some(shards) = &self.shards {
+            return shards.step(model, optimizer, gradients, self.ranks, largest, &rate);
+        }
+        if gradients.is_empty() {
+            return Ok(None);
+        }
+        let norm = gradients.norm()?;
+        optimizer.step(model, gradients, &rate, clip_factor(norm, largest));
+        Ok(Some(norm))
     }
 
     /// The next rows, fewer at the end of an epoch.
@@ -218,25 +254,21 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.order.next_rows(self.global_batch.min(left))
     }
 
-    /// The micro-batches of this rank: every `size`-th of the step's.
-    fn accumulate_step(&mut self, rows: &[usize], update: usize) -> Result<StepSum, TrainError> {
-        let loss_weight = self.run.loss_weight(rows);
+    /// The micro-batches of this rank.
+    fn accumulate_step(
+        &mut self,
+        rows: StepRows<'_>,
+        update: usize,
+    ) -> Result<StepSum, TrainError> {
+        let step = self.state.step;
+        let context = StepContext {
+            step,
+            update,
+            loss_weight: self.run.loss_weight(rows.all),
+            dropout_seed: dropout_seed(self.state.seed, step, update as u64),
+        };
         let mut sum = StepSum::default();
-        let micro_batches = rows.chunks(self.settings.per_device_train_batch_size).enumerate();
-        for (number, micro_batch) in micro_batches {
-            if number % self.communicator.size() != self.communicator.rank() {
-                continue;
-            }
-            let context = StepContext {
-                step: self.state.step,
-                update,
-                loss_weight,
-                dropout_seed: dropout_seed(
-                    self.state.seed,
-                    self.state.step,
-                    ((update as u64) << 32) + number as u64,
-                ),
-            };
+        for micro_batch in rows.mine.chunks(self.settings.per_device_train_batch_size) {
             let part = self.run.accumulate(micro_batch, &context)?;
             sum.gradients.accumulate(self.run.model(), part.gradients);
             sum.metrics.merge(&part.metrics);
@@ -247,7 +279,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
 
     fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
         let mut counted = [tokens as f64];
-        self.communicator.all_reduce_f64(&mut counted)?;
+        self.ranks.sum(&mut counted)?;
         self.between_updates = false;
         let state = &mut self.state;
         state.step += 1;
@@ -298,6 +330,14 @@ impl<R: TrainingRun> Trainer<'_, R> {
         row.push("tokens_per_second", self.pace.window_tokens as f64 / seconds.max(1e-9));
         self.pace.window_started = Instant::now();
         self.pace.window_tokens = 0;
+        if !self.ranks.is_alone() {
+            let traffic = self.ranks.communicator().traffic();
+            let before = std::mem::replace(&mut self.pace.traffic, traffic);
+            let steps = (self.state.step - self.pace.logged_step).max(1) as f64;
+            row.push("ranks/bytes", (traffic.bytes - before.bytes) as f64 / steps);
+            row.push("ranks/waited", (traffic.waited - before.waited).as_secs_f64() / steps);
+        }
+        self.pace.logged_step = self.state.step;
         self.write_row(&row)
     }
 
@@ -319,7 +359,16 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let started = Instant::now();
         let step = self.state.step;
-        let Evaluation { metrics, warning } = self.run.evaluate(step, self.progress)?;
+        let found = self.run.evaluate(step, self.ranks, self.progress);
+        let kept = found.and_then(|found| self.keep_evaluation(step, found));
+        self.ranks.agree(kept)?;
+        // Evaluations take time that training steps should not be charged for.
+        self.pace.window_started += started.elapsed();
+        Ok(())
+    }
+
+    fn keep_evaluation(&mut self, step: u64, found: Evaluation) -> Result<(), TrainError> {
+        let Evaluation { metrics, warning } = found;
         let mut row = MetricRow::new(step);
         row.push("epoch", self.state.epoch);
         row.push_eval(metrics.iter().map(|(name, value)| (name.as_str(), *value)));
@@ -340,8 +389,6 @@ impl<R: TrainingRun> Trainer<'_, R> {
             }
         }
         self.last_eval = metrics;
-        // Evaluations take time that training steps should not be charged for.
-        self.pace.window_started += started.elapsed();
         Ok(())
     }
 

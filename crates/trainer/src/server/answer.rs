@@ -14,6 +14,8 @@ pub(super) struct Asked<'a> {
     pub(super) samples: usize,
     /// The longest completion, in tokens.
     pub(super) max_tokens: usize,
+    /// Whether there are stop texts, whose tokens a server may leave out, even if there are no others.
+    pub(super) stops: bool,
     pub(super) vocab_size: usize,
     pub(super) eos_token_ids: &'a [u32],
 }
@@ -74,7 +76,7 @@ impl Asked<'_> {
                 expected: format!("one for each of the {} tokens of `{ids_field}`", ids.len()),
             });
         }
-        if ids.is_empty() || ids.len() > self.max_tokens {
+        if (ids.is_empty() && !self.stops) || ids.len() > self.max_tokens {
             return Err(ServerProblem::Answer {
                 field: ids_field,
                 found: format!("of {} tokens", ids.len()),

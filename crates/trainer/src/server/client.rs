@@ -120,6 +120,7 @@ impl CompletionServer {
             prompt: &request.prompt,
             samples: request.samples,
             max_tokens: bounds.max_tokens[number],
+            stops: !bounds.stops.is_empty(),
             vocab_size: bounds.vocab_size,
             eos_token_ids: &sampling.eos_token_ids,
         };

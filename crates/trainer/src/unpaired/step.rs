@@ -80,8 +80,8 @@ pub(super) fn log_ratios(
 ///
 /// # Errors
 /// [`ConfigError::Values`] naming `train.per_device_train_batch_size`.
-pub fn check_steps(rows: usize, settings: &TrainSettings, ranks: usize) -> Result<(), TrainError> {
-    let batch = settings.global_batch(ranks).max(1);
+pub fn check_steps(rows: usize, settings: &TrainSettings) -> Result<(), TrainError> {
+    let batch = settings.global_batch().max(1);
     let meets_the_last = settings.total_steps(rows, batch) >= rows.div_ceil(batch) as u64;
     if batch == 1 || (rows % batch == 1 && meets_the_last) {
         let size = settings.per_device_train_batch_size;

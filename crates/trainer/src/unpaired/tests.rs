@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bestof_losses::Label;
 use bestof_models::parameters;
-use bestof_report::RunFolder as Report;
+use bestof_report::{RunFolder as Report, RunType};
 
 use super::*;
 use crate::config::RunConfig;
@@ -13,7 +13,9 @@ use crate::gradients::NamedGradients;
 use crate::run::{TrainOptions, train};
 use crate::toy::{POISON, Toy, known_metrics, labelled};
 
-fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
+pub(crate) use self::config as labelled_config;
+
+pub(crate) fn config(dir: &Path, overrides: &[&str]) -> RunConfig {
     let text = format!(
         "[model]\npath='m'\n[data]\ntrain='t'\n[output]\ndir={:?}\n[train]\n\
          per_device_train_batch_size=4\nlearning_rate=0.05\nlr_scheduler_type='constant'\n\
@@ -46,7 +48,14 @@ fn new_run(
     config: &RunConfig,
     train: RowSet<EncodedLabelled>,
 ) -> Result<UnpairedRun<Toy>, TrainError> {
-    UnpairedRun::new(parts(config, train), &cache(config), &mut Silent)
+    UnpairedRun::new(parts(config, train), &cache(config), Ranks::default(), &mut Silent)
+}
+
+pub(crate) fn new_run_on(
+    config: &RunConfig,
+    ranks: Ranks<'_>,
+) -> Result<UnpairedRun<Toy>, TrainError> {
+    UnpairedRun::new(parts(config, labelled(16)), &cache(config), ranks, &mut Silent)
 }
 
 fn trained(config: &RunConfig) -> (UnpairedRun<Toy>, Report) {
@@ -137,7 +146,7 @@ fn the_reference_point_is_that_of_separate_forward_passes() {
         let (mut run, report) = trained_on(&config, agreeing());
         assert!(report.last("kl").unwrap() > 0.0, "no step tells apart what is clamped at 0");
         let rows = [9, 3, 14, 0, 7, 12];
-        run.begin_step(&rows, 16, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&rows), 16, Ranks::default(), &mut Silent).unwrap();
         let items = &run.train.rows.items;
         let before = parts(&config, labelled(2)).model;
         let mut ratios = Vec::new();
@@ -172,7 +181,7 @@ fn gradients_are_those_of_the_mean_loss_with_the_reference_point_fixed() {
         let dir = tempfile::tempdir().unwrap();
         let (mut run, _) = trained_on(&config(dir.path(), overrides), agreeing());
         let rows: Vec<usize> = (0..16).collect();
-        run.begin_step(&rows, 16, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&rows), 16, Ranks::default(), &mut Silent).unwrap();
         assert!(run.step.z0 > 0.0);
         let context = StepContext { step: 16, update: 0, loss_weight: 16.0, dropout_seed: 1 };
         let mut sum = NamedGradients::default();
@@ -284,7 +293,7 @@ fn an_interrupted_run_ends_as_a_straight_one() {
 fn a_step_of_one_row_is_refused_before_training() {
     let check = |rows: usize, overrides: &[&str]| {
         let settings = config(Path::new("d"), overrides).train_settings();
-        check_steps(rows, &settings, 1).map_err(|error| error.to_string())
+        check_steps(rows, &settings).map_err(|error| error.to_string())
     };
     let single = "train.per_device_train_batch_size=1";
     for (rows, overrides) in [(17, &[][..]), (16, &[single]), (1, &[])] {
@@ -300,11 +309,16 @@ fn a_step_of_one_row_is_refused_before_training() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &[]);
     let mut run = new_run(&config, labelled(16)).unwrap();
-    let error = run.begin_step(&[3], 0, &mut Silent).unwrap_err().to_string();
+    let error = run
+        .begin_step(StepRows::alone(&[3]), 0, Ranks::default(), &mut Silent)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("train.per_device_train_batch_size"), "{error}");
     let mut parts = parts(&config, labelled(16));
     parts.eval = labelled(1);
-    let error = UnpairedRun::new(parts, &cache(&config), &mut Silent).unwrap_err().to_string();
+    let error = UnpairedRun::new(parts, &cache(&config), Ranks::default(), &mut Silent)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("data.eval"), "{error}");
 }
 
@@ -323,7 +337,9 @@ fn rows_of_one_label_are_trained_on_with_a_notice() {
         let mut set = labelled(16);
         set.items.iter_mut().for_each(|item| item.label = label);
         let mut heard = Heard::default();
-        let mut run = UnpairedRun::new(parts(&config, set), &cache(&config), &mut heard).unwrap();
+        let mut run =
+            UnpairedRun::new(parts(&config, set), &cache(&config), Ranks::default(), &mut heard)
+                .unwrap();
         assert!(heard.0[0].contains(&format!("all 16 training rows are {word}")), "{:?}", heard.0);
         train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
         let report = Report::open(&config.output.dir).unwrap();
@@ -333,7 +349,8 @@ fn rows_of_one_label_are_trained_on_with_a_notice() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &[]);
     let mut heard = Heard::default();
-    UnpairedRun::new(parts(&config, labelled(16)), &cache(&config), &mut heard).unwrap();
+    UnpairedRun::new(parts(&config, labelled(16)), &cache(&config), Ranks::default(), &mut heard)
+        .unwrap();
     assert_eq!(heard.0, Vec::<String>::new());
 }
 

@@ -9,9 +9,12 @@ use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::LongContextError;
 use bestof_tasks::rows::{ReadOptions, Row, read_rows};
 use bestof_trainer::data::Encoder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::console::{self, Usage};
 use crate::model::{ModelArg, Opened, template_of};
+use crate::ranks::{is_first, ranks};
 
 /// The message a chat template is measured with.
 const PROBE: &str = "x";
@@ -81,7 +84,7 @@ impl Samples {
                 .with_context(|| format!("could not create {}", path.display()))?;
             Ok::<_, anyhow::Error>(BufWriter::new(file))
         };
-        Ok(Self(path.map(create).transpose()?))
+        Ok(Self(path.filter(|_| is_first()).map(create).transpose()?))
     }
 
     pub(super) fn write(&mut self, answer: &impl serde::Serialize) -> Result<()> {
@@ -106,6 +109,65 @@ pub(super) fn note_left_out(too_long: usize) {
         console::note(&format!(
             "{too_long} prompts left out: with the answer they are longer than the lengths asked for"
         ));
+    }
+}
+
+/// The answers to cases that are dealt to the ranks.
+pub(super) struct Answers<A> {
+    samples: Samples,
+    answers: Vec<(usize, A)>,
+    too_long: usize,
+    met: usize,
+}
+
+impl<A: Serialize + DeserializeOwned> Answers<A> {
+    /// None so far; they are written to a file, if one is named.
+    pub(super) fn create(path: Option<&Path>) -> Result<Self> {
+        let samples = Samples::create(path)?;
+        Ok(Self { samples, answers: Vec::new(), too_long: 0, met: 0 })
+    }
+
+    /// Takes the answer to the next case, or that the case was too long for one; `ask` is called on the rank
+    /// whose case it is.
+    pub(super) fn take(&mut self, ask: impl FnOnce() -> Result<Option<A>>) -> Result<()> {
+        let ranks = ranks();
+        let case = self.met;
+        self.met += 1;
+        if case % ranks.size() != ranks.rank() {
+            return Ok(());
+        }
+        match ask()? {
+            Some(answer) => {
+                if ranks.is_alone() {
+                    self.samples.write(&answer)?;
+                }
+                self.answers.push((case, answer));
+            }
+            None => self.too_long += 1,
+        }
+        Ok(())
+    }
+
+    /// All answers in the order of their cases, and how many cases were too long.
+    pub(super) fn finish(mut self) -> Result<(Vec<A>, usize)> {
+        let ranks = ranks();
+        if !ranks.is_alone() {
+            // As text: some parts are written only where there is something to say.
+            let mine = serde_json::to_string(&self.answers)?;
+            let (texts, too_long): (Vec<String>, Vec<usize>) =
+                ranks.gather((mine, self.too_long))?.into_iter().unzip();
+            self.too_long = too_long.iter().sum();
+            self.answers.clear();
+            for text in texts {
+                self.answers.extend(serde_json::from_str::<Vec<(usize, A)>>(&text)?);
+            }
+            self.answers.sort_by_key(|(case, _)| *case);
+            for (_, answer) in &self.answers {
+                self.samples.write(answer)?;
+            }
+        }
+        self.samples.finish()?;
+        Ok((self.answers.into_iter().map(|(_, answer)| answer).collect(), self.too_long))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::input;
 use crate::input::read_options;
 use crate::model::ModelArg;
 use crate::progress::Bars;
+use crate::ranks;
 
 /// Unbiased pass@k on prompts with answers
 #[derive(Debug, clap::Args)]
@@ -122,11 +123,11 @@ impl PassAtKArgs {
             &opened.decoder,
             &rows.items,
             &sampler,
-            self.samples,
-            self.seed,
+            (self.samples, self.seed),
+            ranks::ranks(),
             &mut Bars::new(),
         )?;
-        if let Some(path) = &self.samples_out {
+        if let Some(path) = self.samples_out.as_ref().filter(|_| ranks::is_first()) {
             let samples: Vec<_> = groups
                 .iter()
                 .flat_map(|group| {

@@ -19,13 +19,14 @@ use bestof_trainer::retrieval::{
 };
 
 use super::long_prompts::{
-    Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
+    Answers, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
 };
 use crate::console::{self, Usage};
 use crate::input;
 use crate::input::read_options;
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
+use crate::ranks::is_first;
 
 /// Find the value of one line in a record of lines (Giraffe's LongChat-Lines)
 #[derive(Debug, clap::Args)]
@@ -135,9 +136,7 @@ impl RetrievalArgs {
             opened: &opened,
             encoder: &encoder,
             settings: &settings,
-            samples: Samples::create(self.samples_out.as_deref())?,
-            answers: Vec::new(),
-            too_long: 0,
+            answers: Answers::create(self.samples_out.as_deref())?,
         };
         let lengths = lengths(&self.lengths, opened.decoder.max_positions())?;
         let published = self.published(task)?;
@@ -146,11 +145,10 @@ impl RetrievalArgs {
             Some(cases) => asking.published(cases, &lengths)?,
             None => self.generated(task, lengths, &mut asking)?,
         }
-        let Asking { samples, answers, too_long, .. } = asking;
-        samples.finish()?;
+        let (answers, too_long) = asking.answers.finish()?;
         note_left_out(too_long);
         let estimates = summarise(&answers)?;
-        if let Some(path) = &self.report {
+        if let Some(path) = self.report.as_ref().filter(|_| is_first()) {
             page(task, &estimates, &self.facts(&opened, &settings, seed)?).write(path)?;
         }
         estimates.iter().try_for_each(|estimate| self.show(estimate))
@@ -271,9 +269,7 @@ struct Asking<'a> {
     opened: &'a Opened,
     encoder: &'a Encoder<'a>,
     settings: &'a RetrievalSettings,
-    samples: Samples,
-    answers: Vec<Answer>,
-    too_long: usize,
+    answers: Answers<Answer>,
 }
 
 impl Asking<'_> {
@@ -283,14 +279,8 @@ impl Asking<'_> {
     }
 
     fn ask(&mut self, case: &RetrievalCase) -> Result<()> {
-        let found = answer(&self.opened.decoder, self.encoder, case, self.settings)?;
-        let Some(answer) = found else {
-            self.too_long += 1;
-            return Ok(());
-        };
-        self.samples.write(&answer)?;
-        self.answers.push(answer);
-        Ok(())
+        let model = &self.opened.decoder;
+        self.answers.take(|| Ok(answer(model, self.encoder, case, self.settings)?))
     }
 
     /// Asks prompts of given lengths, each under the smallest length asked for that holds it.
@@ -308,7 +298,7 @@ impl Asking<'_> {
                     case.length_target = Some(*length);
                     self.ask(&case)?;
                 }
-                None => self.too_long += 1,
+                None => self.answers.take(|| Ok(None))?,
             }
             bars.rows("answers", done + 1, expected);
         }

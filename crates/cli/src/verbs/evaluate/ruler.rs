@@ -13,12 +13,13 @@ use bestof_trainer::retrieval::RetrievalSettings;
 use bestof_trainer::ruler::{self, RulerAnswer, RulerScore, cell, name, page, rows, summarise};
 
 use super::long_prompts::{
-    Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
+    Answers, Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
 };
 use crate::console::{self, Usage};
 use crate::input::{self, read_options};
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
 use crate::progress::Bars;
+use crate::ranks::is_first;
 
 /// Score a model on RULER: needles in a haystack, variable tracking, common and frequent words
 #[derive(Debug, clap::Args)]
@@ -103,20 +104,17 @@ impl Ruler {
             opened: &opened,
             encoder: &encoder,
             chat: self.chat,
-            samples: Samples::create(self.samples_out.as_deref())?,
-            answers: Vec::new(),
-            too_long: 0,
+            answers: Answers::create(self.samples_out.as_deref())?,
         };
         if self.data.is_empty() {
             self.generated(lengths, &mut asking)?;
         } else {
             self.published(&lengths, &mut asking)?;
         }
-        let Asking { samples, answers, too_long, .. } = asking;
-        samples.finish()?;
+        let (answers, too_long) = asking.answers.finish()?;
         note_left_out(too_long);
         let scores = summarise(&answers)?;
-        if let Some(path) = &self.report {
+        if let Some(path) = self.report.as_ref().filter(|_| is_first()) {
             page(&scores, &self.facts(&opened)?).write(path)?;
         }
         if self.json { scores.iter().try_for_each(console::json) } else { show(&scores) }
@@ -196,7 +194,7 @@ impl Ruler {
                         case.length = Some(*length);
                         asking.ask(&case)?;
                     }
-                    None => asking.too_long += 1,
+                    None => asking.answers.take(|| Ok(None))?,
                 }
                 bars.rows("answers", done + 1, expected);
             }
@@ -271,9 +269,7 @@ struct Asking<'a> {
     opened: &'a Opened,
     encoder: &'a Encoder<'a>,
     chat: bool,
-    samples: Samples,
-    answers: Vec<RulerAnswer>,
-    too_long: usize,
+    answers: Answers<RulerAnswer>,
 }
 
 impl Asking<'_> {
@@ -282,15 +278,8 @@ impl Asking<'_> {
             max_new_tokens: case.max_new_tokens,
             eos_token_ids: self.opened.folder.generation.eos_token_ids.clone(),
         };
-        let found = ruler::answer(&self.opened.decoder, self.encoder, case, self.chat, &settings)?;
-        match found {
-            Some(answer) => {
-                self.samples.write(&answer)?;
-                self.answers.push(answer);
-            }
-            None => self.too_long += 1,
-        }
-        Ok(())
+        let (model, encoder, chat) = (&self.opened.decoder, self.encoder, self.chat);
+        self.answers.take(|| Ok(ruler::answer(model, encoder, case, chat, &settings)?))
     }
 }
 

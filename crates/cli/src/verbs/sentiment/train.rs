@@ -36,6 +36,12 @@ pub(super) struct Train {
 }
 
 impl Train {
+    /// As `Verb::alone`.
+    pub(super) fn alone(&self) -> Option<&'static str> {
+        let kind = self.model.parse::<ModelKind>();
+        kind.is_ok_and(ModelKind::is_classical).then_some("sentiment train of a classical model")
+    }
+
     pub(super) fn run(self) -> Result<()> {
         let kind: ModelKind =
             self.model.parse().map_err(|error| Usage(format!("--model: {error}")))?;

@@ -74,7 +74,7 @@ fn played(config: &RunConfig, environment: Counts, max_turns: usize) -> Reinforc
 const LONG: &str = "rollout.max_new_tokens=40";
 
 fn groups(run: &mut ReinforceRun<Toy>) -> Vec<Group> {
-    run.begin_step(&[0, 3, 5], 0, &mut Silent).unwrap();
+    run.begin_step(StepRows::alone(&[0, 3, 5]), 0, Ranks::default(), &mut Silent).unwrap();
     run.batch.take().unwrap().groups.into_values().map(|weighted| weighted.group).collect()
 }
 
@@ -120,7 +120,7 @@ fn the_gradient_is_that_of_drawn_tokens_alone() {
         let config = config(dir.path(), &[&[LONG], more].concat());
         let mut run = played(&config, Counts(2), 8);
         let rows = [0, 3, 5];
-        run.begin_step(&rows, 0, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&rows), 0, Ranks::default(), &mut Silent).unwrap();
         let batch = run.batch.as_ref().unwrap();
         let table = host_values(parameters::values(run.model(), "table.weight").unwrap());
         let mut expected = vec![0.0; VOCAB * VOCAB];
@@ -222,9 +222,15 @@ fn replies_that_cannot_be_written_stop_the_run_with_the_prompt() {
     let config = config(dir.path(), &[LONG]);
     let mut run = played(&config, Counts(2), 8);
     run.parts.sampler.encode_replies = Some(Box::new(|_, _, _| Err("no such role".to_owned())));
-    let text = run.begin_step(&[3], 0, &mut Silent).unwrap_err().to_string();
+    let text = run
+        .begin_step(StepRows::alone(&[3]), 0, Ranks::default(), &mut Silent)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("toy.jsonl:4") && text.contains("no such role"), "{text}");
     run.parts.sampler.encode_replies = None;
-    let text = run.begin_step(&[3], 0, &mut Silent).unwrap_err().to_string();
+    let text = run
+        .begin_step(StepRows::alone(&[3]), 0, Ranks::default(), &mut Silent)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("chat template"), "{text}");
 }

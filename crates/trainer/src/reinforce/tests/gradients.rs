@@ -231,7 +231,7 @@ fn the_first_update_is_on_policy_and_later_ones_are_clipped() {
         ["objective.updates_per_batch=3", "train.learning_rate=0.5", "objective.epsilon=0.05"];
     let config = config(dir.path(), &settings);
     let mut run = new_run(&config, Judge::Divides(2));
-    run.begin_step(&[0, 1, 2, 3], 0, &mut Silent).unwrap();
+    run.begin_step(StepRows::alone(&[0, 1, 2, 3]), 0, Ranks::default(), &mut Silent).unwrap();
     let first = run.accumulate(&[0, 1, 2, 3], &context(0, 4)).unwrap();
     assert_eq!(first.metrics.mean("clip_ratio"), Some(0.0));
     // Nothing has moved: the second update's ratios are 1 to the last bit, its gradient the same.
@@ -253,7 +253,7 @@ fn a_policy_at_a_temperature_is_sampled_as_it_is_trained() {
     let dir = tempfile::tempdir().unwrap();
     for overrides in [&["rollout.temperature=0.5"][..], &["rollout.temperature=1.6", "lora.r=2"]] {
         let mut run = new_run(&config(dir.path(), overrides), Judge::Divides(2));
-        run.begin_step(&[0, 1, 2, 3], 0, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&[0, 1, 2, 3]), 0, Ranks::default(), &mut Silent).unwrap();
         let sum = run.accumulate(&[0, 1, 2, 3], &context(0, 4)).unwrap();
         let gap = sum.metrics.mean("rollout_gap").unwrap();
         assert!(gap < 1e-5, "{overrides:?}: {gap}");
@@ -288,7 +288,7 @@ fn completions_on_either_side_of_a_length_are_those_of_one_tree() {
 }
 
 #[test]
-fn every_forest_of_a_micro_batch_has_its_own_dropout_masks() {
+fn every_row_has_its_own_dropout_masks() {
     let dir = tempfile::tempdir().unwrap();
     let run = |dropout: &str, prompts: usize| {
         let overrides = ["lora.r=4", dropout, "train.max_tokens_per_forward=4"];

@@ -194,7 +194,7 @@ fn weights_come_from_whole_completions_whatever_the_own_ratio_is_taken_of() {
         let name = format!("objective.ratio={ratio}");
         let settings = ["objective.updates_per_batch=2", &name];
         let mut run = new_run(&config(dir.path(), &settings), Judge::Continuous);
-        run.begin_step(&[0, 3], 0, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&[0, 3]), 0, Ranks::default(), &mut Silent).unwrap();
         run.accumulate(&[0, 3], &context(0, 2)).unwrap();
         parameters::update(run.model_mut(), &mut |_, old| old.mul_scalar(1.3));
         let second = run.accumulate(&[0, 3], &context(1, 2)).unwrap();
@@ -217,7 +217,7 @@ fn mini_batches_are_prompts_and_only_the_first_is_on_policy() {
     let rows = [0, 1, 2, 3];
     let updates: Vec<Vec<usize>> = run.updates(&rows).iter().map(|part| part.to_vec()).collect();
     assert_eq!(updates, [vec![0, 1, 2], vec![3], vec![0, 1, 2], vec![3]]);
-    run.begin_step(&rows, 0, &mut Silent).unwrap();
+    run.begin_step(StepRows::alone(&rows), 0, Ranks::default(), &mut Silent).unwrap();
     let ratios = |run: &mut ReinforceRun<Toy>, update: usize| {
         let slots = updates[update].clone();
         let sum = run.accumulate(&slots, &context(update, slots.len())).unwrap();
@@ -242,7 +242,7 @@ fn dropout_is_corrected_for_by_ratios_from_the_first_update_on() {
         let config = config(dir.path(), &settings);
         let mut run = new_run(&config, Judge::Continuous);
         parameters::update(run.model_mut(), &mut |_, old| old.add_scalar(0.3));
-        run.begin_step(&[0, 3], 0, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&[0, 3]), 0, Ranks::default(), &mut Silent).unwrap();
         let first = run.accumulate(&[0, 3], &context(0, 2)).unwrap();
         first.metrics.mean("ratio/mean_product")
     };

@@ -56,13 +56,13 @@ fn prompts_whose_completions_all_have_one_reward_are_drawn_again() {
             let verifier = Box::new(Judge::Constant(0.5));
             problem.verifiers = vec![WeightedVerifier { verifier, weight: 1.0 }];
         }
-        run.begin_step(&[0, 1, 2, 4], 3, &mut Silent).unwrap();
+        run.begin_step(StepRows::alone(&[0, 1, 2, 4]), 3, Ranks::default(), &mut Silent).unwrap();
         let batch = run.batch.as_ref().unwrap();
         let rows: Vec<usize> = batch.groups.values().map(|weighted| weighted.group.row).collect();
         let signal = batch.groups.values().filter(|weighted| weighted.has_signal()).count();
         let found = run.accumulate(&[0, 1, 2, 4], &context(0, 4)).unwrap();
         assert!(!found.gradients.is_empty());
-        (rows, signal, run.finish_step().mean("prompts/redrawn").unwrap())
+        (rows, signal, run.finish_step(Ranks::default()).unwrap().mean("prompts/redrawn").unwrap())
     };
     assert_eq!(run("objective.redraw_rounds=0"), (vec![0, 1, 2, 4], 1, 0.0));
     let (rows, signal, redrawn) = run("objective.redraw_rounds=20");
@@ -83,11 +83,11 @@ fn every_prompt_can_have_a_k_of_its_own_from_what_it_passed_before() {
         Some(serde_json::from_str(r#"{"kind":"by-pass-rate","from":3,"to":1}"#).unwrap());
     let mut run = new_run(&config, Judge::Divides(2));
     run.pass_counts = BTreeMap::from([(0, (0, 40)), (1, (10, 40)), (2, (39, 40))]);
-    run.begin_step(&[0, 1, 2, 3], 5, &mut Silent).unwrap();
+    run.begin_step(StepRows::alone(&[0, 1, 2, 3]), 5, Ranks::default(), &mut Silent).unwrap();
     let ks: Vec<usize> =
         run.batch.as_ref().unwrap().groups.values().map(|weighted| weighted.k).collect();
     assert_eq!(ks, [3, 3, 1, 3]);
-    run.finish_step();
+    run.finish_step(Ranks::default()).unwrap();
     assert_eq!(run.pass_counts[&3].1, 4);
     let saved = run.save_state();
     let mut again = new_run(&config, Judge::Divides(2));

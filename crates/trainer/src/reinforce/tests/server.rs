@@ -1,6 +1,8 @@
 //! Completions from a server: equal to those of the process, whatever befalls the requests; and nothing
 //! that a server gets wrong is taken for a completion.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,13 +28,15 @@ fn served_run(
     let mut parts = parts(config, Judge::Continuous);
     parts.sampler.server = Some(CompletionServer::new(server.settings()));
     let sync = sync_steps.map(|every| {
-        let toy = toy.clone();
+        let (toy, handed) = (toy.clone(), config.output.dir.join("handed"));
         WeightSync {
             command: vec!["test".to_owned(), "-d".to_owned()],
             every,
             folder: config.output.dir.join("served"),
             write: Box::new(move |model: &Toy, folder: &Path| {
                 *toy.lock().unwrap() = model.clone();
+                writeln!(File::options().create(true).append(true).open(&handed).unwrap(), "x")
+                    .unwrap();
                 std::fs::write(folder.join("weights"), "")
                     .map_err(TrainError::io("cannot write", folder))
             }),
@@ -116,10 +120,10 @@ fn a_resumed_run_hands_its_weights_over_first() {
     let server = LocalServer::of(toy.clone(), Seeds::of_run(1));
     let mut run = served_run(&config, &server, &toy, Some(5), Some(4));
     let served = run.parts.served.as_mut().unwrap();
-    assert_eq!(served.before_step(&model, 7).unwrap(), 0);
+    assert_eq!(served.before_step(&model, 7, Ranks::default()).unwrap(), 0);
     assert_eq!(weights_of(&toy.lock().unwrap()), weights_of(&model));
-    assert_eq!(served.before_step(&model, 11).unwrap(), 4);
-    assert_eq!(served.before_step(&model, 12).unwrap(), 0);
+    assert_eq!(served.before_step(&model, 11, Ranks::default()).unwrap(), 4);
+    assert_eq!(served.before_step(&model, 12, Ranks::default()).unwrap(), 0);
 }
 
 #[test]
@@ -155,9 +159,9 @@ fn lags_that_cannot_hold_are_refused_and_others_watched() {
     let model = Toy::new();
     let mut served = held(None, Some(2));
     for step in 0..3 {
-        assert_eq!(served.before_step(&model, step).unwrap(), step);
+        assert_eq!(served.before_step(&model, step, Ranks::default()).unwrap(), step);
     }
-    let text = served.before_step(&model, 3).unwrap_err().to_string();
+    let text = served.before_step(&model, 3, Ranks::default()).unwrap_err().to_string();
     assert!(
         text.contains("step 4")
             && text.contains("3 steps old")
@@ -179,7 +183,7 @@ fn a_command_that_fails_ends_the_run_with_its_words() {
                     .map_err(TrainError::io("cannot write", folder))
             }),
         };
-        ServedWeights::new(Some(sync), None).before_step(&Toy::new(), 12)
+        ServedWeights::new(Some(sync), None).before_step(&Toy::new(), 12, Ranks::default())
     };
     // What the command sees is whole, under the path it is given.
     assert_eq!(
@@ -317,7 +321,10 @@ fn a_request_that_is_refused_is_not_made_again() {
         let server = toy_server(move |_, _| Some(Answer::Status(404, body.to_owned())));
         let settings = ServerSettings { concurrency: 1, ..server.settings() };
         let text = sampled(Some(settings), &[], 5).unwrap_err().to_string();
-        assert!(text.contains(words) && text.contains("404") && text.starts_with("0: "), "{text}");
+        assert!(
+            text.contains(words) && text.contains("404") && text.starts_with("prompt 1: "),
+            "{text}"
+        );
         assert_eq!(server.seen.count(), 1, "neither again nor for the other prompts");
     }
 }
@@ -355,7 +362,7 @@ fn answers_that_cannot_be_used_are_refused_with_prompt_and_field() {
         (|choice| choice["index"] = json!(0), ["choices[2].index", "once"]),
     ] {
         let (text, count) = spoilt(spoil);
-        assert!(text.starts_with("1: "), "{text}");
+        assert!(text.starts_with("prompt 2: "), "{text}");
         for part in parts {
             assert!(text.contains(part), "{text} does not say {part}");
         }
@@ -412,4 +419,27 @@ fn no_more_prompts_are_under_way_than_allowed() {
         compare(&sampled(Some(settings), &[], 9).unwrap(), &sampled(None, &[], 9).unwrap());
         assert_eq!(server.seen.most_at_once.load(Ordering::SeqCst), concurrency);
     }
+}
+
+#[test]
+fn ranks_ask_one_server_and_the_first_hands_it_the_weights() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let overrides = ["objective.sampler_cap=2.0", "objective.redraw_rounds=1"];
+    let [alone, shared_out] = folders.each_ref().map(|dir| config(dir.path(), &overrides));
+    let mut expected = new_run(&alone, Judge::Continuous);
+    finished(&mut expected, &alone);
+    let toy = shared(Toy::new());
+    let server = LocalServer::of(toy.clone(), Seeds::of_run(shared_out.train.seed));
+    let weights = crate::communicator::threads(2, |rank| {
+        let mut run = served_run(&shared_out, &server, &toy, Some(1), Some(0));
+        let options = TrainOptions { communicator: &rank, ..TrainOptions::default() };
+        train(&mut run, &shared_out.train_settings(), &options, &mut Silent).unwrap();
+        weights_of(run.model())
+    });
+    let handed = std::fs::read_to_string(shared_out.output.dir.join("handed")).unwrap();
+    assert_eq!(handed.lines().count(), 9, "once before each step, and before the last evaluation");
+    assert_eq!(weights[0], weights[1]);
+    bestof_closeness::assert_close(&weights[0], &weights_of(expected.model()), 1e-5);
+    let report = Report::open(&shared_out.output.dir).unwrap();
+    assert_eq!(values(&report, "rollout/lag"), [0.0; 8]);
 }

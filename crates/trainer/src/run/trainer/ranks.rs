@@ -1,34 +1,19 @@
-//! What ranks exchange: whether all can go on, their gradients, the weights they start from.
+//! What ranks agree on before the first step: folder, checkpoint, rows and weights.
+
+use std::path::PathBuf;
 
 use bestof_kernels::host_values;
 use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
 use super::setup::Trainer;
-use crate::communicator::Communicator;
+use crate::communicator::Ranks;
 use crate::error::TrainError;
-use crate::gradients::NamedGradients;
 use crate::progress::Progress;
 use crate::run::TrainingRun;
 use crate::run::folder::RunFolder;
 use crate::run::options::TrainOptions;
 use crate::run::settings::TrainSettings;
-
-/// Lets all ranks stop when one of them cannot go on.
-fn agree<T>(
-    communicator: &dyn Communicator,
-    outcome: Result<T, TrainError>,
-) -> Result<T, TrainError> {
-    if communicator.size() == 1 {
-        return outcome;
-    }
-    let mut failed = [f64::from(u8::from(outcome.is_err()))];
-    communicator.all_reduce_f64(&mut failed)?;
-    if outcome.is_ok() && failed[0] > 0.0 {
-        return Err(TrainError::Communication { reason: "another rank stopped".to_owned() });
-    }
-    outcome
-}
 
 /// The run folder. The first rank makes or recognises it before the others look, so that none of
 /// them takes what it just wrote for an earlier run's.
@@ -37,59 +22,88 @@ pub(super) fn open_folder(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<RunFolder, TrainError> {
-    let communicator = options.communicator;
+    let ranks = Ranks::new(options.communicator);
     let layer = &options.file_layer;
-    if communicator.rank() == 0 {
+    let folder = if ranks.is_first() {
         let folder = RunFolder::prepare(settings, options.resume, true, layer, progress);
-        let folder = agree(communicator, folder)?;
-        agree(communicator, Ok(folder))
+        ranks.agree(folder)?
     } else {
-        agree(communicator, Ok(()))?;
-        agree(communicator, RunFolder::prepare(settings, true, false, layer, progress))
+        ranks.agree(Ok(()))?;
+        RunFolder::prepare(settings, true, false, layer, progress)?
+    };
+    let seen = folder.resume_from.as_ref().map(|checkpoint| checkpoint.step);
+    same_everywhere(ranks, seen, &settings.dir, |step| match step {
+        Some(step) => format!("its checkpoint of step {step}"),
+        None => "no checkpoint".to_owned(),
+    })?;
+    Ok(folder)
+}
+
+/// Refuses ranks that do not see one folder.
+fn same_everywhere(
+    ranks: Ranks<'_>,
+    seen: Option<u64>,
+    dir: &std::path::Path,
+    named: impl Fn(Option<u64>) -> String,
+) -> Result<(), TrainError> {
+    let all = ranks.gather(seen)?;
+    match all.iter().position(|of_rank| *of_rank != all[0]) {
+        None => Ok(()),
+        Some(rank) => Err(TrainError::RanksDiffer {
+            rank,
+            reason: format!(
+                "in {} it sees {}, and rank 0 {}; `output.dir` has to be on a file system that all ranks share",
+                PathBuf::from(dir).display(),
+                named(all[rank]),
+                named(all[0])
+            ),
+        }),
     }
 }
 
 impl<R: TrainingRun> Trainer<'_, R> {
-    /// Lets all ranks stop when one of them cannot go on.
-    pub(super) fn agree_on<T>(&self, outcome: Result<T, TrainError>) -> Result<T, TrainError> {
-        agree(self.communicator, outcome)
-    }
-
-    pub(super) fn reduce_gradients(
-        &self,
-        gradients: &mut NamedGradients,
-    ) -> Result<(), TrainError> {
-        if self.communicator.size() == 1 {
+    /// Refuses ranks that were given other rows or settings than rank 0.
+    pub(super) fn check_same_run(&self) -> Result<(), TrainError> {
+        if self.ranks.is_alone() {
             return Ok(());
         }
-        let model = self.run.model();
-        let mut reduced = NamedGradients::default();
-        for info in parameters::trainable(model) {
-            let device = parameters::values(model, &info.name)?.device();
-            let mut values =
-                gradients.remove(&info.name).map_or_else(|| vec![0.0; info.len()], host_values);
-            self.communicator.all_reduce_f32(&mut values)?;
-            let data = TensorData::new(values, [info.len()]);
-            reduced.add(info.name, Tensor::from_data(data, &device.inner()));
+        let mine = (self.state.fingerprint.clone(), self.settings.recorded());
+        let all = self.ranks.gather(mine)?;
+        let what = |rank: usize| match (&all[rank], &all[0]) {
+            ((rows, _), (first, _)) if rows != first => Some("it reads other rows than rank 0"),
+            ((_, settings), (_, first)) if settings != first => {
+                Some("it has other settings than rank 0")
+            }
+            _ => None,
+        };
+        match (0..all.len()).find_map(|rank| Some((rank, what(rank)?))) {
+            None => Ok(()),
+            Some((rank, reason)) => Err(TrainError::RanksDiffer {
+                rank,
+                reason: format!("{reason}; give all the same files"),
+            }),
         }
-        *gradients = reduced;
-        Ok(())
     }
 
+    /// Gives all ranks the trained weights of the first.
     pub(super) fn share_initial_weights(&mut self) -> Result<(), TrainError> {
-        if self.communicator.size() == 1 {
+        if self.ranks.is_alone() {
             return Ok(());
         }
-        let communicator = self.communicator;
+        let communicator = self.ranks.communicator();
         let mut outcome = Ok(());
         parameters::update(self.run.model_mut(), &mut |_, parameter| {
-            let device = parameter.device();
-            let mut values = host_values(parameter);
-            if outcome.is_ok() {
-                outcome = communicator.broadcast_f32(0, &mut values);
+            if outcome.is_err() {
+                return parameter;
             }
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), &device)
+            let (device, len) = (parameter.device(), parameter.dims()[0]);
+            match communicator.broadcast(0, host_values(parameter.clone())) {
+                Ok(values) => Tensor::from_data(TensorData::new(values, [len]), &device),
+                Err(error) => {
+                    outcome = Err(error);
+                    parameter
+                }
+            }
         });
         outcome
     }

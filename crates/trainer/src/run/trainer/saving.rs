@@ -1,11 +1,18 @@
 //! Writing the state of a run to a checkpoint and putting it back.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bestof_models::parameters;
 
 use super::setup::Trainer;
 use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
 use crate::error::TrainError;
-use crate::model_files::{restore_optimizer, save_optimizer};
+use crate::model_files::{read_optimizer, save_optimizer};
+use crate::optimizer::OptimizerState;
 use crate::run::TrainingRun;
 use crate::state::{RunState, VERSION};
 
@@ -13,27 +20,64 @@ const STATE_FILE: &str = "state.json";
 const KEPT_FILE: &str = "reference.safetensors";
 
 impl<R: TrainingRun> Trainer<'_, R> {
+    /// Writes a checkpoint. All ranks take part, as each has a part of the optimiser's state.
     pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
-        let step = self.state.step;
-        let Some(metrics) = &mut self.folder.metrics else {
-            return Ok(self.folder.store.folder(step));
-        };
-        metrics.sync()?;
-        if let Some(samples) = &mut self.folder.samples {
-            samples.sync()?;
-        }
         self.state.extra = self.run.save_state();
-        let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
-        let path = self.folder.store.save(step, |writer| {
-            run.model_files().save(run.model(), writer)?;
-            save_optimizer(optimizer, writer)?;
-            if let Some(kept) = run.kept_model() {
-                run.model_files().save_weights(kept, KEPT_FILE, writer)?;
-            }
-            writer.json(STATE_FILE, state)
-        })?;
-        self.progress.saved(step);
+        let outcome = self.write_checkpoint();
+        let path = self.ranks.agree(outcome)?;
+        self.progress.saved(self.state.step);
         Ok(path)
+    }
+
+    fn write_checkpoint(&mut self) -> Result<PathBuf, TrainError> {
+        let step = self.state.step;
+        let (run, state, optimizer) = (&*self.run, &self.state, &self.optimizer);
+        let states: Vec<OptimizerState<'_>> = optimizer.state().collect();
+        let lengths: BTreeMap<String, usize> = parameters::trainable(run.model())
+            .into_iter()
+            .map(|info| (info.name.clone(), info.len()))
+            .collect();
+        let named = |state: &OptimizerState<'_>| {
+            (state.name.to_owned(), lengths.get(state.name).copied().unwrap_or_default())
+        };
+        let names: Vec<(String, usize)> = states.iter().map(named).collect();
+        let taken = Cell::new(0);
+        let (shards, ranks) = (&self.shards, self.ranks);
+        let values = |index: usize| {
+            taken.set(index + 1);
+            let state = &states[index / 2];
+            let mine = if index % 2 == 0 { &state.mean } else { &state.square };
+            match shards {
+                Some(shards) => shards.gathered(state.name, mine, ranks).map(Cow::Owned),
+                None => Ok(Cow::Borrowed(&**mine)),
+            }
+        };
+        let written = match (&mut self.folder.metrics, &mut self.folder.samples) {
+            (None, _) => Ok(self.folder.store.folder(step)),
+            (Some(metrics), samples) => (|| {
+                metrics.sync()?;
+                if let Some(samples) = samples {
+                    samples.sync()?;
+                }
+                self.folder.store.save(step, |writer| {
+                    run.model_files().save(run.model(), writer)?;
+                    let values =
+                        |index| values(index).map_err(|error| io::Error::other(error.to_string()));
+                    save_optimizer(optimizer.step_count(), &names, values, writer)?;
+                    if let Some(kept) = run.kept_model() {
+                        run.model_files().save_weights(kept, KEPT_FILE, writer)?;
+                    }
+                    writer.json(STATE_FILE, state)
+                })
+            })(),
+        };
+        // The ranks give their parts also where the first could not write, or had written before.
+        if shards.is_some() {
+            for index in taken.get()..2 * states.len() {
+                values(index)?;
+            }
+        }
+        written
     }
 
     /// Keeps the weights of the best evaluation, if they are to be gone back to.
@@ -56,6 +100,19 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let path = self.folder.best.folder(best.step);
         let files = self.run.model_files().clone();
         files.restore(self.run.model_mut(), &path)
+    }
+
+    fn restore_optimizer(&mut self, step: u64, folder: &Path) -> Result<(), TrainError> {
+        let model = self.run.model();
+        if let Some(shards) = &self.shards {
+            let own = |name: &str, values: Vec<f32>| values[shards.own(name)].to_vec();
+            self.optimizer.restore_parts(step, read_optimizer(model, folder, own)?);
+        } else if let Some(first) = parameters::trainable(model).first() {
+            let device = parameters::values(model, &first.name)?.device();
+            let states = read_optimizer(model, folder, |_, values| values)?;
+            self.optimizer.restore(step, states, &device);
+        }
+        Ok(())
     }
 
     pub(super) fn restore(&mut self, checkpoint: &WholeCheckpoint) -> Result<(), TrainError> {
@@ -88,8 +145,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             files.restore_weights(&mut model, &kept)?;
             self.run.restore_kept_model(model);
         }
-        let model = self.run.model();
-        restore_optimizer(&mut self.optimizer, state.optimizer_step, model, &checkpoint.path)?;
+        self.restore_optimizer(state.optimizer_step, &checkpoint.path)?;
         self.run.restore_state(&state.extra).map_err(unusable)?;
         self.order = self.order.resumed(state.order)?;
         self.pace.first_step = state.step;

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::communicator::Communicator;
+use super::sharded::Shards;
+use crate::communicator::{Communicator, Ranks, Traffic};
 use crate::data::DataOrder;
 use crate::metric::MetricSums;
 use crate::optimizer::NamedAdamW;
@@ -17,10 +18,12 @@ use crate::state::{RunState, VERSION};
 pub(super) struct Trainer<'a, R: TrainingRun> {
     pub(super) run: &'a mut R,
     pub(super) settings: &'a TrainSettings,
-    pub(super) communicator: &'a dyn Communicator,
+    pub(super) ranks: Ranks<'a>,
     pub(super) folder: RunFolder,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) optimizer: NamedAdamW,
+    /// Which rank updates what; `None` with a single rank.
+    pub(super) shards: Option<Shards>,
     pub(super) schedule: Schedule,
     pub(super) order: DataOrder,
     pub(super) global_batch: usize,
@@ -38,6 +41,9 @@ pub(super) struct Pace {
     pub(super) first_step: u64,
     pub(super) window_started: Instant,
     pub(super) window_tokens: u64,
+    /// Exchanged up to the last line of metrics, and at which step that was.
+    pub(super) traffic: Traffic,
+    pub(super) logged_step: u64,
 }
 
 impl<'a, R: TrainingRun> Trainer<'a, R> {
@@ -48,7 +54,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         folder: RunFolder,
         progress: &'a mut dyn Progress,
     ) -> Self {
-        let global_batch = settings.global_batch(communicator.size());
+        let global_batch = settings.global_batch();
         let rows = run.row_count();
         let order = if let Some(mix) = settings.mix.clone() {
             DataOrder::mixed(mix, settings.seed)
@@ -76,14 +82,23 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         let now = Instant::now();
         Self {
             optimizer: NamedAdamW::new(settings.optimizer),
+            shards: (communicator.size() > 1)
+                .then(|| Shards::new(run.model(), Ranks::new(communicator))),
             schedule: settings.schedule.over(total_steps),
-            pace: Pace { started: now, first_step: 0, window_started: now, window_tokens: 0 },
+            pace: Pace {
+                started: now,
+                first_step: 0,
+                window_started: now,
+                window_tokens: 0,
+                traffic: Traffic::default(),
+                logged_step: 0,
+            },
             last_train: Vec::new(),
             last_eval: Vec::new(),
             between_updates: false,
             run,
             settings,
-            communicator,
+            ranks: Ranks::new(communicator),
             folder,
             progress,
             order,

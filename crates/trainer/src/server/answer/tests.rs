@@ -10,6 +10,7 @@ fn asked() -> Asked<'static> {
         prompt: &[5, 6],
         samples: 1,
         max_tokens: 4,
+        stops: false,
         vocab_size: 100,
         eos_token_ids: &[2],
     }
@@ -158,6 +159,13 @@ fn a_missing_reason_follows_from_the_tokens() {
     let with = |ids: &[u32]| json!({"token_ids": ids, "logprobs": {"token_logprobs": vec![-1.0; ids.len()]}});
     assert_eq!(read(&with(&[1, 2])).unwrap().finish, FinishReason::Eos);
     assert_eq!(read(&with(&[1, 1, 1, 1])).unwrap().finish, FinishReason::Length);
+    let mut empty = with(&[]);
+    empty["finish_reason"] = json!("stop");
+    assert!(read(&empty).unwrap_err().contains("0 tokens"));
+    // llama.cpp leaves the tokens of a stop text out.
+    let answer = json!({ "choices": [empty] });
+    let found = Asked { stops: true, ..asked() }.read(&answer).unwrap().remove(0);
+    assert_eq!((found.ids.len(), found.finish), (0, FinishReason::Stop));
     let mut both = with(&[1, 1, 1, 2]);
     both["finish_reason"] = json!("length");
     assert_eq!(read(&both).unwrap().finish, FinishReason::Eos, "the end token came last");

@@ -109,7 +109,11 @@ impl Flags {
             Some(path) => NeuralConfig::from_file(path, &set, neural)?,
             None => NeuralConfig::from_toml("", &set, neural)?,
         };
-        let options = TrainOptions { resume: self.resume, ..TrainOptions::default() };
+        let options = TrainOptions {
+            resume: self.resume,
+            communicator: crate::ranks::communicator(),
+            ..TrainOptions::default()
+        };
         let Trained { summary, model, report, classifier } =
             train(&config, data, validation, &options, &mut Bars::new())?;
         Ok(TrainedModel {
