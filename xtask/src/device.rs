@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_device_without_tests_is_named() {
-        let message = test("tpu:0").unwrap_err().to_string();
+        let message = test("tpu:0", &[]).unwrap_err().to_string();
         assert!(message.contains("`tpu:0`") && message.contains("wgpu"), "{message}");
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn wanted_feature(args: &[String]) -> Option<String> {
 }
 
 /// The cargo feature behind `--device NAME[:n]`, or behind `BESTOF_DEVICE`; none for the CPU.
-fn device_feature(args: &[String], from_env: Option<&str>) -> Option<String> {
+pub(crate) fn device_feature(args: &[String], from_env: Option<&str>) -> Option<String> {
     let flag = args.iter().enumerate().find_map(|(i, arg)| {
         arg.strip_prefix("--device=")
             .map(str::to_owned)
