@@ -70,7 +70,7 @@ def measure(args, scratch):
 def run(args, data, out, ranks, more):
     settings = [f"train.max_steps={args.steps}", "train.save_steps=0", "train.logging_steps=1",
                 f"train.per_device_train_batch_size={args.rows}",
-                f"train.gradient_accumulation_steps={ranks}", "train.shuffle=false"] + more
+                f"train.gradient_accumulation_steps={ranks}", "data.shuffle=false"] + more
     config = out.with_suffix(".toml")
     config.write_text(f"[model]\npath = '{args.model}'\n[data]\ntrain = '{data}'\nmax_length = 256\n"
                       f"[output]\ndir = '{out}'\n")
