@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|estimators --python
+/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|estimators|scaling --python
 /// PYTHON [options of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("side-by-side") => return side_by_side(&args[1..]),
         Some("estimators") => return estimators(&args[1..]),
+        Some("scaling") => return scaling(&args[1..]),
         Some("device-side-by-side") => return device_side_by_side(&args[1..]),
         Some("encoder-side-by-side") => return encoder_side_by_side(&args[1..]),
         _ => {}
@@ -51,6 +52,17 @@ fn side_by_side(args: &[String]) -> Result<()> {
             "{python} needs torch, transformers, trl, peft and datasets; name another with --python"
         )
     })
+}
+
+/// One rank and two on this machine, and more on paper.
+fn scaling(args: &[String]) -> Result<()> {
+    let (python, rest) = python_and_rest(args)?;
+    let model = process::root().join("models/smollm2-135m-instruct");
+    let binary = user_verb::build(&["mpi".to_owned()])?;
+    let mut command = Command::new(&python);
+    command.arg(process::root().join("benches/scaling.py"));
+    command.arg("--bestof").arg(binary).arg("--model").arg(model).args(rest);
+    process::step("scaling", process::keeping_memory(&mut command))
 }
 
 /// The reward transformations and the same formulas in the user's `NumPy`, on the same rewards.

@@ -34,6 +34,7 @@ Work on the repository:
                                                a device: parity, LoRA DPO, sampling, and TRL; see
                                                benches/device_side_by_side.py
   cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
+  cargo xtask bench scaling --python P         one rank and two, measured, and up to 512 on paper
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:

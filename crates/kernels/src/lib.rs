@@ -9,6 +9,7 @@ mod dropout;
 mod encoder;
 mod encoder_shape;
 mod host;
+mod listen;
 mod logps;
 mod mask;
 mod plain;
@@ -32,6 +33,7 @@ pub use encoder::{
 };
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
 pub use host::{constant, host_tensor, host_values, indices, is_host};
+pub use listen::{GradientListener, heard, listener, listening};
 pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax};

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use bestof_suggest::nearest;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -72,6 +72,13 @@ pub fn trainable<M: Module>(module: &M) -> Vec<ParameterInfo> {
     listing.sorted()
 }
 
+/// The names of the parameters of `module` that gradients are computed for, by burn's ids.
+pub fn trainable_ids<M: Module>(module: &M) -> BTreeMap<ParamId, String> {
+    let mut listing = Listing { trainable_only: true, ..Listing::default() };
+    module.visit(&mut listing);
+    listing.ids
+}
+
 /// All parameters of `module`, sorted by name.
 pub fn all<M: Module>(module: &M) -> Vec<ParameterInfo> {
     let mut listing = Listing::default();
@@ -84,6 +91,7 @@ struct Listing {
     path: FieldPath,
     trainable_only: bool,
     found: Vec<ParameterInfo>,
+    ids: BTreeMap<ParamId, String>,
 }
 
 impl Listing {
@@ -105,6 +113,7 @@ impl ModuleVisitor for Listing {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if !self.trainable_only || param.is_require_grad() {
             let shape = param.lazy_shape().to_vec();
+            self.ids.insert(param.id, self.path.name());
             self.found.push(ParameterInfo { name: self.path.name(), shape });
         }
     }

@@ -291,6 +291,7 @@ pub const METRICS: &[Metric] = &[
         .drawn(OptimiserAndSpeed, "Tokens per second", "tokens/s")
         .higher_is_better(),
     Metric::new("ranks/bytes", Count, ALL, "with several ranks: bytes that rank 0 sent to others in a step"),
+    Metric::new("ranks/overlapped", Share, ALL, "with several ranks: gradients that rank 0 had sent when its backward pass ended"),
     Metric::new("ranks/waited", Seconds, ALL, "with several ranks: how long the computation of rank 0 stood still for others in a step"),
     Metric::new("accuracy", Share, SENTIMENT, "evaluations only: share of reviews whose label was found")
         .drawn(Other, "Accuracy", "accuracy")

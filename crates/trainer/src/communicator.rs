@@ -26,7 +26,7 @@ use crate::error::TrainError;
 ///
 /// # Errors
 /// [`TrainError::Communication`] from every method, where the engine cannot go on.
-pub trait Communicator: Debug {
+pub trait Communicator: Debug + Sync {
     /// This rank, from 0.
     fn rank(&self) -> usize;
 
@@ -38,6 +38,11 @@ pub trait Communicator: Debug {
         self.rank()
     }
 
+    /// How many values are sent together; a larger parameter goes alone. By default 4 Mi, 16 MiB.
+    fn bucket_values(&self) -> usize {
+        4 << 20
+    }
+
     /// The bytes of every rank, in the order of the ranks.
     fn all_gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainError>;
 
@@ -45,11 +50,7 @@ pub trait Communicator: Debug {
     fn broadcast(&self, root: usize, values: Vec<f32>) -> Result<Vec<f32>, TrainError>;
 
     /// Starts to send the values `cuts[r]..cuts[r + 1]` to each rank `r`, and returns at once.
-    fn scatter(
-        &self,
-        values: Vec<f32>,
-        cuts: &[usize],
-    ) -> Result<Box<dyn Scattered + '_>, TrainError>;
+    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError>;
 
     /// Of rank `r` the values `cuts[r]..cuts[r + 1]`, on every rank; each hands in its own.
     fn join(&self, mine: Vec<f32>, cuts: &[usize]) -> Result<Vec<f32>, TrainError>;
@@ -66,6 +67,9 @@ pub trait Communicator: Debug {
 }
 
 /// Values on their way between ranks.
+pub type OnTheWay<'a> = Box<dyn Scattered + Send + 'a>;
+
+/// Values that can be waited for.
 pub trait Scattered {
     /// Waits for the values that are this rank's: of each rank its part, in the order of the ranks.
     ///
@@ -104,11 +108,7 @@ impl Communicator for SingleRank {
         Ok(values)
     }
 
-    fn scatter(
-        &self,
-        values: Vec<f32>,
-        _: &[usize],
-    ) -> Result<Box<dyn Scattered + '_>, TrainError> {
+    fn scatter(&self, values: Vec<f32>, _: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         Ok(Box::new(Alone(values)))
     }
 

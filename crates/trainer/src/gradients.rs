@@ -48,10 +48,6 @@ impl NamedGradients {
         self.by_name.get(name).cloned().map_or_else(Vec::new, bestof_kernels::host_values)
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
@@ -86,6 +82,15 @@ impl NamedGradients {
             total += square;
         }
         Ok(total.sqrt())
+    }
+}
+
+impl IntoIterator for NamedGradients {
+    type Item = (String, Tensor<1>);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Tensor<1>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.by_name.into_iter()
     }
 }
 

@@ -162,7 +162,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
     fn accumulate_forest(
         &self,
         part: &PackedForest,
-        context: &StepContext,
+        context: &StepContext<'_>,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
         let options = self.parts.settings.training(context.dropout_seed);
@@ -305,14 +305,17 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
         let items = &self.parts.train.items;
         let sequences = |row: usize| pair_sequences(&items[row]);
         let packed = pack(&self.parts.model, rows, self.parts.settings.max_tokens, sequences);
-        for part in &packed {
-            self.accumulate_forest(part, context, &mut sum)?;
+        for (number, part) in packed.iter().enumerate() {
+            let last = number + 1 == packed.len();
+            context.pass(last, &self.parts.model, &mut sum, |sum| {
+                self.accumulate_forest(part, context, sum)
+            })?;
         }
         sum.tokens = rows.iter().map(|&row| items[row].tokens_apart_and_shared().0 as u64).sum();
         Ok(sum)

@@ -246,7 +246,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError> {
         let Some(mut batch) = self.batch.take() else {
             unreachable!("the loop begins a step before its micro-batches")

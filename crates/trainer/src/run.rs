@@ -3,10 +3,13 @@
 mod deal;
 mod folder;
 mod options;
+mod overlap;
 mod settings;
 mod summary;
 mod trainer;
 
+use bestof_kernels::listening;
+use bestof_models::parameters;
 use bestof_report::Sample;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -15,6 +18,7 @@ use serde_json::Value;
 
 pub use crate::record::Difference;
 pub use options::TrainOptions;
+pub use overlap::Overlap;
 pub use settings::TrainSettings;
 pub use summary::TrainSummary;
 pub use trainer::train;
@@ -53,8 +57,8 @@ impl Accumulated {
 }
 
 /// What the loop says about the step a micro-batch belongs to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepContext {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepContext<'a> {
     /// Steps done before this one.
     pub step: u64,
     /// Which update of the step this is, from 0; see [`TrainingRun::updates`].
@@ -64,6 +68,28 @@ pub struct StepContext {
     /// Seed of the update's dropout masks, which each row draws from by its own key: how rows are cut
     /// into micro-batches and forests, or spread over ranks, changes no mask.
     pub dropout_seed: u64,
+    /// Set for the last micro-batch of an update whose gradients are to be sent to other ranks while they are
+    /// computed; read by [`pass`](Self::pass).
+    pub overlap: Option<&'a Overlap>,
+}
+
+impl StepContext<'_> {
+    /// Makes one of a micro-batch's passes: forward and backward, by `work`, which adds to `sum`. `last` says
+    /// that no other follows it; then gradients may be on their way to other ranks when it is over.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn pass<M: Module, E>(
+        &self,
+        last: bool,
+        model: &M,
+        sum: &mut Accumulated,
+        work: impl FnOnce(&mut Accumulated) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(overlap) = self.overlap.filter(|_| last) else { return work(sum) };
+        overlap.add(parameters::named_gradients(model, std::mem::take(&mut sum.gradients)));
+        listening(overlap.listener(), || work(sum))
+    }
 }
 
 /// The rows of a step.
@@ -198,7 +224,7 @@ pub trait TrainingRun {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError>;
 
     /// Whether there is anything to evaluate on, on every rank the same.

@@ -103,6 +103,36 @@ impl<M: CausalLm + Module> SupervisedRun<M> {
         }
         packed
     }
+
+    fn accumulate_forest(
+        &self,
+        part: &PackedForest,
+        context: &StepContext<'_>,
+        sum: &mut Accumulated,
+    ) -> Result<(), TrainError> {
+        let mut options = self.settings.training(context.dropout_seed);
+        options.random_positions = self.random_positions.map(|drawing| RandomPositions {
+            seed: dropout_seed(drawing.seed, context.dropout_seed, 0),
+            ..drawing
+        });
+        let logps = self.model.token_logps(&part.forest, &options)?;
+        let values = host_values(logps.clone().inner());
+        add_losses(part, &values, &self.train.names, &mut sum.metrics).map_err(
+            |(loss, rows)| TrainError::LossNotFinite { step: context.step + 1, loss, rows },
+        )?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let weight = -1.0 / context.loss_weight;
+        let (mut loss, mut by_target) = (0.0, vec![0.0; values.len()]);
+        for span in part.rows.iter().flat_map(|(_, spans)| spans) {
+            loss += weight * span.sum(&values);
+            span.targets.iter().for_each(|&target| by_target[target] = weight);
+        }
+        let loss = with_gradient(loss, [(logps, by_target)]);
+        sum.add_backward(&self.model, &loss);
+        Ok(())
+    }
 }
 
 /// Adds loss and token count of a forest's rows; names the rows whose loss is not finite.
@@ -164,31 +194,15 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
-        for part in self.pack(&self.train, rows) {
-            let mut options = self.settings.training(context.dropout_seed);
-            options.random_positions = self.random_positions.map(|drawing| RandomPositions {
-                seed: dropout_seed(drawing.seed, context.dropout_seed, 0),
-                ..drawing
-            });
-            let logps = self.model.token_logps(&part.forest, &options)?;
-            let values = host_values(logps.clone().inner());
-            add_losses(&part, &values, &self.train.names, &mut sum.metrics).map_err(
-                |(loss, rows)| TrainError::LossNotFinite { step: context.step + 1, loss, rows },
-            )?;
-            if values.is_empty() {
-                continue;
-            }
-            let weight = -1.0 / context.loss_weight;
-            let (mut loss, mut by_target) = (0.0, vec![0.0; values.len()]);
-            for span in part.rows.iter().flat_map(|(_, spans)| spans) {
-                loss += weight * span.sum(&values);
-                span.targets.iter().for_each(|&target| by_target[target] = weight);
-            }
-            let loss = with_gradient(loss, [(logps, by_target)]);
-            sum.add_backward(&self.model, &loss);
+        let packed = self.pack(&self.train, rows);
+        for (number, part) in packed.iter().enumerate() {
+            let last = number + 1 == packed.len();
+            context.pass(last, &self.model, &mut sum, |sum| {
+                self.accumulate_forest(part, context, sum)
+            })?;
         }
         sum.tokens = rows.iter().map(|&row| self.train.items[row].sequence().len() as u64).sum();
         Ok(sum)
@@ -244,7 +258,13 @@ mod tests {
             let mut run = SupervisedRun::new(model, files, set, RowSet::empty(), settings);
             let rows: Vec<usize> = (0..copies).collect();
             let loss_weight = run.loss_weight(&rows);
-            let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 1 };
+            let context = StepContext {
+                step: 0,
+                update: 0,
+                loss_weight,
+                dropout_seed: 1,
+                ..StepContext::default()
+            };
             let sum = run.accumulate(&rows, &context).unwrap();
             NamedGradients::of(run.model(), sum.gradients).values("table.lora_B.weight")
         };
@@ -272,7 +292,13 @@ mod tests {
             let mut run = SupervisedRun::new(Toy::new(), files, set.clone(), set, settings);
             let rows: Vec<usize> = (0..run.row_count()).collect();
             let loss_weight = run.loss_weight(&rows);
-            let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 1 };
+            let context = StepContext {
+                step: 0,
+                update: 0,
+                loss_weight,
+                dropout_seed: 1,
+                ..StepContext::default()
+            };
             let sum = run.accumulate(&rows, &context).unwrap();
             let loss = sum.metrics.mean("loss").unwrap();
             let held_out =

@@ -172,7 +172,7 @@ impl<M: CausalLm + Module> UnpairedRun<M> {
     fn accumulate_forest(
         &self,
         part: &PackedForest,
-        context: &StepContext,
+        context: &StepContext<'_>,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
         let options = self.settings.training(context.dropout_seed);
@@ -290,14 +290,17 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
         let items = &self.train.rows.items;
         let sequences = |row: usize| completion_sequences(&items[row]);
         let packed = pack(&self.model, rows, self.settings.max_tokens, sequences);
-        for part in &packed {
-            self.accumulate_forest(part, context, &mut sum)?;
+        for (number, part) in packed.iter().enumerate() {
+            let last = number + 1 == packed.len();
+            context.pass(last, &self.model, &mut sum, |sum| {
+                self.accumulate_forest(part, context, sum)
+            })?;
         }
         sum.tokens = rows.iter().map(|&row| items[row].sequence().len() as u64).sum();
         Ok(sum)

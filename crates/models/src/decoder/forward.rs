@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bestof_kernels::{Vocabulary, indices};
+use bestof_kernels::{Vocabulary, indices, listener};
 use burn::tensor::Tensor;
 
 use super::decode;
 use super::model::Decoder;
-use super::recompute::{LayerPass, recomputed};
+use super::recompute::{LayerPass, listened, recomputed};
 use crate::causal_lm::{CausalLm, ForwardOptions};
 use crate::error::ModelError;
 use crate::forest::TokenForest;
@@ -67,6 +67,7 @@ impl CausalLm for Decoder {
         let model = &*self.seen_with(&options);
         let plan = Arc::new(model.plan(forest, &options)?);
         let mut x = model.embed(&plan.ids);
+        let listener = listener();
         if !plan.ids.is_empty() {
             for (index, layer) in model.layers().iter().enumerate() {
                 let pass = LayerPass {
@@ -75,10 +76,10 @@ impl CausalLm for Decoder {
                     options,
                     index,
                 };
-                x = if options.checkpoint_layers {
-                    recomputed(layer, x, pass)
-                } else {
-                    pass.forward(layer, x)
+                x = match &listener {
+                    _ if options.checkpoint_layers => recomputed(layer, x, pass, listener.clone()),
+                    Some(listener) => pass.forward(&listened(layer, &x, listener), x),
+                    None => pass.forward(layer, x),
                 };
             }
         }

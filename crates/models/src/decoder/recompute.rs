@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bestof_kernels::{AnyTensor, Inputs};
+use bestof_kernels::{AnyTensor, GradientListener, Inputs, heard};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
@@ -50,8 +50,23 @@ impl LayerPass {
     }
 }
 
-/// The rows `x` after a layer, of which only `x` is kept for the backward pass.
-pub(super) fn recomputed(layer: &Layer, x: Tensor<2>, pass: LayerPass) -> Tensor<2> {
+/// The layer that begins with the rows `x`, of whose gradients `listener` hears.
+pub(super) fn listened(
+    layer: &Layer,
+    x: &Tensor<2>,
+    listener: &Arc<dyn GradientListener>,
+) -> Layer {
+    layer.clone().map(&mut Heard { x, listener })
+}
+
+/// The rows `x` after a layer, of which only `x` is kept for the backward pass. `listener` hears of the layer's
+/// gradients.
+pub(super) fn recomputed(
+    layer: &Layer,
+    x: Tensor<2>,
+    pass: LayerPass,
+    listener: Option<Arc<dyn GradientListener>>,
+) -> Tensor<2> {
     let mut inputs = Inputs::new();
     let with_x = inputs.add(&x);
     layer.visit(&mut AddParameters(&mut inputs));
@@ -62,7 +77,12 @@ pub(super) fn recomputed(layer: &Layer, x: Tensor<2>, pass: LayerPass) -> Tensor
         // Leaves of a graph of their own: the one being differentiated is in use.
         let layer = layer.map(&mut FreshLeaves);
         let x = if with_x { leaf(x) } else { x.autodiff() };
-        pass.gradients(&layer, &x, by_output)
+        let gradients = pass.gradients(&layer, &x, by_output);
+        if let Some(listener) = listener {
+            let of_parameters = gradients[1..].iter();
+            layer.visit(&mut Tell { gradients: of_parameters, listener: &*listener });
+        }
+        gradients
     })
 }
 
@@ -71,6 +91,34 @@ struct AddParameters<'a>(&'a mut Inputs);
 impl ModuleVisitor for AddParameters<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0.add(&param.val());
+    }
+}
+
+struct Heard<'a> {
+    x: &'a Tensor<2>,
+    listener: &'a Arc<dyn GradientListener>,
+}
+
+impl ModuleMapper for Heard<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = heard(id, tensor, self.x, self.listener);
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// Tells of the gradients of a layer's parameters, which are in the order of visits.
+struct Tell<'a> {
+    gradients: std::slice::Iter<'a, Option<AnyTensor>>,
+    listener: &'a dyn GradientListener,
+}
+
+impl ModuleVisitor for Tell<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(Some(gradient)) = self.gradients.next() {
+            let gradient = Tensor::<D>::from(gradient.clone());
+            self.listener.heard(param.id, gradient.reshape([-1]));
+        }
     }
 }
 

@@ -182,7 +182,7 @@ impl TrainingRun for NeuralRun {
     fn accumulate(
         &mut self,
         rows: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
         let tasks = self.model.shape().tasks();

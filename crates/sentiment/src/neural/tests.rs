@@ -70,8 +70,14 @@ fn fresh_run(kind: &str, more: &[&str], data: &Dataset) -> NeuralRun {
     NeuralRun::new(model, files, (rows, names), Vec::new(), config.run.forward_settings())
 }
 
-fn context(rows: usize) -> StepContext {
-    StepContext { step: 0, update: 0, loss_weight: rows as f64, dropout_seed: 9 }
+fn context(rows: usize) -> StepContext<'static> {
+    StepContext {
+        step: 0,
+        update: 0,
+        loss_weight: rows as f64,
+        dropout_seed: 9,
+        ..StepContext::default()
+    }
 }
 
 /// Gradients and loss of the first rows.

@@ -11,7 +11,7 @@ use mpi::datatype::{Equivalence, Partition, PartitionMut};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, CommunicatorCollectives, Root};
 
-use super::{Communicator, Launch, Scattered, Traffic};
+use super::{Communicator, Launch, OnTheWay, Scattered, Traffic};
 use crate::error::TrainError;
 
 /// Most values that a rank sends in one call; counts are 32 bits wide in MPI.
@@ -139,11 +139,7 @@ impl Communicator for MpiRank {
         self.wait(&self.ask(|reply| Call::Broadcast(root, values, reply))?)
     }
 
-    fn scatter(
-        &self,
-        values: Vec<f32>,
-        cuts: &[usize],
-    ) -> Result<Box<dyn Scattered + '_>, TrainError> {
+    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         self.count(values.len() - (cuts[self.rank + 1] - cuts[self.rank]), 4);
         let answer = self.ask(|reply| Call::Scatter(values, cuts.to_vec(), reply))?;
         Ok(Box::new(Pending { rank: self, answer }))

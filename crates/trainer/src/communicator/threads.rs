@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::{Communicator, Scattered};
+use super::{Communicator, OnTheWay, Scattered};
 use crate::error::TrainError;
 
 /// How long a rank waits for the others, which may have ended.
@@ -124,6 +124,11 @@ impl Communicator for ThreadRank {
         self.size
     }
 
+    /// Few, so that small models have several buckets.
+    fn bucket_values(&self) -> usize {
+        64
+    }
+
     fn all_gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, TrainError> {
         let all = self.exchange(Sent::Bytes(mine))?;
         all.iter()
@@ -138,11 +143,7 @@ impl Communicator for ThreadRank {
         Ok(self.floats(values)?.swap_remove(root))
     }
 
-    fn scatter(
-        &self,
-        values: Vec<f32>,
-        cuts: &[usize],
-    ) -> Result<Box<dyn Scattered + '_>, TrainError> {
+    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         let own = cuts[self.rank]..cuts[self.rank + 1];
         let all = self.floats(values)?;
         Ok(Box::new(Parts(all.iter().map(|of_rank| of_rank[own.clone()].to_vec()).collect())))

@@ -158,7 +158,13 @@ fn gradients_are_those_of_the_mean_loss() {
         train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut Silent).unwrap();
         let rows: Vec<usize> = (0..16).collect();
         // Two uneven micro-batches of one step.
-        let context = StepContext { step: 7, update: 0, loss_weight: 16.0, dropout_seed: 1 };
+        let context = StepContext {
+            step: 7,
+            update: 0,
+            loss_weight: 16.0,
+            dropout_seed: 1,
+            ..StepContext::default()
+        };
         let mut sum = NamedGradients::default();
         for micro_batch in [&rows[..5], &rows[5..]] {
             let part = run.accumulate(micro_batch, &context).unwrap();
@@ -380,7 +386,13 @@ fn every_row_has_its_own_dropout_masks() {
         parameters::update(run.model_mut(), &mut |_, old| old.add_scalar(0.3));
         let rows: Vec<usize> = (0..copies).collect();
         let loss_weight = copies as f64;
-        let context = StepContext { step: 7, update: 0, loss_weight, dropout_seed: 1 };
+        let context = StepContext {
+            step: 7,
+            update: 0,
+            loss_weight,
+            dropout_seed: 1,
+            ..StepContext::default()
+        };
         let sum = run.accumulate(&rows, &context).unwrap();
         let gradients = NamedGradients::of(run.model(), sum.gradients);
         (sum.metrics.mean("loss").unwrap(), gradients.values("table.lora_B.weight"))

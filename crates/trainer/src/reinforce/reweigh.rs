@@ -16,7 +16,7 @@ use crate::run::StepContext;
 
 impl<M: CausalLm + Module> ReinforceRun<M> {
     /// Whether this update's completions were drawn from the very policy that it moves.
-    pub(super) fn is_on_policy(&self, context: &StepContext) -> bool {
+    pub(super) fn is_on_policy(&self, context: &StepContext<'_>) -> bool {
         context.update == 0 && !self.parts.settings.dropout
     }
 
@@ -84,7 +84,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     pub(super) fn reweigh(
         &self,
         slots: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
         batch: &mut Batch,
         metrics: &mut MetricSums,
     ) -> Result<(), TrainError> {

@@ -183,8 +183,14 @@ fn inject(run: &mut ReinforceRun<Toy>, step: u64, groups: Vec<Group>) {
         Some(run.batch_of(StepRows::alone(&slots), step, groups, Ranks::default()).unwrap());
 }
 
-fn context(update: usize, rows: usize) -> StepContext {
-    StepContext { step: 0, update, loss_weight: rows as f64, dropout_seed: 1 }
+fn context(update: usize, rows: usize) -> StepContext<'static> {
+    StepContext {
+        step: 0,
+        update,
+        loss_weight: rows as f64,
+        dropout_seed: 1,
+        ..StepContext::default()
+    }
 }
 
 /// Groups with duplicates and shared beginnings, for rows 0 and 3.

@@ -39,7 +39,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     pub(super) fn accumulate_groups(
         &self,
         slots: &[usize],
-        context: &StepContext,
+        context: &StepContext<'_>,
         batch: &mut Batch,
     ) -> Result<Accumulated, TrainError> {
         let mut sum = Accumulated::default();
@@ -63,10 +63,15 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         let all = self.parts.settings.dropout;
         let pieces = self
             .pieces(slots, &batch.groups, |weighted, number| all || self.counts(weighted, number));
-        for part in &pieces.forests {
-            if pieces.located(part).any(|at| self.counts(&batch.groups[&at.slot], at.rollout)) {
-                self.accumulate_forest(part, &pieces, context, batch, &mut sum)?;
-            }
+        let counts = |part: &&PackedForest| {
+            pieces.located(part).any(|at| self.counts(&batch.groups[&at.slot], at.rollout))
+        };
+        let forests: Vec<&PackedForest> = pieces.forests.iter().filter(counts).collect();
+        for (number, part) in forests.iter().enumerate() {
+            let last = number + 1 == forests.len();
+            context.pass(last, &self.parts.model, &mut sum, |sum| {
+                self.accumulate_forest(part, &pieces, context, batch, sum)
+            })?;
         }
         if on_policy && self.needs_all_old_logps() {
             let left_out = |weighted: &Weighted, number: usize| !self.counts(weighted, number);
@@ -95,7 +100,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Options of a training pass.
-    pub(super) fn options(&self, context: &StepContext) -> ForwardOptions {
+    pub(super) fn options(&self, context: &StepContext<'_>) -> ForwardOptions {
         self.at_temperature(self.parts.settings.training(context.dropout_seed))
     }
 
@@ -108,7 +113,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         &self,
         part: &PackedForest,
         pieces: &Pieces,
-        context: &StepContext,
+        context: &StepContext<'_>,
         batch: &mut Batch,
         sum: &mut Accumulated,
     ) -> Result<(), TrainError> {
@@ -206,7 +211,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         at: &Located<'_>,
         terms: &PolicyTerms,
         scores: &Scores,
-        context: &StepContext,
+        context: &StepContext<'_>,
         batch: &Batch,
         metrics: &mut MetricSums,
     ) {

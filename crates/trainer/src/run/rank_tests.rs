@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bestof_models::parameters;
+use bestof_models::{Decoder, DecoderConfig, Device, parameters};
 use bestof_report::RunFolder as Report;
 
 use super::*;
@@ -159,6 +159,45 @@ fn supervised_runs_do_not_depend_on_the_number_of_ranks() {
         supervised_config,
         &["train.per_device_train_batch_size=3", "train.gradient_accumulation_steps=1"],
     );
+}
+
+/// A decoder of three layers, whose gradients are heard of one by one.
+fn decoder(config: &RunConfig, _: Ranks<'_>) -> Result<SupervisedRun<Decoder>, TrainError> {
+    let shape = DecoderConfig::from_hf(&serde_json::json!({
+        "model_type": "llama", "vocab_size": 16, "hidden_size": 8, "intermediate_size": 12,
+        "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "max_position_embeddings": 32, "tie_word_embeddings": true, "initializer_range": 0.3,
+    }))
+    .unwrap();
+    let mut model = Decoder::random(shape, 7, &Device::flex().autodiff())?;
+    let files = match &config.lora {
+        Some(lora) => {
+            let adapters = lora.adapters(3);
+            model.attach_lora(&adapters)?;
+            ModelFiles::Adapter { config: adapters.to_peft("m"), names: model.adapter_tensors() }
+        }
+        None => ModelFiles::Full { config: serde_json::json!({"model_type": "llama"}) },
+    };
+    let settings = config.forward_settings();
+    Ok(SupervisedRun::new(model, files, completions(23), completions(5), settings))
+}
+
+#[test]
+fn gradients_are_sent_while_a_decoders_backward_pass_goes_on() {
+    for overrides in [
+        &["train.learning_rate=0.002"][..],
+        &["train.learning_rate=0.002", "train.gradient_checkpointing=true"],
+        &["train.learning_rate=0.002", "train.max_tokens_per_forward=12"],
+        &["train.learning_rate=0.002", "lora.r=4", "lora.dropout=0.25"],
+    ] {
+        check(decoder, supervised_config, overrides);
+        let dir = tempfile::tempdir().unwrap();
+        let config = supervised_config(dir.path(), overrides);
+        whole(&config, decoder, 2);
+        let rows = Report::open(&config.output.dir).unwrap().rows;
+        let early: Vec<f64> = rows.iter().filter_map(|row| row.get("ranks/overlapped")).collect();
+        assert!(!early.is_empty() && early.iter().all(|share| *share > 0.5), "{early:?}");
+    }
 }
 
 #[test]

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use bestof_models::parameters;
 use bestof_report::MetricRow;
+use burn::module::Module;
 
 use super::deal::owners;
 use super::options::TrainOptions;
 use super::settings::TrainSettings;
 use super::summary::TrainSummary;
-use super::{Evaluation, StepContext, StepRows, TrainingRun, dropout_seed};
+use super::{Accumulated, Evaluation, StepContext, StepRows, TrainingRun, dropout_seed};
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
@@ -23,6 +24,7 @@ use crate::optimizer::clip_factor;
 use crate::progress::{Progress, StepProgress};
 use crate::state::Best;
 use setup::Trainer;
+use sharded::InFlight;
 
 /// Trains to the end, or goes on from the newest whole checkpoint.
 ///
@@ -68,6 +70,14 @@ struct StepSum {
     gradients: NamedGradients,
     metrics: MetricSums,
     tokens: u64,
+}
+
+impl StepSum {
+    fn add<M: Module>(&mut self, model: &M, part: Accumulated) {
+        self.gradients.accumulate(model, part.gradients);
+        self.metrics.merge(&part.metrics);
+        self.tokens += part.tokens;
+    }
 }
 
 /// What one update of a step gave.
@@ -196,7 +206,13 @@ impl<R: TrainingRun> Trainer<'_, R> {
         update: usize,
         learning_rate: f64,
     ) -> Result<UpdateResult, TrainError> {
-        let outcome = self.accumulate_step(rows, update);
+        let (outcome, in_flight) = match &self.shards {
+            None => (self.accumulate_step(rows, update), None),
+            Some(_) => {
+                let (outcome, in_flight) = self.accumulate_and_send(rows, update)?;
+                (outcome, Some(in_flight))
+            }
+        };
         let mut sum = self.ranks.agree(outcome)?;
         sum.metrics = self.ranks.merge(sum.metrics)?;
         let loss = sum.metrics.mean("loss").unwrap_or(f64::NAN);
@@ -206,12 +222,19 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let mut result =
             UpdateResult { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
-        let norm = self.update(sum.gradients, learning_rate).map_err(|error| match error {
-            TrainError::GradientNotFinite { parameter } => {
-                TrainError::StepGradientNotFinite { step, parameter, rows: self.names_of(rows.all) }
-            }
-            other => other,
-        })?;
+        if let Some(in_flight) = &in_flight {
+            self.pace.early += in_flight.early;
+            self.pace.updates += 1;
+        }
+        let norm =
+            self.update(sum.gradients, in_flight, learning_rate).map_err(|error| match error {
+                TrainError::GradientNotFinite { parameter } => TrainError::StepGradientNotFinite {
+                    step,
+                    parameter,
+                    rows: self.names_of(rows.all),
+                },
+                other => other,
+            })?;
         if let Some(norm) = norm {
             result.grad_norm = norm;
             self.between_updates = true;
@@ -223,6 +246,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
     fn update(
         &mut self,
         gradients: NamedGradients,
+        in_flight: Option<InFlight<'_>>,
         learning_rate: f64,
     ) -> Result<Option<f64>, TrainError> {
         let rates: BTreeMap<String, f64> = parameters::trainable(self.run.model())
@@ -235,8 +259,8 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let rate = |name: &str| rates.get(name).copied().unwrap_or(learning_rate);
         let (model, optimizer) = (self.run.model_mut(), &mut self.optimizer);
         let largest = self.settings.max_grad_norm;
-        if let Some(shards) = &self.shards {
-            return shards.step(model, optimizer, gradients, self.ranks, largest, &rate);
+        if let (Some(shards), Some(in_flight)) = (&self.shards, in_flight) {
+            return shards.step(model, optimizer, in_flight, self.ranks, largest, &rate);
         }
         if gradients.is_empty() {
             return Ok(None);
@@ -260,21 +284,24 @@ impl<R: TrainingRun> Trainer<'_, R> {
         rows: StepRows<'_>,
         update: usize,
     ) -> Result<StepSum, TrainError> {
+        let mut sum = StepSum::default();
+        let context = self.context(rows, update);
+        for micro_batch in rows.mine.chunks(self.settings.per_device_train_batch_size) {
+            let part = self.run.accumulate(micro_batch, &context)?;
+            sum.add(self.run.model(), part);
+        }
+        Ok(sum)
+    }
+
+    fn context(&self, rows: StepRows<'_>, update: usize) -> StepContext<'static> {
         let step = self.state.step;
-        let context = StepContext {
+        StepContext {
             step,
             update,
             loss_weight: self.run.loss_weight(rows.all),
             dropout_seed: dropout_seed(self.state.seed, step, update as u64),
-        };
-        let mut sum = StepSum::default();
-        for micro_batch in rows.mine.chunks(self.settings.per_device_train_batch_size) {
-            let part = self.run.accumulate(micro_batch, &context)?;
-            sum.gradients.accumulate(self.run.model(), part.gradients);
-            sum.metrics.merge(&part.metrics);
-            sum.tokens += part.tokens;
+            overlap: None,
         }
-        Ok(sum)
     }
 
     fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
@@ -335,6 +362,8 @@ impl<R: TrainingRun> Trainer<'_, R> {
             let before = std::mem::replace(&mut self.pace.traffic, traffic);
             let steps = (self.state.step - self.pace.logged_step).max(1) as f64;
             row.push("ranks/bytes", (traffic.bytes - before.bytes) as f64 / steps);
+            let updates = std::mem::take(&mut self.pace.updates).max(1) as f64;
+            row.push("ranks/overlapped", std::mem::take(&mut self.pace.early) / updates);
             row.push("ranks/waited", (traffic.waited - before.waited).as_secs_f64() / steps);
         }
         self.pace.logged_step = self.state.step;

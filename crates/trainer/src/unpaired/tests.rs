@@ -183,7 +183,13 @@ fn gradients_are_those_of_the_mean_loss_with_the_reference_point_fixed() {
         let rows: Vec<usize> = (0..16).collect();
         run.begin_step(StepRows::alone(&rows), 16, Ranks::default(), &mut Silent).unwrap();
         assert!(run.step.z0 > 0.0);
-        let context = StepContext { step: 16, update: 0, loss_weight: 16.0, dropout_seed: 1 };
+        let context = StepContext {
+            step: 16,
+            update: 0,
+            loss_weight: 16.0,
+            dropout_seed: 1,
+            ..StepContext::default()
+        };
         let mut sum = NamedGradients::default();
         for micro_batch in [&rows[..5], &rows[5..]] {
             let part = run.accumulate(micro_batch, &context).unwrap();

@@ -44,6 +44,9 @@ pub(super) struct Pace {
     /// Exchanged up to the last line of metrics, and at which step that was.
     pub(super) traffic: Traffic,
     pub(super) logged_step: u64,
+    /// Sum over updates since then of the share of gradients that was sent early, and their number.
+    pub(super) early: f64,
+    pub(super) updates: u64,
 }
 
 impl<'a, R: TrainingRun> Trainer<'a, R> {
@@ -92,6 +95,8 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
                 window_tokens: 0,
                 traffic: Traffic::default(),
                 logged_step: 0,
+                early: 0.0,
+                updates: 0,
             },
             last_train: Vec::new(),
             last_eval: Vec::new(),

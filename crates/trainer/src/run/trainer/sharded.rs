@@ -1,6 +1,6 @@
 //! Gradients summed over ranks, and an optimiser of which each rank keeps a part (`ZeRO` stage 1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bestof_kernels::host_values;
@@ -8,13 +8,10 @@ use bestof_models::parameters;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::communicator::{Ranks, Scattered};
+use crate::communicator::{Communicator, OnTheWay, Ranks};
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::optimizer::{NamedAdamW, clip_factor};
-
-/// Values of a bucket; one with a larger parameter has only that.
-const BUCKET_VALUES: usize = 4 << 20;
 
 /// The trained parameters in buckets, of each of which every rank updates a part.
 ///
@@ -25,8 +22,75 @@ const BUCKET_VALUES: usize = 4 << 20;
 /// Source: Rajbhandari et al. 2020, arXiv:1910.02054, section 5.1.
 #[derive(Debug)]
 pub(super) struct Shards {
+    /// In the order in which a backward pass comes to know their gradients: the last layer's first.
     buckets: Vec<Bucket>,
+    /// Bucket and place in it of each parameter, by name.
+    places: BTreeMap<String, (usize, usize)>,
     rank: usize,
+}
+
+/// Buckets of gradients that are sent one after the other, each once it is whole.
+pub(super) struct Outbox<'s, 'c> {
+    shards: &'s Shards,
+    communicator: &'c dyn Communicator,
+    /// Of each bucket the values, and how many parameters are missing; taken when it is sent.
+    open: Vec<Option<(Vec<f32>, usize)>>,
+    names: BTreeSet<String>,
+    sent: Vec<OnTheWay<'c>>,
+}
+
+/// The gradients of an update on their way, and those that this rank has some of.
+pub(super) struct InFlight<'c> {
+    sent: Vec<OnTheWay<'c>>,
+    names: BTreeSet<String>,
+    /// The share of all values that was sent while the backward pass went on.
+    pub(super) early: f64,
+}
+
+impl<'c> Outbox<'_, 'c> {
+    /// Puts in the gradient of a parameter, and sends what is whole.
+    pub(super) fn put(&mut self, name: String, values: &[f32]) -> Result<(), TrainError> {
+        let Some(&(at, place)) = self.shards.places.get(&name) else { return Ok(()) };
+        let twice = || TrainError::Communication {
+            reason: format!("the gradient of `{name}` was known twice in one pass"),
+        };
+        let slice = &self.shards.buckets[at].parameters[place];
+        let (flat, missing) = self.open[at].as_mut().ok_or_else(twice)?;
+        if self.names.contains(&name) {
+            return Err(twice());
+        }
+        flat[slice.range.clone()].copy_from_slice(values);
+        *missing -= 1;
+        self.names.insert(name);
+        while matches!(self.open.get(self.sent.len()), Some(Some((_, 0)))) {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the next bucket as it is.
+    fn send(&mut self) -> Result<(), TrainError> {
+        let next = self.sent.len();
+        if let Some((flat, _)) = self.open[next].take() {
+            let bucket = &self.shards.buckets[next];
+            self.sent.push(self.communicator.scatter(flat, &bucket.cuts)?);
+        }
+        Ok(())
+    }
+
+    /// Puts in what is left and sends all, zeros for parameters without a gradient here.
+    pub(super) fn finish(mut self, rest: NamedGradients) -> Result<InFlight<'c>, TrainError> {
+        let values = |buckets: &[Bucket]| buckets.iter().map(Bucket::len).sum::<usize>() as f64;
+        let buckets = &self.shards.buckets;
+        let early = values(&buckets[..self.sent.len()]) / values(buckets).max(1.0);
+        for (name, gradient) in rest {
+            self.put(name, &host_values(gradient))?;
+        }
+        while self.sent.len() < self.open.len() {
+            self.send()?;
+        }
+        Ok(InFlight { sent: self.sent, names: self.names, early })
+    }
 }
 
 /// Some parameters, one behind the other, cut among the ranks.
@@ -78,9 +142,11 @@ impl Shards {
     /// Those of the trained parameters of `model`.
     pub(super) fn new<M: Module>(model: &M, ranks: Ranks<'_>) -> Self {
         let (mut buckets, mut open, mut end) = (Vec::new(), Vec::new(), 0);
-        for info in parameters::trainable(model) {
+        let mut trained = parameters::trainable(model);
+        trained.sort_by_key(|info| std::cmp::Reverse(layer(&info.name)));
+        for info in trained {
             let len = info.len();
-            if !open.is_empty() && end + len > BUCKET_VALUES {
+            if !open.is_empty() && end + len > ranks.communicator().bucket_values() {
                 buckets.push(Bucket::of(std::mem::take(&mut open), ranks.size()));
                 end = 0;
             }
@@ -89,7 +155,25 @@ impl Shards {
             end += len;
         }
         buckets.push(Bucket::of(open, ranks.size()));
-        Self { buckets, rank: ranks.rank() }
+        let mut places = BTreeMap::new();
+        for (at, bucket) in buckets.iter().enumerate() {
+            for (place, slice) in bucket.parameters.iter().enumerate() {
+                places.insert(slice.name.clone(), (at, place));
+            }
+        }
+        Self { buckets, places, rank: ranks.rank() }
+    }
+
+    /// What an update's gradients are sent through.
+    pub(super) fn outbox<'c>(&self, communicator: &'c dyn Communicator) -> Outbox<'_, 'c> {
+        let open = |bucket: &Bucket| Some((vec![0.0; bucket.len()], bucket.parameters.len()));
+        Outbox {
+            shards: self,
+            communicator,
+            open: self.buckets.iter().map(open).collect(),
+            names: BTreeSet::new(),
+            sent: Vec::new(),
+        }
     }
 
     fn parameters(&self) -> impl Iterator<Item = &Slice> {
@@ -105,23 +189,14 @@ impl Shards {
         &self,
         model: &mut M,
         optimizer: &mut NamedAdamW,
-        mut gradients: NamedGradients,
+        in_flight: InFlight<'_>,
         ranks: Ranks<'_>,
         max_grad_norm: f64,
         learning_rate: &dyn Fn(&str) -> f64,
     ) -> Result<Option<f64>, TrainError> {
-        let Some(present) = self.present(&gradients, ranks)? else { return Ok(None) };
+        let InFlight { sent, names, .. } = in_flight;
+        let Some(present) = self.present(&names, ranks)? else { return Ok(None) };
         let communicator = ranks.communicator();
-        let mut sent: Vec<Box<dyn Scattered + '_>> = Vec::with_capacity(self.buckets.len());
-        for bucket in &self.buckets {
-            let mut flat = vec![0.0; bucket.len()];
-            for slice in &bucket.parameters {
-                if let Some(gradient) = gradients.remove(&slice.name) {
-                    flat[slice.range.clone()].copy_from_slice(&host_values(gradient));
-                }
-            }
-            sent.push(communicator.scatter(flat, &bucket.cuts)?);
-        }
         let mut sums = Vec::with_capacity(sent.len());
         for sent in sent {
             sums.push(added(&sent.wait()?));
@@ -139,7 +214,7 @@ impl Shards {
                     mine[here.clone()].copy_from_slice(&values[shifted(&part, slice.range.start)]);
                 }
                 // Also where nothing of it is this rank's: all have the names of a checkpoint.
-                if present.contains_key(slice.name.as_str()) {
+                if present.contains(slice.name.as_str()) {
                     let rate = learning_rate(&slice.name);
                     let (values, gradient) = (&mut mine[here.clone()], &sum[here]);
                     optimizer.step_part(
@@ -171,16 +246,14 @@ impl Shards {
     /// The parameters that any rank has a gradient of; `None` if there are none.
     fn present(
         &self,
-        gradients: &NamedGradients,
+        names: &BTreeSet<String>,
         ranks: Ranks<'_>,
-    ) -> Result<Option<BTreeMap<&str, ()>>, TrainError> {
-        let here: Vec<bool> =
-            self.parameters().map(|slice| gradients.contains(&slice.name)).collect();
+    ) -> Result<Option<BTreeSet<&str>>, TrainError> {
+        let here: Vec<bool> = self.parameters().map(|slice| names.contains(&slice.name)).collect();
         let all = ranks.gather(here)?;
         let any = |at: usize| all.iter().any(|of_rank| of_rank[at]);
         let named = self.parameters().enumerate().filter(|(at, _)| any(*at));
-        let present: BTreeMap<&str, ()> =
-            named.map(|(_, slice)| (slice.name.as_str(), ())).collect();
+        let present: BTreeSet<&str> = named.map(|(_, slice)| slice.name.as_str()).collect();
         Ok((!present.is_empty()).then_some(present))
     }
 
@@ -229,10 +302,15 @@ impl Shards {
     }
 
     fn find(&self, name: &str) -> Option<(&Bucket, &Slice)> {
-        self.buckets.iter().find_map(|bucket| {
-            Some((bucket, bucket.parameters.iter().find(|slice| slice.name == name)?))
-        })
+        let &(at, place) = self.places.get(name)?;
+        Some((&self.buckets[at], &self.buckets[at].parameters[place]))
     }
+}
+
+/// The number of the layer that a parameter belongs to by its name, counted from 1; 0 for others.
+fn layer(name: &str) -> usize {
+    let mut parts = name.split('.').skip_while(|part| !["layers", "layer"].contains(part));
+    parts.nth(1).and_then(|number| number.parse::<usize>().ok()).map_or(0, |number| number + 1)
 }
 
 /// Sums over ranks, in f64 and in their order.
