@@ -439,7 +439,7 @@ fn ranks_ask_one_server_and_the_first_hands_it_the_weights() {
     let handed = std::fs::read_to_string(shared_out.output.dir.join("handed")).unwrap();
     assert_eq!(handed.lines().count(), 9, "once before each step, and before the last evaluation");
     assert_eq!(weights[0], weights[1]);
-    bestof_closeness::assert_close(&weights[0], &weights_of(expected.model()), 1e-5);
+    bestof_closeness::assert_close(&weights[0], weights_of(expected.model()), 1e-5);
     let report = Report::open(&shared_out.output.dir).unwrap();
     assert_eq!(values(&report, "rollout/lag"), [0.0; 8]);
 }
