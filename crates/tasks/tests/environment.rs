@@ -162,13 +162,12 @@ fn the_calculator_calculates_and_rewards() {
     let environment =
         environment.with_fields(Map::from_iter([("answer".to_owned(), json!("42"))])).unwrap();
     for (said, result) in [
-        ("<calc>6 * 7", "42"),
-        ("I ask: <calc> (1 + 2) * -3 / 4", "-2.25"),
-        ("<calc>0.1 + 0.2", "0.3"),
-        ("<calc>2 / 0", "error: division by zero"),
-        ("<calc>__import__('os')", "error: only numbers, + - * / and parentheses"),
-        ("<calc>2 ** 9999999", "error: only numbers, + - * / and parentheses"),
-        ("<calc>2 +", "error: "),
+        ("6 * 7", "6 * 7 = 42"),
+        ("I ask: (1 + 2)\n* -3 / 4 ", "(1 + 2) * -3 / 4 = -2.25"),
+        ("It is 0.1 + 0.2", "0.1 + 0.2 = 0.3"),
+        ("2 / 0", "2 / 0 = error: division by zero"),
+        ("2 ** 9999999", "2 ** 9999999 = error: only numbers, + - * / and parentheses"),
+        ("2 +", "2 + = error: "),
     ] {
         match environment.begin().respond(&self::said(said), false) {
             EnvironmentReply::Messages(messages) => {
@@ -184,7 +183,8 @@ fn the_calculator_calculates_and_rewards() {
         ("6 * 7 = 42.0", true, 1.0),
         ("41", false, 0.0),
         ("no idea", false, 0.0),
-        ("<calc>42", true, 0.0),
+        ("6 * 7", true, 0.0),
+        ("-42", false, 0.0),
     ] {
         assert_eq!(
             ended(environment.begin().respond(&self::said(said), last)).reward,

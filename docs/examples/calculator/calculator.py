@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""An environment for `reinforce`: a calculator, and at the end a reward for the right number.
+"""An environment for `reinforce`: it does the sums, and at the end rewards the right number.
 
-The assistant asks with `<calc>6 * 7</calc>`; with `rollout.stop = ["</calc>"]` its turn ends there. A turn without a
-question is the answer, whose last number is compared with the `answer` of the row.
+With `rollout.stop = ["="]` a turn ends where the assistant would write what a sum is. If it ends in a sum, as
+`63 - 92`, the calculator says what that is, and the assistant goes on. Any other turn is the answer, whose last number
+is compared with the `answer` of the row.
 """
 
 import ast
@@ -18,6 +19,8 @@ OPERATORS = {
     ast.Div: operator.truediv,
     ast.USub: operator.neg,
 }
+# Numbers with something between them, at the end of a turn.
+SUM = re.compile(r"[\d(][\d\s.()]*[-+*/][-+*/\d\s.()]*$")
 
 
 def value(node):
@@ -33,18 +36,19 @@ def value(node):
 
 def calculated(expression):
     try:
-        return f"{value(ast.parse(expression.strip(), mode='eval').body):.10g}"
+        return f"{value(ast.parse(expression, mode='eval').body):.10g}"
     except (ArithmeticError, RecursionError, SyntaxError, ValueError) as error:
         return f"error: {error}"
 
 
 def reply(request):
     said = request["messages"][-1]["content"]
-    question = re.search(r"<calc>([^<]*)$", said)
-    if question and not request["last"]:
-        return {"message": {"role": "user", "content": calculated(question.group(1)[:200])}}
+    asked = SUM.search(said[-200:])
+    if asked and not request["last"]:
+        expression = " ".join(asked.group().split())
+        return {"message": {"role": "user", "content": f"{expression} = {calculated(expression)}"}}
     numbers = re.findall(r"-?\d+(?:\.\d+)?", said)
-    right = not question and numbers and float(numbers[-1]) == float(request["answer"])
+    right = not asked and numbers and float(numbers[-1]) == float(request["answer"])
     return {"reward": 1.0 if right else 0.0, "reason": f"said {numbers[-1] if numbers else 'no number'}"}
 
 
