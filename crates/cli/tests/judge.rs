@@ -84,6 +84,23 @@ fn a_program_judges_with_all_fields_of_the_row() {
     assert!(late["reason"].as_str().unwrap().contains("longer than 200ms"), "{late}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_program_that_is_kept_judges_line_after_line() {
+    let script = "n=0; while read -r line; do n=$((n+1)); case \"$line\" in *crash*) exit 3;; esac; \
+                  echo \"{\\\"reward\\\": 1, \\\"reason\\\": \\\"$n\\\"}\"; done";
+    let rows = ["a", "b", "crash", "c"].map(|completion| row("x", completion)).join("\n");
+    let reasons = |flags: &str| -> Vec<String> {
+        let mut args = words(&format!("judge --json {flags} --program sh -c"));
+        args.push(script.to_owned());
+        let lines = fed(args, &rows).lines();
+        lines.iter().map(|line| line["reason"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let crash = "the program failed (exit status: 3): ";
+    assert_eq!(reasons(""), ["1", "1", crash, "1"]);
+    assert_eq!(reasons("--persistent"), ["1", "2", crash, "1"]);
+}
+
 #[test]
 fn bad_rows_are_named() {
     let judge = |input: &str| fed(words("judge --verifier number"), input);
@@ -105,6 +122,7 @@ fn flags_that_nothing_reads_are_refused() {
     fed(words("judge --verifier maths"), "").refuses(2, &["maths", "countdown-near"]);
     fed(words("judge --verifier program"), "").refuses(2, &["--program"]);
     fed(words("judge --time-limit 3"), "").refuses(2, &["--time-limit"]);
+    fed(words("judge --persistent"), "").refuses(2, &["--persistent"]);
     fed(words("judge --verifier math --program true"), "").refuses(2, &["--program"]);
     fed(words("judge --program no-such-program"), "").refuses(1, &["no-such-program"]);
 }

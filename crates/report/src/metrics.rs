@@ -255,7 +255,7 @@ pub const METRICS: &[Metric] = &[
         .higher_is_better(),
     Metric::new("distinct_answers", Count, POLICY, "different final answers among the completions of a prompt: what a marker declares; else the last number, with `number` and `math`; else the text")
         .drawn(RewardAndPassAtK, "Distinct answers of a prompt", "answers"),
-    Metric::new("completions/mean_length", Tokens, POLICY, "mean length of the completions")
+    Metric::new("completions/mean_length", Tokens, POLICY, "mean length of the completions, without what an environment says")
         .drawn(RewardAndPassAtK, "Completions: tokens", "mean length"),
     Metric::new("completions/clipped_ratio", Share, POLICY, "share of completions that never ended")
         .drawn(RewardAndPassAtK, "Completions cut off before their end", "share"),
@@ -273,8 +273,12 @@ pub const METRICS: &[Metric] = &[
         .drawn(RewardAndPassAtK, "Prompts drawn in place of others", "redrawn"),
     Metric::new("sampling_gap", NatsPerToken, POLICY, "mean log-probability of the sampled tokens under the sampling distribution minus that under the policy, the model at `rollout.temperature`; 0 without cuts, but for rounding")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "sampling distribution"),
-    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence")
+    Metric::new("rollout_gap", NatsPerToken, POLICY, "mean distance between the log-probabilities of tokens when they were sampled and in the first training pass, both at `rollout.temperature`: rounding, since both are the same model, unless its RoPE basis depends on the length of a sequence; with `rollout.server` what sets its model apart, age of weights included")
         .drawn(RewardAndPassAtK, "Distance between sampling and training", "rounding"),
+    Metric::new("rollout/lag", Count, POLICY, "with `rollout.server`: steps since the weights that the server drew with")
+        .drawn(RewardAndPassAtK, "Age of the server's weights in steps", "lag"),
+    Metric::new("rollout/turns", Count, POLICY, "with an environment: turns of the policy in an episode")
+        .drawn(RewardAndPassAtK, "Turns of an episode", "turns"),
     Metric::new(PASS_AT_K, Share, POLICY, "`pass@1`, `pass@2`, `pass@4` … `pass@n`: unbiased, mean over prompts; in evaluations with `/low` and `/high`, the 95 % interval over prompts")
         .drawn(RewardAndPassAtK, "pass@k", "pass@k")
         .higher_is_better(),

@@ -23,8 +23,9 @@ fn the_documented_table_is_the_one_in_use() {
 /// What looks like a metric in the pages about runs is one.
 #[test]
 fn metrics_named_elsewhere_are_in_the_table() {
-    let families = ["logps/", "rewards/", "dpop/", "prompts/", "completions/", "verifier/"];
-    for page in ["dpop.md", "pkpo.md", "training.md", "yelp.md"] {
+    let families =
+        ["logps/", "rewards/", "dpop/", "prompts/", "completions/", "verifier/", "rollout/"];
+    for page in ["dpop.md", "pkpo.md", "rollouts.md", "training.md", "yelp.md"] {
         let text = doc(page);
         for name in text.split('`').skip(1).step_by(2) {
             if families.iter().any(|family| name.starts_with(family)) {

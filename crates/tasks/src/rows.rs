@@ -42,6 +42,7 @@ pub use file_rows::{FileRows, first_row};
 pub use files::{holds_rows, row_files};
 pub use json::Json;
 pub use message::ChatMessage;
+pub(crate) use message::read_messages;
 pub use options::{OnBadRow, ReadOptions};
 pub(crate) use problem::wrong_type;
 pub use problem::{BadRow, BadRows, RowProblem, RowsError};

@@ -22,6 +22,7 @@ pub use grid::{GridReward, GridVerifier};
 pub use kind::VerifierKind;
 pub use math::MathVerifier;
 pub use number::NumberVerifier;
-pub use program::{ProgramLimits, ProgramVerifier};
+pub use program::ProgramVerifier;
+pub(crate) use program::check_range;
 pub use text::{TextMatch, TextVerifier};
 pub use verification::{Verification, VerificationOutcome, Verifier, VerifierError};

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use bestof_tasks::program::ProgramLimits;
 use bestof_tasks::verify::{
-    ProgramLimits, ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierError,
+    ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierError,
 };
 use serde_json::{Map, Value, json};
 

@@ -15,6 +15,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::displacement::DisplacementWarning;
 use crate::record::Difference;
+use crate::server::ServerError;
 
 /// Why a run, an evaluation or a file of theirs failed.
 #[derive(Debug, Error)]
@@ -212,6 +213,47 @@ pub enum TrainError {
         /// Why.
         source: EstimatorError,
     },
+    /// A completions server gave no completions of a prompt.
+    #[error("{row}: {source}")]
+    Server {
+        /// The prompt: its number, or `file:line` where that is known.
+        row: String,
+        /// Why not.
+        source: Box<ServerError>,
+    },
+    /// An environment's messages cannot be part of an episode.
+    #[error("{row}: the environment's messages cannot follow the completion: {reason}")]
+    Environment {
+        /// The prompt: its number, or `file:line` where that is known.
+        row: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The weights could not be handed to the completions server.
+    #[error("`rollout.sync_command`: {command} {reason}; the weights of step {step} are in {}", .folder.display())]
+    Sync {
+        /// The command, with its arguments.
+        command: String,
+        /// What went wrong.
+        reason: String,
+        /// Steps done.
+        step: u64,
+        /// What it was given.
+        folder: PathBuf,
+    },
+    /// The completions server draws with weights that are too old.
+    #[error(
+        "step {step} would learn from completions of weights {lag} steps old, and `rollout.max_lag` is {max_lag}; hand \
+         over newer ones with `rollout.sync_command`, or raise it"
+    )]
+    Lag {
+        /// The step that was being made, counted from 1.
+        step: u64,
+        /// Steps since the weights of the server.
+        lag: u64,
+        /// The most allowed.
+        max_lag: u64,
+    },
     /// A verifier cannot be made, or its program is not there.
     #[error("`reward.command`: {reason}")]
     Verifier {
@@ -254,6 +296,21 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// The same with the name of the prompt whose number it has.
+    pub(crate) fn at_row_of(self, names: &[String]) -> Self {
+        let named = |row: String| {
+            let number =
+                row.strip_prefix("prompt ").and_then(|number| number.parse::<usize>().ok());
+            let name = number.and_then(|number| names.get(number.checked_sub(1)?));
+            name.cloned().unwrap_or(row)
+        };
+        match self {
+            Self::Server { row, source } => Self::Server { row: named(row), source },
+            Self::Environment { row, reason } => Self::Environment { row: named(row), reason },
+            other => other,
+        }
+    }
+
     /// Whether every rank has this error already.
     pub fn is_of_all_ranks(&self) -> bool {
         use TrainError::{Communication, Displaced, OnRank, RanksDiffer, Stopped};

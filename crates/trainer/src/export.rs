@@ -127,7 +127,7 @@ fn untie(config: &mut Value) {
 }
 
 /// The type of the base's embeddings.
-fn stored_type(base: &ModelFolder) -> Result<StoredType, TrainError> {
+pub(crate) fn stored_type(base: &ModelFolder) -> Result<StoredType, TrainError> {
     let weights = base.weights()?;
     let embeddings = weights.infos().iter().find(|info| info.name.ends_with("embed_tokens.weight"));
     Ok(match embeddings.or(weights.infos().first()).map(|info| info.dtype) {

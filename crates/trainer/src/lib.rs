@@ -25,6 +25,7 @@ pub mod ruler;
 pub mod run;
 pub mod schedule;
 pub mod score;
+pub mod server;
 pub mod sft;
 mod state;
 mod tensor_file;

@@ -19,10 +19,28 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Every key whose value differs between two TOML texts, but `output.dir`: the folder itself may
+/// Keys that say where something is or how it is reached, and may change when a run goes on.
+const PLACES: &[&str] = &[
+    "output.dir",
+    "rollout.server",
+    "rollout.server_concurrency",
+    "rollout.server_timeout",
+    "rollout.server_retries",
+    "rollout.server_api_key_env",
+    "rollout.sync_command",
+];
+
+/// Every key whose value differs between two TOML texts, but [`PLACES`]: the run's folder or its server may
 /// have moved, everything else decides what the numbers are.
 pub(crate) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, toml::de::Error> {
-    let (before, now) = (flatten(before)?, flatten(now)?);
+    let (mut before, mut now) = (flatten(before)?, flatten(now)?);
+    for key in PLACES {
+        // Whether there is one at all decides numbers.
+        if before.contains_key(*key) && now.contains_key(*key) {
+            before.remove(*key);
+            now.remove(*key);
+        }
+    }
     let absent = || "absent".to_owned();
     let mut differences: Vec<Difference> = before
         .iter()
@@ -47,7 +65,6 @@ pub(crate) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, to
 fn flatten(text: &str) -> Result<BTreeMap<String, String>, toml::de::Error> {
     let mut flat = BTreeMap::new();
     flatten_into(&text.parse()?, "", &mut flat);
-    flat.remove("output.dir");
     Ok(flat)
 }
 

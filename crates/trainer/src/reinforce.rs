@@ -10,6 +10,9 @@
 //! stored: a run stopped between sampling and update samples the same again. What is kept is the
 //! schedule of `k` with what it has measured, and which prompts were ever solved.
 
+mod draw;
+mod drawn;
+mod episodes;
 mod judge;
 mod measure;
 mod objective;
@@ -20,6 +23,7 @@ mod prompts;
 mod reweigh;
 mod rollout;
 mod sample;
+mod served;
 mod shaping;
 mod stop;
 #[cfg(test)]
@@ -32,14 +36,15 @@ use bestof_report::Sample;
 use burn::module::Module;
 use serde_json::Value;
 
-pub use judge::{Job, JudgeSettings, Judgement, WeightedVerifier, judge_all};
+pub use judge::{EpisodeVerdict, Job, JudgeSettings, Judgement, WeightedVerifier, judge_all};
 pub use measure::{measured_ks, other_estimates, pass_at_k_estimates};
 pub(crate) use objective::listens;
 pub use objective::{Objective, OffPolicyWeights};
 pub use parts::{ReinforceParts, ReinforceRun};
-pub use problem::{Problem, ProblemSettings, VerifierSettings, load_problems};
-pub use rollout::{Group, Rollout, Sampler};
+pub use problem::{Dialogue, Problem, ProblemSettings, VerifierSettings, load_problems};
+pub use rollout::{EncodeReplies, Group, Rollout, Sampler};
 pub use sample::sample_of;
+pub use served::{ServedWeights, WeightSync, WriteWeights};
 pub use shaping::RewardShaping;
 
 use crate::communicator::Ranks;
@@ -84,14 +89,27 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// Completions of all held-out prompts, some prompts at a time. Every evaluation draws with
-    /// the same seeds, so that it is the policy that makes the difference between two of them.
+    /// the same seeds, so that it is the policy that makes the difference between two of them. A server draws
+    /// them if it is handed the weights as they are.
     fn held_out(
-        &self,
+        &mut self,
+        step: u64,
         ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Group>, TrainError> {
-        let ReinforceParts { model, eval, sampler, eval_samples, seed, .. } = &self.parts;
-        sample_all(model, &eval.items, sampler, (*eval_samples, *seed), ranks, progress)
+        let ReinforceParts { model, eval, sampler, eval_samples, seed, served, .. } =
+            &mut self.parts;
+        let current = match served {
+            Some(served) => served.before_evaluation(model, step, ranks)?,
+            None => true,
+        };
+        let server = if current { None } else { sampler.server.take() };
+        let groups =
+            sample_all(model, &eval.items, sampler, (*eval_samples, *seed), ranks, progress);
+        if server.is_some() {
+            sampler.server = server;
+        }
+        groups.map_err(|error| error.at_row_of(&eval.names))
     }
 }
 
@@ -112,7 +130,11 @@ pub fn sample_all<M: CausalLm>(
         let asked =
             |&row: &usize| (row, &problems[row], dropout_seed(seed, EVALUATION, row as u64));
         let asked: Vec<(usize, &Problem, u64)> = rows.iter().map(asked).collect();
-        let at_once = (sampler.sampling.max_batch / samples.max(1)).max(1);
+        let at_once = match &sampler.server {
+            Some(server) => server.settings().concurrency,
+            None => sampler.sampling.max_batch / samples.max(1),
+        };
+        let at_once = at_once.max(1);
         let mut groups = Vec::with_capacity(asked.len());
         for part in asked.chunks(at_once) {
             groups.extend(sampler.sample(model, part, samples)?);
@@ -161,6 +183,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
+        if let Some(served) = &mut self.parts.served {
+            self.lag = Some(served.before_step(&self.parts.model, step, ranks)?);
+        }
         let batch = self.drawn(rows, step, ranks)?;
         self.tell_failures(&batch.failures, progress);
         self.batch = Some(batch);
@@ -182,6 +207,9 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         metrics.observe("prompts/redrawn", batch.redrawn as f64);
         metrics.observe("verifier/failures", batch.failures.failed as f64);
         metrics.observe("verifier/timeouts", batch.failures.late as f64);
+        if let Some(lag) = self.lag {
+            metrics.observe("rollout/lag", lag as f64);
+        }
         let solved = self.solved.len() as f64;
         metrics.observe("cumulative_solve_rate", solved / self.parts.train.len() as f64);
         let here = (batch.moved.clone(), self.step_samples(&batch));
@@ -241,7 +269,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         ranks: Ranks<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Evaluation, TrainError> {
-        let groups = self.held_out(ranks, progress)?;
+        let groups = self.held_out(step, ranks, progress)?;
         let failures = Failures::of(&groups);
         self.tell_failures(&failures, progress);
         let mut sums = MetricSums::default();

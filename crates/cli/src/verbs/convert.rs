@@ -51,9 +51,9 @@ impl Convert {
     pub(crate) fn run(self) -> Result<()> {
         // Before any weight is read.
         if self.writes_gguf() {
-            self.check_gguf()?
+            self.check_gguf()?;
         } else {
-            self.check_folder()?
+            self.check_folder()?;
         }
         let Some(adapter) = &self.adapter else { return self.convert(&self.input) };
         let base = ModelFolder::open(&self.input)?;

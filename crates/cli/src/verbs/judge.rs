@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bestof_tasks::rows::AnswerRow;
 use bestof_tasks::verify::{
-    ProgramLimits, ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierKind,
+    ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierKind,
 };
 use bestof_trainer::config::{External, RewardSection, VerifierName};
 use bestof_trainer::launch::find_program;
@@ -46,9 +45,18 @@ pub(crate) struct Judge {
     /// With --program: `MiB` of memory for each of its processes
     #[arg(long)]
     memory_limit: Option<u64>,
+    /// With --program: keep its process and give it one line after the other
+    #[arg(long)]
+    persistent: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+/// Who judges all lines.
+enum Judges {
+    BuiltIn(VerifierKind),
+    Program(ProgramVerifier),
 }
 
 /// The verifier that a flag names.
@@ -59,7 +67,7 @@ pub(super) fn verifier(name: &str) -> Result<VerifierName, String> {
 
 impl Judge {
     pub(crate) fn run(self) -> Result<()> {
-        let reward = self.reward()?;
+        let judges = self.judges()?;
         let (source, name, whole): (Box<dyn Read>, String, String) = match &self.file {
             None => (Box::new(std::io::stdin().lock()), "stdin".into(), "standard input".into()),
             Some(path) => {
@@ -73,7 +81,7 @@ impl Judge {
         for line in input::lines_of(source, &name, &whole)? {
             let (number, line) = line?;
             let verdict =
-                judged(&reward, &line).with_context(|| format!("{name}, line {number}"))?;
+                judged(&judges, &line).with_context(|| format!("{name}, line {number}"))?;
             let outcome = outcome(verdict.outcome);
             *counts.entry(outcome).or_default() += 1;
             rewards += verdict.reward;
@@ -98,12 +106,27 @@ impl Judge {
         ))
     }
 
+    fn judges(&self) -> Result<Judges> {
+        let reward = self.reward()?;
+        Ok(match reward.verifier {
+            VerifierName::BuiltIn(kind) => Judges::BuiltIn(kind),
+            VerifierName::External(_) => Judges::Program(reward.program_verifier()?),
+        })
+    }
+
     /// The flags as a run's configuration has them, which checks them.
     fn reward(&self) -> Result<RewardSection> {
         let program = VerifierName::External(External::Program);
         let default =
             if self.program.is_empty() { RewardSection::default().verifier } else { program };
         let verifier = self.verifier.unwrap_or(default);
+        if verifier == VerifierName::External(External::Environment) {
+            bail!(Usage(
+                "an environment judges episodes, and there are none here; run `reinforce` with it, or send its program \
+                 lines as they are described in docs/rollouts.md"
+                    .to_owned()
+            ));
+        }
         if verifier == program && self.program.is_empty() {
             bail!(Usage("--verifier program needs --program with the program to run".to_owned()));
         }
@@ -113,6 +136,7 @@ impl Judge {
                 ("--program", verifier != program && !self.program.is_empty()),
                 ("--time-limit", verifier != program && self.time_limit.is_some()),
                 ("--memory-limit", verifier != program && self.memory_limit.is_some()),
+                ("--persistent", verifier != program && self.persistent),
             ],
         )?;
         let defaults = RewardSection::default();
@@ -121,6 +145,7 @@ impl Judge {
             command: self.program.clone(),
             time_limit: self.time_limit.unwrap_or(defaults.time_limit),
             memory_limit: self.memory_limit,
+            persistent: self.persistent,
             ..defaults
         };
         reward.validate().map_err(|error| Usage(error.to_string()))?;
@@ -158,7 +183,7 @@ fn outcome(outcome: VerificationOutcome) -> &'static str {
 }
 
 /// What the verifier says about the completion of a line.
-fn judged(reward: &RewardSection, line: &str) -> Result<Verification> {
+fn judged(judges: &Judges, line: &str) -> Result<Verification> {
     const LINE: &str = "an object with `answer` and `completion`";
     let mut fields: Map<String, Value> = serde_json::from_str(line)
         .with_context(|| format!("expected {LINE}, found `{}`", input::cut(line)))?;
@@ -169,15 +194,9 @@ fn judged(reward: &RewardSection, line: &str) -> Result<Verification> {
         }
         None => bail!("`completion` is missing: expected {LINE}, found {}", named(&fields)),
     };
-    match reward.verifier {
-        VerifierName::BuiltIn(kind) => Ok(built_in(kind, fields)?.verify(&completion)),
-        VerifierName::External(External::Program) => {
-            let limits = ProgramLimits::default()
-                .time(Duration::try_from_secs_f64(reward.time_limit).unwrap_or(Duration::MAX))
-                .memory_bytes(reward.memory_limit.map(|mib| mib.saturating_mul(1 << 20)));
-            let range = reward.low..=reward.high;
-            Ok(ProgramVerifier::new(&reward.command, fields, range, limits)?.verify(&completion))
-        }
+    match judges {
+        Judges::BuiltIn(kind) => Ok(built_in(*kind, fields)?.verify(&completion)),
+        Judges::Program(program) => Ok(program.with_fields(fields).verify(&completion)),
     }
 }
 

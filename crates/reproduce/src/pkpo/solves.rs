@@ -88,7 +88,7 @@ fn sampled(
     let ends = folder.generation.eos_token_ids.clone();
     let sampler = sampler_of(&rollout, &reward, ends, decoder.max_positions(), tokenizer);
     let solve = |path: &PathBuf| -> Result<Passed, TrainError> {
-        let asked = rollout.problem_settings(&reward);
+        let asked = rollout.problem_settings(&reward)?;
         let problems = load_problems(path, &encoder, &ReadOptions::default(), &asked)?;
         let (items, drawn, ranks) = (&problems.items, (settings.samples, draws), Ranks::default());
         let groups = sample_all(&decoder, items, &sampler, drawn, ranks, &mut Silent)?;

@@ -273,7 +273,7 @@ fn in_openai_form(fields: Vec<(String, Json)>) -> Result<Vec<(String, Json)>, Ro
 }
 
 /// The messages of a value, which may be one message alone.
-pub(super) fn read_messages(field: &str, value: Json) -> Result<Vec<ChatMessage>, RowProblem> {
+pub(crate) fn read_messages(field: &str, value: Json) -> Result<Vec<ChatMessage>, RowProblem> {
     let items = match value {
         Json::List(items) => items,
         Json::Object(_) => return Ok(vec![ChatMessage::read(field, value)?]),

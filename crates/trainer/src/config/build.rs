@@ -1,15 +1,21 @@
 //! From a checked configuration to the values that the engines are built from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bestof_tasks::environment::ProgramEnvironment;
+use bestof_tasks::program::{ProgramLimits, ProgramPool};
 use bestof_tasks::rows::{OnBadRow, ReadOptions};
-use bestof_tasks::verify::{ProgramLimits, VerifierKind};
+use bestof_tasks::verify::{ProgramVerifier, VerifierError, VerifierKind};
+
+use serde_json::Map;
 
 use super::policy::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use super::run_config::RunConfig;
 use super::sections::{DisplacementSection, TrainSection};
 use crate::data::EncodeOptions;
 use crate::displacement::DisplacementSettings;
+use crate::error::TrainError;
 use crate::optimizer::AdamWConfig;
 use crate::reinforce::{JudgeSettings, ProblemSettings, RewardShaping, VerifierSettings};
 use crate::run::TrainSettings;
@@ -112,12 +118,16 @@ impl From<&DisplacementSection> for DisplacementSettings {
 
 impl RolloutSection {
     /// How rows become prompts whose completions are judged as `reward` says.
-    pub fn problem_settings(&self, reward: &RewardSection) -> ProblemSettings {
-        ProblemSettings {
+    ///
+    /// # Errors
+    /// [`TrainError::Verifier`] for a program that cannot be run with its limits.
+    pub fn problem_settings(&self, reward: &RewardSection) -> Result<ProblemSettings, TrainError> {
+        Ok(ProblemSettings {
             chat: self.chat,
             system_prompt: self.system_prompt.clone(),
-            verifiers: reward.verifiers(),
-        }
+            environment: reward.environment()?,
+            verifiers: reward.verifiers()?,
+        })
     }
 }
 
@@ -142,24 +152,77 @@ impl RewardSection {
         }
     }
 
+    /// The program of `reward.command` as a verifier, without the fields of a row.
+    ///
+    /// # Errors
+    /// [`TrainError::Verifier`] for a program that cannot be run with its limits.
+    pub fn program_verifier(&self) -> Result<ProgramVerifier, TrainError> {
+        self.first().program_verifier().map_err(|error| refused(&error))
+    }
+
     /// The verifiers with their weights, in order.
-    pub(crate) fn verifiers(&self) -> Vec<(VerifierSettings, f64)> {
-        self.parts().iter().map(|reward| (reward.verifier_settings(), reward.weight)).collect()
+    fn verifiers(&self) -> Result<Vec<(VerifierSettings, f64)>, TrainError> {
+        let parts = self.parts();
+        let verifiers = parts.iter().filter(|part| !part.is_environment());
+        let built = |part: &RewardPart| Ok((part.verifier_settings()?, part.weight));
+        verifiers.map(|part| built(part).map_err(|error| refused(&error))).collect()
+    }
+
+    /// Whether the first verifier is an environment.
+    pub(crate) fn is_environment(&self) -> bool {
+        self.first().is_environment()
+    }
+
+    /// The environment with its weight, if there is one.
+    fn environment(&self) -> Result<Option<(ProgramEnvironment, f64)>, TrainError> {
+        if !self.is_environment() {
+            return Ok(None);
+        }
+        let environment = self.first().program_environment().map_err(|error| refused(&error))?;
+        Ok(Some((environment, self.weight)))
     }
 }
 
+fn refused(error: &VerifierError) -> TrainError {
+    TrainError::Verifier { reason: error.to_string() }
+}
+
 impl RewardPart {
-    fn verifier_settings(&self) -> VerifierSettings {
-        match self.verifier {
+    fn verifier_settings(&self) -> Result<VerifierSettings, VerifierError> {
+        Ok(match self.verifier {
             VerifierName::BuiltIn(kind) => VerifierSettings::BuiltIn(kind),
-            VerifierName::External(External::Program) => VerifierSettings::Program {
-                command: self.command.clone(),
-                range: self.low..=self.high,
-                limits: ProgramLimits::default()
-                    .time(Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX))
-                    .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20))),
-            },
+            VerifierName::External(_) => VerifierSettings::Program(self.program_verifier()?),
+        })
+    }
+
+    fn is_environment(&self) -> bool {
+        self.verifier == VerifierName::External(External::Environment)
+    }
+
+    /// The program as an environment, without the fields of a row.
+    fn program_environment(&self) -> Result<ProgramEnvironment, VerifierError> {
+        let (range, limits) = (self.low..=self.high, self.limits());
+        if self.persistent {
+            let pool = Arc::new(ProgramPool::new(&self.command, limits)?);
+            return ProgramEnvironment::persistent(pool, range);
         }
+        ProgramEnvironment::new(&self.command, range, limits)
+    }
+
+    /// The program as a verifier, without the fields of a row.
+    fn program_verifier(&self) -> Result<ProgramVerifier, VerifierError> {
+        let (range, limits) = (self.low..=self.high, self.limits());
+        if self.persistent {
+            let pool = Arc::new(ProgramPool::new(&self.command, limits)?);
+            return ProgramVerifier::persistent(pool, Map::new(), range);
+        }
+        ProgramVerifier::new(&self.command, Map::new(), range, limits)
+    }
+
+    fn limits(&self) -> ProgramLimits {
+        ProgramLimits::default()
+            .time(Duration::try_from_secs_f64(self.time_limit).unwrap_or(Duration::MAX))
+            .memory_bytes(self.memory_limit.map(|mib| mib.saturating_mul(1 << 20)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod objective;
 mod ranges;
+mod server;
 
 use bestof_tasks::verify::VerifierKind;
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,38 @@ pub struct RolloutSection {
     pub system_prompt: Option<String>,
     /// Completions of each held-out prompt in an evaluation; 0 takes `num_generations`. Default 0.
     pub eval_generations: usize,
+    /// With `reward.verifier = "environment"`: the most turns of an episode. Default 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_turns: Option<usize>,
     /// Completions of each step, and of each evaluation, written to `samples.jsonl`. Default 4.
     pub logged_samples: usize,
+    /// Address of a completions server that draws the completions, as `http://host:8000`. Default: the model itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The model, or adapter, that the server is asked for. Default: what it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_model: Option<String>,
+    /// Prompts that are asked for at the same time. Default 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_concurrency: Option<usize>,
+    /// Seconds until a prompt's completions have to be there. Default 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_timeout: Option<f64>,
+    /// Further attempts where no server, a busy one (429) or a broken one (5xx) was met, after half a second, one, two and so on. Default 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_retries: Option<u32>,
+    /// Name of the environment variable that holds the server's API key. Default: no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_api_key_env: Option<String>,
+    /// Program and arguments that hand new weights to the server; the folder that holds them is the last argument. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_command: Vec<String>,
+    /// Steps from one run of `sync_command` to the next. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_steps: Option<u64>,
+    /// The most steps that the server's weights may be behind. Default: no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_lag: Option<u64>,
 }
 
 impl Default for RolloutSection {
@@ -56,7 +87,17 @@ impl Default for RolloutSection {
             chat: false,
             system_prompt: None,
             eval_generations: 0,
+            max_turns: None,
             logged_samples: 4,
+            server: None,
+            server_model: None,
+            server_concurrency: None,
+            server_timeout: None,
+            server_retries: None,
+            server_api_key_env: None,
+            sync_command: Vec::new(),
+            sync_steps: None,
+            max_lag: None,
         }
     }
 }
@@ -72,19 +113,21 @@ impl RolloutSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardSection {
-    /// `number`, `math`, `text`, `exact-text`, `choice`, `grid`, `countdown`, `countdown-near` or `program`. Default `number`.
+    /// `number`, `math`, `text`, `exact-text`, `choice`, `grid`, `countdown`, `countdown-near`, `program` or `environment`. Default `number`.
     pub verifier: VerifierName,
-    /// `program`: the program and its arguments.
+    /// `program`, `environment`: the program and its arguments.
     pub command: Vec<String>,
-    /// `program`: the least reward it may give. Default 0.
+    /// `program`, `environment`: the least reward it may give. Default 0.
     pub low: f64,
-    /// `program`: the greatest reward it may give. Default 1.
+    /// `program`, `environment`: the greatest reward it may give. Default 1.
     pub high: f64,
-    /// `program`: seconds until it has to have answered. Default 10.
+    /// `program`, `environment`: seconds until it has to have answered. Default 10.
     pub time_limit: f64,
-    /// `program`: MiB of address space for each of its processes. Default: no limit.
+    /// `program`, `environment`: MiB of address space for each of its processes. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// `program`, `environment`: keep its processes and give them one line after the other, in place of starting one for each completion or episode. Default false.
+    pub persistent: bool,
     /// Reward of a verification that failed: the program crashed, hung or talked nonsense. Default: the verifier's lowest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<f64>,
@@ -117,6 +160,7 @@ impl Default for RewardSection {
             high: 1.0,
             time_limit: 10.0,
             memory_limit: None,
+            persistent: false,
             failed: None,
             pass_at: None,
             weight: 1.0,
@@ -154,12 +198,20 @@ pub struct RewardPart {
     /// As `reward.memory_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// As `reward.persistent`.
+    #[serde(default)]
+    pub persistent: bool,
 }
 
 impl RewardSection {
     /// The verifiers, the first of which says what passed.
     pub(crate) fn parts(&self) -> Vec<RewardPart> {
-        let first = RewardPart {
+        std::iter::once(self.first()).chain(self.more.iter().cloned()).collect()
+    }
+
+    /// The verifier that says what passed.
+    pub(crate) fn first(&self) -> RewardPart {
+        RewardPart {
             verifier: self.verifier,
             weight: self.weight,
             command: self.command.clone(),
@@ -167,8 +219,8 @@ impl RewardSection {
             high: self.high,
             time_limit: self.time_limit,
             memory_limit: self.memory_limit,
-        };
-        std::iter::once(first).chain(self.more.iter().cloned()).collect()
+            persistent: self.persistent,
+        }
     }
 }
 
@@ -184,7 +236,7 @@ fn ten() -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near and program"
+    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near, program and environment"
 )]
 pub enum VerifierName {
     /// One of those that are built in.
@@ -193,12 +245,14 @@ pub enum VerifierName {
     External(External),
 }
 
-/// The name `program`.
+/// The names `program` and `environment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum External {
-    /// `program`.
+    /// `program`: it judges completions.
     Program,
+    /// `environment`: it answers the policy turn by turn, and judges episodes.
+    Environment,
 }
 
 #[cfg(test)]

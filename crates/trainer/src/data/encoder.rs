@@ -2,6 +2,7 @@
 
 mod assistant;
 mod conversation;
+mod turns;
 
 use std::borrow::Cow;
 

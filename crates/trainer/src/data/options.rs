@@ -70,6 +70,18 @@ pub enum Refusal {
     Tokenizer(CheckpointError),
 }
 
+impl Refusal {
+    /// The reason, for a message.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Dropped(reason) => reason.to_string(),
+            Self::Bad(problem) => problem.to_string(),
+            Self::NoChatTemplate => "the model has no chat template".to_owned(),
+            Self::Tokenizer(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<DropReason> for Refusal {
     fn from(reason: DropReason) -> Self {
         Self::Dropped(reason)

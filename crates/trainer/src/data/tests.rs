@@ -5,6 +5,7 @@ mod conversations;
 mod encoding;
 mod inspecting;
 mod loading;
+mod turns;
 mod windows;
 
 use std::path::Path;

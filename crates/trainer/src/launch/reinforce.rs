@@ -2,16 +2,22 @@
 
 use std::path::Path;
 
-use bestof_models::{CausalLm, SamplingConfig};
+use bestof_checkpoints::{ModelFolder, StoredType};
+use bestof_models::{CausalLm, Decoder, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
 use crate::communicator::Ranks;
-use crate::config::{External, RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
+use crate::config::{RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
+use crate::data::Encoder;
 use crate::error::TrainError;
+use crate::export::write_model;
 use crate::progress::Progress;
-use crate::reinforce::{ReinforceParts, ReinforceRun, Sampler, load_problems};
+use crate::reinforce::{
+    EncodeReplies, ReinforceParts, ReinforceRun, Sampler, ServedWeights, WeightSync, load_problems,
+};
 use crate::run::{TrainOptions, TrainingRun, train};
+use crate::server::CompletionServer;
 
 /// A policy-gradient run (`reinforce`) from start, or from its newest whole checkpoint, to its report.
 ///
@@ -31,12 +37,17 @@ fn reinforce_here(
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::POLICY)?;
-    let rollout = config.rollout.clone().unwrap_or_default();
     let reward = config.reward.clone().unwrap_or_default();
-    let section = config.objective.clone().unwrap_or_default();
+    let rollout = config.rollout.clone().unwrap_or_default().resolved(&reward);
+    let mut section = config.objective.clone().unwrap_or_default();
+    let server = rollout.server_settings()?.map(CompletionServer::new);
+    if server.is_some() {
+        section.sampler_cap.get_or_insert(SERVER_CAP);
+    }
     let objective = section.build()?;
     objective.check_group(rollout.num_generations)?;
     find_program(&reward)?;
+    find_sync_command(&rollout)?;
     // What was not written down is resolved here, so that the run's folder says it.
     let config = &RunConfig {
         rollout: Some(rollout.clone()),
@@ -45,14 +56,20 @@ fn reinforce_here(
         ..config.clone()
     };
     let base = Base::open(config, Ranks::new(options.communicator))?;
-    let problems = rollout.problem_settings(&reward);
+    let problems = rollout.problem_settings(&reward)?;
     let rows = base.load(
         config,
         |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
     let settings = rows.settings(config);
-    let sampler = base.sampler(&rollout, &reward)?;
+    let encode_replies = base.encode_replies(config)?;
+    let sampler = Sampler { server, encode_replies, ..base.sampler(&rollout, &reward)? };
+    let served = served_weights(&rollout, config, &base)?;
+    if let Some(served) = &served {
+        let batch = settings.global_batch();
+        served.check(settings.total_steps(rows.train.len(), batch))?;
+    }
     if sampler.sampling.eos_token_ids.is_empty() {
         progress.notice(
             "the model names no token that ends a text, so every completion runs to `rollout.max_new_tokens`; \
@@ -64,6 +81,7 @@ fn reinforce_here(
     let notices = [
         off_policy(&rollout, objective.sampler_cap),
         length_dependent(&base.model, &prompts, rollout.max_new_tokens),
+        of_server(&rollout, !rows.eval.is_empty()),
     ];
     for text in notices.into_iter().flatten() {
         progress.notice(&text);
@@ -78,6 +96,7 @@ fn reinforce_here(
         eval: rows.eval,
         settings: config.forward_settings(),
         sampler,
+        served,
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
         objective,
@@ -89,7 +108,84 @@ fn reinforce_here(
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)
 }
 
+/// The greatest importance weight of a token that a server drew, unless `objective.sampler_cap` says another one.
+const SERVER_CAP: f64 = 2.0;
+/// Where, in the run's folder, weights are written for the server.
+const SERVED: &str = "served";
+
+/// How a run's server gets new weights.
+fn served_weights(
+    rollout: &RolloutSection,
+    config: &RunConfig,
+    base: &Base,
+) -> Result<Option<ServedWeights<Decoder>>, TrainError> {
+    if rollout.server.is_none() {
+        return Ok(None);
+    }
+    if rollout.sync_command.is_empty() {
+        return Ok(Some(ServedWeights::new(None, rollout.max_lag)));
+    }
+    // The folder is opened once more, for the run keeps the one it has.
+    let folder = ModelFolder::open(&base.folder.dir)?;
+    let stored = crate::export::stored_type(&folder)?;
+    let write = move |model: &Decoder, dir: &Path| {
+        if model.lora().is_some() {
+            return Ok(model.save_adapter(
+                dir,
+                &folder.dir.display().to_string(),
+                StoredType::F32,
+            )?);
+        }
+        write_model(model, &folder, dir, stored)
+    };
+    let sync = WeightSync {
+        command: rollout.sync_command.clone(),
+        every: rollout.sync_steps.unwrap_or(1),
+        folder: config.output.dir.join(SERVED),
+        write: Box::new(write),
+    };
+    Ok(Some(ServedWeights::new(Some(sync), rollout.max_lag)))
+}
+
+/// What to say of a server that cannot be asked about it.
+fn of_server(rollout: &RolloutSection, held_out: bool) -> Option<String> {
+    rollout.server.as_ref()?;
+    let mut said = Vec::new();
+    if rollout.sync_command.is_empty() {
+        said.push(
+            "without `rollout.sync_command` the server keeps the weights it has, and completions are drawn with older and \
+             older ones: `rollout/lag`",
+        );
+        if held_out {
+            said.push(
+                "evaluations are drawn by the model itself, whose weights the server has not",
+            );
+        }
+    }
+    let cuts = rollout.top_k.is_some() || rollout.top_p.is_some() || rollout.min_p.is_some();
+    if rollout.temperature != 1.0 || cuts {
+        said.push(
+            "the server has to give log-probabilities of the distribution that it draws from, with temperature and cuts: \
+             vLLM does with `--logprobs-mode processed_logprobs`; `rollout_gap` measures by how many nats a token they differ",
+        );
+    }
+    (!said.is_empty()).then(|| said.join(". "))
+}
+
 impl Base {
+    /// How an environment's messages become tokens.
+    fn encode_replies(&self, config: &RunConfig) -> Result<Option<EncodeReplies>, TrainError> {
+        let Some(template) = self.folder.chat_template.clone() else { return Ok(None) };
+        let tokenizer = self.tokenizer()?.clone();
+        let options = config.encode_options(self.max_length(config), self.model.vocab_size());
+        Ok(Some(Box::new(move |fields, messages, end| {
+            let encoder = Encoder::new(&tokenizer, Some(&template), options);
+            let encoder = encoder.map_err(|error| error.to_string())?;
+            let ids = encoder.for_row(fields).and_then(|row| row.encode_replies(messages, end));
+            ids.map_err(|refusal| refusal.in_words())
+        })))
+    }
+
     fn sampler(
         &self,
         rollout: &RolloutSection,
@@ -123,12 +219,15 @@ pub fn sampler_of(
     let tokenizer = tokenizer.clone();
     Sampler {
         sampling,
+        server: None,
         samples: rollout.num_generations,
         stops: rollout.stop.clone(),
         judging: reward.judge_settings(),
         shaping: reward.shaping(),
         numeric_answers: reward.compares_numbers(),
         decode: Box::new(move |ids| tokenizer.decode(ids, true).unwrap_or_default()),
+        max_turns: rollout.max_turns.unwrap_or(1),
+        encode_replies: None,
     }
 }
 
@@ -180,23 +279,28 @@ fn length_dependent<M: CausalLm>(
 /// [`TrainError::Verifier`].
 pub fn find_program(reward: &RewardSection) -> Result<(), TrainError> {
     for part in reward.parts() {
-        if let (VerifierName::External(External::Program), Some(program)) =
-            (part.verifier, part.command.first())
-        {
+        if let (VerifierName::External(_), Some(program)) = (part.verifier, part.command.first()) {
             find(Path::new(program))?;
         }
     }
     Ok(())
 }
 
+/// Refuses a `rollout.sync_command` that is not there.
+fn find_sync_command(rollout: &RolloutSection) -> Result<(), TrainError> {
+    let Some(program) = rollout.sync_command.first() else { return Ok(()) };
+    if is_there(Path::new(program)) {
+        return Ok(());
+    }
+    Err(TrainError::Setting {
+        setting: "rollout.sync_command",
+        found: format!("{program}, which is not there"),
+        expected: "a program on the PATH, or a path to one",
+    })
+}
+
 fn find(program: &Path) -> Result<(), TrainError> {
-    let there = if program.components().count() > 1 {
-        program.is_file()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    };
-    if there {
+    if is_there(program) {
         return Ok(());
     }
     let reason = format!(
@@ -204,6 +308,14 @@ fn find(program: &Path) -> Result<(), TrainError> {
         program.display()
     );
     Err(TrainError::Verifier { reason })
+}
+
+fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 #[cfg(test)]

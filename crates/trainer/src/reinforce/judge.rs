@@ -41,10 +41,23 @@ pub struct Judgement {
     pub passed: bool,
 }
 
+/// What an environment found an episode to be worth: a first verdict before those of the verifiers.
+#[derive(Debug, Clone, Copy)]
+pub struct EpisodeVerdict<'a> {
+    /// What it found.
+    pub verification: &'a Verification,
+    /// What its reward is multiplied by.
+    pub weight: f64,
+    /// The greatest reward it may give.
+    pub highest: f64,
+}
+
 /// A completion and who judges it.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
-    /// The judges, at least one.
+    /// The verdict of the environment, where there is one.
+    pub episode: Option<EpisodeVerdict<'a>>,
+    /// The judges, at least one unless there is an environment.
     pub verifiers: &'a [WeightedVerifier],
     /// The completion's text.
     pub completion: &'a str,
@@ -52,24 +65,27 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     fn judge(&self, settings: &JudgeSettings) -> Judgement {
-        let verdicts: Vec<Verification> =
-            self.verifiers.iter().map(|part| part.verifier.verify(self.completion)).collect();
+        let played = self.episode.map(|one| (one.verification.clone(), one.weight, one.highest));
+        let verified = self.verifiers.iter().map(|part| {
+            let highest = *part.verifier.range().end();
+            (part.verifier.verify(self.completion), part.weight, highest)
+        });
+        let verdicts: Vec<(Verification, f64, f64)> = played.into_iter().chain(verified).collect();
         let given = |verdict: &Verification| match settings.failed {
             Some(value) if verdict.outcome.is_failure() => value,
             _ => verdict.reward,
         };
-        let parts: Vec<f64> = verdicts.iter().map(given).collect();
+        let parts: Vec<f64> = verdicts.iter().map(|(verdict, _, _)| given(verdict)).collect();
         let reward =
-            parts.iter().zip(self.verifiers).map(|(reward, part)| part.weight * reward).sum();
-        let passed = match (self.verifiers.first(), verdicts.first(), parts.first()) {
-            (Some(first), Some(verdict), Some(reward)) => {
-                let pass_at = settings.pass_at.unwrap_or(*first.verifier.range().end());
-                !verdict.outcome.is_failure() && *reward >= pass_at
+            parts.iter().zip(&verdicts).map(|(reward, (_, weight, _))| weight * reward).sum();
+        let passed = match (verdicts.first(), parts.first()) {
+            (Some((verdict, _, highest)), Some(reward)) => {
+                !verdict.outcome.is_failure() && *reward >= settings.pass_at.unwrap_or(*highest)
             }
             _ => false,
         };
-        let failed = verdicts.iter().position(|verdict| verdict.outcome.is_failure());
-        let told = verdicts.into_iter().nth(failed.unwrap_or(0));
+        let failed = verdicts.iter().position(|(verdict, _, _)| verdict.outcome.is_failure());
+        let told = verdicts.into_iter().nth(failed.unwrap_or(0)).map(|(verdict, _, _)| verdict);
         let (outcome, reason) = told.map_or_else(
             || (VerificationOutcome::CannotTell, "there is no verifier".to_owned()),
             |verdict| (verdict.outcome, verdict.reason),
@@ -78,13 +94,18 @@ impl Job<'_> {
     }
 }
 
+/// Threads for so many jobs; 0 asks for as many as there are processors.
+pub(super) fn worker_count(asked: usize, jobs: usize) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let limit = if asked == 0 { processors() } else { asked };
+    limit.min(jobs)
+}
+
 /// Judges all completions, in their order, whatever order they are finished in.
 ///
 /// A verification that fails has the reward that the settings say, and is never passed.
 pub fn judge_all(jobs: &[Job<'_>], settings: &JudgeSettings) -> Vec<Judgement> {
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let limit = if settings.workers == 0 { processors() } else { settings.workers };
-    let workers = limit.min(jobs.len());
+    let workers = worker_count(settings.workers, jobs.len());
     if workers <= 1 {
         return jobs.iter().map(|job| job.judge(settings)).collect();
     }
@@ -148,9 +169,11 @@ mod tests {
     fn the_order_is_kept_and_failures_are_paid_as_said() {
         let texts: Vec<String> = (0..40).map(|i| format!("{}", f64::from(i) / 20.0)).collect();
         let echo = [WeightedVerifier { verifier: Box::new(Echo), weight: 1.0 }];
-        let mut jobs: Vec<Job<'_>> =
-            texts.iter().map(|text| Job { verifiers: &echo, completion: text }).collect();
-        jobs.push(Job { verifiers: &echo, completion: "?" });
+        let mut jobs: Vec<Job<'_>> = texts
+            .iter()
+            .map(|text| Job { episode: None, verifiers: &echo, completion: text })
+            .collect();
+        jobs.push(Job { episode: None, verifiers: &echo, completion: "?" });
         for workers in [0, 1, 3, 100] {
             let settings =
                 JudgeSettings { workers, pass_at: Some(1.5), ..JudgeSettings::default() };
@@ -183,12 +206,49 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_is_the_first_to_judge() {
+        let verifiers = [WeightedVerifier { verifier: Box::new(Short), weight: 0.5 }];
+        let found = |reward: f64, outcome| Verification {
+            reward,
+            outcome,
+            reason: "played".to_owned(),
+            extracted: None,
+        };
+        let verdicts = [
+            found(3.0, VerificationOutcome::Right),
+            found(2.0, VerificationOutcome::Partial),
+            found(-1.0, VerificationOutcome::TimedOut),
+        ];
+        let jobs = verdicts.each_ref().map(|verification| Job {
+            episode: Some(EpisodeVerdict { verification, weight: 2.0, highest: 3.0 }),
+            verifiers: &verifiers,
+            completion: "four",
+        });
+        let judged = judge_all(&jobs, &JudgeSettings { workers: 1, ..JudgeSettings::default() });
+        let rewards: Vec<f64> = judged.iter().map(|judgement| judgement.reward).collect();
+        assert_eq!(rewards, [6.0 + 0.125, 4.0 + 0.125, -2.0 + 0.125]);
+        let passed: Vec<bool> = judged.iter().map(|judgement| judgement.passed).collect();
+        assert_eq!(passed, [true, false, false]);
+        assert_eq!(judged[1].parts, [2.0, 0.25]);
+        assert_eq!(
+            (judged[2].outcome, judged[2].reason.as_str()),
+            (VerificationOutcome::TimedOut, "played")
+        );
+        let alone = [Job { verifiers: &[], ..jobs[0] }];
+        assert_eq!(judge_all(&alone, &JudgeSettings::default())[0].reward, 6.0);
+    }
+
+    #[test]
     fn rewards_are_added_by_weight_and_the_first_says_what_passed() {
         let verifiers = [
             WeightedVerifier { verifier: Box::new(Echo), weight: 2.0 },
             WeightedVerifier { verifier: Box::new(Short), weight: -0.5 },
         ];
-        let jobs = ["2", "1.25", "?"].map(|completion| Job { verifiers: &verifiers, completion });
+        let jobs = ["2", "1.25", "?"].map(|completion| Job {
+            episode: None,
+            verifiers: &verifiers,
+            completion,
+        });
         let judged = judge_all(&jobs, &JudgeSettings { workers: 1, ..JudgeSettings::default() });
         let rewards: Vec<f64> = judged.iter().map(|judgement| judgement.reward).collect();
         assert_eq!(rewards, [2.0 * 2.0 - 0.5, 2.0 * 1.25 - 0.125, -2.0 - 0.5]);

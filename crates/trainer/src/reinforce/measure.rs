@@ -6,7 +6,7 @@ use bestof_estimators::{mean_pass_at_k, pass_at_k};
 use bestof_tasks::verify::VerificationOutcome;
 use serde::{Deserialize, Serialize};
 
-use super::rollout::Group;
+use super::rollout::{Group, Rollout};
 use crate::error::TrainError;
 use crate::evaluate::Estimate;
 use crate::metric::MetricSums;
@@ -48,13 +48,16 @@ pub(super) fn observe(group: &Group, metrics: &mut MetricSums) -> Result<(), Tra
     metrics.observe("prompts/all", flag(passed == n));
     metrics.observe("distinct_answers", distinct_answers(group) as f64);
     for rollout in &group.rollouts {
-        let tokens = rollout.ids.len() as f64;
+        let tokens = rollout.drawn_tokens() as f64;
         metrics.observe("completions/mean_length", tokens);
         metrics.observe("completions/clipped_ratio", flag(rollout.is_truncated()));
         let sum = |values: &[f32]| values.iter().map(|logp| f64::from(*logp)).sum::<f64>();
         let (model, drawn) = (sum(&rollout.logprobs), sum(&rollout.sampling_logprobs));
         metrics.add("entropy", -model, tokens);
         metrics.add("sampling_gap", drawn - model, tokens);
+        if let Some(turns) = rollout.turns {
+            metrics.observe("rollout/turns", turns as f64);
+        }
     }
     Ok(())
 }
@@ -130,7 +133,7 @@ pub fn other_estimates(groups: &[Group]) -> Result<Vec<Estimate>, TrainError> {
         over_prompts("reward", &|group| mean(group, group.rewards().iter().sum()))?,
         over_prompts("distinct_answers", &|group| distinct_answers(group) as f64)?,
         over_prompts("completions/mean_length", &|group| {
-            mean(group, group.rollouts.iter().map(|r| r.ids.len()).sum::<usize>() as f64)
+            mean(group, group.rollouts.iter().map(Rollout::drawn_tokens).sum::<usize>() as f64)
         })?,
         Estimate::share("completions/clipped_ratio", truncated, all)?,
         Estimate::share("verifier/failures", Failures::of(groups).failed, all)?,

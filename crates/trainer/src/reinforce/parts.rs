@@ -11,6 +11,7 @@ use super::measure::Failures;
 use super::objective::Objective;
 use super::problem::Problem;
 use super::rollout::{Group, Sampler};
+use super::served::ServedWeights;
 use crate::error::TrainError;
 use crate::model_files::ModelFiles;
 use crate::rows::RowSet;
@@ -33,6 +34,8 @@ pub struct ReinforceParts<M> {
     pub settings: ForwardSettings,
     /// How completions are sampled and judged.
     pub sampler: Sampler,
+    /// The weights of the sampler's server, where it has one.
+    pub served: Option<ServedWeights<M>>,
     /// Completions of each held-out prompt.
     pub eval_samples: usize,
     /// Completions of each step and evaluation that are written down.
@@ -54,6 +57,8 @@ pub struct ReinforceRun<M> {
     pub(super) batch: Option<Batch>,
     pub(super) samples: Vec<Sample>,
     pub(super) told_failures: usize,
+    /// Age of the server's weights in this step, in steps.
+    pub(super) lag: Option<u64>,
     /// Whether the reference is no longer the policy before training.
     pub(super) synced: bool,
     /// Completions of each prompt so far, and how many passed: what a schedule by pass rate reads.
@@ -107,6 +112,7 @@ impl<M> ReinforceRun<M> {
             batch: None,
             samples: Vec::new(),
             told_failures: 0,
+            lag: None,
             synced: false,
             pass_counts: BTreeMap::new(),
             parts,

@@ -75,7 +75,16 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             rollouts.iter().map(of).collect()
         };
         let key = |number: usize| pieces[number].key;
-        let forests = pack_keyed(&self.parts.model, &numbers, max_tokens, sequences, key);
+        let mut forests = pack_keyed(&self.parts.model, &numbers, max_tokens, sequences, key);
+        for (number, spans) in forests.iter_mut().flat_map(|part| &mut part.rows) {
+            let Piece { slot, rollouts, .. } = &pieces[*number];
+            for (rollout, span) in rollouts.iter().zip(spans) {
+                let rollout = &groups[slot].group.rollouts[*rollout];
+                // What an environment said is context, and no target.
+                let mut at = 0..;
+                span.targets.retain(|_| at.next().is_some_and(|at| rollout.is_drawn(at)));
+            }
+        }
         Pieces { pieces, forests }
     }
 

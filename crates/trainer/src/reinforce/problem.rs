@@ -1,25 +1,30 @@
 //! Problems: prompts, each with the verifier of its completions.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
-use bestof_tasks::rows::{AnswerRow, ChatMessage, Content, ReadOptions, RowProblem};
+use bestof_tasks::environment::{Environment, ProgramEnvironment};
+use bestof_tasks::rows::{
+    AnswerRow, ChatMessage, Content, ReadOptions, RowProblem, TemplateFields,
+};
 use bestof_tasks::sets::ProblemRow;
-use bestof_tasks::verify::{ProgramLimits, ProgramVerifier, Verifier, VerifierError, VerifierKind};
-use serde_json::Value;
+use bestof_tasks::verify::{ProgramVerifier, Verifier, VerifierError, VerifierKind};
+use serde_json::{Map, Value};
 
 use super::judge::WeightedVerifier;
 use crate::data::{DataError, Encoder, Loaded, Refusal, load_each};
 use crate::rows::TokenRow;
 
 /// How a row becomes a [`Problem`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProblemSettings {
     /// Render plain prompts as a user's message by the model's chat template.
     pub chat: bool,
     /// System message in front of every conversation.
     pub system_prompt: Option<String>,
+    /// The environment that answers the policy, and what its rewards are multiplied by. Where there is one it says
+    /// which episodes passed.
+    pub environment: Option<(ProgramEnvironment, f64)>,
     /// What judges the completions; the first says which passed.
     pub verifiers: Vec<(VerifierSettings, f64)>,
 }
@@ -28,24 +33,17 @@ impl Default for ProblemSettings {
     /// Prompts as they are, judged by equal numbers.
     fn default() -> Self {
         let verifiers = vec![(VerifierSettings::default(), 1.0)];
-        Self { chat: false, system_prompt: None, verifiers }
+        Self { chat: false, system_prompt: None, environment: None, verifiers }
     }
 }
 
 /// A verifier, before it has a row's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum VerifierSettings {
     /// One of those that are built in.
     BuiltIn(VerifierKind),
-    /// A program of the user's.
-    Program {
-        /// The program and its arguments.
-        command: Vec<String>,
-        /// The rewards it may give.
-        range: RangeInclusive<f64>,
-        /// What it may use.
-        limits: ProgramLimits,
-    },
+    /// A program of the user's, which is given the fields of the row.
+    Program(ProgramVerifier),
 }
 
 impl Default for VerifierSettings {
@@ -59,16 +57,27 @@ impl VerifierSettings {
     fn build(&self, row: &AnswerRow) -> Result<Box<dyn Verifier>, VerifierError> {
         match self {
             Self::BuiltIn(kind) => kind.for_row(row),
-            Self::Program { command, range, limits } => {
-                let mut fields = row.extra.clone();
-                fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
+            Self::Program(program) => {
+                let mut fields = fields_of(row);
                 let prompt = serde_json::to_value(&row.prompt).unwrap_or(Value::Null);
                 fields.insert("prompt".to_owned(), prompt);
-                let (range, limits) = (range.clone(), limits.clone());
-                Ok(Box::new(ProgramVerifier::new(command, fields, range, limits)?))
+                Ok(Box::new(program.with_fields(fields)))
             }
         }
     }
+}
+
+/// The other side of the conversations about a problem.
+#[derive(Debug)]
+pub struct Dialogue {
+    /// Who answers.
+    pub environment: Box<dyn Environment>,
+    /// What its rewards are multiplied by.
+    pub weight: f64,
+    /// The prompt.
+    pub messages: Vec<ChatMessage>,
+    /// What the chat template is given besides messages.
+    pub template: TemplateFields,
 }
 
 /// A prompt in token ids, and who judges what is answered to it.
@@ -80,7 +89,9 @@ pub struct Problem {
     pub prompt: String,
     /// The answer the verifier compares with.
     pub answer: String,
-    /// The verifiers of its completions, at least one.
+    /// Who answers the policy, where it has more than one turn.
+    pub dialogue: Option<Dialogue>,
+    /// The verifiers of its completions, at least one unless there is a dialogue.
     pub verifiers: Vec<WeightedVerifier>,
     /// Answer and further fields as text, for the fingerprint.
     fields: String,
@@ -97,7 +108,8 @@ impl Problem {
         settings: &ProblemSettings,
     ) -> Result<Self, Refusal> {
         let encoder = encoder.for_row(&row.template)?;
-        let prompt_ids = encoder.encode_prompt(&conversation(&row.prompt, settings))?;
+        let conversation = conversation(&row.prompt, settings);
+        let prompt_ids = encoder.encode_prompt(&conversation)?;
         let verifiers: Result<Vec<WeightedVerifier>, VerifierError> = settings
             .verifiers
             .iter()
@@ -109,6 +121,7 @@ impl Problem {
             prompt_ids,
             prompt: row.prompt.last_text().to_owned(),
             answer: row.answer.clone(),
+            dialogue: dialogue(row, conversation, settings)?,
             verifiers: verifiers.map_err(|error| Refusal::Bad(row_problem(&error)))?,
             fields: format!("{}{}", row.answer, Value::Object(row.extra.clone())),
         })
@@ -120,6 +133,7 @@ impl Problem {
             prompt_ids,
             prompt: String::new(),
             answer: String::new(),
+            dialogue: None,
             verifiers: vec![WeightedVerifier { verifier, weight: 1.0 }],
             fields: String::new(),
         }
@@ -148,6 +162,41 @@ fn conversation(prompt: &Content, settings: &ProblemSettings) -> Content {
         }
         other => other.clone(),
     }
+}
+
+/// What a program is told of a row, but for its prompt.
+fn fields_of(row: &AnswerRow) -> Map<String, Value> {
+    let mut fields = row.extra.clone();
+    fields.insert("answer".to_owned(), Value::String(row.answer.clone()));
+    fields
+}
+
+fn dialogue(
+    row: &AnswerRow,
+    conversation: Content,
+    settings: &ProblemSettings,
+) -> Result<Option<Dialogue>, Refusal> {
+    let Some((environment, weight)) = &settings.environment else { return Ok(None) };
+    let wrong = |found: &str| {
+        Err(Refusal::Bad(RowProblem::Inconsistent {
+            field: "prompt".to_owned(),
+            found: found.to_owned(),
+            expected: "chat messages that the assistant answers, or `rollout.chat = true`: an environment takes part in \
+                       a conversation"
+                .to_owned(),
+        }))
+    };
+    let messages = match conversation {
+        Content::Text(_) => return wrong("a plain text"),
+        Content::Messages(messages) => messages,
+    };
+    if messages.last().is_some_and(|last| last.role() == "assistant") {
+        return wrong("a conversation whose last turn is the assistant's");
+    }
+    let environment = environment.with_fields(fields_of(row));
+    let environment = environment.map_err(|error| Refusal::Bad(row_problem(&error)))?;
+    let (environment, template) = (Box::new(environment), row.template.clone());
+    Ok(Some(Dialogue { environment, weight: *weight, messages, template }))
 }
 
 fn row_problem(error: &VerifierError) -> RowProblem {

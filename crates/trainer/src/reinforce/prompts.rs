@@ -8,7 +8,7 @@ use burn::module::Module;
 
 use super::measure::Failures;
 use super::parts::{Batch, Counts, ReinforceParts, ReinforceRun, Weighted};
-use super::rollout::Group;
+use super::rollout::{Group, Rollout};
 use crate::communicator::Ranks;
 use crate::error::TrainError;
 use crate::run::{StepRows, TrainingRun, dropout_seed};
@@ -84,7 +84,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
                 row: *row,
                 samples: rollouts.len(),
                 passed: weighted.group.passed(),
-                tokens: rollouts.iter().map(|rollout| rollout.ids.len()).sum(),
+                tokens: rollouts.iter().map(Rollout::drawn_tokens).sum(),
                 objective_k: weighted.objective_k,
             }
         };
@@ -106,7 +106,8 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             .iter()
             .map(|&(_, row)| (row, &train.items[row], dropout_seed(*seed, step, row as u64)))
             .collect();
-        sampler.sample(model, &problems, sampler.samples)
+        let found = sampler.sample(model, &problems, sampler.samples);
+        found.map_err(|error| error.at_row_of(&train.names))
     }
 
     /// A training row that is not in the step yet: a function of seed, step, round and slot.

@@ -1,31 +1,41 @@
 //! Completions of many prompts at once, judged.
 
-use bestof_models::{CausalLm, FinishReason, Request, SamplingConfig};
+use std::ops::Range;
+
+use bestof_models::{CausalLm, FinishReason, Generation, Request, SamplingConfig};
 
 use bestof_tasks::extract::{answer_text, final_number};
+use bestof_tasks::rows::{ChatMessage, TemplateFields};
+use bestof_tasks::verify::Verification;
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Job, JudgeSettings, Judgement, judge_all};
-use super::problem::Problem;
+use super::drawn::Drawn;
+use super::judge::{EpisodeVerdict, Job, JudgeSettings, Judgement, judge_all};
+use super::problem::{Dialogue, Problem};
 use super::shaping::RewardShaping;
-use super::stop::{StopTexts, first_stop};
+use super::stop::first_stop;
 use crate::error::TrainError;
 use crate::preference::Decode;
+use crate::server::CompletionServer;
 
 /// One completion of a prompt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rollout {
-    /// Its tokens, with the one that ended it.
+    /// Its tokens, with the one that ended it; of an episode all that follow the prompt.
     pub ids: Vec<u32>,
+    /// What of the tokens an environment said, and nobody learns.
+    pub foreign: Vec<Range<usize>>,
+    /// Turns of the policy, where there is an environment.
+    pub turns: Option<usize>,
     /// Its text up to the first stop text, special tokens left out.
     pub text: String,
     /// Its final answer: what a marker declares; else, where numbers are compared, the last
     /// number; else the whole text.
     pub answer: String,
-    /// Log-probability of each token under the policy: the model at the rollout's temperature,
+    /// Log-probability of each token that was drawn, in their order, under the policy: the model at the rollout's temperature,
     /// without cuts.
     pub logprobs: Vec<f32>,
-    /// Log-probability of each token under the distribution it was drawn from, with temperature
+    /// Log-probability of each of them under the distribution it was drawn from, with temperature
     /// and cuts.
     pub sampling_logprobs: Vec<f32>,
     /// Why it ended.
@@ -35,6 +45,16 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// The number of tokens that the policy said.
+    pub fn drawn_tokens(&self) -> usize {
+        self.logprobs.len()
+    }
+
+    /// Whether the policy said the token at this place of [`ids`](Self::ids).
+    pub fn is_drawn(&self, at: usize) -> bool {
+        !self.foreign.iter().any(|range| range.contains(&at))
+    }
+
     /// Whether the completion was cut off before it ended.
     pub fn is_truncated(&self) -> bool {
         !matches!(self.finish, FinishReason::Eos | FinishReason::Stop)
@@ -66,6 +86,8 @@ impl Group {
 pub struct Sampler {
     /// How tokens are drawn.
     pub sampling: SamplingConfig,
+    /// The server that draws the tokens; `None` for the model itself.
+    pub server: Option<CompletionServer>,
     /// Completions of each prompt.
     pub samples: usize,
     /// Texts that end a completion, whichever tokens they come in. They and what follows in their
@@ -79,7 +101,16 @@ pub struct Sampler {
     pub numeric_answers: bool,
     /// Text of tokens.
     pub decode: Decode,
+    /// The most turns of an episode, where problems have an environment.
+    pub max_turns: usize,
+    /// Messages of an environment in tokens; see [`Encoder::encode_replies`](crate::data::Encoder::encode_replies).
+    pub encode_replies: Option<EncodeReplies>,
 }
+
+/// The tokens between two turns of the policy: of messages, rendered with what a row gives the chat template, behind a
+/// turn with this end token; or why there are none.
+pub type EncodeReplies =
+    Box<dyn Fn(&TemplateFields, &[ChatMessage], Option<u32>) -> Result<Vec<u32>, String>>;
 
 impl std::fmt::Debug for Sampler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -93,13 +124,55 @@ impl Sampler {
     /// What is sampled for a problem depends on its prompt, its seed and the model alone.
     ///
     /// # Errors
-    /// What the model says.
+    /// What the model says, or [`TrainError::Server`].
     pub fn sample<M: CausalLm>(
         &self,
         model: &M,
         problems: &[(usize, &Problem, u64)],
         samples: usize,
     ) -> Result<Vec<Group>, TrainError> {
+        let drawn = if problems.iter().any(|(_, problem, _)| problem.dialogue.is_some()) {
+            self.play(model, problems, samples)?
+        } else {
+            self.complete(model, problems, samples)?
+        };
+        let jobs: Vec<Job<'_>> =
+            drawn.iter().map(|one| job(one, problems[one.problem].1)).collect();
+        let judgements = judge_all(&jobs, &self.judging);
+        let mut groups: Vec<Group> = problems
+            .iter()
+            .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
+            .collect();
+        for (one, judgement) in drawn.into_iter().zip(judgements) {
+            let mut rollout = Rollout {
+                ids: one.ids,
+                foreign: one.foreign,
+                turns: one.episode.map(|(turns, _)| turns),
+                answer: answer_of(&one.answer_text, self.numeric_answers),
+                text: one.text,
+                logprobs: one.logprobs,
+                sampling_logprobs: one.sampling_logprobs,
+                finish: one.finish,
+                judgement,
+            };
+            rollout.judgement.reward = self.shaping.shaped(
+                rollout.judgement.reward,
+                rollout.drawn_tokens(),
+                self.sampling.max_new_tokens,
+                rollout.is_truncated(),
+            );
+            groups[one.problem].rollouts.push(rollout);
+        }
+        Ok(groups)
+    }
+
+    /// Completions of one turn.
+    fn complete<M: CausalLm>(
+        &self,
+        model: &M,
+        problems: &[(usize, &Problem, u64)],
+        samples: usize,
+    ) -> Result<Vec<Drawn>, TrainError> {
         let requests: Vec<Request> = problems
             .iter()
             .map(|(_, problem, seed)| Request {
@@ -108,50 +181,40 @@ impl Sampler {
                 seed: *seed,
             })
             .collect();
-        let mut stops = StopTexts::new(&self.stops);
-        let generations = model
-            .generate(&requests, &self.sampling, &mut |token| stops.after(token, &self.decode))?;
-        let texts: Vec<String> = generations.iter().map(|g| self.text_of(&g.ids)).collect();
-        let jobs: Vec<Job<'_>> = generations
-            .iter()
-            .zip(&texts)
-            .map(|(generation, text)| Job {
-                verifiers: &problems[generation.request].1.verifiers,
-                completion: text,
-            })
-            .collect();
-        let judgements = judge_all(&jobs, &self.judging);
-        let mut groups: Vec<Group> = problems
-            .iter()
-            .map(|(row, _, _)| Group { row: *row, rollouts: Vec::with_capacity(samples) })
-            .collect();
-        for ((generation, text), judgement) in generations.into_iter().zip(texts).zip(judgements) {
-            let mut rollout = Rollout {
-                ids: generation.ids,
-                answer: answer_of(&text, self.numeric_answers),
-                text,
-                logprobs: generation.tempered_logprobs,
-                sampling_logprobs: generation.sampling_logprobs,
-                finish: generation.finish,
-                judgement,
-            };
-            rollout.judgement.reward = self.shaping.shaped(
-                rollout.judgement.reward,
-                rollout.ids.len(),
-                self.sampling.max_new_tokens,
-                rollout.is_truncated(),
-            );
-            groups[generation.request].rollouts.push(rollout);
-        }
-        Ok(groups)
+        let longest = vec![self.sampling.max_new_tokens; requests.len()];
+        let generations = self
+            .draw(model, &requests, &longest)
+            .map_err(|not_drawn| not_drawn.at_rows(problems.iter().map(|(row, _, _)| *row)))?;
+        let drawn = |generation: Generation| {
+            let text = self.text_of(&generation.ids);
+            Drawn::of(generation, text)
+        };
+        Ok(generations.into_iter().map(drawn).collect())
     }
 
-    fn text_of(&self, ids: &[u32]) -> String {
+    /// Text of a turn's tokens, up to the first stop text.
+    pub(super) fn text_of(&self, ids: &[u32]) -> String {
         let mut text = (self.decode)(ids);
         if let Some(at) = first_stop(&text, &self.stops) {
             text.truncate(at);
         }
         text
+    }
+}
+
+/// Who judges what was drawn of a problem.
+fn job<'a>(drawn: &'a Drawn, problem: &'a Problem) -> Job<'a> {
+    let episode = problem.dialogue.as_ref().zip(drawn.episode.as_ref());
+    let verdict =
+        |(dialogue, (_, verification)): (&Dialogue, &'a (usize, Verification))| EpisodeVerdict {
+            verification,
+            weight: dialogue.weight,
+            highest: *dialogue.environment.range().end(),
+        };
+    Job {
+        episode: episode.map(verdict),
+        verifiers: &problem.verifiers,
+        completion: &drawn.answer_text,
     }
 }
 

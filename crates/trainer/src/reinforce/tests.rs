@@ -1,10 +1,13 @@
 //! Runs on a bigram model: what their tests share.
 
 mod counts;
+mod episodes;
 mod gradients;
+mod local_server;
 mod off_policy;
 mod options;
 mod resume;
+mod server;
 mod stops;
 
 use std::collections::BTreeMap;
@@ -110,13 +113,17 @@ fn parts(config: &RunConfig, judge: Judge) -> ReinforceParts<Toy> {
                 .with_temperature(rollout.temperature)
                 .with_max_new_tokens(rollout.max_new_tokens)
                 .with_eos_token_ids(vec![END]),
+            server: None,
             samples: rollout.num_generations,
             stops: rollout.stop.clone(),
             judging: reward.judge_settings(),
             shaping: reward.shaping(),
             numeric_answers: true,
             decode: Box::new(text_of),
+            max_turns: 1,
+            encode_replies: None,
         },
+        served: None,
         eval_samples: rollout.eval_samples(),
         logged_samples: rollout.logged_samples,
         objective: config.objective.as_ref().unwrap().build().unwrap(),
@@ -150,6 +157,8 @@ fn rollout(ids: &[u32], judge: Judge) -> Rollout {
     let verdict = judge.verify(&text_of(ids));
     Rollout {
         ids: ids.to_vec(),
+        foreign: Vec::new(),
+        turns: None,
         text: text_of(ids),
         answer: text_of(ids),
         logprobs: vec![-1.0; ids.len()],

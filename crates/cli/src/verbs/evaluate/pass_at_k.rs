@@ -108,7 +108,7 @@ impl PassAtKArgs {
         let options = EncodeOptions { append_end_of_text: false, ..EncodeOptions::training() };
         let encoder = opened.encoder(options)?;
         let read = read_options(self.skip_bad_rows);
-        let problems = rollout.problem_settings(&reward);
+        let problems = rollout.problem_settings(&reward)?;
         let loaded = load_problems(&self.data, &encoder, &read, &problems)?;
         console::left_out(&loaded.report);
         let tokenizer = opened.tokenizer()?;
@@ -181,6 +181,12 @@ impl PassAtKArgs {
     fn check(&self, rollout: &RolloutSection, reward: &RewardSection) -> Result<()> {
         if let Some(k) = self.k.iter().find(|k| **k == 0 || **k > self.samples) {
             bail!(Usage(format!("--k {k}: choose from 1 to --samples {}", self.samples)));
+        }
+        if reward.verifier == VerifierName::External(External::Environment) {
+            bail!(Usage(
+                "an environment judges episodes, which `reinforce` plays: give it held-out rows and `train.eval_steps`"
+                    .to_owned()
+            ));
         }
         let built_in = reward.verifier != VerifierName::External(External::Program);
         console::unread(

@@ -229,9 +229,9 @@ impl Ruler {
             ))),
         }
         let folder = path.parent().and_then(Path::file_name);
-        let names = [path.file_name(), folder].into_iter().flatten();
+        let mut names = [path.file_name(), folder].into_iter().flatten();
         // No task has a dot in its name, and a file may have several endings.
-        let task = names.filter_map(|name| name.to_str()?.split('.').next()?.parse().ok()).next();
+        let task = names.find_map(|name| name.to_str()?.split('.').next()?.parse().ok());
         task.ok_or_else(|| {
             Usage(format!(
                 "{}: neither its rows nor its name say which of RULER's tasks this is, which decides how \

@@ -1,5 +1,6 @@
 //! Ranges of the values of policy-gradient sections, and how the sections fit each other.
 
+use super::server::check_server;
 use super::{External, RewardPart, RewardSection, RolloutSection, VerifierName};
 use crate::config::error::ConfigError;
 use crate::config::problems::Problems;
@@ -102,6 +103,14 @@ impl RunConfig {
             mini,
             "at most the prompts of a step, `per_device_train_batch_size` times `gradient_accumulation_steps`",
         );
+        let environment = self.reward.as_ref().is_some_and(RewardSection::is_environment);
+        let turns = self.rollout.as_ref().and_then(|rollout| rollout.max_turns);
+        problems.need(
+            environment || turns.is_none(),
+            "rollout.max_turns",
+            turns.unwrap_or_default(),
+            "absent: only runs with `reward.verifier = \"environment\"` have turns",
+        );
         let buffer = self.reward.as_ref().map_or(0, |reward| reward.overlong_buffer);
         let longest = self.rollout.as_ref().map_or(256, |rollout| rollout.max_new_tokens);
         problems.need(
@@ -163,6 +172,7 @@ fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
         rollout.temperature,
         "a finite number above 0: greedy completions are all alike",
     );
+    problems.need(rollout.max_turns != Some(0), "rollout.max_turns", 0, "at least 1");
     problems.need(rollout.top_k != Some(0), "rollout.top_k", 0, "at least 1, or absent");
     let top_p = rollout.top_p.unwrap_or(1.0);
     problems.need(top_p > 0.0 && top_p <= 1.0, "rollout.top_p", top_p, "above 0, at most 1");
@@ -174,6 +184,7 @@ fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
         "an empty text",
         "texts that are not empty",
     );
+    check_server(rollout, problems);
 }
 
 fn check_reward(reward: &RewardSection, problems: &mut Problems) {
@@ -205,7 +216,13 @@ fn check_reward(reward: &RewardSection, problems: &mut Problems) {
 /// The keys of one verifier, those of `reward.more` under the name of the list.
 fn check_part(reward: &RewardPart, further: bool, problems: &mut Problems) {
     let key = |first: &'static str| if further { "reward.more" } else { first };
-    let program = reward.verifier == VerifierName::External(External::Program);
+    let program = matches!(reward.verifier, VerifierName::External(_));
+    problems.need(
+        !further || reward.verifier != VerifierName::External(External::Environment),
+        "reward.more",
+        "a list with an environment",
+        "verifiers: the environment is `reward.verifier`, for there is one other side of a conversation",
+    );
     problems.need(
         program != reward.command.is_empty(),
         key("reward.command"),
@@ -213,8 +230,14 @@ fn check_part(reward: &RewardPart, further: bool, problems: &mut Problems) {
         if program {
             "a program and its arguments, as [\"python3\", \"check.py\"]"
         } else {
-            "absent: only the verifier `program` runs one"
+            "absent: only the verifiers `program` and `environment` run one"
         },
+    );
+    problems.need(
+        program || !reward.persistent,
+        key("reward.persistent"),
+        true,
+        "absent: only the verifiers `program` and `environment` have processes to keep",
     );
     problems.need(
         reward.low.is_finite() && reward.high.is_finite() && reward.low < reward.high,
@@ -265,9 +288,14 @@ mod tests {
             ("rollout.min_p=-0.1", "rollout.min_p"),
             ("rollout.max_new_tokens=0", "rollout.max_new_tokens"),
             ("rollout.max_batch=0", "rollout.max_batch"),
+            ("rollout.max_turns=0", "rollout.max_turns"),
+            ("reward.verifier=environment", "reward.command"),
+            ("reward.more=[{verifier=\"environment\", command=[\"true\"]}]", "reward.more"),
             ("rollout.stop=[\"\"]", "rollout.stop"),
             ("reward.verifier=program", "reward.command"),
             ("reward.command=[\"true\"]", "reward.command"),
+            ("reward.persistent=true", "reward.persistent"),
+            ("reward.more=[{verifier=\"text\", persistent=true}]", "reward.more"),
             ("reward.low=1.0", "reward.low"),
             ("reward.time_limit=0", "reward.time_limit"),
             ("reward.memory_limit=0", "reward.memory_limit"),
@@ -281,7 +309,7 @@ mod tests {
             }
         }
         let error = read(&["reward.verifier=numbers"]).unwrap_err().to_string();
-        assert!(error.contains("countdown-near and program"), "{error}");
+        assert!(error.contains("countdown-near, program and environment"), "{error}");
         let error = read(&["objective.estimator=loo-minus-two"]).unwrap_err().to_string();
         assert!(error.contains("loo-minus-one"), "{error}");
         let error = read(&["rollout.num_generation=4"]).unwrap_err().to_string();
@@ -297,6 +325,8 @@ mod tests {
         for wrong in [
             &["loss.name=dpo"][..],
             &["lora.dropout=0.1"],
+            &["rollout.max_turns=3"],
+            &["rollout.max_turns=3", "reward.verifier=program", "reward.command=[\"true\"]"],
             &["objective.k_schedule={kind=\"until-threshold\",from=4,to=1,threshold=0.5}"],
         ] {
             assert!(read(wrong).unwrap().validate_kind(RunKind::POLICY).is_err(), "{wrong:?}");

@@ -209,6 +209,15 @@ fn not_used(field: &str) -> Refusal {
     })
 }
 
+/// A template that does not write what the assistant says.
+pub(super) fn not_rendered_turn() -> Refusal {
+    Refusal::Bad(RowProblem::Inconsistent {
+        field: "messages".to_owned(),
+        found: "a turn of the assistant that the chat template does not write as it is".to_owned(),
+        expected: "a template that does, for a conversation of several turns".to_owned(),
+    })
+}
+
 pub(super) fn not_rendered(field: &str, error: &CheckpointError) -> Refusal {
     Refusal::Bad(RowProblem::Inconsistent {
         field: field.to_owned(),

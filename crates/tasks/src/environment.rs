@@ -1,0 +1,7 @@
+//! Environments: who answers a policy between its turns, and says at the end what they were worth.
+
+mod episode;
+mod program;
+
+pub use episode::{Environment, EnvironmentReply, Episode};
+pub use program::ProgramEnvironment;

@@ -1,0 +1,192 @@
+//! A process that is kept: a line in, a line out, again and again.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::child::{ends_before, stop};
+use super::command::{Program, ProgramLimits};
+use super::error::{ProgramError, QUOTED, quoted};
+
+/// How long a process that closed its output has to end, so that its status can be told.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
+/// A process that answers every line of its input with one of its output. It is killed when dropped.
+#[derive(Debug)]
+pub(crate) struct LineProcess {
+    child: Child,
+    /// Lines for the thread that writes them; without it the input is closed.
+    requests: Option<Sender<String>>,
+    /// Lines that were read; closed at the end of the output.
+    replies: Receiver<Reply>,
+    errors: ErrorOutput,
+    limits: ProgramLimits,
+    answered: u64,
+}
+
+#[derive(Debug)]
+enum Reply {
+    Line(Vec<u8>),
+    /// More than a line may have.
+    TooMuch,
+}
+
+/// Why there is no reply of a process.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The process could not be asked: it had ended well, or had written what nobody asked for. Another one
+    /// may be.
+    NotAsked,
+    /// The request failed.
+    Failed(ProgramError),
+}
+
+impl LineProcess {
+    pub(crate) fn start(program: &Program) -> Result<Self, ProgramError> {
+        let mut child = program.start()?;
+        let limit = program.limits.output_bytes;
+        Ok(Self {
+            requests: child.stdin.take().map(writer),
+            replies: reader(child.stdout.take(), limit),
+            errors: ErrorOutput::of(child.stderr.take()),
+            limits: program.limits.clone(),
+            answered: 0,
+            child,
+        })
+    }
+
+    /// Sends a line and waits for the answer until `deadline`. After a failure the process is of no use.
+    pub(crate) fn ask(&mut self, line: &str, deadline: Instant) -> Result<Vec<u8>, Unanswered> {
+        if self.answered > 0 && !matches!(self.replies.try_recv(), Err(TryRecvError::Empty)) {
+            return Err(Unanswered::NotAsked);
+        }
+        if let Some(requests) = &self.requests {
+            // The thread that writes ends when the process reads no more, which the reply will tell.
+            let _ = requests.send(line.to_owned());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.replies.recv_timeout(left) {
+            Ok(Reply::Line(line)) => {
+                self.answered += 1;
+                Ok(line)
+            }
+            Ok(Reply::TooMuch) => {
+                let limit = self.limits.output_bytes;
+                Err(Unanswered::Failed(ProgramError::TooMuch { limit }))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let limit = self.limits.time;
+                Err(Unanswered::Failed(ProgramError::TimedOut { limit }))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.ended(deadline)),
+        }
+    }
+
+    /// What became of a process whose output has ended.
+    fn ended(&mut self, deadline: Instant) -> Unanswered {
+        let ended = ends_before(&mut self.child, deadline.min(Instant::now() + LAST_MOMENTS));
+        Unanswered::Failed(match stop(&mut self.child) {
+            Err(error) => ProgramError::Unknown { reason: error.to_string() },
+            Ok(_) if !ended => ProgramError::NoReply { how: "closed its output" },
+            Ok(status) if !status.success() => {
+                ProgramError::Failed { status: status.to_string(), errors: self.errors.end() }
+            }
+            // A program that answers so many requests and then ends is started again.
+            Ok(_) if self.answered > 0 => return Unanswered::NotAsked,
+            Ok(_) => ProgramError::NoReply { how: "ended without one" },
+        })
+    }
+
+    /// Closes the input, which tells the program to end.
+    pub(crate) fn close_input(&mut self) {
+        self.requests = None;
+    }
+
+    /// Whether the process ends before `deadline`.
+    pub(crate) fn ends_before(&mut self, deadline: Instant) -> bool {
+        ends_before(&mut self.child, deadline)
+    }
+}
+
+impl Drop for LineProcess {
+    fn drop(&mut self) {
+        let _ = stop(&mut self.child);
+    }
+}
+
+/// A thread that writes lines, since a program need not read them at once.
+fn writer(mut input: ChildStdin) -> Sender<String> {
+    let (sender, receiver) = mpsc::channel::<String>();
+    thread::spawn(move || {
+        for line in receiver {
+            if input.write_all(line.as_bytes()).and_then(|()| input.flush()).is_err() {
+                break;
+            }
+        }
+    });
+    sender
+}
+
+/// A thread that reads lines and passes blank ones over. It waits while nobody takes what it read, so that a
+/// program that writes without end fills no memory.
+fn reader(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Reply> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        let Some(pipe) = pipe else { return };
+        let mut pipe = BufReader::new(pipe);
+        loop {
+            let mut line = Vec::new();
+            match (&mut pipe).take(limit as u64 + 1).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if line.len() > limit => {
+                    let _ = sender.send(Reply::TooMuch);
+                    return;
+                }
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => {
+                    if sender.send(Reply::Line(line)).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    receiver
+}
+
+/// The end of what a process writes to its error output, read all the time so that it never blocks.
+#[derive(Debug)]
+struct ErrorOutput {
+    kept: Arc<Mutex<Vec<u8>>>,
+    closed: Receiver<()>,
+}
+
+impl ErrorOutput {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (sender, closed) = mpsc::channel();
+        let ours = kept.clone();
+        thread::spawn(move || {
+            let _closes = sender;
+            let Some(mut pipe) = pipe else { return };
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                if let Ok(mut kept) = ours.lock() {
+                    kept.extend_from_slice(&buffer[..read]);
+                    let surplus = kept.len().saturating_sub(QUOTED * 4);
+                    kept.drain(..surplus);
+                }
+            }
+        });
+        Self { kept, closed }
+    }
+
+    /// The last of it, once it is closed or a moment has passed.
+    fn end(&self) -> String {
+        let _ = self.closed.recv_timeout(Duration::from_millis(100));
+        self.kept.lock().map(|kept| quoted(&kept, true)).unwrap_or_default()
+    }
+}
