@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 
 use crate::process;
-use crate::test::of_workspace;
+use crate::workspace::of_workspace;
 
 /// Runs the tests that hold a device to the CPU. Nothing is installed; what is missing is named.
 pub(crate) fn test(name: &str, features: &[String]) -> Result<()> {

@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::process;
-use crate::test::of_workspace;
 use crate::user_verb;
+use crate::workspace::of_workspace;
 
 /// `mpi -n N [options of mpirun] VERB …`: builds `bestof` with MPI and starts it so many times.
 pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {

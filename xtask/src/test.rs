@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::workspace::of_workspace;
 use crate::{device, package, process, ranks, tidy};
 
 /// `test [--real-models] [--quick]`, `test --device NAME`, or `test --ranks`.
@@ -53,17 +54,6 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
         on_real_models(features)?;
     }
     Ok(())
-}
-
-/// Features of the program and others, as cargo takes them for the workspace: with the same ones nothing is built
-/// twice.
-pub(crate) fn of_workspace(features: &[String], others: &[&str]) -> Vec<String> {
-    let of_program = features.iter().map(|feature| match feature.as_str() {
-        "mpi" => "bestof/mpi".to_owned(),
-        device => format!("bestof-trainer/{device}"),
-    });
-    let all: Vec<String> = of_program.chain(others.iter().map(|&other| other.to_owned())).collect();
-    if all.is_empty() { Vec::new() } else { vec!["--features".to_owned(), all.join(",")] }
 }
 
 fn on_real_models(features: &[String]) -> Result<()> {

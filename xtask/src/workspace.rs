@@ -51,3 +51,14 @@ pub(crate) fn name(package: &Value) -> &str {
 pub(crate) fn is_published(package: &Value) -> bool {
     package["publish"].as_array().is_none_or(|registries| !registries.is_empty())
 }
+
+/// Features of the program and others, as cargo takes them for the workspace: with the same ones nothing is built
+/// twice.
+pub(crate) fn of_workspace(features: &[String], others: &[&str]) -> Vec<String> {
+    let of_program = features.iter().map(|feature| match feature.as_str() {
+        "mpi" => "bestof/mpi".to_owned(),
+        device => format!("bestof-trainer/{device}"),
+    });
+    let all: Vec<String> = of_program.chain(others.iter().map(|&other| other.to_owned())).collect();
+    if all.is_empty() { Vec::new() } else { vec!["--features".to_owned(), all.join(",")] }
+}

@@ -151,7 +151,7 @@ pub struct TrainSection {
     pub per_device_train_batch_size: usize,
     /// Rows per batch of an evaluation. Default 8.
     pub per_device_eval_batch_size: usize,
-    /// Micro-batches per optimiser step. Default 1.
+    /// Micro-batches per optimiser step, on all ranks together.
     pub gradient_accumulation_steps: usize,
     /// Schedule of the learning rate. Default `linear`.
     pub lr_scheduler_type: SchedulerType,

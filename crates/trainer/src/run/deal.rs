@@ -1,6 +1,6 @@
 //! Which rank computes which row of a step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The rank of each of these rows: the costliest first, each to the rank with the least to do.
 ///
@@ -10,12 +10,12 @@ pub(super) fn owners(
     cost: impl Fn(usize) -> usize,
     ranks: usize,
 ) -> BTreeMap<usize, usize> {
-    let mut by_cost: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
-    for &row in rows {
-        if !by_cost.iter().any(|(_, met)| *met == row) {
-            by_cost.push((cost(row), row));
-        }
+    if ranks == 1 {
+        return rows.iter().map(|row| (*row, 0)).collect();
     }
+    let mut met = BTreeSet::new();
+    let once = rows.iter().copied().filter(|row| met.insert(*row));
+    let mut by_cost: Vec<(usize, usize)> = once.map(|row| (cost(row), row)).collect();
     by_cost.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
     let mut loads = vec![0; ranks];
     let to_rank = |(cost, row)| {

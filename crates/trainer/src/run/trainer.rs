@@ -4,19 +4,19 @@ mod ranks;
 mod saving;
 mod setup;
 mod sharded;
+mod step_sum;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bestof_models::parameters;
 use bestof_report::MetricRow;
-use burn::module::Module;
 
 use super::deal::owners;
 use super::options::TrainOptions;
 use super::settings::TrainSettings;
 use super::summary::TrainSummary;
-use super::{Accumulated, Evaluation, StepContext, StepRows, TrainingRun, dropout_seed};
+use super::{Evaluation, StepContext, StepRows, TrainingRun, dropout_seed};
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::metric::MetricSums;
@@ -25,6 +25,7 @@ use crate::progress::{Progress, StepProgress};
 use crate::state::Best;
 use setup::Trainer;
 use sharded::InFlight;
+use step_sum::StepSum;
 
 /// Trains to the end, or goes on from the newest whole checkpoint.
 ///
@@ -62,22 +63,6 @@ struct StepResult {
     loss: f64,
     grad_norm: f64,
     learning_rate: f64,
-}
-
-/// What the micro-batches of an update gave together.
-#[derive(Default)]
-struct StepSum {
-    gradients: NamedGradients,
-    metrics: MetricSums,
-    tokens: u64,
-}
-
-impl StepSum {
-    fn add<M: Module>(&mut self, model: &M, part: Accumulated) {
-        self.gradients.accumulate(model, part.gradients);
-        self.metrics.merge(&part.metrics);
-        self.tokens += part.tokens;
-    }
 }
 
 /// What one update of a step gave.

@@ -8,9 +8,9 @@ use bestof_kernels::host_values;
 use bestof_models::parameters;
 use burn::tensor::{Tensor, TensorData};
 
-use super::StepSum;
 use super::setup::Trainer;
 use super::sharded::InFlight;
+use super::step_sum::StepSum;
 use crate::communicator::Ranks;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;

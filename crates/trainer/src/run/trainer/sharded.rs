@@ -316,6 +316,17 @@ fn layer(name: &str) -> usize {
 /// Sums over ranks, in f64 and in their order.
 fn added(parts: &[Vec<f32>]) -> Vec<f32> {
     let len = parts.first().map_or(0, Vec::len);
-    let at = |i: usize| parts.iter().map(|part| f64::from(part[i])).sum::<f64>() as f32;
-    (0..len).map(at).collect()
+    let mut sums = Vec::with_capacity(len);
+    // A few values at a time, so that a rank's part is read in one go.
+    let mut total = [0.0_f64; 1024];
+    for from in (0..len).step_by(total.len()) {
+        let count = total.len().min(len - from);
+        let total = &mut total[..count];
+        total.fill(0.0);
+        for part in parts {
+            total.iter_mut().zip(&part[from..]).for_each(|(sum, x)| *sum += f64::from(*x));
+        }
+        sums.extend(total.iter().map(|sum| *sum as f32));
+    }
+    sums
 }
