@@ -49,11 +49,12 @@ impl Bench {
         write(dir.path(), "completions.jsonl", json_lines((0..23).map(row)));
         let pair = |n: usize| json!({"prompt": format!("{n} ="), "chosen": format!(" {n}"), "rejected": format!(" {}", n + 1)});
         write(dir.path(), "pairs.jsonl", json_lines((0..23).map(pair)));
-        let label = |n: usize| json!({"prompt": format!("{n} ="), "completion": format!(" {n}"), "label": n % 3 > 0});
+        let label = |n: usize| json!({"prompt": format!("{n} ="), "completion": format!(" {n}"), "label": !n.is_multiple_of(3)});
         write(dir.path(), "labels.jsonl", json_lines((0..23).map(label)));
         let ask = |n: usize| json!({"prompt": format!("{n} ="), "answer": n % 10});
         write(dir.path(), "questions.jsonl", json_lines((0..12).map(ask)));
-        let long: String = (0..400).map(|n| format!("line {n} of a long text, ")).collect();
+        let lines: Vec<String> = (0..400).map(|n| format!("line {n} of a long text, ")).collect();
+        let long = lines.concat();
         write(dir.path(), "book.jsonl", json_lines((0..4).map(|_| json!({"text": long}))));
         Self { dir, model }
     }

@@ -74,7 +74,8 @@ mod tests {
 
     impl GradientListener for Log {
         fn heard(&self, parameter: ParamId, gradient: Tensor<1>) {
-            self.0.lock().unwrap().push((parameter, host_values(gradient)));
+            let mut log = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            log.push((parameter, host_values(gradient)));
         }
     }
 

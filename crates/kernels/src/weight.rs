@@ -28,6 +28,10 @@ use crate::plain::in_type;
 /// # Ok::<(), bestof_blocks::BlockError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "tensors are larger with other devices; weights are few"
+)]
 pub enum Weight {
     /// A tensor of any float type.
     Tensor(Tensor<2>),

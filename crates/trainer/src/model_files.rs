@@ -157,12 +157,15 @@ pub(crate) fn save_optimizer<'a>(
     })
 }
 
-/// The two running means of the model's parameters in a checkpoint, by name; of each what `own` says.
+/// A parameter's name, and the running means of its gradient and of the gradient's square.
+pub(crate) type NamedMoments = (String, Vec<f32>, Vec<f32>);
+
+/// The two running means of the model's parameters in a checkpoint; of each what `own` says.
 pub(crate) fn read_optimizer<M: Module>(
     model: &M,
     folder: &Path,
     own: impl Fn(&str, Vec<f32>) -> Vec<f32>,
-) -> Result<Vec<(String, Vec<f32>, Vec<f32>)>, TrainError> {
+) -> Result<Vec<NamedMoments>, TrainError> {
     let weights = Weights::open(&folder.join(OPTIMIZER_FILE))?;
     let mut states = Vec::new();
     for info in parameters::trainable(model) {

@@ -87,17 +87,20 @@ impl<'a> Ranks<'a> {
         let sent = match outcome {
             mine if self.is_alone() => return mine.map(|mine| vec![mine]),
             Err(error) if error.is_of_all_ranks() => return Err(error),
-            Ok(mine) => Ok(postcard::to_stdvec(&mine).map_err(unreadable)?),
+            Ok(mine) => Ok(postcard::to_stdvec(&mine).map_err(|e| unreadable(&e))?),
             Err(error) => Err(chain(&error)),
         };
-        let sent = postcard::to_stdvec(&sent).map_err(unreadable)?;
+        let sent = postcard::to_stdvec(&sent).map_err(|e| unreadable(&e))?;
         let received = self.communicator.all_gather(sent)?;
         let mut all = Vec::with_capacity(received.len());
         for (rank, bytes) in received.iter().enumerate() {
-            let said: Result<&[u8], String> = postcard::from_bytes(bytes).map_err(unreadable)?;
+            let said: Result<&[u8], String> =
+                postcard::from_bytes(bytes).map_err(|e| unreadable(&e))?;
             all.push(said.map_err(|reason| TrainError::OnRank { rank, reason })?);
         }
-        all.into_iter().map(|bytes| postcard::from_bytes(bytes).map_err(unreadable)).collect()
+        all.into_iter()
+            .map(|bytes| postcard::from_bytes(bytes).map_err(|e| unreadable(&e)))
+            .collect()
     }
 
     /// Lets all ranks stop when one of them cannot go on: `outcome` if it is `Ok` on all of them, else the
@@ -186,7 +189,7 @@ impl<'a> Ranks<'a> {
 }
 
 /// Values that cannot be read: the ranks do not do the same things.
-fn unreadable(error: postcard::Error) -> TrainError {
+fn unreadable(error: &postcard::Error) -> TrainError {
     TrainError::Communication { reason: format!("what ranks exchange cannot be read: {error}") }
 }
 

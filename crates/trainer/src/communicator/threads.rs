@@ -7,7 +7,7 @@ use super::{Communicator, OnTheWay, Scattered};
 use crate::error::TrainError;
 
 /// How long a rank waits for the others, which may have ended.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs `work` on so many ranks, each a thread of this process, and gives their results in order.
 ///

@@ -44,7 +44,9 @@ mod tests {
         let rows: Vec<usize> = (0..costs.len()).chain([2]).collect();
         let found = owners(&rows, |row| costs[row], 3);
         let mut loads = [0; 3];
-        found.iter().for_each(|(row, rank)| loads[*rank] += costs[*row]);
+        for (row, rank) in &found {
+            loads[*rank] += costs[*row];
+        }
         // Thirty in three parts, of eight costs each of which goes to one rank.
         assert_eq!((found.len(), loads.iter().sum::<usize>()), (8, 30));
         assert!(loads.iter().all(|load| (9..=11).contains(load)), "{loads:?}");

@@ -46,7 +46,9 @@ impl Overlap {
     /// Adds gradients of earlier passes of the micro-batch.
     pub(super) fn add(&self, gradients: BTreeMap<String, Tensor<1>>) {
         let mut state = self.0.state();
-        gradients.into_iter().for_each(|(name, gradient)| state.earlier.add(name, gradient));
+        for (name, gradient) in gradients {
+            state.earlier.add(name, gradient);
+        }
     }
 
     pub(super) fn listener(&self) -> Arc<dyn GradientListener> {

@@ -26,6 +26,7 @@ struct Came {
 /// How a kind of run is made from its configuration, on some ranks.
 type Make<R> = fn(&RunConfig, Ranks<'_>) -> Result<R, TrainError>;
 
+#[expect(clippy::unnecessary_wraps, reason = "other kinds of run may fail")]
 fn supervised(config: &RunConfig, _: Ranks<'_>) -> Result<SupervisedRun<Toy>, TrainError> {
     let (model, files) = of_config(config);
     let settings = config.forward_settings();

@@ -191,12 +191,11 @@ impl<R: TrainingRun> Trainer<'_, R> {
         update: usize,
         learning_rate: f64,
     ) -> Result<UpdateResult, TrainError> {
-        let (outcome, in_flight) = match &self.shards {
-            None => (self.accumulate_step(rows, update), None),
-            Some(_) => {
-                let (outcome, in_flight) = self.accumulate_and_send(rows, update)?;
-                (outcome, Some(in_flight))
-            }
+        let (outcome, in_flight) = if self.ranks.is_alone() {
+            (self.accumulate_step(rows, update), None)
+        } else {
+            let (outcome, in_flight) = self.accumulate_and_send(rows, update)?;
+            (outcome, Some(in_flight))
         };
         let mut sum = self.ranks.agree(outcome)?;
         sum.metrics = self.ranks.merge(sum.metrics)?;
@@ -349,7 +348,8 @@ impl<R: TrainingRun> Trainer<'_, R> {
             row.push("ranks/bytes", (traffic.bytes - before.bytes) as f64 / steps);
             let updates = std::mem::take(&mut self.pace.updates).max(1) as f64;
             row.push("ranks/overlapped", std::mem::take(&mut self.pace.early) / updates);
-            row.push("ranks/waited", (traffic.waited - before.waited).as_secs_f64() / steps);
+            let waited = traffic.waited.saturating_sub(before.waited);
+            row.push("ranks/waited", waited.as_secs_f64() / steps);
         }
         self.pace.logged_step = self.state.step;
         self.write_row(&row)

@@ -115,7 +115,7 @@ pub(super) fn note_left_out(too_long: usize) {
 /// The answers to cases that are dealt to the ranks.
 pub(super) struct Answers<A> {
     samples: Samples,
-    answers: Vec<(usize, A)>,
+    found: Vec<(usize, A)>,
     too_long: usize,
     met: usize,
 }
@@ -124,7 +124,7 @@ impl<A: Serialize + DeserializeOwned> Answers<A> {
     /// None so far; they are written to a file, if one is named.
     pub(super) fn create(path: Option<&Path>) -> Result<Self> {
         let samples = Samples::create(path)?;
-        Ok(Self { samples, answers: Vec::new(), too_long: 0, met: 0 })
+        Ok(Self { samples, found: Vec::new(), too_long: 0, met: 0 })
     }
 
     /// Takes the answer to the next case, or that the case was too long for one; `ask` is called on the rank
@@ -141,7 +141,7 @@ impl<A: Serialize + DeserializeOwned> Answers<A> {
                 if ranks.is_alone() {
                     self.samples.write(&answer)?;
                 }
-                self.answers.push((case, answer));
+                self.found.push((case, answer));
             }
             None => self.too_long += 1,
         }
@@ -153,21 +153,21 @@ impl<A: Serialize + DeserializeOwned> Answers<A> {
         let ranks = ranks();
         if !ranks.is_alone() {
             // As text: some parts are written only where there is something to say.
-            let mine = serde_json::to_string(&self.answers)?;
+            let mine = serde_json::to_string(&self.found)?;
             let (texts, too_long): (Vec<String>, Vec<usize>) =
                 ranks.gather((mine, self.too_long))?.into_iter().unzip();
             self.too_long = too_long.iter().sum();
-            self.answers.clear();
+            self.found.clear();
             for text in texts {
-                self.answers.extend(serde_json::from_str::<Vec<(usize, A)>>(&text)?);
+                self.found.extend(serde_json::from_str::<Vec<(usize, A)>>(&text)?);
             }
-            self.answers.sort_by_key(|(case, _)| *case);
-            for (_, answer) in &self.answers {
+            self.found.sort_by_key(|(case, _)| *case);
+            for (_, answer) in &self.found {
                 self.samples.write(answer)?;
             }
         }
         self.samples.finish()?;
-        Ok((self.answers.into_iter().map(|(_, answer)| answer).collect(), self.too_long))
+        Ok((self.found.into_iter().map(|(_, answer)| answer).collect(), self.too_long))
     }
 }
 

@@ -46,7 +46,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let values = |index: usize| {
             taken.set(index + 1);
             let state = &states[index / 2];
-            let mine = if index % 2 == 0 { &state.mean } else { &state.square };
+            let mine = if index.is_multiple_of(2) { &state.mean } else { &state.square };
             match shards {
                 Some(shards) => shards.gathered(state.name, mine, ranks).map(Cow::Owned),
                 None => Ok(Cow::Borrowed(&**mine)),
