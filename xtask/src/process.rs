@@ -46,6 +46,23 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
 
 /// Builds a program and returns its path; the compiler's messages are passed through.
 pub(crate) fn executable(build: &mut Command, name: &str) -> Result<PathBuf> {
+    executable_of(build, name, |_| true)
+}
+
+/// As [`executable`], of several programs that are built the one called `bin`.
+pub(crate) fn program(build: &mut Command, bin: &str) -> Result<PathBuf> {
+    let is_bin = |kind: &Value| kind.as_array().is_some_and(|kinds| kinds.contains(&"bin".into()));
+    executable_of(build, bin, |message| {
+        let target = &message["target"];
+        target["name"] == bin && is_bin(&target["kind"]) && message["profile"]["test"] == false
+    })
+}
+
+fn executable_of(
+    build: &mut Command,
+    name: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<PathBuf> {
     // Cargo's messages name the path: the target folder may be anywhere.
     build.args(["--message-format", "json-render-diagnostics"]);
     let output = build
@@ -57,6 +74,7 @@ pub(crate) fn executable(build: &mut Command, name: &str) -> Result<PathBuf> {
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(wanted)
         .filter_map(|m| m.get("executable").and_then(Value::as_str).map(PathBuf::from))
         .next_back()
         .with_context(|| format!("cargo named no executable for {name}"))

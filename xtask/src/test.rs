@@ -57,12 +57,12 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
 }
 
 fn on_real_models(features: &[String]) -> Result<()> {
-    // With the features of the workspace, which the tests have built; the package alone has others, and
+    // The program that the tests start: a build of its own would have other features of dependencies, and
     // burn would be built once more.
     let mut build = process::cargo();
-    build.args(["build", "--release", "--quiet", "--workspace", "--bin", "bestof"]);
-    build.args(of_workspace(features, &[]));
-    let bestof = process::executable(&mut build, "`bestof`")?;
+    build.args(["test", "--release", "--quiet", "--workspace", "--no-run", "--test", "real_*"]);
+    build.args(of_workspace(features, &["real-models"]));
+    let bestof = process::program(&mut build, "bestof")?;
     for name in ["smollm2-135m-instruct", "gemma3-270m", "minilm-l6-v2"] {
         let mut command = Command::new(&bestof);
         command.current_dir(process::root()).args(["fetch", name]);
