@@ -12,6 +12,7 @@ use bestof_checkpoints::ModelFolder;
 use bestof_losses::{LossName, LossParameters};
 use bestof_models::{Decoder, Device, parameters};
 use bestof_report::RunFolder;
+use bestof_trainer::communicator::Ranks;
 use bestof_trainer::config::RunConfig;
 use bestof_trainer::data::{Boundary, EncodedCompletion, EncodedPair};
 use bestof_trainer::displacement::{DisplacementDetector, DisplacementSettings};
@@ -121,7 +122,7 @@ fn sft_steps_follow_pytorch(model: &str, recorded: &str) {
     let first = &recorded["trace"][0];
     let loss_weight = run.loss_weight(&all);
     assert_eq!(Some(loss_weight), first["tokens"].as_f64());
-    let context = StepContext { step: 0, update: 0, loss_weight, dropout_seed: 0 };
+    let context = StepContext { loss_weight, ..StepContext::default() };
     let gradients = run.accumulate(&all, &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &first["param_grad_norms"]);
 
@@ -166,9 +167,9 @@ fn four_dpo_steps_follow_pytorch() {
         decode: Box::new(|_| String::new()),
     };
     let cache = ReferenceCache::new(dir.path().join("reference"), "recorded");
-    let mut run = PreferenceRun::new(parts, &cache, &mut Silent).unwrap();
+    let mut run = PreferenceRun::new(parts, &cache, Ranks::default(), &mut Silent).unwrap();
 
-    let context = StepContext { step: 0, update: 0, loss_weight: 2.0, dropout_seed: 0 };
+    let context = StepContext { loss_weight: 2.0, ..StepContext::default() };
     let gradients = run.accumulate(&[0, 1], &context).unwrap().gradients;
     check_gradients(run.model(), gradients, &recorded["trace"][0]["param_grad_norms"]);
 
