@@ -71,11 +71,11 @@ pub type OnTheWay<'a> = Box<dyn Scattered + Send + 'a>;
 
 /// Values that can be waited for.
 pub trait Scattered {
-    /// Waits for the values that are this rank's: of each rank its part, in the order of the ranks.
+    /// Waits for the values that are this rank's: of each rank as many, one rank's behind the other's.
     ///
     /// # Errors
     /// [`TrainError::Communication`].
-    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError>;
+    fn wait(self: Box<Self>) -> Result<Vec<f32>, TrainError>;
 }
 
 /// What a rank has exchanged with others since it began.
@@ -109,7 +109,7 @@ impl Communicator for SingleRank {
     }
 
     fn scatter(&self, values: Vec<f32>, _: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
-        Ok(Box::new(Alone(values)))
+        Ok(Box::new(Arrived(values)))
     }
 
     fn join(&self, mine: Vec<f32>, _: &[usize]) -> Result<Vec<f32>, TrainError> {
@@ -117,10 +117,11 @@ impl Communicator for SingleRank {
     }
 }
 
-struct Alone(Vec<f32>);
+/// Values that are there already.
+struct Arrived(Vec<f32>);
 
-impl Scattered for Alone {
-    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError> {
-        Ok(vec![self.0])
+impl Scattered for Arrived {
+    fn wait(self: Box<Self>) -> Result<Vec<f32>, TrainError> {
+        Ok(self.0)
     }
 }

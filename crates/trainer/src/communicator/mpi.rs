@@ -14,9 +14,6 @@ use mpi::traits::{Communicator as _, CommunicatorCollectives, Root};
 use super::{Communicator, Launch, OnTheWay, Scattered, Traffic};
 use crate::error::TrainError;
 
-/// Most values that a rank sends in one call; counts are 32 bits wide in MPI.
-const CHUNK: usize = 1 << 28;
-
 /// This process among those that `mpirun`, `mpiexec` or `srun` started together.
 ///
 /// All calls of MPI are made by a thread of its own, in the order in which the computation asks for them. So
@@ -29,13 +26,15 @@ pub struct MpiRank {
     traffic: Mutex<Traffic>,
 }
 
-type Reply<T> = Sender<T>;
+type Reply<T> = Sender<Result<T, TrainError>>;
+
+type Answer<T> = Receiver<Result<T, TrainError>>;
 
 /// A call of MPI, and where its result goes.
 enum Call {
     Gather(Vec<u8>, Reply<Vec<Vec<u8>>>),
     Broadcast(usize, Vec<f32>, Reply<Vec<f32>>),
-    Scatter(Vec<f32>, Vec<usize>, Reply<Vec<Vec<f32>>>),
+    Scatter(Vec<f32>, Vec<usize>, Reply<Vec<f32>>),
     Join(Vec<f32>, Vec<usize>, Reply<Vec<f32>>),
 }
 
@@ -83,7 +82,7 @@ impl MpiRank {
         }
     }
 
-    fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<Receiver<T>, TrainError> {
+    fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<Answer<T>, TrainError> {
         let (reply, answer) = channel();
         let calls = locked(&self.calls);
         let calls = calls.as_ref().ok_or_else(|| failed("this rank has left"))?;
@@ -91,11 +90,11 @@ impl MpiRank {
         Ok(answer)
     }
 
-    fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, TrainError> {
+    fn wait<T>(&self, answer: &Answer<T>) -> Result<T, TrainError> {
         let started = Instant::now();
         let answer = answer.recv().map_err(|_| failed("the thread that calls MPI has ended"));
         locked(&self.traffic).waited += started.elapsed();
-        answer
+        answer?
     }
 
     fn count(&self, values: usize, bytes: usize) {
@@ -157,11 +156,11 @@ impl Communicator for MpiRank {
 
 struct Pending<'a> {
     rank: &'a MpiRank,
-    answer: Receiver<Vec<Vec<f32>>>,
+    answer: Answer<Vec<f32>>,
 }
 
 impl Scattered for Pending<'_> {
-    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError> {
+    fn wait(self: Box<Self>) -> Result<Vec<f32>, TrainError> {
         self.rank.wait(&self.answer)
     }
 }
@@ -175,93 +174,69 @@ fn serve(world: &SimpleCommunicator, asked: &Receiver<Call>) {
                 let mut lengths = vec![0_u64; size];
                 world.all_gather_into(&(mine.len() as u64), &mut lengths[..]);
                 let lengths: Vec<usize> = lengths.into_iter().map(|n| n as usize).collect();
-                let _ = reply.send(gathered(world, &mine, &lengths));
+                let _ = reply.send(gathered(world, &mine, &lengths).map(|all| {
+                    let starts = starts(&lengths);
+                    let parts = starts.iter().zip(&lengths);
+                    parts.map(|(start, length)| all[*start..start + length].to_vec()).collect()
+                }));
             }
             Call::Broadcast(root, mut values, reply) => {
-                for part in values.chunks_mut(CHUNK) {
-                    world.process_at_rank(root as i32).broadcast_into(part);
-                }
-                let _ = reply.send(values);
+                world.process_at_rank(root as i32).broadcast_into(&mut values[..]);
+                let _ = reply.send(Ok(values));
             }
             Call::Scatter(values, cuts, reply) => {
-                let lengths: Vec<usize> = cuts.windows(2).map(|cut| cut[1] - cut[0]).collect();
-                let own = lengths[rank];
-                let mut parts: Vec<Vec<f32>> = vec![Vec::with_capacity(own); size];
-                let step = CHUNK / size;
-                let longest = lengths.iter().copied().max().unwrap_or(0);
-                for from in (0..longest).step_by(step) {
-                    let sent: Vec<usize> = lengths.iter().map(|n| part(*n, from, step)).collect();
-                    let at: Vec<usize> = cuts[..size].iter().map(|cut| cut + from).collect();
-                    let here = part(own, from, step);
-                    let mut received = vec![0.0_f32; here * size];
-                    let (counts, places) = even(here, size);
-                    let sending = Partition::new(
-                        &values[..],
-                        narrow(&sent),
-                        clamped(&at, &sent, values.len()),
-                    );
-                    let mut receiving = PartitionMut::new(&mut received[..], counts, places);
-                    world.all_to_all_varcount_into(&sending, &mut receiving);
-                    if here > 0 {
-                        for (part, new) in parts.iter_mut().zip(received.chunks(here)) {
-                            part.extend_from_slice(new);
-                        }
-                    }
-                }
-                let _ = reply.send(parts);
+                let _ = reply.send(scattered(world, &values, &cuts, cuts[rank + 1] - cuts[rank]));
             }
             Call::Join(mine, cuts, reply) => {
                 let lengths: Vec<usize> = cuts.windows(2).map(|cut| cut[1] - cut[0]).collect();
-                let _ = reply.send(gathered(world, &mine, &lengths).concat());
+                let _ = reply.send(gathered(world, &mine, &lengths));
             }
         }
     }
 }
 
-/// The values of every rank, of these lengths.
+/// Of each rank the `own` values that are this rank's, one rank's behind the other's.
+fn scattered(
+    world: &SimpleCommunicator,
+    values: &[f32],
+    cuts: &[usize],
+    own: usize,
+) -> Result<Vec<f32>, TrainError> {
+    let size = cuts.len() - 1;
+    let sent: Vec<usize> = cuts.windows(2).map(|cut| cut[1] - cut[0]).collect();
+    let counts = vec![own; size];
+    let mut received = vec![0.0; own * size];
+    let sending = Partition::new(values, narrow(&sent)?, narrow(&cuts[..size])?);
+    let (counts, places) = (narrow(&counts)?, narrow(&starts(&counts))?);
+    let mut receiving = PartitionMut::new(&mut received[..], counts, places);
+    world.all_to_all_varcount_into(&sending, &mut receiving);
+    Ok(received)
+}
+
+/// The values of all ranks, of these lengths, one rank's behind the other's.
 fn gathered<T: Equivalence + Copy + Default>(
     world: &SimpleCommunicator,
     mine: &[T],
     lengths: &[usize],
-) -> Vec<Vec<T>> {
-    let mut all: Vec<Vec<T>> = lengths.iter().map(|length| Vec::with_capacity(*length)).collect();
-    let step = CHUNK / lengths.len();
-    let longest = lengths.iter().copied().max().unwrap_or(0);
-    for from in (0..longest).step_by(step) {
-        let counts: Vec<usize> = lengths.iter().map(|n| part(*n, from, step)).collect();
-        let places: Vec<usize> = counts
-            .iter()
-            .scan(0, |next, count| Some(std::mem::replace(next, *next + count)))
-            .collect();
-        let mut received = vec![T::default(); counts.iter().sum()];
-        let end = mine.len().min(from + step);
-        let sent = &mine[from.min(end)..end];
-        let mut receiving = PartitionMut::new(&mut received[..], narrow(&counts), narrow(&places));
-        world.all_gather_varcount_into(sent, &mut receiving);
-        for ((of_rank, place), count) in all.iter_mut().zip(places).zip(counts) {
-            of_rank.extend_from_slice(&received[place..place + count]);
-        }
-    }
-    all
+) -> Result<Vec<T>, TrainError> {
+    let mut all = vec![T::default(); lengths.iter().sum()];
+    let (counts, places) = (narrow(lengths)?, narrow(&starts(lengths))?);
+    let mut receiving = PartitionMut::new(&mut all[..], counts, places);
+    world.all_gather_varcount_into(mine, &mut receiving);
+    Ok(all)
 }
 
-/// How many of `length` values are in the part of `step` that begins at `from`.
-fn part(length: usize, from: usize, step: usize) -> usize {
-    length.saturating_sub(from).min(step)
+/// Where each of some parts begins that lie one behind the other.
+fn starts(lengths: &[usize]) -> Vec<usize> {
+    let next = |next: &mut usize, length: &usize| Some(std::mem::replace(next, *next + length));
+    lengths.iter().scan(0, next).collect()
 }
 
-fn narrow(numbers: &[usize]) -> Vec<i32> {
-    numbers.iter().map(|n| i32::try_from(*n).expect("parts are below 2^31")).collect()
-}
-
-/// Places of parts, those of empty ones within the values.
-fn clamped(places: &[usize], counts: &[usize], len: usize) -> Vec<i32> {
-    let place = |(place, count): (&usize, &usize)| if *count == 0 { 0 } else { *place.min(&len) };
-    narrow(&places.iter().zip(counts).map(place).collect::<Vec<_>>())
-}
-
-/// Counts and places of `parts` parts of one length.
-fn even(length: usize, parts: usize) -> (Vec<i32>, Vec<i32>) {
-    let places: Vec<usize> = (0..parts).map(|part| part * length).collect();
-    (narrow(&vec![length; parts]), narrow(&places))
+/// Counts as MPI has them, in 32 bits. All ranks have the same, and so the same error.
+fn narrow(numbers: &[usize]) -> Result<Vec<i32>, TrainError> {
+    let narrow = |n: &usize| {
+        i32::try_from(*n)
+            .map_err(|_| failed(&format!("{n} values in one exchange; MPI counts them in 32 bits")))
+    };
+    numbers.iter().map(narrow).collect()
 }

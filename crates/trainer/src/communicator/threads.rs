@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::{Communicator, OnTheWay, Scattered};
+use super::{Arrived, Communicator, OnTheWay};
 use crate::error::TrainError;
 
 /// How long a rank waits for the others, which may have ended.
@@ -146,19 +146,12 @@ impl Communicator for ThreadRank {
     fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         let own = cuts[self.rank]..cuts[self.rank + 1];
         let all = self.floats(values)?;
-        Ok(Box::new(Parts(all.iter().map(|of_rank| of_rank[own.clone()].to_vec()).collect())))
+        let parts: Vec<&[f32]> = all.iter().map(|of_rank| &of_rank[own.clone()]).collect();
+        Ok(Box::new(Arrived(parts.concat())))
     }
 
     fn join(&self, mine: Vec<f32>, cuts: &[usize]) -> Result<Vec<f32>, TrainError> {
         let all = self.floats(mine)?.concat();
         if cuts.last() == Some(&all.len()) { Ok(all) } else { Err(out_of_step()) }
-    }
-}
-
-struct Parts(Vec<Vec<f32>>);
-
-impl Scattered for Parts {
-    fn wait(self: Box<Self>) -> Result<Vec<Vec<f32>>, TrainError> {
-        Ok(self.0)
     }
 }

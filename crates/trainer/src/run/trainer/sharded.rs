@@ -199,7 +199,7 @@ impl Shards {
         let communicator = ranks.communicator();
         let mut sums = Vec::with_capacity(sent.len());
         for sent in sent {
-            sums.push(added(&sent.wait()?));
+            sums.push(added(&sent.wait()?, ranks.size()));
         }
         let norm = self.norm(&sums, ranks)?;
         let scale = clip_factor(norm, max_grad_norm);
@@ -313,9 +313,9 @@ fn layer(name: &str) -> usize {
     parts.nth(1).and_then(|number| number.parse::<usize>().ok()).map_or(0, |number| number + 1)
 }
 
-/// Sums over ranks, in f64 and in their order.
-fn added(parts: &[Vec<f32>]) -> Vec<f32> {
-    let len = parts.first().map_or(0, Vec::len);
+/// Sums of the values of so many ranks, which lie one rank's behind the other's, in f64 and in their order.
+fn added(parts: &[f32], ranks: usize) -> Vec<f32> {
+    let len = parts.len() / ranks;
     let mut sums = Vec::with_capacity(len);
     // A few values at a time, so that a rank's part is read in one go.
     let mut total = [0.0_f64; 1024];
@@ -323,8 +323,9 @@ fn added(parts: &[Vec<f32>]) -> Vec<f32> {
         let count = total.len().min(len - from);
         let total = &mut total[..count];
         total.fill(0.0);
-        for part in parts {
-            total.iter_mut().zip(&part[from..]).for_each(|(sum, x)| *sum += f64::from(*x));
+        for rank in 0..ranks {
+            let part = &parts[rank * len + from..][..count];
+            total.iter_mut().zip(part).for_each(|(sum, x)| *sum += f64::from(*x));
         }
         sums.extend(total.iter().map(|sum| *sum as f32));
     }
