@@ -1,6 +1,6 @@
 """What several ranks bring: measured for one and two on this machine, and on paper for up to 512.
 
-    cargo xtask bench scaling [--python PYTHON] [--model FOLDER] [--steps 6]
+    cargo xtask bench scaling [--python PYTHON] [--model FOLDER] [--steps 6] [--rounds 2] [--rows 4]
 
 Weak scaling: every rank has as many rows as the only one, and one thread. Full fine-tuning and LoRA of the
 model, in turns, the least time of a step; efficiency is the time of one rank over that of two. Then a small model
@@ -105,7 +105,7 @@ def predict():
         print("|---|" + "---|" * len(sizes))
         for name, parameters, trained, operations, tokens, rate in cases:
             compute = operations * parameters * tokens / rate
-            for label, overlap, sharded in [("as it is", False, True), ("overlapped", True, True),
+            for label, overlap, sharded in [("after the pass", False, True), ("overlapped", True, True),
                                             ("not sharded", False, False)]:
                 row = []
                 for n in sizes:

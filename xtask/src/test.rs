@@ -26,7 +26,10 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
         }
     }
     if let Some(name) = on {
-        ensure!(!real_models && !quick, "--device stands alone: it runs the tests of devices only");
+        ensure!(
+            !real_models && !quick && !several,
+            "--device stands alone: it runs the tests of devices only"
+        );
         return device::test(name, features);
     }
     if several {

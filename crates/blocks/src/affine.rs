@@ -36,7 +36,7 @@ pub struct Affine {
 /// [`BlockError::Sizes`] if `bytes` is not a whole number of blocks.
 pub fn affine(ggml_type: GgmlType, bytes: &[u8]) -> Result<Option<Affine>, BlockError> {
     if !bytes.len().is_multiple_of(ggml_type.block_bytes()) {
-        let values = bytes.len() / ggml_type.block_bytes() * ggml_type.block_values();
+        let values = ggml_type.values_of(bytes.len());
         return Err(BlockError::Sizes { ggml_type, bytes: bytes.len(), values });
     }
     Ok(Some(match ggml_type {

@@ -20,6 +20,14 @@ pub enum BlockError {
         /// The value.
         value: f32,
     },
+    /// A value that is no finite number.
+    #[error("the value {value} is not finite; {ggml_type} is written of finite values only")]
+    NotFinite {
+        /// The element type.
+        ggml_type: GgmlType,
+        /// The value.
+        value: f32,
+    },
     /// A buffer that does not fit the blocks to decode.
     #[error("{bytes} bytes of {ggml_type} do not decode to {values} values: a block of {} bytes holds {}", ggml_type.block_bytes(), ggml_type.block_values())]
     Sizes {

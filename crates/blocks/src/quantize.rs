@@ -22,31 +22,33 @@ use crate::ggml_type::GgmlType;
 ///
 /// # Errors
 /// [`BlockError::Unwritable`] for a type other than F32, F16, BF16, `Q8_0` and `Q4_0`;
-/// [`BlockError::Sizes`] if `values` is not a whole number of blocks; [`BlockError::TooLarge`] for
-/// a value, or a block's scale, that the type cannot hold.
+/// [`BlockError::Sizes`] if `values` is not a whole number of blocks; [`BlockError::NotFinite`] for
+/// NaN and infinities in a type other than F32; [`BlockError::TooLarge`] for a value, or a block's
+/// scale, that the type cannot hold.
 pub fn quantize_blocks(
     ggml_type: GgmlType,
     values: &[f32],
     out: &mut Vec<u8>,
 ) -> Result<(), BlockError> {
     if !values.len().is_multiple_of(ggml_type.block_values()) {
-        let bytes = values.len() / ggml_type.block_values() * ggml_type.block_bytes();
+        let bytes = ggml_type.bytes_of(values.len());
         return Err(BlockError::Sizes { ggml_type, bytes, values: values.len() });
     }
-    if ggml_type != GgmlType::F32
-        && let Some(&value) = values.iter().find(|value| !value.is_finite())
-    {
-        return Err(BlockError::TooLarge { ggml_type, value });
-    }
+    let check_finite = || match values.iter().find(|value| !value.is_finite()) {
+        Some(&value) => Err(BlockError::NotFinite { ggml_type, value }),
+        None => Ok(()),
+    };
     let (blocks, _) = values.as_chunks::<32>();
     match ggml_type {
         GgmlType::F32 => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
         GgmlType::F16 => {
+            check_finite()?;
             for &value in values {
                 out.extend(half(ggml_type, value, value)?);
             }
         }
         GgmlType::BF16 => {
+            check_finite()?;
             for &value in values {
                 let rounded = bf16::from_f32(value);
                 if !rounded.is_finite() {
@@ -56,11 +58,13 @@ pub fn quantize_blocks(
             }
         }
         GgmlType::Q8_0 => {
+            check_finite()?;
             for block in blocks {
                 q8_0(block, out)?;
             }
         }
         GgmlType::Q4_0 => {
+            check_finite()?;
             for block in blocks {
                 q4_0(block, out)?;
             }

@@ -69,11 +69,15 @@ fn what_a_type_cannot_hold_is_refused() {
     assert!(refused(GgmlType::Q4_0, &block).contains("too large for Q4_0"));
     assert!(refused(GgmlType::BF16, &[3.4e38]).contains("too large for BF16"));
     for ggml_type in [GgmlType::F16, GgmlType::BF16, GgmlType::Q8_0, GgmlType::Q4_0] {
-        let mut block = [0.5; 32];
-        block[31] = f32::NAN;
-        assert!(refused(ggml_type, &block).contains("the value NaN is too large"), "{ggml_type}");
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut block = [0.5; 32];
+            block[31] = value;
+            let said = refused(ggml_type, &block);
+            assert!(said.starts_with(&format!("the value {value} is not finite; ")), "{said}");
+        }
     }
-    assert!(refused(GgmlType::Q4K, &[0.0; 256]).starts_with("Q4_K is not written"));
+    // The type comes first.
+    assert!(refused(GgmlType::Q4K, &[f32::NAN; 256]).starts_with("Q4_K is not written"));
     let error = quantize_blocks(GgmlType::Q8_0, &[0.0; 33], &mut Vec::new()).unwrap_err();
     assert!(matches!(error, BlockError::Sizes { .. }), "{error}");
 }

@@ -23,7 +23,7 @@ fn folder_of(builder: &GgufBuilder, dir: &Path) -> PathBuf {
 }
 
 fn write(folder: &Path, out: &Path, ggml_type: GgmlType) -> Result<Exported, CheckpointError> {
-    export(&ModelFolder::open(folder).unwrap(), out, ExportOptions { ggml_type }, &mut |_| ())
+    export(&ModelFolder::open(folder).unwrap(), out, ExportOptions::new(ggml_type), &mut |_| ())
 }
 
 fn change(folder: &Path, file: &str, change: impl FnOnce(&mut Value)) {
@@ -269,6 +269,19 @@ fn types_of_tensors() {
     }
     let said = write(&folder, &dir.path().join("q4k.gguf"), GgmlType::Q4K).unwrap_err().to_string();
     assert!(said.contains("Q4_K is not written"), "{said}");
+}
+
+#[test]
+fn a_model_is_called_as_its_folder_or_as_asked() {
+    let dir = tempdir().unwrap();
+    let folder = folder_of(&built("llama"), dir.path());
+    let options = ExportOptions::new(GgmlType::F32);
+    for (options, expected) in [(options.clone(), "folder"), (options.with_name("mine"), "mine")] {
+        let out = dir.path().join(format!("{expected}.gguf"));
+        export(&ModelFolder::open(&folder).unwrap(), &out, options, &mut |_| ()).unwrap();
+        // The length, then the text.
+        assert_eq!(Raw::read(&out).metadata["general.name"].1[8..], *expected.as_bytes());
+    }
 }
 
 #[test]

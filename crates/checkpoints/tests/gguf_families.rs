@@ -35,7 +35,7 @@ fn said(builder: &GgufBuilder) -> String {
 
 fn write(folder: &Path) -> Result<Exported, CheckpointError> {
     let out = folder.with_extension("gguf");
-    let options = ExportOptions { ggml_type: GgmlType::F32 };
+    let options = ExportOptions::new(GgmlType::F32);
     export(&ModelFolder::open(folder).unwrap(), &out, options, &mut |_| ())
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn part(text: &str) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => crate::ranks::leave_quietly(),
         other => other.context("could not write to stdout"),
     }
 }

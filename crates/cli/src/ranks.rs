@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use anyhow::Result;
 use bestof_trainer::TrainError;
-use bestof_trainer::communicator::{Communicator, Launch, Ranks, SingleRank};
+use bestof_trainer::communicator::{Launch, Ranks};
 
 use crate::console::{self, Usage};
 
@@ -14,7 +14,7 @@ const FIRST_WORD: std::time::Duration = std::time::Duration::from_secs(2);
 #[cfg(feature = "mpi")]
 static JOINED: OnceLock<bestof_trainer::communicator::MpiRank> = OnceLock::new();
 #[cfg(not(feature = "mpi"))]
-static JOINED: OnceLock<SingleRank> = OnceLock::new();
+static JOINED: OnceLock<bestof_trainer::communicator::SingleRank> = OnceLock::new();
 
 /// Joins the ranks that a launcher started together; alone where there is none.
 ///
@@ -37,6 +37,8 @@ pub(crate) fn join(verb: Option<&str>) -> Result<()> {
 
 #[cfg(feature = "mpi")]
 fn join_several(launch: &Launch) -> Result<()> {
+    use bestof_trainer::communicator::Communicator;
+
     share_processors(launch.local_size);
     let rank = bestof_trainer::communicator::MpiRank::start()?;
     if rank.size() != launch.size {
@@ -89,11 +91,6 @@ pub(crate) fn ranks() -> Ranks<'static> {
     JOINED.get().map_or_else(Ranks::default, |rank| Ranks::new(rank))
 }
 
-/// The communicator, for runs.
-pub(crate) fn communicator() -> &'static dyn Communicator {
-    JOINED.get().map_or(&SingleRank, |rank| rank as &dyn Communicator)
-}
-
 /// Whether this process prints and writes.
 pub(crate) fn is_first() -> bool {
     ranks().is_first()
@@ -132,8 +129,8 @@ pub(crate) fn end(outcome: &Result<()>) {
         return;
     }
     let Err(error) = outcome else { return leave() };
-    let known = error.chain().filter_map(|cause| cause.downcast_ref::<TrainError>());
-    if known.clone().any(TrainError::is_of_all_ranks) {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<TrainError>());
+    if causes.any(TrainError::is_of_all_ranks) {
         if ranks.is_first() {
             console::error(error);
         }
@@ -146,6 +143,14 @@ pub(crate) fn end(outcome: &Result<()>) {
         console::error(&anyhow::anyhow!("rank {}: {error:#}", ranks.rank()));
     }
     ranks.communicator().abort()
+}
+
+/// Ends the program because nobody reads what it says; other ranks could not go on without this one.
+pub(crate) fn leave_quietly() -> ! {
+    if ranks().is_alone() {
+        std::process::exit(0);
+    }
+    ranks().communicator().abort()
 }
 
 fn leave() {

@@ -231,17 +231,19 @@ fn inspect_says_whether_a_run_fits() {
     let sum =
         ["weights", "trained", "activations", "moment"].iter().map(|part| bytes(&whole, part));
     assert_eq!(bytes(&whole, "total"), sum.sum::<u64>());
-    // Four rows of 64 tokens a batch, two answers to each prompt, or a group of five; at an extension,
-    // windows of its own length.
+    // Four rows of 64 tokens a batch, of one sequence each unless a section says that they are pairs; a
+    // group of five completions of 16 tokens behind a prompt of 64; windows of an extension's own length.
     let tokens = |more: &[&str]| bytes(&memory(more), "tokens_per_forward");
-    assert_eq!(tokens(&[]), 4 * 64 * 2);
-    assert_eq!(tokens(&["rollout.num_generations=5"]), 4 * 64 * 5);
+    assert_eq!(tokens(&[]), 4 * 64);
+    assert_eq!(tokens(&["loss.beta=0.2"]), 4 * 64 * 2);
+    let group = ["rollout.num_generations=5", "rollout.max_new_tokens=16"];
+    assert_eq!(tokens(&group), 4 * (64 + 16) * 5);
     let extend = ["extend.method=linear", "extend.factor=2", "extend.train_length=100"];
-    assert_eq!(tokens(&extend), 4 * 100 * 2);
+    assert_eq!(tokens(&extend), 4 * 100);
     let shorter =
         format!("inspect --json --max-length 32 --config {}", bench.at("run.toml").display());
     let shorter = bestof(words(&shorter)).lines()[0]["memory"].clone();
-    assert_eq!(bytes(&shorter, "tokens_per_forward"), 4 * 32 * 2);
+    assert_eq!(bytes(&shorter, "tokens_per_forward"), 4 * 32);
     let line = format!("inspect --config {}", bench.at("run.toml").display());
     let done = bestof(words(&line));
     assert!(done.stdout.contains("GiB") && done.stdout.contains("fits into"), "{}", done.stdout);

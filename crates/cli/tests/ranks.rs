@@ -273,11 +273,12 @@ fn an_error_ends_all_ranks_and_is_said_once() {
     fs::create_dir_all(bench.at("full")).unwrap();
     fs::write(bench.at("full/checkpoints"), "not a folder").unwrap();
     said(3, &args, &["error:"]);
-    // A row whose loss is no number.
+    // A setting out of range.
     let words = "1e999";
     let weights =
         bench.args("sft", "completions.jsonl", "hot", &[&format!("train.learning_rate={words}")]);
     said(2, &weights, &["learning_rate"]);
+    // A row whose loss is no number.
     let hot = bench.args(
         "sft",
         "completions.jsonl",

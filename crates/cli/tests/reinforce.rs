@@ -9,67 +9,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::model::{json_lines, set, take_apart, tiny};
-use support::run::{flags_and_sets, metrics, read_lines};
-use support::{Done, bestof, command, finish, has_keys, text, words, write};
-use tempfile::{TempDir, tempdir};
-
-/// A tiny model and prompts whose answer is a digit, which it sometimes says.
-struct Bench {
-    dir: TempDir,
-    model: PathBuf,
-    rows: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempdir().unwrap();
-        let model = tiny(dir.path());
-        let rows = write(dir.path(), "rows.jsonl", questions(12));
-        Self { dir, model, rows }
-    }
-
-    fn run_dir(&self, name: &str) -> PathBuf {
-        self.dir.path().join("runs").join(name)
-    }
-
-    /// The arguments of a run of 4 steps of 3 prompts with 4 completions each.
-    fn args(&self, name: &str, more: &[&str]) -> Vec<String> {
-        let config = format!(
-            "[model]\npath = {:?}\n[data]\ntrain = {:?}\neval_fraction = 0.25\n\
-             [output]\ndir = {:?}\n\
-             [train]\nmax_steps = 4\nper_device_train_batch_size = 3\nsave_steps = 2\n\
-             eval_steps = 2\nlearning_rate = 5e-3\n\
-             [rollout]\nnum_generations = 4\nmax_new_tokens = 6\n\
-             [objective]\nestimator = \"loo-minus-one\"\nk = 2\n",
-            text(&self.model),
-            self.rows,
-            text(&self.run_dir(name))
-        );
-        let config = write(self.dir.path(), &format!("{name}.toml"), config);
-        let mut args = words(&format!("reinforce --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        args
-    }
-
-    fn run(&self, name: &str, more: &[&str]) -> Done {
-        bestof(self.args(name, more))
-    }
-
-    /// Overrides that make this shell script the verifier.
-    fn verifier(&self, script: &str) -> [String; 3] {
-        let path = write(self.dir.path(), "verify.sh", script);
-        [
-            "reward.verifier=program".to_owned(),
-            format!("reward.command=[\"sh\", {path:?}]"),
-            "reward.time_limit=0.5".to_owned(),
-        ]
-    }
-}
-
-fn questions(count: usize) -> String {
-    json_lines((0..count).map(|n| json!({"prompt": format!("{n} ="), "answer": n % 10})))
-}
+use support::model::{json_lines, set, take_apart};
+use support::run::{Bench, metrics, questions, read_lines};
+use support::{bestof, command, finish, has_keys, text, words};
 
 fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("final/model.safetensors")).unwrap()

@@ -5,56 +5,12 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::model::{id, json_lines, tiny};
-use support::run::{flags_and_sets, metrics, read_lines};
-use support::{Done, bestof, text, words, write};
-use tempfile::{TempDir, tempdir};
-
-struct Bench {
-    dir: TempDir,
-    model: PathBuf,
-    rows: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempdir().unwrap();
-        let model = tiny(dir.path());
-        let rows =
-            json_lines((0..12).map(|n| json!({"prompt": format!("{n} ="), "answer": n % 10})));
-        let rows = write(dir.path(), "rows.jsonl", rows);
-        Self { dir, model, rows }
-    }
-
-    fn run_dir(&self, name: &str) -> PathBuf {
-        self.dir.path().join("runs").join(name)
-    }
-
-    /// A run of 4 steps of 3 prompts with 4 completions each.
-    fn run(&self, name: &str, more: &[&str]) -> Done {
-        let config = format!(
-            "[model]\npath = {:?}\n[data]\ntrain = {:?}\neval_fraction = 0.25\n[output]\ndir = {:?}\n\
-             [train]\nmax_steps = 4\nper_device_train_batch_size = 3\nsave_steps = 2\neval_steps = 2\n\
-             learning_rate = 5e-3\n[rollout]\nnum_generations = 4\nmax_new_tokens = 6\n\
-             [objective]\nestimator = \"loo-minus-one\"\nk = 2\n",
-            text(&self.model),
-            self.rows,
-            text(&self.run_dir(name))
-        );
-        let config = write(self.dir.path(), &format!("{name}.toml"), config);
-        let mut args = words(&format!("reinforce --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        bestof(args)
-    }
-
-    fn script(&self, name: &str, script: &str) -> String {
-        write(self.dir.path(), name, script)
-    }
-}
+use support::model::id;
+use support::run::{Bench, metrics, read_lines};
+use support::text;
 
 /// A server that says digits, and what it was asked.
 struct Digits {

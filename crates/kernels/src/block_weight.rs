@@ -256,7 +256,7 @@ mod tests {
                 continue;
             }
             let shape = [5, 2 * 256];
-            let bytes = 5 * 512 / ggml_type.block_values() * ggml_type.block_bytes();
+            let bytes = ggml_type.bytes_of(5 * 512);
             let bytes: Vec<u8> = (0..bytes).map(|i| ((i * 37 + i / 7) % 64) as u8).collect();
             let host = BlockWeight::new(ggml_type, bytes.clone(), shape, &device).unwrap();
             let there = Integers::new(ggml_type, &bytes, shape, &device).unwrap();

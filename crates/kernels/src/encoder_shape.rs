@@ -27,11 +27,11 @@ pub struct RowAttention<'a> {
 }
 
 impl RowAttention<'_> {
-    /// What the shares of one run are multiplied by, `[rows, heads, length, length]`.
-    pub(crate) fn mask(&self, run: usize) -> Option<Vec<f32>> {
+    /// What the shares of one run are multiplied by, `[rows, heads, length, length]`; `first` rows are
+    /// before it.
+    pub(crate) fn mask(&self, run: &Run, first: usize) -> Option<Vec<f32>> {
         let dropout = self.dropout.as_ref()?;
-        let first: usize = self.runs[..run].iter().map(|run| run.rows).sum();
-        let Run { rows, length, .. } = self.runs[run];
+        let Run { rows, length, .. } = *run;
         let count = self.heads * length * length;
         let rows = &dropout.rows[first..first + rows];
         Some(rows.iter().flat_map(|row| dropout.row_mask(row, 0, count)).collect())

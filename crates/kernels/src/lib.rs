@@ -36,7 +36,7 @@ pub use host::{constant, host_tensor, host_values, indices, is_host};
 pub use listen::{GradientListener, heard, listener, listening};
 pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
-pub use plain::{soft_cap, softmax};
+pub use plain::{soft_cap, softmax, widened};
 pub use random::{Random, dropout_mask};
 pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
 pub use weight::Weight;

@@ -19,7 +19,7 @@ pub(crate) fn in_type<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
 }
 
 /// Half-precision values as f32; others as they are.
-pub(crate) fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let dtype = wide_type(x.dtype());
     in_type(x, dtype)
 }

@@ -20,8 +20,8 @@ pub(crate) fn self_attention(
     let dim = width / shape.heads;
     let q = q.mul_scalar((dim as f64).sqrt().recip());
     let mut parts = Vec::with_capacity(shape.runs.len());
-    let mut from = 0;
-    for (number, run) in shape.runs.iter().enumerate() {
+    let (mut from, mut first) = (0, 0);
+    for run in shape.runs {
         let (rows, length, heads) = (run.rows, run.length, shape.heads);
         let range = from..from + rows * length;
         from = range.end;
@@ -34,9 +34,10 @@ pub(crate) fn self_attention(
             scores = scores.add(host_tensor(keys.clone(), [1, 1, 1, length], &q));
         }
         let mut shares = softmax(scores);
-        if let Some(mask) = shape.mask(number) {
+        if let Some(mask) = shape.mask(run, first) {
             shares = shares.mul(host_tensor(mask, [rows, heads, length, length], &q));
         }
+        first += rows;
         parts.push(shares.matmul(split(&v)).swap_dims(1, 2).reshape([rows * length, width]));
     }
     Tensor::cat(parts, 0)

@@ -8,6 +8,8 @@ pub(crate) mod norm;
 pub(crate) mod projection;
 pub(crate) mod weight;
 
+use std::sync::Arc;
+
 use bestof_kernels::KeyedRow;
 
 use crate::causal_lm::ForwardOptions;
@@ -19,7 +21,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) config: &'a DecoderConfig,
     pub(crate) options: ForwardOptions,
     /// The trees of the forest, with the keys of their dropout masks; none in decoding.
-    pub(crate) rows: &'a [KeyedRow],
+    pub(crate) rows: Option<&'a Arc<[KeyedRow]>>,
     /// The layer, so that each draws dropout masks of its own.
     pub(crate) layer: usize,
     /// Whether there is one row per sequence: a step of decoding.

@@ -34,6 +34,6 @@ pub use error::ModelError;
 pub use family::known_model_types;
 pub use forest::{ForestBuilder, Sequence, SequenceSpan, TargetNode, TokenForest, sequence_logps};
 pub use positions::RandomPositions;
-pub use precision::{Dtype, Precision, Quantization, UnknownFormat};
+pub use precision::{Dtype, NumberFormat, Precision, Quantization, UnknownFormat};
 pub use sampling::{AfterToken, FinishReason, Generation, NewToken, Request, SamplingConfig};
 pub use tree::TokenTree;

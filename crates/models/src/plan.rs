@@ -1,6 +1,7 @@
 //! What a forest needs in every layer, made once per pass.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bestof_kernels::{AttentionBlock, CausalMasks, KeyedRow, attention, tree_blocks};
 use burn::tensor::Tensor;
@@ -17,7 +18,7 @@ use crate::tree::TokenTree;
 pub(crate) struct ForestPlan {
     pub(crate) ids: Vec<u32>,
     /// The trees, with the keys of their dropout masks.
-    pub(crate) rows: Vec<KeyedRow>,
+    pub(crate) rows: Arc<[KeyedRow]>,
     rotations: Vec<Rotation>,
     /// The blocks of all trees, for each window that some layer has.
     blocks: HashMap<Option<usize>, Vec<AttentionBlock>>,
@@ -47,7 +48,7 @@ impl ForestPlan {
         Ok(Self {
             rotations: rotary.rotations(&positions, drawn, like),
             blocks: plan_blocks(forest, &starts, config, like),
-            rows: forest.keyed_rows(),
+            rows: forest.keyed_rows().into(),
             ids,
         })
     }

@@ -141,6 +141,45 @@ impl FromStr for Quantization {
     }
 }
 
+/// Floats or blocks, by one name.
+///
+/// ```
+/// use bestof_models::{Dtype, NumberFormat, Quantization};
+///
+/// assert_eq!("bf16".parse(), Ok(NumberFormat::Floats(Dtype::BF16)));
+/// assert_eq!("q8_0".parse(), Ok(NumberFormat::Blocks(Quantization::Q8_0)));
+/// assert!("q4_k".parse::<NumberFormat>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// Plain floats.
+    Floats(Dtype),
+    /// Blocks with scales.
+    Blocks(Quantization),
+}
+
+impl NumberFormat {
+    /// The element type of a GGUF file that holds such values.
+    pub fn ggml_type(self) -> GgmlType {
+        match self {
+            Self::Floats(dtype) => dtype.ggml_type(),
+            Self::Blocks(blocks) => blocks.into(),
+        }
+    }
+}
+
+impl FromStr for NumberFormat {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let floats = name.parse().map(Self::Floats);
+        let known = "f32, f16, bf16, q8_0 and q4_0";
+        floats
+            .or_else(|_| name.parse().map(Self::Blocks))
+            .map_err(|unknown: UnknownFormat| UnknownFormat { known, ..unknown })
+    }
+}
+
 /// How a decoder is loaded.
 ///
 /// Matrices of linear layers, embeddings and vocabulary projection rest in the format asked for; norms

@@ -235,7 +235,7 @@ fn a_gguf_file_is_the_folder_that_it_converts_to() {
             let source = with_tokenizer(&folder(name), &dir.path().join(name));
             let file = dir.path().join(format!("{name}.{ggml_type}.gguf"));
             let folder = ModelFolder::open(&source).unwrap();
-            export(&folder, &file, ExportOptions { ggml_type }, &mut |_| ()).unwrap();
+            export(&folder, &file, ExportOptions::new(ggml_type), &mut |_| ()).unwrap();
             let out = dir.path().join(format!("{name}.{ggml_type}"));
             convert(&file, &out, &ConvertOptions::default(), &mut |_| ()).unwrap();
             let device = Device::flex();
@@ -258,7 +258,7 @@ fn what_cannot_be_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let source = with_tokenizer(&folder("llama-gqa-untied"), &dir.path().join("whole"));
     let file = dir.path().join("model.gguf");
-    let options = ExportOptions { ggml_type: GgmlType::Q4_0 };
+    let options = ExportOptions::new(GgmlType::Q4_0);
     export(&ModelFolder::open(&source).unwrap(), &file, options, &mut |_| ()).unwrap();
     let folder = ModelFolder::open(&file).unwrap();
     let device = Device::flex();

@@ -108,10 +108,22 @@ fn tensors_that_are_not_loaded_take_nothing() {
     };
     let mut all = tensors(&config);
     let without = estimate(&all);
-    for name in ["lm_head.weight", "vision_tower.layers.0.self_attn.q_proj.weight"] {
+    let push = |all: &mut Vec<TensorInfo>, name: &str| {
         let shape = vec![128, 64];
         all.push(TensorInfo { name: name.to_owned(), dtype: StoredType::F32, shape });
+    };
+    push(&mut all, "lm_head.weight");
+    assert_eq!(estimate(&all), without);
+    // The half of a multimodal model that is not read is one under that model's names only.
+    let tower = "vision_tower.layers.0.self_attn.q_proj.weight";
+    let mut plain = all.clone();
+    push(&mut plain, tower);
+    assert!(estimate(&plain).weights > without.weights);
+    for tensor in &mut all {
+        tensor.name = format!("language_model.{}", tensor.name);
     }
+    assert_eq!(estimate(&all), without);
+    push(&mut all, tower);
     assert_eq!(estimate(&all), without);
 }
 

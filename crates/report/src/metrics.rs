@@ -314,8 +314,10 @@ pub const METRICS: &[Metric] = &[
     Metric::new("num_tokens", Tokens, ALL, "tokens of the rows trained on so far, prompts included, shared ones counted as often as they occur").exact(),
 ];
 
-/// Metrics that depend on the clock: the only ones in which two runs of one seed may differ.
-pub const TIMING_METRICS: [&str; 2] = ["tokens_per_second", "ranks/waited"];
+/// Metrics that depend on the clock, or on what ranks happen to exchange: the only ones in which two runs of one
+/// seed may differ.
+pub const TIMING_METRICS: [&str; 4] =
+    ["tokens_per_second", "ranks/bytes", "ranks/overlapped", "ranks/waited"];
 
 const PASS_AT_K: &str = "pass@k";
 
@@ -397,9 +399,10 @@ mod tests {
     }
 
     #[test]
-    fn the_metrics_of_the_clock_are_those_with_such_a_unit() {
-        let timed =
-            METRICS.iter().filter(|metric| matches!(metric.unit, TokensPerSecond | Seconds));
+    fn the_metrics_of_the_clock_are_those_with_such_a_unit_and_those_of_ranks() {
+        let timed = METRICS.iter().filter(|metric| {
+            matches!(metric.unit, TokensPerSecond | Seconds) || metric.name.starts_with("ranks/")
+        });
         assert!(timed.map(|metric| metric.name).eq(TIMING_METRICS));
     }
 

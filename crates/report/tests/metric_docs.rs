@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use bestof_report::{METRICS, metric, metrics_markdown};
@@ -23,15 +24,28 @@ fn the_documented_table_is_the_one_in_use() {
 /// What looks like a metric in the pages about runs is one.
 #[test]
 fn metrics_named_elsewhere_are_in_the_table() {
-    let families =
-        ["logps/", "rewards/", "dpop/", "prompts/", "completions/", "verifier/", "rollout/"];
-    for page in ["dpop.md", "pkpo.md", "rollouts.md", "training.md", "yelp.md"] {
+    let named = ["logps/", "dpop/", "prompts/", "completions/", "rollout/", "ranks/"];
+    let families = [&named[..], &["rewards/", "verifier/"]].concat();
+    let pages =
+        ["dpop.md", "pkpo.md", "ranks.md", "rollouts.md", "scaling.md", "training.md", "yelp.md"];
+    let mut seen = BTreeSet::new();
+    for page in pages {
         let text = doc(page);
         for name in text.split('`').skip(1).step_by(2) {
-            if families.iter().any(|family| name.starts_with(family)) {
+            if let Some(family) = families.iter().find(|family| name.starts_with(**family)) {
                 assert!(metric(name).is_some(), "{page}: `{name}`");
+                seen.insert(*family);
             }
         }
+    }
+    // A list that is misspelt, or reads the wrong pages, would find nothing wrong.
+    for family in &families {
+        let known = METRICS.iter().any(|metric| metric.name.starts_with(family));
+        assert!(known, "no metric is of `{family}`");
+        assert!(
+            seen.contains(family) || !named.contains(family),
+            "no page names one of `{family}`"
+        );
     }
     assert!(METRICS.iter().all(|metric| !metric.meaning.contains('|')), "it would end a cell");
 }

@@ -300,7 +300,7 @@ pub enum SentimentError {
         /// The stars found.
         stars: u8,
     },
-    /// A feature or target that is not finite.
+    /// A feature, a target or a contribution that is not finite.
     #[error("row {row}: {what} is {value}, expected a finite number")]
     NotFinite {
         /// [`crate::Example::row`].

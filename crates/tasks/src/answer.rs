@@ -74,8 +74,10 @@ pub(crate) fn offer(text: &str) -> Result<Offer<'_>, NoOffer> {
     };
     let part = text[range.clone()].trim();
     let first = part.split_whitespace().next().unwrap_or_default();
-    // Nothing stands before the stroke of `\not A` that could be an answer.
-    let struck = first.trim_start_matches(['$', '*', '(', '{']).starts_with("\\not");
+    // Nothing stands before the stroke of `\not A` that could be an answer: brackets and signs at most.
+    let struck = first
+        .find(char::is_alphanumeric)
+        .is_some_and(|at| first[..at].ends_with('\\') && first[at..].starts_with("not"));
     if marker != Marker::Boxed && (struck || denies(first)) {
         return Err(NoOffer::Negated);
     }
@@ -269,7 +271,10 @@ mod tests {
             ("\\boxed{5", vec!["none: the box is not closed"]),
             ("The answer is not 5.", vec!["none: the text says what the answer is not"]),
             ("The answer is $\\not A$.", vec!["none: the text says what the answer is not"]),
+            ("The answer is \\(\\not A\\).", vec!["none: the text says what the answer is not"]),
+            ("The answer is $\\not=5$.", vec!["none: the text says what the answer is not"]),
             ("The answer is $x\\not=5$.", vec!["$x\\not=5$"]),
+            ("The answer is \\(5\\not=x\\).", vec!["\\(5\\not=x\\)"]),
         ] {
             assert_eq!(offered(text), expected, "{text:?}");
         }

@@ -3,5 +3,5 @@
 mod episode;
 mod program;
 
-pub use episode::{Environment, EnvironmentReply, Episode};
+pub use episode::{Environment, EnvironmentReply, Episode, NO_REWARD};
 pub use program::ProgramEnvironment;

@@ -77,9 +77,12 @@ fn boxed_answer(solution: &str) -> Option<Cow<'_, str>> {
     (answer_text(solution).1 == Some(Marker::Boxed)).then(|| given_answer(solution))
 }
 
-/// Puts what is in the field `metadata` beside it, in its place.
-fn spread_metadata(extra: &mut Map<String, Value>) -> Result<(), RowProblem> {
-    let metadata = match extra.remove("metadata") {
+/// Puts what is in the field `metadata` among the other fields.
+fn spread_metadata(
+    metadata: Option<Value>,
+    extra: &mut Map<String, Value>,
+) -> Result<(), RowProblem> {
+    let metadata = match metadata {
         None => return Ok(()),
         Some(Value::Object(metadata)) => metadata,
         Some(other) => return Err(crate::rows::wrong_type("metadata", &other, "an object")),
@@ -111,10 +114,8 @@ impl Row for GymRow {
     fn from_fields(mut fields: Fields) -> Result<Self, RowProblem> {
         let prompt = fields.text("question")?;
         let answer = fields.text_or_number("answer")?;
-        let metadata = fields.take_optional("metadata");
-        let mut extra: Map<_, _> =
-            metadata.into_iter().map(|found| ("metadata".to_owned(), found)).collect();
-        spread_metadata(&mut extra)?;
+        let mut extra = Map::new();
+        spread_metadata(fields.take_optional("metadata"), &mut extra)?;
         lossless::<Self>(fields, &[&prompt, &answer])?;
         Ok(Self(AnswerRow { extra, ..AnswerRow::new(prompt, answer) }))
     }
@@ -306,7 +307,8 @@ fn from_answer(fields: Fields) -> Result<AnswerRow, RowProblem> {
         return Ok(row);
     }
     if row.extra.get("metadata").is_some_and(Value::is_object) {
-        spread_metadata(&mut row.extra)?;
+        let metadata = row.extra.remove("metadata");
+        spread_metadata(metadata, &mut row.extra)?;
     } else if row.answer.contains("####") {
         let found = || unanswered("answer", "no number after ####");
         row.answer = worked_answer(&row.answer).ok_or_else(found)?;

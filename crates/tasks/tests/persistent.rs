@@ -141,15 +141,19 @@ fn a_program_that_answers_once_and_ends_is_started_again() {
 /// Otherwise the second line would be taken for the answer to the next request.
 #[test]
 fn a_process_that_writes_too_many_lines_is_replaced() {
-    let folder = tempfile::tempdir().unwrap();
-    let notes = folder.path().join("notes");
-    let verifier = kept(&reads_lines(&notes, &format!("{YES}; {YES}")), limits(5000));
-    for completion in ["yes", "no", "yes"] {
-        let expected = if completion == "yes" { Right } else { Wrong };
-        assert_eq!(verifier.verify(completion).outcome, expected);
-        std::thread::sleep(Duration::from_millis(100));
+    let at_once = r#"case "$line" in *yes*) r=1;; *) r=0;; esac; printf '{"reward": %s}\n{"reward": 1}\n' $r"#;
+    // A line that is written later is seen once it is there.
+    for (body, wait) in [(at_once.to_owned(), 0), (format!("{YES}; {YES}"), 100)] {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = folder.path().join("notes");
+        let verifier = kept(&reads_lines(&notes, &body), limits(5000));
+        for completion in ["yes", "no", "yes", "no"] {
+            let expected = if completion == "yes" { Right } else { Wrong };
+            assert_eq!(verifier.verify(completion).outcome, expected, "{body}");
+            std::thread::sleep(Duration::from_millis(wait));
+        }
+        assert_eq!(starts(&notes), 4, "{body}");
     }
-    assert_eq!(starts(&notes), 3);
 }
 
 #[test]

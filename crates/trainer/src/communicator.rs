@@ -60,7 +60,8 @@ pub trait Communicator: Debug + Sync {
         Traffic::default()
     }
 
-    /// Ends all ranks, whatever they are doing: another cannot be told of an error that it does not wait for.
+    /// Ends this process, and with it the job: another rank cannot be told of an error that it does not wait for.
+    /// Launchers end all when one ends so, `srun` with `--kill-on-bad-exit=1`.
     fn abort(&self) -> ! {
         std::process::exit(1)
     }

@@ -214,18 +214,25 @@ pub enum TrainError {
         source: EstimatorError,
     },
     /// A completions server gave no completions of a prompt.
-    #[error("{row}: {source}")]
+    #[error("{}: {source}", prompt(*row, name.as_deref()))]
     Server {
-        /// The prompt: its number, or `file:line` where that is known.
-        row: String,
+        /// The prompt's row, from 0.
+        row: usize,
+        /// The row as `file:line`, where that is known.
+        name: Option<String>,
         /// Why not.
         source: Box<ServerError>,
     },
     /// An environment's messages cannot be part of an episode.
-    #[error("{row}: the environment's messages cannot follow the completion: {reason}")]
+    #[error(
+        "{}: the environment's messages cannot follow the completion: {reason}",
+        prompt(*row, name.as_deref())
+    )]
     Environment {
-        /// The prompt: its number, or `file:line` where that is known.
-        row: String,
+        /// The prompt's row, from 0.
+        row: usize,
+        /// The row as `file:line`, where that is known.
+        name: Option<String>,
         /// Why not.
         reason: String,
     },
@@ -240,19 +247,6 @@ pub enum TrainError {
         step: u64,
         /// What it was given.
         folder: PathBuf,
-    },
-    /// The completions server draws with weights that are too old.
-    #[error(
-        "step {step} would learn from completions of weights {lag} steps old, and `rollout.max_lag` is {max_lag}; hand \
-         over newer ones with `rollout.sync_command`, or raise it"
-    )]
-    Lag {
-        /// The step that was being made, counted from 1.
-        step: u64,
-        /// Steps since the weights of the server.
-        lag: u64,
-        /// The most allowed.
-        max_lag: u64,
     },
     /// A verifier cannot be made, or its program is not there.
     #[error("`reward.command`: {reason}")]
@@ -295,33 +289,24 @@ pub enum TrainError {
     },
 }
 
+/// A prompt by its name, or by its number.
+fn prompt(row: usize, name: Option<&str>) -> String {
+    name.map_or_else(|| format!("prompt {}", row + 1), str::to_owned)
+}
+
 impl TrainError {
-    /// The same with the name of the prompt whose number it has.
-    pub(crate) fn at_row_of(self, names: &[String]) -> Self {
-        let named = |row: String| {
-            let number =
-                row.strip_prefix("prompt ").and_then(|number| number.parse::<usize>().ok());
-            let name = number.and_then(|number| names.get(number.checked_sub(1)?));
-            name.cloned().unwrap_or(row)
-        };
-        match self {
-            Self::Server { row, source } => Self::Server { row: named(row), source },
-            Self::Environment { row, reason } => Self::Environment { row: named(row), reason },
-            other => other,
+    /// The same with the name of its prompt, whose row is one of these.
+    pub(crate) fn at_row_of(mut self, names: &[String]) -> Self {
+        if let Self::Server { row, name, .. } | Self::Environment { row, name, .. } = &mut self {
+            *name = names.get(*row).cloned();
         }
+        self
     }
 
     /// Whether every rank has this error already.
     pub fn is_of_all_ranks(&self) -> bool {
-        use TrainError::{Communication, Displaced, OnRank, RanksDiffer, Stopped};
-        matches!(
-            self,
-            OnRank { .. }
-                | RanksDiffer { .. }
-                | Communication { .. }
-                | Displaced(_)
-                | Stopped { .. }
-        )
+        use TrainError::{Displaced, OnRank, RanksDiffer, Stopped};
+        matches!(self, OnRank { .. } | RanksDiffer { .. } | Displaced(_) | Stopped { .. })
     }
 
     pub(crate) fn io(

@@ -32,7 +32,8 @@ const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// only, and the path returned is theirs.
 ///
 /// Weights are written in `format`: [`OutputFormat::Auto`] is the type of the base's embeddings, `bfloat16`
-/// for those in blocks, and with [`OutputFormat::Blocks`] the folder holds a `model.gguf`. It is written beside and exchanged with an older one, so that a model called `final` is whole at every
+/// for those in blocks, and with [`OutputFormat::Blocks`] the folder holds a `model.gguf`. The folder is
+/// written beside and exchanged with an older one, so that a model called `final` is whole at every
 /// instant. Returns its path.
 ///
 /// # Errors
@@ -93,11 +94,11 @@ fn write_gguf(
     blocks: Quantization,
 ) -> Result<(), TrainError> {
     let scratch = StagedFolder::replace(&dir.join("f32"))?;
-    // A GGUF file has the name of its folder in it, which is to be the same in every run.
-    let whole = scratch.path().join(base.name().unwrap_or_else(|| "model".to_owned()));
-    write_model(model, base, &whole, StoredType::F32)?;
-    let options = ExportOptions { ggml_type: blocks.into() };
-    let folder = ModelFolder::open(&whole)?;
+    write_model(model, base, scratch.path(), StoredType::F32)?;
+    // The base's name: that of the scratch folder is another one in every run.
+    let name = base.name().unwrap_or_else(|| "model".to_owned());
+    let options = ExportOptions::new(blocks.into()).with_name(name);
+    let folder = ModelFolder::open(scratch.path())?;
     let done = gguf::export(&folder, &dir.join(GGUF), options, &mut |_| ())?;
     for warning in done.warnings {
         tracing::warn!("{GGUF}: {warning}");
@@ -113,9 +114,18 @@ fn export_adapter(
 ) -> Result<PathBuf, TrainError> {
     let dir = run_dir.join(ADAPTER);
     let folder = StagedFolder::replace(&dir)?;
-    model.save_adapter(folder.path(), &base.dir.display().to_string(), StoredType::F32)?;
+    write_adapter(model, base, folder.path())?;
     folder.commit()?;
     Ok(dir)
+}
+
+/// Writes the adapters of a model whose base is `base` into `dir`.
+pub(crate) fn write_adapter(
+    model: &Decoder,
+    base: &ModelFolder,
+    dir: &Path,
+) -> Result<(), TrainError> {
+    Ok(model.save_adapter(dir, &base.dir.display().to_string(), StoredType::F32)?)
 }
 
 /// Says that the vocabulary projection is a matrix of its own, wherever a loader may look for it.

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Tensor};
 use crate::error::TrainError;
 
 /// Gradients by parameter name. Each is flat, in the row-major order of its parameter, so that
-/// the optimiser and an all-reduce need one code path only.
+/// the optimiser and what is sent to other ranks need one code path only.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NamedGradients {
     by_name: BTreeMap<String, Tensor<1>>,

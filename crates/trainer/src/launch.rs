@@ -54,7 +54,7 @@ pub fn supervised(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    Ranks::new(options.communicator).agree(supervised_here(config, options, progress))
+    options.ranks.agree(supervised_here(config, options, progress))
 }
 
 fn supervised_here(
@@ -63,7 +63,7 @@ fn supervised_here(
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
     config.validate_kind(RunKind::SUPERVISED)?;
-    let base = Base::open(config, Ranks::new(options.communicator))?;
+    let base = Base::open(config, options.ranks)?;
     let rows = base.load(config, load_supervised, "rows")?;
     let (settings, forward) = (rows.settings(config), config.forward_settings());
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, forward);
@@ -107,6 +107,14 @@ impl Base {
 
     /// The model of a folder whose configuration may have been changed since it was read.
     fn of(folder: ModelFolder, config: &RunConfig, ranks: Ranks<'_>) -> Result<Self, TrainError> {
+        // What is not trained is never sent.
+        if !ranks.is_alone() {
+            let all = ranks.gather(folder.files_hash()?)?;
+            if let Some(rank) = all.iter().position(|hash| *hash != all[0]) {
+                let reason = format!("{} is not the model of rank 0", folder.dir.display());
+                return Err(TrainError::RanksDiffer { rank, reason });
+            }
+        }
         let device = ranks.open_device(&config.model.device)?.autodiff();
         let mut model = Decoder::open_in(&folder, config.precision()?, &device)?;
         folder.tokenizer()?.check_fits(model.vocab_size())?;
@@ -208,7 +216,7 @@ fn finish(
 ) -> Result<Finished, TrainError> {
     let dir = &config.output.dir;
     let (mut exported, mut report) = (dir.join(crate::export::FINAL), dir.join(REPORT_FILE));
-    if options.communicator.rank() == 0 {
+    if options.ranks.is_first() {
         exported = export(model, base, dir, config.output_format()?)?;
         write_results(&summary, dir)?;
         report = write_report(dir, metadata)?;

@@ -279,9 +279,10 @@ impl NamedAdamW {
             || Moments::Host { mean: vec![0.0; values.len()], square: vec![0.0; values.len()] };
         let update = self.config.update(self.step, learning_rate, gradient_scale, decay);
         let moments = self.moments.entry(name.to_owned()).or_insert_with(zeros);
-        if let Moments::Host { mean, square } = moments {
-            update.run(values, gradient, mean, square);
-        }
+        let Moments::Host { mean, square } = moments else {
+            unreachable!("the moments of parts are in host memory")
+        };
+        update.run(values, gradient, mean, square);
     }
 
     /// Names, sorted, with the two running means: what a checkpoint stores.

@@ -26,12 +26,14 @@ const PLACES: &[&str] = &[
     "rollout.server_concurrency",
     "rollout.server_timeout",
     "rollout.server_retries",
-    "rollout.server_api_key_env",
     "rollout.sync_command",
 ];
 
-/// Every key whose value differs between two TOML texts, but [`PLACES`]: the run's folder or its server may
-/// have moved, everything else decides what the numbers are.
+/// A key that may also come or go: whether a server asks for a key decides no number.
+const KEY_OF_SERVER: &str = "rollout.server_api_key_env";
+
+/// Every key whose value differs between two TOML texts, but [`PLACES`] and [`KEY_OF_SERVER`]: the run's folder or
+/// its server may have moved, everything else decides what the numbers are.
 pub(crate) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, toml::de::Error> {
     let (mut before, mut now) = (flatten(before)?, flatten(now)?);
     for key in PLACES {
@@ -41,6 +43,8 @@ pub(crate) fn differences(before: &str, now: &str) -> Result<Vec<Difference>, to
             now.remove(*key);
         }
     }
+    before.remove(KEY_OF_SERVER);
+    now.remove(KEY_OF_SERVER);
     let absent = || "absent".to_owned();
     let mut differences: Vec<Difference> = before
         .iter()
@@ -98,6 +102,17 @@ mod tests {
                 "`loss.name` was absent and is now \"dpop\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_server_may_move_and_ask_for_a_key_but_not_come_or_go() {
+        let before = "[rollout]\nserver = 'http://a'\n";
+        let now = "[rollout]\nserver = 'http://b'\nserver_api_key_env = 'KEY'\n";
+        assert_eq!(differences(before, now).unwrap(), []);
+        assert_eq!(differences(now, before).unwrap(), []);
+        let found = differences("", now).unwrap();
+        let keys: Vec<&str> = found.iter().map(|difference| difference.key.as_str()).collect();
+        assert_eq!(keys, ["rollout.server"]);
     }
 
     #[test]

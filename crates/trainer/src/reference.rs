@@ -176,11 +176,19 @@ impl ReferenceCache {
             if let Some(scores) = kept {
                 return Ok(scores);
             }
-        } else if let Some(rows) = ranks.gather(kept.map(numbers))?.swap_remove(0) {
-            let score = |(row, numbers): (&T, &Vec<f64>)| row.score_of(numbers);
-            let scores: Option<Vec<T::Score>> = set.items.iter().zip(&rows).map(score).collect();
-            let reason = "rank 0 has other rows than this one".to_owned();
-            return scores.ok_or(TrainError::Communication { reason });
+        } else {
+            let (keys, mut all): (Vec<String>, Vec<_>) =
+                ranks.gather((self.key(&set.items), kept.map(numbers)))?.into_iter().unzip();
+            if let Some(rank) = keys.iter().position(|key| *key != keys[0]) {
+                let reason = "its reference or its rows are not those of rank 0".to_owned();
+                return Err(TrainError::RanksDiffer { rank, reason });
+            }
+            if let Some(rows) = all.swap_remove(0) {
+                let score = |(row, numbers): (&T, &Vec<f64>)| row.score_of(numbers);
+                let scores: Option<Vec<_>> = set.items.iter().zip(&rows).map(score).collect();
+                let reason = "scores of rank 0 cannot be read".to_owned();
+                return scores.ok_or(TrainError::Communication { reason });
+            }
         }
         let options = ForwardOptions::reference();
         let scores = T::score_all(model, &set.items, &options, settings, "reference", progress)?;

@@ -212,13 +212,14 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         }
         let solved = self.solved.len() as f64;
         metrics.observe("cumulative_solve_rate", solved / self.parts.train.len() as f64);
-        let here = (batch.moved.clone(), self.step_samples(&batch));
+        let samples = ranks.agree(self.step_samples(&batch))?;
+        let here = (batch.moved.clone(), samples);
         let (moved, samples): (Vec<Vec<bool>>, Vec<_>) = ranks.gather(here)?.into_iter().unzip();
         for update in 0..batch.moved.len() {
             let moved = moved.iter().any(|of_rank| of_rank[update]);
             metrics.observe("skipped_updates", f64::from(u8::from(!moved)));
         }
-        self.samples.extend(kept(samples.concat(), self.parts.logged_samples));
+        self.samples.extend(kept(samples.concat(), self.parts.logged_samples)?);
         let every = self.parts.objective.reference_sync_steps;
         if every > 0 && (batch.step + 1).is_multiple_of(every) {
             self.parts.reference = Some(self.parts.model.clone());
@@ -293,8 +294,8 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
         if let Some(measured) = pass_at_k_estimates(&groups, &[k])?.first() {
             self.schedule.observe(measured.value);
         }
-        let drawn = self.evaluation_samples(step, &groups);
-        self.samples.extend(kept(drawn, self.parts.logged_samples));
+        let drawn = self.evaluation_samples(step, &groups)?;
+        self.samples.extend(kept(drawn, self.parts.logged_samples)?);
         Ok(Evaluation { metrics, warning: None })
     }
 

@@ -119,7 +119,7 @@ pub struct BestBy {
 
 impl BestBy {
     fn prefers(&self, value: f64, best: f64) -> bool {
-        if self.higher { value > best } else { value < best }
+        best.is_nan() || if self.higher { value > best } else { value < best }
     }
 }
 

@@ -54,7 +54,7 @@ impl TensorEntry {
     }
 
     pub(super) fn row_bytes(&self) -> usize {
-        self.row_values() / self.ggml_type.block_values() * self.ggml_type.block_bytes()
+        self.ggml_type.bytes_of(self.row_values())
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 use bestof_checkpoints::gguf::{ConvertOptions, ExportOptions, GgmlType};
 use bestof_checkpoints::{ModelFolder, StoredType, gguf};
 use bestof_files::StagedFolder;
-use bestof_models::{Decoder, DecoderConfig, Dtype, Quantization, open_device};
+use bestof_models::{Decoder, DecoderConfig, Dtype, NumberFormat, UnknownFormat, open_device};
 use bestof_trainer::export::write_model;
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 use crate::console::{self, Bytes};
 
@@ -41,22 +42,32 @@ pub(crate) struct Convert {
 }
 
 fn ggml_type(text: &str) -> Result<GgmlType, String> {
-    let dtype = text.parse().map(Dtype::ggml_type);
-    dtype
-        .or_else(|_| text.parse::<Quantization>().map(GgmlType::from))
-        .map_err(|_| "known are f32, f16, bf16, q8_0 and q4_0".to_owned())
+    text.parse::<NumberFormat>()
+        .map(NumberFormat::ggml_type)
+        .map_err(|UnknownFormat { known, .. }| format!("known are {known}"))
 }
 
 impl Convert {
     pub(crate) fn run(self) -> Result<()> {
         // Before any weight is read.
         if self.writes_gguf() {
-            self.check_gguf()?;
-        } else {
-            self.check_folder()?;
+            let base = self.check_gguf()?;
+            let options = ExportOptions::new(self.ggml_type.unwrap_or(GgmlType::F16));
+            let Some(adapter) = &self.adapter else { return self.to_gguf(&base, options) };
+            // Refused before the weights are merged, not after.
+            gguf::check(&base, &self.output, options.clone())?;
+            let name = base.name().unwrap_or_else(|| "model".to_owned());
+            let merged = self.merged(&base, adapter)?;
+            return self.to_gguf(&ModelFolder::open(merged.path())?, options.with_name(name));
         }
-        let Some(adapter) = &self.adapter else { return self.convert(&self.input) };
-        let base = ModelFolder::open(&self.input)?;
+        self.check_folder()?;
+        let Some(adapter) = &self.adapter else { return self.to_folder(&self.input) };
+        let merged = self.merged(&ModelFolder::open(&self.input)?, adapter)?;
+        self.to_folder(merged.path())
+    }
+
+    /// A folder beside the output with the adapter in the weights, which is gone when it is dropped.
+    fn merged(&self, base: &ModelFolder, adapter: &Path) -> Result<TempDir> {
         let parent = match self.output.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -64,18 +75,12 @@ impl Convert {
         let beside = || format!("could not write beside {}", self.output.display());
         fs::create_dir_all(parent).with_context(beside)?;
         let scratch = tempfile::tempdir_in(parent).with_context(beside)?;
-        // A GGUF file has the name of its folder in it.
-        let merged = scratch.path().join(base.name().unwrap_or_else(|| "model".to_owned()));
-        merge(&base, adapter, &merged)?;
-        self.convert(&merged)
+        merge(base, adapter, scratch.path())?;
+        Ok(scratch)
     }
 
     fn writes_gguf(&self) -> bool {
         self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
-    }
-
-    fn convert(&self, input: &Path) -> Result<()> {
-        if self.writes_gguf() { self.to_gguf(input) } else { self.to_folder(input) }
     }
 
     fn check_folder(&self) -> Result<()> {
@@ -85,7 +90,8 @@ impl Convert {
         Ok(StagedFolder::check(&self.output)?)
     }
 
-    fn check_gguf(&self) -> Result<()> {
+    /// The input, which is one that a GGUF file may be written from.
+    fn check_gguf(&self) -> Result<ModelFolder> {
         let flags =
             [("--dtype", self.dtype.is_some()), ("--max-shard-mb", self.max_shard_mb.is_some())];
         console::unread("a conversion to a GGUF file, whose matrices have a --type,", &flags)?;
@@ -100,11 +106,7 @@ impl Convert {
         let folder = ModelFolder::open(&self.input)?;
         // Refuses what no field of a GGUF file could stand for: unknown keys and quantized weights.
         DecoderConfig::from_hf(&folder.config)?;
-        Ok(gguf::check(&folder, &self.output, self.export_options())?)
-    }
-
-    fn export_options(&self) -> ExportOptions {
-        ExportOptions { ggml_type: self.ggml_type.unwrap_or(GgmlType::F16) }
+        Ok(folder)
     }
 
     fn to_folder(&self, input: &Path) -> Result<()> {
@@ -145,11 +147,10 @@ impl Convert {
         ))
     }
 
-    fn to_gguf(&self, input: &Path) -> Result<()> {
-        let folder = ModelFolder::open(input)?;
+    fn to_gguf(&self, folder: &ModelFolder, options: ExportOptions) -> Result<()> {
         let bar = Bytes::new("convert");
         let mut progress = |at: gguf::Progress<'_>| bar.at(at.values_done, at.values_total);
-        let done = gguf::export(&folder, &self.output, self.export_options(), &mut progress)?;
+        let done = gguf::export(folder, &self.output, options, &mut progress)?;
         bar.done();
         self.warn(&done.warnings);
         if self.json {

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use bestof_tasks::rows::AnswerRow;
-use bestof_tasks::verify::{
-    ProgramVerifier, Verification, VerificationOutcome, Verifier, VerifierKind,
-};
+use bestof_tasks::verify::{Verification, VerificationOutcome, Verifier, VerifierKind};
 use bestof_trainer::config::{External, RewardSection, VerifierName};
 use bestof_trainer::launch::find_program;
+use bestof_trainer::reinforce::VerifierSettings;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -53,12 +52,6 @@ pub(crate) struct Judge {
     json: bool,
 }
 
-/// Who judges all lines.
-enum Judges {
-    BuiltIn(VerifierKind),
-    Program(ProgramVerifier),
-}
-
 /// The verifier that a flag names.
 pub(super) fn verifier(name: &str) -> Result<VerifierName, String> {
     let name: StrDeserializer<'_, ValueError> = name.into_deserializer();
@@ -67,7 +60,7 @@ pub(super) fn verifier(name: &str) -> Result<VerifierName, String> {
 
 impl Judge {
     pub(crate) fn run(self) -> Result<()> {
-        let judges = self.judges()?;
+        let judges = self.reward()?.verifier_settings()?;
         let (source, name, whole): (Box<dyn Read>, String, String) = match &self.file {
             None => (Box::new(std::io::stdin().lock()), "stdin".into(), "standard input".into()),
             Some(path) => {
@@ -104,14 +97,6 @@ impl Judge {
             of("unclear"),
             of("failed"),
         ))
-    }
-
-    fn judges(&self) -> Result<Judges> {
-        let reward = self.reward()?;
-        Ok(match reward.verifier {
-            VerifierName::BuiltIn(kind) => Judges::BuiltIn(kind),
-            VerifierName::External(_) => Judges::Program(reward.program_verifier()?),
-        })
     }
 
     /// The flags as a run's configuration has them, which checks them.
@@ -183,7 +168,7 @@ fn outcome(outcome: VerificationOutcome) -> &'static str {
 }
 
 /// What the verifier says about the completion of a line.
-fn judged(judges: &Judges, line: &str) -> Result<Verification> {
+fn judged(judges: &VerifierSettings, line: &str) -> Result<Verification> {
     const LINE: &str = "an object with `answer` and `completion`";
     let mut fields: Map<String, Value> = serde_json::from_str(line)
         .with_context(|| format!("expected {LINE}, found `{}`", input::cut(line)))?;
@@ -195,8 +180,8 @@ fn judged(judges: &Judges, line: &str) -> Result<Verification> {
         None => bail!("`completion` is missing: expected {LINE}, found {}", named(&fields)),
     };
     match judges {
-        Judges::BuiltIn(kind) => Ok(built_in(*kind, fields)?.verify(&completion)),
-        Judges::Program(program) => Ok(program.with_fields(fields).verify(&completion)),
+        VerifierSettings::BuiltIn(kind) => Ok(built_in(*kind, fields)?.verify(&completion)),
+        VerifierSettings::Program(program) => Ok(program.with_fields(fields).verify(&completion)),
     }
 }
 

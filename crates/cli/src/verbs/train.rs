@@ -76,8 +76,7 @@ impl RunArgs {
     }
 
     pub(super) fn options(&self) -> TrainOptions<'static> {
-        let communicator = ranks::communicator();
-        TrainOptions { resume: self.resume, communicator, ..TrainOptions::default() }
+        TrainOptions { resume: self.resume, ranks: ranks::ranks(), ..TrainOptions::default() }
     }
 
     pub(super) fn show(&self, finished: &Finished) -> Result<()> {

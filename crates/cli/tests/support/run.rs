@@ -1,9 +1,13 @@
 //! Training runs from outside: their flags, and what they wrote.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use super::model::{json_lines, tiny};
+use super::{Done, bestof, text, words, write};
 
 /// Flags as they are, everything else as an override.
 pub(crate) fn flags_and_sets(given: &[&str]) -> Vec<String> {
@@ -33,4 +37,67 @@ pub(crate) fn metrics(run: &Path) -> Vec<Value> {
         row.retain(|name, _| name == "verifier/timeouts" || !timing(name));
     }
     rows
+}
+
+/// A tiny model and prompts whose answer is a digit, which it sometimes says.
+pub(crate) struct Bench {
+    pub(crate) dir: TempDir,
+    pub(crate) model: PathBuf,
+    pub(crate) rows: String,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let dir = tempdir().unwrap();
+        let model = tiny(dir.path());
+        let rows = write(dir.path(), "rows.jsonl", questions(12));
+        Self { dir, model, rows }
+    }
+
+    pub(crate) fn run_dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join("runs").join(name)
+    }
+
+    /// The arguments of a run of 4 steps of 3 prompts with 4 completions each.
+    pub(crate) fn args(&self, name: &str, more: &[&str]) -> Vec<String> {
+        let config = format!(
+            "[model]\npath = {:?}\n[data]\ntrain = {:?}\neval_fraction = 0.25\n\
+             [output]\ndir = {:?}\n\
+             [train]\nmax_steps = 4\nper_device_train_batch_size = 3\nsave_steps = 2\n\
+             eval_steps = 2\nlearning_rate = 5e-3\n\
+             [rollout]\nnum_generations = 4\nmax_new_tokens = 6\n\
+             [objective]\nestimator = \"loo-minus-one\"\nk = 2\n",
+            text(&self.model),
+            self.rows,
+            text(&self.run_dir(name))
+        );
+        let config = write(self.dir.path(), &format!("{name}.toml"), config);
+        let mut args = words(&format!("reinforce --json --config {config}"));
+        args.extend(flags_and_sets(more));
+        args
+    }
+
+    pub(crate) fn run(&self, name: &str, more: &[&str]) -> Done {
+        bestof(self.args(name, more))
+    }
+
+    /// The path of a new shell script.
+    pub(crate) fn script(&self, name: &str, script: &str) -> String {
+        write(self.dir.path(), name, script)
+    }
+
+    /// Overrides that make this shell script the verifier.
+    pub(crate) fn verifier(&self, script: &str) -> [String; 3] {
+        let path = self.script("verify.sh", script);
+        [
+            "reward.verifier=program".to_owned(),
+            format!("reward.command=[\"sh\", {path:?}]"),
+            "reward.time_limit=0.5".to_owned(),
+        ]
+    }
+}
+
+/// Prompts for a digit.
+pub(crate) fn questions(count: usize) -> String {
+    json_lines((0..count).map(|n| json!({"prompt": format!("{n} ="), "answer": n % 10})))
 }

@@ -112,8 +112,8 @@ fn attend(
     let all = dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)));
     let bias = dense(bias.clone());
     let mut y = vec![0.0; tokens * width];
-    let mut from = 0;
-    for (number, run) in shape.runs.iter().enumerate() {
+    let (mut from, mut first) = (0, 0);
+    for run in shape.runs {
         let take = |part: usize, factor: f32| {
             let at = layout_of(run, from, heads, width, [part, 3]);
             by_head(at.take(values(&all), Some(values(&bias)), factor), &at)
@@ -122,11 +122,12 @@ fn attend(
         let mut shares = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
         let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
         kernel::softmax(values_mut(&mut shares), run.length, keys);
-        let mask = shape.mask(number);
+        let mask = shape.mask(run, first);
         let taken = dropped(&shares, mask.as_deref());
         let found = dense(Flex::float_matmul(taken, v.clone()));
         layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
         from += run.rows * run.length;
+        first += run.rows;
         keep(RunState { run: run.clone(), q, k, v, shares, mask });
     }
     tensor(y, [tokens, width])

@@ -4,9 +4,9 @@
     reason = "`lora_A` and `lora_B` are parts of tensor names in PEFT's files"
 )]
 
-use bestof_kernels::{Dropout, Weight, host_tensor};
+use bestof_kernels::{Dropout, Weight, host_tensor, widened};
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use super::Pass;
 use super::weight::WeightParam;
@@ -114,7 +114,7 @@ impl Projection {
                 let dropout = Dropout {
                     probability: self.lora_dropout,
                     keys: [seed, pass.layer as u64, slot],
-                    rows: pass.rows.into(),
+                    rows: pass.rows.cloned().unwrap_or_default(),
                 };
                 let shape = x.dims();
                 Some(x.clone().mul(host_tensor(dropout.mask(shape[1]), shape, x)))
@@ -147,8 +147,7 @@ impl Projection {
 
     /// Rows of the weight from `first` on, with their part of `s B A`; in f32 where they are narrower.
     fn adapted_rows(&self, weight: Tensor<2>, first: usize) -> Tensor<2> {
-        let narrow = matches!(weight.dtype(), DType::BF16 | DType::F16);
-        let weight = if narrow { weight.cast(DType::F32) } else { weight };
+        let weight = widened(weight);
         match (&self.lora_A, &self.lora_B) {
             (Some(a), Some(b)) => {
                 let (a, b) = (a.weight.val().inner(), b.weight.val().inner());

@@ -106,7 +106,7 @@ impl Engine for Cached {
             let pass = Pass {
                 config: &config,
                 options: self.options,
-                rows: &[],
+                rows: None,
                 layer: index,
                 decoding: true,
             };
@@ -172,7 +172,7 @@ impl Cached {
                 let pass = Pass {
                     config,
                     options: self.options,
-                    rows: &[],
+                    rows: None,
                     layer: index,
                     decoding: false,
                 };

@@ -6,6 +6,7 @@ use bestof_kernels::Vocabulary;
 
 use super::lora_config::LoraConfig;
 use super::lora_modules::LoraModules;
+use super::names::TensorNames;
 use super::unused::is_read;
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
@@ -74,8 +75,9 @@ impl Footprint {
         precision: Precision,
         step: StepShape<'_>,
     ) -> Result<Self, ModelError> {
+        let names = TensorNames::among(|name| tensors.iter().any(|tensor| tensor.name == name));
         let tensors: Vec<&TensorInfo> =
-            tensors.iter().filter(|tensor| is_read(&tensor.name, config)).collect();
+            tensors.iter().filter(|tensor| is_read(&tensor.name, names, config)).collect();
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let (queries, keys) =
             (config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim);

@@ -29,9 +29,14 @@ impl Default for TensorNames {
 impl TensorNames {
     /// The names a checkpoint goes by: those under which it has embeddings.
     pub(crate) fn of(weights: &Weights) -> Self {
+        Self::among(|name| weights.contains(name))
+    }
+
+    /// The names of a checkpoint, given which there are.
+    pub(crate) fn among(has: impl Fn(&str) -> bool) -> Self {
         KNOWN
             .into_iter()
-            .find(|names| weights.contains(&names.in_checkpoint("model.embed_tokens.weight")))
+            .find(|names| has(&names.in_checkpoint("model.embed_tokens.weight")))
             .unwrap_or_default()
     }
 

@@ -27,7 +27,7 @@ impl LayerPass {
     pub(super) fn forward(&self, layer: &Layer, x: Tensor<2>) -> Tensor<2> {
         let config = &*self.config;
         let kind = &config.layers[self.index];
-        let (rows, options) = (self.plan.rows.as_slice(), self.options);
+        let (rows, options) = (Some(&self.plan.rows), self.options);
         let pass = Pass { config, options, rows, layer: self.index, decoding: false };
         layer.forward(x, self.plan.rotation(kind), &pass, |heads| {
             self.plan.attend(heads, kind.window, config)

@@ -15,9 +15,9 @@ pub(super) fn is_of_other_half(name: &str, names: TensorNames) -> bool {
 }
 
 /// Whether a tensor of a checkpoint of this configuration becomes one of the model.
-pub(super) fn is_read(name: &str, config: &DecoderConfig) -> bool {
-    let copy = config.tied_embeddings && name.ends_with(HEAD);
-    !copy && !OTHER_HALF.iter().any(|start| name.starts_with(start))
+pub(super) fn is_read(name: &str, names: TensorNames, config: &DecoderConfig) -> bool {
+    let copy = config.tied_embeddings && name == names.in_checkpoint(HEAD);
+    !copy && !is_of_other_half(name, names)
 }
 
 /// Whether all tensors were read, but for those that follow from the configuration, a stored copy of tied

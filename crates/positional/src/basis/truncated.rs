@@ -57,8 +57,9 @@ impl Thresholds {
                 high_value: self.b,
             });
         }
-        let highest = table.iter().copied().fold(0.0, f64::max);
-        if highest < self.b {
+        // Said of what is kept: a comparison with NaN is false.
+        if !table.iter().any(|frequency| *frequency >= self.b) {
+            let highest = table.iter().copied().fold(0.0, f64::max);
             return Err(RopeError::TruncatesEverything { rope_type, b: self.b, highest });
         }
         Ok(())
@@ -104,5 +105,20 @@ impl RopeBasis for Truncated {
         let mut table = self.scaled(shape);
         self.thresholds.truncate(&mut table);
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_not_kept() {
+        for b in [0.0, 0.5] {
+            let thresholds = Thresholds { a: 0.0, b, rho: 0.0 };
+            let found = thresholds.check("truncated", &[f64::NAN, f64::NAN]);
+            assert!(matches!(found, Err(RopeError::TruncatesEverything { .. })), "{found:?}");
+            assert_eq!(thresholds.check("truncated", &[f64::NAN, 0.5]), Ok(()));
+        }
     }
 }

@@ -34,7 +34,8 @@ const POINTS_PER_PASS: usize = 16;
 /// Source: Sundararajan, Taly & Yan 2017, arXiv:1703.01365, equation 1.
 ///
 /// # Errors
-/// [`SentimentError::NoHead`] if the model does not give that answer, or features that do not fit.
+/// [`SentimentError::NoHead`] if the model does not give that answer, features that do not fit, or
+/// [`SentimentError::NotFinite`] for weights whose answers or gradients are no numbers.
 pub(super) fn integrated_gradients(
     model: &NeuralModel,
     tokenizer: &ReviewTokenizer,
@@ -80,7 +81,24 @@ pub(super) fn integrated_gradients(
         .collect();
     let meta = inputs.meta.iter().zip(&meta_slopes).map(|(x, s)| f64::from(*x) * s).collect();
     let (words, marks) = by_word(&example.text, &offsets, &values);
-    Ok(Attribution { words, marks, meta, value: ends[1].into(), baseline: ends[0].into() })
+    let found = Attribution { words, marks, meta, value: ends[1].into(), baseline: ends[0].into() };
+    check_finite(&found, example.row)?;
+    Ok(found)
+}
+
+/// Refuses contributions and answers that are no finite numbers: nothing could be compared with them.
+fn check_finite(found: &Attribution, row: u64) -> Result<(), SentimentError> {
+    let words = found.words.iter().map(|word| ("the contribution of a word", word.value));
+    let meta = found.meta.iter().map(|value| ("the contribution of a meta feature", *value));
+    let others = [
+        ("the contribution of the special tokens", found.marks),
+        ("the answer", found.value),
+        ("the answer to the baseline", found.baseline),
+    ];
+    match words.chain(meta).chain(others).find(|(_, value)| !value.is_finite()) {
+        Some((what, value)) => Err(SentimentError::NotFinite { row, what, value: value as f32 }),
+        None => Ok(()),
+    }
 }
 
 /// The word vectors of no words, for those of a text, `[tokens * width]`: the same for special tokens,
@@ -221,6 +239,28 @@ mod tests {
             words.iter().map(|word| (&text[word.range.clone()], word.value)).collect();
         assert_eq!(found, [("unbelievably", 3.0), ("good", 3.0), ("!", 4.0)]);
         assert_eq!(marks, 0.75);
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_by_name() {
+        type Break = fn(&mut Attribution);
+        let word = WordAttribution { range: 0..1, value: 0.5 };
+        let (words, meta) = (vec![word], vec![0.25, 0.5]);
+        let right = Attribution { words, marks: 0.0, meta, value: 1.0, baseline: 0.0 };
+        assert!(check_finite(&right, 7).is_ok());
+        let cases: [(&str, Break); 5] = [
+            ("of a word is NaN", |found| found.words[0].value = f64::NAN),
+            ("of a meta feature is inf", |found| found.meta[1] = f64::INFINITY),
+            ("of the special tokens is NaN", |found| found.marks = f64::NAN),
+            ("the answer is -inf", |found| found.value = f64::NEG_INFINITY),
+            ("the answer to the baseline is NaN", |found| found.baseline = f64::NAN),
+        ];
+        for (expected, change) in cases {
+            let mut found = right.clone();
+            change(&mut found);
+            let said = check_finite(&found, 7).unwrap_err().to_string();
+            assert!(said.starts_with("row 7: ") && said.contains(expected), "{said}");
+        }
     }
 
     #[test]

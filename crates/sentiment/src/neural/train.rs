@@ -6,7 +6,6 @@ use bestof_checkpoints::ModelFolder;
 use bestof_files::StagedFolder;
 use bestof_models::encoder::{Encoder, EncoderConfig, Loader};
 use bestof_report::RunMetadata;
-use bestof_trainer::communicator::Ranks;
 use bestof_trainer::export::{FINAL, write_results};
 use bestof_trainer::launch::{REPORT_FILE, write_report};
 use bestof_trainer::model_files::ModelFiles;
@@ -58,7 +57,7 @@ pub fn train(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Trained, SentimentError> {
-    let ranks = Ranks::new(options.communicator);
+    let ranks = options.ranks;
     let outcome = train_here(config, data, validation, options, progress);
     if ranks.is_alone() {
         return outcome;
@@ -73,7 +72,7 @@ fn train_here(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Trained, SentimentError> {
-    let device = Ranks::new(options.communicator).open_device(&config.run.model.device)?;
+    let device = options.ranks.open_device(&config.run.model.device)?;
     let fresh = Untrained::new(config, data, &device.autodiff())?;
     let shape = fresh.model.shape().clone();
     let encode = |examples: &[Example]| {
@@ -99,7 +98,7 @@ fn train_here(
     let card = card(config, data);
     let classifier = NeuralClassifier::new(model, fresh.tokenizer, card, data.features.clone());
     let (folder, mut report) = (dir.join(FINAL), dir.join(REPORT_FILE));
-    if options.communicator.rank() == 0 {
+    if options.ranks.is_first() {
         let staged = StagedFolder::replace(&folder)?;
         classifier.save(staged.path(), fresh.encoder.as_ref())?;
         staged.commit()?;

@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 use crate::rows::ChatMessage;
 use crate::verify::Verification;
 
+/// Why an episode that went on after its last turn has the least reward.
+pub const NO_REWARD: &str = "the environment gave no reward after the last turn";
+
 /// The other side of conversations about one problem: tools, a user, a game.
 ///
 /// A conversation begins with the problem's prompt. The policy says a turn; the environment answers with
@@ -48,6 +51,11 @@ pub trait Environment: Debug + Send + Sync {
     /// Lowest and highest reward.
     fn range(&self) -> RangeInclusive<f64> {
         0.0..=1.0
+    }
+
+    /// The end of an episode that has no reward, which counts as the least one, and why it has none.
+    fn unrewarded(&self, why: &str) -> Verification {
+        Verification { reward: *self.range().start(), ..Verification::cannot_tell(why) }
     }
 
     /// A new episode. Episodes know nothing of each other and may run at the same time.

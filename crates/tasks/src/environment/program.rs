@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::episode::{Environment, EnvironmentReply, Episode};
+use super::episode::{Environment, EnvironmentReply, Episode, NO_REWARD};
 use crate::program::{
     LineProcess, Program, ProgramError, ProgramLimits, ProgramPool, Unanswered, request_line,
 };
@@ -129,10 +129,7 @@ impl ProgramEnvironment {
                 "the program's output is no reply: a message of the role `assistant`, which is the policy's own"
                     .to_owned(),
             ),
-            Ok(_) if last => EnvironmentReply::End(Verification {
-                reward: *self.range.start(),
-                ..Verification::cannot_tell("the environment gave no reward after the last turn")
-            }),
+            Ok(_) if last => EnvironmentReply::End(self.unrewarded(NO_REWARD)),
             Ok(messages) => EnvironmentReply::Messages(messages),
         }
     }

@@ -25,11 +25,14 @@ pub(crate) struct LineProcess {
     errors: ErrorOutput,
     limits: ProgramLimits,
     answered: u64,
+    /// Whether more than a line was written for a request.
+    surplus: bool,
 }
 
 #[derive(Debug)]
 enum Reply {
-    Line(Vec<u8>),
+    /// A line, and whether more than blanks came with it.
+    Line(Vec<u8>, bool),
     /// More than a line may have.
     TooMuch,
 }
@@ -54,13 +57,15 @@ impl LineProcess {
             errors: ErrorOutput::of(child.stderr.take()),
             limits: program.limits.clone(),
             answered: 0,
+            surplus: false,
             child,
         })
     }
 
     /// Sends a line and waits for the answer until `deadline`. After a failure the process is of no use.
     pub(crate) fn ask(&mut self, line: &str, deadline: Instant) -> Result<Vec<u8>, Unanswered> {
-        if self.answered > 0 && !matches!(self.replies.try_recv(), Err(TryRecvError::Empty)) {
+        let more = || !matches!(self.replies.try_recv(), Err(TryRecvError::Empty));
+        if self.answered > 0 && (self.surplus || more()) {
             return Err(Unanswered::NotAsked);
         }
         if let Some(requests) = &self.requests {
@@ -69,8 +74,9 @@ impl LineProcess {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         match self.replies.recv_timeout(left) {
-            Ok(Reply::Line(line)) => {
+            Ok(Reply::Line(line, surplus)) => {
                 self.answered += 1;
+                self.surplus = surplus;
                 Ok(line)
             }
             Ok(Reply::TooMuch) => {
@@ -98,6 +104,11 @@ impl LineProcess {
             Ok(_) if self.answered > 0 => return Unanswered::NotAsked,
             Ok(_) => ProgramError::NoReply { how: "ended without one" },
         })
+    }
+
+    /// Whether it wrote more than the last answer, so that nothing can be asked of it any more.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.surplus
     }
 
     /// Closes the input, which tells the program to end.
@@ -147,7 +158,9 @@ fn reader(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Re
                 }
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => {
-                    if sender.send(Reply::Line(line)).is_err() {
+                    // What was written in one go is here by now, and the thread that asks cannot overtake it.
+                    let surplus = !pipe.buffer().trim_ascii().is_empty();
+                    if sender.send(Reply::Line(line, surplus)).is_err() {
                         return;
                     }
                 }

@@ -54,7 +54,9 @@ impl ProgramPool {
     }
 
     fn keep(&self, process: LineProcess, reply: Vec<u8>) -> Vec<u8> {
-        self.idle().push(process);
+        if !process.has_surplus() {
+            self.idle().push(process);
+        }
         reply
     }
 

@@ -86,8 +86,10 @@ fn plain(text: &str) -> String {
     while let Some(symbol) = symbols.next() {
         match symbol {
             '\\' if symbols.peek().is_some_and(char::is_ascii_alphabetic) => {
-                while symbols.next_if(char::is_ascii_alphabetic).is_some() {}
-                plain.push(' ');
+                let letters = std::iter::from_fn(|| symbols.next_if(char::is_ascii_alphabetic));
+                let command: String = letters.collect();
+                // A stroke through a letter denies it.
+                plain.push_str(if command == "not" { " not " } else { " " });
             }
             '\\' => {
                 symbols.next();
@@ -279,6 +281,8 @@ mod tests {
             ("(A) and (C) are wrong, so (B)", CannotTell),
             ("The answer is not B.", CannotTell),
             ("It is not B", CannotTell),
+            ("It is $\\not B$.", CannotTell),
+            ("It is \\(\\not B\\).", CannotTell),
             ("B is wrong", CannotTell),
             ("\\boxed{A} or \\boxed{B}", CannotTell),
             ("\\boxed{A}. Or rather \\boxed{B}", CannotTell),

@@ -45,14 +45,16 @@ impl Launch {
         let number = |name: &str| -> Option<usize> {
             variable(name)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
-        LAUNCHERS.iter().find_map(|(by, [rank, size, local_size, local_rank])| {
+        // Slurm starts processes for MPI libraries whose own launchers set these as well.
+        let local = |at: usize| LAUNCHERS.iter().find_map(|(_, names)| number(names[at]));
+        LAUNCHERS.iter().find_map(|(by, [rank, size, ..])| {
             let (rank, size) = (number(rank)?, number(size)?);
             Some(Self {
                 by,
                 rank,
                 size,
-                local_size: number(local_size).unwrap_or(1).clamp(1, size.max(1)),
-                local_rank: number(local_rank).unwrap_or(0),
+                local_size: local(2).unwrap_or(1).clamp(1, size.max(1)),
+                local_rank: local(3).unwrap_or(0),
             })
         })
     }
@@ -96,6 +98,15 @@ mod tests {
         ];
         assert_eq!(found(&slurm), launch("srun", 5, 6, 2, 1));
         assert_eq!(found(&[("PMI_RANK", "0"), ("PMI_SIZE", "2")]), launch("mpiexec", 0, 2, 1, 0));
+        let slurm_for_mpich = [
+            ("PMI_RANK", "3"),
+            ("PMI_SIZE", "4"),
+            ("SLURM_PROCID", "3"),
+            ("SLURM_STEP_NUM_TASKS", "4"),
+            ("SLURM_STEP_TASKS_PER_NODE", "2(x2)"),
+            ("SLURM_LOCALID", "1"),
+        ];
+        assert_eq!(found(&slurm_for_mpich), launch("mpiexec", 3, 4, 2, 1));
         assert_eq!(found(&[("PMI_RANK", "0"), ("PMI_SIZE", "many")]), None);
     }
 }

@@ -87,6 +87,8 @@ impl<'a> Ranks<'a> {
         let sent = match outcome {
             mine if self.is_alone() => return mine.map(|mine| vec![mine]),
             Err(error) if error.is_of_all_ranks() => return Err(error),
+            // Nothing can be exchanged.
+            Err(error @ TrainError::Communication { .. }) => return Err(error),
             Ok(mine) => Ok(postcard::to_stdvec(&mine).map_err(|e| unreadable(&e))?),
             Err(error) => Err(chain(&error)),
         };
@@ -121,29 +123,6 @@ impl<'a> Ranks<'a> {
             Some(value) => Ok(value),
             None => unreachable!("a rank with an error hears of it"),
         }
-    }
-
-    /// Whether it holds on any rank.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    pub fn any(self, holds: bool) -> Result<bool, TrainError> {
-        Ok(self.gather(holds)?.contains(&true))
-    }
-
-    /// Sums over ranks, in their order.
-    ///
-    /// # Errors
-    /// [`TrainError::Communication`].
-    pub fn sum(self, values: &mut [f64]) -> Result<(), TrainError> {
-        if self.is_alone() {
-            return Ok(());
-        }
-        let all = self.gather(values.to_vec())?;
-        for (at, value) in values.iter_mut().enumerate() {
-            *value = all.iter().map(|of_rank| of_rank[at]).sum();
-        }
-        Ok(())
     }
 
     /// The metrics of all ranks together.
@@ -272,17 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_made_in_the_order_of_the_ranks() {
-        let values = [1e16, 1.0, -1e16, 1.0];
+    fn values_come_in_the_order_of_the_ranks_and_metrics_are_added() {
         let found = on_ranks(4, |ranks| {
-            let mut mine = [values[ranks.rank()], 1.0];
-            ranks.sum(&mut mine).unwrap();
             let mut sums = MetricSums::default();
             if ranks.rank() != 1 {
                 sums.add("loss", f64::from(ranks.rank() as u32), 2.0);
             }
-            (mine, ranks.merge(sums).unwrap().mean("loss"), ranks.any(ranks.rank() == 3).unwrap())
+            (ranks.gather(ranks.rank()).unwrap(), ranks.merge(sums).unwrap().mean("loss"))
         });
-        assert!(found.iter().all(|found| *found == ([1.0, 4.0], Some(5.0 / 6.0), true)));
+        assert!(found.iter().all(|found| *found == (vec![0, 1, 2, 3], Some(5.0 / 6.0))));
     }
 }

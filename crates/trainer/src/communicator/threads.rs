@@ -17,11 +17,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// ```
 /// use bestof_trainer::communicator::{Ranks, threads};
 ///
-/// let sums = threads(3, |rank| {
-///     let mut values = [1.0, 0.5];
-///     Ranks::new(&rank).sum(&mut values).map(|()| values)
+/// let met = threads(3, |rank| {
+///     let ranks = Ranks::new(&rank);
+///     ranks.gather(10 * ranks.rank())
 /// });
-/// assert!(sums.iter().all(|sum| *sum.as_ref().unwrap() == [3.0, 1.5]));
+/// assert!(met.iter().all(|all| *all.as_ref().unwrap() == [0, 10, 20]));
 /// ```
 ///
 /// # Panics

@@ -152,12 +152,12 @@ impl RewardSection {
         }
     }
 
-    /// The program of `reward.command` as a verifier, without the fields of a row.
+    /// The verifier of `reward.verifier`, without the fields of a row; an environment's program is taken for one.
     ///
     /// # Errors
     /// [`TrainError::Verifier`] for a program that cannot be run with its limits.
-    pub fn program_verifier(&self) -> Result<ProgramVerifier, TrainError> {
-        self.first().program_verifier().map_err(|error| refused(&error))
+    pub fn verifier_settings(&self) -> Result<VerifierSettings, TrainError> {
+        self.first().verifier_settings().map_err(|error| refused(&error))
     }
 
     /// The verifiers with their weights, in order.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use bestof_models::{Dtype, Precision, Quantization};
+use bestof_models::{Dtype, NumberFormat, Precision, Quantization};
 
 use super::error::{ConfigError, ValueProblem};
 use super::problems::Problems;
@@ -51,15 +51,13 @@ impl RunConfig {
     /// [`ConfigError::Values`] for a name that is no format.
     pub fn output_format(&self) -> Result<OutputFormat, ConfigError> {
         let name = self.output.dtype.as_str();
-        let blocks = || name.parse().map(OutputFormat::Blocks);
-        match name {
-            "auto" => Ok(OutputFormat::Auto),
-            _ => name
-                .parse()
-                .map(OutputFormat::Floats)
-                .or_else(|_| blocks())
-                .map_err(|_| unknown("output.dtype", name, OUTPUTS)),
+        if name == "auto" {
+            return Ok(OutputFormat::Auto);
         }
+        Ok(match format("output.dtype", name, OUTPUTS)? {
+            NumberFormat::Floats(dtype) => OutputFormat::Floats(dtype),
+            NumberFormat::Blocks(blocks) => OutputFormat::Blocks(blocks),
+        })
     }
 
     pub(super) fn check_formats(&self, problems: &mut Problems) {

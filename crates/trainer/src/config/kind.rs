@@ -1,5 +1,7 @@
 //! Which sections a kind of run reads.
 
+use super::run_config::RunConfig;
+
 /// A kind of run: the optional sections that it reads, and that no other kind reads.
 ///
 /// A crate with runs of its own defines a constant:
@@ -44,5 +46,12 @@ impl RunKind {
     /// Whether this kind reads the section `name`.
     pub(super) fn reads(self, name: &str) -> bool {
         self.sections.contains(&name)
+    }
+}
+
+impl RunConfig {
+    /// Whether a section of [`RunKind::POLICY`] is given.
+    pub fn is_policy(&self) -> bool {
+        self.rollout.is_some() || self.reward.is_some() || self.objective.is_some()
     }
 }

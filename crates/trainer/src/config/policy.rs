@@ -50,7 +50,7 @@ pub struct RolloutSection {
     /// The model, or adapter, that the server is asked for. Default: what it serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_model: Option<String>,
-    /// Prompts that are asked for at the same time. Default 16.
+    /// Requests to the server under way at the same time. Default 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_concurrency: Option<usize>,
     /// Seconds until a prompt's completions have to be there. Default 600.

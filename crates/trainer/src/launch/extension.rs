@@ -13,7 +13,6 @@ use bestof_tasks::rows::ReadOptions;
 use serde_json::Value;
 
 use super::{Base, Finished, finish};
-use crate::communicator::Ranks;
 use crate::config::{ConfigError, ExtendSection, RunConfig, RunKind, ValueProblem};
 use crate::data::{EncodedCompletion, Encoder, TextWindows, load_windows};
 use crate::error::TrainError;
@@ -36,7 +35,7 @@ pub fn extension(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    Ranks::new(options.communicator).agree(extension_here(config, options, progress))
+    options.ranks.agree(extension_here(config, options, progress))
 }
 
 fn extension_here(
@@ -55,7 +54,7 @@ fn extension_here(
     }
     folder.config = trained_as;
     let config = &config;
-    let mut base = Base::of(folder, config, Ranks::new(options.communicator))?;
+    let mut base = Base::of(folder, config, options.ranks)?;
     // The adapter alone would be put on the configuration in the folder.
     base.model.check_mergeable()?;
     let load = |path: &Path, encoder: &Encoder<'_>, read: &ReadOptions| {

@@ -4,7 +4,6 @@ use bestof_report::RunMetadata;
 
 use super::unpaired::unpaired;
 use super::{Base, Finished, finish, reference_folder, write_report};
-use crate::communicator::Ranks;
 use crate::config::{RunConfig, RunKind};
 use crate::data::load_pairs;
 use crate::displacement::DisplacementDetector;
@@ -27,7 +26,7 @@ pub fn preference(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    Ranks::new(options.communicator).agree(preference_here(config, options, progress))
+    options.ranks.agree(preference_here(config, options, progress))
 }
 
 fn preference_here(
@@ -41,7 +40,7 @@ fn preference_here(
         return unpaired(config, &section, options, progress);
     }
     let (loss, length_factor) = (section.build()?, section.length_factor()?);
-    let base = Base::open(config, Ranks::new(options.communicator))?;
+    let base = Base::open(config, options.ranks)?;
     let rows = base.load(config, load_pairs, "pairs")?;
     let settings = rows.settings(config);
     let tokenizer = base.tokenizer()?.clone();
@@ -60,7 +59,7 @@ fn preference_here(
         ),
         decode: Box::new(decode),
     };
-    let mut run = PreferenceRun::new(parts, &cache, Ranks::new(options.communicator), progress)?;
+    let mut run = PreferenceRun::new(parts, &cache, options.ranks, progress)?;
     let outcome = train(&mut run, &settings, options, progress);
     let metadata = RunMetadata {
         data: rows.metadata,
@@ -72,9 +71,13 @@ fn preference_here(
         Ok(summary) => summary,
         Err(error) => {
             // A run that fails because of displacement is the one whose report matters most.
-            let is_first = options.communicator.rank() == 0;
-            if is_first && matches!(error, TrainError::Displaced(_)) {
-                write_report(&config.output.dir, &metadata)?;
+            if matches!(error, TrainError::Displaced(_)) {
+                let written = if options.ranks.is_first() {
+                    write_report(&config.output.dir, &metadata).map(drop)
+                } else {
+                    Ok(())
+                };
+                options.ranks.agree(written)?;
             }
             return Err(error);
         }

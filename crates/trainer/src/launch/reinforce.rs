@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use bestof_checkpoints::{ModelFolder, StoredType};
+use bestof_checkpoints::ModelFolder;
 use bestof_models::{CausalLm, Decoder, SamplingConfig};
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish};
-use crate::communicator::Ranks;
 use crate::config::{RewardSection, RolloutSection, RunConfig, RunKind, VerifierName};
 use crate::data::Encoder;
 use crate::error::TrainError;
-use crate::export::write_model;
+use crate::export::{stored_type, write_adapter, write_model};
 use crate::progress::Progress;
 use crate::reinforce::{
     EncodeReplies, ReinforceParts, ReinforceRun, Sampler, ServedWeights, WeightSync, load_problems,
@@ -28,7 +27,7 @@ pub fn reinforce(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Finished, TrainError> {
-    Ranks::new(options.communicator).agree(reinforce_here(config, options, progress))
+    options.ranks.agree(reinforce_here(config, options, progress))
 }
 
 fn reinforce_here(
@@ -55,7 +54,7 @@ fn reinforce_here(
         objective: Some(section),
         ..config.clone()
     };
-    let base = Base::open(config, Ranks::new(options.communicator))?;
+    let base = Base::open(config, options.ranks)?;
     let problems = rollout.problem_settings(&reward)?;
     let rows = base.load(
         config,
@@ -127,14 +126,10 @@ fn served_weights(
     }
     // The folder is opened once more, for the run keeps the one it has.
     let folder = ModelFolder::open(&base.folder.dir)?;
-    let stored = crate::export::stored_type(&folder)?;
+    let stored = stored_type(&folder)?;
     let write = move |model: &Decoder, dir: &Path| {
         if model.lora().is_some() {
-            return Ok(model.save_adapter(
-                dir,
-                &folder.dir.display().to_string(),
-                StoredType::F32,
-            )?);
+            return write_adapter(model, &folder, dir);
         }
         write_model(model, &folder, dir, stored)
     };

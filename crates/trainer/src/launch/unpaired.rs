@@ -4,7 +4,6 @@ use bestof_losses::Label;
 use bestof_report::RunMetadata;
 
 use super::{Base, Finished, finish, reference_folder};
-use crate::communicator::Ranks;
 use crate::config::{ConfigError, LossSection, RunConfig, ValueProblem};
 use crate::data::{EncodedLabelled, load_labelled};
 use crate::error::TrainError;
@@ -30,7 +29,7 @@ pub(super) fn unpaired(
         };
         return Err(ConfigError::Values { problems: vec![problem] }.into());
     }
-    let base = Base::open(config, Ranks::new(options.communicator))?;
+    let base = Base::open(config, options.ranks)?;
     let mut rows = base.load(config, load_labelled, "rows")?;
     for (name, set) in [("training", &rows.train), ("held-out", &rows.eval)] {
         rows.metadata.push((format!("desirable {name} rows"), desirable(set).to_string()));
@@ -47,7 +46,7 @@ pub(super) fn unpaired(
         eval: rows.eval,
         settings: config.forward_settings(),
     };
-    let mut run = UnpairedRun::new(parts, &cache, Ranks::new(options.communicator), progress)?;
+    let mut run = UnpairedRun::new(parts, &cache, options.ranks, progress)?;
     let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
     finish(config, options, &base.folder, run.model(), &metadata, summary, rows.reports)

@@ -22,7 +22,7 @@ impl NotDrawn {
             Self::Model(error) => error,
             Self::Server(source) => {
                 let row = rows.nth(source.request).unwrap_or_default();
-                TrainError::Server { row: format!("prompt {}", row + 1), source: Box::new(source) }
+                TrainError::Server { row, name: None, source: Box::new(source) }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bestof_models::{CausalLm, FinishReason, Generation, Request};
-use bestof_tasks::environment::{EnvironmentReply, Episode};
+use bestof_tasks::environment::{EnvironmentReply, Episode, NO_REWARD};
 use bestof_tasks::rows::ChatMessage;
 use bestof_tasks::verify::Verification;
 
@@ -14,9 +14,6 @@ use super::rollout::Sampler;
 use crate::error::TrainError;
 use crate::run::dropout_seed;
 
-/// Why an episode that did not end has the least reward.
-const NO_REWARD: &str = "the environment gave no reward after the last turn";
-
 /// An episode that is under way.
 struct Conversation<'a> {
     dialogue: &'a Dialogue,
@@ -25,7 +22,8 @@ struct Conversation<'a> {
     messages: Vec<ChatMessage>,
     drawn: Drawn,
     turns: usize,
-    episode: Box<dyn Episode + 'a>,
+    /// Until it has ended, so that a program behind it need not wait for the others.
+    episode: Option<Box<dyn Episode + 'a>>,
     reply: Option<EnvironmentReply>,
     end: Option<Verification>,
 }
@@ -42,7 +40,7 @@ impl Sampler {
         for (number, (row, problem, _)) in problems.iter().enumerate() {
             let Some(dialogue) = &problem.dialogue else {
                 let reason = "it has no environment, and others of the step have one".to_owned();
-                return Err(TrainError::Environment { row: format!("prompt {}", row + 1), reason });
+                return Err(TrainError::Environment { row: *row, name: None, reason });
             };
             conversations
                 .extend((0..samples).map(|sample| Conversation::new(dialogue, number, sample)));
@@ -59,14 +57,16 @@ impl Sampler {
             }
             let last = turn == self.max_turns;
             let workers = worker_count(self.judging.workers, live.len());
-            answer(&mut live, last, workers);
-            for one in live {
+            at_once(live.iter_mut(), workers, |one| one.answer(last));
+            for one in &mut live {
                 let (row, problem, _) = problems[one.problem];
                 let room = model.max_positions().saturating_sub(problem.prompt_ids.len());
-                one.hear(self, room.min(self.sampling.max_new_tokens), last).map_err(|reason| {
-                    TrainError::Environment { row: format!("prompt {}", row + 1), reason }
-                })?;
+                one.hear(self, room.min(self.sampling.max_new_tokens), last)
+                    .map_err(|reason| TrainError::Environment { row, name: None, reason })?;
             }
+            // A process may take its time to end.
+            let ended = live.into_iter().filter(|one| one.end.is_some());
+            at_once(ended, workers, |one| one.episode = None);
         }
         Ok(conversations.into_iter().map(|one| one.finish(self)).collect())
     }
@@ -83,35 +83,23 @@ impl Sampler {
     ) -> Result<Vec<Generation>, TrainError> {
         let longest = self.sampling.max_new_tokens;
         let (requests, max_tokens, rows): (Vec<Request>, Vec<usize>, Vec<usize>) = if turn == 1 {
-            let all = problems.iter().map(|(row, problem, seed)| {
-                (
-                    Request { prompt: problem.prompt_ids.clone(), samples, seed: *seed },
-                    longest,
-                    *row,
-                )
-            });
-            all.collect::<Vec<_>>().into_iter().fold(Default::default(), unzipped)
+            let first = |(row, problem, seed): &(usize, &Problem, u64)| {
+                let prompt = problem.prompt_ids.clone();
+                (Request { prompt, samples, seed: *seed }, longest, *row)
+            };
+            problems.iter().map(first).collect()
         } else {
-            let all = live.iter().map(|one| {
+            let next = |one: &&mut Conversation<'_>| {
                 let (row, problem, seed) = problems[one.problem];
                 let prompt = [problem.prompt_ids.as_slice(), &one.drawn.ids].concat();
                 let seed = dropout_seed(seed, turn as u64, one.sample as u64);
                 (Request { prompt, samples: 1, seed }, longest - one.drawn.ids.len(), row)
-            });
-            all.collect::<Vec<_>>().into_iter().fold(Default::default(), unzipped)
+            };
+            live.iter().map(next).collect()
         };
         self.draw(model, &requests, &max_tokens)
             .map_err(|not_drawn| not_drawn.at_rows(rows.into_iter()))
     }
-}
-
-type Requests = (Vec<Request>, Vec<usize>, Vec<usize>);
-
-fn unzipped(mut all: Requests, one: (Request, usize, usize)) -> Requests {
-    all.0.push(one.0);
-    all.1.push(one.1);
-    all.2.push(one.2);
-    all
 }
 
 impl<'a> Conversation<'a> {
@@ -134,7 +122,7 @@ impl<'a> Conversation<'a> {
             messages: dialogue.messages.clone(),
             drawn,
             turns: 0,
-            episode: dialogue.environment.begin(),
+            episode: Some(dialogue.environment.begin()),
             reply: None,
             end: None,
         }
@@ -156,11 +144,18 @@ impl<'a> Conversation<'a> {
         matches!(self.drawn.finish, FinishReason::Eos | FinishReason::Stop)
     }
 
+    /// Lets the environment answer.
+    fn answer(&mut self, last: bool) {
+        let last = last || !self.may_go_on();
+        let Some(episode) = &mut self.episode else { return };
+        self.reply = Some(episode.respond(&self.messages, last));
+    }
+
     /// Takes down what the environment said, within `room` tokens for all of the episode.
     fn hear(&mut self, sampler: &Sampler, room: usize, last: bool) -> Result<(), String> {
         let messages = match self.reply.take() {
             Some(EnvironmentReply::Messages(_)) if last || !self.may_go_on() => {
-                self.end = Some(self.without_reward(NO_REWARD));
+                self.end = Some(self.dialogue.environment.unrewarded(NO_REWARD));
                 return Ok(());
             }
             Some(EnvironmentReply::Messages(messages)) => messages,
@@ -179,7 +174,8 @@ impl<'a> Conversation<'a> {
         let start = self.drawn.ids.len();
         if start + ids.len() >= room {
             self.drawn.finish = FinishReason::Length;
-            self.end = Some(self.without_reward("no tokens were left for another turn"));
+            self.end =
+                Some(self.dialogue.environment.unrewarded("no tokens were left for another turn"));
             return Ok(());
         }
         self.drawn.foreign.push(start..start + ids.len());
@@ -188,28 +184,21 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// The end of an episode that nobody has rewarded.
-    fn without_reward(&self, why: &str) -> Verification {
-        let reward = *self.dialogue.environment.range().start();
-        Verification { reward, ..Verification::cannot_tell(why) }
-    }
-
     fn finish(mut self, sampler: &Sampler) -> Drawn {
         let end = self.end.take();
-        let end = end.unwrap_or_else(|| self.without_reward(NO_REWARD));
+        let end = end.unwrap_or_else(|| self.dialogue.environment.unrewarded(NO_REWARD));
         let text = (sampler.decode)(&self.drawn.ids);
         Drawn { text, episode: Some((self.turns, end)), ..self.drawn }
     }
 }
 
-/// Lets the environments answer, so many at the same time.
-fn answer(live: &mut [&mut Conversation<'_>], last: bool, workers: usize) {
-    let queue = Mutex::new(live.iter_mut());
+/// Does the work on all of them, so many at the same time.
+fn at_once<T: Send>(all: impl Iterator<Item = T> + Send, workers: usize, work: impl Fn(T) + Sync) {
+    let queue = Mutex::new(all);
     let work = || {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         while let Some(one) = next() {
-            let last = last || !one.may_go_on();
-            one.reply = Some(one.episode.respond(&one.messages, last));
+            work(one);
         }
     };
     std::thread::scope(|scope| {

@@ -27,13 +27,14 @@ pub struct Rollout {
     pub foreign: Vec<Range<usize>>,
     /// Turns of the policy, where there is an environment.
     pub turns: Option<usize>,
-    /// Its text up to the first stop text, special tokens left out.
+    /// Its text, special tokens left out: of a completion up to the first stop text, of an episode whole.
     pub text: String,
     /// Its final answer: what a marker declares; else, where numbers are compared, the last
     /// number; else the whole text.
     pub answer: String,
-    /// Log-probability of each token that was drawn, in their order, under the policy: the model at the rollout's temperature,
-    /// without cuts.
+    /// Log-probability of each token that was drawn, in their order, under the policy: the model at the rollout's
+    /// temperature, without cuts. Of a server they are the [`sampling_logprobs`](Self::sampling_logprobs), cuts
+    /// included, for it gives no others.
     pub logprobs: Vec<f32>,
     /// Log-probability of each of them under the distribution it was drawn from, with temperature
     /// and cuts.

@@ -4,23 +4,25 @@ use bestof_models::CausalLm;
 use bestof_report::Sample;
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::judge::Judgement;
 use super::parts::{Batch, ReinforceRun};
 use super::problem::Problem;
 use super::rollout::{Group, Rollout};
+use crate::error::TrainError;
 
 /// Failed verifications of a step that are written to `samples.jsonl` beside the regular samples.
 const LOGGED_FAILURES: usize = 16;
 
 /// A completion that may be written down.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Candidate {
+pub(super) struct Candidate<T = String> {
     /// Its number among those of its prompt, and the prompt's place.
     place: (usize, usize),
     is_failure: bool,
-    /// The row of `samples.jsonl`, which says what it has.
-    row: String,
+    /// The row of `samples.jsonl`, as text between ranks, which says what it has; or what it is made of.
+    row: T,
 }
 
 /// A completion as a row of `samples.jsonl`.
@@ -38,19 +40,23 @@ pub fn sample_of(
         .with("answer", problem.answer.as_str())
         .with("reward", *reward)
         .with("reward_parts", parts.clone())
-        .with("outcome", serde_json::to_value(outcome).unwrap_or_default())
+        .with("outcome", json!(outcome))
         .with("reason", reason.as_str())
         .with("finish", rollout.finish.as_str())
 }
 
 /// The samples to keep: the first completion of every prompt, then the second, as many as are logged, and
 /// failed verifications beyond.
-pub(super) fn kept(candidates: Vec<Candidate>, logged: usize) -> Vec<Sample> {
-    let rows = chosen(candidates, logged).into_iter().map(|candidate| candidate.row);
-    rows.filter_map(|row| serde_json::from_str(&row).ok()).collect()
+pub(super) fn kept(candidates: Vec<Candidate>, logged: usize) -> Result<Vec<Sample>, TrainError> {
+    let rows = chosen(candidates, logged).into_iter();
+    rows.map(|candidate| serde_json::from_str(&candidate.row).map_err(no_row)).collect()
 }
 
-fn chosen(mut candidates: Vec<Candidate>, logged: usize) -> Vec<Candidate> {
+fn no_row(error: serde_json::Error) -> TrainError {
+    TrainError::Run(Box::new(error))
+}
+
+fn chosen<T>(mut candidates: Vec<Candidate<T>>, logged: usize) -> Vec<Candidate<T>> {
     candidates.sort_by_key(|candidate| candidate.place);
     let (mut regular, mut failed) = (0, 0);
     candidates.retain(|candidate| {
@@ -66,7 +72,7 @@ fn chosen(mut candidates: Vec<Candidate>, logged: usize) -> Vec<Candidate> {
 
 impl<M: CausalLm + Module> ReinforceRun<M> {
     /// Those of this rank's completions of a step that any choice among all ranks' can keep.
-    pub(super) fn step_samples(&self, batch: &Batch) -> Vec<Candidate> {
+    pub(super) fn step_samples(&self, batch: &Batch) -> Result<Vec<Candidate>, TrainError> {
         let rows = &self.parts.train;
         let of_groups = batch.groups.iter().map(|(slot, weighted)| {
             let weights = Some(weighted.first_weights.as_slice());
@@ -80,7 +86,11 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
     }
 
     /// The completions of an evaluation, which all ranks have.
-    pub(super) fn evaluation_samples(&self, step: u64, groups: &[Group]) -> Vec<Candidate> {
+    pub(super) fn evaluation_samples(
+        &self,
+        step: u64,
+        groups: &[Group],
+    ) -> Result<Vec<Candidate>, TrainError> {
         let rows = &self.parts.eval;
         let sample = |group: &Group, at: usize| {
             let (problem, name) = (&rows.items[group.row], &rows.names[group.row]);
@@ -90,26 +100,28 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
         self.candidates(of_groups.collect(), sample)
     }
 
-    fn candidates(
+    fn candidates<'a>(
         &self,
-        groups: Vec<(usize, &Group, Option<&[f64]>)>,
+        groups: Vec<(usize, &'a Group, Option<&'a [f64]>)>,
         sample: impl Fn(&Group, usize) -> Sample,
-    ) -> Vec<Candidate> {
-        let of_group = |(place, group, weights): (usize, &Group, Option<&[f64]>)| {
-            let of_rollout = |(at, rollout): (usize, &Rollout)| {
-                let mut sample = sample(group, at);
-                if let Some(weights) = weights {
-                    sample = sample.with("weight", weights[at]);
-                }
-                Candidate {
-                    place: (at, place),
-                    is_failure: rollout.judgement.outcome.is_failure(),
-                    row: serde_json::to_string(&sample).unwrap_or_default(),
-                }
+    ) -> Result<Vec<Candidate>, TrainError> {
+        let of_group = |(slot, group, weights): (usize, &'a Group, Option<&'a [f64]>)| {
+            let of_rollout = move |(at, rollout): (usize, &Rollout)| Candidate {
+                place: (at, slot),
+                is_failure: rollout.judgement.outcome.is_failure(),
+                row: (group, weights.map(|weights| weights[at])),
             };
-            group.rollouts.iter().enumerate().map(of_rollout).collect::<Vec<_>>()
+            group.rollouts.iter().enumerate().map(of_rollout)
         };
         let all = groups.into_iter().flat_map(of_group).collect();
-        chosen(all, self.parts.logged_samples)
+        let written = |Candidate { place, is_failure, row: (group, weight) }| {
+            let mut sample = sample(group, place.0);
+            if let Some(weight) = weight {
+                sample = sample.with("weight", weight);
+            }
+            let row = serde_json::to_string(&sample).map_err(no_row)?;
+            Ok(Candidate { place, is_failure, row })
+        };
+        chosen(all, self.parts.logged_samples).into_iter().map(written).collect()
     }
 }

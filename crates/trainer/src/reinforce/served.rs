@@ -1,7 +1,8 @@
 //! The weights that a completions server draws with: how old they are, and handing it newer ones.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,7 +79,7 @@ impl<M> ServedWeights<M> {
     /// due, and, since nobody knows what a server holds, when the run begins or goes on. Gives their age in steps.
     ///
     /// # Errors
-    /// [`TrainError::Sync`], [`TrainError::Lag`], or weights that cannot be written.
+    /// [`TrainError::Sync`], or weights that cannot be written.
     pub fn before_step(
         &mut self,
         model: &M,
@@ -91,11 +92,7 @@ impl<M> ServedWeights<M> {
             sync.hand_over_once(model, step, ranks)?;
             self.step = Some(step);
         }
-        let lag = step.saturating_sub(self.step.unwrap_or(0));
-        match self.max_lag {
-            Some(max_lag) if lag > max_lag => Err(TrainError::Lag { step: step + 1, lag, max_lag }),
-            _ => Ok(lag),
-        }
+        Ok(step.saturating_sub(self.step.unwrap_or(0)))
     }
 
     /// Sees to it that an evaluation is one of the weights as they are. Whether the server has them then: not
@@ -141,16 +138,24 @@ impl<M> WeightSync<M> {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(failed("names no program".to_owned()));
         };
-        let output = Command::new(program)
+        // Files and not pipes: the end of a pipe comes only when all that the command left running has ended.
+        let unkept = |error: io::Error| failed(format!("has no file for its output: {error}"));
+        let mut errors = tempfile::tempfile().map_err(unkept)?;
+        let mut output = tempfile::tempfile().map_err(unkept)?;
+        let status = Command::new(program)
             .args(arguments)
             .arg(&folder)
             .stdin(Stdio::null())
-            .output()
+            .stdout(output.try_clone().map_err(unkept)?)
+            .stderr(errors.try_clone().map_err(unkept)?)
+            .status()
             .map_err(|error| failed(format!("cannot be started: {error}")))?;
-        if !output.status.success() {
-            let said = [&output.stderr, &output.stdout].map(|text| last_of(text));
-            let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-            return Err(failed(format!("failed ({}): {said}", output.status)));
+        if !status.success() {
+            let mut said = last_of(&mut errors).map_err(unkept)?;
+            if said.is_empty() {
+                said = last_of(&mut output).map_err(unkept)?;
+            }
+            return Err(failed(format!("failed ({status}): {said}")));
         }
         tracing::info!(step, folder = %folder.display(), "the server has new weights");
         self.remove_others(&name);
@@ -172,9 +177,12 @@ impl<M> WeightSync<M> {
 }
 
 /// The last of what a program wrote.
-fn last_of(output: &[u8]) -> String {
-    const SHOWN: usize = 500;
-    let text = String::from_utf8_lossy(output);
-    let text = text.trim();
-    text.chars().skip(text.chars().count().saturating_sub(SHOWN)).collect()
+fn last_of(output: &mut File) -> io::Result<String> {
+    const SHOWN: u64 = 500;
+    let length = output.seek(SeekFrom::End(0))?;
+    output.seek(SeekFrom::Start(length.saturating_sub(SHOWN)))?;
+    let mut end = Vec::new();
+    output.take(SHOWN).read_to_end(&mut end)?;
+    // The first character may be cut in two.
+    Ok(String::from_utf8_lossy(&end).trim_start_matches('\u{fffd}').trim().to_owned())
 }

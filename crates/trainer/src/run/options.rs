@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bestof_files::{Disk, FileLayer};
 
-use crate::communicator::{Communicator, SingleRank};
+use crate::communicator::Ranks;
 
 /// What a run can be given besides its settings.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct TrainOptions<'a> {
     /// Go on from the newest whole checkpoint, if there is one.
     pub resume: bool,
     /// The ranks that train together.
-    pub communicator: &'a dyn Communicator,
+    pub ranks: Ranks<'a>,
     /// What checkpoints are written through.
     pub file_layer: Arc<dyn FileLayer>,
 }
@@ -20,6 +20,6 @@ pub struct TrainOptions<'a> {
 impl Default for TrainOptions<'_> {
     /// A new run, one rank, the real disk.
     fn default() -> Self {
-        Self { resume: false, communicator: &SingleRank, file_layer: Arc::new(Disk) }
+        Self { resume: false, ranks: Ranks::default(), file_layer: Arc::new(Disk) }
     }
 }

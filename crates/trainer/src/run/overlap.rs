@@ -51,6 +51,11 @@ impl Overlap {
         }
     }
 
+    /// Ends the pass, if nothing else has, when it is dropped.
+    pub(super) fn closing(&self) -> Closing<'_> {
+        Closing(self)
+    }
+
     pub(super) fn listener(&self) -> Arc<dyn GradientListener> {
         self.0.clone()
     }
@@ -66,6 +71,14 @@ impl Overlap {
             }
         }
         rest
+    }
+}
+
+pub(super) struct Closing<'a>(&'a Overlap);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.0.state().sums = None;
     }
 }
 

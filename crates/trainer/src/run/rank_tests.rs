@@ -68,7 +68,7 @@ fn train_on<R: TrainingRun>(
         let work = || {
             let mut run = make(config, ranks)?;
             let options =
-                TrainOptions { communicator: &rank, resume: true, ..TrainOptions::default() };
+                TrainOptions { ranks: Ranks::new(&rank), resume: true, ..TrainOptions::default() };
             let asked = stop.filter(|_| ranks.rank() + 1 == size);
             let settings = config.train_settings();
             train(&mut run, &settings, &options, &mut StopAfter(asked, 0))?;
@@ -297,7 +297,7 @@ fn ranks_that_were_given_other_things_are_named() {
                 config.forward_settings(),
             );
         }
-        let options = TrainOptions { communicator: &rank, ..TrainOptions::default() };
+        let options = TrainOptions { ranks: Ranks::new(&rank), ..TrainOptions::default() };
         train(&mut run, &config.train_settings(), &options, &mut Silent).unwrap_err().to_string()
     });
     assert!(

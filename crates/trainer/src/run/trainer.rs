@@ -46,7 +46,7 @@ pub fn train<R: TrainingRun>(
         return Err(TrainError::NoRows { what: "the training set" });
     }
     let folder = ranks::open_folder(settings, options, progress)?;
-    let mut trainer = Trainer::new(run, settings, options.communicator, folder, progress);
+    let mut trainer = Trainer::new(run, settings, options.ranks, folder, progress);
     trainer.check_same_run()?;
     match trainer.folder.resume_from.take() {
         Some(checkpoint) => {
@@ -179,7 +179,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         metrics.merge(&self.run.finish_step(self.ranks)?);
         let written = self.write_samples();
         self.ranks.agree(written)?;
-        self.advance(tokens, &metrics)?;
+        self.advance(tokens, &metrics);
         let count = updates.len().max(1) as f64;
         Ok(StepResult { loss: losses / count, grad_norm: norms / count, learning_rate })
     }
@@ -191,21 +191,26 @@ impl<R: TrainingRun> Trainer<'_, R> {
         update: usize,
         learning_rate: f64,
     ) -> Result<UpdateResult, TrainError> {
+        let context = self.context(rows, update);
+        let mut sum = StepSum::default();
         let (outcome, in_flight) = if self.ranks.is_alone() {
-            (self.accumulate_step(rows, update), None)
+            (self.accumulate(rows.mine, &context, &mut sum), None)
         } else {
-            let (outcome, in_flight) = self.accumulate_and_send(rows, update)?;
+            let (outcome, in_flight) = self.accumulate_and_send(rows.mine, context, &mut sum)?;
             (outcome, Some(in_flight))
         };
-        let mut sum = self.ranks.agree(outcome)?;
-        sum.metrics = self.ranks.merge(sum.metrics)?;
-        let loss = sum.metrics.mean("loss").unwrap_or(f64::NAN);
+        let mine = outcome.map(|()| (sum.metrics, sum.tokens));
+        let (mut metrics, mut tokens) = (MetricSums::default(), 0);
+        for (of_rank, count) in self.ranks.gather_each(mine)? {
+            metrics.merge(&of_rank);
+            tokens += count;
+        }
+        let loss = metrics.mean("loss").unwrap_or(f64::NAN);
         let step = self.state.step + 1;
         if !loss.is_finite() {
             return Err(TrainError::LossNotFinite { step, loss, rows: self.names_of(rows.all) });
         }
-        let mut result =
-            UpdateResult { loss, grad_norm: 0.0, metrics: sum.metrics, tokens: sum.tokens };
+        let mut result = UpdateResult { loss, grad_norm: 0.0, metrics, tokens };
         if let Some(in_flight) = &in_flight {
             self.pace.early += in_flight.early;
             self.pace.updates += 1;
@@ -262,19 +267,18 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.order.next_rows(self.global_batch.min(left))
     }
 
-    /// The micro-batches of this rank.
-    fn accumulate_step(
+    /// Adds the micro-batches of these rows.
+    fn accumulate(
         &mut self,
-        rows: StepRows<'_>,
-        update: usize,
-    ) -> Result<StepSum, TrainError> {
-        let mut sum = StepSum::default();
-        let context = self.context(rows, update);
-        for micro_batch in rows.mine.chunks(self.settings.per_device_train_batch_size) {
-            let part = self.run.accumulate(micro_batch, &context)?;
+        rows: &[usize],
+        context: &StepContext<'_>,
+        sum: &mut StepSum,
+    ) -> Result<(), TrainError> {
+        for micro_batch in rows.chunks(self.settings.per_device_train_batch_size) {
+            let part = self.run.accumulate(micro_batch, context)?;
             sum.add(self.run.model(), part);
         }
-        Ok(sum)
+        Ok(())
     }
 
     fn context(&self, rows: StepRows<'_>, update: usize) -> StepContext<'static> {
@@ -288,19 +292,16 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
     }
 
-    fn advance(&mut self, tokens: u64, metrics: &MetricSums) -> Result<(), TrainError> {
-        let mut counted = [tokens as f64];
-        self.ranks.sum(&mut counted)?;
+    fn advance(&mut self, tokens: u64, metrics: &MetricSums) {
         self.between_updates = false;
         let state = &mut self.state;
         state.step += 1;
         state.optimizer_step = self.optimizer.step_count();
-        state.num_tokens += counted[0] as u64;
+        state.num_tokens += tokens;
         state.pending.merge(metrics);
         state.epoch = self.order.epochs();
         state.order = self.order.state();
-        self.pace.window_tokens += counted[0] as u64;
-        Ok(())
+        self.pace.window_tokens += tokens;
     }
 
     fn names_of(&self, rows: &[usize]) -> Vec<String> {

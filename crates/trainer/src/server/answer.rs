@@ -83,7 +83,7 @@ impl Asked<'_> {
                 expected: format!("1 to {} tokens, with the one that ended it", self.max_tokens),
             });
         }
-        let finish = self.finish(choice.get("finish_reason"), &ids, &field)?;
+        let finish = self.finish(choice.get("finish_reason"), &ids, &ids_field, &field)?;
         Ok(Generation {
             request: self.request,
             sample,
@@ -147,12 +147,22 @@ impl Asked<'_> {
         &self,
         said: Option<&Value>,
         ids: &[u32],
+        ids_field: &str,
         field: &dyn Fn(&str) -> String,
     ) -> Result<FinishReason, ServerProblem> {
         let ends = ids.last().is_some_and(|last| self.eos_token_ids.contains(last));
         match said.and_then(Value::as_str) {
             Some("stop" | "length") | None if ends => Ok(FinishReason::Eos),
-            Some("stop") => Ok(FinishReason::Stop),
+            Some("stop") if self.stops => Ok(FinishReason::Stop),
+            // Without the token that ended it, stopping would not be learned.
+            Some("stop") => Err(ServerProblem::Answer {
+                field: ids_field.to_owned(),
+                found: format!("\"stop\" after {:?}", ids.last().copied().unwrap_or_default()),
+                expected: format!(
+                    "the token that ended it, as its last id: one of {:?}, the model's `eos_token_id`",
+                    self.eos_token_ids
+                ),
+            }),
             Some("length") => Ok(FinishReason::Length),
             None if ids.len() == self.max_tokens => Ok(FinishReason::Length),
             _ => {

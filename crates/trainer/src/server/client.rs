@@ -15,7 +15,7 @@ use super::answer::{Asked, shortened};
 use super::error::{ServerError, ServerProblem};
 use super::settings::ServerSettings;
 
-/// The longest wait between two attempts.
+/// The longest wait between two attempts, unless the server asks for a longer one.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How often a waiting request looks whether another one has failed for good.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -137,7 +137,9 @@ impl CompletionServer {
                 return Some(Err(problem));
             }
             tracing::warn!(server = self.endpoint, attempts, "{problem}");
-            pause(wait.max(at_least).min(LONGEST_WAIT), failed);
+            // A server that is to be left alone for longer than an answer may take is waited for so long.
+            let at_least = at_least.min(self.settings.timeout);
+            pause(wait.min(LONGEST_WAIT).max(at_least), failed);
             if failed.load(Ordering::Relaxed) {
                 return None;
             }

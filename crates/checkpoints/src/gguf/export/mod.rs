@@ -25,12 +25,27 @@ use tensors::Tensors;
 use text_half::TextHalf;
 
 /// How to write a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportOptions {
     /// Type of the matrices: `F32`, `F16`, `BF16`, `Q8_0` or `Q4_0`. Vectors stay `F32`. Matrices whose
     /// rows are no whole number of blocks become `F16`, and with `Q4_0` the output matrix (the
     /// embeddings, where there is none) becomes `Q8_0`, as it decides most about the error.
     pub ggml_type: GgmlType,
+    /// `general.name`. Default: [`ModelFolder::name`].
+    pub name: Option<String>,
+}
+
+impl ExportOptions {
+    /// Matrices of this type, and the name of the folder.
+    pub fn new(ggml_type: GgmlType) -> Self {
+        Self { ggml_type, name: None }
+    }
+
+    /// With another name of the model.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
 }
 
 /// What was written.
@@ -62,7 +77,7 @@ pub struct Exported {
 /// use bestof_checkpoints::gguf::{ExportOptions, GgmlType, export};
 ///
 /// let folder = ModelFolder::open("models/mine".as_ref())?;
-/// let options = ExportOptions { ggml_type: GgmlType::Q8_0 };
+/// let options = ExportOptions::new(GgmlType::Q8_0);
 /// let done = export(&folder, "mine.Q8_0.gguf".as_ref(), options, &mut |_| ())?;
 /// assert_eq!(done.architecture, "llama");
 /// # Ok::<(), bestof_checkpoints::CheckpointError>(())
@@ -138,7 +153,7 @@ fn prepare<T>(
     let mut entries = Entries::default();
     entries.text("general.architecture", model.architecture);
     entries.text("general.type", "model");
-    if let Some(name) = folder.name() {
+    if let Some(name) = options.name.or_else(|| folder.name()) {
         entries.text("general.name", &name);
     }
     entries.u32("general.file_type", file_type);

@@ -43,8 +43,7 @@ enum Source {
 
 impl Planned {
     fn bytes(&self) -> usize {
-        let values: usize = self.shape.iter().product();
-        values / self.ggml_type.block_values() * self.ggml_type.block_bytes()
+        self.ggml_type.bytes_of(self.shape.iter().product())
     }
 }
 

@@ -11,6 +11,7 @@ const MULTIMODAL: [[(&str, &str); 2]; 2] = [
     [("language_model.model.", "model."), ("language_model.lm_head.", "lm_head.")],
     [("model.language_model.", "model."), ("lm_head.", "lm_head.")],
 ];
+
 /// The tensors of a decoder.
 pub(super) struct TextHalf<'a> {
     by_name: HashMap<String, &'a TensorInfo>,

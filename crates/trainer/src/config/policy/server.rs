@@ -1,6 +1,5 @@
 //! The keys of `[rollout]` that say where completions are drawn and how new weights get there.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::{RewardSection, RolloutSection};
@@ -112,10 +111,7 @@ pub(super) fn check_server(rollout: &RolloutSection, problems: &mut Problems) {
         "seconds above 0, at most a day",
     );
     problems.need(
-        rollout
-            .sync_command
-            .first()
-            .is_none_or(|program| !Path::new(program).as_os_str().is_empty()),
+        rollout.sync_command.first().is_none_or(|program| !program.is_empty()),
         "rollout.sync_command",
         "an empty name",
         "a program and its arguments, as [\"sh\", \"load.sh\"]",

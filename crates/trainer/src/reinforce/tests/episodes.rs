@@ -1,6 +1,7 @@
 //! Episodes of several turns: what the environment says is context, and nobody learns it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bestof_tasks::environment::{Environment, EnvironmentReply, Episode};
 use bestof_tasks::rows::{ChatMessage, TemplateFields};
@@ -168,6 +169,56 @@ fn turns_are_bounded() {
         // Even of the last turn the environment says what it is worth.
         assert!(rollouts().any(|rollout| rollout.judgement.reward > 0.0));
     }
+}
+
+/// Ends every other episode with its first turn, and knows how many of those are still there.
+#[derive(Debug, Default)]
+struct Early {
+    begun: AtomicUsize,
+    left: AtomicUsize,
+}
+
+struct EarlyEpisode<'a>(&'a Early, bool, usize);
+
+impl Environment for &'static Early {
+    fn begin(&self) -> Box<dyn Episode + '_> {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst);
+        let ends = number.is_multiple_of(2);
+        self.left.fetch_add(usize::from(ends), Ordering::SeqCst);
+        Box::new(EarlyEpisode(self, ends, 0))
+    }
+}
+
+impl Episode for EarlyEpisode<'_> {
+    fn respond(&mut self, _: &[ChatMessage], last: bool) -> EnvironmentReply {
+        self.2 += 1;
+        let left = self.0.left.load(Ordering::SeqCst);
+        assert!(self.2 == 1 || left == 0, "{left} ended episodes are kept");
+        if self.1 || last || self.2 == 3 {
+            return EnvironmentReply::End(Verification::right(""));
+        }
+        EnvironmentReply::Messages(vec![ChatMessage::new("tool", "1")])
+    }
+}
+
+impl Drop for EarlyEpisode<'_> {
+    fn drop(&mut self) {
+        self.0.left.fetch_sub(usize::from(self.1), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_episode_that_has_ended_is_kept_no_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[LONG]);
+    let mut run = played(&config, Counts(2), 8);
+    let early: &'static Early = Box::leak(Box::default());
+    for problem in &mut run.parts.train.items {
+        problem.dialogue.as_mut().unwrap().environment = Box::new(early);
+    }
+    let found = groups(&mut run);
+    let turns = || found.iter().flat_map(|group| &group.rollouts).map(|one| one.turns);
+    assert!(turns().any(|turns| turns == Some(1)) && turns().any(|turns| turns > Some(1)));
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::toy::Toy;
 /// What a request is answered with.
 pub(super) enum Answer {
     Status(u16, String),
+    /// Come again after so many seconds.
+    Busy(u64),
     /// Success, after a while.
     Late(Duration, Value),
     /// The beginning of an answer.
@@ -100,12 +102,13 @@ impl Drop for LocalServer {
 }
 
 fn reply(request: tiny_http::Request, answer: Answer) -> std::io::Result<()> {
+    let refused = |status: u16, text: String, wait: u64| {
+        let header = tiny_http::Header::from_bytes("Retry-After", wait.to_string()).unwrap();
+        tiny_http::Response::from_string(text).with_header(header).with_status_code(status)
+    };
     match answer {
-        Answer::Status(status, text) => {
-            let header = tiny_http::Header::from_bytes("Retry-After", "0").unwrap();
-            let response = tiny_http::Response::from_string(text).with_header(header);
-            request.respond(response.with_status_code(status))
-        }
+        Answer::Status(status, text) => request.respond(refused(status, text, 0)),
+        Answer::Busy(wait) => request.respond(refused(429, String::new(), wait)),
         Answer::Late(wait, answer) => {
             thread::sleep(wait);
             request.respond(tiny_http::Response::from_string(answer.to_string()))

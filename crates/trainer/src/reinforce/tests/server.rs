@@ -127,7 +127,7 @@ fn a_resumed_run_hands_its_weights_over_first() {
 }
 
 #[test]
-fn lags_that_cannot_hold_are_refused_and_others_watched() {
+fn lags_that_cannot_hold_are_refused_and_others_told() {
     let held = |every: Option<u64>, max_lag| {
         let sync = every.map(|every| WeightSync::<Toy> {
             command: vec!["true".to_owned()],
@@ -157,17 +157,10 @@ fn lags_that_cannot_hold_are_refused_and_others_watched() {
         }
     }
     let model = Toy::new();
-    let mut served = held(None, Some(2));
+    let mut served = held(None, None);
     for step in 0..3 {
         assert_eq!(served.before_step(&model, step, Ranks::default()).unwrap(), step);
     }
-    let text = served.before_step(&model, 3, Ranks::default()).unwrap_err().to_string();
-    assert!(
-        text.contains("step 4")
-            && text.contains("3 steps old")
-            && text.contains("`rollout.max_lag` is 2"),
-        "{text}"
-    );
 }
 
 #[test]
@@ -198,6 +191,13 @@ fn a_command_that_fails_ends_the_run_with_its_words() {
     }
     let text = run("echo only this; exit 1").unwrap_err().to_string();
     assert!(text.contains("only this"), "{text}");
+    let text = run("head -c 5000 /dev/zero | tr '\\0' x >&2; echo end >&2; exit 1").unwrap_err();
+    assert!(text.to_string().contains(&format!(": {}end;", "x".repeat(496))), "{text}");
+    // A server that the command leaves running holds its output open.
+    let start = Instant::now();
+    assert_eq!(run("sleep 60 & exit 0").unwrap(), 0);
+    assert!(run("sleep 60 & echo gone >&2; exit 1").unwrap_err().to_string().contains("gone"));
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -272,6 +272,19 @@ fn faults_that_pass_change_nothing() {
     compare(&sampled(Some(settings), &[], 6).unwrap(), &sampled(None, &[], 6).unwrap());
     assert_eq!(server.seen.count(), 6 + 7);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_busy_server_is_left_alone_as_long_as_it_asks() {
+    for (asked, timeout, least) in [(1, 60, 1.0), (3600, 2, 2.0)] {
+        let server = toy_server(move |number, _| (number == 0).then_some(Answer::Busy(asked)));
+        let timeout = Duration::from_secs(timeout);
+        let settings = ServerSettings { timeout, ..server.settings() };
+        let start = Instant::now();
+        compare(&sampled(Some(settings), &[], 1).unwrap(), &sampled(None, &[], 1).unwrap());
+        let waited = start.elapsed().as_secs_f64();
+        assert!((least..least + 10.0).contains(&waited), "{waited} s where {asked} s are asked");
+    }
 }
 
 #[test]
@@ -432,7 +445,7 @@ fn ranks_ask_one_server_and_the_first_hands_it_the_weights() {
     let server = LocalServer::of(toy.clone(), Seeds::of_run(shared_out.train.seed));
     let weights = crate::communicator::threads(2, |rank| {
         let mut run = served_run(&shared_out, &server, &toy, Some(1), Some(0));
-        let options = TrainOptions { communicator: &rank, ..TrainOptions::default() };
+        let options = TrainOptions { ranks: Ranks::new(&rank), ..TrainOptions::default() };
         train(&mut run, &shared_out.train_settings(), &options, &mut Silent).unwrap();
         weights_of(run.model())
     });

@@ -1,7 +1,6 @@
 //! What ranks agree on before the first step: folder, checkpoint, rows and weights.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::mpsc::channel;
 
 use bestof_kernels::host_values;
@@ -11,7 +10,6 @@ use burn::tensor::{Tensor, TensorData};
 use super::setup::Trainer;
 use super::sharded::InFlight;
 use super::step_sum::StepSum;
-use crate::communicator::Ranks;
 use crate::error::TrainError;
 use crate::gradients::NamedGradients;
 use crate::progress::Progress;
@@ -19,7 +17,7 @@ use crate::run::folder::RunFolder;
 use crate::run::options::TrainOptions;
 use crate::run::overlap::Overlap;
 use crate::run::settings::TrainSettings;
-use crate::run::{StepContext, StepRows, TrainingRun};
+use crate::run::{StepContext, TrainingRun};
 
 /// The run folder. The first rank makes or recognises it before the others look, so that none of
 /// them takes what it just wrote for an earlier run's.
@@ -28,7 +26,7 @@ pub(super) fn open_folder(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<RunFolder, TrainError> {
-    let ranks = Ranks::new(options.communicator);
+    let ranks = options.ranks;
     let layer = &options.file_layer;
     let folder = if ranks.is_first() {
         let folder = RunFolder::prepare(settings, options.resume, true, layer, progress);
@@ -38,28 +36,17 @@ pub(super) fn open_folder(
         RunFolder::prepare(settings, true, false, layer, progress)?
     };
     let seen = folder.resume_from.as_ref().map(|checkpoint| checkpoint.step);
-    same_everywhere(ranks, seen, &settings.dir, |step| match step {
-        Some(step) => format!("its checkpoint of step {step}"),
-        None => "no checkpoint".to_owned(),
-    })?;
-    Ok(folder)
-}
-
-/// Refuses ranks that do not see one folder.
-fn same_everywhere(
-    ranks: Ranks<'_>,
-    seen: Option<u64>,
-    dir: &std::path::Path,
-    named: impl Fn(Option<u64>) -> String,
-) -> Result<(), TrainError> {
     let all = ranks.gather(seen)?;
+    let named = |seen: Option<u64>| {
+        seen.map_or("no checkpoint".to_owned(), |step| format!("its checkpoint of step {step}"))
+    };
     match all.iter().position(|of_rank| *of_rank != all[0]) {
-        None => Ok(()),
+        None => Ok(folder),
         Some(rank) => Err(TrainError::RanksDiffer {
             rank,
             reason: format!(
                 "in {} it sees {}, and rank 0 {}; `output.dir` has to be on a file system that all ranks share",
-                PathBuf::from(dir).display(),
+                settings.dir.display(),
                 named(all[rank]),
                 named(all[0])
             ),
@@ -68,19 +55,25 @@ fn same_everywhere(
 }
 
 impl<'a, R: TrainingRun> Trainer<'a, R> {
-    /// Refuses ranks that were given other rows or settings than rank 0.
+    /// Refuses ranks that were given other rows, settings or trained parameters than rank 0.
     pub(super) fn check_same_run(&self) -> Result<(), TrainError> {
         if self.ranks.is_alone() {
             return Ok(());
         }
-        let mine = (self.state.fingerprint.clone(), self.settings.recorded());
+        let trained = parameters::trainable(self.run.model());
+        let trained: Vec<(String, Vec<usize>)> =
+            trained.into_iter().map(|info| (info.name, info.shape)).collect();
+        let mine = (self.state.fingerprint.clone(), self.settings.recorded(), trained);
         let all = self.ranks.gather(mine)?;
-        let what = |rank: usize| match (&all[rank], &all[0]) {
-            ((rows, _), (first, _)) if rows != first => Some("it reads other rows than rank 0"),
-            ((_, settings), (_, first)) if settings != first => {
-                Some("it has other settings than rank 0")
-            }
-            _ => None,
+        let what = |rank: usize| {
+            let ((rows, settings, trained), (rows_0, settings_0, trained_0)) =
+                (&all[rank], &all[0]);
+            let other = [
+                ("it reads other rows than rank 0", rows != rows_0),
+                ("it has other settings than rank 0", settings != settings_0),
+                ("it trains other parameters than rank 0", trained != trained_0),
+            ];
+            other.into_iter().find_map(|(what, differs)| differs.then_some(what))
         };
         match (0..all.len()).find_map(|rank| Some((rank, what(rank)?))) {
             None => Ok(()),
@@ -91,32 +84,28 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         }
     }
 
-    /// The micro-batches of this rank, whose gradients are on their way to the ranks that add them when it is
-    /// over: of the last micro-batch while its backward pass goes on. They are sent whatever the outcome, as
+    /// Adds the micro-batches of these rows, whose gradients are on their way to the ranks that add them when it is
+    /// over: those of the last micro-batch while its backward pass goes on. They are sent whatever the outcome, as
     /// other ranks wait for them.
     pub(super) fn accumulate_and_send(
         &mut self,
-        rows: StepRows<'_>,
-        update: usize,
-    ) -> Result<(Result<StepSum, TrainError>, InFlight<'a>), TrainError> {
-        let Some(shards) = &self.shards else { unreachable!("there are other ranks") };
+        rows: &[usize],
+        context: StepContext<'_>,
+        sum: &mut StepSum,
+    ) -> Result<(Result<(), TrainError>, InFlight<'a>), TrainError> {
         let size = self.settings.per_device_train_batch_size;
-        let before = rows.mine.len().saturating_sub(1) / size * size;
-        let (first, last) = rows.mine.split_at(before);
-        let context = self.context(rows, update);
-        let mut sum = StepSum::default();
-        let outcome = first.chunks(size).try_for_each(|micro_batch| {
-            let part = self.run.accumulate(micro_batch, &context)?;
-            sum.add(self.run.model(), part);
-            Ok::<(), TrainError>(())
-        });
+        let (first, last) = rows.split_at(rows.len().saturating_sub(1) / size * size);
+        let outcome = self.accumulate(first, &context, sum);
+        let Some(shards) = &self.shards else { unreachable!("there are other ranks") };
         let mut outbox = shards.outbox(self.ranks.communicator());
         if outcome.is_err() || last.is_empty() {
-            return Ok((outcome.map(|()| sum), outbox.finish(NamedGradients::default())?));
+            return Ok((outcome, outbox.finish(NamedGradients::default())?));
         }
         let (sums, heard) = channel();
         let overlap = Overlap::new(self.run.model(), std::mem::take(&mut sum.gradients), sums);
         std::thread::scope(|scope| {
+            // A panic in the pass must not leave the other thread waiting.
+            let _closing = overlap.closing();
             let sending = scope.spawn(move || {
                 let sent = heard
                     .iter()
@@ -129,7 +118,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
                 Ok(mut part) => {
                     let gradients = std::mem::take(&mut part.gradients);
                     sum.add(self.run.model(), part);
-                    (Ok(sum), parameters::named_gradients(self.run.model(), gradients))
+                    (Ok(()), parameters::named_gradients(self.run.model(), gradients))
                 }
                 Err(error) => (Err(error), BTreeMap::new()),
             };

@@ -148,7 +148,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.restore_optimizer(state.optimizer_step, &checkpoint.path)?;
         self.run.restore_state(&state.extra).map_err(unusable)?;
         self.order = self.order.resumed(state.order)?;
-        self.pace.first_step = state.step;
+        (self.pace.first_step, self.pace.logged_step) = (state.step, state.step);
         (self.last_train, self.last_eval) = self.folder.last_rows(state.step)?;
         self.state = state;
         tracing::info!(step = self.state.step, "resumed");

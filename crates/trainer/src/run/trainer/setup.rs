@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::sharded::Shards;
-use crate::communicator::{Communicator, Ranks, Traffic};
+use crate::communicator::{Ranks, Traffic};
 use crate::data::DataOrder;
 use crate::metric::MetricSums;
 use crate::optimizer::NamedAdamW;
@@ -53,7 +53,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
     pub(super) fn new(
         run: &'a mut R,
         settings: &'a TrainSettings,
-        communicator: &'a dyn Communicator,
+        ranks: Ranks<'a>,
         folder: RunFolder,
         progress: &'a mut dyn Progress,
     ) -> Self {
@@ -85,8 +85,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
         let now = Instant::now();
         Self {
             optimizer: NamedAdamW::new(settings.optimizer),
-            shards: (communicator.size() > 1)
-                .then(|| Shards::new(run.model(), Ranks::new(communicator))),
+            shards: (!ranks.is_alone()).then(|| Shards::new(run.model(), ranks)),
             schedule: settings.schedule.over(total_steps),
             pace: Pace {
                 started: now,
@@ -103,7 +102,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             between_updates: false,
             run,
             settings,
-            ranks: Ranks::new(communicator),
+            ranks,
             folder,
             progress,
             order,

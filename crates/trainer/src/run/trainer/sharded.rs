@@ -127,9 +127,15 @@ impl Bucket {
     /// Of each parameter the values within a rank's part, perhaps none, and where they are in the bucket.
     fn parts(&self, rank: usize) -> impl Iterator<Item = (&Slice, Range<usize>)> {
         let own = self.own(rank);
-        let within = move |at: usize| at.clamp(own.start, own.end);
-        let part = move |slice: &Slice| within(slice.range.start)..within(slice.range.end);
-        self.parameters.iter().map(move |slice| (slice, part(slice)))
+        self.parameters.iter().map(move |slice| (slice, slice.within(&own)))
+    }
+}
+
+impl Slice {
+    /// Its values within a range of the bucket, perhaps none.
+    fn within(&self, range: &Range<usize>) -> Range<usize> {
+        let within = |at: usize| at.clamp(range.start, range.end);
+        within(self.range.start)..within(self.range.end)
     }
 }
 
@@ -294,11 +300,9 @@ impl Shards {
 
     /// Which values of a parameter this rank updates.
     pub(super) fn own(&self, name: &str) -> Range<usize> {
-        let found = self.find(name).and_then(|(bucket, slice)| {
-            let (_, part) = bucket.parts(self.rank).find(|(of, _)| of.name == slice.name)?;
-            Some(shifted(&part, slice.range.start))
-        });
-        found.unwrap_or(0..0)
+        self.find(name).map_or(0..0, |(bucket, slice)| {
+            shifted(&slice.within(&bucket.own(self.rank)), slice.range.start)
+        })
     }
 
     fn find(&self, name: &str) -> Option<(&Bucket, &Slice)> {

@@ -124,7 +124,7 @@ fn what_cannot_be_used_is_named_by_its_field() {
         (change("/logprobs/token_logprobs/0", json!(0.5)), &["token_logprobs[0]", "0.5", "finite"]),
         (change("/prompt_token_ids/1", json!(7)), &["prompt_token_ids", "[5,7]", "changed or cut"]),
         (change("/prompt_token_ids", json!([5])), &["prompt_token_ids", "[5]"]),
-        (change("/token_ids/2", json!(9)), &[]),
+        (change("/token_ids/2", json!(9)), &["choices[0].token_ids", "9", "ended it", "[2]"]),
         (change("/finish_reason", json!("abort")), &["finish_reason", "abort", "\"stop\""]),
         (json!({"token_ids": [], "logprobs": {"token_logprobs": []}}), &["0 tokens", "1 to 4"]),
         (
@@ -136,22 +136,39 @@ fn what_cannot_be_used_is_named_by_its_field() {
             &["finish_reason", "missing"],
         ),
     ] {
-        let shown = choice.to_string();
-        match (read(&choice), parts) {
-            (Ok(found), []) => assert_eq!(found.finish, FinishReason::Stop),
-            (Err(text), parts) => {
-                for part in parts {
-                    assert!(text.contains(part), "{text} does not say {part}");
-                }
-                assert!(!parts.is_empty(), "{text}");
-            }
-            (Ok(found), _) => panic!("{shown} was read as {found:?}"),
+        let text = match read(&choice) {
+            Err(text) => text,
+            Ok(found) => panic!("{choice} was read as {found:?}"),
+        };
+        for part in parts {
+            assert!(text.contains(part), "{text} does not say {part}");
         }
     }
     let mut impossible = llama_cpp();
     impossible["logprobs"]["content"][0]["prob"] = json!(0.0);
     let text = read(&impossible).unwrap_err();
     assert!(text.contains("logprobs.content[0]") && text.contains("-inf"), "{text}");
+}
+
+#[test]
+fn a_completion_that_stops_has_the_token_that_ended_it() {
+    let mut left_out = vllm();
+    left_out["token_ids"] = json!([40, 41]);
+    left_out["logprobs"]["token_logprobs"] = json!([-0.5, -1.25]);
+    let text = read(&left_out).unwrap_err();
+    assert!(text.contains("token_ids") && text.contains("ended it, as its last id"), "{text}");
+    let answer = |choice: &Value| json!({ "choices": [choice] });
+    // A stop text may have ended it.
+    let found = Asked { stops: true, ..asked() }.read(&answer(&left_out)).unwrap().remove(0);
+    assert_eq!((found.ids.len(), found.finish), (2, FinishReason::Stop));
+    // A model without end tokens does not stop, and nobody can tell what its server stopped at.
+    let endless = Asked { eos_token_ids: &[], ..asked() };
+    let text = endless.read(&answer(&vllm())).unwrap_err().to_string();
+    assert!(text.contains("one of []") && text.contains("eos_token_id"), "{text}");
+    let mut cut = left_out;
+    cut["finish_reason"] = json!("length");
+    let found = endless.read(&answer(&cut)).unwrap().remove(0);
+    assert_eq!(found.finish, FinishReason::Length);
 }
 
 #[test]

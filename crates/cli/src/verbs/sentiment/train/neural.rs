@@ -111,7 +111,7 @@ impl Flags {
         };
         let options = TrainOptions {
             resume: self.resume,
-            communicator: crate::ranks::communicator(),
+            ranks: crate::ranks::ranks(),
             ..TrainOptions::default()
         };
         let Trained { summary, model, report, classifier } =
