@@ -1,7 +1,7 @@
 //! Ranks that train together: processes on one machine or several, each with its share of the rows.
 //!
 //! A [`Communicator`] is what an engine such as MPI has to offer; [`Ranks`] is what runs make of it. Sums are
-//! made here, in f64 and in the order of the ranks, so that they do not depend on the engine.
+//! [`in_order`], so that they do not depend on the engine.
 
 mod launch;
 #[cfg(feature = "mpi")]
@@ -22,7 +22,7 @@ use crate::error::TrainError;
 
 /// Exchange between the ranks of a run.
 ///
-/// Every rank calls the same methods in the same order. An implementation moves values and adds none of them.
+/// Every rank calls the same methods in the same order.
 ///
 /// # Errors
 /// [`TrainError::Communication`] from every method, where the engine cannot go on.
@@ -49,8 +49,9 @@ pub trait Communicator: Debug + Sync {
     /// The values of rank `root`, on every rank; those of the others are only as many.
     fn broadcast(&self, root: usize, values: Vec<f32>) -> Result<Vec<f32>, TrainError>;
 
-    /// Starts to send the values `cuts[r]..cuts[r + 1]` to each rank `r`, and returns at once.
-    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError>;
+    /// Starts to add up the values of all ranks, [`in_order`], and returns at once: rank `r` gets the sums
+    /// `cuts[r]..cuts[r + 1]`.
+    fn reduce_scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError>;
 
     /// Of rank `r` the values `cuts[r]..cuts[r + 1]`, on every rank; each hands in its own.
     fn join(&self, mine: Vec<f32>, cuts: &[usize]) -> Result<Vec<f32>, TrainError>;
@@ -67,12 +68,12 @@ pub trait Communicator: Debug + Sync {
     }
 }
 
-/// Values on their way between ranks.
+/// Sums on their way between ranks.
 pub type OnTheWay<'a> = Box<dyn Scattered + Send + 'a>;
 
-/// Values that can be waited for.
+/// Sums that can be waited for.
 pub trait Scattered {
-    /// Waits for the values that are this rank's: of each rank as many, one rank's behind the other's.
+    /// Waits for the sums that are this rank's.
     ///
     /// # Errors
     /// [`TrainError::Communication`].
@@ -109,7 +110,7 @@ impl Communicator for SingleRank {
         Ok(values)
     }
 
-    fn scatter(&self, values: Vec<f32>, _: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
+    fn reduce_scatter(&self, values: Vec<f32>, _: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         Ok(Box::new(Arrived(values)))
     }
 
@@ -118,7 +119,26 @@ impl Communicator for SingleRank {
     }
 }
 
-/// Values that are there already.
+/// Sums of values of several ranks, as many of each: in f64 and in the order of the ranks.
+pub fn in_order(of_ranks: &[&[f32]]) -> Vec<f32> {
+    let len = of_ranks.first().map_or(0, |first| first.len());
+    let mut sums = Vec::with_capacity(len);
+    // A few values at a time, so that a rank's are read in one go.
+    let mut total = [0.0_f64; 1024];
+    for from in (0..len).step_by(total.len()) {
+        let count = total.len().min(len - from);
+        let total = &mut total[..count];
+        total.fill(0.0);
+        for values in of_ranks {
+            let values = &values[from..from + count];
+            total.iter_mut().zip(values).for_each(|(sum, x)| *sum += f64::from(*x));
+        }
+        sums.extend(total.iter().map(|sum| *sum as f32));
+    }
+    sums
+}
+
+/// Sums that are there already.
 struct Arrived(Vec<f32>);
 
 impl Scattered for Arrived {

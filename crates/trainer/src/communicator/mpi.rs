@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::thread::{JoinHandle, sleep, yield_now};
+use std::time::{Duration, Instant};
 
 use mpi::Threading;
 use mpi::datatype::{Equivalence, Partition, PartitionMut};
+use mpi::request::{Request, Scope, scope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, CommunicatorCollectives, Root};
 
-use super::{Communicator, Launch, OnTheWay, Scattered, Traffic};
+use super::{Communicator, Launch, OnTheWay, Scattered, Traffic, in_order};
 use crate::error::TrainError;
 
 /// This process among those that `mpirun`, `mpiexec` or `srun` started together.
@@ -34,7 +35,7 @@ type Answer<T> = Receiver<Result<T, TrainError>>;
 enum Call {
     Gather(Vec<u8>, Reply<Vec<Vec<u8>>>),
     Broadcast(usize, Vec<f32>, Reply<Vec<f32>>),
-    Scatter(Vec<f32>, Vec<usize>, Reply<Vec<f32>>),
+    ReduceScatter(Vec<f32>, Vec<usize>, Reply<Vec<f32>>),
     Join(Vec<f32>, Vec<usize>, Reply<Vec<f32>>),
 }
 
@@ -138,9 +139,9 @@ impl Communicator for MpiRank {
         self.wait(&self.ask(|reply| Call::Broadcast(root, values, reply))?)
     }
 
-    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
+    fn reduce_scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         self.count(values.len() - (cuts[self.rank + 1] - cuts[self.rank]), 4);
-        let answer = self.ask(|reply| Call::Scatter(values, cuts.to_vec(), reply))?;
+        let answer = self.ask(|reply| Call::ReduceScatter(values, cuts.to_vec(), reply))?;
         Ok(Box::new(Pending { rank: self, answer }))
     }
 
@@ -167,12 +168,16 @@ impl Scattered for Pending<'_> {
 
 /// Makes the calls that are asked for until no more can come. Who asked may have gone since.
 fn serve(world: &SimpleCommunicator, asked: &Receiver<Call>) {
-    let (rank, size) = (world.rank() as usize, world.size() as usize);
+    let size = world.size() as usize;
+    let mut room = Vec::new();
     while let Ok(call) = asked.recv() {
         match call {
             Call::Gather(mine, reply) => {
                 let mut lengths = vec![0_u64; size];
-                world.all_gather_into(&(mine.len() as u64), &mut lengths[..]);
+                let length = mine.len() as u64;
+                scope(|scope| {
+                    end_of(world.immediate_all_gather_into(scope, &length, &mut lengths[..]));
+                });
                 let lengths: Vec<usize> = lengths.into_iter().map(|n| n as usize).collect();
                 let _ = reply.send(gathered(world, &mine, &lengths).map(|all| {
                     let starts = starts(&lengths);
@@ -181,11 +186,12 @@ fn serve(world: &SimpleCommunicator, asked: &Receiver<Call>) {
                 }));
             }
             Call::Broadcast(root, mut values, reply) => {
-                world.process_at_rank(root as i32).broadcast_into(&mut values[..]);
+                let root = world.process_at_rank(root as i32);
+                scope(|scope| end_of(root.immediate_broadcast_into(scope, &mut values[..])));
                 let _ = reply.send(Ok(values));
             }
-            Call::Scatter(values, cuts, reply) => {
-                let _ = reply.send(scattered(world, &values, &cuts, cuts[rank + 1] - cuts[rank]));
+            Call::ReduceScatter(values, cuts, reply) => {
+                let _ = reply.send(reduced(world, &values, &cuts, &mut room));
             }
             Call::Join(mine, cuts, reply) => {
                 let lengths: Vec<usize> = cuts.windows(2).map(|cut| cut[1] - cut[0]).collect();
@@ -195,22 +201,54 @@ fn serve(world: &SimpleCommunicator, asked: &Receiver<Call>) {
     }
 }
 
-/// Of each rank the `own` values that are this rank's, one rank's behind the other's.
-fn scattered(
+/// Waits for the end of an exchange. The library's own waiting goes in circles, and takes the processor from the
+/// products while another rank is behind.
+fn end_of<'a, T: ?Sized, S: Scope<'a>>(mut request: Request<'a, T, S>) {
+    const LONGEST: Duration = Duration::from_micros(500);
+    let (mut glances, mut pause) = (0, Duration::from_micros(20));
+    while let Err(unfinished) = request.test() {
+        request = unfinished;
+        glances += 1;
+        if glances < 50 {
+            yield_now();
+        } else {
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}
+
+/// The sums of all ranks' values that are this rank's; those of the others come into `room`, which is used again.
+fn reduced(
     world: &SimpleCommunicator,
     values: &[f32],
     cuts: &[usize],
-    own: usize,
+    room: &mut Vec<f32>,
 ) -> Result<Vec<f32>, TrainError> {
-    let size = cuts.len() - 1;
-    let sent: Vec<usize> = cuts.windows(2).map(|cut| cut[1] - cut[0]).collect();
-    let counts = vec![own; size];
-    let mut received = vec![0.0; own * size];
+    let (rank, size) = (world.rank() as usize, cuts.len() - 1);
+    let own = cuts[rank]..cuts[rank + 1];
+    // This rank's own values stay where they are.
+    let of_others = |counts: Vec<usize>| -> Vec<usize> {
+        counts.into_iter().enumerate().map(|(r, n)| if r == rank { 0 } else { n }).collect()
+    };
+    let sent = of_others(cuts.windows(2).map(|cut| cut[1] - cut[0]).collect());
+    let counts = of_others(vec![own.len(); size]);
+    let all = counts.iter().sum();
+    if room.len() < all {
+        room.resize(all, 0.0);
+    }
     let sending = Partition::new(values, narrow(&sent)?, narrow(&cuts[..size])?);
-    let (counts, places) = (narrow(&counts)?, narrow(&starts(&counts))?);
-    let mut receiving = PartitionMut::new(&mut received[..], counts, places);
-    world.all_to_all_varcount_into(&sending, &mut receiving);
-    Ok(received)
+    let places = starts(&counts);
+    let received = &mut room[..all];
+    let mut receiving = PartitionMut::new(&mut *received, narrow(&counts)?, narrow(&places)?);
+    scope(|scope| {
+        end_of(world.immediate_all_to_all_varcount_into(scope, &sending, &mut receiving));
+    });
+    let part = |r: usize| match r {
+        r if r == rank => &values[own.clone()],
+        r => &received[places[r]..places[r] + own.len()],
+    };
+    Ok(in_order(&(0..size).map(part).collect::<Vec<_>>()))
 }
 
 /// The values of all ranks, of these lengths, one rank's behind the other's.
@@ -222,7 +260,7 @@ fn gathered<T: Equivalence + Copy + Default>(
     let mut all = vec![T::default(); lengths.iter().sum()];
     let (counts, places) = (narrow(lengths)?, narrow(&starts(lengths))?);
     let mut receiving = PartitionMut::new(&mut all[..], counts, places);
-    world.all_gather_varcount_into(mine, &mut receiving);
+    scope(|scope| end_of(world.immediate_all_gather_varcount_into(scope, mine, &mut receiving)));
     Ok(all)
 }
 

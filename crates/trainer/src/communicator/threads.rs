@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::{Arrived, Communicator, OnTheWay};
+use super::{Arrived, Communicator, OnTheWay, in_order};
 use crate::error::TrainError;
 
 /// How long a rank waits for the others, which may have ended.
@@ -143,11 +143,11 @@ impl Communicator for ThreadRank {
         Ok(self.floats(values)?.swap_remove(root))
     }
 
-    fn scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
+    fn reduce_scatter(&self, values: Vec<f32>, cuts: &[usize]) -> Result<OnTheWay<'_>, TrainError> {
         let own = cuts[self.rank]..cuts[self.rank + 1];
         let all = self.floats(values)?;
         let parts: Vec<&[f32]> = all.iter().map(|of_rank| &of_rank[own.clone()]).collect();
-        Ok(Box::new(Arrived(parts.concat())))
+        Ok(Box::new(Arrived(in_order(&parts))))
     }
 
     fn join(&self, mine: Vec<f32>, cuts: &[usize]) -> Result<Vec<f32>, TrainError> {

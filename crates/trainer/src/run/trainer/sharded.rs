@@ -33,7 +33,8 @@ pub(super) struct Shards {
 pub(super) struct Outbox<'s, 'c> {
     shards: &'s Shards,
     communicator: &'c dyn Communicator,
-    /// Of each bucket the values, and how many parameters are missing; taken when it is sent.
+    /// Of each bucket the values, none before the first is known, and how many parameters are missing; taken when
+    /// it is sent.
     open: Vec<Option<(Vec<f32>, usize)>>,
     names: BTreeSet<String>,
     sent: Vec<OnTheWay<'c>>,
@@ -59,6 +60,7 @@ impl<'c> Outbox<'_, 'c> {
         if self.names.contains(&name) {
             return Err(twice());
         }
+        flat.resize(self.shards.buckets[at].len(), 0.0);
         flat[slice.range.clone()].copy_from_slice(values);
         *missing -= 1;
         self.names.insert(name);
@@ -71,9 +73,10 @@ impl<'c> Outbox<'_, 'c> {
     /// Sends the next bucket as it is.
     fn send(&mut self) -> Result<(), TrainError> {
         let next = self.sent.len();
-        if let Some((flat, _)) = self.open[next].take() {
+        if let Some((mut flat, _)) = self.open[next].take() {
             let bucket = &self.shards.buckets[next];
-            self.sent.push(self.communicator.scatter(flat, &bucket.cuts)?);
+            flat.resize(bucket.len(), 0.0);
+            self.sent.push(self.communicator.reduce_scatter(flat, &bucket.cuts)?);
         }
         Ok(())
     }
@@ -172,7 +175,7 @@ impl Shards {
 
     /// What an update's gradients are sent through.
     pub(super) fn outbox<'c>(&self, communicator: &'c dyn Communicator) -> Outbox<'_, 'c> {
-        let open = |bucket: &Bucket| Some((vec![0.0; bucket.len()], bucket.parameters.len()));
+        let open = |bucket: &Bucket| Some((Vec::new(), bucket.parameters.len()));
         Outbox {
             shards: self,
             communicator,
@@ -205,7 +208,7 @@ impl Shards {
         let communicator = ranks.communicator();
         let mut sums = Vec::with_capacity(sent.len());
         for sent in sent {
-            sums.push(added(&sent.wait()?, ranks.size()));
+            sums.push(sent.wait()?);
         }
         let norm = self.norm(&sums, ranks)?;
         let scale = clip_factor(norm, max_grad_norm);
@@ -216,8 +219,9 @@ impl Shards {
             for (slice, part) in bucket.parts(self.rank) {
                 let here = shifted(&part, own.start);
                 if !part.is_empty() {
-                    let values = host_values(parameters::values(model, &slice.name)?);
-                    mine[here.clone()].copy_from_slice(&values[shifted(&part, slice.range.start)]);
+                    let values = parameters::values(model, &slice.name)?;
+                    let values = values.slice(shifted(&part, slice.range.start));
+                    mine[here.clone()].copy_from_slice(&host_values(values));
                 }
                 // Also where nothing of it is this rank's: all have the names of a checkpoint.
                 if present.contains(slice.name.as_str()) {
@@ -315,23 +319,4 @@ impl Shards {
 fn layer(name: &str) -> usize {
     let mut parts = name.split('.').skip_while(|part| !["layers", "layer"].contains(part));
     parts.nth(1).and_then(|number| number.parse::<usize>().ok()).map_or(0, |number| number + 1)
-}
-
-/// Sums of the values of so many ranks, which lie one rank's behind the other's, in f64 and in their order.
-fn added(parts: &[f32], ranks: usize) -> Vec<f32> {
-    let len = parts.len() / ranks;
-    let mut sums = Vec::with_capacity(len);
-    // A few values at a time, so that a rank's part is read in one go.
-    let mut total = [0.0_f64; 1024];
-    for from in (0..len).step_by(total.len()) {
-        let count = total.len().min(len - from);
-        let total = &mut total[..count];
-        total.fill(0.0);
-        for rank in 0..ranks {
-            let part = &parts[rank * len + from..][..count];
-            total.iter_mut().zip(part).for_each(|(sum, x)| *sum += f64::from(*x));
-        }
-        sums.extend(total.iter().map(|sum| *sum as f32));
-    }
-    sums
 }
