@@ -73,9 +73,13 @@ impl LocalServer {
                         bodies.len() - 1
                     };
                     let answered = answer(number, &body);
+                    if let Answer::Late(wait, _) = &answered {
+                        thread::sleep(*wait);
+                    }
+                    // Whoever asked may ask again as soon as it hears.
+                    seen.under_way.fetch_sub(1, Ordering::SeqCst);
                     // Whoever asked has gone when it took too long.
                     let _ = reply(request, answered);
-                    seen.under_way.fetch_sub(1, Ordering::SeqCst);
                 }
             });
         }
@@ -109,8 +113,7 @@ fn reply(request: tiny_http::Request, answer: Answer) -> std::io::Result<()> {
     match answer {
         Answer::Status(status, text) => request.respond(refused(status, text, 0)),
         Answer::Busy(wait) => request.respond(refused(429, String::new(), wait)),
-        Answer::Late(wait, answer) => {
-            thread::sleep(wait);
+        Answer::Late(_, answer) => {
             request.respond(tiny_http::Response::from_string(answer.to_string()))
         }
         Answer::Cut => {
