@@ -1,6 +1,7 @@
 //! The only place that prints: results to stdout, everything else to stderr.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -69,14 +70,26 @@ pub(crate) fn line(text: &str) -> Result<()> {
     part(&format!("{text}\n"))
 }
 
-/// Writes a piece of a line to stdout at once. A reader that has gone away ends the program quietly.
+/// How the program ends when nobody reads what it says; by default quietly.
+static UNREAD: OnceLock<fn() -> !> = OnceLock::new();
+
+/// Ends the program by `leave`, once nobody reads what it says. The first call counts.
+#[cfg(feature = "mpi")]
+pub(crate) fn when_unread(leave: fn() -> !) {
+    let _ = UNREAD.set(leave);
+}
+
+/// Writes a piece of a line to stdout at once. A reader that has gone away ends the program.
 pub(crate) fn part(text: &str) -> Result<()> {
     if SILENT.load(Ordering::Relaxed) {
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => crate::ranks::leave_quietly(),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => match UNREAD.get() {
+            Some(leave) => leave(),
+            None => std::process::exit(0),
+        },
         other => other.context("could not write to stdout"),
     }
 }

@@ -53,6 +53,8 @@ fn join_several(launch: &Launch) -> Result<()> {
     if JOINED.set(rank).is_err() {
         unreachable!("ranks are joined once");
     }
+    // The others could not go on without this one.
+    console::when_unread(|| ranks().communicator().abort());
     Ok(())
 }
 
@@ -143,14 +145,6 @@ pub(crate) fn end(outcome: &Result<()>) {
         console::error(&anyhow::anyhow!("rank {}: {error:#}", ranks.rank()));
     }
     ranks.communicator().abort()
-}
-
-/// Ends the program because nobody reads what it says; other ranks could not go on without this one.
-pub(crate) fn leave_quietly() -> ! {
-    if ranks().is_alone() {
-        std::process::exit(0);
-    }
-    ranks().communicator().abort()
 }
 
 fn leave() {
