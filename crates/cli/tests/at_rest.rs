@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use support::model::{byte_level, completions, pairs, set, take_apart, tiny_from};
-use support::run::{flags_and_sets, metrics};
+use support::run::{configured, metrics};
 use support::{Done, bestof, text, words, write};
 use tempfile::{TempDir, tempdir};
 
@@ -47,10 +47,7 @@ impl Bench {
             self.pairs,
             text(&self.at(name))
         );
-        let config = write(self.dir.path(), &format!("{name}.toml"), config);
-        let mut args = words(&format!("{verb} --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        args
+        configured(self.dir.path(), verb, name, &config, more)
     }
 
     fn run(&self, verb: &str, model: &Path, name: &str, more: &[&str]) -> Done {

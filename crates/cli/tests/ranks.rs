@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::bert::tiny_bert;
 use support::model::{json_lines, tiny};
-use support::run::{flags_and_sets, read_lines};
+use support::run::{configured, read_lines};
 use support::{Done, bestof, finish, text, words, write};
 use tempfile::{TempDir, tempdir};
 
@@ -73,10 +73,7 @@ impl Bench {
             text(&self.at(rows)),
             text(&self.at(out)),
         );
-        let config = write(self.dir.path(), &format!("{out}.toml"), config);
-        let mut args = words(&format!("{verb} --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        args
+        configured(self.dir.path(), verb, out, &config, more)
     }
 
     /// Metrics of a run by so many ranks, and that it printed one result.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::model::{completions, pairs, take_apart, tiny};
-use support::run::{flags_and_sets, metrics};
+use support::run::{configured, metrics};
 use support::{Done, bestof, command, has_keys, text, words, write};
 use tempfile::{TempDir, tempdir};
 
@@ -46,10 +46,7 @@ impl Bench {
             text(&self.model),
             text(&self.run_dir(name))
         );
-        let config = write(self.dir.path(), &format!("{name}.toml"), config);
-        let mut args = words(&format!("{verb} --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        args
+        configured(self.dir.path(), verb, name, &config, more)
     }
 
     fn run(&self, verb: &str, name: &str, more: &[&str]) -> Done {

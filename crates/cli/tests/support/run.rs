@@ -39,6 +39,20 @@ pub(crate) fn metrics(run: &Path) -> Vec<Value> {
     rows
 }
 
+/// The arguments of a verb with this configuration, `NAME.toml` in a folder, and more settings.
+pub(crate) fn configured(
+    dir: &Path,
+    verb: &str,
+    name: &str,
+    config: &str,
+    more: &[&str],
+) -> Vec<String> {
+    let config = write(dir, &format!("{name}.toml"), config);
+    let mut args = words(&format!("{verb} --json --config {config}"));
+    args.extend(flags_and_sets(more));
+    args
+}
+
 /// A tiny model and prompts whose answer is a digit, which it sometimes says.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
@@ -71,10 +85,7 @@ impl Bench {
             self.rows,
             text(&self.run_dir(name))
         );
-        let config = write(self.dir.path(), &format!("{name}.toml"), config);
-        let mut args = words(&format!("reinforce --json --config {config}"));
-        args.extend(flags_and_sets(more));
-        args
+        configured(self.dir.path(), "reinforce", name, &config, more)
     }
 
     pub(crate) fn run(&self, name: &str, more: &[&str]) -> Done {

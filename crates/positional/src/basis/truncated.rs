@@ -59,7 +59,7 @@ impl Thresholds {
         }
         // Said of what is kept: a comparison with NaN is false.
         if !table.iter().any(|frequency| *frequency >= self.b) {
-            let highest = table.iter().copied().fold(0.0, f64::max);
+            let highest = table.iter().copied().max_by(f64::total_cmp).unwrap_or(0.0);
             return Err(RopeError::TruncatesEverything { rope_type, b: self.b, highest });
         }
         Ok(())

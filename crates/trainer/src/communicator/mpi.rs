@@ -228,11 +228,11 @@ fn reduced(
     let (rank, size) = (world.rank() as usize, cuts.len() - 1);
     let own = cuts[rank]..cuts[rank + 1];
     // This rank's own values stay where they are.
-    let of_others = |counts: Vec<usize>| -> Vec<usize> {
-        counts.into_iter().enumerate().map(|(r, n)| if r == rank { 0 } else { n }).collect()
+    let of_others = |count: &dyn Fn(usize) -> usize| -> Vec<usize> {
+        (0..size).map(|r| if r == rank { 0 } else { count(r) }).collect()
     };
-    let sent = of_others(cuts.windows(2).map(|cut| cut[1] - cut[0]).collect());
-    let counts = of_others(vec![own.len(); size]);
+    let sent = of_others(&|r| cuts[r + 1] - cuts[r]);
+    let counts = of_others(&|_| own.len());
     let all = counts.iter().sum();
     if room.len() < all {
         room.resize(all, 0.0);
