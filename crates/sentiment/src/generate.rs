@@ -1,15 +1,29 @@
 //! Synthetic reviews in the exact schema of the Yelp Open Dataset, with known effects.
 //!
-//! The stars follow `3.55 + restaurant + author + noise`: the restaurant's term depends on its
-//! categories and its price, the author's on elite status and the age of the account. Votes depend on
-//! the stars. A text comments on single aspects, favourably or not depending on the stars; in some
-//! sentences this lies in the order of the words or in a negation ("I expected it to be bland, but it
-//! was superb" has the words of its opposite), so that word counts are not enough. The files have the
-//! unusual values of the published ones: votes of -1, null categories, Python literals as attributes,
-//! `20,20` as an elite year.
+//! The stars follow an opinion, which is the sum of the restaurant's, the author's and the occasion's part: the
+//! restaurant's depends on its categories and its price, the author's on elite status and the age of the account. Votes
+//! lean by the opinion. A text comments on single aspects, favourably or not depending on the opinion; in some clauses
+//! this lies in the order of the words or in a negation ("I expected it to be bland, but it was superb" has the words
+//! of its opposite), others have no word of a lexicon, and others praise or blame what is beside the point, so that
+//! word counts are not enough.
+//!
+//! Shares of stars, lengths, words with a sentiment, negations and votes are those of published counts (`targets`);
+//! [`GeneratedFiles::likeness`] holds them against what was made. The files have the unusual values of the
+//! published ones: votes of -1, null categories, Python literals as attributes, `20,20` as an elite year.
 
+mod actors;
+mod dates;
+mod draws;
+mod likeness;
+mod neutral;
+mod rows;
 mod schema;
+mod targets;
+#[cfg(test)]
+mod tests;
 mod text;
+mod votes;
+mod words;
 mod world;
 
 use std::fs::File;
@@ -20,7 +34,9 @@ use bestof_tasks::rng::SeededRng;
 use serde::Serialize;
 
 use crate::error::SentimentError;
-use world::World;
+use likeness::Counts;
+pub use likeness::Likeness;
+use world::{MOST_META_EFFECTS, World};
 
 /// How much is generated.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,9 +50,14 @@ pub struct GenerateOptions {
     pub users: u32,
     /// Seed; equal seeds give equal files. Default 0.
     pub seed: u64,
-    /// Share of the sentences whose polarity lies in the order of words or in a negation, 0 to 1.
-    /// Default 0.4.
+    /// Share of the opinions whose polarity lies in the order of words or in a negation, 0 to 1. Half of them are
+    /// negations. Default 0.25, for which a fifth of all sentences hold a negation.
     pub word_order: f64,
+    /// Factor of all planted effects that meta features show (restaurant, author, lean of the votes), 0 to 1.9. The
+    /// occasion's part makes up for it, so that the shares of the stars stay. Default 1.
+    pub meta_effects: f64,
+    /// Factor of what a text says of its author's opinion, 0 to 4. Default 1.
+    pub text_effect: f64,
 }
 
 impl GenerateOptions {
@@ -47,13 +68,38 @@ impl GenerateOptions {
             businesses: (reviews / 30).clamp(12, 150_000) as u32,
             users: (reviews / 12).clamp(20, 2_000_000) as u32,
             seed: 0,
-            word_order: 0.4,
+            word_order: 0.25,
+            meta_effects: 1.0,
+            text_effect: 1.0,
         }
+    }
+
+    /// # Errors
+    /// [`SentimentError::NothingToGenerate`] for no businesses or authors; [`SentimentError::Strength`] for a share
+    /// or an effect out of its range.
+    fn check(&self) -> Result<(), SentimentError> {
+        if self.businesses == 0 || self.users == 0 {
+            let (businesses, users) = (self.businesses, self.users);
+            return Err(SentimentError::NothingToGenerate { businesses, users });
+        }
+        for (what, found, most) in [
+            ("share of word order", self.word_order, 1.0),
+            ("factor of meta effects", self.meta_effects, MOST_META_EFFECTS),
+            ("factor of the text's effect", self.text_effect, MOST_TEXT_EFFECT),
+        ] {
+            if !(0.0..=most).contains(&found) {
+                return Err(SentimentError::Strength { what, found, most });
+            }
+        }
+        Ok(())
     }
 }
 
+/// With more, nearly every text is all praise or all blame.
+const MOST_TEXT_EFFECT: f64 = 4.0;
+
 /// The generated files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GeneratedFiles {
     /// Paths of the files of businesses, reviews and users.
     pub files: [PathBuf; 3],
@@ -61,6 +107,8 @@ pub struct GeneratedFiles {
     pub stars: [u64; 5],
     /// Number of reviews of restaurants.
     pub of_restaurants: u64,
+    /// The reviews of restaurants beside published counts.
+    pub likeness: Vec<Likeness>,
 }
 
 /// Writes the three files into `folder`; `progress` is called with the number of reviews written.
@@ -68,37 +116,37 @@ pub struct GeneratedFiles {
 /// Reviews are streamed; businesses and authors are held in memory.
 ///
 /// # Errors
-/// [`SentimentError::NothingToGenerate`], or a file that cannot be written.
+/// [`SentimentError::NothingToGenerate`], [`SentimentError::Strength`], or a file that cannot be written.
 pub fn generate(
     options: &GenerateOptions,
     folder: &Path,
     progress: &mut dyn FnMut(u64),
 ) -> Result<GeneratedFiles, SentimentError> {
-    if options.businesses == 0 || options.users == 0 || !(0.0..=1.0).contains(&options.word_order) {
-        return Err(SentimentError::NothingToGenerate {
-            businesses: options.businesses,
-            users: options.users,
-            word_order: options.word_order,
-        });
-    }
+    options.check()?;
     std::fs::create_dir_all(folder).map_err(SentimentError::io("create", folder))?;
     let file = |kind: &str| folder.join(format!("yelp_academic_dataset_{kind}.json"));
     let files = [file("business"), file("review"), file("user")];
-    let mut world = World::new(options.businesses, options.users, options.seed);
+    let mut world = World::new(options);
     let mut draw = SeededRng::new(options.seed, 2);
-    let mut made = GeneratedFiles { files, stars: [0; 5], of_restaurants: 0 };
+    let mut made = GeneratedFiles { files, stars: [0; 5], of_restaurants: 0, likeness: Vec::new() };
+    let mut counts = Counts::new();
 
     let mut reviews = Lines::create(&made.files[1])?;
     for number in 0..options.reviews {
-        let review = world.review(&mut draw, options.word_order);
+        let review = world.review(&mut draw);
         made.stars[usize::from(review.stars) - 1] += 1;
-        made.of_restaurants += u64::from(review.of_restaurant);
+        if review.of_restaurant {
+            made.of_restaurants += 1;
+            let line = &review.line;
+            counts.add(review.stars, [line.useful, line.funny, line.cool], &line.text);
+        }
         reviews.write(&review.line)?;
         if number % 4096 == 0 {
             progress(number);
         }
     }
     reviews.finish()?;
+    made.likeness = counts.figures();
     progress(options.reviews);
 
     let mut businesses = Lines::create(&made.files[0])?;
@@ -135,119 +183,5 @@ impl Lines {
 
     fn finish(mut self) -> Result<(), SentimentError> {
         self.file.flush().map_err(SentimentError::io("write", &self.path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::Value;
-
-    use super::*;
-
-    fn lines(path: &Path) -> Vec<Value> {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn made(options: &GenerateOptions) -> ([Vec<Value>; 3], GeneratedFiles) {
-        let folder = tempfile::tempdir().unwrap();
-        let made = generate(options, folder.path(), &mut |_| {}).unwrap();
-        (made.files.each_ref().map(|path| lines(path)), made)
-    }
-
-    #[test]
-    fn files_have_the_schema_and_its_odd_values() {
-        let ([businesses, reviews, users], made) = made(&GenerateOptions::new(6000));
-        assert_eq!((reviews.len(), businesses.len(), users.len()), (6000, 200, 500));
-        assert_eq!(made.stars.iter().sum::<u64>(), 6000);
-        assert!(made.stars.iter().all(|&count| count > 200), "{:?}", made.stars);
-        let names = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-        let of = |names: &str| names.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
-        assert_eq!(
-            names(&reviews[0]),
-            of("review_id user_id business_id stars useful funny cool text date")
-        );
-        let business = "business_id name address city state postal_code latitude longitude stars \
-            review_count is_open attributes categories hours";
-        assert_eq!(names(&businesses[0]), of(business));
-        let user = "user_id name review_count yelping_since useful funny cool elite friends fans \
-            average_stars compliment_hot compliment_more compliment_profile compliment_cute \
-            compliment_list compliment_note compliment_plain compliment_cool compliment_funny \
-            compliment_writer compliment_photos";
-        assert_eq!(names(&users[0]), of(user));
-        assert!(reviews.iter().any(|row| row["useful"] == -1));
-        assert!(businesses.iter().any(|row| row["categories"].is_null()));
-        assert!(businesses.iter().any(|row| row["attributes"].is_null()));
-        assert!(users.iter().any(|row| row["elite"].as_str().unwrap().contains("20,20")));
-        assert!(users.iter().any(|row| row["friends"] == "None"));
-        assert_eq!(reviews[0]["review_id"].as_str().unwrap().len(), 22);
-        let ids: BTreeSet<&str> =
-            reviews.iter().map(|row| row["review_id"].as_str().unwrap()).collect();
-        assert_eq!(ids.len(), 6000);
-    }
-
-    #[test]
-    fn counts_and_means_are_those_of_the_reviews() {
-        let ([businesses, reviews, users], _) = made(&GenerateOptions::new(900));
-        for (rows, key, mean, step) in
-            [(businesses, "business_id", "stars", 2.0), (users, "user_id", "average_stars", 100.0)]
-        {
-            for row in rows {
-                let stars: Vec<f64> = reviews
-                    .iter()
-                    .filter(|review| review[key] == row[key])
-                    .map(|review| review["stars"].as_f64().unwrap())
-                    .collect();
-                assert_eq!(row["review_count"], stars.len());
-                if !stars.is_empty() {
-                    let expected = stars.iter().sum::<f64>() / stars.len() as f64;
-                    let found = row[mean].as_f64().unwrap();
-                    assert!((found - expected).abs() <= 0.5 / step + 1e-9, "{found} {expected}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_seed_decides_everything() {
-        let options = GenerateOptions { seed: 5, ..GenerateOptions::new(200) };
-        assert_eq!(made(&options).0, made(&options).0);
-        assert_ne!(made(&options).0, made(&GenerateOptions { seed: 6, ..options.clone() }).0);
-    }
-
-    #[test]
-    fn effects_of_categories_and_elite_status_show_in_the_means() {
-        let ([businesses, reviews, users], _) = made(&GenerateOptions::new(20_000));
-        let mean_where = |key: &str, ids: &BTreeSet<&str>| {
-            let stars: Vec<f64> = reviews
-                .iter()
-                .filter(|review| ids.contains(review[key].as_str().unwrap()))
-                .map(|review| review["stars"].as_f64().unwrap())
-                .collect();
-            stars.iter().sum::<f64>() / stars.len() as f64
-        };
-        let of_category = |name: &str| -> BTreeSet<&str> {
-            let has = |row: &&Value| row["categories"].as_str().is_some_and(|c| c.contains(name));
-            businesses.iter().filter(has).map(|row| row["business_id"].as_str().unwrap()).collect()
-        };
-        assert!(
-            mean_where("business_id", &of_category("Fast Food")) + 0.4
-                < mean_where("business_id", &of_category("Thai"))
-        );
-        let elite = |elite: bool| -> BTreeSet<&str> {
-            let is = |row: &&Value| (row["elite"] != "") == elite;
-            users.iter().filter(is).map(|row| row["user_id"].as_str().unwrap()).collect()
-        };
-        assert!(mean_where("user_id", &elite(true)) > mean_where("user_id", &elite(false)) + 0.3);
-    }
-
-    #[test]
-    fn nothing_to_generate_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = GenerateOptions { users: 0, ..GenerateOptions::new(10) };
-        let error = generate(&options, folder.path(), &mut |_| {}).unwrap_err().to_string();
-        assert!(error.contains("0 users"), "{error}");
     }
 }

@@ -29,9 +29,15 @@ pub(super) struct Generate {
     /// Equal seeds give equal files
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Share of the sentences whose polarity lies in the order of their words or in a negation
-    #[arg(long, default_value_t = 0.4, allow_negative_numbers = true)]
+    /// Share of the opinions whose polarity lies in the order of their words or in a negation
+    #[arg(long, default_value_t = 0.25, allow_negative_numbers = true)]
     word_order: f64,
+    /// Factor of what restaurant, author and votes have to do with the stars, 0 to 1.9
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    meta_effects: f64,
+    /// Factor of what a text says of its author's opinion, 0 to 4
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    text_effect: f64,
     /// Print one JSON object about what was written
     #[arg(long)]
     json: bool,
@@ -44,13 +50,17 @@ impl Generate {
         options.users = self.users.unwrap_or(options.users);
         options.seed = self.seed;
         options.word_order = self.word_order;
+        options.meta_effects = self.meta_effects;
+        options.text_effect = self.text_effect;
         let bar = console::bar(self.reviews, "writing {wide_bar} {pos} of {len} reviews {eta}");
         let files = generate(&options, &self.out, &mut |done| bar.set_position(done));
         bar.finish_and_clear();
-        let files = files.map_err(|error| match error {
-            error @ SentimentError::NothingToGenerate { .. } => Usage(error.to_string()).into(),
-            other => anyhow::Error::from(other),
-        })?;
+        let files =
+            files.map_err(|error| match error {
+                error @ (SentimentError::NothingToGenerate { .. }
+                | SentimentError::Strength { .. }) => Usage(error.to_string()).into(),
+                other => anyhow::Error::from(other),
+            })?;
         if self.json {
             return console::json(&files);
         }
@@ -60,6 +70,13 @@ impl Generate {
             self.reviews,
             files.of_restaurants,
             files.stars
-        ))
+        ))?;
+        console::line("\nreviews of restaurants beside published counts of real ones:")?;
+        console::line(&format!("{:<54} {:>9} {:>9}", "", "published", "made up"))?;
+        for one in &files.likeness {
+            let made_up = one.made_up.map_or_else(|| "-".to_owned(), |found| format!("{found:.2}"));
+            console::line(&format!("{:<54} {:>9.2} {made_up:>9}", one.figure, one.published))?;
+        }
+        Ok(())
     }
 }
