@@ -89,8 +89,21 @@ fn what_cannot_be_meant_is_wrong_usage_and_what_fails_is_named() {
     }
     bestof(["reproduce", "pkpo-toy", "--data", "x"]).refuses(2, &["--data", "only yelp"]);
     let dir = tempdir().unwrap();
-    bestof(["reproduce", "yelp", "--data", "no/such", "--out", &text(&dir.path().join("y"))])
+    let out = text(&dir.path().join("y"));
+    bestof(words(&format!("reproduce yelp --no-pretrained --data no/such --out {out}")))
         .refuses(1, &["no/such"]);
+    bestof(["reproduce", "yelp", "pkpo-toy", "--no-pretrained"])
+        .refuses(2, &["--no-pretrained", "`pkpo-toy`", "yelp alone"]);
     let file = support::write(dir.path(), "taken", "");
     bestof(["reproduce", "pkpo-toy", "--seeds", "2", "--out", &file]).refuses(1, &["taken"]);
+}
+
+#[test]
+fn a_missing_pretrained_model_is_told_before_anything_is_measured() {
+    let dir = tempdir().unwrap();
+    let mut command = support::command(["reproduce", "pkpo-toy", "yelp", "--seeds", "2"]);
+    command.current_dir(dir.path());
+    support::finish(command, b"")
+        .refuses(1, &["models/minilm-l6-v2", "cargo xtask fetch minilm-l6-v2", "--no-pretrained"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -37,6 +37,15 @@ pub enum ReproduceError {
         /// Samples in a block.
         k: usize,
     },
+    /// The pretrained model that an experiment starts from is not there.
+    #[error(
+        "{} is no folder with a pretrained encoder; get it with `cargo xtask fetch {}`, or start from random weights with --no-pretrained", path.display(),
+        path.file_name().map_or_else(|| "minilm-l6-v2".into(), |name| name.to_string_lossy())
+    )]
+    NoEncoder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// More or fewer repetitions than the experiment can use.
     #[error("{found} seeds are not enough; an interval needs at least {needed}")]
     TooFewSeeds {

@@ -18,6 +18,20 @@ pub trait Experiment: Debug + Sync {
         false
     }
 
+    /// Whether it starts from a pretrained model unless [`Options::pretrained`] forbids it.
+    fn has_pretrained(&self) -> bool {
+        false
+    }
+
+    /// Whether everything that [`run`](Self::run) needs and cannot make is there, which is told before anything is
+    /// measured.
+    ///
+    /// # Errors
+    /// What is missing, and how to get it.
+    fn ready(&self, _options: &Options) -> Result<(), ReproduceError> {
+        Ok(())
+    }
+
     /// Measures, and judges the claims. Equal options give equal results on one device.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ pub struct Options {
     /// The user's own data in place of generated data, for experiments that
     /// [read it](crate::Experiment::reads_data).
     pub data: Option<PathBuf>,
+    /// Whether experiments that [start from a pretrained model](crate::Experiment::has_pretrained) do; without, they make
+    /// a small one of random weights.
+    pub pretrained: bool,
     /// The device of the models, as `cpu` or `cuda:0`.
     pub device: String,
 }
@@ -32,6 +35,7 @@ impl Options {
             seed: 0,
             seeds: None,
             data: None,
+            pretrained: true,
             device: "cpu".into(),
         }
     }

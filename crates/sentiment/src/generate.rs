@@ -53,7 +53,7 @@ pub struct GenerateOptions {
     /// Share of the opinions whose polarity lies in the order of words or in a negation, 0 to 1. Half of them are
     /// negations. Default 0.25, for which a fifth of all sentences hold a negation.
     pub word_order: f64,
-    /// Factor of all planted effects that meta features show (restaurant, author, lean of the votes), 0 to 1.9. The
+    /// Factor of all planted effects that meta features show (restaurant, author, lean of the votes), 0 to 2. The
     /// occasion's part makes up for it, so that the shares of the stars stay. Default 1.
     pub meta_effects: f64,
     /// Factor of what a text says of its author's opinion, 0 to 4. Default 1.

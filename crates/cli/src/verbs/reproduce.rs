@@ -38,6 +38,9 @@ pub(crate) struct Reproduce {
     /// Dataset, or a CSV file with `text` and `stars`
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Start from small models of random weights where `yelp` starts from a pretrained one
+    #[arg(long)]
+    no_pretrained: bool,
     #[command(flatten)]
     device: DeviceArg,
     /// Print one JSON object with claims, verdicts and everything measured
@@ -76,15 +79,32 @@ impl Reproduce {
             let message = format!("--data: only {} reads data", readers.join(", "));
             return Err(Usage(message).into());
         }
+        if self.no_pretrained
+            && self.names != [ALL]
+            && let Some(other) = chosen.iter().find(|experiment| !experiment.has_pretrained())
+        {
+            let pretrained = EXPERIMENTS.iter().filter(|experiment| experiment.has_pretrained());
+            let names: Vec<_> = pretrained.map(|experiment| experiment.name()).collect();
+            let (name, names) = (other.name(), names.join(", "));
+            let message = format!(
+                "--no-pretrained: `{name}` has no pretrained model; it is for {names} alone"
+            );
+            return Err(Usage(message).into());
+        }
+        let usual = |experiment: &dyn Experiment| match (&self.out, chosen.len()) {
+            (None, _) => Path::new("runs/reproduce").join(experiment.name()),
+            (Some(out), 1) => out.clone(),
+            (Some(out), _) => out.join(experiment.name()),
+        };
+        let options: Vec<Options> =
+            chosen.iter().map(|experiment| self.options(&usual(*experiment))).collect();
+        // What is missing should not be missed after the others have run.
+        for (experiment, options) in chosen.iter().zip(&options) {
+            experiment.ready(options).with_context(|| experiment.name())?;
+        }
         let mut documents = Vec::with_capacity(chosen.len());
-        for experiment in &chosen {
-            let usual = || Path::new("runs/reproduce").join(experiment.name());
-            let out = match (&self.out, chosen.len()) {
-                (None, _) => usual(),
-                (Some(out), 1) => out.clone(),
-                (Some(out), _) => out.join(experiment.name()),
-            };
-            documents.push(self.one(*experiment, &out)?);
+        for (experiment, options) in chosen.iter().zip(&options) {
+            documents.push(self.one(*experiment, options)?);
         }
         match (self.json, &documents[..]) {
             (false, _) => Ok(()),
@@ -93,21 +113,25 @@ impl Reproduce {
         }
     }
 
-    /// Runs an experiment, writes its folder, and prints it unless it goes into a document.
-    fn one(&self, chosen: &dyn Experiment, out: &Path) -> Result<Value> {
-        let started = Instant::now();
-        let name = chosen.name();
-        console::note(&format!("{name}: {}", chosen.about()));
-        let options = Options {
+    fn options(&self, out: &Path) -> Options {
+        Options {
             full: self.full,
             seed: self.seed,
             seeds: self.seeds,
             data: self.data.clone(),
+            pretrained: !self.no_pretrained,
             device: self.device.device.clone(),
             ..Options::new(out)
-        };
-        let outcome = chosen.run(&options, &mut Bars::named(name)).with_context(|| name)?;
-        let written = outcome.write(out)?;
+        }
+    }
+
+    /// Runs an experiment, writes its folder, and prints it unless it goes into a document.
+    fn one(&self, chosen: &dyn Experiment, options: &Options) -> Result<Value> {
+        let started = Instant::now();
+        let name = chosen.name();
+        console::note(&format!("{name}: {}", chosen.about()));
+        let outcome = chosen.run(options, &mut Bars::named(name)).with_context(|| name)?;
+        let written = outcome.write(&options.out)?;
         let seconds = started.elapsed().as_secs_f64();
         if !self.json {
             print(&outcome, &written, seconds)?;

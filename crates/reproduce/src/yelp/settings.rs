@@ -1,10 +1,10 @@
-//! Sizes of the experiment: minutes on two cores, or a pretrained encoder.
+//! Sizes of the experiment: the table on two cores, or on a GPU.
 
 use std::path::PathBuf;
 
 use bestof_sentiment::model::Architecture;
 
-use crate::{Options, SmallBert};
+use crate::{Options, ReproduceError, SmallBert};
 
 /// Where BERT starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,20 @@ pub(super) enum Encoder {
     Pretrained(PathBuf),
 }
 
-/// How long a neural model learns.
+impl Encoder {
+    /// # Errors
+    /// A pretrained model that is not there.
+    pub(super) fn check(&self) -> Result<(), ReproduceError> {
+        match self {
+            Self::Pretrained(path) if !path.is_dir() => {
+                Err(ReproduceError::NoEncoder { path: path.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How long a neural model learns at most, and how fast.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Schedule {
     pub(super) epochs: f64,
@@ -29,16 +42,28 @@ pub(super) struct Settings {
     pub(super) seeds: usize,
     /// Reviews that are made up, where none are given; about seven in eight are of restaurants.
     pub(super) reviews: u64,
+    /// Businesses that they are of.
+    pub(super) businesses: u32,
     /// Reviews of the user's own that are kept.
     pub(super) limit: usize,
+    /// Most rows that train and that validate; a sample is taken of more. All test rows are used.
+    pub(super) train: usize,
+    pub(super) validation: usize,
+    /// Factors of the planted meta effects at which the small models are trained again.
+    pub(super) strengths: &'static [f64],
     /// Terms of the classical models.
     pub(super) terms: usize,
     /// Tokens of a text that BERT and CNN read.
     pub(super) length: usize,
+    /// Sentences of a review and words of a sentence that HAN reads.
+    pub(super) sentences: [usize; 2],
     pub(super) encoder: Encoder,
     pub(super) bert: Schedule,
     pub(super) cnn: Schedule,
     pub(super) han: Schedule,
+    /// Evaluations an epoch on the validation rows, and how many in a row without a lower loss end a run.
+    pub(super) evaluations: usize,
+    pub(super) patience: u64,
     /// Width of the word vectors of CNN and HAN.
     pub(super) word_width: usize,
     /// Filters of the CNN.
@@ -51,53 +76,53 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn of(options: &Options) -> Self {
-        let small = Self {
-            seeds: 6,
-            reviews: 3000,
-            limit: 2600,
+        let usual = Self {
+            seeds: 3,
+            reviews: 5000,
+            businesses: 80,
+            limit: 4300,
+            train: 1200,
+            validation: 256,
+            strengths: &[0.0, 2.0],
             terms: 300,
-            length: 64,
-            encoder: Encoder::Small(SmallBert {
-                width: 64,
-                inner: 128,
-                layers: 2,
-                heads: 4,
-                context: 64,
-                words: 2000,
-            }),
-            bert: Schedule { epochs: 8.0, learning_rate: 1e-3 },
-            cnn: Schedule { epochs: 5.0, learning_rate: 2e-3 },
-            han: Schedule { epochs: 5.0, learning_rate: 3e-3 },
+            length: 128,
+            sentences: [13, 28],
+            encoder: Encoder::Pretrained(PathBuf::from("models/minilm-l6-v2")),
+            bert: Schedule { epochs: 4.0, learning_rate: 1e-4 },
+            cnn: Schedule { epochs: 10.0, learning_rate: 2e-3 },
+            han: Schedule { epochs: 10.0, learning_rate: 3e-3 },
+            evaluations: 2,
+            patience: 3,
             word_width: 50,
             filters: 64,
             hidden_width: 25,
             joint_width: 64,
         };
-        // Words that a model of a few thousand reviews has seen do not carry real texts.
-        let pretrained = Self {
-            encoder: Encoder::Pretrained(PathBuf::from("models/minilm-l6-v2")),
-            bert: Schedule { epochs: 3.0, learning_rate: 5e-5 },
-            // MiniLM takes forty seconds a training on two cores, and there are four a seed.
-            seeds: 3,
-            ..small.clone()
-        };
-        match (options.full, options.data.is_some()) {
-            (false, false) => small,
-            (false, true) => {
-                Self { bert: Schedule { epochs: 1.0, learning_rate: 1e-4 }, ..pretrained }
-            }
-            (true, _) => Self {
-                reviews: 20_000,
+        let sized = if options.full {
+            Self {
+                reviews: 42_000,
+                businesses: 400,
                 limit: 36_692,
+                train: usize::MAX,
+                validation: usize::MAX,
                 terms: 1000,
-                length: 128,
+                bert: Schedule { epochs: 3.0, learning_rate: 5e-5 },
                 word_width: 100,
                 filters: 256,
                 hidden_width: 50,
                 joint_width: 256,
-                ..pretrained
-            },
+                ..usual
+            }
+        } else {
+            usual
+        };
+        if options.pretrained {
+            return sized;
         }
+        let small =
+            SmallBert { width: 64, inner: 128, layers: 2, heads: 4, context: 128, words: 2000 };
+        let bert = Schedule { epochs: 8.0, learning_rate: 1e-3 };
+        Self { encoder: Encoder::Small(small), bert, ..sized }
     }
 
     pub(super) fn schedule(&self, architecture: Architecture) -> Schedule {

@@ -129,7 +129,7 @@ fn published_figures_are_met_within_sampling_error() {
         let (found, published) = figures[name];
         assert!((found - published).abs() <= distance, "{name}: {found}, published {published}");
     };
-    for meta_effects in [0.0, 1.0, 1.9] {
+    for meta_effects in [0.0, 1.0, 2.0] {
         let options = GenerateOptions { meta_effects, ..GenerateOptions::new(8000) };
         let figures = figures(&options);
         // Shares of 7,000 reviews have a standard error of half a point.
@@ -173,7 +173,7 @@ fn what_cannot_be_generated_is_refused() {
     for (options, named) in [
         (GenerateOptions { users: 0, ..usual.clone() }, "0 users"),
         (GenerateOptions { word_order: 1.1, ..usual.clone() }, "word order of 1.1"),
-        (GenerateOptions { meta_effects: 2.0, ..usual.clone() }, "from 0 to 1.9"),
+        (GenerateOptions { meta_effects: 2.1, ..usual.clone() }, "from 0 to 2"),
         (GenerateOptions { meta_effects: f64::NAN, ..usual.clone() }, "meta effects of NaN"),
         (GenerateOptions { text_effect: -1.0, ..usual }, "text's effect of -1"),
     ] {

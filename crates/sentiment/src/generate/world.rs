@@ -14,13 +14,13 @@ use super::votes::votes;
 /// Shares of the variance of opinions that lie in the business and in the author, where meta effects are as planted;
 /// the occasion has the rest. With the first, models of meta features are as far behind models of text as in the
 /// paper's table 1. For the second no published figure was found: no feature of the paper's shows it.
-const OF_BUSINESS: f64 = 0.22;
+const OF_BUSINESS: f64 = 0.20;
 const OF_AUTHOR: f64 = 0.05;
 /// Correlation of an opinion with the logarithm of the length, negative: with it length and stars have the
 /// published one (`targets::LENGTH_AND_STARS`).
 const LONGER_IF_BAD: f64 = 0.17;
 /// Meta effects with which nothing is left to the occasion.
-pub(super) const MOST_META_EFFECTS: f64 = 1.9;
+pub(super) const MOST_META_EFFECTS: f64 = 2.0;
 
 /// A review with its stars and whether it is of a restaurant.
 pub(super) struct GeneratedReview {
@@ -73,7 +73,7 @@ impl World {
         let cumulative = businesses.iter().map(sum_so_far).collect();
         let scale = options.meta_effects * options.meta_effects;
         let [business, author] = [OF_BUSINESS, OF_AUTHOR].map(|share| share * scale);
-        let parts = [business, author, 1.0 - business - author].map(f64::sqrt);
+        let parts = [business, author, (1.0 - business - author).max(0.0)].map(f64::sqrt);
         Self { businesses, users, cumulative, written: 0, parts, options: options.clone() }
     }
 

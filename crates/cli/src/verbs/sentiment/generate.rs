@@ -32,7 +32,7 @@ pub(super) struct Generate {
     /// Share of the opinions whose polarity lies in the order of their words or in a negation
     #[arg(long, default_value_t = 0.25, allow_negative_numbers = true)]
     word_order: f64,
-    /// Factor of what restaurant, author and votes have to do with the stars, 0 to 1.9
+    /// Factor of what restaurant, author and votes have to do with the stars, 0 to 2
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     meta_effects: f64,
     /// Factor of what a text says of its author's opinion, 0 to 4
