@@ -2,6 +2,7 @@
 
 use bestof_report::{Cell, Section, Table, Text};
 use bestof_sentiment::classical::Inputs;
+use bestof_sentiment::generate::Likeness;
 use bestof_sentiment::metrics::wilson;
 use serde_json::{Value, json};
 
@@ -234,7 +235,7 @@ pub(super) fn strengths(study: &Study) -> Section {
         std::iter::once("claim".to_owned())
             .chain(judged.iter().map(|(strength, _)| format!("{strength} times"))),
     );
-    let names = judged.first().map_or(&[][..], |(_, claims)| claims);
+    let names = judged.first().map_or(&[][..], |(_, claims)| claims.as_slice());
     for (at, first) in names.iter().enumerate() {
         let of = |claim: &Claim| Cell::text(word(claim.verdict)).hover(claim.measured.clone());
         let cells = judged.iter().map(|(_, claims)| claims.get(at).map_or_else(Cell::missing, of));
@@ -271,9 +272,7 @@ type Compared = (&'static str, f64, &'static str, Vec<f64>);
 fn compared(study: &Study) -> Vec<Compared> {
     let first = study.likeness.first().map_or(&[][..], Vec::as_slice);
     let by_seed = |at: usize| {
-        let of = |seed: &Vec<_>| {
-            seed.get(at).and_then(|one: &bestof_sentiment::generate::Likeness| one.made_up)
-        };
+        let of = |seed: &Vec<Likeness>| seed.get(at).and_then(|one| one.made_up);
         study.likeness.iter().filter_map(of).collect()
     };
     let figures = first.iter().enumerate();

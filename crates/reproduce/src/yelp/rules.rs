@@ -164,13 +164,12 @@ mod tests {
         assert_eq!(verdicts(&[stated(&[gain.clone(), turned])]), [Unclear]);
         let one_seed = effect(&[4.0], rows(8, 4));
         assert_eq!(verdicts(&[stated(&[one_seed])]), [Unclear]);
-        // p = 0.008: enough beside one more, too much beside seven.
-        let weak = effect(&[2.0; 3], rows(5, 3));
-        let weak =
-            Effect { by_row: weak.by_row.iter().cycle().take(1000).copied().collect(), ..weak };
+        // p = 0.005: enough beside one more, too much beside seven.
+        let weak = effect(&[2.0; 3], rows(4, 2));
         assert!(weak.p() < 0.0125 && weak.p() > 0.025 / 8.0, "{}", weak.p());
-        assert_eq!(verdicts(&vec![stated(&[weak.clone()]); 2]), [Holds; 2]);
-        assert_eq!(verdicts(&vec![stated(&[weak]); 8]), [Unclear; 8]);
+        let many = |count: usize| vec![stated(&[weak.clone()]); count];
+        assert_eq!(verdicts(&many(2)), [Holds; 2]);
+        assert_eq!(verdicts(&many(8)), [Unclear; 8]);
         assert_eq!(verdicts(&[stated(&[])]), [Unclear]);
         let unknown = effect(&[4.0; 3], vec![f64::NAN; 9]);
         assert_eq!(verdicts(&[stated(&[gain, unknown])]), [Unclear]);

@@ -87,7 +87,7 @@ pub(super) fn business(draw: &mut SeededRng, number: u32) -> Business {
     let city = draw.index(CITIES.len());
     let price = draw.between(1, 4);
     let taste = cuisine.map_or(0.0, |cuisine| CUISINES[cuisine].1);
-    let effect = taste + 0.12 * (price as f64 - 2.5) + 0.25 * normal(draw);
+    let effect = taste + 0.12 * (price as f64 - 2.5) + 0.12 * normal(draw);
     let near =
         |draw: &mut SeededRng, centre: f64| ((centre + 0.1 * normal(draw)) * 1e6).round() / 1e6;
     Business {

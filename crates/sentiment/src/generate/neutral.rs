@@ -7,7 +7,7 @@ use super::words::{DISHES, STREETS};
 
 /// Share of these clauses that hold a negation, so that with those of opinions a fifth of all sentences do
 /// (`targets::NEGATED`).
-const DENIED: f64 = 0.13;
+const DENIED: f64 = 0.10;
 
 const DENIALS: [&str; 12] = [
     "we did not have a reservation",
