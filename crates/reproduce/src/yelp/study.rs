@@ -48,10 +48,6 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    pub(super) fn seeds(&self) -> usize {
-        self.test.len()
-    }
-
     pub(super) fn cell(&self, row: &Row, inputs: Inputs) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.row == row && cell.inputs == inputs)
     }

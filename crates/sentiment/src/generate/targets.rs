@@ -4,7 +4,7 @@
 
 /// Reviews of one to five stars in the test part of the paper (Guda, Srivastava and Karkhanis 2022,
 /// arXiv:2201.07999, figure 7c, sums of rows).
-pub const STARS: [u64; 5] = [463, 572, 840, 1796, 1833];
+pub(super) const STARS: [u64; 5] = [463, 572, 840, 1796, 1833];
 /// Where those sums are from.
 pub(super) const PAPER: &str = "Guda et al. 2022, arXiv:2201.07999";
 /// Normal quantiles of the shares of [`STARS`] up to one, two, three and four stars.
