@@ -1,11 +1,12 @@
 //! Models that take a review as one row of numbers: meta features, TF-IDF weights, or both.
 //!
-//! smartcore fits trees, nearest neighbours and boosting. Logistic regression, support vectors and the
-//! multi-layer perceptron are written here: rows of TF-IDF weights are nearly all zeros, and smartcore's
-//! dense solvers took minutes where these take seconds. A saved model has a format of its own, checked
-//! when it is read, so that a damaged file is an error and a newer smartcore changes no predictions.
+//! All are written here, since rows of TF-IDF weights are nearly all zeros, which solvers for dense rows
+//! spend their time on. Settings are those of scikit-learn, beside which they are measured. A saved
+//! model has a format of its own, checked when it is read, so that a damaged file is an error.
 
 mod boosting;
+mod distances;
+mod export;
 mod head;
 mod knn;
 mod logistic;
@@ -16,6 +17,7 @@ mod options;
 mod svm;
 mod tabular;
 mod tfidf;
+mod tree;
 mod trees;
 
 pub use model::ClassicalModel;

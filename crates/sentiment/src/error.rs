@@ -1,15 +1,16 @@
 //! The crate's error.
 
+mod make;
+
 use std::io;
 use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
-use bestof_files::{FileError, FileKind};
+use bestof_files::FileKind;
 use bestof_models::encoder::EncoderError;
 use bestof_models::{DeviceError, ModelError};
 use bestof_trainer::TrainError;
 use bestof_trainer::config::ConfigError;
-use smartcore::error::Failed;
 
 /// Why reviews could not be read or prepared, or a model not trained, opened or evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -103,14 +104,37 @@ pub enum SentimentError {
     },
     /// Reviews of one class, from which nothing can be learned.
     #[error(
-        "all {rows} reviews have {stars} stars: a model needs at least two classes; give reviews of several stars"
+        "all {rows} reviews {class}: a model needs at least two classes; give reviews of several stars"
     )]
     OneClass {
         /// How many reviews there are.
         rows: u64,
-        /// Their stars.
-        stars: u8,
+        /// What they are, such as "have 5 stars".
+        class: String,
     },
+    /// A table of two classes, and a model of stars.
+    #[error(
+        "the rows have two classes and no stars, and the labels to learn are `{labels}`; train with `--labels binary` (`sentiment.labels`)"
+    )]
+    NoStars {
+        /// The labels to learn.
+        labels: &'static str,
+    },
+    /// A row of a table that is in no part of the given split.
+    #[error("{} line {line}: column `part` is {found:?}, expected train, validation or test in every row", path.display())]
+    UnknownPart {
+        /// The table.
+        path: PathBuf,
+        /// The line of the row, counted from 1.
+        line: u64,
+        /// What the column says, empty if nothing.
+        found: String,
+    },
+    /// A given split of files that have no place for it.
+    #[error(
+        "the files of the data set say nothing of parts: `--split part` reads a table with a column `part`, given with --csv"
+    )]
+    PartsOfAFolder,
     /// A file that is not UTF-8 text.
     #[error("{} is {found}", path.display())]
     NoText {
@@ -156,15 +180,23 @@ pub enum SentimentError {
     },
     /// A generator without businesses, without authors, or with a share outside 0 to 1.
     #[error(
-        "cannot generate reviews of {businesses} businesses by {users} users with a share of word order of {word_order}; ask for at least one of each and a share from 0 to 1"
+        "cannot generate reviews of {businesses} businesses by {users} users; ask for at least one of each"
     )]
     NothingToGenerate {
         /// Businesses asked for.
         businesses: u32,
         /// Authors asked for.
         users: u32,
-        /// Share of sentences asked for.
-        word_order: f64,
+    },
+    /// A planted effect that cannot be generated.
+    #[error("cannot generate reviews with a {what} of {found}; it lies from 0 to {most}")]
+    Strength {
+        /// Which effect.
+        what: &'static str,
+        /// What was asked for.
+        found: f64,
+        /// The most.
+        most: f64,
     },
     /// A model and rows from two preparations.
     #[error(
@@ -188,19 +220,19 @@ pub enum SentimentError {
         /// The kind.
         kind: &'static str,
     },
+    /// A neural model where the columns of a classical one are asked for.
+    #[error(
+        "`{kind}` is a neural model, which reads texts and not columns of numbers; name the folder of a classical one"
+    )]
+    NoColumns {
+        /// The kind.
+        kind: &'static str,
+    },
     /// A folder that `sentiment train` did not write.
     #[error("{} is not a model of reviews: it has no sentiment.json; name the folder given to `sentiment train --out`", path.display())]
     NotAModel {
         /// The folder.
         path: PathBuf,
-    },
-    /// A library could not fit a model.
-    #[error("the {what} could not be fitted: {message}")]
-    Fit {
-        /// Which model.
-        what: &'static str,
-        /// The library's message.
-        message: String,
     },
     /// A saved classical model that contradicts itself.
     #[error("the {what} of the saved model is damaged; train it again")]
@@ -354,46 +386,4 @@ pub enum SentimentError {
         /// All names.
         known: String,
     },
-}
-
-impl SentimentError {
-    pub(crate) fn parquet(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-        source: parquet::errors::ParquetError,
-    ) -> Self {
-        Self::Parquet { action, path: path.into(), source }
-    }
-
-    pub(crate) fn damaged(what: &'static str) -> Self {
-        Self::DamagedModel { what }
-    }
-
-    /// A closure that wraps the error of smartcore's model `what`.
-    pub(crate) fn fit(what: &'static str) -> impl FnOnce(Failed) -> Self {
-        move |failed| Self::Fit { what, message: failed.to_string() }
-    }
-
-    /// A closure that wraps an I/O error with the action and the path.
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { action, path, source }
-    }
-}
-
-impl From<FileError> for SentimentError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Io { step, path, source } => {
-                Self::Io { action: step.as_str(), path, source }
-            }
-            FileError::Occupied { ref path } => {
-                let (action, path) = ("write", path.clone());
-                Self::Io { action, path, source: error.into_io() }
-            }
-        }
-    }
 }

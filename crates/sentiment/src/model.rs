@@ -7,7 +7,7 @@ mod predictor;
 
 pub use card::ModelCard;
 pub use kind::{Architecture, Labels, ModelKind};
-pub use open::open;
+pub use open::{open, open_classical};
 pub use predictor::Predictor;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `sentiment`: the Yelp system, one file an action.
 
 mod evaluate;
+mod features;
 mod generate;
 mod predict;
 mod prepare;
@@ -28,6 +29,7 @@ enum Action {
     Prepare(prepare::Prepare),
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
+    Features(features::Features),
     Predict(predict::Predict),
 }
 
@@ -38,6 +40,7 @@ impl Sentiment {
             Action::Train(action) => action.alone(),
             Action::Generate(_) => Some("sentiment generate"),
             Action::Prepare(_) => Some("sentiment prepare"),
+            Action::Features(_) => Some("sentiment features"),
             Action::Evaluate(_) => Some("sentiment evaluate"),
             Action::Predict(_) => Some("sentiment predict"),
         }
@@ -49,6 +52,7 @@ impl Sentiment {
             Action::Prepare(action) => action.run(),
             Action::Train(action) => action.run(),
             Action::Evaluate(action) => action.run(),
+            Action::Features(action) => action.run(),
             Action::Predict(action) => action.run(),
         }
     }

@@ -48,7 +48,7 @@ impl ClassifierHead {
     ///
     /// # Errors
     /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::NoRows`] without rows,
-    /// [`SentimentError::Class`] for a label outside, [`SentimentError::Fit`] from smartcore.
+    /// [`SentimentError::Class`] for a label outside.
     pub(super) fn fit(
         kind: ModelKind,
         x: &Matrix,

@@ -1,12 +1,8 @@
 //! The ten nearest neighbours in Euclidean distance, each with one vote.
 
 use serde::{Deserialize, Serialize};
-use smartcore::algorithm::neighbour::KNNAlgorithmName;
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::metrics::distance::euclidian::Euclidian;
-use smartcore::neighbors::KNNWeightFunction;
-use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
 
+use super::distances::Distances;
 use super::matrix::Matrix;
 use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
@@ -23,6 +19,24 @@ pub(super) struct NearestNeighbours {
     labels: Vec<u8>,
 }
 
+impl NearestNeighbours {
+    /// The shares of the classes among the rows that are least `far`, of equally near ones the first.
+    fn votes(&self, far: &[f64]) -> Vec<f32> {
+        let mut order: Vec<usize> = (0..far.len()).collect();
+        let nearest = NEIGHBOURS.min(order.len());
+        if nearest < order.len() {
+            order.select_nth_unstable_by(nearest, |&a, &b| {
+                far[a].total_cmp(&far[b]).then(a.cmp(&b))
+            });
+        }
+        let mut votes = vec![0_u16; self.classes];
+        for &row in &order[..nearest] {
+            votes[usize::from(self.labels[row])] += 1;
+        }
+        votes.into_iter().map(|votes| f32::from(votes) / nearest as f32).collect()
+    }
+}
+
 impl TabularClassifier for NearestNeighbours {
     /// Every prediction computes the distance to every training row.
     const MAX_ROWS: Option<usize> = Some(20_000);
@@ -32,30 +46,14 @@ impl TabularClassifier for NearestNeighbours {
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
-        if x.rows() == 0 {
-            return Ok(Vec::new());
-        }
-        let rows = DenseMatrix::new(self.labels.len(), self.width, self.rows.clone(), false)
-            .map_err(SentimentError::fit("nearest neighbours"))?;
-        let queries = DenseMatrix::new(x.rows(), x.width(), x.values().to_vec(), false)
-            .map_err(SentimentError::fit("nearest neighbours"))?;
-        let labels: Vec<u32> = self.labels.iter().copied().map(u32::from).collect();
-        let parameters: KNNClassifierParameters<f32, Euclidian<f32>> =
-            KNNClassifierParameters::default()
-                .with_k(NEIGHBOURS.min(labels.len()))
-                .with_weight(KNNWeightFunction::Uniform)
-                .with_algorithm(KNNAlgorithmName::LinearSearch);
-        let model: KNNClassifier<f32, u32, DenseMatrix<f32>, Vec<u32>, Euclidian<f32>> =
-            KNNClassifier::fit(&rows, &labels, parameters)
-                .map_err(SentimentError::fit("nearest neighbours"))?;
-        let found =
-            model.predict_proba(&queries).map_err(SentimentError::fit("nearest neighbours"))?;
-        Ok(found.into_iter().map(|row| row.into_iter().map(|p| p as f32).collect()).collect())
+        let distances = Distances::new(self.rows.chunks_exact(self.width), self.width);
+        Ok((0..x.rows()).map(|row| self.votes(&distances.of(x.row(row)))).collect())
     }
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
         let all_present = (0..classes).all(|class| self.labels.contains(&(class as u8)));
         let sound = self.width == width
+            && width > 0
             && self.classes == classes
             && all_present
             && self.labels.iter().all(|&class| usize::from(class) < classes)
@@ -79,5 +77,24 @@ mod tests {
         let found =
             model.predict_proba(&Matrix::from_rows(&[vec![4.6], vec![19.0]]).unwrap()).unwrap();
         assert_eq!(found, [[0.7, 0.3], [0.0, 1.0]]);
+    }
+
+    #[test]
+    fn distances_are_euclidean_and_the_first_of_equals_votes() {
+        // Eleven rows, one of them farther than the others from the query (0, 2): (3, 0).
+        let mut rows = vec![vec![0.0, 1.0]; 5];
+        rows.push(vec![3.0, 0.0]);
+        rows.extend(vec![vec![0.0, 3.0]; 5]);
+        let mut labels = vec![0; 5];
+        labels.extend([2, 1, 1, 1, 1, 1]);
+        let fit = |rows: &[Vec<f32>], labels: &[u8]| {
+            NearestNeighbours::fit(&Matrix::from_rows(rows).unwrap(), labels, 3, 0).unwrap()
+        };
+        let query = Matrix::from_rows(&[vec![0.0, 2.0]]).unwrap();
+        assert_eq!(fit(&rows, &labels).predict_proba(&query).unwrap(), [[0.5, 0.5, 0.0]]);
+        // All equally far: the first ten.
+        let equal = vec![vec![1.0, 2.0]; 12];
+        let labels = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2];
+        assert_eq!(fit(&equal, &labels).predict_proba(&query).unwrap(), [[0.3, 0.7, 0.0]]);
     }
 }

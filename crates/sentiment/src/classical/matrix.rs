@@ -1,7 +1,5 @@
 //! Dense matrices.
 
-use smartcore::linalg::basic::matrix::DenseMatrix;
-
 use crate::error::SentimentError;
 
 /// Most numbers of a matrix: 4 GiB.
@@ -70,13 +68,6 @@ impl Matrix {
     /// All numbers, row-major.
     pub(super) fn values(&self) -> &[f32] {
         &self.values
-    }
-
-    /// The same matrix for smartcore, in double precision.
-    pub(super) fn to_smartcore(&self) -> Result<DenseMatrix<f64>, SentimentError> {
-        let values = self.values.iter().copied().map(f64::from).collect();
-        DenseMatrix::new(self.rows(), self.width, values, false)
-            .map_err(SentimentError::fit("matrix"))
     }
 
     /// Refuses rows of another width.

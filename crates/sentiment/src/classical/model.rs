@@ -41,8 +41,10 @@ impl ClassicalModel {
     ///
     /// # Errors
     /// [`SentimentError::NoRows`] for an empty part or a model without input columns,
-    /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::Fit`] from smartcore.
+    /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::NoStars`] for stars of rows
+    /// without them.
     pub fn fit(data: &Dataset, options: &ClassicalOptions) -> Result<Self, SentimentError> {
+        options.labels.expect_in(data)?;
         let texts = data.examples.iter().map(|example| example.text.as_str());
         let terms = (options.inputs != Inputs::Meta).then(|| TfIdf::fit(texts, &options.terms));
         let mut parts = Parts { inputs: options.inputs, terms, stars: None, positive: None };
@@ -69,6 +71,22 @@ impl ClassicalModel {
     /// Number of input columns: meta features and terms.
     pub fn width(&self) -> usize {
         self.parts.width(&self.features)
+    }
+
+    /// The names of the input columns: those of the meta features, then `term` and a term each.
+    pub fn columns(&self) -> Vec<String> {
+        let mut names = match self.parts.inputs {
+            Inputs::Text => Vec::new(),
+            Inputs::Meta | Inputs::Joint => self.features.names(),
+        };
+        let terms = self.parts.terms.iter().flat_map(TfIdf::terms);
+        names.extend(terms.map(|term| format!("term {term}")));
+        names
+    }
+
+    /// The input columns of `examples`.
+    pub(super) fn matrix(&self, examples: &[Example]) -> Result<Matrix, SentimentError> {
+        self.parts.matrix(examples, &self.features)
     }
 
     /// Writes the model into `folder`, which is created if it does not exist.

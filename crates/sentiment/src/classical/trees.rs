@@ -1,91 +1,82 @@
 //! A decision tree and a random forest: gini impurity, no limit on depth, 100 trees in a forest.
 
+use bestof_tasks::rng::SeededRng;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use smartcore::ensemble::random_forest_classifier::{
-    RandomForestClassifier, RandomForestClassifierParameters,
-};
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::tree::decision_tree_classifier::{
-    DecisionTreeClassifier, DecisionTreeClassifierParameters,
-};
 
 use super::matrix::Matrix;
 use super::tabular::TabularClassifier;
+use super::tree::{Columns, Growth, Node, is_sound, leaf_of};
 use crate::error::SentimentError;
 
 /// Trees in a forest.
-const TREES: u16 = 100;
+const TREES: usize = 100;
 
-/// Default for the most rows of a fit: every node looks at all of its rows.
+/// Default for the most rows of a fit.
 const MAX_ROWS: usize = 20_000;
 const MAX_FOREST_ROWS: usize = 8_000;
 
-/// A tree as a list of nodes, the root first.
+/// Most classes.
+const CLASSES: usize = crate::predictions::STARS;
+
+/// A tree that gives a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct DecisionTree {
-    nodes: Vec<Node>,
+    nodes: Vec<Node<Majority>>,
     classes: usize,
 }
 
+/// The commonest class of a leaf, which is that of all its rows unless they are equal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Node {
-    /// Rows whose `column` is at most `at` go to node `low`, the others to node `high`.
-    Split { column: usize, at: f64, low: usize, high: usize },
-    /// The class of all rows that reach it.
-    Leaf { class: usize },
+struct Majority {
+    class: usize,
 }
 
 impl DecisionTree {
-    /// The class of a row.
-    fn class(&self, row: &[f32]) -> usize {
-        let mut node = 0;
-        loop {
-            match self.nodes[node] {
-                Node::Leaf { class } => return class,
-                Node::Split { column, at, low, high } => {
-                    node = if f64::from(row[column]) <= at { low } else { high };
+    /// The tree of `rows`, of which some may be there several times.
+    fn grow(
+        growth: &Growth<'_, CLASSES>,
+        rows: &mut [u32],
+        classes: usize,
+        draw: &mut SeededRng,
+    ) -> Self {
+        let majority = |rows: &[u32]| {
+            let mut counts = [0.0; CLASSES];
+            for &row in rows {
+                for (count, own) in counts.iter_mut().zip(growth.targets[row as usize]) {
+                    *count += own;
                 }
             }
-        }
+            let most = counts.iter().copied().fold(0.0, f64::max);
+            Majority { class: counts.iter().position(|&count| count == most).unwrap_or(0) }
+        };
+        Self { nodes: growth.grow(rows, draw, majority), classes }
     }
 
-    /// The tree from smartcore's serialised form; `None` if the form is not the expected one.
-    fn from_smartcore(tree: &Value, classes: usize) -> Option<Self> {
-        let node = |node: &Value| {
-            let number = |name: &str| node.get(name)?.as_u64().map(|n| n as usize);
-            Some(match (number("true_child"), number("false_child")) {
-                (Some(low), Some(high)) => Node::Split {
-                    column: number("split_feature")?,
-                    at: node.get("split_value")?.as_f64()?,
-                    low,
-                    high,
-                },
-                _ => Node::Leaf { class: number("output")? },
-            })
-        };
-        let nodes = tree.get("nodes")?.as_array()?.iter().map(node).collect::<Option<_>>()?;
-        Some(Self { nodes, classes })
+    /// The class of a row.
+    fn class(&self, row: &[f32]) -> usize {
+        leaf_of(&self.nodes, row).class
     }
+}
+
+/// A one for the class of each row.
+fn ones(y: &[u8]) -> Vec<[f64; CLASSES]> {
+    let one = |&class: &u8| {
+        let mut row = [0.0; CLASSES];
+        row[usize::from(class)] = 1.0;
+        row
+    };
+    y.iter().map(one).collect()
 }
 
 impl TabularClassifier for DecisionTree {
     const MAX_ROWS: Option<usize> = Some(MAX_ROWS);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
-        let labels: Vec<u32> = y.iter().copied().map(u32::from).collect();
-        let parameters = DecisionTreeClassifierParameters {
-            seed: Some(seed),
-            ..DecisionTreeClassifierParameters::default()
-        };
-        let tree: DecisionTreeClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>> =
-            DecisionTreeClassifier::fit(&x.to_smartcore()?, &labels, parameters)
-                .map_err(SentimentError::fit("decision tree"))?;
-        let written = serde_json::to_value(&tree).ok();
-        written
-            .and_then(|tree| Self::from_smartcore(&tree, classes))
-            .ok_or_else(|| SentimentError::damaged("decision tree"))
+        let (columns, targets) = (Columns::new(x), ones(y));
+        let (depth, tried) = (usize::MAX, columns.width());
+        let growth = Growth { columns: &columns, targets: &targets, depth, tried };
+        let mut rows: Vec<u32> = (0..x.rows() as u32).collect();
+        Ok(Self::grow(&growth, &mut rows, classes, &mut SeededRng::new(seed, 6)))
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
@@ -98,18 +89,8 @@ impl TabularClassifier for DecisionTree {
     }
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
-        let count = self.nodes.len();
-        // Children come after their parents, so that no tree has a cycle.
-        let sound = |(index, node): (usize, &Node)| match *node {
-            Node::Leaf { class } => class < classes,
-            Node::Split { column, low, high, .. } => {
-                column < width
-                    && (index + 1..count).contains(&low)
-                    && (index + 1..count).contains(&high)
-            }
-        };
-        let sound =
-            count > 0 && self.classes == classes && self.nodes.iter().enumerate().all(sound);
+        let sound = self.classes == classes
+            && is_sound(&self.nodes, width, |majority| majority.class < classes);
         if sound { Ok(()) } else { Err(SentimentError::damaged("decision tree")) }
     }
 }
@@ -125,24 +106,15 @@ impl TabularClassifier for RandomForest {
     const MAX_ROWS: Option<usize> = Some(MAX_FOREST_ROWS);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
-        let labels: Vec<u32> = y.iter().copied().map(u32::from).collect();
-        let parameters = RandomForestClassifierParameters {
-            n_trees: TREES,
-            seed,
-            ..RandomForestClassifierParameters::default()
+        let (columns, targets) = (Columns::new(x), ones(y));
+        let (depth, tried) = (usize::MAX, columns.width().isqrt().max(1));
+        let growth = Growth { columns: &columns, targets: &targets, depth, tried };
+        let mut draw = SeededRng::new(seed, 6);
+        let tree = |_| {
+            let mut rows: Vec<u32> = (0..x.rows()).map(|_| draw.index(x.rows()) as u32).collect();
+            DecisionTree::grow(&growth, &mut rows, classes, &mut draw)
         };
-        let forest: RandomForestClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>> =
-            RandomForestClassifier::fit(&x.to_smartcore()?, &labels, parameters)
-                .map_err(SentimentError::fit("random forest"))?;
-        let written =
-            serde_json::to_value(&forest).map_err(|_| SentimentError::damaged("random forest"))?;
-        let trees = written.get("trees").and_then(Value::as_array);
-        let trees =
-            trees.map(|trees| trees.iter().map(|tree| DecisionTree::from_smartcore(tree, classes)));
-        let trees = trees
-            .and_then(Iterator::collect)
-            .ok_or_else(|| SentimentError::damaged("random forest"))?;
-        Ok(Self { trees })
+        Ok(Self { trees: (0..TREES).map(tree).collect() })
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
@@ -184,5 +156,28 @@ mod tests {
         assert!(tree("[]").check(1, 2).is_err());
         let x = Matrix::from_rows(&[vec![0.4], vec![0.6]]).unwrap();
         assert_eq!(tree(good).predict_proba(&x).unwrap(), [[1.0, 0.0], [0.0, 1.0]]);
+    }
+
+    #[test]
+    fn equal_rows_of_several_classes_give_the_commonest() {
+        let x = Matrix::from_rows(&[vec![1.0], vec![1.0], vec![1.0], vec![2.0]]).unwrap();
+        let tree = DecisionTree::fit(&x, &[0, 1, 1, 0], 2, 0).unwrap();
+        assert_eq!(tree.predict_proba(&x).unwrap()[2..], [[0.0, 1.0], [1.0, 0.0]]);
+    }
+
+    #[test]
+    fn trees_of_a_forest_differ_and_vote() {
+        let rows: Vec<Vec<f32>> =
+            (0..60).map(|i| vec![(i % 7) as f32, (i % 11) as f32, (i % 5) as f32]).collect();
+        let labels: Vec<u8> = (0..60).map(|i| u8::from(i % 7 + i % 11 > 8)).collect();
+        let forest = RandomForest::fit(&Matrix::from_rows(&rows).unwrap(), &labels, 2, 0).unwrap();
+        assert_eq!(forest.trees.len(), TREES);
+        assert!(forest.trees.iter().any(|tree| *tree != forest.trees[0]));
+        let between = Matrix::from_rows(&[vec![4.0, 4.0, 2.0]]).unwrap();
+        let votes = &forest.predict_proba(&between).unwrap()[0];
+        assert!(
+            votes[0] > 0.02 && votes[1] > 0.02,
+            "a row at the boundary divides them: {votes:?}"
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Dataset;
 use crate::error::SentimentError;
 
 /// The text encoder of a neural model.
@@ -26,10 +27,27 @@ pub enum Labels {
     /// five stars.
     #[default]
     Stars,
-    /// One to three against four and five.
+    /// One to three against four and five, or the two classes of a table without stars.
     Binary,
     /// Both, with a head each.
     Both,
+}
+
+impl Labels {
+    /// The name on a command line and in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stars => "stars",
+            Self::Binary => "binary",
+            Self::Both => "both",
+        }
+    }
+
+    /// Refuses to learn stars from rows that have none.
+    pub(crate) fn expect_in(self, data: &Dataset) -> Result<(), SentimentError> {
+        let lacking = self != Self::Binary && !data.is_empty() && !data.has_stars();
+        if lacking { Err(SentimentError::NoStars { labels: self.as_str() }) } else { Ok(()) }
+    }
 }
 
 macro_rules! kinds {

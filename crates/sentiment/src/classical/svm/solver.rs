@@ -1,9 +1,7 @@
 //! The quadratic program of a support vector machine.
 //!
 //! Sequential minimal optimisation with the second-order choice of pairs (Fan, Chen and Lin 2005,
-//! the solver of LIBSVM). Written here because smartcore's took more than 200 seconds for 3,600
-//! rows, as it converts a row for every kernel value; kernel rows are cached here, and only non-zero
-//! columns are touched.
+//! the solver of LIBSVM). Rows of the kernel are cached, and only non-zero columns are touched.
 
 use super::super::matrix::Matrix;
 
@@ -38,7 +36,8 @@ impl Kernel {
         Self { rows, squares, width: x.width(), gamma, cached, count: 0 }
     }
 
-    fn len(&self) -> usize {
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
@@ -69,18 +68,39 @@ impl Kernel {
     }
 }
 
-/// The solution: the decision of a row `z` is `sum_i weights_i k(x_i, z) + bias`.
+/// The solution for some rows: the decision of a row `z` is `sum_i weights_i k(x_i, z) + bias`.
 pub(super) struct Solved {
-    /// A weight for each row, 0 for most.
+    /// A weight for each of the rows, 0 for most.
     pub(super) weights: Vec<f64>,
     pub(super) bias: f64,
-    /// The decisions of the training rows themselves.
-    pub(super) decisions: Vec<f64>,
 }
 
-/// Minimises `1/2 a^T Q a - sum a` with `0 <= a <= cost` and `sum y a = 0`.
-pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved {
-    let n = kernel.len();
+impl Solved {
+    /// The decisions of the rows `asked`, for a solution for `rows`; both are rows of `kernel`.
+    pub(super) fn decisions(
+        &self,
+        kernel: &mut Kernel,
+        rows: &[usize],
+        asked: &[usize],
+    ) -> Vec<f64> {
+        let mut decisions = vec![self.bias; asked.len()];
+        for (&row, &weight) in rows.iter().zip(&self.weights) {
+            if weight != 0.0 {
+                kernel.load(row, row);
+                let values = &kernel.cached[row];
+                for (decision, &other) in decisions.iter_mut().zip(asked) {
+                    *decision += weight * f64::from(values[other]);
+                }
+            }
+        }
+        decisions
+    }
+}
+
+/// Minimises `1/2 a^T Q a - sum a` with `0 <= a <= cost` and `sum y a = 0` over `rows` of the kernel,
+/// each of which is `positive` or not.
+pub(super) fn solve(kernel: &mut Kernel, rows: &[usize], positive: &[bool], cost: f64) -> Solved {
+    let n = rows.len();
     let sign: Vec<f64> = positive.iter().map(|&p| if p { 1.0 } else { -1.0 }).collect();
     let mut alpha = vec![0.0_f64; n];
     // The gradient `Q a - 1`.
@@ -99,8 +119,8 @@ pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved
             break;
         };
         let most = -sign[i] * slope[i];
-        kernel.load(i, i);
-        let row = &kernel.cached[i];
+        kernel.load(rows[i], rows[i]);
+        let row = &kernel.cached[rows[i]];
         let mut least = f64::INFINITY;
         let mut chosen: Option<(usize, f64)> = None;
         for t in (0..n).filter(|&t| may_shrink(t, &alpha)) {
@@ -109,7 +129,7 @@ pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved
             let gap = most - here;
             if gap > 0.0 {
                 // The kernel of a row with itself is 1.
-                let curve = (2.0 - 2.0 * f64::from(row[t])).max(1e-12);
+                let curve = (2.0 - 2.0 * f64::from(row[rows[t]])).max(1e-12);
                 let gain = gap * gap / curve;
                 if chosen.is_none_or(|(_, best)| gain > best) {
                     chosen = Some((t, gain));
@@ -117,23 +137,21 @@ pub(super) fn solve(kernel: &mut Kernel, positive: &[bool], cost: f64) -> Solved
             }
         }
         let Some((j, _)) = chosen.filter(|_| most - least > TOLERANCE) else { break };
-        kernel.load(j, i);
-        let (row_i, row_j) = (&kernel.cached[i], &kernel.cached[j]);
-        let curve = (2.0 - 2.0 * f64::from(row_i[j])).max(1e-12);
+        kernel.load(rows[j], rows[i]);
+        let (row_i, row_j) = (&kernel.cached[rows[i]], &kernel.cached[rows[j]]);
+        let curve = (2.0 - 2.0 * f64::from(row_i[rows[j]])).max(1e-12);
         let room_i = if positive[i] { cost - alpha[i] } else { alpha[i] };
         let room_j = if positive[j] { alpha[j] } else { cost - alpha[j] };
         let step = ((most + sign[j] * slope[j]) / curve).min(room_i).min(room_j);
         alpha[i] = (alpha[i] + sign[i] * step).clamp(0.0, cost);
         alpha[j] = (alpha[j] - sign[j] * step).clamp(0.0, cost);
-        for t in 0..n {
-            slope[t] += sign[t] * step * (f64::from(row_i[t]) - f64::from(row_j[t]));
+        for (t, &row) in rows.iter().enumerate() {
+            slope[t] += sign[t] * step * (f64::from(row_i[row]) - f64::from(row_j[row]));
         }
     }
     let bias = bias(&alpha, &slope, &sign, cost);
-    // `y (Q a - 1) = decision without bias - y`.
-    let decisions = (0..n).map(|t| sign[t] * slope[t] + sign[t] + bias).collect();
     let weights = alpha.iter().zip(&sign).map(|(alpha, sign)| alpha * sign).collect();
-    Solved { weights, bias, decisions }
+    Solved { weights, bias }
 }
 
 /// Mean of `-y (Q a - 1)` over weights strictly inside their bounds, or the middle of what the
@@ -179,23 +197,26 @@ mod tests {
     fn two_rows_by_hand() {
         // k = exp(-1): a (1 - k) = 1 for both weights; C = 10 does not bind, and the bias is 0.
         let x = Matrix::from_rows(&[vec![0.0], vec![1.0]]).unwrap();
-        let solved = solve(&mut Kernel::new(&x, 1.0), &[true, false], 10.0);
+        let mut kernel = Kernel::new(&x, 1.0);
+        let solved = solve(&mut kernel, &[0, 1], &[true, false], 10.0);
         let expected = 1.0 / (1.0 - (-1.0_f64).exp());
         assert!(
             (solved.weights[0] - expected).abs() < 1e-6
                 && (solved.weights[1] + expected).abs() < 1e-6
         );
         assert!(solved.bias.abs() < 1e-6);
-        assert!(
-            (solved.decisions[0] - 1.0).abs() < 1e-6 && (solved.decisions[1] + 1.0).abs() < 1e-6
-        );
+        let decisions = solved.decisions(&mut kernel, &[0, 1], &[0, 1]);
+        assert!((decisions[0] - 1.0).abs() < 1e-6 && (decisions[1] + 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn the_optimality_conditions_hold() {
         let (x, labels) = problem(300);
         let cost = 1.0;
-        let solved = solve(&mut Kernel::new(&x, 2.0), &labels, cost);
+        let mut kernel = Kernel::new(&x, 2.0);
+        let all: Vec<usize> = (0..300).collect();
+        let solved = solve(&mut kernel, &all, &labels, cost);
+        let decisions = solved.decisions(&mut kernel, &all, &all);
         assert!(solved.weights.iter().sum::<f64>().abs() < 1e-9);
         let mut bounded = 0;
         for (row, &label) in labels.iter().enumerate() {
@@ -206,7 +227,7 @@ mod tests {
             let decision =
                 (0..300).map(|o| solved.weights[o] * (-2.0 * apart(o)).exp()).sum::<f64>()
                     + solved.bias;
-            assert!((decision - solved.decisions[row]).abs() < 1e-4);
+            assert!((decision - decisions[row]).abs() < 1e-4);
             let (alpha, margin) = (solved.weights[row] * sign, sign * decision);
             if alpha == 0.0 {
                 assert!(margin > 1.0 - 2e-3, "{margin}");
@@ -218,5 +239,16 @@ mod tests {
             }
         }
         assert!(bounded > 10 && bounded < 290, "{bounded}");
+    }
+
+    #[test]
+    fn some_rows_are_solved_as_if_there_were_no_others() {
+        let (x, labels) = problem(60);
+        let some: Vec<usize> = (0..60).filter(|row| row % 3 != 1).collect();
+        let own: Vec<bool> = some.iter().map(|&row| labels[row]).collect();
+        let found = solve(&mut Kernel::new(&x, 2.0), &some, &own, 1.0);
+        let all: Vec<usize> = (0..some.len()).collect();
+        let alone = solve(&mut Kernel::new(&x.select(&some), 2.0), &all, &own, 1.0);
+        assert_eq!((found.weights, found.bias), (alone.weights, alone.bias));
     }
 }

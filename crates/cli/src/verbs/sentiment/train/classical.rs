@@ -1,5 +1,7 @@
 //! Classical models: their flags, and the fit.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use bestof_sentiment::classical::{ClassicalModel, ClassicalOptions, Inputs};
 use bestof_sentiment::dataset::Dataset;
@@ -52,7 +54,9 @@ impl Flags {
         kind: ModelKind,
         train: &Dataset,
     ) -> Result<TrainedModel> {
+        let started = Instant::now();
         let model = ClassicalModel::fit(train, &self.options(request, kind))?;
+        let seconds = started.elapsed().as_secs_f64();
         model.save(&request.out)?;
         let card = model.card();
         if card.trained_on < card.available {
@@ -62,7 +66,7 @@ impl Flags {
             ));
         }
         Ok(TrainedModel {
-            json: json!({"width": model.width()}),
+            json: json!({"width": model.width(), "fit_seconds": seconds}),
             lines: vec![format!("{} columns", model.width())],
             model: Box::new(model),
         })
