@@ -19,7 +19,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let world = World { dir: tempfile::tempdir().unwrap() };
     let (data, prepared, model) = (world.path("data"), world.path("prepared"), world.path("model"));
     let made = run(&format!("generate --reviews 900 --seed 3 --out {data} --json")).json();
-    has_keys(&made, &["files", "stars", "of_restaurants"]);
+    has_keys(&made, &["files", "stars", "of_restaurants", "likeness"]);
     let told = run(&format!("prepare --data {data} --out {prepared} --json")).json();
     assert_eq!(told["kept"], made["of_restaurants"]);
     assert_eq!(
@@ -30,7 +30,16 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         run(&format!("train --model logistic --terms 200 --data {prepared} --out {model} --json"));
     has_keys(
         &trained.json(),
-        &["out", "model", "inputs", "width", "trained_on", "available", "validation"],
+        &[
+            "out",
+            "model",
+            "inputs",
+            "width",
+            "fit_seconds",
+            "trained_on",
+            "available",
+            "validation",
+        ],
     );
     world
 });
@@ -227,7 +236,26 @@ fn wrong_folders_files_and_names_say_how_to_mend_them() {
     run(&format!("predict --model {model} --input {csv}"))
         .refuses(1, &["`text`", "id, note, points"]);
     run(&format!("generate --users 0 --out {out}")).refuses(2, &["0 users"]);
+    run(&format!("generate --meta-effects 2.5 --out {out}")).refuses(2, &["meta effects of 2.5"]);
+    run(&format!("generate --text-effect=-1 --out {out}")).refuses(2, &["text's effect of -1"]);
     run(&format!("prepare --out {out}")).refuses_usage();
+}
+
+#[test]
+fn strengths_of_planted_effects_are_flags_and_told_beside_published_counts() {
+    let lexicon_and_stars = |flags: &str| {
+        let out = WORLD.path("strengths");
+        let made = run(&format!("generate --reviews 900 --out {out} --json {flags}")).json();
+        let figures = made["likeness"].as_array().unwrap().clone();
+        let found = figures.iter().find(|one| one["figure"].as_str().unwrap().contains("lexicon"));
+        found.unwrap()["made_up"].as_f64().unwrap()
+    };
+    assert!(lexicon_and_stars("--text-effect 0 --meta-effects 0").abs() < 0.15);
+    assert!(lexicon_and_stars("--seed 1") > 0.35);
+    let told = run(&format!("generate --reviews 300 --out {}", WORLD.path("told")));
+    for part in ["of restaurants", "published", "words of a review, mean"] {
+        assert!(told.stdout.contains(part), "{}", told.stdout);
+    }
 }
 
 #[test]
@@ -240,12 +268,65 @@ fn another_preparation_is_no_test_for_a_model() {
 
 #[test]
 fn every_action_has_help_with_an_example() {
-    for action in ["", "generate", "prepare", "train", "evaluate", "predict"] {
+    for action in ["", "generate", "prepare", "train", "evaluate", "predict", "features"] {
         let help = run(&format!("{action} --help"));
         assert_eq!(help.code, 0);
         assert!(help.stdout.contains("cargo xtask sentiment"), "{action}: {}", help.stdout);
     }
     assert!(Path::new(&WORLD.path("prepared")).join("summary.html").is_file());
+}
+
+#[test]
+fn a_table_of_two_classes_in_given_parts_is_learned_and_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name));
+    let row = |i: usize| {
+        let (word, part) =
+            (["awful", "lovely"][i % 2], ["train", "train", "test", "validation"][i / 2 % 4]);
+        format!("the {word} soup number {i},{},{part}\n", i % 2)
+    };
+    let rows = (0..64).map(row).collect::<String>();
+    let (prepared, model) = (path("prepared"), path("model"));
+    let table = write(dir.path(), "t.csv", format!("text,label,part\n{rows}"));
+    let told = run(&format!("prepare --csv {table} --split part --out {prepared} --json")).json();
+    assert_eq!(
+        (&told["parts"]["train"]["rows"], &told["parts"]["test"]["rows"]),
+        (&32.into(), &16.into())
+    );
+    run(&format!("train --model logistic --data {prepared} --out {model}"))
+        .refuses(1, &["two classes", "--labels binary"]);
+    run(&format!("train --model cnn --data {prepared} --out {}", path("cnn")))
+        .refuses(1, &["two classes", "--labels binary"]);
+    let trained = run(&format!(
+        "train --model logistic --inputs text --labels binary --data {prepared} --out {model} --json"
+    ));
+    let trained = trained.json();
+    assert!(trained["fit_seconds"].as_f64() > Some(0.0), "{trained}");
+    let scores =
+        run(&format!("evaluate --data {prepared} --model {model} --resamples 20 --json")).json();
+    assert_eq!(scores["model"]["scores"]["positive"]["accuracy"]["value"], 1.0);
+    let cnn = format!(
+        "train --model cnn --labels binary --epochs 1 --data {prepared} --out {}",
+        path("cnn")
+    );
+    assert_eq!(
+        run(&format!("{cnn} --set sentiment.filters=4 --set sentiment.word_width=4")).code,
+        0
+    );
+
+    let out = path("features");
+    let told =
+        run(&format!("features --data {prepared} --model {model} --out {out} --json")).json();
+    assert_eq!((&told["rows"]["train"], &told["columns"]), (&32.into(), &trained["width"]));
+    let columns = std::fs::read_to_string(path("features/columns.txt")).unwrap();
+    assert!(columns.lines().any(|name| name == "term lovely"), "{columns}");
+    let rows = std::fs::read_to_string(path("features/test.svm")).unwrap();
+    assert_eq!(rows.lines().count(), 16);
+    assert!(rows.lines().all(|row| row.starts_with("0 ") || row.starts_with("1 ")), "{rows}");
+    run(&format!("features --data {prepared} --model {} --out {out}", path("cnn")))
+        .refuses(1, &["neural"]);
+    run(&format!("prepare --data {} --split part --out {out}", WORLD.path("data")))
+        .refuses(2, &["--csv"]);
 }
 
 trait Refusal {

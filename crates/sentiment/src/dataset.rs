@@ -9,7 +9,7 @@ pub(crate) use prepared::PreparedWriter;
 
 use crate::features::{FeatureSpec, Scaler};
 use crate::lexicon::{LEXICON, score};
-use crate::review::is_positive;
+use crate::review::{UNKNOWN_STARS, is_positive};
 
 /// The inputs and targets of one review.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,9 +20,9 @@ pub struct Example {
     pub text: String,
     /// The scaled meta features, `[features.width()]`, in the order of the columns.
     pub meta: Vec<f32>,
-    /// 1 to 5.
+    /// 1 to 5; 0 in every row of a table of two classes, which has no stars.
     pub stars: u8,
-    /// Whether the review has four or five stars.
+    /// Whether the review has four or five stars, or the class says that it is positive.
     pub positive: bool,
     /// The lexicon score of the text, standardised with [`FeatureSpec::sentiment`]; a target, never an
     /// input.
@@ -47,6 +47,11 @@ pub enum Part {
 impl Part {
     /// Training, validation and test.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// The part of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == name)
+    }
 
     /// The name, and the stem of the part's file.
     pub fn as_str(self) -> &'static str {
@@ -94,6 +99,11 @@ impl Dataset {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.examples.is_empty()
+    }
+
+    /// Whether the rows have stars, and not two classes only.
+    pub fn has_stars(&self) -> bool {
+        self.examples.iter().any(|example| example.stars != UNKNOWN_STARS)
     }
 
     /// The standardised score of every row.

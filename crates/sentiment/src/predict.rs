@@ -11,9 +11,9 @@ use crate::dataset::Example;
 use crate::error::SentimentError;
 use crate::model::Predictor;
 use crate::predictions::{Predictions, STARS};
-use crate::review::Review;
+use crate::review::{Review, UNKNOWN_STARS};
 use crate::source::{
-    JsonRows, LeftOut, LineProblem, Opened, RawReview, ReviewLine, TableRows, UnreadDates,
+    JsonRows, Label, LeftOut, LineProblem, Opened, RawReview, ReviewLine, TableRows, UnreadDates,
 };
 
 /// How a file is read.
@@ -46,10 +46,10 @@ pub struct PredictedRow {
     /// Probabilities of one to five stars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub star_probabilities: Option<[f32; STARS]>,
-    /// Whether four or five stars are more probable than fewer.
+    /// Whether a positive review is more probable: four or five stars, or class 1 of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<bool>,
-    /// Probability of four or five stars.
+    /// Probability of a positive review.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive_probability: Option<f32>,
     /// Sentiment score in the lexicon's unit, -5 to 5.
@@ -164,7 +164,7 @@ impl PendingRows {
             business_id: row.business_id,
             user_id: row.user_id,
             text: row.text,
-            stars: row.stars.unwrap_or(0),
+            stars: row.label.map_or(UNKNOWN_STARS, Label::stars),
             date: row.date,
             useful: row.useful,
             funny: row.funny,

@@ -12,7 +12,7 @@ pub(crate) const STARS: usize = MAX_STARS as usize;
 pub struct Predictions {
     /// Probabilities of one to five stars, each row with a sum of 1.
     pub stars: Option<Vec<[f32; STARS]>>,
-    /// Probability of four or five stars.
+    /// Probability of four or five stars, or of class 1 of two.
     pub positive: Option<Vec<f32>>,
     /// Sentiment score, standardised as in [`crate::Example::sentiment`].
     pub sentiment: Option<Vec<f32>>,

@@ -22,7 +22,6 @@ use crate::dataset::{Example, PreparedWriter};
 use crate::error::SentimentError;
 use crate::json_file::write_json;
 use crate::lexicon;
-use crate::review::is_positive;
 use progress::StageTimer;
 
 /// Name of the summary in a prepared folder.
@@ -36,8 +35,8 @@ const SUMMARY_PAGE: &str = "summary.html";
 /// `progress` is called every few thousand rows.
 ///
 /// # Errors
-/// A file that is missing or not text, a CSV header without a required column, too few rows for three
-/// parts. Single bad rows are counted in the summary instead.
+/// A file that is missing or not text, a CSV header without a required column, a row without a part of a
+/// given split, too few rows for three parts. Other single bad rows are counted in the summary instead.
 pub fn prepare(
     options: &PrepareOptions,
     out: &Path,
@@ -53,9 +52,8 @@ pub fn prepare(
             left_out: collected.describe_left_out(),
         }
     })?;
-    let first = collected.rows.first().map_or(0, |row| row.stars);
-    if collected.rows.iter().all(|row| row.stars == first) {
-        return Err(SentimentError::OneClass { rows: collected.rows.len() as u64, stars: first });
+    if let Some(class) = collected.only_class() {
+        return Err(SentimentError::OneClass { rows: collected.rows.len() as u64, class });
     }
     let (features, unavailable) = fit::fit(options, &collected, &parts, &scores);
     let names = collected.restaurants.iter().map(|restaurant| restaurant.id.clone());
@@ -67,8 +65,8 @@ pub fn prepare(
         let example = Example {
             row: row.line,
             meta: features.meta(&review),
-            stars: row.stars,
-            positive: is_positive(row.stars),
+            stars: row.label.stars(),
+            positive: row.label.positive(),
             sentiment: features.sentiment.scale(f64::from(scores[index])) as f32,
             sentiment_raw: scores[index],
             business: row.business,

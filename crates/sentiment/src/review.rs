@@ -3,6 +3,9 @@
 /// Most stars of a review.
 pub(crate) const MAX_STARS: u8 = 5;
 
+/// In place of the stars of a review that has none.
+pub(crate) const UNKNOWN_STARS: u8 = 0;
+
 /// Least stars of a positive review; three stars are negative (Table 1 of arXiv 2201.07999 has no
 /// neutral class).
 const POSITIVE_FROM: u8 = 4;

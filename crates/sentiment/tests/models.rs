@@ -10,7 +10,7 @@ use bestof_sentiment::dataset::{Dataset, Part, Prepared};
 use bestof_sentiment::evaluation::{EvaluateOptions, evaluate};
 use bestof_sentiment::features::Feature;
 use bestof_sentiment::generate::{GenerateOptions, generate};
-use bestof_sentiment::model::{ModelKind, Predictor, open};
+use bestof_sentiment::model::{Labels, ModelKind, Predictor, open};
 use bestof_sentiment::predict::{PredictOptions, PredictedRow, predict_file};
 use bestof_sentiment::prepare::{PrepareOptions, ReviewSource, prepare};
 use bestof_sentiment::source::Reason;
@@ -78,6 +78,28 @@ fn every_kind_survives_saving_and_answers_the_same() {
         assert_eq!(found.len(), 50);
         assert_eq!(read.card().kind, kind);
     }
+}
+
+#[test]
+fn rows_of_two_classes_are_learned_without_stars() {
+    let mut rows = PARTS[0].clone();
+    for example in &mut rows.examples {
+        example.stars = 0;
+    }
+    let mut options = options(ModelKind::Logistic, Inputs::Text);
+    let error = ClassicalModel::fit(&rows, &options).unwrap_err().to_string();
+    assert!(error.contains("no stars") && error.contains("--labels binary"), "{error}");
+    options.labels = Labels::Binary;
+    let model = ClassicalModel::fit(&rows, &options).unwrap();
+    let with_stars = ClassicalModel::fit(&PARTS[0], &options).unwrap();
+    let asked = &PARTS[1].examples;
+    assert_eq!(model.predict(asked).unwrap(), with_stars.predict(asked).unwrap());
+    // A model of stars is judged by the class alone on such rows.
+    let both = fitted(ModelKind::Logistic, Inputs::Text, None);
+    let mut few = EvaluateOptions::default();
+    few.resamples = 20;
+    let found = evaluate("both", &both, &rows, &few, &mut |_| {}).unwrap();
+    assert!(found.scores.stars.is_none() && found.scores.positive.is_some());
 }
 
 #[test]

@@ -282,6 +282,61 @@ fn classes_us_dates_and_lines_under_carriage_returns() {
     assert_eq!(lines, [5, 7]);
 }
 
+/// What a table with a column `part` gives, or why it is refused.
+fn parts(text: &str, folder: &Path) -> Result<PreparationSummary, String> {
+    let path = folder.join("folds.csv");
+    fs::write(&path, text).unwrap();
+    let mut options = PrepareOptions::new(ReviewSource::Csv(path));
+    options.split = SplitRule::Part;
+    prepare(&options, &folder.join("out"), &mut |_| {}).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_given_split_of_two_classes_is_kept_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |i: usize| ["train", "test", "validation", "train"][i % 4];
+    let row = |i: usize| format!("It was {i},{}, {} \n", i % 2, part(i));
+    let rows = (0..40).map(row).collect::<String>();
+    let summary = parts(&format!("text,label,part\n{rows}"), folder.path()).unwrap();
+    let notes = summary.notes.join("\n");
+    assert!(notes.contains("two classes") && !notes.contains("not used"), "{notes}");
+    let prepared = Prepared::open(&folder.path().join("out")).unwrap();
+    for kind in Part::ALL {
+        let data = prepared.part(kind).unwrap();
+        assert!(!data.has_stars());
+        assert_eq!(data.len(), (0..40).filter(|&i| part(i) == kind.as_str()).count());
+        for example in &data.examples {
+            let number: usize = example.text.rsplit(' ').next().unwrap().parse().unwrap();
+            assert_eq!((part(number), number % 2 == 1), (kind.as_str(), example.positive));
+        }
+        let about = &summary.parts[kind.as_str()];
+        assert_eq!((about.stars, about.majority_stars), ([0; 5], None));
+    }
+    // Without the rule, the column is named and not used.
+    let summary = table(&format!("text,label,part\n{rows}"), None).unwrap();
+    assert!(summary.notes.iter().any(|note| note.contains("`part` is not used")));
+}
+
+#[test]
+fn a_wrong_or_missing_part_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = "Good,1,train\nBad,0,test\nFine,1,validation\n";
+    let error = parts(&format!("text,label,part\n{good}So so,0,dev\n"), folder.path()).unwrap_err();
+    for piece in ["folds.csv", "line 5", "\"dev\"", "train, validation or test"] {
+        assert!(error.contains(piece), "{error}");
+    }
+    let error = parts(&format!("text,label,part\n{good}So so,0,\n"), folder.path()).unwrap_err();
+    assert!(error.contains("line 5") && error.contains("\"\""), "{error}");
+    let error = parts("text,label\nGood,1\nBad,0\n", folder.path()).unwrap_err();
+    assert!(error.contains("no column `part`"), "{error}");
+    let error = parts("text,label,part\nGood,1,train\nBad,0,test\n", folder.path()).unwrap_err();
+    assert!(error.contains("by part"), "{error}");
+    let mut options = PrepareOptions::new(ReviewSource::Folder(folder.path().to_owned()));
+    options.split = SplitRule::Part;
+    let error = prepare(&options, &folder.path().join("out"), &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("--csv"), "{error}");
+}
+
 #[test]
 fn one_class_and_a_city_without_its_column_are_refused() {
     let error = table(&format!("stars,text\n{}", "5,Good\n".repeat(40)), None).unwrap_err();

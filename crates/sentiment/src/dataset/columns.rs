@@ -174,8 +174,8 @@ fn read_group(
         return Err(ParquetError::General("the columns have different lengths".to_owned()));
     }
     for (index, text) in text.iter().enumerate() {
-        let stars = u8::try_from(stars[index]).ok().filter(|stars| (1..=5).contains(stars));
-        let outside = || ParquetError::General("a row has stars outside 1 to 5".to_owned());
+        let stars = u8::try_from(stars[index]).ok().filter(|stars| (0..=5).contains(stars));
+        let outside = || ParquetError::General("a row has stars outside 0 to 5".to_owned());
         rows.push(Example {
             row: row[index] as u64,
             text: text.as_utf8()?.to_owned(),

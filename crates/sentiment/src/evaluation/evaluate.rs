@@ -150,7 +150,7 @@ impl CorrectRows {
                 .map(|(predicted, row)| *predicted == row.positive)
                 .collect()
         });
-        let stars = answers.star_labels().map(|labels| {
+        let stars = answers.star_labels().filter(|_| data.has_stars()).map(|labels| {
             labels
                 .iter()
                 .zip(&data.examples)

@@ -7,6 +7,7 @@ use crate::attribution::{AttributionTarget, WordAttribution};
 use crate::dataset::Dataset;
 use crate::error::SentimentError;
 use crate::model::Predictor;
+use crate::review::UNKNOWN_STARS;
 
 /// Longest text that is explained, in bytes; a longer one would fill a page.
 const LONGEST: usize = 1200;
@@ -61,13 +62,15 @@ pub(super) fn explain(
     Ok(explained)
 }
 
-/// Rows of one star, of two and so on in turn, each the first that is short enough.
+/// Rows of one star, of two and so on in turn, each the first that is short enough; of a table of two
+/// classes the first ones.
 fn choose(data: &Dataset, count: usize) -> Vec<usize> {
     let of = |stars: u8| {
         let rows = data.examples.iter().enumerate();
         rows.filter(move |(_, row)| row.stars == stars && row.text.len() <= LONGEST)
     };
-    let mut queues: Vec<_> = (1..=5).map(|stars| of(stars).map(|(index, _)| index)).collect();
+    let mut queues: Vec<_> =
+        (UNKNOWN_STARS..=5).map(|stars| of(stars).map(|(index, _)| index)).collect();
     let mut chosen = Vec::new();
     loop {
         let before = chosen.len();
@@ -86,9 +89,13 @@ impl Explained {
     /// The text with words of positive contribution marked as good, those of negative as bad, and what
     /// was not read muted.
     pub(super) fn to_coloured_text(&self) -> ColouredText {
+        let stars = match self.stars {
+            UNKNOWN_STARS => String::new(),
+            stars => format!("{stars} of 5 stars. "),
+        };
         let mut caption = format!(
-            "{} of 5 stars. Probability of four or five: {:.2}, of no words {:.2}",
-            self.stars, self.positive, self.baseline
+            "{stars}Probability of a positive review: {:.2}, of no words {:.2}",
+            self.positive, self.baseline
         );
         let meta: Vec<String> = self
             .meta

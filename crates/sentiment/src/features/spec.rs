@@ -199,6 +199,8 @@ pub enum SplitRule {
     Restaurant,
     /// By date: the oldest 70 % for training, the newest 15 % for testing.
     Time,
+    /// As a column `part` of the table says: `train`, `validation` or `test`.
+    Part,
 }
 
 impl SplitRule {
@@ -208,6 +210,7 @@ impl SplitRule {
             Self::Review => "review",
             Self::Restaurant => "restaurant",
             Self::Time => "time",
+            Self::Part => "part",
         }
     }
 }

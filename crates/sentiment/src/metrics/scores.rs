@@ -136,7 +136,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Metrics of the predictions for the rows of `data`, in its order.
+    /// Metrics of the predictions for the rows of `data`, in its order; of stars only if the rows have some.
     ///
     /// ```
     /// use bestof_sentiment::metrics::Scores;
@@ -151,7 +151,7 @@ impl Scores {
     /// assert_eq!(scores.positive.unwrap().confusion.counts, [[1, 0], [1, 1]]);
     /// ```
     pub fn of(data: &Dataset, predictions: &Predictions, resamples: usize, seed: u64) -> Self {
-        let stars = predictions.stars.as_ref().map(|rows| {
+        let stars = predictions.stars.as_ref().filter(|_| data.has_stars()).map(|rows| {
             let truth: Vec<usize> =
                 data.examples.iter().map(|e| usize::from(e.stars.max(1)) - 1).collect();
             ClassScores::of(&truth, rows, STARS, resamples, seed)

@@ -7,6 +7,7 @@ use super::task::Task;
 use super::tokenizer::{EncodedText, ReviewTokenizer};
 use crate::dataset::Example;
 use crate::error::SentimentError;
+use crate::model::Labels;
 
 /// The inputs and targets of one review.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +15,7 @@ pub(super) struct EncodedReview {
     pub(super) text: EncodedText,
     /// Scaled meta features; empty for models of text alone.
     pub(super) meta: Vec<f32>,
-    /// Class of the stars, 0 to 4.
+    /// Class of the stars, 0 to 4; not read if the model learns two classes only.
     pub(super) stars: usize,
     pub(super) positive: bool,
     /// The standardised lexicon score.
@@ -48,7 +49,7 @@ impl EncodedReview {
         shape: &ModelShape,
     ) -> Result<Self, SentimentError> {
         let (row, stars) = (example.row, example.stars);
-        if !(1..=5).contains(&stars) {
+        if shape.settings.labels != Labels::Binary && !(1..=5).contains(&stars) {
             return Err(SentimentError::Stars { row, stars });
         }
         let sentiment = example.sentiment;
@@ -56,7 +57,7 @@ impl EncodedReview {
             return Err(SentimentError::NotFinite { row, what: "the score", value: sentiment });
         }
         let inputs = Self::inputs(example, tokenizer, shape)?;
-        let stars = usize::from(stars) - 1;
+        let stars = usize::from(stars).saturating_sub(1);
         Ok(Self { stars, positive: example.positive, sentiment, ..inputs })
     }
 

@@ -72,6 +72,7 @@ fn train_here(
     options: &TrainOptions<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Trained, SentimentError> {
+    config.sentiment.labels.expect_in(data)?;
     let device = options.ranks.open_device(&config.run.model.device)?;
     let fresh = Untrained::new(config, data, &device.autodiff())?;
     let shape = fresh.model.shape().clone();

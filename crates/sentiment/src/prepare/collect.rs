@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use super::options::{PrepareOptions, ReviewSource};
 use super::progress::StageTimer;
 use super::sample::{Collected, ReviewSampler, start_of};
+use crate::dataset::Part;
 use crate::error::SentimentError;
-use crate::features::Feature;
+use crate::features::{Feature, SplitRule};
 use crate::review::BusinessMetadata;
 use crate::source::{
-    BusinessLine, FromLine, JsonRows, LeftOut, LineProblem, Opened, Reason, ReviewLine, TableRows,
-    UserLine,
+    BusinessLine, FromLine, JsonRows, LeftOut, LineProblem, Opened, PART, Reason, ReviewLine,
+    TableRows, UserLine,
 };
 
 /// The category that makes a business a restaurant.
@@ -26,6 +27,9 @@ pub(super) fn collect(
     timer: &mut StageTimer<'_>,
 ) -> Result<Collected, SentimentError> {
     let mut collected = match &options.source {
+        ReviewSource::Folder(_) if options.split == SplitRule::Part => {
+            return Err(SentimentError::PartsOfAFolder);
+        }
         ReviewSource::Folder(folder) => from_folder(options, folder, timer)?,
         ReviewSource::Csv(path) => from_csv(options, path, timer)?,
     };
@@ -182,13 +186,27 @@ fn from_csv(
     if options.city.is_some() {
         rows.columns().require("city", path)?;
     }
+    let given = options.split == SplitRule::Part;
+    if given {
+        rows.columns().require(PART, path)?;
+    }
     let city = options.city.as_ref().map(|city| city.trim().to_lowercase());
-    let (position, notes) = (rows.position(), rows.columns().notes());
+    let (position, mut notes) = (rows.position(), rows.columns().notes());
+    if !given && rows.columns().require(PART, path).is_ok() {
+        notes.push(format!("column `{PART}` is not used; `--split part` splits by it"));
+    }
     timer.stage("reviews", length_of(path));
     let mut elsewhere = 0;
     let mut sampler = ReviewSampler::new(options);
     let mut problems = LeftOut::default();
     for (line, row) in rows.by_ref() {
+        if let Ok(row) = &row
+            && given
+            && Part::named(&row.part).is_none()
+        {
+            let (path, found) = (path.to_owned(), start_of(&row.part));
+            return Err(SentimentError::UnknownPart { path, line, found });
+        }
         let offered = row.and_then(|row| {
             if city.as_ref().is_some_and(|city| row.city.trim().to_lowercase() != *city) {
                 elsewhere += 1;

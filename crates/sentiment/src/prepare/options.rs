@@ -11,7 +11,7 @@ pub enum ReviewSource {
     /// `_review.json` and `_user.json`.
     Folder(PathBuf),
     /// A CSV or Parquet file with columns of [`crate::source::COLUMNS`], `text` and `stars` or `label` at
-    /// least. Every row counts as a review of a restaurant.
+    /// least, and `part` with [`SplitRule::Part`]. Every row counts as a review of a restaurant.
     Csv(PathBuf),
 }
 

@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bestof_tasks::rng::{SeededRng, stable_hash};
 
 use super::options::PrepareOptions;
+use crate::dataset::Part;
 use crate::features::SplitRule;
 use crate::review::{AuthorMetadata, BusinessMetadata, Review};
-use crate::source::{LeftOut, LineProblem, RawReview, Reason, UnreadDates};
+use crate::source::{Label, LeftOut, LineProblem, RawReview, Reason, UnreadDates};
 
 /// A review that is kept, with indices into the lists of restaurants and authors.
 #[derive(Debug, Clone)]
 pub(super) struct KeptReview {
     pub(super) line: u64,
     pub(super) business: u32,
-    pub(super) stars: u8,
+    pub(super) label: Label,
+    /// Where a given split puts it, if there is one.
+    pub(super) part: Option<Part>,
     pub(super) date: Option<i64>,
     /// Useful, funny and cool.
     pub(super) votes: [Option<i64>; 3],
@@ -64,7 +67,7 @@ impl Collected {
             business_id: restaurant.id.clone(),
             user_id: row.user_id.to_string(),
             text: row.text.to_string(),
-            stars: row.stars,
+            stars: row.label.stars(),
             date: row.date,
             useful: row.votes[0],
             funny: row.votes[1],
@@ -72,6 +75,17 @@ impl Collected {
             business: restaurant.metadata.clone(),
             author: author.cloned().unwrap_or_default(),
         }
+    }
+
+    /// The class of all rows in words, if they have but one.
+    pub(super) fn only_class(&self) -> Option<String> {
+        let first = self.rows.first()?.label;
+        let same = self.rows.iter().all(|row| row.label == first);
+        same.then(|| match first {
+            Label::Stars(stars) => format!("have {stars} stars"),
+            Label::Positive(true) => "are positive".to_owned(),
+            Label::Positive(false) => "are negative".to_owned(),
+        })
     }
 
     /// The rows left out, in words; empty if there are none.
@@ -123,7 +137,7 @@ impl<'a> ReviewSampler<'a> {
         metadata: &BusinessMetadata,
     ) -> Result<(), LineProblem> {
         row.check_text(self.options.max_characters)?;
-        let stars = row.required_stars()?;
+        let label = row.required_label()?;
         if row.date.is_none() && self.options.split == SplitRule::Time {
             return Err(match row.unread_date {
                 Some(found) => LineProblem::new(
@@ -169,7 +183,8 @@ impl<'a> ReviewSampler<'a> {
         let kept = KeptReview {
             line,
             business,
-            stars,
+            label,
+            part: Part::named(&row.part),
             date: row.date,
             votes: [row.useful, row.funny, row.cool],
             user_id: row.user_id.into(),
@@ -216,5 +231,15 @@ pub(super) fn start_of(name: &str) -> String {
 pub(super) fn kept(line: u64, business: u32, date: i64) -> KeptReview {
     let (user_id, text) = ("".into(), "text".into());
     let (date, votes, author) = (Some(date), [None; 3], None);
-    KeptReview { line, business, stars: 3, date, votes, user_id, author, text }
+    KeptReview {
+        line,
+        business,
+        label: Label::Stars(3),
+        part: None,
+        date,
+        votes,
+        user_id,
+        author,
+        text,
+    }
 }

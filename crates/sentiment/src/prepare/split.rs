@@ -20,6 +20,7 @@ pub(super) fn assign(rule: SplitRule, seed: u64, rows: &[KeptReview]) -> Option<
             by_order(&order)
         }
         SplitRule::Restaurant => by_restaurant(seed, rows),
+        SplitRule::Part => rows.iter().map(|row| row.part).collect::<Option<_>>()?,
     };
     Part::ALL.iter().all(|part| parts.contains(part)).then_some(parts)
 }
@@ -130,6 +131,18 @@ mod tests {
             |part| rows.iter().zip(&parts).filter(move |(_, p)| **p == part).map(|(r, _)| r.date);
         assert!(dates(Part::Train).max() <= dates(Part::Validation).min());
         assert!(dates(Part::Validation).max() <= dates(Part::Test).min());
+    }
+
+    #[test]
+    fn a_given_part_is_kept() {
+        let mut rows: Vec<KeptReview> = rows().into_iter().take(6).collect();
+        assert!(assign(SplitRule::Part, 0, &rows).is_none());
+        let given = [2, 0, 1, 1, 0, 0].map(|part| Part::ALL[part]);
+        for (row, part) in rows.iter_mut().zip(given) {
+            row.part = Some(part);
+        }
+        assert_eq!(assign(SplitRule::Part, 0, &rows).unwrap(), given);
+        assert!(assign(SplitRule::Part, 0, &rows[1..]).is_none(), "no row is a test");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::options::PrepareOptions;
 use super::sample::Collected;
 use crate::dataset::{Example, Part, Restaurant};
 use crate::features::{Feature, FeatureSpec, SplitRule};
-use crate::review::is_positive;
+use crate::review::UNKNOWN_STARS;
 use crate::source::LeftOut;
 
 /// Width of a bin of the histogram of text lengths, in words.
@@ -19,9 +19,9 @@ const WORDS: u64 = 10;
 pub struct PartSummary {
     /// Rows.
     pub rows: u64,
-    /// Rows of one to five stars.
+    /// Rows of one to five stars; none in a table of two classes.
     pub stars: [u64; 5],
-    /// Rows of four and five stars.
+    /// Rows of four and five stars, or of the positive class.
     pub positive: u64,
     /// Restaurants with rows in this part.
     pub restaurants: u64,
@@ -29,8 +29,8 @@ pub struct PartSummary {
     pub unseen_restaurants: u64,
     /// Accuracy of always predicting the more frequent of the two labels.
     pub majority_positive: f64,
-    /// Accuracy of always predicting the most frequent number of stars.
-    pub majority_stars: f64,
+    /// Accuracy of always predicting the most frequent number of stars; `None` without stars.
+    pub majority_stars: Option<f64>,
 }
 
 /// Counts and statistics of a preparation.
@@ -65,7 +65,8 @@ pub struct PreparationSummary {
     pub notes: Vec<String>,
     /// Features without a value in any training row, which have no column.
     pub unavailable: Vec<Feature>,
-    /// Correlation of the lexicon score with the stars (0.526 in the paper's data).
+    /// Correlation of the lexicon score with the stars (0.526 in the paper's data), or with the class of
+    /// a table of two.
     pub sentiment_stars_correlation: f64,
     /// Mean score of the reviews of one to five stars.
     pub sentiment_by_stars: [f64; 5],
@@ -145,13 +146,17 @@ impl PreparationSummary {
 
     pub(super) fn add(&mut self, part: Part, example: &Example) {
         let score = f64::from(example.sentiment_raw);
-        self.moments.add(score, f64::from(example.stars));
-        let star = usize::from(example.stars.clamp(1, 5)) - 1;
-        self.sentiment_by_stars[star] += score;
         let part = self.parts.entry(part.as_str().to_owned()).or_default();
         part.rows += 1;
-        part.stars[star] += 1;
         part.positive += u64::from(example.positive);
+        if example.stars == UNKNOWN_STARS {
+            self.moments.add(score, f64::from(u8::from(example.positive)));
+            return;
+        }
+        self.moments.add(score, f64::from(example.stars));
+        let star = usize::from(example.stars.min(5)) - 1;
+        self.sentiment_by_stars[star] += score;
+        part.stars[star] += 1;
     }
 
     /// Computes means and shares once every row was added.
@@ -172,7 +177,8 @@ impl PreparationSummary {
             part.unseen_restaurants = here.iter().filter(|r| r.train == 0).count() as u64;
             let all = (part.rows as f64).max(1.0);
             part.majority_positive = part.positive.max(part.rows - part.positive) as f64 / all;
-            part.majority_stars = part.stars.iter().copied().max().unwrap_or(0) as f64 / all;
+            let most = part.stars.iter().copied().max().filter(|&most| most > 0);
+            part.majority_stars = most.map(|most| most as f64 / all);
         }
         for restaurant in restaurants {
             let reviews = restaurant.train + restaurant.validation + restaurant.test;
@@ -203,7 +209,7 @@ fn notes(collected: &Collected, unavailable: &[Feature]) -> Vec<String> {
             names.join(", ")
         ));
     }
-    let positive = collected.rows.iter().filter(|row| is_positive(row.stars)).count();
+    let positive = collected.rows.iter().filter(|row| row.label.positive()).count();
     if positive == 0 || positive == collected.rows.len() {
         let which = if positive == 0 { "fewer than four" } else { "four or five" };
         notes.push(format!("every review has {which} stars: `--labels binary` has one class only"));

@@ -12,7 +12,7 @@ use crate::error::SentimentError;
 ///
 /// `text` is required, and so is `stars` unless rows are to be predicted. `id` is used where there is
 /// no `review_id`.
-pub const COLUMNS: [(&str, &[&str]); 15] = [
+pub const COLUMNS: [(&str, &[&str]); 16] = [
     ("text", &["review_text", "review", "review_body", "content", "body", "comment"]),
     (STARS, &["star", "rating", "star_rating", "review_stars", "review_rating", "overall"]),
     (LABEL, &["labels", "class", "class_index"]),
@@ -28,11 +28,15 @@ pub const COLUMNS: [(&str, &[&str]); 15] = [
     ("city", &["business_city", "restaurant_city"]),
     ("latitude", &["lat"]),
     ("longitude", &["lon", "lng", "long"]),
+    (PART, &[]),
 ];
 
 const STARS: &str = "stars";
 
-/// A class instead of stars: 0 to 4 or 1 to 5, which only the whole column tells.
+/// Which part of a given split a row is in.
+pub(crate) const PART: &str = "part";
+
+/// A class instead of stars: 0 to 4, 1 to 5, or 0 and 1, which only the whole column tells.
 const LABEL: &str = "label";
 
 /// Where a table has each column.
@@ -179,6 +183,10 @@ impl Columns {
             notes.push(match self.coding {
                 StarCoding::FromZero => format!("column `{name}` holds 0 to 4; stars are one more"),
                 StarCoding::Stars => format!("column `{name}` holds 1 to 5 and is read as `stars`"),
+                StarCoding::TwoClasses => format!(
+                    "column `{name}` holds 0 and 1: two classes, 1 is positive, and there are no \
+                     stars; train with `--labels binary`"
+                ),
             });
         }
         let unread: Vec<String> = (0..self.header.len())

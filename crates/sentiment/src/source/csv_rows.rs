@@ -13,6 +13,15 @@ use crate::error::SentimentError;
 /// Longest record in bytes; in a longer one a quotation mark is most likely missing.
 const LONGEST_RECORD: u64 = 1 << 20;
 
+/// What makes most known names of the first line, or else a class and a text.
+fn delimiter(start: &[u8], stars: bool) -> u8 {
+    let score = |fields: &[&str]| {
+        let row: Vec<String> = fields.iter().map(|&cell| cell.to_owned()).collect();
+        (Columns::known(fields.iter()), Columns::without_header(&row, stars).is_some())
+    };
+    delimiter_of(start, score).0
+}
+
 /// The records of a CSV file, one at a time.
 pub(super) struct CsvRecords {
     records: DelimitedRecords<Opened>,
@@ -31,8 +40,7 @@ impl CsvRecords {
     ) -> Result<(Self, Columns), SentimentError> {
         let failed = SentimentError::io("read", path);
         let start = source.fill_buf().map_err(SentimentError::io("read", path))?;
-        // What makes most known names of the first line.
-        let (delimiter, _) = delimiter_of(start, |fields| Columns::known(fields.iter()));
+        let delimiter = delimiter(start, stars);
         let mut records = DelimitedRecords::new(source, delimiter, LONGEST_RECORD);
         let line = records.advance().map_err(failed)?;
         let first: Vec<String> =
@@ -113,10 +121,10 @@ mod tests {
 
     #[test]
     fn spreadsheets_write_semicolons() {
-        let delimiter =
-            |start: &[u8]| delimiter_of(start, |fields| Columns::known(fields.iter())).0;
+        let delimiter = |start: &[u8]| delimiter(start, true);
         assert_eq!(delimiter(b"text;stars\r\nGood;5"), b';');
         assert_eq!(delimiter(b"text\tstars\n"), b'\t');
-        assert_eq!(delimiter(b"5;x,Good\n"), b',');
+        assert_eq!(delimiter(b"x;y,5\n"), b',');
+        assert_eq!(delimiter(b"Good, I think\t5\n"), b'\t');
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::labels::Label;
 use super::left_out::{LineProblem, Reason};
 use crate::review::BusinessMetadata;
 
@@ -15,13 +16,15 @@ pub(crate) struct RawReview {
     pub(crate) business_id: String,
     pub(crate) user_id: String,
     pub(crate) text: String,
-    pub(crate) stars: Option<u8>,
+    pub(crate) label: Option<Label>,
     pub(crate) date: Option<i64>,
     /// The start of a date that cannot be read.
     pub(crate) unread_date: Option<String>,
     pub(crate) useful: Option<i64>,
     pub(crate) funny: Option<i64>,
     pub(crate) cool: Option<i64>,
+    /// What a column `part` of the same row says; empty without one.
+    pub(crate) part: String,
     /// City of the business, if the same row names it.
     pub(crate) city: String,
     /// Metadata of the business in the same row; empty for rows of the published files.
@@ -46,17 +49,10 @@ impl RawReview {
         Ok(())
     }
 
-    /// The stars, which training rows must have.
-    pub(crate) fn required_stars(&self) -> Result<u8, LineProblem> {
-        self.stars.ok_or_else(|| LineProblem::new(Reason::MissingField, "field `stars` is missing"))
+    /// The label, which training rows must have.
+    pub(crate) fn required_label(&self) -> Result<Label, LineProblem> {
+        self.label.ok_or_else(|| LineProblem::new(Reason::MissingField, "field `stars` is missing"))
     }
-}
-
-/// Stars, an integer from 1 to 5.
-pub(crate) fn stars_of(value: f64) -> Result<u8, LineProblem> {
-    let whole = (1.0..=5.0).contains(&value) && value.fract() == 0.0;
-    let message = || format!("field `stars`: found {value}, expected a whole number from 1 to 5");
-    if whole { Ok(value as u8) } else { Err(LineProblem::new(Reason::Stars, message())) }
 }
 
 /// Seconds since 1970 in UTC of `2017-01-09` or `2017-01-09 08:12:31`, taken as UTC.
@@ -133,14 +129,6 @@ mod tests {
         assert_eq!(date_of("2017-01-09T08:12:31"), date_of("2017-01-09 08:12:31"));
         for bad in ["", "2017-02-30", "9/1/2017", "yesterday", "20170"] {
             assert_eq!(date_of(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn stars_are_whole_numbers_from_one_to_five() {
-        assert_eq!([1.0, 4.0, 5.0].map(|x| stars_of(x).unwrap()), [1, 4, 5]);
-        for bad in [0.0, 6.0, 3.5, -1.0, f64::NAN] {
-            assert_eq!(stars_of(bad).unwrap_err().reason, Reason::Stars);
         }
     }
 

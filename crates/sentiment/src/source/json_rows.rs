@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::bytes::Opened;
 use super::fields::{self, RawReview, categories_of, literal, normalised};
+use super::labels::{Label, stars_of};
 use super::left_out::{LineProblem, Reason};
 use crate::review::{AuthorMetadata, BusinessMetadata};
 
@@ -123,7 +124,7 @@ impl FromLine for ReviewLine {
                         "field `stars`: expected a number from 1 to 5",
                     )
                 })?;
-                Some(fields::stars_of(number)?)
+                Some(stars_of(number)?)
             }
         };
         let (date, unread_date) = match fields.take_optional("date") {
@@ -156,7 +157,8 @@ impl FromLine for ReviewLine {
             business_id,
             user_id,
             text,
-            stars,
+            label: stars.map(Label::Stars),
+            part: String::new(),
             date,
             unread_date,
             useful,
@@ -258,7 +260,7 @@ mod tests {
     fn reviews_name_what_is_wrong() {
         let good = r#"{"review_id": "r", "text": "Fine.", "stars": 4.0, "date": "2014-12-03", "useful": -1}"#;
         let ReviewLine(row) = line(good).unwrap();
-        assert_eq!((row.stars, row.useful, row.funny), (Some(4), Some(-1), None));
+        assert_eq!((row.label, row.useful, row.funny), (Some(Label::Stars(4)), Some(-1), None));
         let nested =
             r#"{"text": "x", "date": "1/2/2014", "votes": {"funny": 1, "useful": 2, "cool": 0}}"#;
         let ReviewLine(row) = line(nested).unwrap();

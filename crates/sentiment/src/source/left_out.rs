@@ -24,6 +24,8 @@ pub enum Reason {
     WrongType,
     /// Stars outside 1 to 5.
     Stars,
+    /// A class other than 0 and 1 in a table of two classes.
+    Class,
     /// No text.
     EmptyText,
     /// A line or a text beyond the limit.
@@ -42,6 +44,7 @@ impl fmt::Display for Reason {
             Self::MissingField => "missing field",
             Self::WrongType => "wrong type",
             Self::Stars => "stars outside 1 to 5",
+            Self::Class => "class other than 0 and 1",
             Self::EmptyText => "empty text",
             Self::TooLong => "too long",
             Self::Duplicate => "duplicated id",

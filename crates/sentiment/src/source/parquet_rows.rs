@@ -150,8 +150,9 @@ mod tests {
         assert!(ParquetRecords::is_one(&path) && TableRows::is_one(&path));
         let rows = TableRows::open(&path, true).unwrap();
         let rows: Vec<_> = rows.map(|(line, row)| (line, row.unwrap())).collect();
-        let stars: Vec<_> = rows.iter().map(|(line, row)| (*line, row.stars)).collect();
-        assert_eq!(stars, [(1, Some(1)), (2, Some(5)), (3, Some(3))]);
+        let stars: Vec<_> =
+            rows.iter().map(|(line, row)| (*line, row.label.unwrap().stars())).collect();
+        assert_eq!(stars, [(1, 1), (2, 5), (3, 3)]);
         assert_eq!(rows.iter().map(|(_, row)| &*row.text).collect::<Vec<_>>(), ["Bad", "Good", ""]);
         assert_eq!((rows[0].1.date, rows[1].1.date), (Some(18_262 * 86_400), None));
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::bytes::Opened;
-use super::columns::Columns;
+use super::columns::{Columns, PART};
 use super::csv_rows::CsvRecords;
-use super::fields::{self, RawReview, categories_of, date_or_unread};
-use super::labels::{StarCoding, stars_in};
+use super::fields::{RawReview, categories_of, date_or_unread};
+use super::labels::{Label, StarCoding, stars_in};
 use super::left_out::{LineProblem, Reason};
 use super::parquet_rows::ParquetRecords;
 use crate::error::SentimentError;
@@ -109,11 +109,11 @@ impl TableRows {
         self.columns.index_of(column).map_or(Ok(None), |index| self.cell(index, column))
     }
 
-    fn stars(&self) -> Result<Option<u8>, LineProblem> {
+    fn label(&self) -> Result<Option<Label>, LineProblem> {
         let Some(index) = self.columns.stars() else { return Ok(None) };
         let Some(text) = self.cell(index, "stars")? else { return Ok(None) };
         let number = stars_in(text).ok_or_else(|| not_a_number("stars", text))?;
-        fields::stars_of(self.columns.coding.stars(number)).map(Some)
+        self.columns.coding.label(number).map(Some)
     }
 
     fn number(&self, column: &str) -> Result<Option<f64>, LineProblem> {
@@ -135,12 +135,13 @@ impl TableRows {
             business_id: owned("business_id")?,
             user_id: owned("user_id")?,
             text: owned("text")?,
-            stars: self.stars()?,
+            label: self.label()?,
             date,
             unread_date,
             useful: whole("useful")?,
             funny: whole("funny")?,
             cool: whole("cool")?,
+            part: owned(PART)?.trim().to_owned(),
             city: owned("city")?,
             metadata: BusinessMetadata {
                 categories: self.text("categories")?.map(categories_of).unwrap_or_default(),
@@ -189,7 +190,7 @@ mod tests {
         let mut rows = rows(text.as_bytes()).unwrap();
         let (line, row) = rows.next().unwrap();
         let row = row.unwrap();
-        assert_eq!((line, row.stars, row.useful), (2, Some(5), Some(5)));
+        assert_eq!((line, row.label, row.useful), (2, Some(Label::Stars(5)), Some(5)));
         assert_eq!(row.text, "Good, \"really\"\nand cheap");
         let (line, row) = rows.next().unwrap();
         assert_eq!((line, row.unwrap_err().reason), (4, Reason::Malformed));
@@ -226,16 +227,30 @@ mod tests {
     fn classes_become_stars() {
         let stars = |text: &str| {
             let rows = rows(text.as_bytes()).unwrap();
-            rows.map(|(_, row)| row.unwrap().stars.unwrap()).collect::<Vec<_>>()
+            rows.map(|(_, row)| row.unwrap().label.unwrap().stars()).collect::<Vec<_>>()
         };
         assert_eq!(stars("label,text\n0,Bad\n4,Good\n"), [1, 5]);
         assert_eq!(stars("label,text\n1,Bad\n5,Good\n"), [1, 5]);
         assert_eq!(stars("\"5\",\"Good\"\n\"1\",\"Bad\"\n"), [5, 1]);
         assert_eq!(stars("text,label\nBad,1 star\nGood,5 stars\n"), [1, 5]);
-        let error = rows(b"label,text\n0,Bad\n1,Good\n").err().unwrap().to_string();
-        assert!(error.contains("0, 1") && error.contains("two classes"), "{error}");
+        let error = rows(b"label,text\n2,Bad\n3,Good\n").err().unwrap().to_string();
+        assert!(error.contains("2, 3") && error.contains("unclear"), "{error}");
         let error = rows(b"b1,2012-01-01,5,Good\n").err().unwrap().to_string();
         assert!(error.contains("no header") && error.contains("b1,2012-01-01"), "{error}");
+    }
+
+    #[test]
+    fn two_classes_have_no_stars() {
+        let labels = |text: &str| {
+            let rows = rows(text.as_bytes()).unwrap();
+            rows.map(|(_, row)| row.map(|row| row.label.unwrap())).collect::<Vec<_>>()
+        };
+        let both = [Ok(Label::Positive(false)), Ok(Label::Positive(true))];
+        assert_eq!(labels("label,text\n0,Bad\n1,Good\n"), both);
+        // No header, tabs, and commas in the text.
+        assert_eq!(labels("Bad, very bad\t0\nGood, I think\t1\n"), both);
+        let found = labels("label,text\n0,Bad\n1,Good\n7,Fine\n");
+        assert!(found[2].as_ref().unwrap_err().message.contains("is 7"), "{found:?}");
     }
 
     #[test]

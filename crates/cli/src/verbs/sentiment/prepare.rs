@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bestof_sentiment::SentimentError;
 use bestof_sentiment::features::{Feature, SplitRule};
 use bestof_sentiment::prepare::{
     PreparationSummary, PrepareOptions, PrepareProgress, ReviewSource, prepare,
@@ -15,7 +16,8 @@ use crate::console::{self, Usage};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask sentiment prepare --data yelp_dataset --limit 40000 --out data/prepared\n  \
-    cargo xtask sentiment prepare --csv yelp.csv --split time --out data/prepared\n\n\
+    cargo xtask sentiment prepare --csv yelp.csv --split time --out data/prepared\n  \
+    cargo xtask sentiment prepare --csv folds.csv --split part --out data/prepared\n\n\
     The Yelp Open Dataset is licensed to you for academic use by Yelp: keep the prepared rows and\n\
     models trained on them to yourself, and publish figures only."
 )]
@@ -23,7 +25,8 @@ pub(super) struct Prepare {
     /// The folder of the unpacked Yelp Open Dataset, or of `sentiment generate`
     #[arg(long, required_unless_present = "csv", conflicts_with = "csv")]
     data: Option<PathBuf>,
-    /// A CSV or Parquet file with the columns `text` and `stars` (1 to 5) or `label` (0 to 4) at least
+    /// A CSV or Parquet file with the columns `text` and `stars` (1 to 5) or `label` (0 to 4, or 0 and 1 for
+    /// two classes without stars) at least
     #[arg(long)]
     csv: Option<PathBuf>,
     /// The folder to write
@@ -33,7 +36,8 @@ pub(super) struct Prepare {
     /// latitude, longitude, price, `account_age`, `elite_years`, fans
     #[arg(long, value_delimiter = ',', default_value = "useful,funny,cool,date,categories")]
     features: Vec<String>,
-    /// Split by reviews (70 : 15 : 15, the paper's rule), by whole restaurants, or by time
+    /// Split by reviews (70 : 15 : 15, the paper's rule), by whole restaurants, by time, or as a column
+    /// `part` of the table says: train, validation or test
     #[arg(long, value_enum, default_value_t = Split::Review)]
     split: Split,
     /// Seed of the split and of the sample
@@ -67,6 +71,7 @@ enum Split {
     Review,
     Restaurant,
     Time,
+    Part,
 }
 
 impl Prepare {
@@ -86,6 +91,7 @@ impl Prepare {
             Split::Review => SplitRule::Review,
             Split::Restaurant => SplitRule::Restaurant,
             Split::Time => SplitRule::Time,
+            Split::Part => SplitRule::Part,
         };
         options.seed = self.seed;
         options.limit = self.limit;
@@ -97,7 +103,10 @@ impl Prepare {
         let mut stages = Stages::default();
         let summary = prepare(&options, &self.out, &mut |progress| stages.show(progress));
         stages.clear();
-        let summary = summary?;
+        let summary = summary.map_err(|error| match error {
+            error @ SentimentError::PartsOfAFolder => Usage(error.to_string()).into(),
+            other => anyhow::Error::from(other),
+        })?;
         for (file, left_out) in summary.files_with_gaps() {
             console::note(&format!("{file}: {left_out}"));
         }
@@ -125,12 +134,17 @@ impl Prepare {
         ))?;
         for name in ["train", "validation", "test"] {
             if let Some(part) = summary.parts.get(name) {
+                let (stars, of_five) = match part.majority_stars {
+                    None => (format!("{} of them positive", part.positive), String::new()),
+                    Some(most) => (
+                        format!("stars {:?}", part.stars),
+                        format!(", {:.1} % of five", most * 100.0),
+                    ),
+                };
                 console::line(&format!(
-                    "  {name:<10} {:>8} rows, stars {:?}, majority {:.1} % of two labels, {:.1} % of five",
+                    "  {name:<10} {:>8} rows, {stars}, majority {:.1} % of two labels{of_five}",
                     part.rows,
-                    part.stars,
-                    part.majority_positive * 100.0,
-                    part.majority_stars * 100.0
+                    part.majority_positive * 100.0
                 ))?;
             }
         }
