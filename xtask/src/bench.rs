@@ -7,14 +7,21 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|estimators|scaling --python
-/// PYTHON [options of the script in benches/]`.
+/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|classical-side-by-side|
+/// sentences|estimators|scaling --python PYTHON [options of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("side-by-side") => return side_by_side(&args[1..]),
         Some("estimators") => return estimators(&args[1..]),
         Some("scaling") => return scaling(&args[1..]),
         Some("device-side-by-side") => return device_side_by_side(&args[1..]),
+        Some("classical-side-by-side") => {
+            return with_python("classical_side_by_side.py", "scikit-learn", &args[1..]);
+        }
+        Some("sentences") => {
+            let packages = "torch, transformers and scikit-learn";
+            return with_python("sentences.py", packages, &args[1..]);
+        }
         Some("encoder-side-by-side") => return encoder_side_by_side(&args[1..]),
         _ => {}
     }
@@ -91,6 +98,20 @@ fn encoder_side_by_side(args: &[String]) -> Result<()> {
     process::step("side by side", process::keeping_memory(&mut command)).with_context(|| {
         format!("{python} needs torch and transformers; name another with --python")
     })
+}
+
+/// A script that compares the built `bestof` with `packages` of the user's Python.
+fn with_python(script: &str, packages: &str, args: &[String]) -> Result<()> {
+    let (python, rest) = python_and_rest(args)?;
+    let binary = user_verb::build(&[])?;
+    let mut command = Command::new(&python);
+    command
+        .arg(process::root().join("benches").join(script))
+        .arg("--bestof")
+        .arg(binary)
+        .args(rest);
+    process::step(script, process::keeping_memory(&mut command))
+        .with_context(|| format!("{python} needs {packages}; name another with --python"))
 }
 
 /// A device with `bestof` built for it, beside TRL where the user's Python has it.

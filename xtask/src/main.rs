@@ -30,6 +30,11 @@ Work on the repository:
   cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
   cargo xtask bench encoder-side-by-side --python P
                                                an encoder's prediction and fine-tuning, and PyTorch's
+  cargo xtask bench classical-side-by-side --python P [--cost 2000,5000,10000]
+                                               the classical models and scikit-learn's, on the same features
+  cargo xtask bench sentences --python P --data FILE.tsv --encoder FOLDER --out FOLDER
+                                               labelled sentences by cross-validation, and scikit-learn and
+                                               transformers on the same folds
   cargo xtask bench device-side-by-side --device D --python P
                                                a device: parity, LoRA DPO, sampling, and TRL; see
                                                benches/device_side_by_side.py
