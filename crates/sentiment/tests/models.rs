@@ -18,7 +18,10 @@ use bestof_sentiment::{Predictions, SentimentError};
 
 static PARTS: LazyLock<[Dataset; 2]> = LazyLock::new(|| {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    generate(&GenerateOptions::new(5000), data.path(), &mut |_| {}).unwrap();
+    let mut made = GenerateOptions::new(5000);
+    // So that both inputs say something in a few hundred test rows.
+    made.meta_effects = 2.0;
+    generate(&made, data.path(), &mut |_| {}).unwrap();
     let mut options = PrepareOptions::new(ReviewSource::Folder(data.path().to_owned()));
     options.features.extend([
         Feature::Price,
