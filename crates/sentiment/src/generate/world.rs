@@ -12,8 +12,8 @@ use super::text::{self, Content};
 use super::votes::votes;
 
 /// Shares of the variance of opinions that lie in the business and in the author, where meta effects are as planted;
-/// the occasion has the rest. With the first, models of meta features are as far behind models of text as in the
-/// paper's table 1. For the second no published figure was found: no feature of the paper's shows it.
+/// the occasion has the rest. With the first, classical models of meta features are about as far behind those of text
+/// as in the paper's table 1: 4.4 points for two labels, 7.5 for five stars. For the second no published figure was found: no feature of the paper's shows it.
 const OF_BUSINESS: f64 = 0.22;
 const OF_AUTHOR: f64 = 0.03;
 /// Correlation of an opinion with the logarithm of the length, negative: with it length and stars have the
