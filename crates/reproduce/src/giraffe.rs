@@ -11,6 +11,7 @@ mod documents;
 mod groundwork;
 mod measure;
 mod page;
+mod real;
 mod size;
 mod study;
 
@@ -38,6 +39,9 @@ impl Experiment for Giraffe {
         options: &Options,
         progress: &mut dyn Progress,
     ) -> Result<Reproduction, ReproduceError> {
+        if options.full {
+            return real::run(self.name(), options, progress);
+        }
         let size = if options.full { Size::full() } else { Size::small() };
         self.at_size(&size, options, progress)
     }
