@@ -39,7 +39,8 @@ impl Job {
             (Some(Architecture::Bert), _) => 150.0,
             (Some(Architecture::Han), _) => 12.0,
             (Some(Architecture::Cnn), _) => 6.0,
-            (None, ModelKind::GradientBoosting) => 8.0,
+            (None, ModelKind::GradientBoosting) => 12.0,
+            (None, ModelKind::DecisionTree | ModelKind::Knn) => 0.2,
             (None, _) => 2.0,
         }
     }
