@@ -30,6 +30,10 @@ impl Experiment for Yelp {
         true
     }
 
+    fn minutes(&self) -> f64 {
+        40.0
+    }
+
     fn run(
         &self,
         options: &Options,
@@ -53,6 +57,7 @@ impl Yelp {
             options,
             "Stars of reviews from text and meta features",
             "Guda, Srivastava and Karkhanis 2022, arXiv:2201.07999, table 1 and figure 7b",
+            page::design(options, seeds),
         )
         .claims(claims::claims(&study))
         .numbers(page::numbers(&study))
