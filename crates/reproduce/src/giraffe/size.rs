@@ -79,10 +79,12 @@ impl Size {
             learned_at: 0.95,
             rate: 2e-3,
             batch: 1024,
-            extended: Extending { times: 2, steps: 200 },
+            extended: Extending { times: 2, steps: 600 },
             extended_rate: 1e-3,
-            // As long as the factor reaches, and with six times the steps.
-            further: vec![Extending { times: 4, steps: 200 }, Extending { times: 2, steps: 1200 }],
+            // A third and twice of the steps, twice and four times the length.
+            further: [(2, 200), (2, 1200), (4, 600), (8, 600)]
+                .map(|(times, steps)| Extending { times, steps })
+                .to_vec(),
             documents: 8,
             texts: 8,
             scored: 64,
