@@ -9,8 +9,19 @@ use serde_json::Value;
 use support::{bestof, has_keys, text, words};
 use tempfile::tempdir;
 
-const FIELDS: [&str; 9] =
-    ["reproduction", "title", "source", "seed", "full", "claims", "numbers", "report", "seconds"];
+const FIELDS: [&str; 11] = [
+    "reproduction",
+    "title",
+    "source",
+    "seed",
+    "full",
+    "made_with",
+    "design",
+    "claims",
+    "numbers",
+    "report",
+    "seconds",
+];
 
 fn check(document: &Value) {
     has_keys(document, &FIELDS);
@@ -77,7 +88,18 @@ fn several_are_one_document() {
     for one in both {
         check(one);
     }
-    assert!(dir.path().join("pkpo-toy/claims.json").is_file());
+    // The second was taken up; another start takes up both, and measures what was asked otherwise.
+    assert_eq!(done.stderr.matches("by an earlier start").count(), 1, "{}", done.stderr);
+    assert!(both[0]["seconds"].is_f64() && both[1]["seconds"].is_null());
+    assert!(done.stderr.contains("minutes left"), "{}", done.stderr);
+    for (seeds, taken_up) in [("2", 2), ("3", 1)] {
+        let again = bestof(words(&format!(
+            "reproduce pkpo-toy pkpo-toy --seeds {seeds} --out {}",
+            dir.path().display()
+        )));
+        assert_eq!(again.stderr.matches("by an earlier start").count(), taken_up, "{seeds}");
+        assert_eq!(again.stdout.matches("theta* for k = 1").count(), 2);
+    }
 }
 
 #[test]

@@ -18,10 +18,10 @@ use bestof_report::{Section, Text};
 use serde_json::json;
 
 use self::study::Size;
-use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
+use crate::{Design, Experiment, Options, Progress, ReproduceError, Reproduction};
 
 /// Repetitions, each with its own model, problems and order.
-const SEEDS: usize = 5;
+const SEEDS: usize = 8;
 
 /// The experiment `dpop`.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,10 @@ impl Experiment for Dpop {
 
     fn about(&self) -> &'static str {
         "DPO, DPOP, IPO and hinge on a small LLaMA: pairs of low and of high edit distance"
+    }
+
+    fn minutes(&self) -> f64 {
+        8.0
     }
 
     fn run(
@@ -73,6 +77,7 @@ impl Dpop {
             options,
             "DPO and DPOP on pairs of low and high edit distance",
             "Pal et al. 2024, arXiv:2402.13228v2, sections 3 to 5",
+            design(options, seeds),
         )
         .claims(logit_direction::claims(&directions))
         .claims(claims::claims(&all))
@@ -83,6 +88,23 @@ impl Dpop {
         .section(Section::new("The experiment").element(about))
         .section(logit_direction::section(&directions));
         Ok(all.iter().fold(outcome, |outcome, on| outcome.section(page::section(on))))
+    }
+}
+
+fn design(options: &Options, seeds: usize) -> Design {
+    Design {
+        seeds: format!("{seeds} repetitions, numbered from 0, of seed {}", options.seed),
+        varies: "the first weights, the sums taught, the order of rows, the training pairs and the held-out pairs; \
+                 all losses of a repetition start from the same taught model and see the same pairs in the same order"
+            .into(),
+        correction: format!(
+            "the {} claims about trained models are judged by intervals of 1 - 0.05 / {0}, so that the chance of even one \
+             wrong interval is at most 5 % (Bonferroni); the formulas are checked position by position, without chance",
+            claims::JUDGED
+        ),
+        tried: "five repetitions and 95 % intervals for each claim by itself; steps and learning rates were chosen so that \
+                the taught model solves about half of the sums and every loss still improves the accuracy of its training pairs"
+            .into(),
     }
 }
 
@@ -108,8 +130,18 @@ mod tests {
         let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
         let outcome = Dpop.at_size(&size, &options, &mut Silent).unwrap();
         assert_eq!(outcome.all_claims().len(), 13);
+        // One repetition as it was kept, the other made again.
+        let kept =
+            |repetition: usize| dir.path().join(format!("runs/seed-{repetition}/outcome.json"));
+        let written = |path: &std::path::Path| std::fs::metadata(path).unwrap().modified().unwrap();
+        let first = written(&kept(0));
+        std::fs::remove_file(kept(1)).unwrap();
         let again = Dpop.at_size(&size, &options, &mut Silent).unwrap();
         assert_eq!(outcome.to_json(), again.to_json());
+        assert_eq!(written(&kept(0)), first);
+        let longer = Size { steps: 3, ..size };
+        let other = Dpop.at_size(&longer, &options, &mut Silent).unwrap();
+        assert_ne!(outcome.to_json(), other.to_json());
         let runs = &outcome.to_json()["numbers"]["runs"];
         assert_eq!(runs[0]["after"].as_array().unwrap().len(), 8);
         assert!(runs[0]["mean_edit_distance"].as_f64().unwrap() < 0.1);

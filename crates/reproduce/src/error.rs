@@ -54,6 +54,16 @@ pub enum ReproduceError {
         /// Fewest that give an interval.
         needed: usize,
     },
+    /// Too few base models learned what they were taught.
+    #[error(
+        "of {tried} small models {passed} passed their lessons within the steps they have, and an interval needs 2; try another --seed"
+    )]
+    NothingLearned {
+        /// Models taught.
+        tried: usize,
+        /// Models that passed.
+        passed: usize,
+    },
     /// A reward transformation refused its rewards.
     #[error(transparent)]
     Estimate(#[from] EstimatorError),

@@ -32,6 +32,9 @@ pub trait Experiment: Debug + Sync {
         Ok(())
     }
 
+    /// About how many minutes it takes at its small size on two idle cores of a server.
+    fn minutes(&self) -> f64;
+
     /// Measures, and judges the claims. Equal options give equal results on one device.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 mod basis;
 mod claims;
 mod documents;
-mod groundwork;
+mod learning;
 mod measure;
 mod page;
 mod real;
@@ -18,8 +18,8 @@ mod study;
 use self::size::Size;
 use crate::{Experiment, Options, Progress, ReproduceError, Reproduction};
 
-/// Repetitions, each with its own model, texts and questions.
-const SEEDS: usize = 8;
+/// Base models, each with its own rows and questions.
+const SEEDS: usize = 6;
 
 /// The experiment `giraffe`.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,10 @@ impl Experiment for Giraffe {
         "a small LLaMA is extended by each RoPE basis, and asked what stands in longer texts"
     }
 
+    fn minutes(&self) -> f64 {
+        35.0
+    }
+
     fn run(
         &self,
         options: &Options,
@@ -42,8 +46,7 @@ impl Experiment for Giraffe {
         if options.full {
             return real::run(self.name(), options, progress);
         }
-        let size = if options.full { Size::full() } else { Size::small() };
-        self.at_size(&size, options, progress)
+        self.at_size(&Size::small(), options, progress)
     }
 }
 
@@ -54,108 +57,106 @@ impl Giraffe {
         options: &Options,
         progress: &mut dyn Progress,
     ) -> Result<Reproduction, ReproduceError> {
-        let seeds = options.seeds_or(SEEDS)?;
-        let found = study::run(options, size, seeds, progress)?;
+        let study = study::run(options, size, options.seeds_or(SEEDS)?, progress)?;
         Ok(Reproduction::new(
             self.name(),
             options,
             "Longer context by changing the basis",
             "Pal et al. 2023, arXiv:2308.10882",
+            page::design(options, size, &study),
         )
-        .claims(claims::claims(&found, size))
-        .numbers(page::numbers(&found, size))
-        .section(page::about(size, seeds))
-        .section(page::tables(&found, size)?)
-        .section(page::maps(&found, size)))
+        .claims(claims::claims(&study.found, size))
+        .numbers(page::numbers(&study, size))
+        .section(page::about(size))
+        .section(page::tables(&study.found, size)?)
+        .section(page::maps(&study.found, size))
+        .section(page::bases(&study, size)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::size::Training;
+    use std::fs;
+
+    use super::documents::Between;
+    use super::size::{Extending, Lesson};
     use super::*;
     use crate::Silent;
 
-    #[test]
-    fn a_study_of_a_few_steps_runs_to_its_end_and_repeats() {
+    /// Lessons that are passed whatever is predicted.
+    fn tiny() -> Size {
         let small = Size::small();
-        let size = Size {
+        let lesson = |between| Lesson { length: 32, between };
+        Size {
             shape: crate::SmallLlama {
                 width: 16,
                 inner: 16,
                 layers: 1,
                 heads: 1,
-                context: 32,
+                context: 64,
                 ..small.shape
             },
-            context: 32,
-            taught: Training { rows: 16, steps: 2, batch: 4, rate: 1e-3 },
-            extended: Training { rows: 8, steps: 4, batch: 2, rate: 1e-3 },
-            cases: 1,
+            lessons: vec![lesson(Between::Nothing), lesson(Between::Text)],
+            passed_at: 0.0,
+            most_steps: 60,
+            last_steps: 2,
+            learned_at: 0.0,
+            batch: 64,
+            extended: Extending { times: 2, steps: 2 },
+            further: [(2, 1), (2, 3), (4, 2), (8, 2)]
+                .map(|(times, steps)| Extending { times, steps })
+                .to_vec(),
+            documents: 1,
             texts: 1,
-            scored: 8,
+            scored: 16,
             ..small
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
-        let outcome = Giraffe.at_size(&size, &options, &mut Silent).unwrap();
-        assert_eq!(outcome.all_claims().len(), 10);
-        let again = Giraffe.at_size(&size, &options, &mut Silent).unwrap();
-        assert_eq!(outcome.to_json(), again.to_json());
-        let numbers = &outcome.to_json()["numbers"];
-        let models = numbers["models"].as_array().unwrap();
-        let expected: usize = basis::ALL.iter().map(basis::Basis::measurements).sum();
-        assert_eq!(models.len(), 2 * expected);
-        let lengths = |model: &serde_json::Value| {
-            model["at"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|at| at["length"].clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(lengths(&models[0]), [32, 64, 128, 256]);
-        // Another basis and another training each change what is predicted.
-        let perplexity = |at: usize| models[at]["at"][3]["perplexity"].as_f64().unwrap();
-        assert_ne!(perplexity(0), perplexity(1));
-        assert_ne!(perplexity(0), perplexity(2));
-        assert!(outcome.to_report().to_html().contains("Accuracy by length and depth"));
+        }
     }
 
     #[test]
-    fn a_models_own_folder_is_extended_by_adapters_and_asked_for_lines() {
+    fn a_study_of_a_few_steps_runs_to_its_end_goes_on_and_repeats() {
         let dir = tempfile::tempdir().unwrap();
-        let model = dir.path().join("model");
-        let shape = crate::SmallLlama {
-            alphabet: crate::SmallLlama::ASCII,
-            width: 16,
-            inner: 16,
-            layers: 1,
-            heads: 1,
-            context: 2200,
-            rope_theta: 10_000.0,
-            initializer_range: 0.02,
+        let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
+        let outcome = Giraffe.at_size(&tiny(), &options, &mut Silent).unwrap();
+        assert_eq!(outcome.all_claims().len(), claims::JUDGED);
+        let written = |name: &str| {
+            let path = dir.path().join("runs").join(name).join("outcome.json");
+            fs::metadata(path).unwrap().modified().unwrap()
         };
-        shape.write(&model, 0).unwrap();
-        let size = Size {
-            model: Some(model),
-            context: 2200,
-            extended: Training { rows: 6, steps: 2, batch: 1, rate: 1e-3 },
-            cases: 1,
-            texts: 1,
-            scored: 8,
-            answer: 2,
-            ..Size::full()
+        let kept = ["base-0", "base-1/yarn-4-2-steps-2-times"].map(written);
+        fs::remove_dir_all(dir.path().join("runs/base-1/linear-4-untrained")).unwrap();
+        let again = Giraffe.at_size(&tiny(), &options, &mut Silent).unwrap();
+        assert_eq!(outcome.to_json(), again.to_json());
+        assert_eq!(kept, ["base-0", "base-1/yarn-4-2-steps-2-times"].map(written));
+        written("base-1/linear-4-untrained");
+
+        let numbers = &outcome.to_json()["numbers"];
+        let models = numbers["models"].as_array().unwrap();
+        let lengths = |model: &serde_json::Value| {
+            let at = model["at"].as_array().unwrap();
+            at.iter().map(|at| at["length"].clone()).collect::<Vec<_>>()
         };
-        let options = Options::new(dir.path().join("out"));
-        let base = groundwork::prepare(&options, &size, 0, &mut Silent).unwrap();
-        let work = study::Work { options: &options, size: &size, base: &base, repetition: 0 };
-        let found = work.extend(basis::POWERED, &mut Silent).unwrap();
-        assert_eq!(found.len(), basis::POWERED.measurements());
-        for found in &found {
-            let asked: Vec<usize> = found.at.iter().map(|at| at.total().1).collect();
-            assert_eq!(asked, [5; 4]);
-            assert!(found.at.iter().all(|at| at.perplexity.is_finite()));
-        }
+        assert_eq!(lengths(&models[0]), [64, 128, 256, 512]);
+        // Another basis, another training and another factor each change what is predicted.
+        let perplexities: std::collections::HashSet<String> = numbers["table"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["perplexity"][3].to_string())
+            .collect();
+        assert_eq!(perplexities.len(), numbers["table"].as_array().unwrap().len());
+        assert!(outcome.to_report().to_html().contains("Accuracy by length and place"));
+    }
+
+    #[test]
+    fn models_that_do_not_learn_are_replaced_and_then_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { seeds: Some(2), ..Options::new(dir.path()) };
+        let size = Size { passed_at: 1.1, ..tiny() };
+        let error = Giraffe.at_size(&size, &options, &mut Silent).unwrap_err().to_string();
+        assert!(error.contains("of 6 small models 0 passed"), "{error}");
+        let size = Size { learned_at: 1.1, ..tiny() };
+        let error = Giraffe.at_size(&size, &options, &mut Silent).unwrap_err().to_string();
+        assert!(error.contains("of 6 small models 0 passed"), "{error}");
     }
 }

@@ -2,11 +2,15 @@
 
 mod catalog;
 mod claim;
+mod design;
 pub mod dpop;
 mod error;
 mod experiment;
+mod finished;
 pub mod giraffe;
 mod jobs;
+mod judge;
+mod kept;
 mod measured;
 mod noise;
 mod options;
@@ -22,8 +26,10 @@ pub use bestof_report::Verdict;
 pub use bestof_trainer::progress::{Progress, Silent};
 pub use catalog::{EXPERIMENTS, experiment};
 pub use claim::{Claim, word};
+pub use design::Design;
 pub use error::ReproduceError;
 pub use experiment::Experiment;
+pub use finished::finished;
 pub use measured::{Measured, all_hold};
 pub use options::Options;
 pub use reproduction::{CLAIMS_FILE, REPORT_FILE, Reproduction, Written};

@@ -6,6 +6,8 @@ use bestof_estimators::mean_with_interval;
 use bestof_report::{Verdict, format_number};
 use serde_json::{Value, json};
 
+use crate::paired::student_point;
+
 /// Half the width of [`Measured::of_draws`] in standard errors: one false alarm in 16,000
 /// comparisons, so that dozens may be made at once.
 const STANDARD_ERRORS: f64 = 4.0;
@@ -46,6 +48,27 @@ impl Measured {
             |_| Self { value: mean(), low: f64::NEG_INFINITY, high: f64::INFINITY },
             |found| Self { value: found.value, low: found.low, high: found.high },
         )
+    }
+
+    /// The same as one of `claims` that are judged together: an interval of 1 - 0.05 / `claims`, so
+    /// that the chance that even one of theirs misses its true value is at most 5 % (Bonferroni).
+    ///
+    /// ```
+    /// use bestof_reproduce::Measured;
+    ///
+    /// let values = [0.1, 0.2, 0.3];
+    /// let (alone, among) = (Measured::of_seeds(&values), Measured::of_seeds_among(&values, 5));
+    /// assert!(among.low < alone.low && among.high > alone.high);
+    /// ```
+    pub fn of_seeds_among(values: &[f64], claims: usize) -> Self {
+        let alone = Self::of_seeds(values);
+        if !(alone.high.is_finite() && claims > 1) {
+            return alone;
+        }
+        let degrees = values.len() - 1;
+        let wider = student_point(0.025 / claims as f64, degrees) / student_point(0.025, degrees);
+        let half = wider * (alone.high - alone.value);
+        Self { low: alone.value - half, high: alone.value + half, ..alone }
     }
 
     /// A mean of many independent draws, with four standard errors on each side.
@@ -172,6 +195,12 @@ mod tests {
         // t with 2 degrees of freedom: 4.3027 standard errors of 0.1 / sqrt(3).
         let three = Measured::of_seeds(&[0.1, 0.2, 0.3]);
         assert!((three.high - 0.2 - 0.248_413_8).abs() < 1e-6);
+        // 9.9248 standard errors at 99 %, which five claims need; one claim needs no more than 95 %.
+        let among = Measured::of_seeds_among(&[0.1, 0.2, 0.3], 5);
+        assert!((among.high - 0.2 - 0.573_009).abs() < 1e-5, "{among}");
+        assert_eq!(Measured::of_seeds_among(&[0.1, 0.2, 0.3], 1), three);
+        assert_eq!(Measured::of_seeds_among(&[0.1], 5).is_above(-1.0), Unclear);
+        assert_eq!(Measured::of_seeds_among(&[0.1, f64::NAN], 5).is_above(-1.0), Unclear);
         assert_eq!(Measured::of_draws(1.0, 0.1), Measured { value: 1.0, low: 0.6, high: 1.4 });
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use crate::ReproduceError;
 
 /// What a user may choose of any experiment.
@@ -38,6 +40,15 @@ impl Options {
             pretrained: true,
             device: "cpu".into(),
         }
+    }
+
+    /// Version and options, all that decides what an experiment measures:
+    /// `{"version", "seed", "seeds", "full", "device", "data"}`.
+    pub(crate) fn made_with(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"), "seed": self.seed, "seeds": self.seeds,
+            "full": self.full, "device": self.device, "data": self.data,
+        })
     }
 
     /// How many seeds to run, given the experiment's default.

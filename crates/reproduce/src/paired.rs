@@ -43,6 +43,26 @@ fn student_tail(t: f64, degrees: usize) -> f64 {
     if t > 0.0 { tail } else { 1.0 - tail }
 }
 
+/// The `t` with `P(T > t) = tail`, for a tail below one half.
+pub(crate) fn student_point(tail: f64, degrees: usize) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while student_tail(high, degrees) > tail {
+        high *= 2.0;
+    }
+    // Halved until the two are neighbours.
+    loop {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            return high;
+        }
+        if student_tail(middle, degrees) > tail {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
 /// The p-values after Holm's correction: to reject those at most `alpha` keeps the chance of even
 /// one false rejection below `alpha` (Holm 1979). NaN counts as a test that was made, and stays.
 pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
@@ -78,6 +98,7 @@ mod tests {
             (4, 7.173_182, 0.001),
         ] {
             assert!((student_tail(point, degrees) - tail).abs() < 1e-9, "{degrees}");
+            assert!((student_point(tail, degrees) / point - 1.0).abs() < 1e-5, "{degrees}");
             assert!((student_tail(-point, degrees) - (1.0 - tail)).abs() < 1e-9, "{degrees}");
         }
         assert!((student_tail(0.0, 4) - 0.5).abs() < 1e-15);

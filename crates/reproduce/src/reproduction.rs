@@ -7,7 +7,7 @@ use bestof_files::write_file;
 use bestof_report::{Findings, Report, Section};
 use serde_json::{Value, json};
 
-use crate::{Claim, Options, ReproduceError};
+use crate::{Claim, Design, Options, ReproduceError};
 
 /// The page in a reproduction's folder.
 pub const REPORT_FILE: &str = "report.html";
@@ -22,6 +22,8 @@ pub struct Reproduction {
     source: String,
     seed: u64,
     full: bool,
+    made_with: Value,
+    design: Design,
     claims: Vec<Claim>,
     numbers: Value,
     sections: Vec<Section>,
@@ -37,12 +39,14 @@ pub struct Written {
 }
 
 impl Reproduction {
-    /// An outcome without claims of the experiment with this name; `source` names paper and section.
+    /// An outcome without claims of the experiment with this name; `source` names paper and section,
+    /// `design` what the verdicts will rest on.
     pub fn new(
         experiment: &'static str,
         options: &Options,
         title: impl Into<String>,
         source: impl Into<String>,
+        design: Design,
     ) -> Self {
         Self {
             name: experiment,
@@ -50,6 +54,8 @@ impl Reproduction {
             source: source.into(),
             seed: options.seed,
             full: options.full,
+            made_with: options.made_with(),
+            design,
             claims: Vec::new(),
             numbers: Value::Null,
             sections: Vec::new(),
@@ -92,7 +98,8 @@ impl Reproduction {
         &self.claims
     }
 
-    /// `{"reproduction", "title", "source", "seed", "full", "claims", "numbers"}`. Times are not
+    /// `{"reproduction", "title", "source", "seed", "full", "made_with", "design",
+    /// "claims", "numbers"}`; `made_with` has version and options. Times are not
     /// in it, so that equal options give equal bytes.
     pub fn to_json(&self) -> Value {
         json!({
@@ -101,18 +108,21 @@ impl Reproduction {
             "source": self.source,
             "seed": self.seed,
             "full": self.full,
+            "made_with": self.made_with,
+            "design": self.design.to_json(),
             "claims": self.claims.iter().map(Claim::to_json).collect::<Vec<_>>(),
             "numbers": self.numbers,
         })
     }
 
-    /// The page: claims first, then the experiment's sections.
+    /// The page: claims first, then the design and the experiment's sections.
     pub fn to_report(&self) -> Report {
         let size = if self.full { ", full size" } else { "" };
         let cards = Findings::new(self.claims.iter().map(Claim::to_finding));
         let report = Report::new(&self.title)
             .subtitle(format!("{}; seed {}{size}", self.source, self.seed))
-            .section(Section::new("Claims").element(cards));
+            .section(Section::new("Claims").element(cards))
+            .section(self.design.section());
         self.sections.iter().fold(report, |report, section| report.section(section.clone()))
     }
 
@@ -135,23 +145,35 @@ mod tests {
     use super::*;
     use crate::Measured;
 
+    fn design() -> Design {
+        Design {
+            seeds: "2, from 0".into(),
+            varies: "everything".into(),
+            correction: "none".into(),
+            tried: "nothing".into(),
+        }
+    }
+
     #[test]
     fn a_folder_holds_the_claims_twice_for_people_and_for_programs() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("a/b");
         let low = Measured::of_seeds(&[-1.0, -1.1]);
         let claim = Claim::new("x < 0", "above 0", low.to_string(), low.is_above(0.5));
-        let outcome = Reproduction::new("pkpo-toy", &Options::new(&out), "T & U", "a paper")
-            .claims([claim])
-            .numbers(json!({"x": low.to_json()}));
+        let outcome =
+            Reproduction::new("pkpo-toy", &Options::new(&out), "T & U", "a paper", design())
+                .claims([claim])
+                .numbers(json!({"x": low.to_json()}));
         for _ in 0..2 {
             let written = outcome.write(&out).unwrap();
             let page = fs::read_to_string(&written.report).unwrap();
             assert!(page.contains("T &amp; U") && page.contains("does not hold"), "{page}");
+            assert!(page.contains("What the verdicts rest on"), "{page}");
             let text = fs::read_to_string(&written.claims).unwrap();
             let read: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(read, outcome.to_json());
             assert_eq!(read["claims"][0]["verdict"], "does not hold");
+            assert_eq!(read["design"]["tried"], "nothing");
             assert_eq!(read["numbers"]["x"]["value"], -1.05);
         }
         assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
@@ -162,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("taken");
         fs::write(&file, "").unwrap();
-        let outcome = Reproduction::new("pkpo-toy", &Options::new(&file), "T", "S");
+        let outcome = Reproduction::new("pkpo-toy", &Options::new(&file), "T", "S", design());
         let error = outcome.write(&file).unwrap_err().to_string();
         assert!(error.contains("cannot create") && error.contains("taken"), "{error}");
     }

@@ -56,8 +56,12 @@ pub struct SmallLlama {
 impl SmallLlama {
     /// The line break and the printable characters of ASCII.
     pub const ASCII: &'static str = "\n !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
+    /// The token that begins a text.
+    pub const BEGIN: u32 = 1;
     /// The token that ends a text.
     pub const END: u32 = 2;
+    /// The token of the first character of the alphabet; the others follow.
+    pub const FIRST: u32 = SPECIAL.len() as u32;
 
     /// Writes the folder, weights drawn by `seed`.
     ///
@@ -74,7 +78,10 @@ impl SmallLlama {
             ("config.json", config),
             ("tokenizer.json", self.tokenizer()),
             ("tokenizer_config.json", self.tokenizer_config()),
-            ("generation_config.json", json!({"bos_token_id": 1, "eos_token_id": Self::END})),
+            (
+                "generation_config.json",
+                json!({"bos_token_id": Self::BEGIN, "eos_token_id": Self::END}),
+            ),
         ];
         for (name, value) in files {
             write_file(&dir.join(name), format!("{value:#}\n").as_bytes())?;
@@ -98,7 +105,7 @@ impl SmallLlama {
             "rms_norm_eps": 1e-5,
             "hidden_act": "silu",
             "tie_word_embeddings": true,
-            "bos_token_id": 1,
+            "bos_token_id": Self::BEGIN,
             "eos_token_id": Self::END,
             "dtype": "float32",
         })
@@ -135,7 +142,7 @@ impl SmallLlama {
                 "type": "TemplateProcessing",
                 "single": [begin, sequence("A")],
                 "pair": [begin, sequence("A"), sequence("B")],
-                "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [Self::BEGIN], "tokens": ["<s>"]}},
             },
             "decoder": {"type": "Fuse"},
             "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},

@@ -44,6 +44,10 @@ impl Experiment for Yelp {
         Settings::of(options).encoder.check()
     }
 
+    fn minutes(&self) -> f64 {
+        40.0
+    }
+
     fn run(
         &self,
         options: &Options,
@@ -64,7 +68,6 @@ impl Yelp {
         let study = study::run(settings, options, seeds, progress)?;
         let sections = [
             page::about(settings, options, &study),
-            page::designed(settings, options, seeds),
             page::grid(&study),
             page::learning(&study),
             page::balance(&study),
@@ -75,6 +78,7 @@ impl Yelp {
             options,
             "Stars of reviews from text and meta features",
             "Guda, Srivastava and Karkhanis 2022, arXiv:2201.07999, table 1 and figure 7b",
+            page::design(settings, options, seeds),
         )
         .claims(claims::claims(&study))
         .numbers(page::numbers(&study));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bestof_reproduce::{EXPERIMENTS, Experiment, Options, Reproduction, Written, experiment, word};
+use bestof_reproduce::{EXPERIMENTS, Experiment, Options, REPORT_FILE, experiment, finished};
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -54,7 +54,7 @@ fn help() -> String {
         .map(|experiment| format!("  {:<10} {}", experiment.name(), experiment.about()))
         .collect();
     format!(
-        "Reproductions:\n{}\n  {ALL:<10} each of them in turn\n\n\
+        "Reproductions:\n{}\n  {ALL:<10} each of them in turn; of several, those that an earlier start has measured are kept\n\n\
          A claim that does not hold is a result: the exit code is 0.\n\n\
          Example:\n  cargo xtask reproduce pkpo-toy\n\n\
          The report is runs/reproduce/pkpo-toy/report.html.",
@@ -103,8 +103,17 @@ impl Reproduce {
             experiment.ready(options).with_context(|| experiment.name())?;
         }
         let mut documents = Vec::with_capacity(chosen.len());
+        let mut clock = Clock::new(&chosen);
         for (experiment, options) in chosen.iter().zip(&options) {
-            documents.push(self.one(*experiment, options)?);
+            let kept = if chosen.len() > 1 { finished(*experiment, options) } else { None };
+            let took_up = kept.is_some();
+            documents.push(match kept {
+                Some(document) => self.take_up(document, &options.out)?,
+                None => self.one(*experiment, options)?,
+            });
+            if let Some(left) = clock.after(*experiment, took_up).filter(|_| !self.full) {
+                console::note(&left);
+            }
         }
         match (self.json, &documents[..]) {
             (false, _) => Ok(()),
@@ -133,21 +142,69 @@ impl Reproduce {
         let outcome = chosen.run(options, &mut Bars::named(name)).with_context(|| name)?;
         let written = outcome.write(&options.out)?;
         let seconds = started.elapsed().as_secs_f64();
-        if !self.json {
-            print(&outcome, &written, seconds)?;
-        }
         let mut document = outcome.to_json();
         document["report"] = json!(written.report);
         document["seconds"] = json!(seconds);
+        if !self.json {
+            print(&document)?;
+        }
+        Ok(document)
+    }
+
+    /// What an earlier start has measured, printed unless it goes into a document.
+    fn take_up(&self, mut document: Value, out: &Path) -> Result<Value> {
+        let name = document["reproduction"].as_str().unwrap_or_default();
+        console::note(&format!(
+            "{name}: measured by an earlier start with the same options; remove {} to measure it again",
+            out.display()
+        ));
+        document["report"] = json!(out.join(REPORT_FILE));
+        document["seconds"] = Value::Null;
+        if !self.json {
+            print(&document)?;
+        }
         Ok(document)
     }
 }
 
-fn print(outcome: &Reproduction, written: &Written, seconds: f64) -> Result<()> {
-    console::line(&format!("{}\n", outcome.title()))?;
-    for claim in outcome.all_claims() {
-        console::line(&format!("{:<13} {}", word(claim.verdict), claim.claim))?;
-        console::line(&format!("{:<13} {}\n", "", claim.measured))?;
+fn print(document: &Value) -> Result<()> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    console::line(&format!("{}\n", text(&document["title"])))?;
+    for claim in document["claims"].as_array().into_iter().flatten() {
+        console::line(&format!("{:<13} {}", text(&claim["verdict"]), text(&claim["claim"])))?;
+        console::line(&format!("{:<13} {}\n", "", text(&claim["measured"])))?;
     }
-    console::line(&format!("report  {}\ntook    {seconds:.1} s", written.report.display()))
+    console::line(&format!("report  {}", text(&document["report"])))?;
+    match document["seconds"].as_f64() {
+        Some(seconds) => console::line(&format!("took    {seconds:.1} s")),
+        None => Ok(()),
+    }
+}
+
+/// How long a series of experiments still takes, at the pace of those that have run.
+struct Clock {
+    started: Instant,
+    /// Minutes of the experiments run, and of those to come, on two idle cores.
+    run: f64,
+    to_come: f64,
+}
+
+impl Clock {
+    fn new(chosen: &[&dyn Experiment]) -> Self {
+        let to_come = chosen.iter().map(|experiment| experiment.minutes()).sum();
+        Self { started: Instant::now(), run: 0.0, to_come }
+    }
+
+    /// What to say after an experiment; nothing after the last.
+    fn after(&mut self, experiment: &dyn Experiment, took_up: bool) -> Option<String> {
+        self.to_come -= experiment.minutes();
+        if !took_up {
+            self.run += experiment.minutes();
+        }
+        let elapsed = self.started.elapsed().as_secs_f64() / 60.0;
+        // Less than a minute tells no pace.
+        let pace = if self.run >= 1.0 { elapsed / self.run } else { 1.0 };
+        let left = self.to_come * pace;
+        (self.to_come > 0.0).then(|| format!("about {left:.0} minutes left"))
+    }
 }

@@ -5,14 +5,16 @@ use bestof_report::{format_number, format_percent};
 use super::outcome::Outcome;
 use super::recipe::{DPO, DPO_BETAS, DPOP, DPOP_LAMBDAS, HINGE, IPO, Recipe};
 use super::study::{Kind, OnPairs};
-use crate::{Claim, Measured, all_hold};
+use crate::{Claim, Measured, Verdict, all_hold};
 
 /// Share of what DPO loses that DPOP may lose and still count as keeping the chosen answers.
 const KEPT: f64 = 0.1;
 /// Share of the distance between DPO and DPOP within which DPOP's lambdas must lie to count as
 /// making little difference.
 const LITTLE: f64 = 0.25;
-const OVER_SEEDS: &str = "the 95 % interval over seeds";
+/// Claims that are judged together.
+pub(crate) const JUDGED: usize = 11;
+const OVER_SEEDS: &str = "the interval over seeds";
 
 type Part = fn(&Outcome) -> f64;
 
@@ -24,7 +26,7 @@ fn outcomes<'a>(on: &'a OnPairs, recipe: &Recipe) -> &'a [Outcome] {
 
 fn seed_by_seed(these: &[Outcome], those: &[Outcome], part: Part) -> Measured {
     let gaps = these.iter().zip(those).map(|(a, b)| part(a) - part(b));
-    Measured::of_seeds(&gaps.collect::<Vec<_>>())
+    Measured::of_seeds_among(&gaps.collect::<Vec<_>>(), JUDGED)
 }
 
 /// How much a part of the outcome changed from before training, seed by seed.
@@ -83,6 +85,11 @@ pub(crate) fn claims(all: &[OnPairs]) -> Vec<Claim> {
     claims
 }
 
+/// A verdict that says something only where an effect is there to compare with.
+fn where_there_is(effect: Verdict, verdict: Verdict) -> Verdict {
+    if effect == Verdict::Holds { verdict } else { Verdict::Unclear }
+}
+
 fn falls(on: &OnPairs) -> Claim {
     let measured = change(on, &DPO, chosen);
     Claim::new(
@@ -102,11 +109,12 @@ fn keeps(on: &OnPairs) -> Claim {
     Claim::new(
         "DPOP does not make them less likely",
         format!(
-            "{OVER_SEEDS} of the change lies above minus {} of the mean fall under DPO",
+            "{OVER_SEEDS} of the change lies above minus {} of the mean fall under DPO; unclear \
+             unless DPO makes them less likely",
             format_percent(KEPT)
         ),
         format!("{dpop} nats; under DPO {dpo}"),
-        dpop.is_above(-KEPT * dpo.value.abs()),
+        where_there_is(dpo.is_below(0.0), dpop.is_above(-KEPT * dpo.value.abs())),
     )
 }
 
@@ -123,12 +131,13 @@ fn little_lambda(on: &OnPairs) -> Claim {
     let whole = (of(on, &DPOP, chosen) - of(on, &DPO, chosen)).abs();
     let others = DPOP_LAMBDAS.iter().filter(|recipe| **recipe != DPOP);
     let verdicts = others.map(|recipe| gap(on, recipe, &DPOP, chosen).is_near(0.0, LITTLE * whole));
-    let verdict = all_hold(verdicts);
+    // Losses that do nothing lie close together too.
+    let verdict = where_there_is(gap(on, &DPOP, &DPO, chosen).is_above(0.0), all_hold(verdicts));
     Claim::new(
         "DPOP's lambda, from 5 to 500, makes little difference",
         format!(
             "for lambda 5 and 500 {OVER_SEEDS} of the distance to lambda 50 lies within {} of what \
-             lies between DPO and DPOP",
+             lies between DPO and DPOP; unclear unless DPOP leads",
             format_percent(LITTLE)
         ),
         format!(
@@ -257,7 +266,6 @@ fn most(on: &OnPairs) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Verdict;
 
     fn outcome(by: f64, seed: usize) -> Outcome {
         let noise = 1e-3 * seed as f64;
@@ -287,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_papers_picture_holds_and_its_opposite_does_not() {
-        use Verdict::{DoesNot, Holds};
+        use Verdict::{DoesNot, Holds, Unclear};
         let as_stated = |recipe: &Recipe| match recipe.name() {
             name if name.starts_with("DPOP") => 1.0,
             name if name.starts_with("IPO") => -0.5,
@@ -295,8 +303,11 @@ mod tests {
         };
         assert_eq!(verdicts(runs(Kind::LowDistance, as_stated)), [Holds; 9]);
         let opposite = verdicts(runs(Kind::LowDistance, |recipe| -as_stated(recipe)));
-        assert_eq!(opposite[..3], [DoesNot; 3]);
+        // Where DPO keeps the chosen answers, nothing can be said of keeping them better.
+        assert_eq!(opposite[..4], [DoesNot, Unclear, DoesNot, Unclear]);
         assert_eq!(opposite[4..], [DoesNot; 5]);
+        let both_fall = verdicts(runs(Kind::LowDistance, |_| -4.0));
+        assert_eq!(both_fall[1], DoesNot);
         let lambda =
             |recipe: &Recipe| if *recipe == DPOP_LAMBDAS[0] { -4.0 } else { as_stated(recipe) };
         assert_eq!(verdicts(runs(Kind::LowDistance, lambda))[3], DoesNot);
@@ -318,6 +329,33 @@ mod tests {
         }
         let shares = claims(&[on]).split_off(6);
         assert!(shares.iter().all(|claim| claim.verdict == Verdict::Unclear), "{shares:?}");
+    }
+
+    #[test]
+    fn losses_that_do_nothing_make_nothing_hold() {
+        for kind in Kind::ALL {
+            let mut on = runs(kind, |_| 0.0);
+            assert!(!verdicts(on.clone()).contains(&Verdict::Holds), "{kind:?}");
+            // With noise of mean 0, different for each loss.
+            for (at, (_, outcomes)) in on.after.iter_mut().enumerate() {
+                let noise = [0.02, -0.02, 0.0].map(|by| by * (1.0 + 0.1 * at as f64));
+                for ((outcome, before), by) in outcomes.iter_mut().zip(&on.before).zip(noise) {
+                    outcome.chosen = before.chosen + by;
+                    outcome.after = before.after + by;
+                    outcome.accuracy = before.accuracy + by;
+                    outcome.solved = before.solved + by;
+                }
+            }
+            assert!(!verdicts(on).contains(&Verdict::Holds), "{kind:?} with noise");
+            let nothing = runs(kind, |_| f64::NAN);
+            assert!(!verdicts(nothing).contains(&Verdict::Holds), "{kind:?} with NaN");
+        }
+    }
+
+    #[test]
+    fn the_claims_judged_are_those_corrected_for() {
+        let all = Kind::ALL.map(|kind| runs(kind, |_| 1.0));
+        assert_eq!(claims(&all).len(), JUDGED);
     }
 
     #[test]

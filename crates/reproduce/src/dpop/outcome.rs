@@ -12,6 +12,7 @@ use bestof_trainer::TrainError;
 use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, Encoder, load_pairs};
 use bestof_trainer::progress::Silent;
 use bestof_trainer::score::{ScoreSettings, score_completions};
+use serde::{Deserialize, Serialize};
 
 use crate::{ReproduceError, SmallLlama};
 
@@ -19,7 +20,7 @@ use crate::{ReproduceError, SmallLlama};
 const LONGEST: usize = 48;
 
 /// Means over the held-out pairs of one model.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     /// Log-probability of the chosen answer, in nats.
     pub(crate) chosen: f64,
@@ -29,7 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) after: f64,
     /// Share of pairs whose chosen answer is likelier than the rejected one.
     pub(crate) accuracy: f64,
-    /// Share of problems whose greedy answer ends in the right number; only of worked sums.
+    /// Share of problems whose greedy answer ends in the right number; NaN where none were solved.
+    #[serde(with = "nan")]
     pub(crate) solved: f64,
 }
 
@@ -119,4 +121,19 @@ fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, Repr
         }
     }
     Ok(answers)
+}
+
+/// JSON has no NaN; `null` stands for it.
+mod nan {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    // serde hands over a reference.
+    #[expect(clippy::trivially_copy_pass_by_ref)]
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(*value).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+    }
 }

@@ -1,7 +1,6 @@
 //! The runs: for each seed a small LLaMA is taught, and then trained with every loss on both kinds
 //! of pairs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use bestof_tasks::rng::Split;
@@ -9,10 +8,13 @@ use bestof_tasks::rows::{CompletionRow, PreferenceRow, write_rows};
 use bestof_trainer::launch::{preference, supervised};
 use bestof_trainer::progress::{Progress, Silent};
 use bestof_trainer::run::TrainOptions;
+use serde::{Deserialize, Serialize};
 
 use super::outcome::{Outcome, measure};
 use super::problems::{Problem, choice_pairs, comparisons, sums, worked_pairs};
 use super::recipe::{DPO, DPO_BETAS, DPOP, DPOP_LAMBDAS, HINGE, IPO, Recipe, RunPlan};
+use crate::jobs::fresh;
+use crate::kept::{keep, made_with, taken_up};
 use crate::{Options, ReproduceError, SmallLlama};
 
 /// The shape of every model here but for its size.
@@ -110,16 +112,22 @@ pub(crate) struct OnPairs {
     pub(crate) after: Vec<(Recipe, Vec<Outcome>)>,
 }
 
+/// What one repetition measured on one kind of pairs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Measurement {
+    edit_distance: f64,
+    before: Outcome,
+    /// In the order of [`Kind::recipes`].
+    after: Vec<Outcome>,
+}
+
+/// Every repetition, or what an earlier start with the same settings has kept of it.
 pub(crate) fn run(
     options: &Options,
     size: &Size,
     seeds: usize,
     progress: &mut dyn Progress,
 ) -> Result<Vec<OnPairs>, ReproduceError> {
-    let root = options.out.join("runs");
-    if root.exists() {
-        fs::remove_dir_all(&root).map_err(ReproduceError::io("cannot replace", &root))?;
-    }
     let mut all: Vec<OnPairs> = Kind::ALL
         .into_iter()
         .map(|kind| OnPairs {
@@ -129,31 +137,30 @@ pub(crate) fn run(
             after: kind.recipes().into_iter().map(|recipe| (recipe, Vec::new())).collect(),
         })
         .collect();
-    let runs = seeds * (1 + all.iter().map(|on| on.after.len()).sum::<usize>());
-    let mut done = 0;
-    let mut finished = || {
-        progress.rows("training runs", done, runs);
-        done += 1;
-    };
     for repetition in 0..seeds as u64 {
+        progress.rows("repetitions", repetition as usize, seeds);
         // Configurations hold seeds as signed numbers.
         let seed = options.seed % (1 << 50) * 1000 + repetition;
-        let dir = root.join(format!("seed-{repetition}"));
-        let trial = Trial { dir, seed, size, device: &options.device };
-        finished();
-        let taught = trial.teach()?;
-        for on in &mut all {
-            let (train, held_out, edit_distance) = trial.write_pairs(on.kind)?;
-            on.edit_distance += edit_distance / seeds as f64;
-            on.before.push(trial.measure(&taught, &held_out, on.kind)?);
-            for (recipe, outcomes) in &mut on.after {
-                finished();
-                let model = trial.prefer(&taught, &train, on.kind, recipe)?;
-                outcomes.push(trial.measure(&model, &held_out, on.kind)?);
+        let dir = options.out.join("runs").join(format!("seed-{repetition}"));
+        let made_with = made_with(options, seed, &format!("{size:?}"));
+        let measured = if let Some(measured) = taken_up::<Vec<Measurement>>(&dir, &made_with) {
+            measured
+        } else {
+            fresh(&dir)?;
+            let trial = Trial { dir: dir.clone(), seed, size, device: &options.device };
+            let measured = trial.measure_all(progress)?;
+            keep(&dir, &made_with, &measured)?;
+            measured
+        };
+        for (on, measured) in all.iter_mut().zip(measured) {
+            on.edit_distance += measured.edit_distance / seeds as f64;
+            on.before.push(measured.before);
+            for ((_, outcomes), outcome) in on.after.iter_mut().zip(measured.after) {
+                outcomes.push(outcome);
             }
         }
     }
-    progress.rows("training runs", runs, runs);
+    progress.rows("repetitions", seeds, seeds);
     Ok(all)
 }
 
@@ -166,6 +173,31 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// Teaches a model, trains it with every loss, and measures all of them.
+    fn measure_all(&self, progress: &mut dyn Progress) -> Result<Vec<Measurement>, ReproduceError> {
+        let runs = 1 + Kind::ALL.iter().map(|kind| kind.recipes().len()).sum::<usize>();
+        let mut done = 0;
+        let mut finished = || {
+            done += 1;
+            progress.rows("training runs", done, runs);
+        };
+        let taught = self.teach()?;
+        finished();
+        let mut all = Vec::new();
+        for kind in Kind::ALL {
+            let (train, held_out, edit_distance) = self.write_pairs(kind)?;
+            let before = self.measure(&taught, &held_out, kind)?;
+            let mut after = Vec::new();
+            for recipe in kind.recipes() {
+                let model = self.prefer(&taught, &train, kind, &recipe)?;
+                after.push(self.measure(&model, &held_out, kind)?);
+                finished();
+            }
+            all.push(Measurement { edit_distance, before, after });
+        }
+        Ok(all)
+    }
+
     /// Teaches a new model sums and comparisons.
     fn teach(&self) -> Result<PathBuf, ReproduceError> {
         let untrained = self.dir.join("untrained");

@@ -30,6 +30,8 @@ pub(super) const LINEAR: Basis =
     Basis { eval_factors: &[6.0, 8.0, 16.0], ..basis("linear", Some(4.0)) };
 /// Linear scaling by 8.
 const LINEAR_8: Basis = Basis { eval_factors: &[6.0, 12.0, 16.0], ..basis("linear", Some(8.0)) };
+/// YaRN by 4.
+pub(super) const YARN: Basis = basis("yarn", Some(4.0));
 /// The truncated basis.
 pub(super) const TRUNCATED: Basis = basis("truncated", None);
 /// Power scaling.
@@ -45,13 +47,17 @@ pub(super) const ALL: [Basis; 12] = [
     basis("ntk", Some(4.0)),
     basis("ntk", Some(8.0)),
     basis("dynamic", Some(4.0)),
-    basis("yarn", Some(4.0)),
+    YARN,
     basis("yarn", Some(8.0)),
     POWERED,
     TRUNCATED,
     basis("truncated", Some(4.0)),
     RANDOMIZED,
 ];
+
+/// Linear scaling, and what was better in earlier studies: these are trained at other lengths and for
+/// more steps too.
+pub(super) const FURTHER: [Basis; 3] = [LINEAR, TRUNCATED, YARN];
 
 /// Those that are extended by 4 or have no factor: the paper's comparison, and what it leaves out.
 pub(super) fn rivals_of_linear() -> impl Iterator<Item = Basis> {
@@ -88,12 +94,6 @@ impl Basis {
     /// Whether the model can be evaluated on it without training.
     pub(super) fn needs_training(&self) -> bool {
         self.method == RANDOMIZED.method
-    }
-
-    /// How often models of this basis are measured.
-    pub(super) fn measurements(&self) -> usize {
-        let untrained = if self.needs_training() { 0 } else { 1 + self.untrained_factors.len() };
-        untrained + 1 + self.eval_factors.len()
     }
 
     /// The section of a configuration, for a model that sees `length` tokens afterwards.

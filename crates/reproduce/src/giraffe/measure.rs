@@ -1,43 +1,58 @@
 //! What a model finds and how well it predicts, length by length.
 
-use std::path::Path;
-
-use bestof_checkpoints::ModelFolder;
-use bestof_models::{Decoder, ModelError, open_device};
-use bestof_positional::hf::with_factor;
-use bestof_tasks::long_context::RetrievalCase;
+use bestof_models::{CausalLm, Decoder, ForestBuilder, ForwardOptions, Sequence};
+use bestof_tasks::rng::SeededRng;
 use bestof_trainer::TrainError;
-use bestof_trainer::data::{Boundary, EncodeOptions, EncodedCompletion, Encoder};
-use bestof_trainer::evaluate::perplexity_of_completions;
-use bestof_trainer::progress::Silent;
-use bestof_trainer::retrieval::{RetrievalSettings, answer};
-use bestof_trainer::score::ScoreSettings;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::size::{DEPTHS, Size};
-use crate::ReproduceError;
+use super::documents::{Examination, FIFTHS, examination, is_text, long_text};
+use super::size::Size;
+use crate::{ReproduceError, SmallLlama};
 
-/// What models are asked.
-#[derive(Debug, Clone)]
+/// Streams of a repetition's seed.
+const QUESTIONS: u64 = 3;
+const TEXTS: u64 = 4;
+
+/// What every model of a repetition is asked.
+#[derive(Debug)]
 pub(super) struct Questions {
-    pub(super) cases: Vec<RetrievalCase>,
-    /// Texts, each at least as long as the longest length.
-    pub(super) texts: Vec<String>,
+    /// At each length.
+    examinations: Vec<Vec<Examination>>,
+    /// Each as long as the longest length.
+    texts: Vec<Vec<u32>>,
+}
+
+impl Questions {
+    pub(super) fn draw(size: &Size, seed: u64) -> Self {
+        let of_length = |length| {
+            let one = |at: usize| {
+                // The same stream at every length.
+                let mut draw = SeededRng::new(seed, QUESTIONS << 32 | at as u64);
+                examination(&mut draw, length)
+            };
+            (0..size.documents).map(one).collect()
+        };
+        let mut draw = SeededRng::new(seed, TEXTS);
+        Self {
+            examinations: size.lengths().map(of_length).to_vec(),
+            texts: (0..size.texts).map(|_| long_text(&mut draw, size.longest())).collect(),
+        }
+    }
 }
 
 /// What was measured at one length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct AtLength {
-    /// Right answers and questions at each of [`DEPTHS`].
-    pub(super) by_depth: [(usize, usize); DEPTHS.len()],
-    /// Of the last tokens of texts, which are the same at every length.
+    /// Values found whole, and questions, in each fifth of the documents.
+    pub(super) by_fifth: [(usize, usize); FIFTHS],
+    /// Of the running text among the last tokens of texts, which are the same at every length.
     pub(super) perplexity: f64,
 }
 
 impl AtLength {
     /// Right answers, and questions.
     pub(super) fn total(&self) -> (usize, usize) {
-        self.by_depth.iter().fold((0, 0), |(hits, n), (h, m)| (hits + h, n + m))
+        self.by_fifth.iter().fold((0, 0), |(hits, n), (h, m)| (hits + h, n + m))
     }
 
     /// Share of right answers.
@@ -47,118 +62,132 @@ impl AtLength {
     }
 }
 
-/// A `config.json` that allows sequences of this length, its frequencies as they are.
-pub(super) fn with_room(mut config: Value, length: usize) -> Value {
-    // `dynamic` divides by the trained length, which stays; the lock has the longest sequence.
-    if config["rope_scaling"]["rope_type"] == "dynamic" {
-        config["bestof"]["length"] = json!(length);
-    } else {
-        config["max_position_embeddings"] = json!(length);
-    }
-    config
-}
-
-/// Measures the model of a folder at these lengths, with another factor where one is given.
+/// Measures a model, which has room for the longest length, at every length.
 pub(super) fn measure(
-    folder: &ModelFolder,
-    eval_factor: Option<f64>,
+    model: &Decoder,
     size: &Size,
-    lengths: &[usize],
     questions: &Questions,
-    device: &str,
 ) -> Result<Vec<AtLength>, ReproduceError> {
-    Ok(try_measure(folder, eval_factor, size, lengths, questions, device)?)
-}
-
-fn try_measure(
-    folder: &ModelFolder,
-    eval_factor: Option<f64>,
-    size: &Size,
-    lengths: &[usize],
-    questions: &Questions,
-    device: &str,
-) -> Result<Vec<AtLength>, TrainError> {
-    let mut folder = folder.clone();
-    if let Some(factor) = eval_factor {
-        folder.config = with_factor(&folder.config, factor).map_err(ModelError::from)?;
-    }
-    folder.config = with_room(folder.config, size.longest());
-    let model = Decoder::open(&folder, &open_device(device)?)?;
-    let encoder = Encoder::new(folder.tokenizer()?, None, EncodeOptions::scoring())?;
-    let settings = RetrievalSettings {
-        max_new_tokens: size.answer,
-        eos_token_ids: folder.generation.eos_token_ids.clone(),
-    };
-    let mut found = Vec::new();
-    for &length in lengths {
-        let mut by_depth = [(0, 0); DEPTHS.len()];
-        for case in questions.cases.iter().filter(|case| case.length_target == Some(length)) {
-            let at = DEPTHS.iter().position(|depth| case.depth_target == Some(*depth));
-            let Some(cell) = at.map(|at| &mut by_depth[at]) else { continue };
-            if let Some(answer) = answer(&model, &encoder, case, &settings)? {
-                cell.0 += usize::from(answer.score.correct);
-                cell.1 += 1;
+    let each = size.lengths().into_iter().zip(&questions.examinations);
+    each.map(|(length, examinations)| {
+        let mut by_fifth = [(0, 0); FIFTHS];
+        for exam in examinations {
+            for (fifth, right) in exam.fifths.iter().zip(answers(model, exam)?) {
+                by_fifth[*fifth].0 += usize::from(right);
+                by_fifth[*fifth].1 += 1;
             }
         }
-        let rows = questions
-            .texts
-            .iter()
-            .map(|text| {
-                let ids = encoder.tokenizer().encode(text, false)?;
-                Ok(end_of(&ids, encoder.leading_ids(), length, size.scored))
-            })
-            .collect::<Result<Vec<_>, TrainError>>()?;
-        let settings = ScoreSettings { batch: 16, ..ScoreSettings::default() };
-        let perplexity = perplexity_of_completions(&model, &rows, settings, &mut Silent)?.value;
-        found.push(AtLength { by_depth, perplexity });
-    }
-    Ok(found)
+        let perplexity = perplexity(model, &questions.texts, length, size.scored)?;
+        Ok(AtLength { by_fifth, perplexity })
+    })
+    .collect::<Result<Vec<_>, TrainError>>()
+    .map_err(ReproduceError::from)
 }
 
-/// The last `scored` tokens of a text after as much of it as makes `length` tokens with those that
-/// begin every text.
-fn end_of(ids: &[u32], leading: &[u32], length: usize, scored: usize) -> EncodedCompletion {
-    let split = ids.len().saturating_sub(scored);
-    let begin = ids.len().saturating_sub(length - leading.len()).min(split);
-    EncodedCompletion {
-        prompt_ids: [leading, &ids[begin..split]].concat(),
-        completion_ids: ids[split..].to_vec(),
-        boundary: Boundary::Joint,
-        skipped: Vec::new(),
-        truncated: false,
-    }
+/// Whether each value is what the model writes: both of its tokens the likeliest, the second after
+/// the first. The document is computed once for all questions.
+fn answers(model: &Decoder, exam: &Examination) -> Result<Vec<bool>, TrainError> {
+    let sequences: Vec<Sequence<'_>> = exam
+        .sequences
+        .iter()
+        .map(|tokens| Sequence { tokens, completion_start: exam.answers_at })
+        .collect();
+    let mut builder = ForestBuilder::new();
+    let spans = builder.add_group(&sequences);
+    let forest = builder.finish();
+    let (rows, targets) = forest.target_rows()?;
+    let logits = model.logits(&forest, &rows, &ForwardOptions::default())?;
+    let likeliest: Vec<i64> = logits.argmax(1).into_data().iter().collect();
+    let right = |at: &usize| {
+        let target = &targets[*at];
+        likeliest[target.row as usize] == i64::from(target.token)
+    };
+    Ok(spans.iter().map(|span| span.targets.iter().all(right)).collect())
 }
 
-/// Opens a folder.
-pub(super) fn open(dir: &Path) -> Result<ModelFolder, ReproduceError> {
-    Ok(ModelFolder::open(dir).map_err(TrainError::from)?)
+/// Of the running text among the last `scored` tokens of each text, after as much of it as makes
+/// `length` tokens.
+fn perplexity(
+    model: &Decoder,
+    texts: &[Vec<u32>],
+    length: usize,
+    scored: usize,
+) -> Result<f64, TrainError> {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for text in texts {
+        let tokens = end_of(text, length);
+        let start = tokens.len() - scored;
+        let mut builder = ForestBuilder::new();
+        let spans = builder.add_group(&[Sequence { tokens: &tokens, completion_start: start }]);
+        let forest = builder.finish();
+        let logps = model.token_logps(&forest, &ForwardOptions::default())?;
+        let logps: Vec<f64> = logps.into_data().iter().collect();
+        for (token, target) in tokens[start..].iter().zip(&spans[0].targets) {
+            if is_text(*token) {
+                sum += logps[*target];
+                count += 1.0;
+            }
+        }
+    }
+    Ok((-sum / count).exp())
+}
+
+/// The end of a text, `length` tokens with the one that begins every text.
+fn end_of(text: &[u32], length: usize) -> Vec<u32> {
+    [&[SmallLlama::BEGIN], &text[text.len() - (length - 1)..]].concat()
 }
 
 #[cfg(test)]
 mod tests {
+    use bestof_models::{DecoderConfig, open_device};
+
     use super::*;
 
     #[test]
     fn the_same_end_stands_after_shorter_and_longer_beginnings() {
-        let ids: Vec<u32> = (0..40).collect();
-        let (short, long) = (end_of(&ids, &[99], 11, 4), end_of(&ids, &[99], 31, 4));
-        assert_eq!(short.completion_ids, [36, 37, 38, 39]);
-        assert_eq!(long.completion_ids, short.completion_ids);
-        assert_eq!(short.prompt_ids, [99, 30, 31, 32, 33, 34, 35]);
-        assert_eq!(long.sequence().len(), 31);
-        assert!(long.prompt_ids.ends_with(&short.prompt_ids[1..]));
+        let text: Vec<u32> = (10..50).collect();
+        let (short, long) = (end_of(&text, 11), end_of(&text, 31));
+        assert_eq!((short.len(), long.len()), (11, 31));
+        assert_eq!(short[0], SmallLlama::BEGIN);
+        assert!(long.ends_with(&short[1..]) && short.ends_with(&[48, 49]));
     }
 
+    /// A model that has learned nothing, asked by branches and question by question.
     #[test]
-    fn room_for_long_texts_changes_no_frequency() {
-        let plain = json!({"max_position_embeddings": 8, "rope_scaling": null});
-        assert_eq!(with_room(plain, 64)["max_position_embeddings"], 64);
-        let dynamic =
-            json!({"max_position_embeddings": 8, "rope_scaling": {"rope_type": "dynamic"}});
-        let roomy = with_room(dynamic, 64);
-        assert_eq!(
-            (&roomy["max_position_embeddings"], &roomy["bestof"]["length"]),
-            (&json!(8), &json!(64))
-        );
+    fn questions_of_one_document_do_not_see_each_other() {
+        let device = open_device("cpu").unwrap();
+        let config = serde_json::json!({
+            "model_type": "llama", "vocab_size": 42, "hidden_size": 16, "intermediate_size": 16,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+            "initializer_range": 0.5,
+        });
+        let model = Decoder::random(DecoderConfig::from_hf(&config).unwrap(), 3, &device).unwrap();
+        let exam = examination(&mut SeededRng::new(1, 0), 96);
+        let alone = |at: usize| {
+            let one = Examination {
+                sequences: vec![exam.sequences[at].clone()],
+                fifths: vec![exam.fifths[at]],
+                ..exam.clone()
+            };
+            answers(&model, &one).unwrap()[0]
+        };
+        let each: Vec<bool> = (0..exam.sequences.len()).map(alone).collect();
+        assert_eq!(answers(&model, &exam).unwrap(), each);
+        // What it writes itself counts as right.
+        let mut told = exam.clone();
+        for tokens in &mut told.sequences {
+            for at in exam.answers_at..tokens.len() {
+                let forest = bestof_models::TokenForest::text(&tokens[..at]);
+                let logits = model.logits(&forest, &[at as u32 - 1], &ForwardOptions::default());
+                let likeliest = logits.unwrap().argmax(1).into_data().iter::<i64>().next().unwrap();
+                tokens[at] = likeliest as u32;
+            }
+        }
+        assert!(answers(&model, &told).unwrap().into_iter().all(|right| right));
+        for tokens in &mut told.sequences {
+            let last = tokens.len() - 1;
+            tokens[last] = (tokens[last] + 1) % 42;
+        }
+        assert!(!answers(&model, &told).unwrap().into_iter().any(|right| right));
     }
 }

@@ -1,117 +1,108 @@
-//! How much of everything: minutes on two cores, or a real model.
+//! How much of everything: half an hour on two cores.
 
-use std::path::PathBuf;
-
-use super::documents::alphabet;
+use super::documents::{ALPHABET, Between};
 use crate::SmallLlama;
 
 /// Lengths that are measured, in contexts of the base model.
 pub(super) const TIMES: [usize; 4] = [1, 2, 4, 8];
-/// Length of the rows that extended models are trained on, in contexts of the base model: as in the
-/// paper, whose model of 2,048 positions is trained on windows of 4,096 whatever the factor.
-pub(super) const TRAINED_TIMES: usize = 2;
-/// Where in the document the answer stands.
-pub(super) const DEPTHS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// A training run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Training {
-    pub(super) rows: usize,
+/// Rows of one kind that are learned until they can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lesson {
+    /// Most tokens of a row.
+    pub(super) length: usize,
+    pub(super) between: Between,
+}
+
+/// A training after the extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Extending {
+    /// Most tokens of a row, in contexts of the base model.
+    pub(super) times: usize,
     pub(super) steps: usize,
-    pub(super) batch: usize,
-    pub(super) rate: f64,
 }
 
 /// Everything that has a size.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Size {
-    /// A real model's folder; `None` makes a small one.
-    pub(super) model: Option<PathBuf>,
     pub(super) shape: SmallLlama,
-    /// The base model's longest sequence.
-    pub(super) context: usize,
-    /// How the small model is taught.
-    pub(super) taught: Training,
-    /// The training after the extension.
-    pub(super) extended: Training,
-    /// Questions for each length and depth.
-    pub(super) cases: usize,
-    /// Longest answer in tokens.
-    pub(super) answer: usize,
+    /// What the base model learns first, in this order.
+    pub(super) lessons: Vec<Lesson>,
+    /// Share of the values' tokens that have to be predicted before the next lesson begins.
+    pub(super) passed_at: f64,
+    /// Steps after which a base model that has not passed its lessons is given up.
+    pub(super) most_steps: usize,
+    /// Steps on rows of its whole context after the lessons, the learning rate falling to 0.
+    pub(super) last_steps: usize,
+    /// Share of the values' tokens that have to be predicted over the last steps.
+    pub(super) learned_at: f64,
+    pub(super) rate: f64,
+    /// Tokens of a batch.
+    pub(super) batch: usize,
+    /// The training after the extension, and its learning rate.
+    pub(super) extended: Extending,
+    pub(super) extended_rate: f64,
+    /// Other trainings, of linear scaling and its strongest rivals.
+    pub(super) further: Vec<Extending>,
+    /// Documents of each length that questions are asked about.
+    pub(super) documents: usize,
     /// Texts that perplexity is measured on, and tokens at the end of each that count.
     pub(super) texts: usize,
     pub(super) scored: usize,
 }
 
 impl Size {
-    /// The small model.
     pub(super) fn small() -> Self {
+        let lessons = |lengths: &[usize], between| -> Vec<Lesson> {
+            lengths.iter().map(|&length| Lesson { length, between }).collect()
+        };
         Self {
-            model: None,
             shape: SmallLlama {
-                alphabet: alphabet(),
+                alphabet: ALPHABET,
                 width: 64,
                 inner: 128,
-                layers: 2,
-                heads: 2,
-                context: 64,
-                // The slowest of 16 pairs turns as far in 64 tokens as that of LLaMA's 64 in 2,048.
-                rope_theta: 393.0,
+                layers: 3,
+                heads: 4,
+                context: 128,
+                rope_theta: 10_000.0,
                 // One over the root of the width: with 0.02 nothing is learned for a long time.
                 initializer_range: 0.125,
             },
-            context: 64,
-            taught: Training { rows: 96_000, steps: 3000, batch: 32, rate: 2e-3 },
-            extended: Training { rows: 2000, steps: 120, batch: 16, rate: 1e-3 },
-            cases: 20,
-            answer: 1,
-            texts: 16,
+            lessons: [
+                lessons(&[20, 32, 48], Between::Nothing),
+                lessons(&[64, 96, 128], Between::Text),
+            ]
+            .concat(),
+            passed_at: 0.9,
+            most_steps: 5000,
+            last_steps: 1000,
+            learned_at: 0.95,
+            rate: 2e-3,
+            batch: 1024,
+            extended: Extending { times: 2, steps: 600 },
+            extended_rate: 1e-3,
+            // A third and twice of the steps, twice and four times the length.
+            further: [(2, 200), (2, 1200), (4, 600), (8, 600)]
+                .map(|(times, steps)| Extending { times, steps })
+                .to_vec(),
+            documents: 8,
+            texts: 8,
             scored: 64,
         }
     }
 
-    /// SmolLM2-135M by LoRA, with the paper's lines.
-    pub(super) fn full() -> Self {
-        Self {
-            model: Some(PathBuf::from("models/smollm2-135m-instruct")),
-            context: 8192,
-            extended: Training { rows: 256, steps: 100, batch: 2, rate: 2e-4 },
-            cases: 4,
-            answer: 35,
-            texts: 8,
-            scored: 512,
-            ..Self::small()
-        }
+    /// The base model's longest sequence.
+    pub(super) fn context(&self) -> usize {
+        self.shape.context
     }
 
     /// The lengths that are measured.
-    pub(super) fn lengths(&self) -> [usize; 4] {
-        TIMES.map(|times| times * self.context)
-    }
-
-    /// Tokens of the longest row of training after the extension.
-    pub(super) fn trained_length(&self) -> usize {
-        TRAINED_TIMES * self.context
+    pub(super) fn lengths(&self) -> [usize; TIMES.len()] {
+        TIMES.map(|times| times * self.context())
     }
 
     /// The longest sequence that is ever seen.
     pub(super) fn longest(&self) -> usize {
         self.lengths()[TIMES.len() - 1]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slowest_pair_turns_as_far_as_llamas() {
-        let size = Size::small();
-        let turn =
-            |theta: f64, head: f64, context: usize| theta.powf(2.0 / head - 1.0) * context as f64;
-        let head = (size.shape.width / size.shape.heads) as f64;
-        let (ours, llamas) =
-            (turn(size.shape.rope_theta, head, size.context), turn(10_000.0, 128.0, 2048));
-        assert!((ours / llamas - 1.0).abs() < 0.01, "{ours} {llamas}");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::arm::{Arm, K, N};
 use super::compared::{Compared, KS, Scores, Set, less};
-use super::judge::{Effect, Stated, alone, gains};
 use crate::Claim;
+use crate::judge::{Effect, Stated, alone, gains};
 
 /// Loss of pass@1 that still counts as keeping it.
 const KEPT: f64 = 0.02;

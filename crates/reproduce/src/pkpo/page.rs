@@ -4,10 +4,10 @@ use bestof_report::{Cell, Plot, Section, Series, Table, Text};
 
 use super::arm::{Arm, K, N};
 use super::compared::{Compared, KS, Scores, Set, Trained, less};
-use super::judge::shown;
 use super::runs::Outcome;
 use super::settings::Settings;
 use crate::Measured;
+use crate::judge::shown;
 use crate::paired::p_above;
 
 /// A named set of puzzles.

@@ -11,11 +11,11 @@ use bestof_trainer::progress::Silent;
 use bestof_trainer::run::TrainOptions;
 
 use super::arm::{Arm, N};
-use super::kept::{keep, made_with, taken_up};
 use super::settings::Settings;
 use super::solves::{Solves, measure, rollout};
 use super::starting_point::{Base, prepare};
 use crate::jobs::{fresh, side_by_side};
+use crate::kept::{keep, made_with, taken_up};
 use crate::{Options, Progress, ReproduceError};
 
 /// A finished run.
@@ -141,7 +141,7 @@ fn one(
     }
     let run: PathBuf = files.dir.join(job.name());
     let training = training(settings, job);
-    let made_with = made_with(settings, options, seed, &training);
+    let made_with = made_with(options, seed, &settings.made_with(&training));
     let solves = if let Some(solves) = taken_up(&run, &made_with) {
         solves
     } else {

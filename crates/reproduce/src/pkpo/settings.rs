@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bestof_trainer::reinforce::OffPolicyWeights;
 
-use super::arm::Arm;
+use super::arm::{Arm, N};
 use super::kind::{ALPHABET, Kind};
 use crate::{Options, SmallLlama};
 
@@ -92,6 +92,11 @@ impl Settings {
         }
     }
 
+    /// Everything that a run with this training depends on, in words.
+    pub(super) fn made_with(&self, training: &str) -> String {
+        format!("n = {N}\n{self:?}\n{SHAPE:?}\n{training}")
+    }
+
     /// The step from which the annealed `k` is 1.
     pub(super) fn switch(&self) -> usize {
         (self.steps as f64 * self.annealed_at).round() as usize
@@ -101,5 +106,18 @@ impl Settings {
     pub(super) fn train(&self) -> [usize; 2] {
         let all = self.steps * self.prompts;
         [all.div_ceil(2), all / 2]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_differ_are_told_apart() {
+        let settings = Settings::of(&Options::new("out"));
+        let longer = Settings { steps: settings.steps + 1, ..settings.clone() };
+        assert_ne!(settings.made_with("a"), longer.made_with("a"));
+        assert_ne!(settings.made_with("a"), settings.made_with("b"));
     }
 }

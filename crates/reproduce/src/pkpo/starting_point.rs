@@ -11,12 +11,12 @@ use bestof_trainer::launch::supervised;
 use bestof_trainer::run::TrainOptions;
 use serde::{Deserialize, Serialize};
 
-use super::kept::{keep, made_with, taken_up};
 use super::puzzles::draw;
 use super::seed_files::Files;
 use super::settings::{SHAPE, Settings};
 use super::solves::{Solves, measure};
 use crate::jobs::fresh;
+use crate::kept::{keep, made_with, taken_up};
 use crate::{Options, Progress, ReproduceError};
 
 /// What sets the draws of the frozen arm apart from those of all others.
@@ -49,7 +49,7 @@ pub(super) fn prepare(
     let files = Files::of(&options.out, seed);
     let run = files.dir.join("base");
     let training = training(settings, seed);
-    let made_with = made_with(settings, options, seed, &training);
+    let made_with = made_with(options, seed, &settings.made_with(&training));
     if let Some(solves) = taken_up(&run, &made_with).filter(|_| files.model.is_dir()) {
         return Ok(Base { seed, files, solves });
     }

@@ -6,10 +6,10 @@ use bestof_trainer::reinforce::OffPolicyWeights;
 use super::arm::{Arm, K, UPDATES};
 use super::claims::{HELD_OUT, over, over_before};
 use super::compared::Compared;
-use super::judge::{Stated, gains};
 use super::settings::Settings;
 use super::study::Study;
 use crate::Claim;
+use crate::judge::{Stated, gains};
 
 const EXACT: Arm = Arm::Several(OffPolicyWeights::Exact);
 const OWN_RATIO: Arm = Arm::Several(OffPolicyWeights::OwnRatio);
@@ -18,6 +18,7 @@ const OWN_RATIO: Arm = Arm::Several(OffPolicyWeights::OwnRatio);
 pub(crate) static PKPO_UPDATES: Study = Study {
     name: "pkpo-updates",
     about: "the model of `pkpo` makes several updates of a batch: weights of own ratios, exact weights",
+    minutes: 20.0,
     settings: Settings::of_updates,
     title: "Several updates of a batch, for the best of k",
     source: "off-policy weights (docs/estimators.md) against those of Walder and Karkhanis 2025, arXiv:2505.15201v4, with each completion's own ratio",
@@ -29,6 +30,8 @@ pub(crate) static PKPO_UPDATES: Study = Study {
             2 * settings.validation,
         )
     },
+    tried: "the settings of `pkpo` with a third of the batches; two learning rates each, since several updates ask for \
+            another than one",
     claims,
 };
 

@@ -14,18 +14,18 @@ const ALPHA: f64 = 0.025;
 
 /// An effect in each seed that has to lie above a bound.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Effect {
+pub(crate) struct Effect {
     name: String,
     by_seed: Vec<f64>,
     bound: f64,
 }
 
 impl Effect {
-    pub(super) fn above_zero(name: impl Into<String>, by_seed: Vec<f64>) -> Self {
+    pub(crate) fn above_zero(name: impl Into<String>, by_seed: Vec<f64>) -> Self {
         Self { name: name.into(), by_seed, bound: 0.0 }
     }
 
-    pub(super) fn above(self, bound: f64) -> Self {
+    pub(crate) fn above(self, bound: f64) -> Self {
         Self { bound, ..self }
     }
 
@@ -45,11 +45,11 @@ impl Effect {
 
 /// A claim and the effects it asks for, all of them.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stated {
-    pub(super) claim: String,
+pub(crate) struct Stated {
+    pub(crate) claim: String,
     /// What is compared, in words.
-    pub(super) of: String,
-    pub(super) effects: Vec<Effect>,
+    pub(crate) of: String,
+    pub(crate) effects: Vec<Effect>,
 }
 
 impl Stated {
@@ -75,7 +75,7 @@ impl Stated {
 ///
 /// A gain holds if the weakest of its effects is significant after the correction; it does not if
 /// the whole interval of one lies below its bound.
-pub(super) fn gains(stated: &[Stated]) -> Vec<Claim> {
+pub(crate) fn gains(stated: &[Stated]) -> Vec<Claim> {
     let p_values: Vec<f64> = stated.iter().map(Stated::p).collect();
     let family = stated.len();
     stated
@@ -103,13 +103,13 @@ pub(super) fn gains(stated: &[Stated]) -> Vec<Claim> {
 }
 
 /// Judges by the 95 % intervals, each claim for itself.
-pub(super) fn alone(stated: &Stated) -> Claim {
+pub(crate) fn alone(stated: &Stated) -> Claim {
     let rule = format!("{}; each 95 % interval over seeds lies above 0", stated.of);
     Claim::new(&stated.claim, rule, stated.shown(), stated.by_intervals())
 }
 
 /// A p-value to two digits.
-pub(super) fn shown(p: f64) -> String {
+pub(crate) fn shown(p: f64) -> String {
     if p.is_nan() {
         "unknown".to_owned()
     } else if p >= 0.001 {

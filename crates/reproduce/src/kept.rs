@@ -8,30 +8,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::arm::N;
-use super::settings::{SHAPE, Settings};
 use crate::{Options, ReproduceError};
 
 /// An outcome in its run's folder, written when everything else of the run is there.
 const OUTCOME_FILE: &str = "outcome.json";
 
 /// Everything an outcome depends on, in words: kept beside it and compared whole, so that no
-/// outcome of other settings can pass for this one.
-pub(super) fn made_with(
-    settings: &Settings,
-    options: &Options,
-    seed: u64,
-    training: &str,
-) -> String {
+/// outcome of other settings can pass for this one. `settings` has what the study itself may vary.
+pub(crate) fn made_with(options: &Options, seed: u64, settings: &str) -> String {
     format!(
-        "bestof-reproduce {}, seed {seed}, device {}, n = {N}\n{settings:?}\n{SHAPE:?}\n{training}",
+        "bestof-reproduce {}, seed {seed}, device {}\n{settings}",
         env!("CARGO_PKG_VERSION"),
         options.device,
     )
 }
 
 /// The outcome in a run's folder, if there is one and it was made with exactly this.
-pub(super) fn taken_up<T: DeserializeOwned>(run: &Path, made_with: &str) -> Option<T> {
+pub(crate) fn taken_up<T: DeserializeOwned>(run: &Path, made_with: &str) -> Option<T> {
     let text = fs::read_to_string(run.join(OUTCOME_FILE)).ok()?;
     let mut kept: Value = serde_json::from_str(&text).ok()?;
     if kept["made_with"] != made_with {
@@ -41,7 +34,7 @@ pub(super) fn taken_up<T: DeserializeOwned>(run: &Path, made_with: &str) -> Opti
 }
 
 /// Leaves an outcome in its run's folder.
-pub(super) fn keep<T: Serialize>(
+pub(crate) fn keep<T: Serialize>(
     run: &Path,
     made_with: &str,
     outcome: &T,
@@ -58,19 +51,16 @@ mod tests {
     fn only_an_outcome_of_the_same_settings_is_taken_up() {
         let dir = tempfile::tempdir().unwrap();
         let options = Options::new(dir.path());
-        let settings = Settings::of(&options);
-        let same = made_with(&settings, &options, 3, "[train]\n");
+        let same = made_with(&options, 3, "steps 5");
         assert_eq!(taken_up::<Vec<u32>>(dir.path(), &same), None);
         keep(dir.path(), &same, &[1_u32, 2]).unwrap();
         assert_eq!(taken_up(dir.path(), &same), Some(vec![1_u32, 2]));
 
-        let longer = Settings { steps: settings.steps + 1, ..settings.clone() };
         let elsewhere = Options { device: "cuda:0".to_owned(), ..options.clone() };
         for other in [
-            made_with(&longer, &options, 3, "[train]\n"),
-            made_with(&settings, &elsewhere, 3, "[train]\n"),
-            made_with(&settings, &options, 4, "[train]\n"),
-            made_with(&settings, &options, 3, "[train]\nseed = 1\n"),
+            made_with(&options, 3, "steps 6"),
+            made_with(&elsewhere, 3, "steps 5"),
+            made_with(&options, 4, "steps 5"),
         ] {
             assert_eq!(taken_up::<Vec<u32>>(dir.path(), &other), None, "{other}");
         }
