@@ -43,11 +43,12 @@ impl Options {
     }
 
     /// Version and options, all that decides what an experiment measures:
-    /// `{"version", "seed", "seeds", "full", "device", "data"}`.
+    /// `{"version", "seed", "seeds", "full", "pretrained", "device", "data"}`.
     pub(crate) fn made_with(&self) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"), "seed": self.seed, "seeds": self.seeds,
-            "full": self.full, "device": self.device, "data": self.data,
+            "full": self.full, "pretrained": self.pretrained, "device": self.device,
+            "data": self.data,
         })
     }
 

@@ -6,7 +6,6 @@
 
 mod claims;
 mod fold;
-mod kept;
 mod models;
 mod pace;
 mod page;

@@ -14,7 +14,7 @@ use super::outcome::{Outcome, measure};
 use super::problems::{Problem, choice_pairs, comparisons, sums, worked_pairs};
 use super::recipe::{DPO, DPO_BETAS, DPOP, DPOP_LAMBDAS, HINGE, IPO, Recipe, RunPlan};
 use crate::jobs::fresh;
-use crate::kept::{keep, made_with, taken_up};
+use crate::kept::{OUTCOME_FILE, keep, made_with, taken_up};
 use crate::{Options, ReproduceError, SmallLlama};
 
 /// The shape of every model here but for its size.
@@ -143,13 +143,15 @@ pub(crate) fn run(
         let seed = options.seed % (1 << 50) * 1000 + repetition;
         let dir = options.out.join("runs").join(format!("seed-{repetition}"));
         let made_with = made_with(options, seed, &format!("{size:?}"));
-        let measured = if let Some(measured) = taken_up::<Vec<Measurement>>(&dir, &made_with) {
+        let outcome = dir.join(OUTCOME_FILE);
+        let kept: Option<Vec<Measurement>> = taken_up(&outcome, &made_with, progress);
+        let measured = if let Some(measured) = kept {
             measured
         } else {
             fresh(&dir)?;
             let trial = Trial { dir: dir.clone(), seed, size, device: &options.device };
             let measured = trial.measure_all(progress)?;
-            keep(&dir, &made_with, &measured)?;
+            keep(&outcome, &made_with, &measured)?;
             measured
         };
         for (on, measured) in all.iter_mut().zip(measured) {

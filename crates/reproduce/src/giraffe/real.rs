@@ -3,7 +3,6 @@
 
 mod arm;
 mod claims;
-mod kept;
 mod page;
 mod reading;
 mod records;
@@ -41,6 +40,7 @@ fn of(
         options,
         "Longer context by changing the basis of a real model",
         "Pal et al. 2023, arXiv:2308.10882",
+        page::design(settings, options, records),
     )
     .claims(claims::claims(&study, settings))
     .numbers(page::numbers(settings, records, &study))

@@ -15,8 +15,8 @@ use super::learning::{Learner, Report};
 use super::measure::{AtLength, Questions, measure};
 use super::size::{Extending, Size};
 use crate::jobs::{fresh, side_by_side};
-use crate::kept::{keep, made_with, taken_up};
-use crate::{Options, Progress, ReproduceError};
+use crate::kept::{OUTCOME_FILE, keep, made_with, taken_up};
+use crate::{Options, Progress, ReproduceError, Silent};
 
 /// Streams of a repetition's seed.
 const TEACHING: u64 = 1;
@@ -163,7 +163,9 @@ fn prepare(options: &Options, size: &Size, number: usize) -> Result<Base, Reprod
         size.batch
     );
     let made_with = made_with(options, seed, &settings);
-    let report = if let Some(report) = taken_up(&dir, &made_with).filter(|_| model.is_dir()) {
+    let outcome = dir.join(OUTCOME_FILE);
+    let kept = taken_up(&outcome, &made_with, &mut Silent);
+    let report = if let Some(report) = kept.filter(|_| model.is_dir()) {
         report
     } else {
         fresh(&dir)?;
@@ -175,7 +177,7 @@ fn prepare(options: &Options, size: &Size, number: usize) -> Result<Base, Reprod
         let report = learner.teach(size, &mut SeededRng::new(seed, TEACHING))?;
         let taught = learner.into_model();
         taught.save(&model, StoredType::F32, None).map_err(TrainError::from)?;
-        keep(&dir, &made_with, &report)?;
+        keep(&outcome, &made_with, &report)?;
         report
     };
     let passed = report.learned.is_some_and(|share| share >= size.learned_at);
@@ -199,13 +201,15 @@ fn extend(
     let dir = base.dir.join(plan.folder());
     // The base model follows from size and seed.
     let made_with = made_with(options, base.seed, &format!("{size:?} {plan:?}"));
-    let kept: Vec<Kept> = if let Some(kept) = taken_up(&dir, &made_with) {
+    let outcome = dir.join(OUTCOME_FILE);
+    let kept: Option<Vec<Kept>> = taken_up(&outcome, &made_with, &mut Silent);
+    let kept = if let Some(kept) = kept {
         kept
     } else {
         fresh(&dir)?;
         std::fs::create_dir_all(&dir).map_err(ReproduceError::io("cannot create", &dir))?;
         let kept = extend_now(options, size, base, plan, &dir)?;
-        keep(&dir, &made_with, &kept)?;
+        keep(&outcome, &made_with, &kept)?;
         kept
     };
     let found = |Kept { eval_factor, at }| Found {

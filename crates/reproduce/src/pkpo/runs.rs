@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::solves::{Solves, measure, rollout};
 use super::starting_point::{Base, prepare};
 use crate::jobs::{fresh, side_by_side};
-use crate::kept::{keep, made_with, taken_up};
+use crate::kept::{OUTCOME_FILE, keep, made_with, taken_up};
 use crate::{Options, Progress, ReproduceError};
 
 /// A finished run.
@@ -142,14 +142,15 @@ fn one(
     let run: PathBuf = files.dir.join(job.name());
     let training = training(settings, job);
     let made_with = made_with(options, seed, &settings.made_with(&training));
-    let solves = if let Some(solves) = taken_up(&run, &made_with) {
+    let outcome = run.join(OUTCOME_FILE);
+    let solves = if let Some(solves) = taken_up(&outcome, &made_with, progress) {
         solves
     } else {
         fresh(&run)?;
         let config = config(options, job, &run, &training)?;
         let finished = reinforce(&config, &TrainOptions::default(), progress)?;
         let solves = measure(settings, &options.device, files, &finished.model, seed)?;
-        keep(&run, &made_with, &solves)?;
+        keep(&outcome, &made_with, &solves)?;
         solves
     };
     let metrics = Some(RunFolder::open(&run)?);

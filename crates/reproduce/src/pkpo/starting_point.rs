@@ -16,7 +16,7 @@ use super::seed_files::Files;
 use super::settings::{SHAPE, Settings};
 use super::solves::{Solves, measure};
 use crate::jobs::fresh;
-use crate::kept::{keep, made_with, taken_up};
+use crate::kept::{OUTCOME_FILE, keep, made_with, taken_up};
 use crate::{Options, Progress, ReproduceError};
 
 /// What sets the draws of the frozen arm apart from those of all others.
@@ -50,7 +50,9 @@ pub(super) fn prepare(
     let run = files.dir.join("base");
     let training = training(settings, seed);
     let made_with = made_with(options, seed, &settings.made_with(&training));
-    if let Some(solves) = taken_up(&run, &made_with).filter(|_| files.model.is_dir()) {
+    let outcome = run.join(OUTCOME_FILE);
+    let kept = taken_up(&outcome, &made_with, progress);
+    if let Some(solves) = kept.filter(|_| files.model.is_dir()) {
         return Ok(Base { seed, files, solves });
     }
     fs::create_dir_all(&files.dir).map_err(ReproduceError::io("cannot create", &files.dir))?;
@@ -59,7 +61,7 @@ pub(super) fn prepare(
     teach(settings, options, &files, &run, seed, &training, progress)?;
     let solves = |draws| measure(settings, &options.device, &files, &files.model, draws);
     let solves = BaseSolves { before: solves(seed)?, frozen: solves(seed ^ OTHER_DRAWS)? };
-    keep(&run, &made_with, &solves)?;
+    keep(&outcome, &made_with, &solves)?;
     Ok(Base { seed, files, solves })
 }
 

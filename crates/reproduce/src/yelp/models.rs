@@ -11,10 +11,10 @@ use bestof_trainer::progress::{Progress, StepProgress};
 use bestof_trainer::run::TrainOptions;
 
 use super::fold::Fold;
-use super::kept::{Kept, keep, taken_up};
 use super::score::{Learned, Score};
 use super::settings::{Encoder, Settings};
 use crate::jobs::fresh;
+use crate::kept::{Kept, keep, look};
 use crate::{Options, ReproduceError};
 
 /// Rows of a training batch.
@@ -66,8 +66,8 @@ pub(super) struct Models<'s> {
 
 impl Models<'_> {
     /// The score of an earlier run with the same rows and settings.
-    pub(super) fn kept(&self, job: &Job) -> Result<Kept, ReproduceError> {
-        Ok(taken_up(&self.file(job), &self.made_with(job)?))
+    pub(super) fn kept(&self, job: &Job) -> Result<Kept<Score>, ReproduceError> {
+        Ok(look(&self.file(job), &self.made_with(job)?))
     }
 
     /// Trains a model, judges it on the test rows, and keeps the score.

@@ -11,7 +11,7 @@ use super::score::{Learned, Score};
 use super::settings::{Encoder, Settings};
 use super::study::{Grid, Study, TestRows};
 use super::table::{INPUTS, Label, ROWS, row};
-use crate::{Claim, Measured, Options, word};
+use crate::{Claim, Design, Measured, Options, word};
 
 /// Training reviews that a bin of restaurants spans, and bins; the last one is open.
 const BIN_WIDTH: u64 = 10;

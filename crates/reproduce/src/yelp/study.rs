@@ -9,13 +9,13 @@ use bestof_sentiment::model::Architecture;
 use bestof_trainer::progress::Silent;
 
 use super::fold::{Fold, Start, fold};
-use super::kept::Kept;
 use super::models::{Job, Models};
 use super::pace::Pace;
 use super::score::Score;
 use super::settings::{Encoder, Settings};
 use super::table::{INPUTS, ROWS, Row};
 use crate::jobs::side_by_side;
+use crate::kept::Kept;
 use crate::{Options, Progress, ReproduceError};
 
 /// A cell of the table, a score each seed.
@@ -166,7 +166,7 @@ fn all(
     let mut of_others = 0;
     for job in jobs {
         scores.push(match models.kept(job)? {
-            Kept::Score(score) => Some(score),
+            Kept::Outcome(score) => Some(score),
             Kept::Other => {
                 of_others += 1;
                 None

@@ -10,12 +10,12 @@ use bestof_trainer::TrainError;
 use serde::{Deserialize, Serialize};
 
 use super::arm::Arm;
-use super::kept::{keep, taken_up};
 use super::reading::{Answered, read};
 use super::records::Writer;
 use super::settings::Settings;
 use super::shares::{Answers, spread_over_records};
 use super::training::{Trained, trained};
+use crate::kept::{keep, taken_up};
 use crate::{Options, Progress, ReproduceError};
 
 /// Tokens at which attention costs as much as everything else: that of 30 layers with 9 heads of 64

@@ -14,10 +14,10 @@ use bestof_trainer::run::TrainOptions;
 use serde::{Deserialize, Serialize};
 
 use super::arm::Arm;
-use super::kept::{Found, keep, look};
 use super::records::{Writer, spread};
 use super::settings::Settings;
 use crate::jobs::fresh;
+use crate::kept::{Kept, keep, look};
 use crate::{Options, Progress, ReproduceError};
 
 /// Records of training are numbered from here, those that are asked about from 0.
@@ -50,16 +50,16 @@ pub(super) fn trained(
         (dir.join("started.json"), dir.join("outcome.json"), dir.join("run"));
     let made_with = format!("{made_with}\n{:?}", settings.training);
     let found = look::<bool>(&started, &made_with);
-    if matches!(found, Found::Other) {
+    if matches!(found, Kept::Other) {
         let dir = dir.display();
         progress.notice(&format!("{dir} was made with other settings, and is made anew"));
     }
-    if !matches!(found, Found::Same(_)) {
+    if !matches!(found, Kept::Outcome(_)) {
         fresh(&dir)?;
         keep(&started, &made_with, &true)?;
     }
     let model = run.join(FINAL);
-    if let Found::Same(outcome) = look(&ended, &made_with)
+    if let Kept::Outcome(outcome) = look(&ended, &made_with)
         && model.exists()
     {
         return Ok((model, outcome));
