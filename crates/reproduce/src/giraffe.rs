@@ -31,7 +31,7 @@ impl Experiment for Giraffe {
     }
 
     fn about(&self) -> &'static str {
-        "a small LLaMA is extended by each RoPE basis, and asked what stands in longer texts"
+        "a model is extended by each RoPE basis, and asked for values in longer texts"
     }
 
     fn minutes(&self) -> f64 {
