@@ -3,6 +3,7 @@
 //!
 //! After a measurement, copy its `claims.json` to `docs/reproduce/NAME.json` and write the page with
 //! `WRITE_PAGE=1 cargo test --release --workspace --test page`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,23 +26,22 @@ fn docs() -> PathBuf {
 fn kept(name: &str) -> Option<Value> {
     let path = docs().join(format!("reproduce/{name}.json"));
     let text = fs::read_to_string(&path).ok()?;
-    let kept: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    assert_eq!(kept["reproduction"], name, "{path:?}");
+    let kept: Value =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(kept["reproduction"], name, "{}", path.display());
     for field in ["title", "source", "made_with", "design", "claims", "numbers"] {
-        assert!(!kept[field].is_null(), "{path:?} has no `{field}`");
+        assert!(!kept[field].is_null(), "{} has no `{field}`", path.display());
     }
     Some(kept)
 }
 
 /// A number with so many digits behind the point and a real minus, as tables have it.
-#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
 fn fixed(value: minijinja::Value, digits: usize) -> Result<String, minijinja::Error> {
     let number = f64::try_from(value)?;
     Ok(format!("{number:.digits$}").replace('-', "−"))
 }
 
 /// A share as a number of percent.
-#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
 fn percent(value: minijinja::Value, digits: usize) -> Result<String, minijinja::Error> {
     fixed(minijinja::Value::from(100.0 * f64::try_from(value)?), digits)
 }
@@ -77,11 +77,11 @@ fn page() -> String {
     environment.add_template("macros", MACROS).unwrap();
     let parts = PARTS.map(|part| {
         let path = docs().join(format!("reproduce/{part}.md.j2"));
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let text =
             format!("{{%- from 'macros' import table_of_claims, table_of_design -%}}\n{text}");
         let made = environment.render_str(&text, context! { kept => Serde(kept(part)) });
-        made.unwrap_or_else(|e| panic!("{path:?}: {e:#}")).trim().to_owned()
+        made.unwrap_or_else(|e| panic!("{}: {e:#}", path.display())).trim().to_owned()
     });
     format!(
         "<!-- Made from docs/reproduce/ by crates/reproduce/tests/page.rs; edit there. -->\n\n{}\n",

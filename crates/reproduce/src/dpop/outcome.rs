@@ -127,8 +127,7 @@ fn answers(model: &Decoder, pairs: &[EncodedPair]) -> Result<Vec<Vec<u32>>, Repr
 mod nan {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    // serde hands over a reference.
-    #[expect(clippy::trivially_copy_pass_by_ref)]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
         value.is_finite().then_some(*value).serialize(to)
     }

@@ -37,9 +37,8 @@ impl Job {
     pub(super) fn cost(&self) -> f64 {
         match (self.kind.architecture(), self.kind) {
             (Some(Architecture::Bert), _) => 150.0,
-            (Some(Architecture::Han), _) => 12.0,
+            (Some(Architecture::Han), _) | (None, ModelKind::GradientBoosting) => 12.0,
             (Some(Architecture::Cnn), _) => 6.0,
-            (None, ModelKind::GradientBoosting) => 12.0,
             (None, ModelKind::DecisionTree | ModelKind::Knn) => 0.2,
             (None, _) => 2.0,
         }
@@ -66,8 +65,8 @@ pub(super) struct Models<'s> {
 
 impl Models<'_> {
     /// The score of an earlier run with the same rows and settings.
-    pub(super) fn kept(&self, job: &Job) -> Result<Kept<Score>, ReproduceError> {
-        Ok(look(&self.file(job), &self.made_with(job)?))
+    pub(super) fn kept(&self, job: &Job) -> Kept<Score> {
+        look(&self.file(job), &self.made_with(job))
     }
 
     /// Trains a model, judges it on the test rows, and keeps the score.
@@ -83,7 +82,7 @@ impl Models<'_> {
             }
             Some(architecture) => self.neural(job, architecture, progress)?,
         };
-        keep(&self.file(job), &self.made_with(job)?, &score)?;
+        keep(&self.file(job), &self.made_with(job), &score)?;
         Ok(score)
     }
 
@@ -96,7 +95,7 @@ impl Models<'_> {
     }
 
     /// Everything that a score depends on, in words.
-    fn made_with(&self, job: &Job) -> Result<String, ReproduceError> {
+    fn made_with(&self, job: &Job) -> String {
         let fold = &self.folds[job.fold];
         let rows = format!(
             "bestof-reproduce {}, rows {:016x}, {}",
@@ -105,11 +104,11 @@ impl Models<'_> {
             job.name()
         );
         let Some(architecture) = job.kind.architecture() else {
-            return Ok(format!("{rows}\n{:?}", self.classical(job)));
+            return format!("{rows}\n{:?}", self.classical(job));
         };
         let encoder = if architecture == Architecture::Bert { &fold.start.hash } else { "none" };
         let training = self.training(job, architecture);
-        Ok(format!("{rows}, encoder {encoder}, device {}\n{training}", self.options.device))
+        format!("{rows}, encoder {encoder}, device {}\n{training}", self.options.device)
     }
 
     fn classical(&self, job: &Job) -> ClassicalOptions {

@@ -23,7 +23,7 @@ impl Pace {
 
     /// The time left at the pace since the start, in words.
     pub(super) fn left(&self, since: Duration) -> String {
-        if !(self.done > 0.0) {
+        if self.done <= 0.0 {
             return "time left unknown".to_owned();
         }
         let seconds = since.as_secs_f64() * self.left / self.done;

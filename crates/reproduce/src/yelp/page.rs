@@ -96,7 +96,9 @@ fn majority(grid: &Grid, label: Label) -> Vec<f64> {
                 positive.max(test.positive.len() - positive)
             }
             Label::Stars => (1..=5)
-                .map(|stars| test.stars.iter().filter(|found| **found == stars).count())
+                .map(|stars| {
+                    test.stars.iter().map(|found| usize::from(*found == stars)).sum::<usize>()
+                })
                 .max()
                 .unwrap_or(0),
         };

@@ -158,16 +158,16 @@ mod tests {
     #[test]
     fn a_claim_needs_rows_and_every_seed_and_the_correction() {
         let gain = effect(&[4.0, 3.0, 5.0], rows(8, 4));
-        assert_eq!(verdicts(&[stated(&[gain.clone()])]), [Holds]);
+        assert_eq!(verdicts(&[stated(std::slice::from_ref(&gain))]), [Holds]);
         let turned = effect(&[4.0, 9.0, -1.0], rows(8, 4));
-        assert_eq!(verdicts(&[stated(&[turned.clone()])]), [Unclear]);
+        assert_eq!(verdicts(&[stated(std::slice::from_ref(&turned))]), [Unclear]);
         assert_eq!(verdicts(&[stated(&[gain.clone(), turned])]), [Unclear]);
         let one_seed = effect(&[4.0], rows(8, 4));
         assert_eq!(verdicts(&[stated(&[one_seed])]), [Unclear]);
         // p = 0.005: enough beside one more, too much beside seven.
         let weak = effect(&[2.0; 3], rows(4, 2));
         assert!(weak.p() < 0.0125 && weak.p() > 0.025 / 8.0, "{}", weak.p());
-        let many = |count: usize| vec![stated(&[weak.clone()]); count];
+        let many = |count: usize| vec![stated(std::slice::from_ref(&weak)); count];
         assert_eq!(verdicts(&many(2)), [Holds; 2]);
         assert_eq!(verdicts(&many(8)), [Unclear; 8]);
         assert_eq!(verdicts(&[stated(&[])]), [Unclear]);
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_bound_may_lie_below_zero() {
         let kept = Effect { bound: -7.7, ..effect(&[0.5, -0.4, 0.1], rows(6, 6)) };
-        assert_eq!(verdicts(&[stated(&[kept.clone()])]), [Holds]);
+        assert_eq!(verdicts(&[stated(std::slice::from_ref(&kept))]), [Holds]);
         assert_eq!(verdicts(&[stated(&[Effect { bound: 7.7, ..kept }])]), [DoesNot]);
     }
 }

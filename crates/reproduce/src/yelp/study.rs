@@ -165,7 +165,7 @@ fn all(
     let mut scores: Vec<Option<Score>> = Vec::with_capacity(jobs.len());
     let mut of_others = 0;
     for job in jobs {
-        scores.push(match models.kept(job)? {
+        scores.push(match models.kept(job) {
             Kept::Outcome(score) => Some(score),
             Kept::Other => {
                 of_others += 1;

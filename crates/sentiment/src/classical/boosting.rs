@@ -71,8 +71,9 @@ impl TabularClassifier for Boosting {
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
         let columns = Columns::new(x);
         let mut draw = SeededRng::new(seed, 7);
-        let share =
-            |class: u8| y.iter().filter(|&&label| label == class).count() as f64 / y.len() as f64;
+        let share = |class: u8| {
+            y.iter().map(|&label| f64::from(u8::from(label == class))).sum::<f64>() / y.len() as f64
+        };
         let own = if classes == 2 { 1..2 } else { 0..classes as u8 };
         let base =
             |class| if classes == 2 { (share(1) / share(0)).ln() } else { share(class).ln() };

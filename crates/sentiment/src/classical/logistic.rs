@@ -110,7 +110,9 @@ fn direction(slope: &[f64], memory: &Memory) -> Vec<f64> {
     }
     if let Some((_, bent, product)) = memory.back() {
         let scale = product / dot(bent, bent);
-        along.iter_mut().for_each(|v| *v *= scale);
+        for v in &mut along {
+            *v *= scale;
+        }
     }
     for ((moved, bent, product), share) in memory.iter().zip(shares.into_iter().rev()) {
         let back = dot(bent, &along) / product;

@@ -100,7 +100,9 @@ impl<'a> Writer<'a> {
         let mut questions = Vec::with_capacity(count);
         for place in spread(askable.len(), count) {
             let mut beside = draw.sample(askable.len() - 1, choices - 1);
-            beside.iter_mut().for_each(|other| *other += usize::from(*other >= place));
+            for other in &mut beside {
+                *other += usize::from(*other >= place);
+            }
             let chosen = std::iter::once(place).chain(beside).map(|place| askable[place]);
             questions.push(self.question(record, &chosen.collect::<Vec<_>>())?);
         }

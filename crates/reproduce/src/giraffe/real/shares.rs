@@ -21,7 +21,7 @@ pub(super) type Answers = Vec<Vec<bool>>;
 /// Wilson's 95 % interval of a share among `n` independent draws, which need not be a whole number
 /// (Wilson 1927).
 pub(super) fn wilson(share: f64, n: f64) -> Measured {
-    if !(n > 0.0) {
+    if n.is_nan() || n <= 0.0 {
         return Measured { value: share, low: 0.0, high: 1.0 };
     }
     let square = Z * Z / n;
