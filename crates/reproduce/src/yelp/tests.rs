@@ -1,3 +1,5 @@
+//! A tiny table from reviews to claims, interrupted, taken up and refused.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

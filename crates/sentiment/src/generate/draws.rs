@@ -11,6 +11,10 @@ pub(super) fn pick<'a, T>(draw: &mut SeededRng, items: &'a [T]) -> &'a T {
     &items[draw.index(items.len())]
 }
 
+pub(super) fn one<'a>(draw: &mut SeededRng, items: &[&'a str]) -> &'a str {
+    items[draw.index(items.len())]
+}
+
 /// Characters of ids.
 const ID: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

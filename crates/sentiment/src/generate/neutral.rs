@@ -2,7 +2,7 @@
 
 use bestof_tasks::rng::SeededRng;
 
-use super::text::one;
+use super::draws::one;
 use super::words::{DISHES, STREETS};
 
 /// Share of these clauses that hold a negation, so that with those of opinions a fifth of all sentences do

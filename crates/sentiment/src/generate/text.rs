@@ -2,6 +2,7 @@
 
 use bestof_tasks::rng::SeededRng;
 
+use super::draws::one;
 use super::neutral;
 use super::words::{ASIDES, ASPECTS, BAD, BLAMED, DISHES, GOOD, OTHER_ASPECTS, PRAISED};
 
@@ -143,10 +144,6 @@ fn ordered(draw: &mut SeededRng, subject: &str, good: bool) -> String {
         4 => format!("the {subject} was not {first} at all"),
         _ => format!("nobody could call the {subject} {first}"),
     }
-}
-
-pub(super) fn one<'a>(draw: &mut SeededRng, items: &[&'a str]) -> &'a str {
-    items[draw.index(items.len())]
 }
 
 fn logistic(x: f64) -> f64 {

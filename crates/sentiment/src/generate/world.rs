@@ -2,10 +2,10 @@
 
 use bestof_tasks::rng::SeededRng;
 
-use super::GenerateOptions;
 use super::actors::{self, Business, User};
 use super::dates::{DATES, time};
 use super::draws::{id, normal, standardise};
+use super::options::GenerateOptions;
 use super::schema::ReviewRow;
 use super::targets::{LOG_WORDS, MOST_WORDS, THRESHOLDS, WORDS};
 use super::text::{self, Content};
@@ -19,8 +19,6 @@ const OF_AUTHOR: f64 = 0.03;
 /// Correlation of an opinion with the logarithm of the length, negative: with it length and stars have the
 /// published one (`targets::LENGTH_AND_STARS`).
 const LONGER_IF_BAD: f64 = 0.17;
-/// Meta effects with which nothing is left to the occasion.
-pub(super) const MOST_META_EFFECTS: f64 = 2.0;
 
 /// A review with its stars and whether it is of a restaurant.
 pub(super) struct GeneratedReview {

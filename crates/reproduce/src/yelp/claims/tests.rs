@@ -1,3 +1,5 @@
+//! Studies as the paper has them, their opposite, and studies without an effect.
+
 use bestof_report::Verdict::{self, DoesNot, Holds, Unclear};
 use bestof_tasks::rng::SeededRng;
 
