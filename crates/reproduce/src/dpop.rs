@@ -102,8 +102,8 @@ fn design(options: &Options, seeds: usize) -> Design {
              wrong interval is at most 5 % (Bonferroni); the formulas are checked position by position, without chance",
             claims::JUDGED
         ),
-        tried: "five repetitions and 95 % intervals for each claim by itself; steps and learning rates were chosen so that \
-                the taught model solves about half of the sums and every loss still improves the accuracy of its training pairs"
+        tried: "the same with five repetitions and 95 % intervals for each claim by itself; pilots by which model, steps and \
+                learning rate were chosen before that were not recorded"
             .into(),
     }
 }
