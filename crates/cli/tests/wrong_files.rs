@@ -82,7 +82,7 @@ const PLACES: &[Place] = &[
     Argument("sentiment train --model logistic --data FILE --out OUT"),
     Argument("sentiment evaluate --data FILE --model FILE"),
     Argument("sentiment predict --model FILE --input ROWS"),
-    Argument("reproduce yelp --data FILE --out OUT"),
+    Argument("reproduce yelp --no-pretrained --data FILE --out OUT"),
     Argument("rope --config FILE"),
     Argument("convert FILE OUT"),
     Argument("convert FILE OUT.gguf"),
