@@ -34,6 +34,11 @@ fn ranks(size: usize, args: &[String]) -> Command {
     command.args(["--mca", "mpi_yield_when_idle", "1", "--allow-run-as-root"]);
     command.arg(env!("CARGO_BIN_EXE_bestof")).args(args);
     command.env("RAYON_NUM_THREADS", "1").env_remove("BESTOF_DEVICE");
+    // Jobs that start together race for Open MPI's folder where they share one for temporary files.
+    let files = args.iter().map(Path::new).filter(|path| path.is_file());
+    if let Some(dir) = files.filter_map(Path::parent).next() {
+        command.env("TMPDIR", dir);
+    }
     command
 }
 
