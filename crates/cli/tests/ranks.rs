@@ -35,8 +35,8 @@ fn ranks(size: usize, args: &[String]) -> Command {
     command.arg(env!("CARGO_BIN_EXE_bestof")).args(args);
     command.env("RAYON_NUM_THREADS", "1").env_remove("BESTOF_DEVICE");
     // Jobs that start together race for Open MPI's folder where they share one for temporary files.
-    let files = args.iter().map(Path::new).filter(|path| path.is_file());
-    if let Some(dir) = files.filter_map(Path::parent).next() {
+    let mut files = args.iter().map(Path::new).filter(|path| path.is_file());
+    if let Some(dir) = files.find_map(Path::parent) {
         command.env("TMPDIR", dir);
     }
     command
