@@ -109,11 +109,32 @@ pub fn mean_proportion(values: &[f64]) -> Result<Interval, EstimatorError> {
         let shrunk = (squares + PRIOR_PROBLEMS * bound) / (m + PRIOR_PROBLEMS);
         (m * (bound / shrunk), student_quantile(values.len() - 1))
     };
+    let (low, high) = score_interval(p, effective, q);
+    Ok(Interval { value: p, low, high, std_error, n: values.len() })
+}
+
+/// The ends of Wilson's 95 % score interval of a share `p` in `[0, 1]` among `n > 0` independent draws,
+/// of which there may be no whole number: dependent draws count for fewer.
+///
+/// Wilson 1927, JASA 22. NaN where `p` or `n` is.
+///
+/// ```
+/// let (low, high) = bestof_estimators::proportion_interval(0.75, 4.0);
+/// assert!((low - 0.3006).abs() < 1e-4 && (high - 0.9544).abs() < 1e-4);
+/// ```
+pub fn proportion_interval(p: f64, n: f64) -> (f64, f64) {
+    score_interval(p, n, Z)
+}
+
+/// The same of `effective` draws at the quantile `q`.
+fn score_interval(p: f64, effective: f64, q: f64) -> (f64, f64) {
     let spread = q * q / effective;
     let center = (p + 0.5 * spread) / (1.0 + spread);
-    let half = q / (1.0 + spread) * sqrt(bound / effective + 0.25 * spread / effective);
-    let (low, high) = ((center - half).clamp(0.0, p), (center + half).clamp(p, 1.0));
-    Ok(Interval { value: p, low, high, std_error, n: values.len() })
+    let half = q / (1.0 + spread) * sqrt(p * (1.0 - p) / effective + 0.25 * spread / effective);
+    if p.is_nan() || half.is_nan() {
+        return (f64::NAN, f64::NAN);
+    }
+    ((center - half).max(0.0).min(p), (center + half).min(1.0).max(p))
 }
 
 /// Mean of real values with its 95 % interval by Student's `t`; for max@k of rewards that are

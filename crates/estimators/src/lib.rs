@@ -27,7 +27,9 @@ pub use centred::{Centred, Harmonic};
 pub use error::EstimatorError;
 pub use estimate::{Estimate, OffPolicyEstimate, estimate, estimate_off_policy, estimate_with};
 pub use estimator::Estimator;
-pub use interval::{Interval, mean_pass_at_k, mean_proportion, mean_with_interval};
+pub use interval::{
+    Interval, mean_pass_at_k, mean_proportion, mean_with_interval, proportion_interval,
+};
 pub use k_schedule::{KSchedule, Schedule, UntilStall, UntilThreshold};
 pub use max_at_k::{max_at_k, max_at_k_with};
 pub use numerics::MAX_REWARD;

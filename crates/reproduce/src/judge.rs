@@ -5,7 +5,7 @@
 
 use bestof_report::{Verdict, format_percent};
 
-use crate::paired::{holm, p_above};
+use crate::paired::{holm, p_above, weakest};
 use crate::{Claim, Measured, all_hold};
 
 /// Chance of even one false gain among all that are claimed. One-sided, so that a gain by itself
@@ -53,12 +53,8 @@ pub(crate) struct Stated {
 }
 
 impl Stated {
-    /// The p-value that all effects are there: that of the weakest. NaN without effects or with one
-    /// that has none.
     fn p(&self) -> f64 {
-        let weakest =
-            |most: f64, p: f64| if p.is_nan() || most.is_nan() { f64::NAN } else { most.max(p) };
-        self.effects.iter().map(Effect::p).reduce(weakest).unwrap_or(f64::NAN)
+        weakest(self.effects.iter().map(Effect::p))
     }
 
     fn shown(&self) -> String {

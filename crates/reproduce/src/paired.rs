@@ -63,6 +63,14 @@ pub(crate) fn student_point(tail: f64, degrees: usize) -> f64 {
     }
 }
 
+/// The p-value that all of several effects are there: that of the weakest. NaN without effects or
+/// with one that has none.
+pub(crate) fn weakest(p_values: impl IntoIterator<Item = f64>) -> f64 {
+    let larger =
+        |most: f64, p: f64| if p.is_nan() || most.is_nan() { f64::NAN } else { most.max(p) };
+    p_values.into_iter().reduce(larger).unwrap_or(f64::NAN)
+}
+
 /// The p-values after Holm's correction: to reject those at most `alpha` keeps the chance of even
 /// one false rejection below `alpha` (Holm 1979). NaN counts as a test that was made, and stays.
 pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {

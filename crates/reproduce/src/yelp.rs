@@ -7,7 +7,6 @@
 mod claims;
 mod fold;
 mod models;
-mod pace;
 mod page;
 mod rules;
 mod score;

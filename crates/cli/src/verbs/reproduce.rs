@@ -1,10 +1,10 @@
 //! `reproduce`: the papers' claims at the size of this machine, each measured and judged.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bestof_reproduce::{EXPERIMENTS, Experiment, Options, REPORT_FILE, experiment, finished};
+use bestof_reproduce::{EXPERIMENTS, Experiment, Options, Pace, REPORT_FILE, experiment, finished};
 use serde_json::{Value, json};
 
 use crate::console::{self, Usage};
@@ -103,16 +103,23 @@ impl Reproduce {
             experiment.ready(options).with_context(|| experiment.name())?;
         }
         let mut documents = Vec::with_capacity(chosen.len());
-        let mut clock = Clock::new(&chosen);
+        // The experiments' own estimates count as a minute that has run.
+        let (started, estimated) = (Instant::now(), Duration::from_mins(1));
+        let mut pace = Pace::new(chosen.iter().map(|experiment| experiment.minutes()).chain([1.0]));
+        pace.done(1.0);
         for (experiment, options) in chosen.iter().zip(&options) {
             let kept = if chosen.len() > 1 { finished(*experiment, options) } else { None };
-            let took_up = kept.is_some();
-            documents.push(match kept {
-                Some(document) => self.take_up(document, &options.out)?,
-                None => self.one(*experiment, options)?,
+            documents.push(if let Some(document) = kept {
+                pace.skip(experiment.minutes());
+                self.take_up(document, &options.out)?
+            } else {
+                let document = self.one(*experiment, options)?;
+                pace.done(experiment.minutes());
+                document
             });
-            if let Some(left) = clock.after(*experiment, took_up).filter(|_| !self.full) {
-                console::note(&left);
+            let left = pace.left(started.elapsed() + estimated);
+            if let Some(left) = left.filter(|_| !self.full) {
+                console::note(&format!("about {left} left"));
             }
         }
         match (self.json, &documents[..]) {
@@ -178,33 +185,5 @@ fn print(document: &Value) -> Result<()> {
     match document["seconds"].as_f64() {
         Some(seconds) => console::line(&format!("took    {seconds:.1} s")),
         None => Ok(()),
-    }
-}
-
-/// How long a series of experiments still takes, at the pace of those that have run.
-struct Clock {
-    started: Instant,
-    /// Minutes of the experiments run, and of those to come, on two idle cores.
-    run: f64,
-    to_come: f64,
-}
-
-impl Clock {
-    fn new(chosen: &[&dyn Experiment]) -> Self {
-        let to_come = chosen.iter().map(|experiment| experiment.minutes()).sum();
-        Self { started: Instant::now(), run: 0.0, to_come }
-    }
-
-    /// What to say after an experiment; nothing after the last.
-    fn after(&mut self, experiment: &dyn Experiment, took_up: bool) -> Option<String> {
-        self.to_come -= experiment.minutes();
-        if !took_up {
-            self.run += experiment.minutes();
-        }
-        let elapsed = self.started.elapsed().as_secs_f64() / 60.0;
-        // Less than a minute tells no pace.
-        let pace = if self.run >= 1.0 { elapsed / self.run } else { 1.0 };
-        let left = self.to_come * pace;
-        (self.to_come > 0.0).then(|| format!("about {left:.0} minutes left"))
     }
 }

@@ -182,22 +182,39 @@ fn balanced(grid: &Grid) -> Stated {
     }
 }
 
+fn text_leads(grid: &Grid) -> Stated {
+    above(
+        grid,
+        "Text says more than meta features",
+        "accuracy on text less accuracy on meta features, mean over the six classical models",
+        text_over_meta,
+    )
+}
+
+fn both_lead(grid: &Grid, models: &str, difference: Difference) -> Stated {
+    above(
+        grid,
+        "Text and meta features together say more than text",
+        &format!("accuracy on both less accuracy on text, mean over {models}"),
+        difference,
+    )
+}
+
+fn second_task_helps(grid: &Grid, models: &str, difference: Difference) -> Stated {
+    above(
+        grid,
+        "Learning the sentiment score beside the stars helps",
+        &format!("multi-task less single-task accuracy, mean over {models} on text and on both"),
+        difference,
+    )
+}
+
 /// The five claims of the paper.
 pub(super) fn claims(study: &Study) -> Vec<Claim> {
     let grid = &study.table;
     judge(&[
-        above(
-            grid,
-            "Text says more than meta features",
-            "accuracy on text less accuracy on meta features, mean over the six classical models",
-            text_over_meta,
-        ),
-        above(
-            grid,
-            "Text and meta features together say more than text",
-            "accuracy on both less accuracy on text, mean over the nine single-task models",
-            joint_over_text,
-        ),
+        text_leads(grid),
+        both_lead(grid, "the nine single-task models", joint_over_text),
         above(
             grid,
             "Attention over text beats every classical model of text",
@@ -205,12 +222,7 @@ pub(super) fn claims(study: &Study) -> Vec<Claim> {
              on the test rows themselves, to their favour",
             attention_over_classical,
         ),
-        above(
-            grid,
-            "Learning the sentiment score beside the stars helps",
-            "multi-task less single-task accuracy, mean over CNN, HAN and BERT on text and on both",
-            multi_over_single,
-        ),
+        second_task_helps(grid, "CNN, HAN and BERT", multi_over_single),
         balanced(grid),
     ])
 }
@@ -224,24 +236,9 @@ pub(super) fn by_strength(study: &Study) -> Vec<(f64, Vec<Claim>)> {
         .iter()
         .flat_map(|grid| {
             [
-                above(
-                    grid,
-                    "Text says more than meta features",
-                    "accuracy on text less accuracy on meta features, mean over the six classical models",
-                    text_over_meta,
-                ),
-                above(
-                    grid,
-                    "Text and meta features together say more than text",
-                    "accuracy on both less accuracy on text, mean over the six classical models and CNN",
-                    joint_over_text_of_small,
-                ),
-                above(
-                    grid,
-                    "Learning the sentiment score beside the stars helps",
-                    "multi-task less single-task accuracy, mean over CNN on text and on both",
-                    multi_over_single_of_small,
-                ),
+                text_leads(grid),
+                both_lead(grid, "the six classical models and CNN", joint_over_text_of_small),
+                second_task_helps(grid, "CNN", multi_over_single_of_small),
             ]
         })
         .collect();

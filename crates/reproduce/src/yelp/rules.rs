@@ -6,7 +6,8 @@
 
 use bestof_report::{Verdict, format_number, format_percent};
 
-use crate::paired::{holm, p_above};
+use crate::judge::shown;
+use crate::paired::{holm, p_above, weakest};
 use crate::{Claim, Measured};
 
 /// Chance of even one false claim among all that are judged together; one-sided.
@@ -73,12 +74,8 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// The p-value that all effects are there: that of the weakest. NaN without effects or with one
-    /// that has none.
     fn p(&self) -> f64 {
-        let weakest =
-            |most: f64, p: f64| if p.is_nan() || most.is_nan() { f64::NAN } else { most.max(p) };
-        self.effects.iter().map(Effect::p).reduce(weakest).unwrap_or(f64::NAN)
+        weakest(self.effects.iter().map(Effect::p))
     }
 
     fn verdict(&self, corrected: f64) -> Verdict {
@@ -99,7 +96,7 @@ pub(super) fn judge(stated: &[Stated]) -> Vec<Claim> {
         .iter()
         .zip(p_values.iter().zip(holm(&p_values)))
         .map(|(stated, (p, corrected))| {
-            let shown: Vec<String> = stated.effects.iter().map(Effect::shown).collect();
+            let effects: Vec<String> = stated.effects.iter().map(Effect::shown).collect();
             Claim::new(
                 &stated.claim,
                 format!(
@@ -110,22 +107,11 @@ pub(super) fn judge(stated: &[Stated]) -> Vec<Claim> {
                     format_percent(ALPHA),
                     p_values.len(),
                 ),
-                format!("{}; p = {}, corrected {}", shown.join("; "), told(*p), told(corrected)),
+                format!("{}; p = {}, corrected {}", effects.join("; "), shown(*p), shown(corrected)),
                 stated.verdict(corrected),
             )
         })
         .collect()
-}
-
-/// A p-value to two digits.
-fn told(p: f64) -> String {
-    if p.is_nan() {
-        "unknown".to_owned()
-    } else if p >= 0.001 {
-        format!("{p:.3}")
-    } else {
-        format!("{p:.1e}")
-    }
 }
 
 #[cfg(test)]

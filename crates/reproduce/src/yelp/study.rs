@@ -10,13 +10,12 @@ use bestof_trainer::progress::Silent;
 
 use super::fold::{Fold, Start, fold};
 use super::models::{Job, Models};
-use super::pace::Pace;
 use super::score::Score;
 use super::settings::{Encoder, Settings};
 use super::table::{INPUTS, ROWS, Row};
 use crate::jobs::side_by_side;
 use crate::kept::Kept;
-use crate::{Options, Progress, ReproduceError};
+use crate::{Options, Pace, Progress, ReproduceError};
 
 /// A cell of the table, a score each seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -226,14 +225,15 @@ impl Told {
         self.pace.done(job.cost());
         self.done += 1;
         let fold = &models.folds[job.fold];
+        let left = self.pace.left(self.since.elapsed());
         progress.notice(&format!(
-            "{} ({}), seed {}, meta effects {}: {:.1} s; {}",
+            "{} ({}), seed {}, meta effects {}: {:.1} s{}",
             job.kind,
             job.inputs.as_str(),
             fold.seed,
             fold.strength,
             took.as_secs_f64(),
-            self.pace.left(self.since.elapsed())
+            left.map_or_else(String::new, |left| format!("; about {left} left"))
         ));
         progress.rows("models", self.done, self.all);
     }

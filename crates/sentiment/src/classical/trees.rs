@@ -46,8 +46,9 @@ impl DecisionTree {
                     *count += own;
                 }
             }
-            let most = counts.iter().copied().fold(0.0, f64::max);
-            Majority { class: counts.iter().position(|&count| count == most).unwrap_or(0) }
+            // Of equally common classes the first.
+            let most = (0..CLASSES).rev().max_by(|&a, &b| counts[a].total_cmp(&counts[b]));
+            Majority { class: most.unwrap_or(0) }
         };
         Self { nodes: growth.grow(rows, draw, majority), classes }
     }

@@ -114,7 +114,7 @@ pub(super) fn user(draw: &mut SeededRng, number: u32) -> User {
     let elite = if is_elite {
         // The published files have `20,20` for 2020.
         let years = ["2016,2017,2018", "2018,2019,20,20", "2019,20,20,2021", "20,20", "2012"];
-        (*pick(draw, &years)).to_owned()
+        pick(draw, &years).to_owned()
     } else {
         String::new()
     };

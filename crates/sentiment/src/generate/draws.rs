@@ -7,11 +7,7 @@ pub(super) fn normal(draw: &mut SeededRng) -> f64 {
     (0..12).map(|_| draw.share()).sum::<f64>() - 6.0
 }
 
-pub(super) fn pick<'a, T>(draw: &mut SeededRng, items: &'a [T]) -> &'a T {
-    &items[draw.index(items.len())]
-}
-
-pub(super) fn one<'a>(draw: &mut SeededRng, items: &[&'a str]) -> &'a str {
+pub(super) fn pick<T: Copy>(draw: &mut SeededRng, items: &[T]) -> T {
     items[draw.index(items.len())]
 }
 

@@ -2,7 +2,7 @@
 
 use bestof_tasks::rng::SeededRng;
 
-use super::draws::one;
+use super::draws::pick;
 use super::words::{DISHES, STREETS};
 
 /// Share of these clauses that hold a negation, so that with those of opinions a fifth of all sentences do
@@ -79,18 +79,18 @@ const PLAIN: [&str; 12] = [
 /// A clause without a full stop and without a capital.
 pub(super) fn clause(draw: &mut SeededRng, cuisine: Option<usize>, street: usize) -> String {
     if draw.share() < DENIED {
-        return one(draw, &DENIALS).to_owned();
+        return pick(draw, &DENIALS).to_owned();
     }
-    let (who, when) = (one(draw, &WHO), one(draw, &WHEN));
+    let (who, when) = (pick(draw, &WHO), pick(draw, &WHEN));
     match (draw.index(6), cuisine) {
         (0, _) => format!("this is the one on {} Street", STREETS[street]),
         (1, _) => format!("{who} came here {when}"),
-        (2, _) => format!("{who} sat {} {when}", one(draw, &PLACE)),
+        (2, _) => format!("{who} sat {} {when}", pick(draw, &PLACE)),
         (3 | 4, Some(cuisine)) => {
-            let (first, second) = (one(draw, &DISHES[cuisine]), one(draw, &DISHES[cuisine]));
+            let (first, second) = (pick(draw, &DISHES[cuisine]), pick(draw, &DISHES[cuisine]));
             format!("{who} ordered the {first} and then the {second}")
         }
-        _ => one(draw, &PLAIN).to_owned(),
+        _ => pick(draw, &PLAIN).to_owned(),
     }
 }
 

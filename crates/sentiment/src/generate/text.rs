@@ -2,7 +2,7 @@
 
 use bestof_tasks::rng::SeededRng;
 
-use super::draws::one;
+use super::draws::pick;
 use super::neutral;
 use super::words::{ASIDES, ASPECTS, BAD, BLAMED, DISHES, GOOD, OTHER_ASPECTS, PRAISED};
 
@@ -43,7 +43,7 @@ pub(super) fn review(draw: &mut SeededRng, content: &Content) -> String {
     let heard = content.opinion * content.text_effect;
     let praise = logistic(PRAISE.0 + PRAISE.1 * heard);
     let others = KIND_TO_OTHERS + (1.0 - KIND_TO_OTHERS) * draw.share();
-    let beside = one(draw, &ASIDES);
+    let beside = pick(draw, &ASIDES);
     let mut text = String::new();
     let mut words = 0;
     // Half a clause short is as near as half a clause too long.
@@ -88,7 +88,7 @@ fn opinion(draw: &mut SeededRng, content: &Content, heard: f64, good: bool) -> S
         return ordered(draw, subject, good);
     }
     if draw.share() < UNWORDED {
-        let said = one(draw, if good { &PRAISED } else { &BLAMED });
+        let said = pick(draw, if good { &PRAISED } else { &BLAMED });
         return said.replace("{}", subject);
     }
     let grade = grade(draw, heard, good);
@@ -98,9 +98,9 @@ fn opinion(draw: &mut SeededRng, content: &Content, heard: f64, good: bool) -> S
 
 fn subject(draw: &mut SeededRng, cuisine: Option<usize>) -> &'static str {
     match cuisine {
-        None => one(draw, &OTHER_ASPECTS),
-        Some(_) if draw.one_in(2) => one(draw, &ASPECTS),
-        Some(cuisine) => one(draw, &DISHES[cuisine]),
+        None => pick(draw, &OTHER_ASPECTS),
+        Some(_) if draw.one_in(2) => pick(draw, &ASPECTS),
+        Some(cuisine) => pick(draw, &DISHES[cuisine]),
     }
 }
 

@@ -5,13 +5,12 @@
 //! questions in every interval and test: with three records, intervals over records alone would
 //! say nothing.
 
+use bestof_estimators::proportion_interval;
 use bestof_report::Verdict;
 use serde_json::{Value, json};
 
 use crate::Measured;
 
-/// The 97.5 % point of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
 /// Chance of a false finding that is accepted, over all comparisons together.
 const LEVEL: f64 = 0.05;
 
@@ -24,11 +23,8 @@ pub(super) fn wilson(share: f64, n: f64) -> Measured {
     if n.is_nan() || n <= 0.0 {
         return Measured { value: share, low: 0.0, high: 1.0 };
     }
-    let square = Z * Z / n;
-    let middle = (share + square / 2.0) / (1.0 + square);
-    let half = (share * (1.0 - share) * square + square * square / 4.0).sqrt() / (1.0 + square);
-    let (low, high) = ((middle - half).max(0.0), (middle + half).min(1.0));
-    Measured { value: share, low: low.min(share), high: high.max(share) }
+    let (low, high) = proportion_interval(share, n);
+    Measured { value: share, low, high }
 }
 
 /// How many times more right answers differ from record to record than those of independent

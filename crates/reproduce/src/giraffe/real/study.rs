@@ -1,7 +1,7 @@
 //! The passes: every arm reads every record once and answers all questions about it.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bestof_checkpoints::ModelFolder;
 use bestof_models::{Decoder, open_device};
@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::shares::{Answers, spread_over_records};
 use super::training::{Trained, trained};
 use crate::kept::{keep, taken_up};
-use crate::{Options, Progress, ReproduceError};
+use crate::{Options, Pace, Progress, ReproduceError};
 
 /// Tokens at which attention costs as much as everything else: that of 30 layers with 9 heads of 64
 /// channels beside 106 million weights. Estimates of time need no more than this.
@@ -117,8 +117,8 @@ pub(super) fn run(
         options.device,
         base.files_hash().map_err(TrainError::from)?,
     );
-    let pace = Pace::new(settings, records);
-    let mut work = Work { settings, options, pace, passes: Vec::new() };
+    let timed = Timed::new(settings, records);
+    let mut work = Work { settings, options, timed, passes: Vec::new() };
     let places = 0..settings.lengths.len();
     let mut learned = None;
     for record in 0..records {
@@ -150,7 +150,7 @@ pub(super) fn run(
 struct Work<'a> {
     settings: &'a Settings,
     options: &'a Options,
-    pace: Pace,
+    timed: Timed,
     passes: Vec<(Job, Pass)>,
 }
 
@@ -163,7 +163,7 @@ impl Work<'_> {
         progress: &mut dyn Progress,
     ) -> Result<(ModelFolder, String, Trained), ReproduceError> {
         let (folder, took) = trained(self.settings, self.options, base, made_with, progress)?;
-        self.pace.trained(&took);
+        self.timed.done(self.timed.training, took.seconds);
         let folder = ModelFolder::open(&folder).map_err(TrainError::from)?;
         let hash = folder.files_hash().map_err(TrainError::from)?;
         Ok((folder, format!("{made_with}, trained {hash}"), took))
@@ -195,11 +195,11 @@ impl Work<'_> {
         if made {
             keep(&file, &made_with, &pass)?;
         }
-        self.pace.passed(length, pass.seconds);
+        self.timed.done(work(length), pass.seconds);
         if made {
             let of = |part: fn(&Answered) -> bool| pass.answered.iter().filter(|a| part(a)).count();
             progress.notice(&format!(
-                "{}, {length} tokens, record {}: {} of {} found, {} said, {:.0} s; {} passes of {} done, about {:.1} hours left",
+                "{}, {length} tokens, record {}: {} of {} found, {} said, {:.0} s; {} passes of {} done{}",
                 arm.label(),
                 job.record,
                 of(|answered| answered.found),
@@ -207,8 +207,8 @@ impl Work<'_> {
                 of(|answered| answered.said),
                 pass.seconds,
                 self.passes.len() + 1,
-                self.pace.passes,
-                self.pace.hours_left(),
+                self.timed.passes,
+                self.timed.left(),
             ));
         }
         self.passes.push((job, pass));
@@ -232,42 +232,36 @@ impl Work<'_> {
     }
 }
 
-/// How long the rest will take.
-struct Pace {
-    /// Work in all, in tokens of short passes, and what is done of it, with its seconds.
-    all: f64,
-    done: f64,
-    seconds: f64,
+/// What the passes and the training cost, each by its work in tokens of short passes, and the seconds
+/// that those done took, whichever start made them.
+struct Timed {
+    pace: Pace,
+    took: Duration,
     training: f64,
     passes: usize,
 }
 
-impl Pace {
+impl Timed {
     fn new(settings: &Settings, records: usize) -> Self {
-        let arms = Arm::ALL.len();
+        let runs = Arm::ALL.len() * records;
         let each: f64 = settings.lengths.iter().map(|length| work(*length)).sum();
         let training = STEP * settings.windows().into_iter().map(work).sum::<f64>();
         Self {
-            all: (arms * records) as f64 * each + training,
-            done: 0.0,
-            seconds: 0.0,
+            pace: Pace::new([runs as f64 * each, training]),
+            took: Duration::ZERO,
             training,
-            passes: arms * records * settings.lengths.len(),
+            passes: runs * settings.lengths.len(),
         }
     }
 
-    fn passed(&mut self, length: usize, seconds: f64) {
-        self.done += work(length);
-        self.seconds += seconds;
+    fn done(&mut self, work: f64, seconds: f64) {
+        self.pace.done(work);
+        self.took += Duration::from_secs_f64(seconds);
     }
 
-    fn trained(&mut self, trained: &Trained) {
-        self.done += self.training;
-        self.seconds += trained.seconds;
-    }
-
-    fn hours_left(&self) -> f64 {
-        (self.all - self.done) * self.seconds / self.done / 3600.0
+    /// The time left, in words to follow others.
+    fn left(&self) -> String {
+        self.pace.left(self.took).map_or_else(String::new, |left| format!(", about {left} left"))
     }
 }
 
@@ -282,10 +276,12 @@ mod tests {
 
     #[test]
     fn the_rest_takes_as_long_as_its_share_of_the_work() {
-        let mut pace = Pace::new(&Settings::smollm2(), 3);
-        let all = pace.all;
-        pace.passed(6_100, 3600.0);
-        assert!((pace.hours_left() - (all / (2.0 * 6_100.0) - 1.0)).abs() < 1e-6);
-        assert_eq!(pace.passes, 54);
+        let settings = Settings { lengths: [6_100; 3], ..Settings::smollm2() };
+        let mut timed = Timed::new(&settings, 3);
+        assert_eq!((timed.passes, timed.left()), (54, String::new()));
+        timed.done(timed.training, 3600.0);
+        // Eight windows of 10,000 to 12,000 tokens, four times as dear, against 54 passes of 12,200.
+        let minutes = 60.0 * 54.0 * 12_200.0 / timed.training;
+        assert_eq!(timed.left(), format!(", about {minutes:.0} min left"));
     }
 }
