@@ -66,7 +66,7 @@ fn probabilities(scores: &[f64]) -> Vec<f32> {
 }
 
 impl TabularClassifier for Boosting {
-    const MAX_ROWS: Option<usize> = Some(5_000);
+    const MAX_ROWS: Option<usize> = Some(20_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, seed: u64) -> Result<Self, SentimentError> {
         let columns = Columns::new(x);

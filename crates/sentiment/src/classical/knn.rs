@@ -39,7 +39,7 @@ impl NearestNeighbours {
 
 impl TabularClassifier for NearestNeighbours {
     /// Every prediction computes the distance to every training row.
-    const MAX_ROWS: Option<usize> = Some(20_000);
+    const MAX_ROWS: Option<usize> = Some(100_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
         Ok(Self { width: x.width(), classes, rows: x.values().to_vec(), labels: y.to_vec() })

@@ -35,8 +35,8 @@ pub struct FitOptions {
     /// Seed of everything random. Default 0.
     pub seed: u64,
     /// Most rows to fit on; if there are more, a sample is taken. The default, `None`, is the limit of
-    /// the kind: 20,000 for a tree and nearest neighbours, 10,000 for support vectors, 8,000 for a
-    /// forest, 5,000 for boosting, and none for the others.
+    /// the kind: 200,000 for a tree, 100,000 for nearest neighbours, 50,000 for a forest, 20,000 for
+    /// boosting, 10,000 for support vectors, and none for the others.
     pub max_rows: Option<usize>,
 }
 

@@ -8,7 +8,8 @@ use crate::error::SentimentError;
 
 /// A model that assigns each row of numbers a probability for each class.
 pub(super) trait TabularClassifier: Sized + Serialize + DeserializeOwned {
-    /// Default for the most rows it is fitted on; `None` for no limit.
+    /// Default for the most rows it is fitted on, by what training was measured to cost (`docs/yelp.md`);
+    /// `None` for no limit, where that grows with the rows and no faster.
     const MAX_ROWS: Option<usize>;
 
     /// Fits the model to rows with labels `y`, one per row, in `0..classes`; each class occurs.

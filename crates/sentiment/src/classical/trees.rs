@@ -12,8 +12,8 @@ use crate::error::SentimentError;
 const TREES: usize = 100;
 
 /// Default for the most rows of a fit.
-const MAX_ROWS: usize = 20_000;
-const MAX_FOREST_ROWS: usize = 8_000;
+const MAX_ROWS: usize = 200_000;
+const MAX_FOREST_ROWS: usize = 50_000;
 
 /// Most classes.
 const CLASSES: usize = crate::predictions::STARS;

@@ -23,8 +23,8 @@ pub(super) struct Flags {
     /// Use pairs of neighbouring words as terms too
     #[arg(long)]
     pairs: bool,
-    /// Most training rows; of more rows a sample is taken. Default: 20000 for decision-tree and knn,
-    /// 10000 for svm, 8000 for random-forest, 5000 for gradient-boosting, no limit for the others
+    /// Most training rows; of more rows a sample is taken. Default: 200000 for decision-tree,
+    /// 100000 for knn, 50000 for random-forest, 20000 for gradient-boosting, 10000 for svm, no limit for the others
     #[arg(long)]
     max_rows: Option<usize>,
 }
