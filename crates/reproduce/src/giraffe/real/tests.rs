@@ -110,3 +110,19 @@ fn other_settings_are_told_and_start_anew() -> Result<(), ReproduceError> {
     assert_eq!((heard.passes(), heard.steps, told(&heard)), (3, 1, 4), "{:?}", heard.notices);
     Ok(())
 }
+
+#[test]
+fn a_model_that_converses_learns_the_answers_of_every_window() -> Result<(), ReproduceError> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = small(dir.path());
+    let turns = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+                 {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    fs::write(settings.model.join("chat_template.jinja"), turns).unwrap();
+    settings.training = Training { steps: 2, windows: [1300, 1400], lookups: 2, rate: 1e-3 };
+    let options = Options::new(dir.path().join("out"));
+    let study = study::run(&settings, 1, &options, &mut Silent)?;
+    // Both windows, each once and whole.
+    assert_eq!(study.trained.losses.len(), 2);
+    assert!((2500..=2750).contains(&study.trained.tokens), "{}", study.trained.tokens);
+    Ok(())
+}

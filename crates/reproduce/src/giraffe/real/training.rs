@@ -9,7 +9,7 @@ use bestof_tasks::rows::{ChatMessage, CompletionRow, Content, SupervisedRow, Tex
 use bestof_trainer::TrainError;
 use bestof_trainer::config::{RunConfig, toml_path, toml_text};
 use bestof_trainer::export::FINAL;
-use bestof_trainer::launch::extension;
+use bestof_trainer::launch::supervised;
 use bestof_trainer::run::TrainOptions;
 use serde::{Deserialize, Serialize};
 
@@ -66,14 +66,15 @@ pub(super) fn trained(
     }
     let rows = dir.join("rows.jsonl");
     write_rows(&rows, &windows(settings, options.seed, base)?)?;
-    let text = configuration(settings, options, base, &rows, &run);
-    let mut config = RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?;
-    config.extend = Arm::Trained.section(base);
-    if let Some(section) = &mut config.extend {
-        section.train_length = Some(settings.training.windows[1]);
+    // Weights on the new basis, which answers are then learned on as `sft` learns them.
+    let (extended, on_basis) = (dir.join("extended"), Arm::Linear.put_on(base)?);
+    if !extended.exists() {
+        base.derive(&extended, &on_basis.config).map_err(TrainError::from)?;
     }
+    let text = configuration(settings, options, (&extended, &on_basis), &rows, &run);
+    let config = RunConfig::from_toml(&text, &[]).map_err(TrainError::from)?;
     let how = TrainOptions { resume: true, ..TrainOptions::default() };
-    let finished = extension(&config, &how, progress)?;
+    let finished = supervised(&config, &how, progress)?;
     let outcome = took(&run)?;
     keep(&ended, &made_with, &outcome)?;
     Ok((finished.model, outcome))
@@ -98,19 +99,20 @@ fn took(run: &Path) -> Result<Trained, ReproduceError> {
 fn configuration(
     settings: &Settings,
     options: &Options,
-    base: &ModelFolder,
+    (model, folder): (&Path, &ModelFolder),
     rows: &Path,
     run: &Path,
 ) -> String {
-    let answers = if base.chat_template.is_some() { "assistant_only_loss = true\n" } else { "" };
+    let answers = if folder.chat_template.is_some() { "assistant_only_loss = true\n" } else { "" };
     format!(
-        "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\n{answers}[output]\ndir = {}\n\
+        "[model]\npath = {}\ndevice = {}\n[data]\ntrain = {}\nmax_length = {}\n{answers}[output]\ndir = {}\n\
          [train]\nlearning_rate = {:?}\nmax_steps = {}\nper_device_train_batch_size = 1\n\
          lr_scheduler_type = \"linear\"\nwarmup_steps = {}\nlogging_steps = 1\nsave_steps = 1\n\
          save_total_limit = 2\ngradient_checkpointing = true\nseed = {}\n[lora]\nr = 16\n",
-        toml_path(&settings.model),
+        toml_path(model),
         toml_text(&options.device),
         toml_path(rows),
+        folder.config["max_position_embeddings"],
         toml_path(run),
         settings.training.rate,
         settings.training.steps,
