@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::user_verb;
 
-/// `bench [FILTER]`, or `bench side-by-side|encoder-side-by-side|device-side-by-side|classical-side-by-side|
-/// sentences|estimators|scaling --python PYTHON [options of the script in benches/]`.
+/// `bench [FILTER]`, or `bench side-by-side|rollouts|encoder-side-by-side|device-side-by-side|
+/// classical-side-by-side|sentences|estimators|scaling --python PYTHON [options of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("side-by-side") => return side_by_side(&args[1..]),
+        Some("rollouts") => return rollouts(&args[1..]),
         Some("estimators") => return estimators(&args[1..]),
         Some("scaling") => return scaling(&args[1..]),
         Some("device-side-by-side") => return device_side_by_side(&args[1..]),
@@ -83,6 +84,25 @@ fn estimators(args: &[String]) -> Result<()> {
     command.arg("--bestof").arg(program).args(rest);
     process::step("estimators beside NumPy", &mut command)
         .with_context(|| format!("{python} needs numpy; name another with --python"))
+}
+
+/// Samples of a model, and the same in the user's transformers and llama.cpp.
+fn rollouts(args: &[String]) -> Result<()> {
+    let (python, rest) = python_and_rest(args)?;
+    let program = user_verb::build(&[])?;
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", "bestof-benches"]);
+    let example =
+        process::executable(build.args(["--example", "rollouts"]), "the example `rollouts`")?;
+    let mut command = Command::new(&python);
+    command.arg(process::root().join("benches/rollouts.py"));
+    command.arg("--bestof").arg(example).arg("--program").arg(program);
+    if !rest.iter().any(|arg| arg == "--model" || arg.starts_with("--model=")) {
+        command.arg("--model").arg(process::root().join("models/smollm2-135m-instruct"));
+    }
+    process::step("rollouts", process::keeping_memory(command.args(rest))).with_context(|| {
+        format!("{python} needs torch and transformers; name another with --python")
+    })
 }
 
 /// Prediction and fine-tuning of an encoder, and the same in the user's `PyTorch`.

@@ -13,6 +13,7 @@ use burn::tensor::{DType, Shape, Tensor, TensorData};
 use crate::shape::{Activation, SoftmaxRows};
 
 mod attention;
+mod decoding;
 mod encoder;
 mod kernel;
 mod kernel_encoder;
@@ -21,9 +22,11 @@ mod product;
 mod self_attention;
 
 pub(crate) use attention::{KEPT_KEYS, attention};
+pub(crate) use decoding::HostCache;
 pub(crate) use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
 };
+pub(crate) use kernel::{largest_of as largest, weight_sum, weights};
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 

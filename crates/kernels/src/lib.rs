@@ -4,6 +4,7 @@ mod block_weight;
 #[cfg(feature = "cpu")]
 mod cpu;
 mod custom;
+mod decode_cache;
 mod decoder;
 mod dropout;
 mod encoder;
@@ -14,11 +15,15 @@ mod logps;
 mod mask;
 mod plain;
 mod plain_attention;
+mod plain_decoding;
 mod plain_encoder;
 mod random;
+mod sampling_mass;
 mod shape;
 mod weight;
 
+#[cfg(all(test, feature = "cpu"))]
+mod decode_tests;
 #[cfg(all(test, feature = "cpu"))]
 mod encoder_tests;
 #[cfg(all(test, feature = "cpu"))]
@@ -26,6 +31,7 @@ mod tests;
 
 pub use block_weight::BlockWeight;
 pub use custom::{AnyTensor, Inputs};
+pub use decode_cache::{DecodeCache, PromptKeys};
 pub use decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
 pub use dropout::{Dropout, KeyedRow};
 pub use encoder::{
@@ -38,5 +44,6 @@ pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax, widened};
 pub use random::{Random, dropout_mask};
+pub use sampling_mass::{CHUNK, likeliest, weight_sums, weights};
 pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
 pub use weight::Weight;

@@ -1,4 +1,5 @@
-//! The sampling loop: prompts once, then all their samples a token at a time.
+//! The sampling loop: each prompt once, then its samples a token at a time. The batch is continuous: a
+//! sample that ends makes room for one that waits.
 
 use std::collections::VecDeque;
 
@@ -13,14 +14,25 @@ use crate::sampling::{AfterToken, FinishReason, Generation, NewToken, Request, S
 
 /// What computes the logits that tokens are sampled from.
 pub(crate) trait Engine {
-    /// Takes on prompts and returns the logits after each, `[prompts, vocab_size]`.
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError>;
+    /// Takes on a prompt, the next in number, and returns the logits after it, `[1, vocab_size]`.
+    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError>;
+
+    /// Nothing continues a prompt any more.
+    fn forget(&mut self, prompt: usize);
+
+    /// Takes on so many more sequences, behind those of the batch.
+    fn admit(&mut self, sequences: usize);
 
     /// The logits after the last token of each sequence, `[sequences, vocab_size]`.
     fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError>;
 
     /// Goes on with the sequences at these indices of the batch only.
     fn keep(&mut self, indices: &[u32]);
+
+    /// Whether sequences of one prompt may have different numbers of tokens of their own.
+    fn may_be_ragged(&self) -> bool {
+        true
+    }
 }
 
 /// What bounds a sequence.
@@ -36,7 +48,7 @@ pub(crate) struct Limits {
 pub(crate) struct ActiveSequence {
     request: usize,
     sample: usize,
-    /// Which of the batch's prompts it continues.
+    /// The number of the prompt that it continues.
     pub(crate) prompt: usize,
     random: Random,
     /// The tokens sampled so far.
@@ -70,7 +82,8 @@ pub(crate) fn generate(
 ) -> Result<Vec<Generation>, ModelError> {
     config.validate()?;
     check_requests(limits.vocab_size, requests)?;
-    Sampler { engine, limits, requests, config, on_token, stopped: false }.run()
+    let stopped = false;
+    Sampler { engine, limits, requests, config, on_token, prompts: Vec::new(), stopped }.run()
 }
 
 fn check_requests(vocab_size: usize, requests: &[Request]) -> Result<(), ModelError> {
@@ -92,7 +105,18 @@ struct Sampler<'a> {
     requests: &'a [Request],
     config: &'a SamplingConfig,
     on_token: &'a mut dyn FnMut(NewToken) -> AfterToken,
+    /// By the engine's number.
+    prompts: Vec<Started>,
     stopped: bool,
+}
+
+/// A prompt that was taken on.
+struct Started {
+    request: usize,
+    /// What follows it, until all samples have their first token.
+    logits: Option<Tensor<2>>,
+    /// Samples that are not done.
+    open: usize,
 }
 
 impl Sampler<'_> {
@@ -104,57 +128,86 @@ impl Sampler<'_> {
             .enumerate()
             .flat_map(|(index, request)| (0..request.samples).map(move |sample| (index, sample)))
             .collect();
-        while !waiting.is_empty() && !self.stopped {
-            let batch = waiting.drain(..waiting.len().min(self.config.max_batch)).collect();
-            self.run_batch(batch, &mut done)?;
+        let mut active: Vec<ActiveSequence> = Vec::new();
+        while !self.stopped {
+            let free = self.config.max_batch.saturating_sub(active.len()).min(waiting.len());
+            if free > 0 && (active.is_empty() || self.engine.may_be_ragged()) {
+                let admitted = self.begin(waiting.drain(..free), &mut done)?;
+                self.engine.admit(admitted.len());
+                active.extend(admitted);
+            } else if active.is_empty() {
+                break;
+            }
+            if self.stopped || active.is_empty() {
+                continue;
+            }
+            let logits = self.engine.step(&active)?;
+            let (before, rows) = (active.len(), (0..active.len() as u32).collect::<Vec<u32>>());
+            let (rest, kept) = self.take_tokens(active, logits, &rows, &mut done);
+            active = rest;
+            if active.len() < before {
+                self.engine.keep(&kept);
+            }
         }
+        done.extend(active.into_iter().map(|s| s.finish(FinishReason::Interrupted)));
         done.sort_by_key(|generation| (generation.request, generation.sample));
         Ok(done)
     }
 
-    /// Draws samples that start together, and so have computed equally many tokens of their own
-    /// at any time.
-    fn run_batch(
+    /// Draws the first token of samples, whose prompts are computed where they are not yet. Returns those
+    /// that go on.
+    fn begin(
         &mut self,
-        batch: Vec<(usize, usize)>,
+        samples: impl Iterator<Item = (usize, usize)>,
         done: &mut Vec<Generation>,
-    ) -> Result<(), ModelError> {
-        let mut prompts: Vec<&[u32]> = Vec::new();
-        let mut active: Vec<ActiveSequence> = Vec::new();
-        let mut last_request = None;
-        for (request, sample) in batch {
-            if last_request != Some(request) {
-                prompts.push(&self.requests[request].prompt);
-                last_request = Some(request);
+    ) -> Result<Vec<ActiveSequence>, ModelError> {
+        let (mut new, mut logits, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut last = None;
+        for (request, sample) in samples {
+            let asked = &self.requests[request];
+            // Samples wait in the order of their prompts.
+            if self.prompts.last().is_none_or(|started| started.request != request) {
+                let after = self.engine.start(&asked.prompt)?;
+                let open = asked.samples;
+                self.prompts.push(Started { request, logits: Some(after), open });
             }
-            active.push(ActiveSequence {
+            let prompt = self.prompts.len() - 1;
+            if last != Some(prompt) {
+                logits.extend(self.prompts[prompt].logits.clone());
+                last = Some(prompt);
+            }
+            if sample + 1 == asked.samples {
+                self.prompts[prompt].logits = None;
+            }
+            rows.push(logits.len() as u32 - 1);
+            new.push(ActiveSequence {
                 request,
                 sample,
-                prompt: prompts.len() - 1,
-                random: Random::keyed(&[self.requests[request].seed, sample as u64]),
+                prompt,
+                random: Random::keyed(&[asked.seed, sample as u64]),
                 ids: Vec::new(),
                 logprobs: Vec::new(),
                 tempered_logprobs: Vec::new(),
                 sampling_logprobs: Vec::new(),
             });
         }
-        let mut logits = self.engine.start(&prompts)?;
-        let mut rows: Vec<u32> = active.iter().map(|s| s.prompt as u32).collect();
-        loop {
-            let before = active.len();
-            let (rest, kept) = self.take_tokens(active, logits, &rows, done);
-            active = rest;
-            if active.is_empty() || self.stopped {
-                break;
-            }
-            if active.len() < before {
-                self.engine.keep(&kept);
-            }
-            logits = self.engine.step(&active)?;
-            rows = (0..active.len() as u32).collect();
+        let logits = if logits.len() == 1 { logits.remove(0) } else { Tensor::cat(logits, 0) };
+        Ok(self.take_tokens(new, logits, &rows, done).0)
+    }
+
+    /// A sequence is done, and its prompt too if it was the last one.
+    fn finish(
+        &mut self,
+        sequence: ActiveSequence,
+        reason: FinishReason,
+        done: &mut Vec<Generation>,
+    ) {
+        let prompt = sequence.prompt;
+        done.push(sequence.finish(reason));
+        self.prompts[prompt].open -= 1;
+        if self.prompts[prompt].open == 0 {
+            self.engine.forget(prompt);
         }
-        done.extend(active.into_iter().map(|s| s.finish(FinishReason::Interrupted)));
-        Ok(())
     }
 
     /// Draws the next token of each sequence from its row of logits. Returns the sequences that
@@ -170,7 +223,7 @@ impl Sampler<'_> {
         let (mut open_rows, mut uniforms) = (Vec::new(), Vec::new());
         for (index, (mut sequence, row)) in active.into_iter().zip(rows).enumerate() {
             if let Some(reason) = self.no_room(&sequence) {
-                done.push(sequence.finish(reason));
+                self.finish(sequence, reason, done);
             } else {
                 open_rows.push(*row);
                 uniforms.push(sequence.random.uniform());
@@ -192,7 +245,7 @@ impl Sampler<'_> {
             let (request, sample) = (sequence.request, sequence.sample);
             let heard = (self.on_token)(NewToken { request, sample, token, logprob });
             if let Some(reason) = self.end(&sequence, heard) {
-                done.push(sequence.finish(reason));
+                self.finish(sequence, reason, done);
             } else {
                 rest.push(sequence);
                 kept.push(index);
@@ -256,10 +309,16 @@ impl<'a> Recomputed<'a> {
 }
 
 impl Engine for Recomputed<'_> {
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
-        self.prompts = prompts.iter().map(|prompt| prompt.to_vec()).collect();
-        self.last_logits(&self.prompts)
+    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError> {
+        self.prompts.push(prompt.to_vec());
+        self.last_logits(&[prompt.to_vec()])
     }
+
+    fn forget(&mut self, prompt: usize) {
+        self.prompts[prompt] = Vec::new();
+    }
+
+    fn admit(&mut self, _: usize) {}
 
     fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
         let sequences: Vec<Vec<u32>> =

@@ -1,5 +1,10 @@
 //! Sampling one token from logits.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use bestof_kernels::{CHUNK, likeliest, weight_sums, weights};
+
 use crate::sampling::{Filters, SamplingConfig};
 
 /// A sampled token.
@@ -21,71 +26,45 @@ pub(crate) struct SampledToken {
 pub(crate) fn sample_token(logits: &[f32], config: &SamplingConfig, uniform: f64) -> SampledToken {
     let best = likeliest(logits);
     let max = logits.get(best).copied().unwrap_or(0.0);
-    let log_sum = log_sum_exp(logits, max, 1.0);
+    let sums = weight_sums(logits, max, 1.0);
+    let log_sum = sums.iter().sum::<f64>().ln();
     let logprob = |token: usize| logits[token] - max - log_sum as f32;
     if config.temperature == 0.0 {
         let logprob = logprob(best);
         let (tempered_logprob, sampling_logprob) = (0.0, 0.0);
         return SampledToken { token: best as u32, logprob, tempered_logprob, sampling_logprob };
     }
-    let scale = config.temperature.recip();
-    let kept = kept_tokens(logits, config, max, scale);
-    let weight = |token: usize| (f64::from(logits[token] - max) * scale).exp();
-    let total: f64 = match &kept {
-        Some(kept) => kept.iter().map(|&token| weight(token as usize)).sum(),
-        None => log_sum_exp(logits, max, scale).exp(),
-    };
-    let token = match &kept {
-        Some(kept) => pick(kept.iter().map(|&t| t as usize), weight, uniform * total),
-        None => pick(0..logits.len(), weight, uniform * total),
+    let row = Row { logits, max, scale: config.temperature.recip() };
+    let sums = if row.scale == 1.0 { sums } else { weight_sums(logits, max, row.scale as f32) };
+    let whole: f64 = sums.iter().sum();
+    let (token, total, cut) = match config.filters(logits.len()) {
+        None => (row.pick(&sums, uniform * whole), whole, false),
+        Some(filters) => {
+            let kept = row.kept(filters, whole);
+            let weights = kept.iter().map(|&(token, exponent)| (token as usize, exponent.exp()));
+            let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
+            (first_past(weights, uniform * total).0, total, true)
+        }
     };
     let token = token.unwrap_or(best);
-    let exponent = f64::from(logits[token] - max) * scale;
+    let exponent = row.exponent(token);
     let sampling_logprob = (exponent - total.ln()) as f32;
     let logprob = logprob(token);
-    let tempered_logprob = if scale == 1.0 {
+    let tempered_logprob = if row.scale == 1.0 {
         logprob
-    } else if kept.is_none() {
-        sampling_logprob
+    } else if cut {
+        (exponent - whole.ln()) as f32
     } else {
-        (exponent - log_sum_exp(logits, max, scale)) as f32
+        sampling_logprob
     };
     SampledToken { token: token as u32, logprob, tempered_logprob, sampling_logprob }
 }
 
-/// The index of the first of the largest logits.
-fn likeliest(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (token, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = token;
-        }
-    }
-    best
-}
-
-/// `ln sum_v exp((l_v - max) scale)`.
-fn log_sum_exp(logits: &[f32], max: f32, scale: f64) -> f64 {
-    let scale = scale as f32;
-    // Sums of 256 values in f32 lose no precision that matters; the total is in f64.
-    let sum: f64 = logits
-        .chunks(256)
-        .map(|chunk| f64::from(chunk.iter().map(|l| ((l - max) * scale).exp()).sum::<f32>()))
-        .sum();
-    sum.ln()
-}
-
-/// The first token at which the running sum of weights exceeds `point`; the last one with a
-/// positive weight if rounding keeps the sum below `point`.
-fn pick(
-    tokens: impl Iterator<Item = usize>,
-    weight: impl Fn(usize) -> f64,
-    point: f64,
-) -> Option<usize> {
-    let mut sum = 0.0;
-    let mut last = None;
-    for token in tokens {
-        let weight = weight(token);
+/// The first token at which the running sum of weights exceeds `point`, or the last one with a
+/// positive weight if rounding keeps the sum below `point`; and what `point` is above the sum.
+fn first_past(weights: impl Iterator<Item = (usize, f64)>, point: f64) -> (Option<usize>, f64) {
+    let (mut sum, mut last) = (0.0, None);
+    for (token, weight) in weights {
         if weight > 0.0 {
             sum += weight;
             last = Some(token);
@@ -94,44 +73,119 @@ fn pick(
             }
         }
     }
-    last
+    (last, point - sum)
 }
 
-/// The tokens that the filters keep, likeliest first; `None` if no filter is set.
-fn kept_tokens(logits: &[f32], config: &SamplingConfig, max: f32, scale: f64) -> Option<Vec<u32>> {
-    let Filters { top_k, top_p, min_p } = config.filters(logits.len())?;
-    let by_logit =
-        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
-    let mut kept: Vec<u32> = (0..logits.len() as u32).collect();
-    if let Some(k) = top_k {
-        kept.select_nth_unstable_by(k - 1, by_logit);
-        kept.truncate(k);
+/// Logits of which the largest is `max`, to be multiplied by `scale`.
+struct Row<'a> {
+    logits: &'a [f32],
+    max: f32,
+    scale: f64,
+}
+
+/// Tokens with their exponents `(l - max) scale`.
+type Ranked = Vec<(u32, f64)>;
+
+impl Row<'_> {
+    fn exponent(&self, token: usize) -> f64 {
+        f64::from(self.logits[token] - self.max) * self.scale
     }
-    let exponent = |token: u32| f64::from(logits[token as usize] - max) * scale;
-    if let Some(p) = top_p {
-        // Tokens this far below the likeliest hold less than 1e-9 of the mass together.
-        let floor = -((logits.len() as f64).ln() + 21.0);
-        let total: f64 = kept.iter().map(|&token| exponent(token).exp()).sum();
-        kept.retain(|&token| exponent(token) > floor);
-        kept.sort_unstable_by(by_logit);
-        let mut sum = 0.0;
-        let count = kept
-            .iter()
-            .position(|&token| {
-                sum += exponent(token).exp();
+
+    /// The token at a point of the weights' running sum, given the sums of chunks.
+    fn pick(&self, sums: &[f64], point: f64) -> Option<usize> {
+        let (chunk, left) = first_past(sums.iter().copied().enumerate(), point);
+        let (chunk, first) = (chunk?, chunk? * CHUNK);
+        let tokens = &self.logits[first..(first + CHUNK).min(self.logits.len())];
+        let weights = weights(tokens, self.max, self.scale as f32);
+        let weights = weights.iter().map(|weight| f64::from(*weight));
+        first_past(weights.enumerate(), left + sums[chunk]).0.map(|token| first + token)
+    }
+
+    /// The tokens that the filters keep, likeliest first; `total` is the sum of all weights.
+    fn kept(&self, filters: Filters, total: f64) -> Ranked {
+        let Filters { top_k, top_p, min_p } = filters;
+        let mut kept = match (top_k, top_p) {
+            (Some(k), _) => self.likeliest(k),
+            (None, Some(p)) => self.reaching(p * total),
+            (None, None) => self.above(min_p.map_or(f64::NEG_INFINITY, f64::ln)),
+        };
+        if let Some(p) = top_p {
+            let total = match top_k {
+                Some(_) => kept.iter().map(|(_, exponent)| exponent.exp()).sum(),
+                None => total,
+            };
+            let mut sum = 0.0;
+            let count = kept.iter().position(|(_, exponent)| {
+                sum += exponent.exp();
                 sum >= p * total
-            })
-            .map_or(kept.len(), |at| at + 1);
-        kept.truncate(count);
+            });
+            kept.truncate(count.map_or(kept.len(), |at| at + 1));
+        }
+        if let Some(p) = min_p {
+            let floor = p.ln();
+            kept.retain(|(_, exponent)| *exponent >= floor);
+        }
+        kept
     }
-    if let Some(p) = min_p {
-        let floor = p.ln();
-        kept.retain(|&token| exponent(token) >= floor);
+
+    /// The `k` likeliest tokens, in order.
+    fn likeliest(&self, k: usize) -> Ranked {
+        // The least likely of those that are in so far is on top.
+        let mut heap: BinaryHeap<Reverse<(Logit, Reverse<u32>)>> = BinaryHeap::with_capacity(k + 1);
+        let mut least = f32::NEG_INFINITY;
+        for (token, &logit) in self.logits.iter().enumerate() {
+            if heap.len() == k && logit.total_cmp(&least).is_le() {
+                continue;
+            }
+            heap.push(Reverse((Logit(logit), Reverse(token as u32))));
+            if heap.len() > k {
+                heap.pop();
+            }
+            least = heap.peek().map_or(least, |Reverse((logit, _))| logit.0);
+        }
+        let ranked = heap.into_sorted_vec().into_iter();
+        ranked.map(|Reverse((_, Reverse(token)))| (token, self.exponent(token as usize))).collect()
     }
-    if top_p.is_none() {
-        kept.sort_unstable_by(by_logit);
+
+    /// The likeliest tokens, in order, whose weights have at least the sum `goal`, and perhaps more.
+    fn reaching(&self, goal: f64) -> Ranked {
+        // Tokens this far below the likeliest hold less than 1e-9 of the mass together.
+        let least = -((self.logits.len() as f64).ln() + 21.0);
+        for floor in [-3.0, -6.0, -12.0] {
+            let kept = self.above(floor);
+            // The weights of a row are rounded, and so is the goal.
+            if kept.iter().map(|(_, exponent)| exponent.exp()).sum::<f64>() >= goal * (1.0 + 1e-5) {
+                return kept;
+            }
+        }
+        self.above(least)
     }
-    Some(kept)
+
+    /// The tokens whose exponents are at least `floor`, in order.
+    fn above(&self, floor: f64) -> Ranked {
+        let tokens = (0..self.logits.len()).map(|token| (token as u32, self.exponent(token)));
+        let mut kept: Ranked = tokens.filter(|(_, exponent)| *exponent >= floor).collect();
+        kept.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        kept
+    }
+}
+
+/// A logit by the order of `total_cmp`.
+#[derive(PartialEq)]
+struct Logit(f32);
+
+impl Eq for Logit {}
+
+impl Ord for Logit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Logit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
@@ -145,8 +199,10 @@ mod tests {
 
     fn kept(config: &SamplingConfig) -> Vec<u32> {
         let logits = hand();
-        kept_tokens(&logits, config, logits[2], config.temperature.recip())
-            .unwrap_or_else(|| vec![2, 0, 3, 1])
+        let row = Row { logits: &logits, max: logits[2], scale: config.temperature.recip() };
+        let total = weight_sums(&logits, row.max, row.scale as f32).iter().sum();
+        let Some(filters) = config.filters(4) else { return vec![2, 0, 3, 1] };
+        row.kept(filters, total).iter().map(|(token, _)| *token).collect()
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn largest(row: &[f32]) -> f32 {
+pub(super) fn largest(row: &[f32]) -> f32 {
     let mut max = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
@@ -84,7 +84,7 @@ fn largest(row: &[f32]) -> f32 {
 
 /// `x <- exp(x - max)`; returns the sum.
 #[inline(always)]
-fn exponentiate(row: &mut [f32], max: f32) -> f32 {
+pub(super) fn exponentiate(row: &mut [f32], max: f32) -> f32 {
     let mut sums = [0.0; LANES];
     let (chunks, rest) = row.as_chunks_mut::<LANES>();
     for chunk in chunks {
@@ -102,7 +102,43 @@ fn exponentiate(row: &mut [f32], max: f32) -> f32 {
     sum
 }
 
-/// Softmax of each row of `scores` in route, `mask` added first; row `i` takes row
+/// The largest value of a row.
+pub(crate) fn largest_of(row: &[f32]) -> f32 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || largest(row),
+    )
+}
+
+/// `exp((x - max) scale)` of each value.
+pub(crate) fn weights(row: &[f32], max: f32, scale: f32) -> Vec<f32> {
+    let mut weights = row.to_vec();
+    Arch::new().dispatch(
+        #[inline(always)]
+        || weights.iter_mut().for_each(|x| *x = exp((*x - max) * scale)),
+    );
+    weights
+}
+
+/// Their sum.
+pub(crate) fn weight_sum(row: &[f32], max: f32, scale: f32) -> f32 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0; LANES];
+            let (chunks, rest) = row.as_chunks::<LANES>();
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    sums[lane] += exp((chunk[lane] - max) * scale);
+                }
+            }
+            let rest: f32 = rest.iter().map(|x| exp((x - max) * scale)).sum();
+            sums.iter().sum::<f32>() + rest
+        },
+    )
+}
+
+/// Softmax of each row of `scores` in place, `mask` added first; row `i` takes row
 /// `i % mask_rows` of the mask.
 pub(super) fn softmax(scores: &mut [f32], width: usize, mask: Option<(&[f32], usize)>) {
     let rows = rows_a_task(width);
@@ -148,18 +184,22 @@ pub(super) fn softmax_backward(p: &[f32], dp: &mut [f32], width: usize) {
 
 /// `x <- c tanh(x / c)`.
 pub(super) fn soft_cap(x: &mut [f32], cap: f32) {
-    let factor = 2.0 / cap;
     x.par_chunks_mut(TASK).for_each(|x| {
         Arch::new().dispatch(
             #[inline(always)]
-            || {
-                for x in x.iter_mut() {
-                    // tanh(y) = 1 - 2 / (e^2y + 1)
-                    *x = cap - 2.0 * cap / (exp(*x * factor) + 1.0);
-                }
-            },
+            || cap_row(x, cap),
         );
     });
+}
+
+/// The same of one row.
+#[inline(always)]
+pub(super) fn cap_row(x: &mut [f32], cap: f32) {
+    let factor = 2.0 / cap;
+    for x in x {
+        // tanh(y) = 1 - 2 / (e^2y + 1)
+        *x = cap - 2.0 * cap / (exp(*x * factor) + 1.0);
+    }
 }
 
 /// `dy <- dy (1 - (y / c)^2)`: the derivative by the uncapped values.

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 /// Rows of the weight a task takes.
 const TASK: usize = 64;
 /// Rows of the weight, and rows of inputs, multiplied together.
-const TILE: usize = 4;
+pub(super) const TILE: usize = 4;
 
 /// Where the rows of a weight are.
 #[derive(Debug, Clone, Copy)]
@@ -98,10 +98,10 @@ fn tile<S: Simd, const W: usize>(simd: S, x: &[f32], weight: &[f32], y: &mut [f3
         let x = &x[from * width..];
         let taken = (rows - from).min(TILE);
         let sums = match taken {
-            4 => dots::<S, W, 4>(simd, x, weight, width),
-            3 => dots::<S, W, 3>(simd, x, weight, width),
-            2 => dots::<S, W, 2>(simd, x, weight, width),
-            _ => dots::<S, W, 1>(simd, x, weight, width),
+            4 => dots::<S, W, 4>(simd, x, weight, width, width),
+            3 => dots::<S, W, 3>(simd, x, weight, width, width),
+            2 => dots::<S, W, 2>(simd, x, weight, width, width),
+            _ => dots::<S, W, 1>(simd, x, weight, width, width),
         };
         for (w, sums) in sums.iter().enumerate() {
             y[w * rows + from..][..taken].copy_from_slice(&sums[..taken]);
@@ -110,20 +110,21 @@ fn tile<S: Simd, const W: usize>(simd: S, x: &[f32], weight: &[f32], y: &mut [f3
     }
 }
 
-/// The products of `W` rows of the weight with `X` rows of inputs.
+/// The products of `W` rows of the weight, each `stride` behind the one before, with `X` rows of inputs.
 ///
 /// Written with loops, because closures given to library functions are not inlined here.
 #[inline(always)]
-fn dots<S: Simd, const W: usize, const X: usize>(
+pub(super) fn dots<S: Simd, const W: usize, const X: usize>(
     simd: S,
     x: &[f32],
     weight: &[f32],
+    stride: usize,
     width: usize,
 ) -> [[f32; TILE]; W] {
     let count = width / S::F32_LANES;
     let (mut w_body, mut w_rest): ([&[S::f32s]; W], [&[f32]; W]) = ([&[]; W], [&[]; W]);
     for i in 0..W {
-        let (body, rest) = S::as_simd_f32s(&weight[i * width..(i + 1) * width]);
+        let (body, rest) = S::as_simd_f32s(&weight[i * stride..][..width]);
         w_body[i] = &body[..count];
         w_rest[i] = rest;
     }

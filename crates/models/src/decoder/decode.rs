@@ -1,7 +1,9 @@
 //! The decoder's own sampling engine: keys and values are kept, a step computes one row per
 //! sequence.
 
-use bestof_kernels::{CausalMasks, Vocabulary, indices};
+use std::ops::Range;
+
+use bestof_kernels::{CausalMasks, DecodeCache, PromptKeys, Vocabulary};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -10,7 +12,7 @@ use crate::block::Pass;
 use crate::causal_lm::{CausalLm, ForwardOptions};
 use crate::error::ModelError;
 use crate::generate::{self, ActiveSequence, Engine, Limits};
-use crate::kv_cache::{Group, PromptLayer, SuffixLayer};
+use crate::kv_cache::PromptLayer;
 use crate::sampling::{AfterToken, Generation, NewToken, Request, SamplingConfig};
 
 pub(super) fn generate(
@@ -35,16 +37,10 @@ pub(super) fn generate(
     let vocabulary = model.vocabulary();
     let prefill_chunk = config.prefill_chunk;
     let like = model.like();
-    let mut engine = Cached {
-        model,
-        vocabulary,
-        like,
-        options,
-        prefill_chunk,
-        prompts: Vec::new(),
-        prompt_ids: Vec::new(),
-        suffixes: Vec::new(),
-    };
+    let new = || DecodeCache::new(model.config().attention(), &like);
+    let suffixes = model.config().layers.iter().map(|_| new()).collect();
+    let prompts = Vec::new();
+    let mut engine = Cached { model, vocabulary, like, options, prefill_chunk, prompts, suffixes };
     generate::generate(&mut engine, limits, requests, config, on_token)
 }
 
@@ -56,101 +52,117 @@ struct Cached {
     like: Tensor<2>,
     options: ForwardOptions,
     prefill_chunk: usize,
-    /// By layer, then by prompt.
-    prompts: Vec<Vec<PromptLayer>>,
-    prompt_ids: Vec<Vec<u32>>,
-    /// By layer; empty until the first step.
-    suffixes: Vec<SuffixLayer>,
+    /// By number; `None` once nothing continues them.
+    prompts: Vec<Option<Prompt>>,
+    /// By layer.
+    suffixes: Vec<DecodeCache>,
+}
+
+struct Prompt {
+    ids: Vec<u32>,
+    layers: Vec<PromptLayer>,
 }
 
 impl Engine for Cached {
-    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
-        self.suffixes = Vec::new();
-        self.prompt_ids = prompts.iter().map(|prompt| prompt.to_vec()).collect();
-        let mut layers = Vec::with_capacity(prompts.len());
-        let mut logits = Vec::with_capacity(prompts.len());
-        for prompt in prompts {
-            let (of_prompt, last) = self.prefill(prompt, prompt.len());
-            layers.push(of_prompt);
-            logits.extend(last.map(|x| self.logits(x)));
-        }
-        self.prompts = by_layer(layers);
-        Ok(Tensor::cat(logits, 0))
+    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError> {
+        let (layers, last) = self.prefill(prompt, prompt.len());
+        self.prompts.push(Some(Prompt { ids: prompt.to_vec(), layers }));
+        Ok(self.logits(last))
+    }
+
+    fn forget(&mut self, prompt: usize) {
+        self.prompts[prompt] = None;
+    }
+
+    fn admit(&mut self, sequences: usize) {
+        self.suffixes.iter_mut().for_each(|suffix| suffix.add(sequences));
     }
 
     fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
-        let config = self.model.config().clone();
-        if self.suffixes.is_empty() {
-            let like = &self.like;
-            let new = || SuffixLayer::new(&config, active.len(), like);
-            self.suffixes = config.layers.iter().map(|_| new()).collect();
-        }
-        // All samples of a batch start together.
-        let step = active.first().map_or(0, |sequence| sequence.ids.len() - 1);
-        if config.renews_cache {
-            self.renew(active, step);
+        if self.model.config().renews_cache {
+            self.renew(active);
         }
         let ids: Vec<u32> = active.iter().filter_map(|s| s.ids.last().copied()).collect();
         let positions: Vec<(usize, usize)> = active
             .iter()
             .map(|s| {
-                let position = self.prompt_ids[s.prompt].len() + step;
+                let position = self.prompt(s.prompt).ids.len() + s.ids.len() - 1;
                 (position, position + 1)
             })
             .collect();
         let rotations = self.model.rotary().rotations(&positions, None, &self.like);
-        let groups = groups_of(active);
+        let runs = runs_of(active);
+        let config = self.model.config();
         let mut x = self.model.embed(&ids);
-        for (index, layer) in self.model.layers().iter().enumerate() {
+        for (index, (layer, suffix)) in
+            self.model.layers().iter().zip(&mut self.suffixes).enumerate()
+        {
             let kind = &config.layers[index];
             let pass = Pass {
-                config: &config,
+                config,
                 options: self.options,
                 rows: None,
                 layer: index,
                 decoding: true,
             };
             let rotation = kind.rope.map(|rope| &rotations[rope]);
-            let (suffix, prompts) = (&mut self.suffixes[index], &self.prompts[index]);
+            let seen: Vec<PromptKeys<'_>> = runs
+                .iter()
+                .filter_map(|(prompt, members)| {
+                    let prompt = self.prompts[*prompt].as_ref()?;
+                    Some(prompt.layers[index].seen_by(members.clone()))
+                })
+                .collect();
             x = layer.forward(x, rotation, &pass, |heads| {
-                suffix.step(heads, step, &groups, prompts, kind.window, &config)
+                suffix.attend(heads.q, heads.k, heads.v, &seen, kind.window)
             });
         }
         Ok(self.logits(x))
     }
 
     fn keep(&mut self, kept: &[u32]) {
-        let kept = indices(kept, &self.like.device());
-        for suffix in &mut self.suffixes {
-            suffix.keep(&kept);
-        }
+        self.suffixes.iter_mut().for_each(|suffix| suffix.keep(kept));
+    }
+
+    /// Where the basis depends on the length so far, the keys of a prompt are those of one length.
+    fn may_be_ragged(&self) -> bool {
+        !self.model.config().renews_cache
     }
 }
 
 impl Cached {
+    fn prompt(&self, number: usize) -> &Prompt {
+        self.prompts[number].as_ref().expect("a prompt is kept as long as something continues it")
+    }
+
     /// Computes the keys and values of sequences again whose basis is another one with the token of this
     /// step.
-    fn renew(&mut self, active: &[ActiveSequence], step: usize) {
+    fn renew(&mut self, active: &[ActiveSequence]) {
         for (index, sequence) in active.iter().enumerate() {
-            let mut ids = self.prompt_ids[sequence.prompt].clone();
-            let prompt = ids.len();
-            ids.extend(&sequence.ids[..step]);
+            let prompt = &self.prompt(sequence.prompt).ids;
+            let before = sequence.ids.len() - 1;
+            let ids = [prompt.as_slice(), &sequence.ids[..before]].concat();
+            let prompt = prompt.len();
             let rotary = self.model.rotary();
             if rotary.length_key(ids.len()) == rotary.length_key(ids.len() + 1) {
                 continue;
             }
             let (layers, _) = self.prefill(&ids, ids.len() + 1);
-            for (layer, all) in layers.into_iter().enumerate() {
-                let (of_prompt, own) = all.split(prompt);
-                self.prompts[layer][sequence.prompt] = of_prompt;
-                self.suffixes[layer].replace(index, own);
+            let mut of_prompt = Vec::with_capacity(layers.len());
+            for (suffix, all) in self.suffixes.iter_mut().zip(layers) {
+                let (layer, (k, v)) = all.split(prompt);
+                of_prompt.push(layer);
+                suffix.replace(index, k, v);
+            }
+            if let Some(prompt) = &mut self.prompts[sequence.prompt] {
+                prompt.layers = of_prompt;
             }
         }
     }
 
     /// The keys and values of the tokens with which a sequence of a length begins, in every layer, and
     /// the last one's row above the layers.
-    fn prefill(&self, prompt: &[u32], length: usize) -> (Vec<PromptLayer>, Option<Tensor<2>>) {
+    fn prefill(&self, prompt: &[u32], length: usize) -> (Vec<PromptLayer>, Tensor<2>) {
         let config = self.model.config();
         let like = &self.like;
         let mut layers: Vec<PromptLayer> =
@@ -160,7 +172,7 @@ impl Cached {
             .into_iter()
             .map(|window| (window, CausalMasks::new(prompt.len(), window, like)))
             .collect();
-        let mut last: Option<Tensor<2>> = None;
+        let mut last = self.like.clone();
         for (index, chunk) in prompt.chunks(self.prefill_chunk).enumerate() {
             let start = index * self.prefill_chunk;
             let positions: Vec<(usize, usize)> =
@@ -185,7 +197,7 @@ impl Cached {
                     }
                 });
             }
-            last = Some(x.slice_dim(0, chunk.len() - 1..chunk.len()));
+            last = x.slice_dim(0, chunk.len() - 1..chunk.len());
         }
         (layers, last)
     }
@@ -195,28 +207,14 @@ impl Cached {
     }
 }
 
-/// Runs of sequences with the same prompt.
-fn groups_of(active: &[ActiveSequence]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+/// Runs of sequences with the same prompt: its number, and their places.
+fn runs_of(active: &[ActiveSequence]) -> Vec<(usize, Range<usize>)> {
+    let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
     for (index, sequence) in active.iter().enumerate() {
-        match groups.last_mut() {
-            Some(group) if group.prompt == sequence.prompt => group.members.end = index + 1,
-            _ => groups.push(Group { members: index..index + 1, prompt: sequence.prompt }),
+        match runs.last_mut() {
+            Some((prompt, members)) if *prompt == sequence.prompt => members.end = index + 1,
+            _ => runs.push((sequence.prompt, index..index + 1)),
         }
     }
-    groups
-}
-
-/// Prompt by layer to layer by prompt.
-fn by_layer(prompts: Vec<Vec<PromptLayer>>) -> Vec<Vec<PromptLayer>> {
-    let mut layers: Vec<Vec<PromptLayer>> = Vec::new();
-    for prompt in prompts {
-        for (index, layer) in prompt.into_iter().enumerate() {
-            match layers.get_mut(index) {
-                Some(row) => row.push(layer),
-                None => layers.push(vec![layer]),
-            }
-        }
-    }
-    layers
+    runs
 }
