@@ -1,7 +1,7 @@
 //! `docs/reproduce.md` is made of its templates and of the `claims.json` files that are kept beside
 //! them, so that text and numbers cannot part.
 //!
-//! After a measurement, copy its `claims.json` to `docs/reproduce/NAME.json` and write the page with
+//! After a measurement, copy its `claims.json` to `docs/reproduce/NAME.json` (`NAME-full.json` of `--full`) and write the page with
 //! `WRITE_PAGE=1 cargo test --release --workspace --test page`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
@@ -22,9 +22,10 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-/// What was kept of an experiment, if it was.
-fn kept(name: &str) -> Option<Value> {
-    let path = docs().join(format!("reproduce/{name}.json"));
+/// What was kept of an experiment, if it was; `full` of its `--full`.
+fn kept(name: &str, full: bool) -> Option<Value> {
+    let suffix = if full { "-full" } else { "" };
+    let path = docs().join(format!("reproduce/{name}{suffix}.json"));
     let text = fs::read_to_string(&path).ok()?;
     let kept: Value =
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -80,7 +81,10 @@ fn page() -> String {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let text =
             format!("{{%- from 'macros' import table_of_claims, table_of_design -%}}\n{text}");
-        let made = environment.render_str(&text, context! { kept => Serde(kept(part)) });
+        let made = environment.render_str(
+            &text,
+            context! { kept => Serde(kept(part, false)), full => Serde(kept(part, true)) },
+        );
         made.unwrap_or_else(|e| panic!("{}: {e:#}", path.display())).trim().to_owned()
     });
     format!(
@@ -108,7 +112,7 @@ fn the_page_is_made_of_what_was_measured() {
 /// The one experiment that takes seconds is measured again: verdicts as kept.
 #[test]
 fn the_toy_comes_out_as_it_was_kept() {
-    let kept = kept("pkpo-toy").expect("docs/reproduce/pkpo-toy.json is kept");
+    let kept = kept("pkpo-toy", false).expect("docs/reproduce/pkpo-toy.json is kept");
     let out = tempfile::tempdir().unwrap();
     let again = PkpoToy.run(&Options::new(out.path()), &mut Silent).unwrap().to_json();
     for field in ["title", "source", "made_with", "design"] {
