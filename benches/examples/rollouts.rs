@@ -11,9 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bestof_checkpoints::ModelFolder;
-use bestof_models::{
-    AfterToken, CausalLm, Decoder, Device, Precision, Request, SamplingConfig,
-};
+use bestof_models::{AfterToken, CausalLm, Decoder, Device, Precision, Request, SamplingConfig};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {

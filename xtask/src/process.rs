@@ -19,9 +19,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Makes glibc keep freed memory for the next tensor. By default it returns large blocks to the kernel,
-/// and zeroing the new pages takes up to a third of a pass through a small model. Other systems ignore
-/// the setting.
+/// What `bestof` tells glibc's allocator itself, for benches, examples and what they are compared with.
 const ALLOCATOR: (&str, &str) = (
     "GLIBC_TUNABLES",
     "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456",

@@ -17,7 +17,7 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
         let binary = user_verb::build(&features)?;
         let mut command = launcher(started.ranks)?;
         command.args(started.options).arg(binary).args(started.verb);
-        let command = process::keeping_memory(&mut command).env("BESTOF_INVOKED_AS", "cargo xtask");
+        command.env("BESTOF_INVOKED_AS", "cargo xtask");
         command.status().context("could not start mpirun")
     });
     match outcome {

@@ -12,7 +12,7 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
     let mut features = features.to_vec();
     features.extend(wanted_feature(args));
     match build(&features).and_then(|binary| {
-        process::keeping_memory(&mut Command::new(&binary))
+        Command::new(&binary)
             .args(args)
             .env("BESTOF_INVOKED_AS", "cargo xtask")
             .status()

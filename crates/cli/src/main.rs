@@ -4,6 +4,7 @@ mod console;
 mod device;
 mod fetch;
 mod input;
+mod memory;
 mod model;
 mod progress;
 mod ranks;
@@ -31,6 +32,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

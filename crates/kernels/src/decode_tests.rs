@@ -194,7 +194,8 @@ fn other_keys_take_the_place_of_those_there() {
         let (k, v) = (other(70 + step as u64), other(80 + step as u64));
         host.replace(1, k.clone(), v.clone());
         tensors.replace(1, k.clone(), v.clone());
-        let rows = |x: &Tensor<3>| (0..count).map(|at| x.clone().slice_dim(0, at..at + 1)).collect();
+        let rows =
+            |x: &Tensor<3>| (0..count).map(|at| x.clone().slice_dim(0, at..at + 1)).collect();
         (run.sequences[1].k, run.sequences[1].v) = (rows(&k), rows(&v));
     }
 }

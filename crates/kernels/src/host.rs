@@ -14,6 +14,15 @@ pub fn is_host(device: &Device) -> bool {
     }
 }
 
+/// Does work of many operations on a thread of those that operations on the CPU share, so that none of them
+/// has to wake one and wait for it.
+pub fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "cpu")]
+    return rayon::scope(|_| work());
+    #[cfg(not(feature = "cpu"))]
+    work()
+}
+
 /// Values on `device`, without automatic differentiation.
 pub fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     let device = device.clone().without_autodiff();

@@ -85,7 +85,8 @@ impl HostCache {
                     let tokens = own.k.len() / stride;
                     let own_first = first_key(tokens - 1, window);
                     Sequence {
-                        prompt_first: first_key(prompt.filled + tokens - 1, window).min(prompt.filled),
+                        prompt_first: first_key(prompt.filled + tokens - 1, window)
+                            .min(prompt.filled),
                         tokens: tokens - own_first,
                         k: Keys::new(&own.k, own_first, place, stride),
                         v: Keys::new(&own.v, own_first, place, stride),
@@ -189,7 +190,8 @@ impl WithSimd for Task<'_> {
             for weights in weights.chunks_exact_mut(width) {
                 let (unseen, weights) = weights.split_at_mut(sequence.prompt_first - first);
                 unseen.fill(0.0);
-                let weights = &mut weights[..prompt.filled - sequence.prompt_first + sequence.tokens];
+                let weights =
+                    &mut weights[..prompt.filled - sequence.prompt_first + sequence.tokens];
                 if let Some(cap) = softcap {
                     kernel::cap_row(weights, cap as f32);
                 }
@@ -257,7 +259,8 @@ fn rest<S: Simd>(
     let mut sums = [[0.0; TILE]; 4];
     for (key, sums) in sums.iter_mut().enumerate().take(count) {
         for (row, sum) in sums.iter_mut().enumerate().take(rows) {
-            *sum = dots::<S, 1, 1>(simd, &x[row * dim..], &weight[key * stride..], stride, dim)[0][0];
+            *sum =
+                dots::<S, 1, 1>(simd, &x[row * dim..], &weight[key * stride..], stride, dim)[0][0];
         }
     }
     sums

@@ -16,6 +16,8 @@ use rayon::prelude::*;
 const TASK: usize = 64;
 /// Rows of the weight, and rows of inputs, multiplied together.
 pub(super) const TILE: usize = 4;
+/// Rows of the weight that stay in the nearest cache while all rows of inputs pass by.
+const NEAR: usize = 2 * TILE;
 
 /// Where the rows of a weight are.
 #[derive(Debug, Clone, Copy)]
@@ -30,44 +32,45 @@ pub(super) enum Source<'a> {
 /// Every entry is the same sum in the same order, whatever the number of rows.
 pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) -> Vec<f32> {
     let rows = x.len() / width;
-    // Output by output, so that tasks write to places of their own.
-    let mut transposed = vec![0.0; rows * out];
-    let arch = Arch::new();
-    transposed.par_chunks_mut(TASK * rows).enumerate().for_each(|(task, y)| {
-        arch.dispatch(Task { x, weight, first: task * TASK, y, width, rows });
-    });
-    if rows == 1 {
-        return transposed;
-    }
     let mut y = vec![0.0; rows * out];
-    for (row, y) in y.chunks_exact_mut(out).enumerate() {
-        for (y, from) in y.iter_mut().zip(transposed.chunks_exact(rows)) {
-            *y = from[row];
-        }
+    // Of each task its part of every row.
+    let mut tasks: Vec<Vec<&mut [f32]>> =
+        (0..out.div_ceil(TASK)).map(|_| Vec::with_capacity(rows)).collect();
+    for y in y.chunks_exact_mut(out) {
+        tasks.iter_mut().zip(y.chunks_mut(TASK)).for_each(|(task, y)| task.push(y));
     }
+    let arch = Arch::new();
+    tasks.par_iter_mut().enumerate().for_each(|(task, y)| {
+        arch.dispatch(Task { x, weight, first: task * TASK, y, width });
+    });
     y
 }
 
-struct Task<'a> {
+struct Task<'a, 'b> {
     x: &'a [f32],
     weight: Source<'a>,
     /// The row of the weight that the task begins with.
     first: usize,
-    /// `[out, rows]`
-    y: &'a mut [f32],
+    /// As many outputs of each row as the task has rows of the weight.
+    y: &'a mut [&'b mut [f32]],
     width: usize,
-    rows: usize,
 }
 
-impl WithSimd for Task<'_> {
+impl WithSimd for Task<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, first, y, width, rows } = self;
+        let Self { x, weight, first, y, width } = self;
+        let all = y.first().map_or(0, |y| y.len());
+        let group = match weight {
+            Source::Values(_) => TASK,
+            Source::Blocks(..) if x.len() / width < NEAR => TILE,
+            Source::Blocks(..) => NEAR,
+        };
         let mut widened = Vec::new();
-        for (at, y) in y.chunks_mut(TILE * rows).enumerate() {
-            let (first, count) = (first + at * TILE, y.len() / rows);
+        for at in (0..all).step_by(group) {
+            let (first, count) = (first + at, group.min(all - at));
             let weight = match weight {
                 Source::Values(weight) => &weight[first * width..(first + count) * width],
                 Source::Blocks(ggml_type, bytes) => {
@@ -79,34 +82,55 @@ impl WithSimd for Task<'_> {
                     &widened[..]
                 }
             };
-            match count {
-                4 => tile::<S, 4>(simd, x, weight, y, width),
-                3 => tile::<S, 3>(simd, x, weight, y, width),
-                2 => tile::<S, 2>(simd, x, weight, y, width),
-                _ => tile::<S, 1>(simd, x, weight, y, width),
+            for (near, weight) in weight.chunks(NEAR * width).enumerate() {
+                for (x, y) in x.chunks(TILE * width).zip(y.chunks_mut(TILE)) {
+                    for (tile, weight) in weight.chunks(TILE * width).enumerate() {
+                        outputs(simd, x, weight, y, at + near * NEAR + tile * TILE, width);
+                    }
+                }
             }
         }
     }
 }
 
-/// `W` rows of the weight with all rows of inputs.
+/// The outputs of at most [`TILE`] rows of the weight, the first of which is number `at` of the task, with
+/// as many rows of inputs.
 #[inline(always)]
-fn tile<S: Simd, const W: usize>(simd: S, x: &[f32], weight: &[f32], y: &mut [f32], width: usize) {
-    let rows = x.len() / width;
-    let mut from = 0;
-    while from < rows {
-        let x = &x[from * width..];
-        let taken = (rows - from).min(TILE);
-        let sums = match taken {
-            4 => dots::<S, W, 4>(simd, x, weight, width, width),
-            3 => dots::<S, W, 3>(simd, x, weight, width, width),
-            2 => dots::<S, W, 2>(simd, x, weight, width, width),
-            _ => dots::<S, W, 1>(simd, x, weight, width, width),
-        };
+fn outputs<S: Simd>(
+    simd: S,
+    x: &[f32],
+    weight: &[f32],
+    y: &mut [&mut [f32]],
+    at: usize,
+    width: usize,
+) {
+    match weight.len() / width {
+        4 => tile::<S, 4>(simd, x, weight, y, at, width),
+        3 => tile::<S, 3>(simd, x, weight, y, at, width),
+        2 => tile::<S, 2>(simd, x, weight, y, at, width),
+        _ => tile::<S, 1>(simd, x, weight, y, at, width),
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd, const W: usize>(
+    simd: S,
+    x: &[f32],
+    weight: &[f32],
+    y: &mut [&mut [f32]],
+    at: usize,
+    width: usize,
+) {
+    let sums = match y.len() {
+        4 => dots::<S, W, 4>(simd, x, weight, width, width),
+        3 => dots::<S, W, 3>(simd, x, weight, width, width),
+        2 => dots::<S, W, 2>(simd, x, weight, width, width),
+        _ => dots::<S, W, 1>(simd, x, weight, width, width),
+    };
+    for (row, y) in y.iter_mut().enumerate() {
         for (w, sums) in sums.iter().enumerate() {
-            y[w * rows + from..][..taken].copy_from_slice(&sums[..taken]);
+            y[at + w] = sums[row];
         }
-        from += taken;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use bestof_kernels::{CausalMasks, DecodeCache, PromptKeys, Vocabulary};
+use bestof_kernels::{CausalMasks, DecodeCache, PromptKeys, Vocabulary, on_pool};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -65,9 +65,12 @@ struct Prompt {
 
 impl Engine for Cached {
     fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError> {
-        let (layers, last) = self.prefill(prompt, prompt.len());
+        let (layers, logits) = on_pool(|| {
+            let (layers, last) = self.prefill(prompt, prompt.len());
+            (layers, self.logits(last))
+        });
         self.prompts.push(Some(Prompt { ids: prompt.to_vec(), layers }));
-        Ok(self.logits(last))
+        Ok(logits)
     }
 
     fn forget(&mut self, prompt: usize) {
@@ -79,6 +82,22 @@ impl Engine for Cached {
     }
 
     fn step(&mut self, active: &[ActiveSequence]) -> Result<Tensor<2>, ModelError> {
+        Ok(on_pool(|| self.next_logits(active)))
+    }
+
+    fn keep(&mut self, kept: &[u32]) {
+        self.suffixes.iter_mut().for_each(|suffix| suffix.keep(kept));
+    }
+
+    /// Where the basis depends on the length so far, the keys of a prompt are those of one length.
+    fn may_be_ragged(&self) -> bool {
+        !self.model.config().renews_cache
+    }
+}
+
+impl Cached {
+    /// The logits after the last token of each sequence.
+    fn next_logits(&mut self, active: &[ActiveSequence]) -> Tensor<2> {
         if self.model.config().renews_cache {
             self.renew(active);
         }
@@ -98,13 +117,8 @@ impl Engine for Cached {
             self.model.layers().iter().zip(&mut self.suffixes).enumerate()
         {
             let kind = &config.layers[index];
-            let pass = Pass {
-                config,
-                options: self.options,
-                rows: None,
-                layer: index,
-                decoding: true,
-            };
+            let pass =
+                Pass { config, options: self.options, rows: None, layer: index, decoding: true };
             let rotation = kind.rope.map(|rope| &rotations[rope]);
             let seen: Vec<PromptKeys<'_>> = runs
                 .iter()
@@ -117,20 +131,9 @@ impl Engine for Cached {
                 suffix.attend(heads.q, heads.k, heads.v, &seen, kind.window)
             });
         }
-        Ok(self.logits(x))
+        self.logits(x)
     }
 
-    fn keep(&mut self, kept: &[u32]) {
-        self.suffixes.iter_mut().for_each(|suffix| suffix.keep(kept));
-    }
-
-    /// Where the basis depends on the length so far, the keys of a prompt are those of one length.
-    fn may_be_ragged(&self) -> bool {
-        !self.model.config().renews_cache
-    }
-}
-
-impl Cached {
     fn prompt(&self, number: usize) -> &Prompt {
         self.prompts[number].as_ref().expect("a prompt is kept as long as something continues it")
     }

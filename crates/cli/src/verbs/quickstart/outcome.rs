@@ -156,11 +156,25 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
         Interval { high, .. } if high < 0.0 => Verdict::DoesNot,
         _ => Verdict::Unclear,
     };
-    let accuracy = |o: &Outcome| format!("{:.0} %", 100.0 * o.reward_accuracy.value);
-    let learned = if dpop.reward_accuracy.low > 0.5 { Verdict::Holds } else { Verdict::Unclear };
-    let better = match (dpop.perplexity.value, dpo.perplexity.value) {
-        (dpop, dpo) if dpop < dpo => Verdict::Holds,
-        _ => Verdict::DoesNot,
+    let accuracy = |o: &Outcome| {
+        let Interval { value, low, high } = o.reward_accuracy;
+        format!("{:.0} % ({:.0} to {:.0})", 100.0 * value, 100.0 * low, 100.0 * high)
+    };
+    let perplexity = |o: &Outcome| {
+        let Interval { value, low, high } = o.perplexity;
+        format!("{value:.2} ({low:.2} to {high:.2})")
+    };
+    let learned = match dpop.reward_accuracy {
+        Interval { low, .. } if low > 0.5 => Verdict::Holds,
+        Interval { high, .. } if high < 0.5 => Verdict::DoesNot,
+        _ => Verdict::Unclear,
+    };
+    // Intervals that meet say nothing: those of the same solutions, they are wider than that of the
+    // difference.
+    let better = match (dpop.perplexity, dpo.perplexity) {
+        (dpop, dpo) if dpop.high < dpo.low => Verdict::Holds,
+        (dpop, dpo) if dpop.low > dpo.high => Verdict::DoesNot,
+        _ => Verdict::Unclear,
     };
     vec![
         Finding {
@@ -189,8 +203,10 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
         Finding {
             claim: "Right solutions stay likelier under DPOP than under DPO".into(),
             measured: format!(
-                "perplexity of held-out solutions: before {:.2}, DPO {:.2}, DPOP {:.2}",
-                before.perplexity.value, dpo.perplexity.value, dpop.perplexity.value
+                "perplexity of held-out solutions: before {}, DPO {}, DPOP {}",
+                perplexity(before),
+                perplexity(dpo),
+                perplexity(dpop)
             ),
             verdict: better,
         },

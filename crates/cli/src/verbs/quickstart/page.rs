@@ -71,6 +71,22 @@ fn measures(before: &Outcome, after: &[Outcome]) -> Vec<(&'static str, Vec<Strin
         .collect()
 }
 
+/// An outcome as soon as it is there.
+pub(super) fn in_a_line(outcome: &Outcome) -> String {
+    let Outcome { logp_chosen, logp_rejected, perplexity, displacement, .. } = outcome;
+    let displaced = if outcome.name == "before" {
+        String::new()
+    } else {
+        format!(", {:.0} % of the chosen ones less likely than before", 100.0 * displacement)
+    };
+    format!(
+        "{}: log p(chosen) {logp_chosen:.1}, log p(rejected) {logp_rejected:.1}, perplexity of right solutions \
+         {:.2}{displaced}",
+        outcome.name.to_uppercase(),
+        perplexity.value
+    )
+}
+
 /// Prints the comparison.
 pub(super) fn print(before: &Outcome, after: &[Outcome], findings: &[Finding]) -> Result<()> {
     console::line(&format!(
