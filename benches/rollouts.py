@@ -34,7 +34,8 @@ BESTOF = ["f32", "bf16", "q8_0"]
 def main():
     args = parse()
     if args.child:
-        return {"transformers": transformers_child, "llama.cpp": llama_child}[args.child[0]](args, *args.child[1:])
+        sides = {"tokenizer": tokenizer_child, "transformers": transformers_child, "llama.cpp": llama_child}
+        return sides[args.child[0]](args, *args.child[1:])
     if not args.bestof:
         sys.exit("--bestof names the built example `rollouts`")
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,9 +74,9 @@ def installed(package):
 
 def workloads(args, scratch):
     """The requests of each workload, as a file that every side reads."""
-    from transformers import AutoTokenizer
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    ids = tokenizer(PROMPT)["input_ids"]
+    # By a process of its own: those that are measured count with what this one holds when it starts them.
+    command = [sys.executable, __file__, "--model", args.model, "--child", "tokenizer"]
+    ids = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     made = {f"{n} sample{'s' * (n > 1)} of one prompt": dict(prompts=[ids], samples=n) for n in args.samples}
     # From a fifth of the prompt to all of it, no two alike.
     lengths = [len(ids) * (3 + i) // 18 for i in range(16)]
@@ -147,6 +148,11 @@ def processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
+
+
+def tokenizer_child(args):
+    from transformers import AutoTokenizer
+    print(json.dumps(AutoTokenizer.from_pretrained(args.model)(PROMPT)["input_ids"]))
 
 
 def timed(call, tokens):

@@ -1,27 +1,12 @@
 //! Attention of one new token a sequence over its prompt, which others may share, and its own tokens
 //! before.
 
-use std::ops::Range;
-
 use burn::tensor::Tensor;
 
 #[cfg(feature = "cpu")]
 use crate::cpu;
 use crate::plain_decoding::TensorCache;
-use crate::shape::AttentionShape;
-
-/// Sequences that continue the same prompt.
-#[derive(Debug, Clone)]
-pub struct PromptKeys<'a> {
-    /// Their places in the cache.
-    pub members: Range<usize>,
-    /// Keys of the prompt, `[positions, kv_heads, head_dim]`.
-    pub k: &'a Tensor<3>,
-    /// Values of the prompt, `[positions, kv_heads, head_dim]`.
-    pub v: &'a Tensor<3>,
-    /// How many of the positions there are: the others are room.
-    pub filled: usize,
-}
+use crate::shape::{AttentionShape, PromptKeys};
 
 /// Keys and values of what sequences have added to their prompts, in one layer.
 ///
@@ -58,7 +43,7 @@ pub struct DecodeCache {
 enum Place {
     #[cfg(feature = "cpu")]
     Host(cpu::HostCache),
-    Tensors(TensorCache),
+    Tensors(Box<TensorCache>),
 }
 
 impl DecodeCache {
@@ -68,7 +53,7 @@ impl DecodeCache {
         if let Some(cpu::Route::Plain) = cpu::Route::of(like) {
             return Self { place: Place::Host(cpu::HostCache::default()), shape };
         }
-        Self { place: Place::Tensors(TensorCache::new(shape, like)), shape }
+        Self { place: Place::Tensors(Box::new(TensorCache::new(shape, like))), shape }
     }
 
     /// Takes on sequences that have no tokens of their own yet, behind those that are there.

@@ -3,12 +3,12 @@
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 
-use crate::decode_cache::{DecodeCache, PromptKeys};
+use crate::decode_cache::DecodeCache;
 use crate::host::host_values;
 use crate::mask::first_key;
 use crate::plain_attention;
 use crate::plain_decoding::TensorCache;
-use crate::shape::{AttentionBlock, AttentionShape};
+use crate::shape::{AttentionBlock, AttentionShape, PromptKeys};
 use crate::tests::random;
 
 /// What one sequence is made of: a prompt by number and its own tokens, each with keys and values.
@@ -138,7 +138,7 @@ fn check(shape: AttentionShape, window: Option<usize>, lengths: [usize; 2], seed
         }
         let [q, k, v] = single.next();
         let by_itself = host_values(alone.attend(q, k, v, &single.runs(), window));
-        let place = run.sequences.iter().position(|s| s.id == 1).unwrap();
+        let place = run.sequences.iter().position(|s| s.id == 1).expect("it stays to the end");
         assert_eq!(by_itself, found[place * width..][..width], "others change nothing");
         for (_, id) in leavings.iter().filter(|(at, _)| *at == step) {
             let kept: Vec<u32> = (0..run.sequences.len() as u32)

@@ -31,7 +31,7 @@ mod tests;
 
 pub use block_weight::BlockWeight;
 pub use custom::{AnyTensor, Inputs};
-pub use decode_cache::{DecodeCache, PromptKeys};
+pub use decode_cache::DecodeCache;
 pub use decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
 pub use dropout::{Dropout, KeyedRow};
 pub use encoder::{
@@ -45,5 +45,5 @@ pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax, widened};
 pub use random::{Random, dropout_mask};
 pub use sampling_mass::{CHUNK, likeliest, weight_sums, weights};
-pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+pub use shape::{Activation, AttentionBlock, AttentionShape, PromptKeys, SoftmaxRows};
 pub use weight::Weight;

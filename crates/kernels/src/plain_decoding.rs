@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::decode_cache::PromptKeys;
 use crate::host::{host_tensor, indices};
 use crate::mask::first_key;
 use crate::plain::{soft_cap, softmax};
-use crate::shape::AttentionShape;
+use crate::shape::{AttentionShape, PromptKeys};
 
 /// Columns there is room for at first, and that are given back at a time.
 const ROOM: usize = 32;

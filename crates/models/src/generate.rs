@@ -113,9 +113,9 @@ struct Sampler<'a> {
 /// A prompt that was taken on.
 struct Started {
     request: usize,
-    /// What follows it, until all samples have their first token.
+    /// What follows it, as long as samples wait for their first token.
     logits: Option<Tensor<2>>,
-    /// Samples that are not done.
+    /// Samples that have begun and are not done.
     open: usize,
 }
 
@@ -165,13 +165,19 @@ impl Sampler<'_> {
         let mut last = None;
         for (request, sample) in samples {
             let asked = &self.requests[request];
-            // Samples wait in the order of their prompts.
-            if self.prompts.last().is_none_or(|started| started.request != request) {
+            // Samples wait in the order of their prompts. One whose keys may have become those of another
+            // length is computed again.
+            let stale = last.is_none() && !self.engine.may_be_ragged();
+            if stale || self.prompts.last().is_none_or(|started| started.request != request) {
+                // Of the one before samples can wait in the latter case only, and none is in the batch.
+                if self.prompts.last_mut().is_some_and(|last| last.logits.take().is_some()) {
+                    self.engine.forget(self.prompts.len() - 1);
+                }
                 let after = self.engine.start(&asked.prompt)?;
-                let open = asked.samples;
-                self.prompts.push(Started { request, logits: Some(after), open });
+                self.prompts.push(Started { request, logits: Some(after), open: 0 });
             }
             let prompt = self.prompts.len() - 1;
+            self.prompts[prompt].open += 1;
             if last != Some(prompt) {
                 logits.extend(self.prompts[prompt].logits.clone());
                 last = Some(prompt);
@@ -204,8 +210,9 @@ impl Sampler<'_> {
     ) {
         let prompt = sequence.prompt;
         done.push(sequence.finish(reason));
-        self.prompts[prompt].open -= 1;
-        if self.prompts[prompt].open == 0 {
+        let started = &mut self.prompts[prompt];
+        started.open -= 1;
+        if started.open == 0 && started.logits.is_none() {
             self.engine.forget(prompt);
         }
     }

@@ -87,6 +87,34 @@ fn a_seed_gives_the_same_tokens_whatever_the_batch() {
     assert_eq!(ids(&together[4..]), ids(&alone));
 }
 
+/// Samples end after different numbers of tokens, and others take their places in the batch.
+#[test]
+fn what_enters_the_batch_late_is_drawn_as_if_it_had_been_there_from_the_start() {
+    for name in ["gemma3", "llama-yarn4", "qwen3-window-bias", "phi3-longrope"] {
+        let model = trainable(name);
+        let mut asked = requests();
+        asked.push(Request { prompt: vec![17; 13], samples: 5, seed: 4 });
+        let drawn = |max_batch: usize| {
+            let config = config(24).with_max_batch(max_batch);
+            model
+                .generate(&asked, &config, &mut |token| {
+                    // By request, sample and token, so that it does not depend on the batch.
+                    let number = token.token as usize + token.sample + token.request;
+                    let ends = number.is_multiple_of(7);
+                    if ends { AfterToken::EndSequence } else { AfterToken::Continue }
+                })
+                .unwrap()
+        };
+        let whole = drawn(64);
+        assert_eq!(whole.len(), 11);
+        let lengths: Vec<usize> = whole.iter().map(|generation| generation.ids.len()).collect();
+        assert!(lengths.iter().any(|length| *length != lengths[0]), "{name}: {lengths:?}");
+        for max_batch in [1, 2, 3, 5, 10] {
+            assert_eq!(drawn(max_batch), whole, "{name}, {max_batch} at a time");
+        }
+    }
+}
+
 #[test]
 fn samples_end_for_the_reason_they_name() {
     let model = trainable("llama-tied-theta100k");

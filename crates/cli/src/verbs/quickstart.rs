@@ -150,7 +150,7 @@ impl Quickstart {
         console::note(&format!(
             "SmolLM2-135M-Instruct learns from {} pairs by DPO, then from its beginning by DPOP; {} other pairs show \
              what became of it.\nThat takes about {minutes:.0} minutes on two cores (more on old ones) beside the \
-             download of 112 MiB, 0.6 GiB of disk and 1.7 GiB of memory.",
+             download of 89 MiB, 1.7 GiB of disk and 1.7 GiB of memory.",
             self.pairs(),
             self.held_out()
         ));

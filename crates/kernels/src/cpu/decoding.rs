@@ -12,9 +12,8 @@ use rayon::prelude::*;
 
 use super::product::{TILE, dots};
 use super::{Plain, dense, from_plain, kernel, plain, tensor, values};
-use crate::decode_cache::PromptKeys;
 use crate::mask::first_key;
-use crate::shape::AttentionShape;
+use crate::shape::{AttentionShape, PromptKeys};
 
 /// Query rows of a task: as many meet the keys of their prompt while these are in the cache.
 const ROWS: usize = 24;
