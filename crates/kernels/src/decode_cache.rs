@@ -36,7 +36,6 @@ use crate::shape::{AttentionShape, PromptKeys};
 #[derive(Debug)]
 pub struct DecodeCache {
     place: Place,
-    shape: AttentionShape,
 }
 
 #[derive(Debug)]
@@ -51,9 +50,9 @@ impl DecodeCache {
     pub fn new(shape: AttentionShape, like: &Tensor<2>) -> Self {
         #[cfg(feature = "cpu")]
         if let Some(cpu::Route::Plain) = cpu::Route::of(like) {
-            return Self { place: Place::Host(cpu::HostCache::default()), shape };
+            return Self { place: Place::Host(cpu::HostCache::new(shape)) };
         }
-        Self { place: Place::Tensors(Box::new(TensorCache::new(shape, like))), shape }
+        Self { place: Place::Tensors(Box::new(TensorCache::new(shape, like))) }
     }
 
     /// Takes on sequences that have no tokens of their own yet, behind those that are there.
@@ -101,7 +100,7 @@ impl DecodeCache {
     ) -> Tensor<2> {
         match &mut self.place {
             #[cfg(feature = "cpu")]
-            Place::Host(cache) => cache.attend([q, k, v], prompts, window, self.shape),
+            Place::Host(cache) => cache.attend([q, k, v], prompts, window),
             Place::Tensors(cache) => cache.attend([q, k, v], prompts, window),
         }
     }

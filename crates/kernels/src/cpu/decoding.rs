@@ -26,12 +26,17 @@ struct Own {
 }
 
 /// See [`crate::DecodeCache`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HostCache {
+    shape: AttentionShape,
     own: Vec<Own>,
 }
 
 impl HostCache {
+    pub(crate) fn new(shape: AttentionShape) -> Self {
+        Self { shape, own: Vec::new() }
+    }
+
     pub(crate) fn add(&mut self, sequences: usize) {
         self.own.resize_with(self.own.len() + sequences, Own::default);
     }
@@ -51,9 +56,8 @@ impl HostCache {
         [q, k, v]: [Tensor<3>; 3],
         prompts: &[PromptKeys<'_>],
         window: Option<usize>,
-        shape: AttentionShape,
     ) -> Tensor<2> {
-        let AttentionShape { kv_heads, group, head_dim, softcap } = shape;
+        let AttentionShape { kv_heads, group, head_dim, softcap } = self.shape;
         let [q, k, v] = [q, k, v].map(|x| dense(plain(x)));
         let stride = kv_heads * head_dim;
         let new = values(&k).chunks_exact(stride).zip(values(&v).chunks_exact(stride));
