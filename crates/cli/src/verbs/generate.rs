@@ -83,6 +83,11 @@ impl Generate {
                 ("--min-p", greedy && self.min_p.is_some()),
             ],
         )?;
+        if self.samples == 0 {
+            bail!(Usage(
+                "--samples is 0; it says how many continuations of each prompt there are".into()
+            ));
+        }
         if self.samples > 1 && greedy {
             bail!(Usage(
                 "--samples above 1 needs --temperature above 0: greedy samples are all alike"

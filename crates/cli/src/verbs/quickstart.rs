@@ -5,6 +5,7 @@ mod data;
 mod outcome;
 mod page;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -50,10 +51,10 @@ pub(crate) struct Quickstart {
     full: bool,
     /// Training pairs [default: 80, with --full 240]
     #[arg(long)]
-    pairs: Option<usize>,
+    pairs: Option<NonZeroUsize>,
     /// Held-out pairs [default: 32, with --full 48]
     #[arg(long)]
-    held_out: Option<usize>,
+    held_out: Option<NonZeroUsize>,
     /// Passes over the training pairs
     #[arg(long, default_value_t = 1.0)]
     epochs: f64,
@@ -135,11 +136,11 @@ impl Quickstart {
     }
 
     fn pairs(&self) -> usize {
-        self.pairs.unwrap_or(if self.full { 240 } else { 80 })
+        self.pairs.map_or(if self.full { 240 } else { 80 }, NonZeroUsize::get)
     }
 
     fn held_out(&self) -> usize {
-        self.held_out.unwrap_or(if self.full { 48 } else { 32 })
+        self.held_out.map_or(if self.full { 48 } else { 32 }, NonZeroUsize::get)
     }
 
     /// Says what will happen and what it takes, by what it took on two cores of a Zen 5.
