@@ -21,11 +21,7 @@ more rows.
 import argparse
 import importlib.metadata
 import json
-import math
-import os
 import platform
-import resource
-import signal
 import statistics
 import subprocess
 import sys
@@ -35,8 +31,8 @@ from pathlib import Path
 
 from classical_reference import KINDS, read, reference
 from paired import holm, paired_t
+from processes import measured, processor, with_threads
 
-THREADS = ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
 # The least probability in a log-loss, that of bestof's figures.
 LEAST = 1e-7
 
@@ -85,39 +81,24 @@ def parse():
 
 
 def about():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return dict(processor=names[0] if names else platform.processor(), python=platform.python_version(),
+    return dict(processor=processor(), python=platform.python_version(),
                 sklearn=importlib.metadata.version("scikit-learn"))
 
 
 def bestof(args, *words):
     command = [args.bestof, "--quiet", "sentiment", *map(str, words)]
-    out = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(command, env=with_threads(1), check=True, stdout=subprocess.PIPE, text=True).stdout
     return [json.loads(line) for line in out.splitlines()] if "--json" in words else []
 
 
-def one_thread():
-    return dict(os.environ, **{name: "1" for name in THREADS})
-
-
-def measured(command, most_seconds=None):
+def told_by(command, most_seconds=None):
     """The JSON of the last line that a command prints, with the processor time and the peak memory in MiB of
     its process; None if it needs more processor time."""
-    def limit():
-        if most_seconds:
-            resource.setrlimit(resource.RLIMIT_CPU, (most_seconds, most_seconds + 1))
-    # A process counts with what this one held when it started it, which therefore imports little.
-    process = subprocess.Popen(list(map(str, command)), env=one_thread(), stdout=subprocess.PIPE, text=True,
-                               preexec_fn=limit)
-    out = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) and most_seconds:
-        return None
-    if status:
-        sys.exit(f"{' '.join(map(str, command))} failed")
-    return dict(json.loads(out.splitlines()[-1]), peak_mib=used.ru_maxrss / 1024,
-                processor_seconds=used.ru_utime + used.ru_stime)
+    found = measured(command, 1, most_seconds)
+    if found:
+        lines, used = found
+        return dict(json.loads(lines[-1]), peak_mib=used.ru_maxrss / 1024,
+                    processor_seconds=used.ru_utime + used.ru_stime)
 
 
 def prepared(args, folder, rows, seed):
@@ -132,9 +113,9 @@ def prepared(args, folder, rows, seed):
 
 
 def train(args, data, out, kind, seed, rows, labels, most_seconds=None):
-    return measured([args.bestof, "--quiet", "sentiment", "train", "--model", kind, "--data", data, "--out", out,
-                     "--labels", labels, "--terms", args.terms, "--seed", seed, "--max-rows", rows, "--json"],
-                    most_seconds)
+    return told_by([args.bestof, "--quiet", "sentiment", "train", "--model", kind, "--data", data, "--out", out,
+                    "--labels", labels, "--terms", args.terms, "--seed", seed, "--max-rows", rows, "--json"],
+                   most_seconds)
 
 
 def compare(args, scratch):
@@ -154,7 +135,7 @@ def compare(args, scratch):
             scores = told["model"]["scores"]["stars" if args.labels == "stars" else "positive"]
             ours[kind].update(accuracy=scores["accuracy"]["value"], log_loss=scores["log_loss"], rows=told["n"])
         for kind in args.kinds:
-            theirs = measured([sys.executable, __file__, "--child", kind, features, seed])
+            theirs = told_by([sys.executable, __file__, "--child", kind, features, seed])
             pairs[kind].append((ours[kind], theirs))
             print(f"seed {seed}: {kind:17} accuracy {ours[kind]['accuracy']:.3f} and {theirs['accuracy']:.3f}, "
                   f"log-loss {ours[kind]['log_loss']:.3f} and {theirs['log_loss']:.3f}, "
@@ -200,8 +181,8 @@ def cost(args, scratch):
                     bestof(args, "features", "--data", data, "--model", model, "--out", features[-1],
                            "--labels", labels, "--json")
             if ("sklearn", kind) not in slow and features:
-                sides["sklearn"] = measured([sys.executable, __file__, "--child", kind, features[0], 0, "--folder",
-                                             *features], args.most_seconds)
+                sides["sklearn"] = told_by([sys.executable, __file__, "--child", kind, features[0], 0, "--folder",
+                                            *features], args.most_seconds)
             slow.update((side, kind) for side, took in sides.items() if not took)
             print(f"{rows} rows: {kind:17} {' and '.join(map(told, sides.values()))}", file=sys.stderr, flush=True)
             found.append(dict(rows=rows, kind=kind, **sides))

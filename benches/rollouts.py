@@ -15,13 +15,14 @@ chain.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+
+from processes import measured, processor
 
 TOKENS = 64
 PROMPT = ("Weng earns $12 an hour for babysitting. Yesterday, she just did 50 minutes of babysitting, and then walked "
@@ -74,9 +75,9 @@ def installed(package):
 
 def workloads(args, scratch):
     """The requests of each workload, as a file that every side reads."""
-    # By a process of its own: those that are measured count with what this one holds when it starts them.
-    command = [sys.executable, __file__, "--model", args.model, "--child", "tokenizer"]
-    ids = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    # By a process of its own: see `measured`.
+    lines, _ = measured([sys.executable, __file__, "--model", args.model, "--child", "tokenizer"])
+    ids = json.loads(lines[-1])
     made = {f"{n} sample{'s' * (n > 1)} of one prompt": dict(prompts=[ids], samples=n) for n in args.samples}
     # From a fifth of the prompt to all of it, no two alike.
     lengths = [len(ids) * (3 + i) // 18 for i in range(16)]
@@ -113,7 +114,8 @@ def compare(args, scratch):
             for workload, file in files.items():
                 for side, command in commands.items():
                     loads.append(os.getloadavg()[0])
-                    calls, peak = measured([*command, str(file), "1"], threads)
+                    lines, used = measured([*command, file, 1], threads)
+                    calls, peak = [json.loads(line) for line in lines], used.ru_maxrss / 1024
                     row = rows.setdefault((side, workload, threads), dict(calls=[], peak_mib=0.0))
                     row["calls"] += calls
                     row["peak_mib"] = max(row["peak_mib"], peak)
@@ -125,29 +127,9 @@ def compare(args, scratch):
                 rows=[dict(zip(keys, key), **row) for key, row in rows.items()])
 
 
-def measured(command, threads):
-    """The calls of a process, and its peak resident set in MiB."""
-    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads),
-               MKL_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
-    with tempfile.TemporaryFile(mode="w+") as said:
-        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=said, text=True)
-        out = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            said.seek(0)
-            sys.exit(f"{' '.join(command)} failed:\n{said.read()}")
-    return [json.loads(line) for line in out.splitlines()], used.ru_maxrss / 1024
-
-
 def speed(calls, clock):
     """Tokens a second of the fastest call."""
     return max(call["tokens"] / call[clock] for call in calls)
-
-
-def processor():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def tokenizer_child(args):

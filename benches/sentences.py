@@ -20,7 +20,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from pathlib import Path
 
 from classical_reference import KINDS, read, reference
 from paired import exact_mcnemar, holm, wilson
+from processes import processor
 
 PARTS = ["train", "validation", "test"]
 NEURAL = ["cnn", "han", "bert"]
@@ -78,9 +78,7 @@ def about():
     import sklearn
     import torch
     import transformers
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return dict(processor=names[0] if names else platform.processor(), sklearn=sklearn.__version__,
+    return dict(processor=processor(), sklearn=sklearn.__version__,
                 torch=torch.__version__, transformers=transformers.__version__)
 
 

@@ -14,11 +14,9 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
-use bestof_benches::{pairs, shape, tensors};
+use bestof_benches::{pairs, precision, shape, tensors};
 use bestof_losses::{Dpop, PairLogps, PreferenceLoss, with_gradient};
-use bestof_models::{
-    CausalLm, Decoder, Device, Footprint, ForwardOptions, LoraConfig, Precision, StepShape,
-};
+use bestof_models::{CausalLm, Decoder, Device, Footprint, ForwardOptions, LoraConfig, StepShape};
 use bestof_trainer::config::TrainSection;
 use bestof_trainer::optimizer::AdamW;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -92,13 +90,6 @@ fn fits() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-fn precision(format: &str) -> Result<Precision, Box<dyn Error>> {
-    Ok(match format.parse() {
-        Ok(dtype) => Precision::default().with_dtype(dtype),
-        Err(_) => Precision::default().with_quantize(Some(format.parse()?)),
-    })
 }
 
 fn child(name: &str, steps: usize, format: &str) -> Result<Value, Box<dyn Error>> {

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use bestof_benches::encoder::{MultiTask, batches, optimizer, rows};
+use bestof_benches::processor_seconds;
 use bestof_models::Device;
 use serde_json::json;
 
@@ -31,14 +32,6 @@ impl Running {
         let wall = self.0.elapsed().as_secs_f64();
         Timing { wall, processor: processor_seconds() - self.1 }
     }
-}
-
-/// The processor time this process has used, in hundredths of a second; 0 where the system does not report it.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -10,8 +10,9 @@ use std::fs::read_to_string;
 use std::path::Path;
 use std::time::Instant;
 
+use bestof_benches::{precision, processor_seconds};
 use bestof_checkpoints::ModelFolder;
-use bestof_models::{AfterToken, CausalLm, Decoder, Device, Precision, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, Decoder, Device, Request, SamplingConfig};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,9 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             .iter()
             .map(|prompt| Request { prompt: prompt.clone(), samples, seed: repetition })
             .collect();
-        let (start, used) = (Instant::now(), processor_seconds()?);
+        let (start, used) = (Instant::now(), processor_seconds());
         let drawn = model.generate(&requests, &config, &mut |_| AfterToken::Continue)?;
-        let (seconds, used) = (start.elapsed().as_secs_f64(), processor_seconds()? - used);
+        let (seconds, used) = (start.elapsed().as_secs_f64(), processor_seconds() - used);
         let count: usize = drawn.iter().map(|generation| generation.ids.len()).sum();
         if count != prompts.len() * samples * tokens {
             return Err(format!("{count} tokens were drawn").into());
@@ -44,20 +45,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// The processor time that this process has used.
-fn processor_seconds() -> Result<f64, Box<dyn Error>> {
-    let stat = read_to_string("/proc/self/stat")?;
-    // User and system time are the 14th and 15th fields, in hundredths of a second.
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
-}
-
-fn precision(format: &str) -> Result<Precision, Box<dyn Error>> {
-    Ok(match format.parse() {
-        Ok(dtype) => Precision::default().with_dtype(dtype),
-        Err(_) => Precision::default().with_quantize(Some(format.parse()?)),
-    })
 }

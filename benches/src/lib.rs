@@ -7,7 +7,9 @@ pub mod encoder;
 use std::error::Error;
 
 use bestof_checkpoints::{StoredType, TensorInfo};
-use bestof_models::{Decoder, DecoderConfig, Device, ForestBuilder, Sequence, TokenForest};
+use bestof_models::{
+    Decoder, DecoderConfig, Device, ForestBuilder, Precision, Sequence, TokenForest,
+};
 use serde_json::json;
 
 /// A shape by name: `smollm2` and `360m` of SmolLM2's, `1b`, `3b` and `8b` of Llama 3's.
@@ -32,6 +34,25 @@ pub fn shape(name: &str) -> Result<DecoderConfig, Box<dyn Error>> {
         "num_key_value_heads": keys, "max_position_embeddings": 8192, "rope_theta": 100_000.0,
         "tie_word_embeddings": tied,
     }))?)
+}
+
+/// The processor time this process has used, in hundredths of a second; 0 where the system does not report it.
+pub fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// By name: `f32`, `bf16`, `f16`, or blocks, `q8_0` and `q4_0`.
+///
+/// # Errors
+/// Another name.
+pub fn precision(format: &str) -> Result<Precision, Box<dyn Error>> {
+    Ok(match format.parse() {
+        Ok(dtype) => Precision::default().with_dtype(dtype),
+        Err(_) => Precision::default().with_quantize(Some(format.parse()?)),
+    })
 }
 
 /// The matrices that a checkpoint of a llama's shape has; norms are left out.

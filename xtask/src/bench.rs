@@ -1,5 +1,6 @@
 //! Criterion benches of the workspace, and comparisons with other implementations.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -17,11 +18,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Some("scaling") => return scaling(&args[1..]),
         Some("device-side-by-side") => return device_side_by_side(&args[1..]),
         Some("classical-side-by-side") => {
-            return with_python("classical_side_by_side.py", "scikit-learn", &args[1..]);
+            let built = [("--bestof", user_verb::build(&[])?)];
+            return with_python("classical_side_by_side.py", "scikit-learn", &built, &args[1..]);
         }
         Some("sentences") => {
-            let packages = "torch, transformers and scikit-learn";
-            return with_python("sentences.py", packages, &args[1..]);
+            let (packages, built) =
+                ("torch, transformers and scikit-learn", [("--bestof", user_verb::build(&[])?)]);
+            return with_python("sentences.py", packages, &built, &args[1..]);
         }
         Some("encoder-side-by-side") => return encoder_side_by_side(&args[1..]),
         _ => {}
@@ -46,7 +49,7 @@ fn side_by_side(args: &[String]) -> Result<()> {
     }
     let model = match model {
         Some(model) => model,
-        None => process::root().join("models/smollm2-135m-instruct").display().to_string(),
+        None => smollm2().display().to_string(),
     };
     if !std::path::Path::new(&model).join("config.json").is_file() {
         bail!("{model} holds no model; `cargo xtask fetch smollm2-135m-instruct` downloads one");
@@ -64,73 +67,58 @@ fn side_by_side(args: &[String]) -> Result<()> {
 
 /// One rank and two on this machine, and more on paper.
 fn scaling(args: &[String]) -> Result<()> {
-    let (python, rest) = python_and_rest(args)?;
-    let model = process::root().join("models/smollm2-135m-instruct");
-    let binary = user_verb::build(&["mpi".to_owned()])?;
-    let mut command = Command::new(&python);
-    command.arg(process::root().join("benches/scaling.py"));
-    command.arg("--bestof").arg(binary).arg("--model").arg(model).args(rest);
-    process::step("scaling", process::keeping_memory(&mut command))
+    let bestof = user_verb::build(&["mpi".to_owned()])?;
+    let built = [("--bestof", bestof), ("--model", smollm2())];
+    with_python("scaling.py", "its standard library", &built, args)
 }
 
 /// The reward transformations and the same formulas in the user's `NumPy`, on the same rewards.
 fn estimators(args: &[String]) -> Result<()> {
-    let (python, rest) = python_and_rest(args)?;
-    let mut build = process::cargo();
-    build.args(["build", "--release", "--quiet", "--package", "bestof-estimators"]);
-    let program = process::executable(build.args(["--example", "beside"]), "the example `beside`")?;
-    let mut command = Command::new(&python);
-    command.arg(process::root().join("benches/estimators.py"));
-    command.arg("--bestof").arg(program).args(rest);
-    process::step("estimators beside NumPy", &mut command)
-        .with_context(|| format!("{python} needs numpy; name another with --python"))
+    let built = [("--bestof", example("bestof-estimators", "beside")?)];
+    with_python("estimators.py", "numpy", &built, args)
 }
 
 /// Samples of a model, and the same in the user's transformers and llama.cpp.
 fn rollouts(args: &[String]) -> Result<()> {
-    let (python, rest) = python_and_rest(args)?;
     let program = user_verb::build(&[])?;
-    let mut build = process::cargo();
-    build.args(["build", "--release", "--quiet", "--package", "bestof-benches"]);
-    let example =
-        process::executable(build.args(["--example", "rollouts"]), "the example `rollouts`")?;
-    let mut command = Command::new(&python);
-    command.arg(process::root().join("benches/rollouts.py"));
-    command.arg("--bestof").arg(example).arg("--program").arg(program);
-    if !rest.iter().any(|arg| arg == "--model" || arg.starts_with("--model=")) {
-        command.arg("--model").arg(process::root().join("models/smollm2-135m-instruct"));
-    }
-    process::step("rollouts", process::keeping_memory(command.args(rest))).with_context(|| {
-        format!("{python} needs torch and transformers; name another with --python")
-    })
+    let example = example("bestof-benches", "rollouts")?;
+    // A model that the user names comes later, and counts.
+    let built = [("--bestof", example), ("--program", program), ("--model", smollm2())];
+    with_python("rollouts.py", "torch and transformers", &built, args)
 }
 
 /// Prediction and fine-tuning of an encoder, and the same in the user's `PyTorch`.
 fn encoder_side_by_side(args: &[String]) -> Result<()> {
-    let (python, rest) = python_and_rest(args)?;
-    let mut build = process::cargo();
-    build.args(["build", "--release", "--quiet", "--package", "bestof-benches"]);
-    let program =
-        process::executable(build.args(["--example", "encoder"]), "the example `encoder`")?;
-    let mut command = Command::new(&python);
-    command.arg(process::root().join("benches/encoder_side_by_side.py"));
-    command.arg("--bestof").arg(program).args(rest);
-    process::step("side by side", process::keeping_memory(&mut command)).with_context(|| {
-        format!("{python} needs torch and transformers; name another with --python")
-    })
+    let built = [("--bestof", example("bestof-benches", "encoder")?)];
+    with_python("encoder_side_by_side.py", "torch and transformers", &built, args)
 }
 
-/// A script that compares the built `bestof` with `packages` of the user's Python.
-fn with_python(script: &str, packages: &str, args: &[String]) -> Result<()> {
+/// The model that comparisons are made with unless the user names another.
+fn smollm2() -> PathBuf {
+    process::root().join("models/smollm2-135m-instruct")
+}
+
+/// Builds an example of a package.
+fn example(package: &str, name: &str) -> Result<PathBuf> {
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--quiet", "--package", package, "--example", name]);
+    process::executable(&mut build, &format!("the example `{name}`"))
+}
+
+/// A script that compares what was built with `packages` of the user's Python.
+fn with_python(
+    script: &str,
+    packages: &str,
+    built: &[(&str, PathBuf)],
+    args: &[String],
+) -> Result<()> {
     let (python, rest) = python_and_rest(args)?;
-    let binary = user_verb::build(&[])?;
     let mut command = Command::new(&python);
-    command
-        .arg(process::root().join("benches").join(script))
-        .arg("--bestof")
-        .arg(binary)
-        .args(rest);
-    process::step(script, process::keeping_memory(&mut command))
+    command.arg(process::root().join("benches").join(script));
+    for (flag, path) in built {
+        command.arg(flag).arg(path);
+    }
+    process::step(script, process::keeping_memory(command.args(rest)))
         .with_context(|| format!("{python} needs {packages}; name another with --python"))
 }
 
@@ -144,7 +132,7 @@ fn device_side_by_side(args: &[String]) -> Result<()> {
     command.arg(root.join("benches/device_side_by_side.py")).arg("--bestof").arg(binary);
     command.arg("--fixtures").arg(root.join("crates/models/tests/fixtures/parity"));
     if !rest.iter().any(|arg| arg == "--model" || arg.starts_with("--model=")) {
-        command.arg("--model").arg(root.join("models/smollm2-135m-instruct"));
+        command.arg("--model").arg(smollm2());
     }
     process::step("device side by side", process::keeping_memory(command.args(rest)))
 }

@@ -62,4 +62,7 @@ fn a_model_that_is_not_there_is_named() {
     let out = text(&dir.path().join("out"));
     bestof(["quickstart", "--model", "no/such/model", "--out", &out])
         .refuses(1, &["no/such/model"]);
+    for flag in ["--pairs", "--held-out"] {
+        bestof(["quickstart", flag, "0", "--out", &out]).refuses(2, &[flag, "zero"]);
+    }
 }

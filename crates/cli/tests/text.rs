@@ -168,5 +168,6 @@ fn sampling_settings_that_cannot_be_meant_are_wrong_usage() {
     refused("--temperature 1 --top-k 0", &["`top_k` is 0"]);
     refused("--temperature 1 --min-p 2", &["`min_p` is 2"]);
     refused("--samples 3", &["--temperature above 0"]);
+    refused("--samples 0 --temperature 1", &["--samples is 0"]);
     assert_eq!(bestof(words("generate --model absent")).code, 2);
 }

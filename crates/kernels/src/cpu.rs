@@ -20,15 +20,16 @@ mod kernel_encoder;
 mod panels;
 mod product;
 mod self_attention;
+mod softmax;
 
 pub(crate) use attention::{KEPT_KEYS, attention};
 pub(crate) use decoding::HostCache;
 pub(crate) use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
 };
-pub(crate) use kernel::{largest_of as largest, weight_sum, weights};
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
+pub(crate) use softmax::{largest_of as largest, weights};
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;
@@ -311,7 +312,7 @@ pub(crate) fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
         let rows = values.len();
         from_plain(tensor(values, [rows]))
     };
-    let parts = kernel::softmax_parts(values_mut(&mut exps), width);
+    let parts = softmax::softmax_parts(values_mut(&mut exps), width);
     SoftmaxRows {
         exps: from_plain(exps),
         max: column(parts.iter().map(|part| part.0).collect()),

@@ -3,10 +3,11 @@
 
 use burn::tensor::Tensor;
 
+use crate::cached::{Cached, PromptKeys};
 #[cfg(feature = "cpu")]
 use crate::cpu;
 use crate::plain_decoding::TensorCache;
-use crate::shape::{AttentionShape, PromptKeys};
+use crate::shape::AttentionShape;
 
 /// Keys and values of what sequences have added to their prompts, in one layer.
 ///
@@ -34,53 +35,32 @@ use crate::shape::{AttentionShape, PromptKeys};
 /// cache.keep(&[0, 3]); // the others are done
 /// ```
 #[derive(Debug)]
-pub struct DecodeCache {
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    #[cfg(feature = "cpu")]
-    Host(cpu::HostCache),
-    Tensors(Box<TensorCache>),
-}
+pub struct DecodeCache(Box<dyn Cached>);
 
 impl DecodeCache {
     /// No sequences yet. Keys and values are to have device and type of `like`.
     pub fn new(shape: AttentionShape, like: &Tensor<2>) -> Self {
         #[cfg(feature = "cpu")]
         if let Some(cpu::Route::Plain) = cpu::Route::of(like) {
-            return Self { place: Place::Host(cpu::HostCache::new(shape)) };
+            return Self(Box::new(cpu::HostCache::new(shape)));
         }
-        Self { place: Place::Tensors(Box::new(TensorCache::new(shape, like))) }
+        Self(Box::new(TensorCache::new(shape, like)))
     }
 
     /// Takes on sequences that have no tokens of their own yet, behind those that are there.
     pub fn add(&mut self, sequences: usize) {
-        match &mut self.place {
-            #[cfg(feature = "cpu")]
-            Place::Host(cache) => cache.add(sequences),
-            Place::Tensors(cache) => cache.add(sequences),
-        }
+        self.0.add(sequences);
     }
 
     /// Goes on with the sequences at these places only, which are in order.
     pub fn keep(&mut self, places: &[u32]) {
-        match &mut self.place {
-            #[cfg(feature = "cpu")]
-            Place::Host(cache) => cache.keep(places),
-            Place::Tensors(cache) => cache.keep(places),
-        }
+        self.0.keep(places);
     }
 
     /// Puts other keys and values, `[tokens, kv_heads, head_dim]`, in place of those that a sequence has,
     /// which are as many.
     pub fn replace(&mut self, sequence: usize, k: Tensor<3>, v: Tensor<3>) {
-        match &mut self.place {
-            #[cfg(feature = "cpu")]
-            Place::Host(cache) => cache.replace(sequence, k, v),
-            Place::Tensors(cache) => cache.replace(sequence, k, v),
-        }
+        self.0.replace(sequence, k, v);
     }
 
     /// Adds a token to each sequence and returns what it takes from its prompt, its own tokens before and
@@ -98,10 +78,6 @@ impl DecodeCache {
         prompts: &[PromptKeys<'_>],
         window: Option<usize>,
     ) -> Tensor<2> {
-        match &mut self.place {
-            #[cfg(feature = "cpu")]
-            Place::Host(cache) => cache.attend([q, k, v], prompts, window),
-            Place::Tensors(cache) => cache.attend([q, k, v], prompts, window),
-        }
+        self.0.attend([q, k, v], prompts, window)
     }
 }

@@ -1,14 +1,16 @@
 //! Decoding with a cache against attention over whole sequences.
 
+use bestof_closeness::assert_close;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 
+use crate::cached::{Cached, PromptKeys};
 use crate::decode_cache::DecodeCache;
 use crate::host::host_values;
 use crate::mask::first_key;
 use crate::plain_attention;
 use crate::plain_decoding::TensorCache;
-use crate::shape::{AttentionBlock, AttentionShape, PromptKeys};
+use crate::shape::{AttentionBlock, AttentionShape};
 use crate::tests::random;
 
 /// What one sequence is made of: a prompt by number and its own tokens, each with keys and values.
@@ -131,9 +133,7 @@ fn check(shape: AttentionShape, window: Option<usize>, lengths: [usize; 2], seed
         for place in 0..run.sequences.len() {
             let expected = run.expected(place, &q);
             for rows in [&found, &plain] {
-                for (found, expected) in rows[place * width..].iter().zip(&expected) {
-                    assert!((found - expected).abs() <= 2e-5, "step {step}: {found} {expected}");
-                }
+                assert_close(&rows[place * width..][..width], &expected, 2e-5);
             }
         }
         let [q, k, v] = single.next();
@@ -186,8 +186,7 @@ fn other_keys_take_the_place_of_those_there() {
         let plain = host_values(tensors.attend([q.clone(), k, v], &run.runs(), None));
         let expected = [run.expected(0, &q), run.expected(1, &q)].concat();
         for rows in [&found, &plain] {
-            let worst = rows.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-            assert!(worst.fold(0.0, f32::max) <= 1e-5, "step {step}");
+            assert_close(rows, &expected, 1e-5);
         }
         let count = step + 1;
         let other = |seed| random::<3>([count, 2, 8], seed);

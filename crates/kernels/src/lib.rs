@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod block_weight;
+mod cached;
 #[cfg(feature = "cpu")]
 mod cpu;
 mod custom;
@@ -18,8 +19,8 @@ mod plain_attention;
 mod plain_decoding;
 mod plain_encoder;
 mod random;
-mod sampling_mass;
 mod shape;
+mod token_weights;
 mod weight;
 
 #[cfg(all(test, feature = "cpu"))]
@@ -30,6 +31,7 @@ mod encoder_tests;
 mod tests;
 
 pub use block_weight::BlockWeight;
+pub use cached::PromptKeys;
 pub use custom::{AnyTensor, Inputs};
 pub use decode_cache::DecodeCache;
 pub use decoder::{apply_rotary, attention, gated_activation, linear, rms_norm, softmax_rows};
@@ -44,6 +46,6 @@ pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax, widened};
 pub use random::{Random, dropout_mask};
-pub use sampling_mass::{CHUNK, likeliest, weight_sums, weights};
-pub use shape::{Activation, AttentionBlock, AttentionShape, PromptKeys, SoftmaxRows};
+pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+pub use token_weights::{CHUNK, likeliest, weight_sums, weights};
 pub use weight::Weight;

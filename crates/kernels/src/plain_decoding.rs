@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+use crate::cached::{Cached, PromptKeys};
 use crate::host::{host_tensor, indices};
 use crate::mask::first_key;
 use crate::plain::{soft_cap, softmax};
-use crate::shape::{AttentionShape, PromptKeys};
+use crate::shape::AttentionShape;
 
 /// Columns there is room for at first, and that are given back at a time.
 const ROOM: usize = 32;
@@ -33,7 +34,52 @@ impl TensorCache {
         Self { shape, pair: None, first: Vec::new(), columns: 0, like: like.clone() }
     }
 
-    pub(crate) fn add(&mut self, sequences: usize) {
+    fn zeros(&self, sequences: usize, room: usize) -> Tensor<4> {
+        let shape = [sequences, self.shape.kv_heads, room, self.shape.head_dim];
+        Tensor::zeros(shape, (&self.like.device(), self.like.dtype()))
+    }
+
+    /// Fills the next column and returns all keys and values.
+    fn append(&mut self, new: [Tensor<3>; 2]) -> [Tensor<4>; 2] {
+        let (column, sequences) = (self.columns, self.first.len());
+        self.columns += 1;
+        let pair = self.pair.take();
+        let mut pair = pair.unwrap_or_else(|| [ROOM; 2].map(|room| self.zeros(sequences, room)));
+        for (cache, new) in pair.iter_mut().zip(new) {
+            let [_, kv, room, dim] = cache.dims();
+            if column == room {
+                let more = self.zeros(sequences, room);
+                cache.inplace(|cache| Tensor::cat(vec![cache, more], 2));
+            }
+            let ranges = [0..sequences, 0..kv, column..column + 1, 0..dim];
+            cache.inplace(|cache| cache.slice_assign(ranges, new.unsqueeze_dim(2)));
+        }
+        self.pair.insert(pair).clone()
+    }
+
+    /// `[1, members * group, prompt and own]` for members that do not see the first so many of their
+    /// prompt's positions and of their own columns; `None` if all see all.
+    fn mask(&self, bounds: &[[usize; 2]], [prompt, own]: [usize; 2]) -> Option<Tensor<3>> {
+        if bounds.iter().all(|bounds| *bounds == [0, 0]) {
+            return None;
+        }
+        let width = prompt + own;
+        let mut mask = Vec::with_capacity(bounds.len() * self.shape.group * width);
+        for [of_prompt, of_own] in bounds {
+            let hidden: [Range<usize>; 2] = [0..*of_prompt, prompt..prompt + of_own];
+            let row = (0..width).map(|at| {
+                if hidden.iter().any(|range| range.contains(&at)) { f32::NEG_INFINITY } else { 0.0 }
+            });
+            let row: Vec<f32> = row.collect();
+            (0..self.shape.group).for_each(|_| mask.extend_from_slice(&row));
+        }
+        let shape = [1, bounds.len() * self.shape.group, width];
+        Some(host_tensor(mask, shape, &self.like))
+    }
+}
+
+impl Cached for TensorCache {
+    fn add(&mut self, sequences: usize) {
         if sequences == 0 {
             return;
         }
@@ -46,7 +92,7 @@ impl TensorCache {
         self.first.resize(self.first.len() + sequences, self.columns);
     }
 
-    pub(crate) fn keep(&mut self, places: &[u32]) {
+    fn keep(&mut self, places: &[u32]) {
         self.first = places.iter().map(|&place| self.first[place as usize]).collect();
         // Columns that belong to nobody any more.
         let unused = self.first.iter().min().map_or(self.columns, |first| first / ROOM * ROOM);
@@ -65,7 +111,7 @@ impl TensorCache {
         });
     }
 
-    pub(crate) fn replace(&mut self, sequence: usize, k: Tensor<3>, v: Tensor<3>) {
+    fn replace(&mut self, sequence: usize, k: Tensor<3>, v: Tensor<3>) {
         let [tokens, kv, dim] = k.dims();
         let first = self.first[sequence];
         let ranges = [sequence..sequence + 1, 0..kv, first..first + tokens, 0..dim];
@@ -77,12 +123,7 @@ impl TensorCache {
         }
     }
 
-    fn zeros(&self, sequences: usize, room: usize) -> Tensor<4> {
-        let shape = [sequences, self.shape.kv_heads, room, self.shape.head_dim];
-        Tensor::zeros(shape, (&self.like.device(), self.like.dtype()))
-    }
-
-    pub(crate) fn attend(
+    fn attend(
         &mut self,
         [q, k, v]: [Tensor<3>; 3],
         prompts: &[PromptKeys<'_>],
@@ -147,43 +188,5 @@ impl TensorCache {
         let prompt_part = Tensor::cat(prompt_parts, 0);
         let own_part = Tensor::cat(own_probabilities, 0).matmul(v);
         prompt_part.add(own_part).reshape([sequences, kv * group * dim])
-    }
-
-    /// Fills the next column and returns all keys and values.
-    fn append(&mut self, new: [Tensor<3>; 2]) -> [Tensor<4>; 2] {
-        let (column, sequences) = (self.columns, self.first.len());
-        self.columns += 1;
-        let pair = self.pair.take();
-        let mut pair = pair.unwrap_or_else(|| [ROOM; 2].map(|room| self.zeros(sequences, room)));
-        for (cache, new) in pair.iter_mut().zip(new) {
-            let [_, kv, room, dim] = cache.dims();
-            if column == room {
-                let more = self.zeros(sequences, room);
-                cache.inplace(|cache| Tensor::cat(vec![cache, more], 2));
-            }
-            let ranges = [0..sequences, 0..kv, column..column + 1, 0..dim];
-            cache.inplace(|cache| cache.slice_assign(ranges, new.unsqueeze_dim(2)));
-        }
-        self.pair.insert(pair).clone()
-    }
-
-    /// `[1, members * group, prompt and own]` for members that do not see the first so many of their
-    /// prompt's positions and of their own columns; `None` if all see all.
-    fn mask(&self, bounds: &[[usize; 2]], [prompt, own]: [usize; 2]) -> Option<Tensor<3>> {
-        if bounds.iter().all(|bounds| *bounds == [0, 0]) {
-            return None;
-        }
-        let width = prompt + own;
-        let mut mask = Vec::with_capacity(bounds.len() * self.shape.group * width);
-        for [of_prompt, of_own] in bounds {
-            let hidden: [Range<usize>; 2] = [0..*of_prompt, prompt..prompt + of_own];
-            let row = (0..width).map(|at| {
-                if hidden.iter().any(|range| range.contains(&at)) { f32::NEG_INFINITY } else { 0.0 }
-            });
-            let row: Vec<f32> = row.collect();
-            (0..self.shape.group).for_each(|_| mask.extend_from_slice(&row));
-        }
-        let shape = [1, bounds.len() * self.shape.group, width];
-        Some(host_tensor(mask, shape, &self.like))
     }
 }

@@ -49,19 +49,6 @@ impl AttentionBlock {
     }
 }
 
-/// Sequences that continue the same prompt.
-#[derive(Debug, Clone)]
-pub struct PromptKeys<'a> {
-    /// Their places in the cache.
-    pub members: Range<usize>,
-    /// Keys of the prompt, `[positions, kv_heads, head_dim]`.
-    pub k: &'a Tensor<3>,
-    /// Values of the prompt, `[positions, kv_heads, head_dim]`.
-    pub v: &'a Tensor<3>,
-    /// How many of the positions there are: the others are room.
-    pub filled: usize,
-}
-
 /// The parts of the softmax of rows of logits `l`.
 #[derive(Debug, Clone)]
 pub struct SoftmaxRows {

@@ -96,7 +96,7 @@ impl Row<'_> {
         let (chunk, left) = first_past(sums.iter().copied().enumerate(), point);
         let (chunk, first) = (chunk?, chunk? * CHUNK);
         let tokens = &self.logits[first..(first + CHUNK).min(self.logits.len())];
-        let weights = weights(tokens, self.max, self.scale as f32);
+        let (weights, _) = weights(tokens, self.max, self.scale as f32);
         let weights = weights.iter().map(|weight| f64::from(*weight));
         first_past(weights.enumerate(), left + sums[chunk]).0.map(|token| first + token)
     }

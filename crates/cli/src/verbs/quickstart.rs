@@ -29,8 +29,18 @@ use crate::progress::Bars;
 
 /// Pairs a step.
 const BATCH: usize = 4;
-/// Evaluations in a run, beside that at its start.
-const EVALUATIONS: usize = 2;
+/// How much there is of everything where the user does not say.
+struct Size {
+    pairs: usize,
+    held_out: usize,
+    learning_rate: f64,
+    /// In a run, beside that at its start.
+    evaluations: usize,
+}
+
+const QUICK: Size = Size { pairs: 80, held_out: 32, learning_rate: 4e-4, evaluations: 2 };
+const FULL: Size = Size { pairs: 240, held_out: 48, learning_rate: 2e-4, evaluations: 4 };
+
 /// What a pass over a pair takes, forward or as a third of a step, on two cores.
 const SECONDS: f64 = 0.2;
 
@@ -135,17 +145,21 @@ impl Quickstart {
         ))
     }
 
+    fn size(&self) -> &'static Size {
+        if self.full { &FULL } else { &QUICK }
+    }
+
     fn pairs(&self) -> usize {
-        self.pairs.map_or(if self.full { 240 } else { 80 }, NonZeroUsize::get)
+        self.pairs.map_or(self.size().pairs, NonZeroUsize::get)
     }
 
     fn held_out(&self) -> usize {
-        self.held_out.map_or(if self.full { 48 } else { 32 }, NonZeroUsize::get)
+        self.held_out.map_or(self.size().held_out, NonZeroUsize::get)
     }
 
     /// Says what will happen and what it takes, by what it took on two cores of a Zen 5.
     fn announce(&self) {
-        let evaluations = 2.0 + EVALUATIONS as f64;
+        let evaluations = 2.0 + self.size().evaluations as f64;
         let work = 4.0 * self.epochs * self.pairs() as f64 + evaluations * self.held_out() as f64;
         let minutes = (2.0 * work * SECONDS / 60.0).ceil();
         console::note(&format!(
@@ -213,9 +227,9 @@ impl Quickstart {
             toml_path(&data.train),
             toml_path(&data.held_out),
             toml_path(&self.out.join(loss)),
-            self.learning_rate.unwrap_or(if self.full { 2e-4 } else { 4e-4 }),
+            self.learning_rate.unwrap_or(self.size().learning_rate),
             self.epochs,
-            (self.pairs() / BATCH).div_ceil(EVALUATIONS).max(1),
+            (self.pairs() / BATCH).div_ceil(self.size().evaluations).max(1),
             self.seed,
             toml_text(loss),
             self.beta,

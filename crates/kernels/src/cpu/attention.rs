@@ -12,7 +12,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor};
 
-use super::kernel;
+use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
@@ -111,12 +111,12 @@ fn by_row(x: Plain, count: usize, shape: AttentionShape, group: usize) -> Plain 
 fn weigh(q: Plain, k: Plain, tile: &Tile, shape: AttentionShape) -> Weights {
     let mut scores = Flex::float_matmul(q, Flex::float_swap_dims(k, 1, 2));
     let capped = shape.softcap.map(|cap| {
-        kernel::soft_cap(values_mut(&mut scores), cap as f32);
+        softmax::soft_cap(values_mut(&mut scores), cap as f32);
         scores.clone()
     });
     let mask = tile.mask.clone().map(dense);
     let mask = mask.as_ref().map(|mask| (values(mask), tile.rows.len()));
-    kernel::softmax(values_mut(&mut scores), tile.keys.len(), mask);
+    softmax::softmax(values_mut(&mut scores), tile.keys.len(), mask);
     Weights { p: scores, capped }
 }
 
@@ -167,9 +167,9 @@ impl Backward<Flex, 3> for Attention {
             let transposed = |x: Plain| Flex::float_swap_dims(x, 1, 2);
             let mut ds = Flex::float_matmul(dy.clone(), transposed(v));
             dv.add(Flex::float_matmul(transposed(p.clone()), dy), &tile.keys, shape);
-            kernel::softmax_backward(values(&p), values_mut(&mut ds), tile.keys.len());
+            softmax::softmax_backward(values(&p), values_mut(&mut ds), tile.keys.len());
             if let (Some(capped), Some(cap)) = (capped, shape.softcap) {
-                kernel::soft_cap_backward(values(&capped), values_mut(&mut ds), cap as f32);
+                softmax::soft_cap_backward(values(&capped), values_mut(&mut ds), cap as f32);
             }
             dk.add(Flex::float_matmul(transposed(ds.clone()), q), &tile.keys, shape);
             let rows = tile.rows.len();

@@ -10,10 +10,11 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::product::{TILE, dots};
-use super::{Plain, dense, from_plain, kernel, plain, tensor, values};
+use super::product::{TILE, products};
+use super::{Plain, dense, from_plain, plain, softmax, tensor, values};
+use crate::cached::{Cached, PromptKeys};
 use crate::mask::first_key;
-use crate::shape::{AttentionShape, PromptKeys};
+use crate::shape::AttentionShape;
 
 /// Query rows of a task: as many meet the keys of their prompt while these are in the cache.
 const ROWS: usize = 24;
@@ -36,22 +37,24 @@ impl HostCache {
     pub(crate) fn new(shape: AttentionShape) -> Self {
         Self { shape, own: Vec::new() }
     }
+}
 
-    pub(crate) fn add(&mut self, sequences: usize) {
+impl Cached for HostCache {
+    fn add(&mut self, sequences: usize) {
         self.own.resize_with(self.own.len() + sequences, Own::default);
     }
 
-    pub(crate) fn keep(&mut self, places: &[u32]) {
+    fn keep(&mut self, places: &[u32]) {
         let kept = places.iter().map(|&place| std::mem::take(&mut self.own[place as usize]));
         self.own = kept.collect();
     }
 
-    pub(crate) fn replace(&mut self, sequence: usize, k: Tensor<3>, v: Tensor<3>) {
+    fn replace(&mut self, sequence: usize, k: Tensor<3>, v: Tensor<3>) {
         let [k, v] = [k, v].map(|x| values(&dense(plain(x))).to_vec());
         self.own[sequence] = Own { k, v };
     }
 
-    pub(crate) fn attend(
+    fn attend(
         &mut self,
         [q, k, v]: [Tensor<3>; 3],
         prompts: &[PromptKeys<'_>],
@@ -196,20 +199,17 @@ impl WithSimd for Task<'_> {
                 let weights =
                     &mut weights[..prompt.filled - sequence.prompt_first + sequence.tokens];
                 if let Some(cap) = softcap {
-                    kernel::cap_row(weights, cap as f32);
+                    softmax::cap_row(weights, cap as f32);
                 }
-                let max = kernel::largest(weights);
-                let factor = 1.0 / kernel::exponentiate(weights, max);
-                for weight in weights {
-                    *weight *= factor;
-                }
+                softmax::softmax_row(weights);
             }
         }
-        weighted(simd, &weights, width, v, seen, dim, &mut out);
+        let sum = |weights, values, count| Sum { weights, width, values, count, dim };
+        sum(&weights, v, seen).add_to(simd, &mut out);
         for (index, sequence) in sequences.iter().enumerate() {
             let weights = &weights[index * group * width..][..group * width];
             let out = &mut out[index * group * dim..][..group * dim];
-            weighted(simd, &weights[seen..], width, sequence.v, sequence.tokens, dim, out);
+            sum(&weights[seen..], sequence.v, sequence.tokens).add_to(simd, out);
         }
         out
     }
@@ -229,16 +229,10 @@ fn scores<S: Simd>(
     let rows = queries.len() / dim;
     for key in (0..count).step_by(TILE) {
         let taken = (count - key).min(TILE);
-        let weight = &keys.x[key * keys.stride..];
         for row in (0..rows).step_by(TILE) {
             let x = &queries[row * dim..];
-            let sums = match (taken, rows - row) {
-                (4, 1) => dots::<S, 4, 1>(simd, x, weight, keys.stride, dim),
-                (4, 2) => dots::<S, 4, 2>(simd, x, weight, keys.stride, dim),
-                (4, 3) => dots::<S, 4, 3>(simd, x, weight, keys.stride, dim),
-                (4, _) => dots::<S, 4, 4>(simd, x, weight, keys.stride, dim),
-                (_, left) => rest(simd, x, left.min(TILE), weight, taken, keys.stride, dim),
-            };
+            let weight = (&keys.x[key * keys.stride..], taken, keys.stride);
+            let sums = products(simd, (x, (rows - row).min(TILE)), weight, dim);
             for (at, sums) in sums.iter().enumerate().take(taken) {
                 for (of_row, sum) in sums.iter().enumerate().take(rows - row) {
                     scores[(row + of_row) * width + key + at] = *sum;
@@ -248,97 +242,72 @@ fn scores<S: Simd>(
     }
 }
 
-/// Fewer than [`TILE`] keys, one by one.
-#[inline(always)]
-fn rest<S: Simd>(
-    simd: S,
-    x: &[f32],
-    rows: usize,
-    weight: &[f32],
-    count: usize,
-    stride: usize,
-    dim: usize,
-) -> [[f32; TILE]; 4] {
-    let mut sums = [[0.0; TILE]; 4];
-    for (key, sums) in sums.iter_mut().enumerate().take(count) {
-        for (row, sum) in sums.iter_mut().enumerate().take(rows) {
-            *sum =
-                dots::<S, 1, 1>(simd, &x[row * dim..], &weight[key * stride..], stride, dim)[0][0];
-        }
-    }
-    sums
-}
-
-/// Adds to the rows of `out`, `[rows, dim]`, `count` values by the row's weights, which lie `width` apart.
-///
-/// Every entry is one sum in the order of the values, whatever the number of rows.
-#[inline(always)]
-fn weighted<S: Simd>(
-    simd: S,
-    weights: &[f32],
-    width: usize,
-    values: Keys<'_>,
-    count: usize,
-    dim: usize,
-    out: &mut [f32],
-) {
-    let rows = out.len() / dim;
-    for row in (0..rows).step_by(TILE) {
-        let (weights, out) = (&weights[row * width..], &mut out[row * dim..]);
-        match rows - row {
-            1 => sums::<S, 1>(simd, weights, width, values, count, dim, out),
-            2 => sums::<S, 2>(simd, weights, width, values, count, dim, out),
-            3 => sums::<S, 3>(simd, weights, width, values, count, dim, out),
-            _ => sums::<S, 4>(simd, weights, width, values, count, dim, out),
-        }
-    }
-}
-
 /// Vectors of a row that are summed together.
 const VECTORS: usize = 4;
 
-#[inline(always)]
-fn sums<S: Simd, const X: usize>(
-    simd: S,
-    weights: &[f32],
+/// Sums of the first `count` values by weights, rows of which lie `width` apart.
+///
+/// Every entry is one sum in the order of the values, whatever the number of rows.
+struct Sum<'a> {
+    weights: &'a [f32],
     width: usize,
-    values: Keys<'_>,
+    values: Keys<'a>,
     count: usize,
     dim: usize,
-    out: &mut [f32],
-) {
-    let wide = VECTORS * S::F32_LANES;
-    let mut from = 0;
-    while from + wide <= dim {
-        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; X];
-        for x in 0..X {
-            let (body, _) = S::as_simd_f32s(&out[x * dim + from..][..wide]);
-            sums[x].copy_from_slice(body);
-        }
-        for key in 0..count {
-            let (value, _) = S::as_simd_f32s(&values.x[key * values.stride + from..][..wide]);
-            for x in 0..X {
-                let weight = simd.splat_f32s(weights[x * width + key]);
-                for i in 0..VECTORS {
-                    sums[x][i] = simd.mul_add_f32s(weight, value[i], sums[x][i]);
-                }
+}
+
+impl Sum<'_> {
+    /// Adds them to the rows of `out`, `[rows, dim]`.
+    #[inline(always)]
+    fn add_to<S: Simd>(&self, simd: S, out: &mut [f32]) {
+        for (tile, out) in out.chunks_mut(TILE * self.dim).enumerate() {
+            let row = tile * TILE;
+            match out.len() / self.dim {
+                1 => self.add_rows::<S, 1>(simd, row, out),
+                2 => self.add_rows::<S, 2>(simd, row, out),
+                3 => self.add_rows::<S, 3>(simd, row, out),
+                _ => self.add_rows::<S, 4>(simd, row, out),
             }
         }
-        for x in 0..X {
-            let (body, _) = S::as_mut_simd_f32s(&mut out[x * dim + from..][..wide]);
-            body.copy_from_slice(&sums[x]);
+    }
+
+    #[inline(always)]
+    fn add_rows<S: Simd, const X: usize>(&self, simd: S, row: usize, out: &mut [f32]) {
+        let Self { weights, width, values, count, dim } = *self;
+        let weights = &weights[row * width..];
+        let wide = VECTORS * S::F32_LANES;
+        let mut from = 0;
+        while from + wide <= dim {
+            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; X];
+            for x in 0..X {
+                let (body, _) = S::as_simd_f32s(&out[x * dim + from..][..wide]);
+                sums[x].copy_from_slice(body);
+            }
+            for key in 0..count {
+                let (value, _) = S::as_simd_f32s(&values.x[key * values.stride + from..][..wide]);
+                for x in 0..X {
+                    let weight = simd.splat_f32s(weights[x * width + key]);
+                    for i in 0..VECTORS {
+                        sums[x][i] = simd.mul_add_f32s(weight, value[i], sums[x][i]);
+                    }
+                }
+            }
+            for x in 0..X {
+                let (body, _) = S::as_mut_simd_f32s(&mut out[x * dim + from..][..wide]);
+                body.copy_from_slice(&sums[x]);
+            }
+            from += wide;
         }
-        from += wide;
-    }
-    if from == dim {
-        return;
-    }
-    for key in 0..count {
-        let value = &values.x[key * values.stride..][from..dim];
-        for x in 0..X {
-            let weight = weights[x * width + key];
-            for (out, value) in out[x * dim + from..(x + 1) * dim].iter_mut().zip(value) {
-                *out += weight * value;
+        if from == dim {
+            return;
+        }
+        for key in 0..count {
+            let value = &values.x[key * values.stride..][from..dim];
+            for x in 0..X {
+                let weight = weights[x * width + key];
+                for (out, value) in out[x * dim + from..(x + 1) * dim].iter_mut().zip(value) {
+                    *out += weight * value;
+                }
             }
         }
     }

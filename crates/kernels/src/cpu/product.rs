@@ -63,6 +63,8 @@ impl WithSimd for Task<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, weight, first, y, width } = self;
         let all = y.first().map_or(0, |y| y.len());
+        // Rows that are widened are used while they are in the nearest cache, and read at once where
+        // few inputs make memory the bound.
         let group = match weight {
             Source::Values(_) => TASK,
             Source::Blocks(..) if x.len() / width < NEAR => TILE,
@@ -85,7 +87,14 @@ impl WithSimd for Task<'_, '_> {
             for (near, weight) in weight.chunks(NEAR * width).enumerate() {
                 for (x, y) in x.chunks(TILE * width).zip(y.chunks_mut(TILE)) {
                     for (tile, weight) in weight.chunks(TILE * width).enumerate() {
-                        outputs(simd, x, weight, y, at + near * NEAR + tile * TILE, width);
+                        let at = at + near * NEAR + tile * TILE;
+                        let count = weight.len() / width;
+                        let found = products(simd, (x, y.len()), (weight, count, width), width);
+                        for (row, y) in y.iter_mut().enumerate() {
+                            for (y, found) in y[at..at + count].iter_mut().zip(&found) {
+                                *y = found[row];
+                            }
+                        }
                     }
                 }
             }
@@ -93,52 +102,41 @@ impl WithSimd for Task<'_, '_> {
     }
 }
 
-/// The outputs of at most [`TILE`] rows of the weight, the first of which is number `at` of the task, with
-/// as many rows of inputs.
+/// The products of `count` rows of the weight, each `stride` behind the one before, with `rows` rows of
+/// inputs, at most [`TILE`] of both: a list for each row of the weight.
 #[inline(always)]
-fn outputs<S: Simd>(
+pub(super) fn products<S: Simd>(
     simd: S,
-    x: &[f32],
-    weight: &[f32],
-    y: &mut [&mut [f32]],
-    at: usize,
+    (x, rows): (&[f32], usize),
+    (weight, count, stride): (&[f32], usize, usize),
     width: usize,
-) {
-    match weight.len() / width {
-        4 => tile::<S, 4>(simd, x, weight, y, at, width),
-        3 => tile::<S, 3>(simd, x, weight, y, at, width),
-        2 => tile::<S, 2>(simd, x, weight, y, at, width),
-        _ => tile::<S, 1>(simd, x, weight, y, at, width),
+) -> [[f32; TILE]; TILE] {
+    let mut products = [[0.0; TILE]; TILE];
+    let mut put = |found: &[[f32; TILE]]| products[..found.len()].copy_from_slice(found);
+    macro_rules! dots {
+        ($weights:literal) => {
+            put(&match rows {
+                1 => dots::<S, $weights, 1>(simd, x, weight, stride, width),
+                2 => dots::<S, $weights, 2>(simd, x, weight, stride, width),
+                3 => dots::<S, $weights, 3>(simd, x, weight, stride, width),
+                _ => dots::<S, $weights, 4>(simd, x, weight, stride, width),
+            })
+        };
     }
-}
-
-#[inline(always)]
-fn tile<S: Simd, const W: usize>(
-    simd: S,
-    x: &[f32],
-    weight: &[f32],
-    y: &mut [&mut [f32]],
-    at: usize,
-    width: usize,
-) {
-    let sums = match y.len() {
-        4 => dots::<S, W, 4>(simd, x, weight, width, width),
-        3 => dots::<S, W, 3>(simd, x, weight, width, width),
-        2 => dots::<S, W, 2>(simd, x, weight, width, width),
-        _ => dots::<S, W, 1>(simd, x, weight, width, width),
-    };
-    for (row, y) in y.iter_mut().enumerate() {
-        for (w, sums) in sums.iter().enumerate() {
-            y[at + w] = sums[row];
-        }
+    match count {
+        1 => dots!(1),
+        2 => dots!(2),
+        3 => dots!(3),
+        _ => dots!(4),
     }
+    products
 }
 
 /// The products of `W` rows of the weight, each `stride` behind the one before, with `X` rows of inputs.
 ///
 /// Written with loops, because closures given to library functions are not inlined here.
 #[inline(always)]
-pub(super) fn dots<S: Simd, const W: usize, const X: usize>(
+fn dots<S: Simd, const W: usize, const X: usize>(
     simd: S,
     x: &[f32],
     weight: &[f32],

@@ -9,8 +9,8 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Slice, Tensor};
 
-use super::kernel;
 use super::kernel_encoder::{self, HeadLayout};
+use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
@@ -121,7 +121,7 @@ fn attend(
         let (q, k, v) = (take(0, scale), take(1, 1.0), take(2, 1.0));
         let mut shares = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
         let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
-        kernel::softmax(values_mut(&mut shares), run.length, keys);
+        softmax::softmax(values_mut(&mut shares), run.length, keys);
         let mask = shape.mask(run, first);
         let taken = dropped(&shares, mask.as_deref());
         let found = dense(Flex::float_matmul(taken, v.clone()));
@@ -167,7 +167,7 @@ impl Backward<Flex, 7> for Attention {
             if let Some(mask) = &mask {
                 kernel_encoder::multiply(values_mut(&mut ds), mask);
             }
-            kernel::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
+            softmax::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
             put(1, 1.0, Flex::float_matmul(transposed(ds.clone()), q));
             put(0, scale, Flex::float_matmul(ds, k));
             from += run.rows * run.length;

@@ -105,7 +105,7 @@ impl Cached {
         let positions: Vec<(usize, usize)> = active
             .iter()
             .map(|s| {
-                let position = self.prompt(s.prompt).ids.len() + s.ids.len() - 1;
+                let position = going(&self.prompts, s.prompt).ids.len() + s.ids.len() - 1;
                 (position, position + 1)
             })
             .collect();
@@ -122,9 +122,8 @@ impl Cached {
             let rotation = kind.rope.map(|rope| &rotations[rope]);
             let seen: Vec<PromptKeys<'_>> = runs
                 .iter()
-                .filter_map(|(prompt, members)| {
-                    let prompt = self.prompts[*prompt].as_ref()?;
-                    Some(prompt.layers[index].seen_by(members.clone()))
+                .map(|(prompt, members)| {
+                    going(&self.prompts, *prompt).layers[index].seen_by(members.clone())
                 })
                 .collect();
             x = layer.forward(x, rotation, &pass, |heads| {
@@ -134,15 +133,11 @@ impl Cached {
         self.logits(x)
     }
 
-    fn prompt(&self, number: usize) -> &Prompt {
-        self.prompts[number].as_ref().expect("a prompt is kept as long as something continues it")
-    }
-
     /// Computes the keys and values of sequences again whose basis is another one with the token of this
     /// step.
     fn renew(&mut self, active: &[ActiveSequence]) {
         for (index, sequence) in active.iter().enumerate() {
-            let prompt = &self.prompt(sequence.prompt).ids;
+            let prompt = &going(&self.prompts, sequence.prompt).ids;
             let before = sequence.ids.len() - 1;
             let ids = [prompt.as_slice(), &sequence.ids[..before]].concat();
             let prompt = prompt.len();
@@ -208,6 +203,11 @@ impl Cached {
     fn logits(&self, x: Tensor<2>) -> Tensor<2> {
         self.vocabulary.next_token_logits(self.model.final_norm(x))
     }
+}
+
+/// A prompt that something continues.
+fn going(prompts: &[Option<Prompt>], number: usize) -> &Prompt {
+    prompts[number].as_ref().expect("a prompt is kept as long as something continues it")
 }
 
 /// Runs of sequences with the same prompt: its number, and their places.

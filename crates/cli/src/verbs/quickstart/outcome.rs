@@ -146,16 +146,8 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
         let Interval { value, low, high } = o.chosen_vs_ref;
         format!("{value:+.2} nats (95 % interval {low:+.2} to {high:+.2})")
     };
-    let falls = |o: &Outcome| match o.chosen_vs_ref {
-        Interval { high, .. } if high < 0.0 => Verdict::Holds,
-        Interval { low, .. } if low >= 0.0 => Verdict::DoesNot,
-        _ => Verdict::Unclear,
-    };
-    let keeps = match dpop.chosen_vs_ref {
-        Interval { low, .. } if low >= 0.0 => Verdict::Holds,
-        Interval { high, .. } if high < 0.0 => Verdict::DoesNot,
-        _ => Verdict::Unclear,
-    };
+    let falls = |o: &Outcome| judged(o.chosen_vs_ref.high < 0.0, o.chosen_vs_ref.low >= 0.0);
+    let keeps = |o: &Outcome| judged(o.chosen_vs_ref.low >= 0.0, o.chosen_vs_ref.high < 0.0);
     let accuracy = |o: &Outcome| {
         let Interval { value, low, high } = o.reward_accuracy;
         format!("{:.0} % ({:.0} to {:.0})", 100.0 * value, 100.0 * low, 100.0 * high)
@@ -164,18 +156,13 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
         let Interval { value, low, high } = o.perplexity;
         format!("{value:.2} ({low:.2} to {high:.2})")
     };
-    let learned = match dpop.reward_accuracy {
-        Interval { low, .. } if low > 0.5 => Verdict::Holds,
-        Interval { high, .. } if high < 0.5 => Verdict::DoesNot,
-        _ => Verdict::Unclear,
-    };
+    let learned = judged(dpop.reward_accuracy.low > 0.5, dpop.reward_accuracy.high < 0.5);
     // Intervals that meet say nothing: those of the same solutions, they are wider than that of the
     // difference.
-    let better = match (dpop.perplexity, dpo.perplexity) {
-        (dpop, dpo) if dpop.high < dpo.low => Verdict::Holds,
-        (dpop, dpo) if dpop.low > dpo.high => Verdict::DoesNot,
-        _ => Verdict::Unclear,
-    };
+    let better = judged(
+        dpop.perplexity.high < dpo.perplexity.low,
+        dpop.perplexity.low > dpo.perplexity.high,
+    );
     vec![
         Finding {
             claim: "DPO makes the chosen answers less likely".into(),
@@ -189,7 +176,7 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
         Finding {
             claim: "DPOP does not".into(),
             measured: format!("{}; {:.0} % displaced", change(dpop), 100.0 * dpop.displacement),
-            verdict: keeps,
+            verdict: keeps(dpop),
         },
         Finding {
             claim: "DPOP learns the preference all the same".into(),
@@ -211,6 +198,15 @@ pub(super) fn findings(before: &Outcome, dpo: &Outcome, dpop: &Outcome) -> Vec<F
             verdict: better,
         },
     ]
+}
+
+/// Of a claim that surely holds, or surely does not.
+fn judged(holds: bool, does_not: bool) -> Verdict {
+    match (holds, does_not) {
+        (true, _) => Verdict::Holds,
+        (_, true) => Verdict::DoesNot,
+        _ => Verdict::Unclear,
+    }
 }
 
 /// A finding for `--json`.

@@ -19,14 +19,19 @@ pub fn likeliest(row: &[f32]) -> usize {
     row.iter().position(|&x| x == max).unwrap_or(0)
 }
 
-/// `exp((x - max) scale)` of each value.
+/// `exp((x - max) scale)` of each value, and their sum in f32, which of [`CHUNK`] values loses no
+/// precision that matters.
 ///
 /// The same value gives the same weight wherever it lies.
-pub fn weights(row: &[f32], max: f32, scale: f32) -> Vec<f32> {
+pub fn weights(row: &[f32], max: f32, scale: f32) -> (Vec<f32>, f32) {
     #[cfg(feature = "cpu")]
     return cpu::weights(row, max, scale);
     #[cfg(not(feature = "cpu"))]
-    row.iter().map(|x| ((x - max) * scale).exp()).collect()
+    {
+        let weights: Vec<f32> = row.iter().map(|x| ((x - max) * scale).exp()).collect();
+        let sum = weights.iter().sum();
+        (weights, sum)
+    }
 }
 
 /// The sums of the [`weights`] of [`CHUNK`] values each, in order.
@@ -36,13 +41,5 @@ pub fn weights(row: &[f32], max: f32, scale: f32) -> Vec<f32> {
 /// assert_eq!(sums, [256.0, 44.0]);
 /// ```
 pub fn weight_sums(row: &[f32], max: f32, scale: f32) -> Vec<f64> {
-    // Sums of so few values in f32 lose no precision that matters.
-    row.chunks(CHUNK)
-        .map(|chunk| {
-            #[cfg(feature = "cpu")]
-            return f64::from(cpu::weight_sum(chunk, max, scale));
-            #[cfg(not(feature = "cpu"))]
-            f64::from(weights(chunk, max, scale).iter().sum::<f32>())
-        })
-        .collect()
+    row.chunks(CHUNK).map(|chunk| f64::from(weights(chunk, max, scale).1)).collect()
 }
