@@ -22,7 +22,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from processes import measured, processor
+from processes import measured, numbers, processor
 
 TOKENS = 64
 PROMPT = ("Weng earns $12 an hour for babysitting. Yesterday, she just did 50 minutes of babysitting, and then walked "
@@ -54,16 +54,13 @@ def parse():
     parser.add_argument("--bestof", help="the built example `rollouts`")
     parser.add_argument("--program", help="the built `bestof`, which writes the GGUF files of llama.cpp")
     parser.add_argument("--model", required=True, help="a model folder")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--samples", default="1,8,16,64")
+    parser.add_argument("--threads", type=numbers, default="1,2")
+    parser.add_argument("--samples", type=numbers, default="1,8,16,64")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sides", default="", help="only those whose names begin with one of these")
     parser.add_argument("--out", type=Path, help="also write rollouts.md and rollouts.json into this folder")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    args.threads = [int(n) for n in args.threads.split(",")]
-    args.samples = [int(n) for n in args.samples.split(",")]
-    return args
+    return parser.parse_args()
 
 
 def installed(package):
