@@ -9,14 +9,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bestof_reproduce::pkpo_toy::PkpoToy;
-use bestof_reproduce::{Experiment, Options, Silent};
+use bestof_reproduce::{Experiment, Measured, Options, Silent};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::Value;
 
 /// The parts of the page in their order.
-const PARTS: [&str; 6] = ["introduction", "pkpo-toy", "pkpo", "dpop", "giraffe", "yelp"];
+const PARTS: [&str; 7] =
+    ["introduction", "pkpo-toy", "pkpo", "pkpo-updates", "dpop", "giraffe", "yelp"];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -47,6 +48,19 @@ fn percent(value: minijinja::Value, digits: usize) -> Result<String, minijinja::
     fixed(minijinja::Value::from(100.0 * f64::try_from(value)?), digits)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
+fn mean(values: Vec<f64>) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// By how many points shares exceed others, seed by seed, with the interval of 95 %.
+#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
+fn gain(these: Vec<f64>, those: Vec<f64>) -> String {
+    let points: Vec<f64> = these.iter().zip(&those).map(|(a, b)| 100.0 * (a - b)).collect();
+    let Measured { value, low, high } = Measured::of_seeds(&points);
+    format!("{value:+.1} [{low:.1}, {high:.1}]").replace('-', "−")
+}
+
 /// Text that may stand in a cell of a table.
 #[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
 fn cell(value: String) -> String {
@@ -59,6 +73,8 @@ const MACROS: &str = "\
 |---|---|---|---|
 {% for c in kept.claims %}| {{ c.claim|cell }} | {{ c.rule|cell }} | {{ c.measured|cell }} | {{ c.verdict }} |
 {% endfor %}{% endmacro %}\
+{% macro passes(sets) %}{% for k in [1, 2, 4, 8, 16, 32] %} \
+{{ sets['held-out puzzles']['pass@' ~ k]|mean|percent(1) }} |{% endfor %}{% endmacro %}\
 {% macro table_of_design(kept) %}| | |
 |---|---|
 | seeds | {{ kept.design.seeds|cell }} |
@@ -74,13 +90,15 @@ fn page() -> String {
     environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build().unwrap());
     environment.add_filter("fixed", fixed);
     environment.add_filter("percent", percent);
+    environment.add_filter("mean", mean);
+    environment.add_filter("gain", gain);
     environment.add_filter("cell", cell);
     environment.add_template("macros", MACROS).unwrap();
     let parts = PARTS.map(|part| {
         let path = docs().join(format!("reproduce/{part}.md.j2"));
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let text =
-            format!("{{%- from 'macros' import table_of_claims, table_of_design -%}}\n{text}");
+            format!("{{%- from 'macros' import passes, table_of_claims, table_of_design -%}}\n{text}");
         let made = environment.render_str(
             &text,
             context! { kept => Serde(kept(part, false)), full => Serde(kept(part, true)) },
