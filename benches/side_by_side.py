@@ -1,128 +1,137 @@
-"""bestof beside TRL: the same model, the same pairs, the same machine, one after the other.
+"""bestof beside TRL: DPO with the same model, the same pairs, on the same machine, in turns.
 
 Run it with a Python that has torch, transformers, trl, peft and datasets:
 
-    cargo xtask bench side-by-side --python PYTHON [--pairs 16] [--threads 2]
+    cargo xtask bench side-by-side --python PYTHON [--pairs 16] [--batch 4,1] [--threads 2] [--rounds 1]
+                                   [--distance low,high] [--out FOLDER]
 
-Each side trains one epoch of DPO in f32 on the same low-edit-distance pairs, every weight and then
-LoRA. Time is that of the training loop, the reference's forward passes included; memory is the
-peak of the whole process. A ratio above 1 means that bestof is faster, or takes less memory.
+Each side trains one epoch in f32, every weight or LoRA. Pairs of low edit distance differ in one number of a
+worked solution; those of high edit distance have the solution of another problem as the rejected one, so that
+they share nothing but the prompt. Time is that of the training loop with the reference's forward passes,
+without loading and saving; memory is the peak of the whole process. A ratio above 1 means that bestof is
+faster, or takes less memory.
 """
 
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
+from processes import measured, numbers, processor
+
 LORA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+KINDS = {"full": "every weight", "lora": "LoRA, rank 16"}
 
 
 def main():
     args = parse()
-    if args.trl_child:
-        return trl_child(args)
+    if args.child:
+        return trl_child(args, *args.child)
+    if not args.bestof:
+        sys.exit("--bestof names the built program")
     with tempfile.TemporaryDirectory() as scratch:
-        return compare(args, Path(scratch))
+        found = compare(args, Path(scratch))
+    text = markdown(args, found)
+    print(text)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "side-by-side.md").write_text(text + "\n")
+        (args.out / "side-by-side.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bestof", required=True, help="the bestof binary")
+    parser.add_argument("--bestof", help="the built program")
     parser.add_argument("--model", required=True, help="a model folder")
     parser.add_argument("--pairs", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=numbers, default="4,1")
+    parser.add_argument("--distance", default="low,high")
+    parser.add_argument("--kinds", default="full,lora")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", help="also write the figures to this file")
-    parser.add_argument("--trl-child", nargs=3, metavar=("PAIRS", "KIND", "OUT"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="also write side-by-side.md and side-by-side.json into this folder")
+    parser.add_argument("--child", nargs=4, metavar=("PAIRS", "KIND", "BATCH", "OUT"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.distance, args.kinds = args.distance.split(","), args.kinds.split(",")
+    for name, found, known in [("--distance", args.distance, ["low", "high"]), ("--kinds", args.kinds, list(KINDS))]:
+        for value in found:
+            if value not in known:
+                parser.error(f"{name}: {value!r} is not known; known are {', '.join(known)}")
+    return args
 
 
-def run(command, threads):
-    """Runs a command to its end; its peak resident set in MiB."""
-    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads),
-               MKL_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
-    child = os.posix_spawnp(command[0], command, env)
-    _, status, usage = os.wait4(child, 0)
-    if status != 0:
-        sys.exit(f"failed: {' '.join(command)}")
-    return usage.ru_maxrss / 1024
+def pairs_of(args, scratch):
+    """A file of pairs for each edit distance."""
+    low = scratch / "low.jsonl"
+    measured([args.bestof, "--quiet", "pairs", "build", "--task", "arithmetic", "--count", args.pairs,
+              "--steps", "3-5", "--size", "medium", "--out", low, "--json"], args.threads)
+    rows = [json.loads(line) for line in low.read_text().splitlines()]
+    high = scratch / "high.jsonl"
+    others = rows[1:] + rows[:1]
+    high.write_text("".join(json.dumps(dict(prompt=row["prompt"], chosen=row["chosen"], rejected=other["chosen"])) + "\n"
+                            for row, other in zip(rows, others)))
+    return {"low": low, "high": high}
 
 
 def compare(args, scratch):
-    pairs = scratch / "pairs.jsonl"
-    run([args.bestof, "--quiet", "pairs", "build", "--task", "arithmetic", "--count", str(args.pairs),
-         "--steps", "3-5", "--size", "medium", "--out", str(pairs), "--json"], args.threads)
-    rows = []
-    for kind in ["full", "lora"]:
-        for side in [bestof, trl]:
-            rows.append(side(args, scratch, pairs, kind))
-            show(rows[-1])
-    for kind in ["full", "lora"]:
-        ours, theirs = [row for row in rows if row["kind"] == kind]
-        ratio = {
-            "kind": kind,
-            "pairs_per_second": ours["pairs_per_second"] / theirs["pairs_per_second"],
-            "memory": theirs["peak_mib"] / ours["peak_mib"],
-        }
-        rows.append(ratio)
-        print(f"{kind}: bestof does {ratio['pairs_per_second']:.2f} times TRL's pairs a second "
-              f"in 1/{ratio['memory']:.2f} of its memory", flush=True)
-    if args.json:
-        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n")
+    files = pairs_of(args, scratch)
+    about = dict(processor=processor(), threads=args.threads, pairs=args.pairs,
+                 **{name: metadata.version(name) for name in ["trl", "torch", "transformers"]})
+    found, loads = {}, []
+    for number in range(args.rounds):
+        for distance in args.distance:
+            for batch in args.batch:
+                for kind in args.kinds:
+                    for side, call in [("bestof", bestof), ("TRL", trl)]:
+                        loads.append(os.getloadavg()[0])
+                        seconds, peak = call(args, scratch, files[distance], kind, batch)
+                        row = found.setdefault((distance, batch, kind, side), dict(seconds=[], peak_mib=0.0))
+                        row["seconds"].append(seconds)
+                        row["peak_mib"] = max(row["peak_mib"], peak)
+                        print(f"round {number + 1}: {distance} edit distance, batch {batch}, {kind}, {side}: "
+                              f"{seconds:.1f} s, {peak:.0f} MiB", file=sys.stderr, flush=True)
+    keys = ["distance", "batch", "kind", "side"]
+    return dict(about=dict(about, load=max(loads)), rows=[dict(zip(keys, key), **row) for key, row in found.items()])
 
 
-def show(row):
-    print(f"{row['kind']:5} {row['side']:7} {row['pairs_per_second']:8.3f} pairs/s "
-          f"{row['seconds']:8.1f} s {row['peak_mib']:8.0f} MiB", flush=True)
-
-
-def bestof(args, scratch, pairs, kind):
-    out = scratch / f"bestof-{kind}"
-    config = scratch / f"{kind}.toml"
+def bestof(args, scratch, pairs, kind, batch):
+    out, config = scratch / f"{pairs.stem}-{kind}-{batch}-{time.time_ns()}", scratch / "run.toml"
     lora = "[lora]\nr = 16\nalpha = 32.0\n" if kind == "lora" else ""
     config.write_text(
         f"[model]\npath = {json.dumps(os.path.abspath(args.model))}\n"
         f"[data]\ntrain = {json.dumps(str(pairs))}\n[output]\ndir = {json.dumps(str(out))}\n"
-        f"[train]\nlearning_rate = 1e-6\nnum_train_epochs = 1.0\nper_device_train_batch_size = {args.batch}\n"
+        f"[train]\nlearning_rate = 1e-6\nnum_train_epochs = 1.0\nper_device_train_batch_size = {batch}\n"
         f"save_steps = 0\n{lora}[loss]\nname = \"dpo\"\nbeta = 0.1\n")
-    before = time.perf_counter()
-    peak = run([args.bestof, "--quiet", "prefer", "--config", str(config), "--json"], args.threads)
-    whole = time.perf_counter() - before
-    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    _, used = measured([args.bestof, "--quiet", "prefer", "--config", config, "--json"], args.threads)
     results = json.loads((out / "train_results.json").read_text())
-    reference = reference_seconds(args, pairs, scratch)
-    seconds = results["train_runtime"] + reference
-    assert rows, "the run wrote no metrics"
-    return dict(side="bestof", kind=kind, seconds=seconds, whole_process=whole, peak_mib=peak,
-                pairs_per_second=args.pairs / seconds)
+    seconds = results["train_runtime"] - results["seconds"]["checkpoints"]
+    return seconds + reference_seconds(args, pairs, scratch), used.ru_maxrss / 1024
 
 
 def reference_seconds(args, pairs, scratch):
     """Time of the reference pass: scoring the pairs, without the start-up."""
     def timed(data):
         before = time.perf_counter()
-        run([args.bestof, "--quiet", "score", "--model", args.model, "--data", str(data), "--json"],
-            args.threads)
+        measured([args.bestof, "--quiet", "score", "--model", args.model, "--data", data, "--json"], args.threads)
         return time.perf_counter() - before
     one = scratch / "one.jsonl"
     one.write_text(pairs.read_text().splitlines()[0] + "\n")
     return max(0.0, timed(pairs) - timed(one)) * args.pairs / max(1, args.pairs - 1)
 
 
-def trl(args, scratch, pairs, kind):
-    out = scratch / f"trl-{kind}.json"
-    peak = run([sys.executable, __file__, "--bestof", args.bestof, "--model", args.model,
-                "--batch", str(args.batch), "--threads", str(args.threads),
-                "--trl-child", str(pairs), kind, str(out)], args.threads)
-    seconds = json.loads(out.read_text())["seconds"]
-    return dict(side="TRL", kind=kind, seconds=seconds, peak_mib=peak,
-                pairs_per_second=args.pairs / seconds)
+def trl(args, scratch, pairs, kind, batch):
+    out = scratch / "trl.json"
+    _, used = measured([sys.executable, __file__, "--model", args.model, "--threads", args.threads,
+                        "--child", pairs, kind, batch, out], args.threads)
+    return json.loads(out.read_text())["seconds"], used.ru_maxrss / 1024
 
 
-def trl_child(args):
+def trl_child(args, pairs, kind, batch, out):
     import torch
     from datasets import load_dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -130,7 +139,6 @@ def trl_child(args):
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    pairs, kind, out = args.trl_child
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
     data = load_dataset("json", data_files=pairs, split="train")
@@ -140,7 +148,7 @@ def trl_child(args):
         from peft import LoraConfig
         adapter = LoraConfig(r=16, lora_alpha=32, target_modules=LORA, task_type="CAUSAL_LM")
     with tempfile.TemporaryDirectory() as scratch:
-        config = DPOConfig(output_dir=scratch, per_device_train_batch_size=args.batch,
+        config = DPOConfig(output_dir=scratch, per_device_train_batch_size=int(batch),
                            num_train_epochs=1, learning_rate=1e-6, beta=0.1, logging_steps=1,
                            save_strategy="no", report_to=[], use_cpu=True, bf16=False,
                            gradient_checkpointing=False, max_length=1024, disable_tqdm=True,
@@ -151,6 +159,22 @@ def trl_child(args):
         trainer.train()
         seconds = time.perf_counter() - before
     Path(out).write_text(json.dumps({"seconds": seconds}))
+
+
+def markdown(args, found):
+    about = found["about"]
+    lines = [f"{about['processor']}, {about['threads']} threads; trl {about['trl']}, torch {about['torch']}, transformers "
+             f"{about['transformers']}; {Path(args.model).name}, {about['pairs']} pairs, load average up to "
+             f"{about['load']:.1f}. Pairs a second, medians over rounds, and peak memory.", "",
+             "| pairs | batch | trained | TRL | bestof | ratio | TRL, MiB | bestof, MiB | ratio |", "|" + "---|" * 9]
+    rows = {(row["distance"], row["batch"], row["kind"], row["side"]): row for row in found["rows"]}
+    for distance, batch, kind in dict.fromkeys(key[:3] for key in rows):
+        ours, theirs = (rows[distance, batch, kind, side] for side in ["bestof", "TRL"])
+        pace = [about["pairs"] / statistics.median(row["seconds"]) for row in (theirs, ours)]
+        peaks = [row["peak_mib"] for row in (theirs, ours)]
+        lines.append(f"| {distance} edit distance | {batch} | {KINDS[kind]} | {pace[0]:.3f} | {pace[1]:.3f} | "
+                     f"{pace[1] / pace[0]:.2f} | {peaks[0]:,.0f} | {peaks[1]:,.0f} | 1/{peaks[0] / peaks[1]:.2f} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

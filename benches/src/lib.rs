@@ -4,6 +4,10 @@
 
 pub mod encoder;
 
+/// What the program has too.
+#[global_allocator]
+static ALLOCATOR: bestof_memory::TensorMemory = bestof_memory::TensorMemory;
+
 use std::error::Error;
 
 use bestof_checkpoints::{StoredType, TensorInfo};

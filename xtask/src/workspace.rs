@@ -11,6 +11,7 @@ use crate::process;
 pub(crate) const NO_TENSORS: &[&str] = &[
     "bestof-blocks",
     "bestof-closeness",
+    "bestof-memory",
     "bestof-suggest",
     "bestof-files",
     "bestof-estimators",

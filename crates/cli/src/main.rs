@@ -4,7 +4,6 @@ mod console;
 mod device;
 mod fetch;
 mod input;
-mod memory;
 mod model;
 mod progress;
 mod ranks;
@@ -31,8 +30,11 @@ struct Cli {
     verb: Verb,
 }
 
+#[global_allocator]
+static ALLOCATOR: bestof_memory::TensorMemory = bestof_memory::TensorMemory;
+
 fn main() -> ExitCode {
-    memory::keep_freed();
+    bestof_memory::keep_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -12,11 +12,13 @@ use burn::tensor::{DType, Shape, Tensor, TensorData};
 
 use crate::shape::{Activation, SoftmaxRows};
 
+mod ahead;
 mod attention;
 mod decoding;
 mod encoder;
 mod kernel;
 mod kernel_encoder;
+mod lane_sums;
 mod panels;
 mod product;
 mod self_attention;

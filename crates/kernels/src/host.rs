@@ -15,11 +15,13 @@ pub fn is_host(device: &Device) -> bool {
 }
 
 /// Does work of many operations on a thread of those that operations on the CPU share, so that none of them
-/// has to wake one and wait for it.
+/// has to wake one and wait for it. Work whose gradients are heard of on this thread
+/// ([`listening`](crate::listening)) stays on it.
 pub fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "cpu")]
-    return rayon::scope(|_| work());
-    #[cfg(not(feature = "cpu"))]
+    if crate::listener().is_none() {
+        return rayon::scope(|_| work());
+    }
     work()
 }
 

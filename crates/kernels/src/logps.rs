@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor};
 
 use crate::custom::{AnyTensor, Inputs};
 use crate::decoder::softmax_rows;
-use crate::host::indices;
+use crate::host::{indices, on_pool};
 use crate::plain::{in_type, soft_cap, wide_type, widened};
 use crate::shape::SoftmaxRows;
 use crate::weight::Weight;
@@ -97,7 +97,7 @@ impl Vocabulary {
         let plain = Self { weight: self.weight.clone().inner(), softcap: self.softcap };
         let hidden = hidden.inner();
         let targets = Targets::new(targets, hidden.dims()[0], &hidden.device());
-        let forward = plain.forward(&hidden, &targets, entropies, to_hidden);
+        let forward = on_pool(|| plain.forward(&hidden, &targets, entropies, to_hidden));
         let count = targets.tokens.len();
         let Forward { logps, entropies: found, means, target_slopes } = forward;
         let output = match found {

@@ -97,8 +97,9 @@ fn page() -> String {
     let parts = PARTS.map(|part| {
         let path = docs().join(format!("reproduce/{part}.md.j2"));
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let text =
-            format!("{{%- from 'macros' import passes, table_of_claims, table_of_design -%}}\n{text}");
+        let text = format!(
+            "{{%- from 'macros' import passes, table_of_claims, table_of_design -%}}\n{text}"
+        );
         let made = environment.render_str(
             &text,
             context! { kept => Serde(kept(part, false)), full => Serde(kept(part, true)) },

@@ -8,7 +8,7 @@ mod settings;
 mod summary;
 mod trainer;
 
-use bestof_kernels::listening;
+use bestof_kernels::{listening, on_pool};
 use bestof_models::parameters;
 use bestof_report::Sample;
 use burn::module::Module;
@@ -20,7 +20,7 @@ pub use crate::record::Difference;
 pub use options::TrainOptions;
 pub use overlap::Overlap;
 pub use settings::TrainSettings;
-pub use summary::TrainSummary;
+pub use summary::{Spent, TrainSummary};
 pub use trainer::train;
 
 use crate::communicator::Ranks;
@@ -44,7 +44,8 @@ pub struct Accumulated {
 impl Accumulated {
     /// Adds the gradients of a loss, a part of the step's, by a backward pass.
     pub fn add_backward<M: Module>(&mut self, model: &M, loss: &Tensor<1>) {
-        self.add_gradients(model, GradientsParams::from_grads(loss.backward(), model));
+        let gradients = on_pool(|| loss.backward());
+        self.add_gradients(model, GradientsParams::from_grads(gradients, model));
     }
 
     /// Adds the gradients of another backward pass.

@@ -8,6 +8,7 @@ use crate::workspace::{NO_TENSORS, name};
 const ARROWS: &[(&str, &[&str])] = &[
     ("bestof-blocks", &[]),
     ("bestof-closeness", &[]),
+    ("bestof-memory", &[]),
     ("bestof-suggest", &[]),
     ("bestof-files", &[]),
     ("bestof-estimators", &[]),
@@ -89,6 +90,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bestof-positional",
             "bestof-suggest",
             "bestof-files",
+            "bestof-memory",
         ],
     ),
     ("xtask", &[]),

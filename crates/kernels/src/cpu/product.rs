@@ -9,13 +9,17 @@
 )]
 
 use bestof_blocks::{GgmlType, dequantize_blocks};
+use pulp::bytemuck::cast_slice;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::ahead::{Ahead, LINE};
+/// Rows of the weight, and rows of inputs, multiplied together.
+pub(super) use super::lane_sums::TILE;
+use super::lane_sums::lane_sums;
+
 /// Rows of the weight a task takes.
 const TASK: usize = 64;
-/// Rows of the weight, and rows of inputs, multiplied together.
-pub(super) const TILE: usize = 4;
 /// Rows of the weight that stay in the nearest cache while all rows of inputs pass by.
 const NEAR: usize = 2 * TILE;
 
@@ -27,11 +31,25 @@ pub(super) enum Source<'a> {
     Blocks(GgmlType, &'a [u8]),
 }
 
+impl<'a> Source<'a> {
+    /// The bytes of so many rows from one on, of fewer at the end.
+    fn rows(self, first: usize, count: usize, width: usize) -> &'a [u8] {
+        let (bytes, row): (&[u8], usize) = match self {
+            Self::Values(values) => (cast_slice(values), 4 * width),
+            Self::Blocks(ggml_type, bytes) => (bytes, ggml_type.bytes_of(width)),
+        };
+        let end = bytes.len();
+        &bytes[(first * row).min(end)..((first + count) * row).min(end)]
+    }
+}
+
 /// `x w^T`, `[rows, out]`, for `x: [rows, width]` and `w: [out, width]`.
 ///
 /// Every entry is the same sum in the same order, whatever the number of rows.
 pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) -> Vec<f32> {
     let rows = x.len() / width;
+    let mut storage = Vec::new();
+    let x = at_a_line(x, &mut storage);
     let mut y = vec![0.0; rows * out];
     // Of each task its part of every row.
     let mut tasks: Vec<Vec<&mut [f32]>> =
@@ -44,6 +62,24 @@ pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) 
         arch.dispatch(Task { x, weight, first: task * TASK, y, width });
     });
     y
+}
+
+/// Values that begin at a cache line, so that no vector lies in two: these, or else their copy in `storage`.
+fn at_a_line<'a>(values: &'a [f32], storage: &'a mut Vec<f32>) -> &'a [f32] {
+    if values.as_ptr().addr().is_multiple_of(LINE) {
+        return values;
+    }
+    let room = room_at_a_line(values.len(), storage);
+    room.copy_from_slice(values);
+    room
+}
+
+/// Room for so many values that begins at a cache line.
+fn room_at_a_line(count: usize, storage: &mut Vec<f32>) -> &mut [f32] {
+    let line = LINE / size_of::<f32>();
+    storage.resize(count + line, 0.0);
+    let before = storage.as_ptr().addr() % LINE / size_of::<f32>();
+    &mut storage[(line - before) % line..][..count]
 }
 
 struct Task<'a, 'b> {
@@ -61,34 +97,42 @@ impl WithSimd for Task<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, first, y, width } = self;
+        let Self { x, weight: source, first, y, width } = self;
         let all = y.first().map_or(0, |y| y.len());
         // Rows that are widened are used while they are in the nearest cache, and read at once where
         // few inputs make memory the bound.
-        let group = match weight {
+        let group = match source {
             Source::Values(_) => TASK,
             Source::Blocks(..) if x.len() / width < NEAR => TILE,
             Source::Blocks(..) => NEAR,
         };
-        let mut widened = Vec::new();
+        let mut storage = Vec::new();
+        let widened = match source {
+            Source::Values(_) => &mut [][..],
+            Source::Blocks(..) => room_at_a_line(group * width, &mut storage),
+        };
         for at in (0..all).step_by(group) {
             let (first, count) = (first + at, group.min(all - at));
-            let weight = match weight {
+            let weight = match source {
                 Source::Values(weight) => &weight[first * width..(first + count) * width],
                 Source::Blocks(ggml_type, bytes) => {
                     let row = ggml_type.bytes_of(width);
-                    widened.resize(count * width, 0.0);
+                    let widened = &mut widened[..count * width];
                     let bytes = &bytes[first * row..(first + count) * row];
-                    dequantize_blocks(ggml_type, bytes, &mut widened)
-                        .expect("rows are whole blocks");
-                    &widened[..]
+                    dequantize_blocks(ggml_type, bytes, widened).expect("rows are whole blocks");
+                    &*widened
                 }
             };
-            for (near, weight) in weight.chunks(NEAR * width).enumerate() {
+            for (near, chunk) in weight.chunks(NEAR * width).enumerate() {
+                let next = first + ((near + 1) * NEAR).min(count);
+                let calls = x.len().div_ceil(TILE * width) * chunk.len().div_ceil(TILE * width);
+                let mut ahead = Ahead::new(source.rows(next, NEAR, width), calls);
+                let weight = chunk;
                 for (x, y) in x.chunks(TILE * width).zip(y.chunks_mut(TILE)) {
                     for (tile, weight) in weight.chunks(TILE * width).enumerate() {
                         let at = at + near * NEAR + tile * TILE;
                         let count = weight.len() / width;
+                        ahead.ask();
                         let found = products(simd, (x, y.len()), (weight, count, width), width);
                         for (row, y) in y.iter_mut().enumerate() {
                             for (y, found) in y[at..at + count].iter_mut().zip(&found) {
@@ -169,14 +213,14 @@ fn dots<S: Simd, const W: usize, const X: usize>(
             }
         }
     }
-    let mut totals = [[0.0; TILE]; W];
+    let mut totals = lane_sums(simd, &sums);
     for i in 0..W {
         for j in 0..X {
             let mut rest = 0.0;
             for (w, x) in w_rest[i].iter().zip(x_rest[j]) {
                 rest += w * x;
             }
-            totals[i][j] = simd.reduce_sum_f32s(sums[i][j]) + rest;
+            totals[i][j] += rest;
         }
     }
     totals

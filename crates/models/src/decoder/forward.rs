@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bestof_kernels::{Vocabulary, indices, listener};
+use bestof_kernels::{Vocabulary, indices, listener, on_pool};
 use burn::tensor::Tensor;
 
 use super::decode;
@@ -27,31 +27,8 @@ impl Decoder {
         };
         ForestPlan::new(forest, self.config(), self.rotary(), drawn.as_deref(), &like)
     }
-}
 
-/// Some rows of `x`, in order; `x` itself if that is all of them.
-fn select_rows(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
-    if rows.len() == x.dims()[0] && rows.iter().enumerate().all(|(at, row)| at as u32 == *row) {
-        return x;
-    }
-    let device = x.device();
-    x.select(0, indices(rows, &device))
-}
-
-impl CausalLm for Decoder {
-    fn vocab_size(&self) -> usize {
-        self.config().vocab_size
-    }
-
-    fn max_positions(&self) -> usize {
-        self.config().max_positions
-    }
-
-    fn length_key(&self, length: usize) -> usize {
-        self.rotary().length_key(length)
-    }
-
-    fn hidden_states(
+    fn states(
         &self,
         forest: &TokenForest,
         rows: &[u32],
@@ -87,6 +64,38 @@ impl CausalLm for Decoder {
             return Err(ModelError::RowOutOfRange { row, nodes: plan.ids.len() });
         }
         Ok(model.final_norm(select_rows(x, rows)))
+    }
+}
+
+/// Some rows of `x`, in order; `x` itself if that is all of them.
+fn select_rows(x: Tensor<2>, rows: &[u32]) -> Tensor<2> {
+    if rows.len() == x.dims()[0] && rows.iter().enumerate().all(|(at, row)| at as u32 == *row) {
+        return x;
+    }
+    let device = x.device();
+    x.select(0, indices(rows, &device))
+}
+
+impl CausalLm for Decoder {
+    fn vocab_size(&self) -> usize {
+        self.config().vocab_size
+    }
+
+    fn max_positions(&self) -> usize {
+        self.config().max_positions
+    }
+
+    fn length_key(&self, length: usize) -> usize {
+        self.rotary().length_key(length)
+    }
+
+    fn hidden_states(
+        &self,
+        forest: &TokenForest,
+        rows: &[u32],
+        options: &ForwardOptions,
+    ) -> Result<Tensor<2>, ModelError> {
+        on_pool(|| self.states(forest, rows, options))
     }
 
     fn vocabulary(&self) -> Vocabulary {

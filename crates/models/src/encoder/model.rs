@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bestof_checkpoints::{ModelFolder, StoredType, Weights};
+use bestof_kernels::on_pool;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -220,11 +221,11 @@ impl Encoder {
         let shape = [packed.ids.len(), config.hidden_size];
         assert_eq!(words.dims(), shape, "word embeddings do not have the shape of the batch");
         let pass = Pass { config, packed: &packed, seed: dropout_seed, layer: 0 };
-        let states = match self {
+        let states = on_pool(|| match self {
             Self::Bert(network) | Self::Roberta(network) => network.forward(words, pass),
             Self::DistilBert(network) => network.forward(words, pass),
             Self::Model(network) => network.forward(words, pass),
-        };
+        });
         Ok(EncoderTokens { states, counts: packed.counts, mask: packed.mask, rows: packed.rows })
     }
 

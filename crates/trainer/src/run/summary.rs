@@ -1,8 +1,39 @@
 //! What a finished run reports: `train_results.json`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::state::Best;
+
+/// Where the time of a run went, in this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// What steps need before their passes: completions and their rewards in policy-gradient runs.
+    pub rollouts: Duration,
+    /// Forward and backward passes.
+    pub passes: Duration,
+    /// The optimiser's updates, with the norm of the gradients and, of several ranks, their exchange.
+    pub updates: Duration,
+    /// Evaluations.
+    pub evaluations: Duration,
+    /// Checkpoints.
+    pub checkpoints: Duration,
+}
+
+impl Spent {
+    /// Seconds by name.
+    fn to_json(self) -> serde_json::Value {
+        let Self { rollouts, passes, updates, evaluations, checkpoints } = self;
+        serde_json::json!({
+            "rollouts": rollouts.as_secs_f64(),
+            "passes": passes.as_secs_f64(),
+            "updates": updates.as_secs_f64(),
+            "evaluations": evaluations.as_secs_f64(),
+            "checkpoints": checkpoints.as_secs_f64(),
+        })
+    }
+}
 
 /// The numbers of a finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +52,8 @@ pub struct TrainSummary {
     pub best: Option<Best>,
     /// Seconds this process spent in the loop.
     pub train_runtime: f64,
+    /// Where they went; the rest is rows, metrics and what came before the first step.
+    pub spent: Spent,
     /// Checkpoints that were found damaged when the run was resumed, and why.
     pub damaged_checkpoints: Vec<String>,
 }
@@ -33,6 +66,7 @@ impl TrainSummary {
         object.insert("epoch".into(), self.epoch.into());
         object.insert("num_tokens".into(), self.num_tokens.into());
         object.insert("train_runtime".into(), self.train_runtime.into());
+        object.insert("seconds".into(), self.spent.to_json());
         for (name, value) in &self.train {
             object.entry(format!("train_{name}")).or_insert_with(|| (*value).into());
         }

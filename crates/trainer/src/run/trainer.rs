@@ -157,12 +157,14 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let mine = |rows: &[usize]| -> Vec<usize> {
             rows.iter().copied().filter(|row| owners[row] == rank).collect()
         };
+        let started = Instant::now();
         let begun = self.run.begin_step(
             StepRows { all: &rows, mine: &mine(&rows) },
             self.state.step,
             self.ranks,
             self.progress,
         );
+        self.pace.spent.rollouts += started.elapsed();
         self.ranks.agree(begun)?;
         let learning_rate = self.schedule.learning_rate(self.state.step);
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
@@ -193,12 +195,14 @@ impl<R: TrainingRun> Trainer<'_, R> {
     ) -> Result<UpdateResult, TrainError> {
         let context = self.context(rows, update);
         let mut sum = StepSum::default();
+        let started = Instant::now();
         let (outcome, in_flight) = if self.ranks.is_alone() {
             (self.accumulate(rows.mine, &context, &mut sum), None)
         } else {
             let (outcome, in_flight) = self.accumulate_and_send(rows.mine, context, &mut sum)?;
             (outcome, Some(in_flight))
         };
+        self.pace.spent.passes += started.elapsed();
         let mine = outcome.map(|()| (sum.metrics, sum.tokens));
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
         for (of_rank, count) in self.ranks.gather_each(mine)? {
@@ -215,6 +219,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             self.pace.early += in_flight.early;
             self.pace.updates += 1;
         }
+        let started = Instant::now();
         let norm =
             self.update(sum.gradients, in_flight, learning_rate).map_err(|error| match error {
                 TrainError::GradientNotFinite { parameter } => TrainError::StepGradientNotFinite {
@@ -224,6 +229,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 },
                 other => other,
             })?;
+        self.pace.spent.updates += started.elapsed();
         if let Some(norm) = norm {
             result.grad_norm = norm;
             self.between_updates = true;
@@ -379,6 +385,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.ranks.agree(kept)?;
         // Evaluations take time that training steps should not be charged for.
         self.pace.window_started += started.elapsed();
+        self.pace.spent.evaluations += started.elapsed();
         Ok(())
     }
 
@@ -416,6 +423,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             eval: self.last_eval,
             best: self.state.best,
             train_runtime: self.pace.started.elapsed().as_secs_f64(),
+            spent: self.pace.spent,
             damaged_checkpoints: self.folder.damaged,
         }
     }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use bestof_models::parameters;
 
@@ -22,8 +23,10 @@ const KEPT_FILE: &str = "reference.safetensors";
 impl<R: TrainingRun> Trainer<'_, R> {
     /// Writes a checkpoint. All ranks take part, as each has a part of the optimiser's state.
     pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
+        let started = Instant::now();
         self.state.extra = self.run.save_state();
         let outcome = self.write_checkpoint();
+        self.pace.spent.checkpoints += started.elapsed();
         let path = self.ranks.agree(outcome)?;
         self.progress.saved(self.state.step);
         Ok(path)

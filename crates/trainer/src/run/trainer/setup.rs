@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::run::TrainingRun;
 use crate::run::folder::RunFolder;
 use crate::run::settings::TrainSettings;
+use crate::run::summary::Spent;
 use crate::schedule::Schedule;
 use crate::state::{RunState, VERSION};
 
@@ -38,6 +39,7 @@ pub(super) struct Trainer<'a, R: TrainingRun> {
 /// What is measured by the clock, and therefore not saved.
 pub(super) struct Pace {
     pub(super) started: Instant,
+    pub(super) spent: Spent,
     pub(super) first_step: u64,
     pub(super) window_started: Instant,
     pub(super) window_tokens: u64,
@@ -89,6 +91,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             schedule: settings.schedule.over(total_steps),
             pace: Pace {
                 started: now,
+                spent: Spent::default(),
                 first_step: 0,
                 window_started: now,
                 window_tokens: 0,
