@@ -5,6 +5,7 @@
 //! by `mpi`, several times.
 
 mod bench;
+mod compare;
 mod device;
 mod package;
 mod process;
@@ -27,7 +28,12 @@ Work on the repository:
   cargo xtask package [--all]                  packages every crate, and lints the packages of those without
                                                tensors (--all: of all) by themselves
   cargo xtask bench [FILTER]                   criterion benches
-  cargo xtask bench side-by-side --python P    the same training in TRL, and the ratios
+  cargo xtask bench --compare [FILTER]         the same benches in the parent commit too, in turns, and what became slower
+                                               by more than 5 %; --against COMMIT, --keep writes benches/baseline.json
+  cargo xtask bench side-by-side --python P    the same preference training in TRL, and the ratios
+  cargo xtask bench grpo-side-by-side --python P
+                                               a step of PKPO, and one of TRL's GRPO
+  cargo xtask bench rollouts --python P        samples of a model, and those of transformers and llama.cpp
   cargo xtask bench encoder-side-by-side --python P
                                                an encoder's prediction and fine-tuning, and PyTorch's
   cargo xtask bench classical-side-by-side --python P [--cost 2000,5000,10000]

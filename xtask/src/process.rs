@@ -56,11 +56,28 @@ pub(crate) fn program(build: &mut Command, bin: &str) -> Result<PathBuf> {
     })
 }
 
+/// Builds benches and returns the paths of their programs.
+pub(crate) fn benches(build: &mut Command) -> Result<Vec<PathBuf>> {
+    let is_bench = |message: &Value| {
+        message["target"]["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bench".into()))
+    };
+    executables(build, "the benches", is_bench)
+}
+
 fn executable_of(
     build: &mut Command,
     name: &str,
     wanted: impl Fn(&Value) -> bool,
 ) -> Result<PathBuf> {
+    let found = executables(build, name, wanted)?;
+    found.into_iter().next_back().with_context(|| format!("cargo named no executable for {name}"))
+}
+
+fn executables(
+    build: &mut Command,
+    name: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<Vec<PathBuf>> {
     // Cargo's messages name the path: the target folder may be anywhere.
     build.args(["--message-format", "json-render-diagnostics"]);
     let output = build
@@ -69,13 +86,12 @@ fn executable_of(
         .output()
         .with_context(|| format!("could not start cargo to build {name}"))?;
     ensure!(output.status.success(), "building {name} failed; the compiler's messages are above");
-    String::from_utf8_lossy(&output.stdout)
+    Ok(String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(wanted)
         .filter_map(|m| m.get("executable").and_then(Value::as_str).map(PathBuf::from))
-        .next_back()
-        .with_context(|| format!("cargo named no executable for {name}"))
+        .collect())
 }
 
 /// Writes a text to stdout.

@@ -57,3 +57,27 @@ pub fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
     let length = ids.len();
     Tensor::from_data(TensorData::new(ids, [length]), &device.clone().without_autodiff())
 }
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use std::sync::Arc;
+
+    use burn::module::ParamId;
+
+    use super::*;
+    use crate::{GradientListener, listening};
+
+    struct Deaf;
+
+    impl GradientListener for Deaf {
+        fn heard(&self, _: ParamId, _: Tensor<1>) {}
+    }
+
+    #[test]
+    fn work_is_done_on_the_pool_unless_its_gradients_are_heard_of_here() {
+        let on_it = || on_pool(|| rayon::current_thread_index().is_some());
+        assert!(on_it());
+        assert!(!listening(Arc::new(Deaf), on_it));
+        assert!(on_pool(on_it), "within other work too");
+    }
+}

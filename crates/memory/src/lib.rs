@@ -18,26 +18,34 @@ const LARGE: usize = 2 << 20;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TensorMemory;
 
-// SAFETY: all memory is the system allocator's, asked for and given back with the same layout, which follows from the
-// caller's alone; alignment only grows, and advice to the kernel changes no memory.
+// SAFETY: all memory is the system allocator's. Which blocks are moved to a line, and how much is asked for them, follows
+// from the caller's layout alone, which is the same when the block is given back; advice to the kernel changes no memory.
 unsafe impl GlobalAlloc for TensorMemory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the size is the caller's, who knows that it is not 0.
-        advised(unsafe { System.alloc(aligned(layout)) }, layout.size())
+        let Some(wider) = wider(layout) else {
+            // SAFETY: as the caller of this function.
+            return unsafe { System.alloc(layout) };
+        };
+        // SAFETY: `wider` is not empty, and is what `at_a_line` needs.
+        advised(unsafe { at_a_line(System.alloc(wider)) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        advised(unsafe { System.alloc_zeroed(aligned(layout)) }, layout.size())
+        let Some(wider) = wider(layout) else {
+            // SAFETY: as the caller of this function.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        // SAFETY: as above; what `at_a_line` writes lies in front of the block.
+        advised(unsafe { at_a_line(System.alloc_zeroed(wider)) }, layout.size())
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.size() < ALIGNED && size < ALIGNED {
-            // SAFETY: such a block was asked for with the caller's layout, which is what `dealloc` gives it back with.
-            return unsafe { System.realloc(block, layout, size) };
-        }
         // SAFETY: the caller knows that the size fits with this alignment.
         let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if wider(layout).is_none() && wider(new).is_none() {
+            // SAFETY: both are blocks of the system's with the caller's layouts.
+            return unsafe { System.realloc(block, layout, size) };
+        }
         // SAFETY: `new` is not empty; both blocks hold what is copied, and are not the same; the old one is given back
         // only if there is a new one.
         unsafe {
@@ -51,18 +59,49 @@ unsafe impl GlobalAlloc for TensorMemory {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block was asked for with this very layout.
-        unsafe { System.dealloc(block, aligned(layout)) }
+        // SAFETY: a block that was moved has the system's in front of it, which was asked for with `wider`.
+        unsafe {
+            match wider(layout) {
+                Some(wider) => System.dealloc(system_block(block).read(), wider),
+                None => System.dealloc(block, layout),
+            }
+        }
     }
 }
 
-/// What the system is asked for in place of this layout.
-fn aligned(layout: Layout) -> Layout {
-    if layout.size() < ALIGNED {
-        return layout;
+/// What the system is asked for in place of this layout, so that a line begins in it with a pointer before it; `None`
+/// for blocks that stay as they are.
+///
+/// Not an aligned block of the system's: glibc finds none in the hole that one of the same size has left, and memory
+/// grew by a third in training.
+fn wider(layout: Layout) -> Option<Layout> {
+    if layout.size() < ALIGNED || layout.align() > LINE {
+        return None;
     }
-    // Sizes near the end of the address space stay as they are; there is no such block.
-    layout.align_to(LINE).unwrap_or(layout)
+    Layout::from_size_align(layout.size().checked_add(2 * LINE)?, align_of::<*mut u8>()).ok()
+}
+
+/// The first line in a block of [`wider`] with room for a pointer before it, to the block itself.
+///
+/// # Safety
+/// The block is null, or has two lines more than what is put in it.
+unsafe fn at_a_line(block: *mut u8) -> *mut u8 {
+    if block.is_null() {
+        return block;
+    }
+    let before = (block.addr() + size_of::<*mut u8>()).next_multiple_of(LINE) - block.addr();
+    // SAFETY: `before` is at most a line and a pointer, and the pointer is at a multiple of its size.
+    unsafe {
+        let line = block.add(before);
+        system_block(line).write(block);
+        line
+    }
+}
+
+/// Where the system's block is kept of one that begins at a line.
+#[expect(clippy::cast_ptr_alignment, reason = "a line begins at a multiple of a pointer's size")]
+fn system_block(line: *mut u8) -> *mut *mut u8 {
+    line.cast::<*mut u8>().wrapping_sub(1)
 }
 
 /// The block, of so many bytes, with the kernel told that large pages are wanted for it.

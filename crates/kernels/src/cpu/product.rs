@@ -123,11 +123,11 @@ impl WithSimd for Task<'_, '_> {
                     &*widened
                 }
             };
-            for (near, chunk) in weight.chunks(NEAR * width).enumerate() {
+            for (near, weight) in weight.chunks(NEAR * width).enumerate() {
                 let next = first + ((near + 1) * NEAR).min(count);
-                let calls = x.len().div_ceil(TILE * width) * chunk.len().div_ceil(TILE * width);
-                let mut ahead = Ahead::new(source.rows(next, NEAR, width), calls);
-                let weight = chunk;
+                let next = source.rows(next, NEAR.min(group), width);
+                let calls = x.len().div_ceil(TILE * width) * weight.len().div_ceil(TILE * width);
+                let mut ahead = Ahead::new(next, calls);
                 for (x, y) in x.chunks(TILE * width).zip(y.chunks_mut(TILE)) {
                     for (tile, weight) in weight.chunks(TILE * width).enumerate() {
                         let at = at + near * NEAR + tile * TILE;

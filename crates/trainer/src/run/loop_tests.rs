@@ -224,6 +224,11 @@ fn metrics_have_their_names_and_the_loss_falls() {
     assert!(loss.last().unwrap().1 < 0.75 * loss[0].1, "{loss:?}");
     assert_eq!(report.curve("epoch").last().unwrap().1, 15.0);
     assert_eq!(std::fs::read_dir(dir.path().join("checkpoints")).unwrap().count(), 2);
+    let seconds = summary.to_json()["seconds"].clone();
+    let of = |part: &str| seconds[part].as_f64().unwrap();
+    let parts = ["rollouts", "passes", "updates", "evaluations", "checkpoints"].map(of);
+    assert!(parts[1..].iter().all(|part| *part > 0.0), "{seconds}");
+    assert!(parts.iter().sum::<f64>() < summary.train_runtime, "{seconds}");
     assert_eq!(summary.best.unwrap().metric, "eval_loss");
     let tokens: usize = completions(23).items.iter().map(|row| row.sequence().len()).sum();
     assert_eq!(summary.num_tokens, 15 * tokens as u64);
