@@ -25,13 +25,13 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from classical_reference import KINDS, read, reference
 from paired import holm, paired_t
-from processes import measured, numbers, processor, with_threads
+from comparison import arguments, names_of, numbers, report
+from processes import measured, processor, with_threads
 
 # The least probability in a log-loss, that of bestof's figures.
 LEAST = 1e-7
@@ -41,43 +41,32 @@ def main():
     args = parse()
     if args.child:
         return child(args)
-    if not args.bestof:
-        sys.exit("--bestof names the built program")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = dict(about=about(), rows=args.rows, labels=args.labels, terms=args.terms)
-        # What judges the pairs imports more, which would count with processes that are started later.
-        if args.cost:
-            found["cost"] = cost(args, Path(scratch))
-        if args.seeds:
-            found["seeds"] = args.seeds
-            found["models"] = compare(args, Path(scratch))
-    text = markdown(found)
-    print(text)
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "classical.md").write_text(text + "\n")
-        (args.out / "classical.json").write_text(json.dumps(found, indent=1) + "\n")
+    report(args, "classical", measure, markdown)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bestof", help="the built program")
+    parser = arguments(__doc__, model=False, threads=False, rounds=None)
     parser.add_argument("--seeds", type=int, default=5, help="0 leaves the comparison out")
     parser.add_argument("--rows", type=int, default=1500, help="training rows of the comparison")
     parser.add_argument("--labels", choices=["stars", "binary"], default="stars")
     parser.add_argument("--terms", type=int, default=1000)
-    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--kinds", type=names_of(KINDS), default=",".join(KINDS))
     parser.add_argument("--cost", type=numbers, default="", help="training rows, separated by commas")
     parser.add_argument("--most-seconds", type=int, default=300)
-    parser.add_argument("--out", type=Path, help="also write classical.md and classical.json into this folder")
     parser.add_argument("--child", nargs=3, metavar=("KIND", "FOLDER", "SEED"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", nargs="*", help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    args.kinds = args.kinds.split(",")
-    for kind in args.kinds:
-        if kind not in KINDS:
-            parser.error(f"--kinds: no model is called {kind!r}; known are {', '.join(KINDS)}")
-    return args
+    return parser.parse_args()
+
+
+def measure(args, scratch):
+    found = dict(about=about(), rows=args.rows, labels=args.labels, terms=args.terms)
+    # What judges the pairs imports more, which would count with processes that are started later.
+    if args.cost:
+        found["cost"] = cost(args, scratch)
+    if args.seeds:
+        found["seeds"] = args.seeds
+        found["models"] = compare(args, scratch)
+    return found
 
 
 def about():
@@ -218,7 +207,7 @@ def child(args):
     )))
 
 
-def markdown(found):
+def markdown(args, found):
     about = found["about"]
     lines = [f"{about['processor']}, one thread; scikit-learn {about['sklearn']}, Python {about['python']}."]
     if "models" in found:

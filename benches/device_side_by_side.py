@@ -34,7 +34,9 @@ import threading
 import time
 from pathlib import Path
 
-LORA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+from trl_peer import adapter
+
+FIXTURES = Path(__file__).parents[1] / "crates/models/tests/fixtures/parity"
 ONE_B = dict(num_hidden_layers=16, hidden_size=2048, intermediate_size=8192, num_attention_heads=32,
              num_key_value_heads=8)
 TINY = dict(num_hidden_layers=2, hidden_size=64, intermediate_size=128, num_attention_heads=4,
@@ -53,7 +55,7 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bestof", required=True, help="the bestof binary, built for the device")
-    parser.add_argument("--fixtures", required=True, help="folder of the parity checkpoints")
+    parser.add_argument("--fixtures", default=FIXTURES, help="folder of the parity checkpoints")
     parser.add_argument("--model", required=True, help="SmolLM2's folder")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=list(BYTES), help="bf16 on cuda, else f32")
@@ -198,9 +200,9 @@ def trl_child(args):
     try:
         import torch
         from datasets import load_dataset
-        from peft import LoraConfig
         from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
         from trl import DPOConfig, DPOTrainer
+        lora = adapter("lora")
     except ImportError as error:
         return Path(out).write_text(json.dumps({"absent": f"this Python lacks a package: {error}"}))
     cuda = args.device.startswith("cuda")
@@ -227,9 +229,8 @@ def trl_child(args):
                            learning_rate=1e-6, beta=0.1, logging_steps=1, save_strategy="no", report_to=[],
                            use_cpu=not cuda, bf16=cuda and args.dtype == "bf16", gradient_checkpointing=False,
                            max_length=1024, disable_tqdm=True)
-        adapter = LoraConfig(r=16, lora_alpha=32, target_modules=LORA, task_type="CAUSAL_LM")
         trainer = DPOTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer,
-                             peft_config=adapter, callbacks=[Clock()])
+                             peft_config=lora, callbacks=[Clock()])
         trainer.train()
     # The order is drawn, so that a step has about the mean of tokens.
     step = statistics.median(later - earlier for earlier, later in zip(times[1:], times[2:]))

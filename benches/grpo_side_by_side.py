@@ -20,57 +20,28 @@ import statistics
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
-from processes import measured, processor
-from side_by_side import KINDS, LORA
+from comparison import report
+from processes import measured
+from trl_peer import KINDS, SETTINGS, about, adapter, heading, in_f32, results, trained, training_arguments
 
 
 def main():
-    args = parse()
-    if args.child:
-        return trl_child(args, *args.child)
-    if not args.bestof:
-        sys.exit("--bestof names the built program")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = compare(args, Path(scratch))
-    text = markdown(args, found)
-    print(text)
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "grpo.md").write_text(text + "\n")
-        (args.out / "grpo.json").write_text(json.dumps(found, indent=1) + "\n")
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bestof", help="the built program")
-    parser.add_argument("--model", required=True, help="a model folder")
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--prompts", type=int, default=4)
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--kinds", default="full,lora")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="also write grpo.md and grpo.json into this folder")
+    parser = training_arguments(__doc__)
+    for name, default in [("steps", 4), ("prompts", 4), ("samples", 16), ("tokens", 64)]:
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--child", nargs=3, metavar=("PUZZLES", "KIND", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    args.kinds = args.kinds.split(",")
-    for kind in args.kinds:
-        if kind not in KINDS:
-            parser.error(f"--kinds: {kind!r} is not known; known are {', '.join(KINDS)}")
-    return args
+    if args.child:
+        return trl_child(args, *args.child)
+    report(args, "grpo", compare, markdown)
 
 
 def compare(args, scratch):
     puzzles = scratch / "puzzles.jsonl"
     measured([args.bestof, "--quiet", "puzzles", "build", "--task", "chain-sum", "--level", "1", "--count",
               args.steps * args.prompts, "--out", puzzles], args.threads)
-    about = dict(processor=processor(), threads=args.threads, steps=args.steps, prompts=args.prompts,
-                 samples=args.samples, tokens=args.tokens,
-                 **{name: metadata.version(name) for name in ["trl", "torch", "transformers"]})
     found, loads = {}, []
     for number in range(args.rounds):
         for kind in args.kinds:
@@ -82,27 +53,21 @@ def compare(args, scratch):
                 row["peak_mib"] = max(row["peak_mib"], peak)
                 print(f"round {number + 1}: {kind}, {side}: {json.dumps(result)}, {peak:.0f} MiB", file=sys.stderr,
                       flush=True)
-    return dict(about=dict(about, load=max(loads)),
+    return dict(about=dict(about(args, "steps", "prompts", "samples", "tokens"), load=max(loads)),
                 rows=[dict(kind=kind, side=side, **row) for (kind, side), row in found.items()])
 
 
 def bestof(args, scratch, puzzles, kind):
-    out, config = scratch / f"{kind}-{time.time_ns()}", scratch / "run.toml"
-    lora = "[lora]\nr = 16\nalpha = 32.0\n" if kind == "lora" else ""
-    config.write_text(
-        f"[model]\npath = {json.dumps(os.path.abspath(args.model))}\n"
-        f"[data]\ntrain = {json.dumps(str(puzzles))}\n[output]\ndir = {json.dumps(str(out))}\n"
-        f"[train]\nlearning_rate = 1e-6\nmax_steps = {args.steps}\nper_device_train_batch_size = {args.prompts}\n"
-        f"save_steps = 0\n{lora}[rollout]\nnum_generations = {args.samples}\nmax_new_tokens = {args.tokens}\nchat = true\n"
-        f"[reward]\nverifier = \"number\"\n[objective]\nestimator = \"loo-minus-one\"\nk = {max(1, args.samples // 2)}\n")
-    _, used = measured([args.bestof, "--quiet", "reinforce", "--config", config, "--json"], args.threads)
-    results = json.loads((out / "train_results.json").read_text())
-    spent = results["seconds"]
+    out, peak = trained(args, scratch, "reinforce", puzzles, kind,
+                        f"max_steps = {args.steps}\nper_device_train_batch_size = {args.prompts}\n",
+                        f"[rollout]\nnum_generations = {args.samples}\nmax_new_tokens = {args.tokens}\nchat = true\n"
+                        "[reward]\nverifier = \"number\"\n[objective]\nestimator = \"loo-minus-one\"\n"
+                        f"k = {max(1, args.samples // 2)}\n")
+    found, seconds = results(out)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     mean = lambda name: statistics.mean(row[name] for row in rows if name in row)
-    return dict(seconds=results["train_runtime"] - spent["checkpoints"],
-                parts={name: spent[name] for name in ["rollouts", "passes", "updates"]},
-                mean_length=mean("completions/mean_length"), reward=mean("reward")), used.ru_maxrss / 1024
+    return dict(seconds=seconds, parts={name: found["seconds"][name] for name in ["rollouts", "passes", "updates"]},
+                mean_length=mean("completions/mean_length"), reward=mean("reward")), peak
 
 
 def trl(args, scratch, puzzles, kind):
@@ -122,12 +87,10 @@ def last_number(text):
 def trl_child(args, puzzles, kind, out):
     import torch
     from datasets import load_dataset
-    from transformers import AutoModelForCausalLM
     from trl import GRPOConfig, GRPOTrainer
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
     data = load_dataset("json", data_files=puzzles, split="train")
     data = data.map(lambda row: {"prompt": [{"role": "user", "content": row["prompt"]}]})
 
@@ -135,17 +98,12 @@ def trl_child(args, puzzles, kind, out):
         said = [last_number(completion[0]["content"]) for completion in completions]
         return [float(number is not None and number == float(wanted)) for number, wanted in zip(said, answer)]
 
-    adapter = None
-    if kind == "lora":
-        from peft import LoraConfig
-        adapter = LoraConfig(r=16, lora_alpha=32, target_modules=LORA, task_type="CAUSAL_LM")
     with tempfile.TemporaryDirectory() as scratch:
         config = GRPOConfig(output_dir=scratch, per_device_train_batch_size=args.samples,
                             gradient_accumulation_steps=args.prompts, num_generations=args.samples,
-                            max_completion_length=args.tokens, max_steps=args.steps, learning_rate=1e-6, beta=0.0,
-                            temperature=1.0, logging_steps=1, save_strategy="no", report_to=[], use_cpu=True, bf16=False,
-                            gradient_checkpointing=False, disable_tqdm=True, dataloader_pin_memory=False)
-        trainer = GRPOTrainer(model=model, reward_funcs=right, args=config, train_dataset=data, peft_config=adapter)
+                            max_completion_length=args.tokens, max_steps=args.steps, beta=0.0, temperature=1.0, **SETTINGS)
+        trainer = GRPOTrainer(model=in_f32(args.model), reward_funcs=right, args=config, train_dataset=data,
+                              peft_config=adapter(kind))
         parts = {}
 
         def timed(name, method):
@@ -173,10 +131,9 @@ def trl_child(args, puzzles, kind, out):
 
 def markdown(args, found):
     about = found["about"]
-    lines = [f"{about['processor']}, {about['threads']} threads; trl {about['trl']}, torch {about['torch']}, transformers "
-             f"{about['transformers']}; {Path(args.model).name}, {about['steps']} steps of {about['prompts']} prompts with "
-             f"{about['samples']} samples of at most {about['tokens']} tokens, load average up to {about['load']:.1f}. Seconds "
-             "are those of a step, medians over rounds.", "",
+    lines = [f"{heading(about)}; {Path(args.model).name}, {about['steps']} steps of {about['prompts']} prompts with "
+             f"{about['samples']} samples of at most {about['tokens']} tokens. Seconds are those of a step, medians over "
+             "rounds.", "",
              "| trained | side | steps an hour | rollouts, s | passes, s | updates and the rest, s | mean length | peak, MiB |",
              "|" + "---|" * 8]
     rows = {(row["kind"], row["side"]): row for row in found["rows"]}

@@ -18,11 +18,6 @@ def processor():
     return names[0] if names else platform.processor()
 
 
-def numbers(text):
-    """Whole numbers, separated by commas, as an argument."""
-    return [int(number) for number in text.split(",") if number]
-
-
 def with_threads(threads):
     """The environment of a process that computes with so many."""
     return dict(os.environ, TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1",

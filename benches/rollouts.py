@@ -17,12 +17,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
 
-from processes import measured, numbers, processor
+from comparison import arguments, numbers, report
+from processes import measured, processor
 
 TOKENS = 64
 PROMPT = ("Weng earns $12 an hour for babysitting. Yesterday, she just did 50 minutes of babysitting, and then walked "
@@ -33,34 +33,17 @@ BESTOF = ["f32", "bf16", "q8_0"]
 
 
 def main():
-    args = parse()
+    parser = arguments(__doc__, threads=False, rounds=3)
+    parser.add_argument("--program", help="the built `bestof`, which writes the GGUF files of llama.cpp")
+    parser.add_argument("--threads", type=numbers, default="1,2")
+    parser.add_argument("--samples", type=numbers, default="1,8,16,64")
+    parser.add_argument("--sides", default="", help="only those whose names begin with one of these")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    args = parser.parse_args()
     if args.child:
         sides = {"tokenizer": tokenizer_child, "transformers": transformers_child, "llama.cpp": llama_child}
         return sides[args.child[0]](args, *args.child[1:])
-    if not args.bestof:
-        sys.exit("--bestof names the built example `rollouts`")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = compare(args, Path(scratch))
-    text = markdown(args, found)
-    print(text)
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "rollouts.md").write_text(text + "\n")
-        (args.out / "rollouts.json").write_text(json.dumps(found, indent=1) + "\n")
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bestof", help="the built example `rollouts`")
-    parser.add_argument("--program", help="the built `bestof`, which writes the GGUF files of llama.cpp")
-    parser.add_argument("--model", required=True, help="a model folder")
-    parser.add_argument("--threads", type=numbers, default="1,2")
-    parser.add_argument("--samples", type=numbers, default="1,8,16,64")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sides", default="", help="only those whose names begin with one of these")
-    parser.add_argument("--out", type=Path, help="also write rollouts.md and rollouts.json into this folder")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    report(args, "rollouts", compare, markdown)
 
 
 def installed(package):

@@ -25,6 +25,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from comparison import model_folder
+
 BUCKET = 4 << 20
 LATENCY = 20e-6
 UPDATE_RATE = 1e9  # values a second: AdamW on a processor reads and writes 28 bytes for each
@@ -33,7 +35,7 @@ UPDATE_RATE = 1e9  # values a second: AdamW on a processor reads and writes 28 b
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bestof", required=True, help="the bestof binary, built with MPI")
-    parser.add_argument("--model", required=True, help="a model folder")
+    parser.add_argument("--model", type=model_folder, required=True, help="a model folder")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--rows", type=int, default=4, help="rows of a rank in a step")

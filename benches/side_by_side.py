@@ -19,50 +19,23 @@ import statistics
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
-from processes import measured, numbers, processor
-
-LORA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-KINDS = {"full": "every weight", "lora": "LoRA, rank 16"}
+from comparison import names_of, numbers, report
+from processes import measured
+from trl_peer import KINDS, SETTINGS, about, adapter, heading, in_f32, results, trained, training_arguments
 
 
 def main():
-    args = parse()
-    if args.child:
-        return trl_child(args, *args.child)
-    if not args.bestof:
-        sys.exit("--bestof names the built program")
-    with tempfile.TemporaryDirectory() as scratch:
-        found = compare(args, Path(scratch))
-    text = markdown(args, found)
-    print(text)
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "side-by-side.md").write_text(text + "\n")
-        (args.out / "side-by-side.json").write_text(json.dumps(found, indent=1) + "\n")
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bestof", help="the built program")
-    parser.add_argument("--model", required=True, help="a model folder")
+    parser = training_arguments(__doc__)
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--batch", type=numbers, default="4,1")
-    parser.add_argument("--distance", default="low,high")
-    parser.add_argument("--kinds", default="full,lora")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="also write side-by-side.md and side-by-side.json into this folder")
+    parser.add_argument("--distance", type=names_of(["low", "high"]), default="low,high")
     parser.add_argument("--child", nargs=4, metavar=("PAIRS", "KIND", "BATCH", "OUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    args.distance, args.kinds = args.distance.split(","), args.kinds.split(",")
-    for name, found, known in [("--distance", args.distance, ["low", "high"]), ("--kinds", args.kinds, list(KINDS))]:
-        for value in found:
-            if value not in known:
-                parser.error(f"{name}: {value!r} is not known; known are {', '.join(known)}")
-    return args
+    if args.child:
+        return trl_child(args, *args.child)
+    report(args, "side-by-side", compare, markdown)
 
 
 def pairs_of(args, scratch):
@@ -80,8 +53,6 @@ def pairs_of(args, scratch):
 
 def compare(args, scratch):
     files = pairs_of(args, scratch)
-    about = dict(processor=processor(), threads=args.threads, pairs=args.pairs,
-                 **{name: metadata.version(name) for name in ["trl", "torch", "transformers"]})
     found, loads = {}, []
     for number in range(args.rounds):
         for distance in args.distance:
@@ -96,21 +67,15 @@ def compare(args, scratch):
                         print(f"round {number + 1}: {distance} edit distance, batch {batch}, {kind}, {side}: "
                               f"{seconds:.1f} s, {peak:.0f} MiB", file=sys.stderr, flush=True)
     keys = ["distance", "batch", "kind", "side"]
-    return dict(about=dict(about, load=max(loads)), rows=[dict(zip(keys, key), **row) for key, row in found.items()])
+    return dict(about=dict(about(args, "pairs"), load=max(loads)), rows=[dict(zip(keys, key), **row) for key, row in found.items()])
 
 
 def bestof(args, scratch, pairs, kind, batch):
-    out, config = scratch / f"{pairs.stem}-{kind}-{batch}-{time.time_ns()}", scratch / "run.toml"
-    lora = "[lora]\nr = 16\nalpha = 32.0\n" if kind == "lora" else ""
-    config.write_text(
-        f"[model]\npath = {json.dumps(os.path.abspath(args.model))}\n"
-        f"[data]\ntrain = {json.dumps(str(pairs))}\n[output]\ndir = {json.dumps(str(out))}\n"
-        f"[train]\nlearning_rate = 1e-6\nnum_train_epochs = 1.0\nper_device_train_batch_size = {batch}\n"
-        f"save_steps = 0\n{lora}[loss]\nname = \"dpo\"\nbeta = 0.1\n")
-    _, used = measured([args.bestof, "--quiet", "prefer", "--config", config, "--json"], args.threads)
-    results = json.loads((out / "train_results.json").read_text())
-    seconds = results["train_runtime"] - results["seconds"]["checkpoints"]
-    return seconds + reference_seconds(args, pairs, scratch), used.ru_maxrss / 1024
+    out, peak = trained(args, scratch, "prefer", pairs, kind,
+                        f"num_train_epochs = 1.0\nper_device_train_batch_size = {batch}\n",
+                        "[loss]\nname = \"dpo\"\nbeta = 0.1\n")
+    _, seconds = results(out)
+    return seconds + reference_seconds(args, pairs, scratch), peak
 
 
 def reference_seconds(args, pairs, scratch):
@@ -134,27 +99,17 @@ def trl(args, scratch, pairs, kind, batch):
 def trl_child(args, pairs, kind, batch, out):
     import torch
     from datasets import load_dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
     from trl import DPOConfig, DPOTrainer
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
-    data = load_dataset("json", data_files=pairs, split="train")
-    data = data.select_columns(["prompt", "chosen", "rejected"])
-    adapter = None
-    if kind == "lora":
-        from peft import LoraConfig
-        adapter = LoraConfig(r=16, lora_alpha=32, target_modules=LORA, task_type="CAUSAL_LM")
+    data = load_dataset("json", data_files=pairs, split="train").select_columns(["prompt", "chosen", "rejected"])
     with tempfile.TemporaryDirectory() as scratch:
-        config = DPOConfig(output_dir=scratch, per_device_train_batch_size=int(batch),
-                           num_train_epochs=1, learning_rate=1e-6, beta=0.1, logging_steps=1,
-                           save_strategy="no", report_to=[], use_cpu=True, bf16=False,
-                           gradient_checkpointing=False, max_length=1024, disable_tqdm=True,
-                           dataloader_pin_memory=False)
-        trainer = DPOTrainer(model=model, args=config, train_dataset=data,
-                             processing_class=tokenizer, peft_config=adapter)
+        config = DPOConfig(output_dir=scratch, per_device_train_batch_size=int(batch), num_train_epochs=1, beta=0.1,
+                           max_length=1024, **SETTINGS)
+        trainer = DPOTrainer(model=in_f32(args.model), args=config, train_dataset=data, peft_config=adapter(kind),
+                             processing_class=AutoTokenizer.from_pretrained(args.model))
         before = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - before
@@ -163,9 +118,8 @@ def trl_child(args, pairs, kind, batch, out):
 
 def markdown(args, found):
     about = found["about"]
-    lines = [f"{about['processor']}, {about['threads']} threads; trl {about['trl']}, torch {about['torch']}, transformers "
-             f"{about['transformers']}; {Path(args.model).name}, {about['pairs']} pairs, load average up to "
-             f"{about['load']:.1f}. Pairs a second, medians over rounds, and peak memory.", "",
+    lines = [f"{heading(about)}; {Path(args.model).name}, {about['pairs']} pairs. Pairs a second, medians over rounds, and peak "
+             "memory.", "",
              "| pairs | batch | trained | TRL | bestof | ratio | TRL, MiB | bestof, MiB | ratio |", "|" + "---|" * 9]
     rows = {(row["distance"], row["batch"], row["kind"], row["side"]): row for row in found["rows"]}
     for distance, batch, kind in dict.fromkeys(key[:3] for key in rows):

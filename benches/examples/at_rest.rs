@@ -27,6 +27,7 @@ const FORMATS: [&str; 4] = ["f32", "bf16", "q8_0", "q4_0"];
 const ROUNDS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    bestof_memory::keep_freed();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (name, steps) = (args.first().map_or("smollm2", String::as_str), args.get(1));
     let steps: usize = steps.map_or(Ok(4), |text| text.parse())?;

@@ -26,6 +26,7 @@ fn time(mut model: Decoder, mut optimizer: ModuleOptimizer) -> Result<Vec<f64>, 
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    bestof_memory::keep_freed();
     let device = Device::flex().autodiff();
     let config = AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() };
     let burn = BurnAdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01);

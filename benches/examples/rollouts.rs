@@ -16,6 +16,7 @@ use bestof_models::{AfterToken, CausalLm, Decoder, Device, Request, SamplingConf
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    bestof_memory::keep_freed();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model, format, requests, repetitions] = args.as_slice() else {
         return Err("usage: rollouts MODEL FORMAT REQUESTS.json REPETITIONS".into());

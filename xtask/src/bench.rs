@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{compare, process, user_verb};
 
@@ -13,6 +13,8 @@ enum Built {
     Program,
     /// `--bestof`: the program for ranks under MPI.
     WithRanks,
+    /// `--bestof`: the program for the device that `--device` names.
+    ForDevice,
     /// `--bestof`: an example of a package.
     Example(&'static str, &'static str),
     /// `--bestof`: the example; `--program`: the program.
@@ -26,11 +28,11 @@ struct Comparison {
     /// What the user's Python needs.
     packages: &'static str,
     built: Built,
-    /// Whether it takes `--model`.
+    /// Whether it takes `--model`, SmolLM2 unless the user names another.
     model: bool,
 }
 
-const COMPARISONS: [Comparison; 8] = [
+const COMPARISONS: [Comparison; 9] = [
     Comparison {
         verb: "side-by-side",
         script: "side_by_side.py",
@@ -67,6 +69,13 @@ const COMPARISONS: [Comparison; 8] = [
         model: true,
     },
     Comparison {
+        verb: "device-side-by-side",
+        script: "device_side_by_side.py",
+        packages: "its standard library",
+        built: Built::ForDevice,
+        model: true,
+    },
+    Comparison {
         verb: "classical-side-by-side",
         script: "classical_side_by_side.py",
         packages: "scikit-learn",
@@ -92,9 +101,6 @@ const COMPARISONS: [Comparison; 8] = [
 /// `bench [FILTER]`, `bench --compare [FILTER]`, or `bench COMPARISON --python PYTHON [options of the script in benches/]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let first = args.first().map(String::as_str);
-    if first == Some("device-side-by-side") {
-        return device_side_by_side(&args[1..]);
-    }
     if first == Some("--compare") {
         return compare::run(&args[1..]);
     }
@@ -110,38 +116,28 @@ fn beside(comparison: &Comparison, args: &[String]) -> Result<()> {
     let (python, rest) = python_and_rest(args)?;
     let mut command = Command::new(&python);
     command.arg(process::root().join("benches").join(comparison.script));
-    if comparison.model && !names_a_model(&rest) {
-        let model = smollm2();
-        if !model.join("config.json").is_file() {
-            bail!(
-                "{} holds no model; `cargo xtask fetch smollm2-135m-instruct` downloads one",
-                model.display()
-            );
-        }
-        command.arg("--model").arg(model);
+    let named = rest.iter().any(|arg| arg == "--model" || arg.starts_with("--model="));
+    if comparison.model && !named {
+        command.arg("--model").arg(process::root().join("models/smollm2-135m-instruct"));
     }
-    let example = match comparison.built {
+    let built = match comparison.built {
         Built::Program => user_verb::build(&[])?,
         Built::WithRanks => user_verb::build(&["mpi".to_owned()])?,
+        Built::ForDevice => {
+            let features: Vec<String> =
+                user_verb::device_feature(&rest, None).into_iter().collect();
+            user_verb::build(&features)?
+        }
         Built::Example(package, name) => example(package, name)?,
         Built::Both(package, name) => {
             command.arg("--program").arg(user_verb::build(&[])?);
             example(package, name)?
         }
     };
-    command.arg("--bestof").arg(example);
+    command.arg("--bestof").arg(built);
     process::step(comparison.verb, process::keeping_memory(command.args(rest))).with_context(|| {
         format!("{python} needs {}; name another with --python", comparison.packages)
     })
-}
-
-/// The model that comparisons are made with unless the user names another.
-fn smollm2() -> PathBuf {
-    process::root().join("models/smollm2-135m-instruct")
-}
-
-fn names_a_model(args: &[String]) -> bool {
-    args.iter().any(|arg| arg == "--model" || arg.starts_with("--model="))
 }
 
 /// Builds an example of a package.
@@ -149,21 +145,6 @@ fn example(package: &str, name: &str) -> Result<PathBuf> {
     let mut build = process::cargo();
     build.args(["build", "--release", "--quiet", "--package", package, "--example", name]);
     process::executable(&mut build, &format!("the example `{name}`"))
-}
-
-/// A device with `bestof` built for it, beside TRL where the user's Python has it.
-fn device_side_by_side(args: &[String]) -> Result<()> {
-    let (python, rest) = python_and_rest(args)?;
-    let features: Vec<String> = user_verb::device_feature(&rest, None).into_iter().collect();
-    let binary = user_verb::build(&features)?;
-    let root = process::root();
-    let mut command = Command::new(&python);
-    command.arg(root.join("benches/device_side_by_side.py")).arg("--bestof").arg(binary);
-    command.arg("--fixtures").arg(root.join("crates/models/tests/fixtures/parity"));
-    if !names_a_model(&rest) {
-        command.arg("--model").arg(smollm2());
-    }
-    process::step("device side by side", process::keeping_memory(command.args(rest)))
 }
 
 /// The interpreter of `--python`, and the other arguments.

@@ -43,13 +43,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let against = against.unwrap_or_else(|| if changed { "HEAD" } else { "HEAD^" }.to_owned());
     let commit = git(&["rev-parse", "--verify", &format!("{against}^{{commit}}")])?;
     let folder = workspace::metadata()?.target_directory.join("compare");
-    let tree = folder.join("before");
-    remove_tree(&tree)?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    git(&["worktree", "add", "--quiet", "--detach", &tree.to_string_lossy(), &commit])?;
-    let found = in_turns(&tree, &folder, filter.as_deref());
-    remove_tree(&tree)?;
-    let (before, now) = found?;
+    let tree = tree_of(&commit, &folder)?;
+    let (before, now) = in_turns(&tree, &folder, filter.as_deref())?;
     ensure!(!now.is_empty(), "no bench has {:?} in its name", filter.unwrap_or_default());
     let kept = kept()?;
     process::print(&table(&before, &now, kept.as_ref(), &commit));
@@ -70,11 +65,19 @@ fn git(args: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn remove_tree(tree: &Path) -> Result<()> {
+/// A worktree of the commit. It stays, so that the next comparison builds only what differs.
+fn tree_of(commit: &str, folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let tree = folder.join("before");
+    let path = tree.to_string_lossy();
+    // Of one that was removed by hand git still knows.
+    git(&["worktree", "prune"])?;
     if tree.exists() {
-        git(&["worktree", "remove", "--force", &tree.to_string_lossy()])?;
+        git(&["-C", &path, "checkout", "--quiet", "--force", "--detach", commit])?;
+    } else {
+        git(&["worktree", "add", "--quiet", "--detach", &path, commit])?;
     }
-    git(&["worktree", "prune"]).map(|_| ())
+    Ok(tree)
 }
 
 fn in_turns(tree: &Path, folder: &Path, filter: Option<&str>) -> Result<(Figures, Figures)> {

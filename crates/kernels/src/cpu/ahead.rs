@@ -39,7 +39,7 @@ fn fetch(line: &[u8]) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         #[expect(
             unsafe_code,
-            reason = "no safe function asks for memory; a step of 16 samples is a third faster for it"
+            reason = "no safe function asks for memory, and products of few rows are 1.6 to 2.4 times as fast for it"
         )]
         // SAFETY: a hint that changes nothing, with the address of a slice.
         unsafe {

@@ -11,8 +11,8 @@ pub(super) const TILE: usize = 4;
 
 /// The sum of the lanes of each vector, at most [`TILE`] of at most [`TILE`] in all.
 ///
-/// One vector at a time this takes as long as some hundred products; with 512 bits all are halved together. Each sum
-/// is taken in the same order wherever its vector stands.
+/// With 512 bits all are halved together, in half the instructions of one after the other. Each sum is taken in the same
+/// order wherever its vector stands.
 #[inline(always)]
 pub(super) fn lane_sums<S: Simd, const W: usize, const X: usize>(
     simd: S,

@@ -1,38 +1,22 @@
 //! What a finished run reports: `train_results.json`.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::state::Best;
 
-/// Where the time of a run went, in this process.
+/// Where the time of a run went, in seconds of this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// What steps need before their passes: completions and their rewards in policy-gradient runs.
-    pub rollouts: Duration,
+    pub rollouts: f64,
     /// Forward and backward passes.
-    pub passes: Duration,
+    pub passes: f64,
     /// The optimiser's updates, with the norm of the gradients and, of several ranks, their exchange.
-    pub updates: Duration,
+    pub updates: f64,
     /// Evaluations.
-    pub evaluations: Duration,
+    pub evaluations: f64,
     /// Checkpoints.
-    pub checkpoints: Duration,
-}
-
-impl Spent {
-    /// Seconds by name.
-    fn to_json(self) -> serde_json::Value {
-        let Self { rollouts, passes, updates, evaluations, checkpoints } = self;
-        serde_json::json!({
-            "rollouts": rollouts.as_secs_f64(),
-            "passes": passes.as_secs_f64(),
-            "updates": updates.as_secs_f64(),
-            "evaluations": evaluations.as_secs_f64(),
-            "checkpoints": checkpoints.as_secs_f64(),
-        })
-    }
+    pub checkpoints: f64,
 }
 
 /// The numbers of a finished run.
@@ -66,7 +50,7 @@ impl TrainSummary {
         object.insert("epoch".into(), self.epoch.into());
         object.insert("num_tokens".into(), self.num_tokens.into());
         object.insert("train_runtime".into(), self.train_runtime.into());
-        object.insert("seconds".into(), self.spent.to_json());
+        object.insert("seconds".into(), serde_json::json!(self.spent));
         for (name, value) in &self.train {
             object.entry(format!("train_{name}")).or_insert_with(|| (*value).into());
         }

@@ -164,7 +164,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             self.ranks,
             self.progress,
         );
-        self.pace.spent.rollouts += started.elapsed();
+        self.pace.spent.rollouts += started.elapsed().as_secs_f64();
         self.ranks.agree(begun)?;
         let learning_rate = self.schedule.learning_rate(self.state.step);
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
@@ -202,7 +202,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             let (outcome, in_flight) = self.accumulate_and_send(rows.mine, context, &mut sum)?;
             (outcome, Some(in_flight))
         };
-        self.pace.spent.passes += started.elapsed();
+        self.pace.spent.passes += started.elapsed().as_secs_f64();
         let mine = outcome.map(|()| (sum.metrics, sum.tokens));
         let (mut metrics, mut tokens) = (MetricSums::default(), 0);
         for (of_rank, count) in self.ranks.gather_each(mine)? {
@@ -229,7 +229,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 },
                 other => other,
             })?;
-        self.pace.spent.updates += started.elapsed();
+        self.pace.spent.updates += started.elapsed().as_secs_f64();
         if let Some(norm) = norm {
             result.grad_norm = norm;
             self.between_updates = true;
@@ -385,7 +385,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.ranks.agree(kept)?;
         // Evaluations take time that training steps should not be charged for.
         self.pace.window_started += started.elapsed();
-        self.pace.spent.evaluations += started.elapsed();
+        self.pace.spent.evaluations += started.elapsed().as_secs_f64();
         Ok(())
     }
 

@@ -26,7 +26,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
         let started = Instant::now();
         self.state.extra = self.run.save_state();
         let outcome = self.write_checkpoint();
-        self.pace.spent.checkpoints += started.elapsed();
+        self.pace.spent.checkpoints += started.elapsed().as_secs_f64();
         let path = self.ranks.agree(outcome)?;
         self.progress.saved(self.state.step);
         Ok(path)
