@@ -23,6 +23,7 @@ mod panels;
 mod product;
 mod self_attention;
 mod softmax;
+mod square_sum;
 
 pub(crate) use attention::{KEPT_KEYS, attention};
 pub(crate) use decoding::HostCache;
@@ -32,6 +33,7 @@ pub(crate) use encoder::{
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 pub(crate) use softmax::{largest_of as largest, weights};
+pub(crate) use square_sum::square_sum;
 
 type Plain = FloatTensor<Flex>;
 type Traced = FloatTensor<Autodiff<Flex>>;

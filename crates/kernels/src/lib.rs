@@ -20,6 +20,7 @@ mod plain_decoding;
 mod plain_encoder;
 mod random;
 mod shape;
+mod square_sums;
 mod token_weights;
 mod weight;
 
@@ -47,5 +48,6 @@ pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};
 pub use plain::{soft_cap, softmax, widened};
 pub use random::{Random, dropout_mask};
 pub use shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
+pub use square_sums::square_sums;
 pub use token_weights::{CHUNK, likeliest, weight_sums, weights};
 pub use weight::Weight;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bestof_kernels::square_sums;
 use bestof_models::parameters;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::error::TrainError;
 
@@ -52,26 +53,16 @@ impl NamedGradients {
         self.by_name.is_empty()
     }
 
-    /// The Euclidean norm of all gradients together, summed in f64 in the order of the names. It is
-    /// read from the device at once, whatever the number of parameters.
+    /// The Euclidean norm of all gradients together, summed in f64 in the order of the names: on the CPU the
+    /// same to the last bit by any number of threads ([`square_sums`]).
     ///
     /// # Errors
     /// [`TrainError::GradientNotFinite`] naming the first parameter whose gradient is NaN or
     /// infinite.
     pub(crate) fn norm(&self) -> Result<f64, TrainError> {
-        if self.by_name.is_empty() {
-            return Ok(0.0);
-        }
-        let square = |gradient: &Tensor<1>| {
-            let gradient = match gradient.dtype() {
-                DType::F16 | DType::BF16 => gradient.clone().cast(DType::F32),
-                _ => gradient.clone(),
-            };
-            gradient.clone().dot(gradient)
-        };
-        let squares = Tensor::cat(self.by_name.values().map(square).collect(), 0).into_data();
+        let gradients: Vec<_> = self.by_name.values().cloned().collect();
         let mut total = 0.0;
-        for ((name, gradient), mut square) in self.by_name.iter().zip(squares.iter::<f64>()) {
+        for ((name, gradient), mut square) in self.by_name.iter().zip(square_sums(&gradients)) {
             if !square.is_finite() {
                 // Squares beyond f32 are no reason to stop.
                 square = gradient.to_data().iter::<f32>().map(|x| f64::from(x).powi(2)).sum();
