@@ -88,6 +88,7 @@ pub(crate) fn read_rows<T: for<'de> Deserialize<'de>>(
 pub(crate) struct JsonLines {
     file: File,
     path: PathBuf,
+    rows: u64,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +107,7 @@ impl JsonLines {
             Err(source) => return Err(ReportError::Io { action: "create", path, source }),
         };
         sync_parent(&path)?;
-        Ok(Self { file, path })
+        Ok(Self { file, path, rows: 0 })
     }
 
     /// Opens a file to continue after `step`: later rows and an incomplete or damaged end are removed.
@@ -122,17 +123,25 @@ impl JsonLines {
         }
         let file =
             OpenOptions::new().append(true).open(&path).map_err(ReportError::io("open", &path))?;
-        let mut lines = Self { file, path };
+        let mut lines = Self { file, path, rows: 0 };
         if !kept.ended {
             lines.append(String::new())?;
         }
+        lines.rows = kept.rows;
         Ok(lines)
     }
 
     /// Appends one line with a single write, so that only a crash of the system can leave it incomplete.
     pub(crate) fn append(&mut self, mut line: String) -> Result<(), ReportError> {
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(ReportError::io("append to", &self.path))
+        self.file.write_all(line.as_bytes()).map_err(ReportError::io("append to", &self.path))?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Rows in the file.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Returns once all appended lines are on the disk.
@@ -144,16 +153,20 @@ impl JsonLines {
 struct Kept {
     bytes: u64,
     ended: bool,
+    rows: u64,
 }
 
 fn kept_length(path: &Path, step: u64) -> Result<Kept, ReportError> {
-    let mut kept = Kept { bytes: 0, ended: true };
+    let mut kept = Kept { bytes: 0, ended: true, rows: 0 };
     let mut first_cut: Option<(usize, bool)> = None;
     for_each_line(path, |line| {
         let row = serde_json::from_slice::<Step>(line.bytes);
         let kept_row = line.is_blank() || row.as_ref().is_ok_and(|row| row.step <= step);
         match first_cut {
-            None if kept_row => kept = Kept { bytes: line.end, ended: line.ended },
+            None if kept_row => {
+                let rows = kept.rows + u64::from(!line.is_blank());
+                kept = Kept { bytes: line.end, ended: line.ended, rows };
+            }
             None => first_cut = Some((line.number, row.is_err())),
             Some((damaged, true)) if kept_row && !line.is_blank() => {
                 return Err(ReportError::DamagedHistory {

@@ -68,6 +68,11 @@ impl MetricsWriter {
         Ok(())
     }
 
+    /// Rows in `metrics.jsonl`, those of before a [`resume`](Self::resume) included.
+    pub fn rows(&self) -> u64 {
+        self.lines.rows()
+    }
+
     /// Returns once all rows are on the disk.
     pub fn sync(&mut self) -> Result<(), ReportError> {
         self.lines.sync()?;

@@ -72,6 +72,12 @@ pub(crate) enum Damage {
     /// The manifest cannot be read.
     #[error("manifest.json: {0}")]
     Manifest(String),
+    /// A file that a run cannot do without is not in the manifest.
+    #[error("manifest.json lists no `{name}`, without which the run cannot go on")]
+    Missing {
+        /// The file.
+        name: String,
+    },
     /// A file cannot be read.
     #[error("`{name}`: {reason}")]
     Unreadable {

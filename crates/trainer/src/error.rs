@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bestof_checkpoints::CheckpointError;
 use bestof_estimators::EstimatorError;
-use bestof_files::FileError;
+use bestof_files::{FileError, LockError};
 use bestof_losses::LossError;
 use bestof_models::encoder::EncoderError;
 use bestof_models::{DeviceError, ModelError};
@@ -114,6 +114,43 @@ pub enum TrainError {
     FolderInUse {
         /// The run folder.
         path: PathBuf,
+    },
+    /// The folder of a new run holds something that is not of a run.
+    #[error(
+        "{} holds `{name}` and no run; choose a new or an empty folder as `output.dir`",
+        .path.display()
+    )]
+    FolderNotOfRun {
+        /// The folder.
+        path: PathBuf,
+        /// A file or folder in it.
+        name: String,
+    },
+    /// The run folder is another process's, or cannot be locked.
+    #[error("the run folder: {0}")]
+    Locked(#[from] LockError),
+    /// The weights of the best evaluation are not those that were written.
+    #[error(
+        "the weights of the best evaluation, {}, are damaged: {reason}; those of the last step are whole in {}",
+        .path.display(), .last.display()
+    )]
+    BestDamaged {
+        /// Their folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// The last checkpoint.
+        last: PathBuf,
+    },
+    /// The model that training starts from changed between the start of the run and its resumption.
+    #[error(
+        "the model is not the one that the run was started from (SHA-256 {found}, expected {expected}); put the old files back, or start a new run"
+    )]
+    BaseChanged {
+        /// SHA-256 now.
+        found: String,
+        /// SHA-256 in the checkpoint.
+        expected: String,
     },
     /// The rows changed between the start of the run and its resumption.
     #[error(

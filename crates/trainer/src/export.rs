@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bestof_checkpoints::gguf::{self, ExportOptions};
 use bestof_checkpoints::{ModelFolder, StoredType};
-use bestof_files::{StagedFolder, write_file};
+use bestof_files::{StagedFolder, read_text, write_file};
 use bestof_models::{Decoder, Quantization};
 use serde_json::Value;
 
@@ -147,12 +147,22 @@ pub(crate) fn stored_type(base: &ModelFolder) -> Result<StoredType, TrainError> 
     })
 }
 
-/// Writes `train_results.json`.
+/// Writes `train_results.json`, unless the run had nothing left to do and its results are there: they say how long
+/// the steps took.
 ///
 /// # Errors
 /// What the disk says.
 pub fn write_results(summary: &TrainSummary, run_dir: &Path) -> Result<(), TrainError> {
     let path = run_dir.join(RESULTS_FILE);
+    if summary.resumed_at == summary.global_step && steps_of(&path) == Some(summary.global_step) {
+        return Ok(());
+    }
     let text = format!("{:#}\n", summary.to_json());
     Ok(write_file(&path, text.as_bytes())?)
+}
+
+/// The number of steps in a file of results; `None` if it is absent, or no such file.
+fn steps_of(results: &Path) -> Option<u64> {
+    let text = read_text(results).ok()?;
+    serde_json::from_str::<Value>(&text).ok()?["global_step"].as_u64()
 }

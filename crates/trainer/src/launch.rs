@@ -65,7 +65,8 @@ fn supervised_here(
     config.validate_kind(RunKind::SUPERVISED)?;
     let base = Base::open(config, options.ranks)?;
     let rows = base.load(config, load_supervised, "rows")?;
-    let (settings, forward) = (rows.settings(config), config.forward_settings());
+    let (settings, forward) = (rows.settings(config, &base.folder)?, config.forward_settings());
+    let options = &options.claimed(&settings.dir)?;
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, forward);
     let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };
@@ -95,8 +96,13 @@ struct RunRows<T> {
 
 impl<T> RunRows<T> {
     /// The settings of a run on these rows.
-    fn settings(&self, config: &RunConfig) -> TrainSettings {
-        TrainSettings { mix: self.mix.clone(), ..config.train_settings() }
+    fn settings(
+        &self,
+        config: &RunConfig,
+        base: &ModelFolder,
+    ) -> Result<TrainSettings, TrainError> {
+        let base = Some(base.files_hash()?);
+        Ok(TrainSettings { mix: self.mix.clone(), base, ..config.train_settings() })
     }
 }
 

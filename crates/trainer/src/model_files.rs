@@ -16,7 +16,8 @@ use crate::checkpoint::CheckpointWriter;
 use crate::error::TrainError;
 use crate::tensor_file::{self, Entry};
 
-const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+/// Name of the optimiser's state in a checkpoint.
+pub(crate) const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 
 /// The files that hold a run's trained weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,8 @@ pub enum ModelFiles {
 }
 
 impl ModelFiles {
-    fn weights_file(&self) -> &'static str {
+    /// Name of the trained weights in a checkpoint.
+    pub(crate) fn weights_file(&self) -> &'static str {
         match self {
             Self::Full { .. } => "model.safetensors",
             Self::Adapter { .. } => ADAPTER_WEIGHTS,

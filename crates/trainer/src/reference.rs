@@ -160,7 +160,7 @@ impl ReferenceCache {
     ///
     /// # Errors
     /// [`TrainError::LossNotFinite`] if the reference itself gives a row no finite log-probability, what
-    /// the model says, or a file that cannot be written.
+    /// the model says. A cache file that cannot be written is a notice.
     pub fn scores<M: CausalLm + ?Sized, T: ReferenceRow>(
         &self,
         model: &M,
@@ -193,12 +193,12 @@ impl ReferenceCache {
         let options = ForwardOptions::reference();
         let scores = T::score_all(model, &set.items, &options, settings, "reference", progress)?;
         check_finite::<T>(&scores, &set.names)?;
-        let written = if ranks.is_first() {
-            self.write(&self.file(&set.items), &set.items, &scores)
-        } else {
-            Ok(())
-        };
-        ranks.agree(written)?;
+        if ranks.is_first()
+            && let Err(error) = self.write(&self.file(&set.items), &set.items, &scores)
+        {
+            // The next run computes them again.
+            progress.notice(&format!("the reference cache is not kept: {error}"));
+        }
         Ok(scores)
     }
 

@@ -1,5 +1,6 @@
 //! The training loop, written once for every kind of run.
 
+mod claim;
 mod deal;
 mod folder;
 mod options;
@@ -17,6 +18,7 @@ use burn::tensor::Tensor;
 use serde_json::Value;
 
 pub use crate::record::Difference;
+pub use claim::Claim;
 pub use options::TrainOptions;
 pub use overlap::Overlap;
 pub use settings::TrainSettings;

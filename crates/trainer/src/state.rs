@@ -40,6 +40,12 @@ pub(crate) struct RunState {
     pub evaluations_since_best: u64,
     /// SHA-256 of the encoded rows.
     pub fingerprint: String,
+    /// SHA-256 of the model that training started from, where it is known.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// Rows of `metrics.jsonl`.
+    #[serde(default)]
+    pub metrics_rows: u64,
     /// What the kind of run keeps for itself.
     pub extra: serde_json::Value,
 }

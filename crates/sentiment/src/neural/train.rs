@@ -92,6 +92,7 @@ fn train_here(
     let mut loop_settings = config.run.train_settings();
     loop_settings.complete = NeuralConfig::completed;
     let mut run = NeuralRun::new(fresh.model, files, (rows, names.collect()), held_out, settings);
+    let options = &options.claimed(&loop_settings.dir)?;
     let summary = train_run(&mut run, &loop_settings, options, progress)?;
 
     let dir = &config.run.output.dir;

@@ -49,7 +49,7 @@ impl CheckpointStore {
         write: impl FnOnce(&mut CheckpointWriter<'_>) -> io::Result<()>,
     ) -> Result<PathBuf, TrainError> {
         let path = self.folder(step);
-        if path.exists() && verify(&path).is_ok() {
+        if path.exists() && verify(&path, &[]).is_ok() {
             return Ok(path);
         }
         // A save that fails takes its unfinished folder with it, which on a full disk is what fills it.
@@ -95,11 +95,35 @@ impl CheckpointStore {
         Ok(())
     }
 
+    /// Removes what killed processes left: saves that never finished, and of checkpoints before the one `resumed`
+    /// from those beyond the limit, which may be half deleted. Nothing depends on whether it succeeds.
+    pub(crate) fn tidy(&self, resumed: Option<u64>) {
+        let Ok(mut folders) = self.folders() else { return };
+        folders.sort_unstable_by_key(|folder| std::cmp::Reverse(folder.step));
+        let (partial, named): (Vec<_>, Vec<_>) = folders.into_iter().partition(|f| f.partial);
+        let older = named.into_iter().filter(|folder| Some(folder.step) < resumed);
+        // The one that is resumed from counts.
+        let beyond = self.limit.map_or(usize::MAX, |limit| limit.max(1) - 1);
+        for folder in partial.into_iter().chain(older.skip(beyond)) {
+            if let Err(error) = self.layer.remove_dir_all(&folder.path) {
+                tracing::warn!(path = %folder.path.display(), %error, "a left-over cannot be deleted");
+            }
+        }
+    }
+
+    /// The folder of a step's checkpoint, if it is whole with the files `required`.
+    pub(crate) fn checked(&self, step: u64, required: &[&str]) -> Result<PathBuf, Damage> {
+        let path = self.folder(step);
+        verify(&path, required)?;
+        Ok(path)
+    }
+
     /// The newest whole checkpoint, found by reading and hashing every file, and the damaged ones passed over.
+    /// One that lacks a file of those `required` is damaged.
     ///
     /// # Errors
     /// [`TrainError::Io`] if the folder of checkpoints cannot be listed.
-    pub(crate) fn newest_whole(&self) -> Result<Found, TrainError> {
+    pub(crate) fn newest_whole(&self, required: &[&str]) -> Result<Found, TrainError> {
         let mut found = Found::default();
         if !self.root.exists() {
             return Ok(found);
@@ -112,7 +136,7 @@ impl CheckpointStore {
                 found.damaged.push(Damaged { path: folder.path, reason: Damage::Unfinished });
                 continue;
             }
-            match verify(&folder.path) {
+            match verify(&folder.path, required) {
                 Ok(manifest) if manifest.step == folder.step => {
                     found.newest = Some(WholeCheckpoint { path: folder.path, step: manifest.step });
                     break;
@@ -197,9 +221,14 @@ impl CheckpointWriter<'_> {
     }
 }
 
-/// The manifest of a folder whose every file is as it says.
-fn verify(folder: &Path) -> Result<Manifest, Damage> {
+/// The manifest of a folder whose every file is as it says, those `required` among them.
+fn verify(folder: &Path, required: &[&str]) -> Result<Manifest, Damage> {
     let manifest = read_manifest(&folder.join(MANIFEST))?;
+    for &name in required {
+        if !manifest.files.iter().any(|file| file.name == name) {
+            return Err(Damage::Missing { name: name.to_owned() });
+        }
+    }
     for file in &manifest.files {
         verify_file(folder, file)?;
     }

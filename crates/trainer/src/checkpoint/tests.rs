@@ -21,7 +21,7 @@ fn plain(root: &Path) -> CheckpointStore {
 }
 
 fn newest(root: &Path) -> Option<u64> {
-    plain(root).newest_whole().unwrap().newest.map(|found| found.step)
+    plain(root).newest_whole(&[]).unwrap().newest.map(|found| found.step)
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn damaged_checkpoints_are_named_and_passed_over() {
     std::fs::create_dir(dir.path().join("step-000009.partial")).unwrap();
     std::fs::create_dir(dir.path().join("something else")).unwrap();
 
-    let found = plain(dir.path()).newest_whole().unwrap();
+    let found = plain(dir.path()).newest_whole(&[]).unwrap();
     assert_eq!(found.newest.unwrap().step, 2);
     let reasons: Vec<_> = found.damaged.iter().map(|damaged| damaged.reason.to_string()).collect();
     assert_eq!(reasons.len(), 5);
@@ -99,7 +99,7 @@ fn a_manifest_cannot_point_outside_its_folder() {
     let path = store.save(1, contents(1)).unwrap();
     let text = std::fs::read_to_string(path.join(MANIFEST)).unwrap();
     std::fs::write(path.join(MANIFEST), text.replace("weights.bin", "../../etc/passwd")).unwrap();
-    assert!(matches!(store.newest_whole().unwrap().damaged[0].reason, Damage::Manifest(_)));
+    assert!(matches!(store.newest_whole(&[]).unwrap().damaged[0].reason, Damage::Manifest(_)));
 }
 
 #[test]

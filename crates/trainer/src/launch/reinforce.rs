@@ -61,7 +61,7 @@ fn reinforce_here(
         |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
-    let settings = rows.settings(config);
+    let settings = rows.settings(config, &base.folder)?;
     let encode_replies = base.encode_replies(config)?;
     let sampler = Sampler { server, encode_replies, ..base.sampler(&rollout, &reward)? };
     let served = served_weights(&rollout, config, &base)?;
@@ -101,6 +101,7 @@ fn reinforce_here(
         objective,
         seed: config.train.seed,
     };
+    let options = &options.claimed(&settings.dir)?;
     let mut run = ReinforceRun::new(parts)?;
     let summary = train(&mut run, &settings, options, progress)?;
     let metadata = RunMetadata { data: rows.metadata, ..RunMetadata::default() };

@@ -34,8 +34,9 @@ pub(super) fn unpaired(
     for (name, set) in [("training", &rows.train), ("held-out", &rows.eval)] {
         rows.metadata.push((format!("desirable {name} rows"), desirable(set).to_string()));
     }
-    let settings = rows.settings(config);
+    let settings = rows.settings(config, &base.folder)?;
     check_steps(rows.train.len(), &settings)?;
+    let options = &options.claimed(&settings.dir)?;
     let cache = ReferenceCache::new(reference_folder(config), base.fingerprint(config)?);
     let parts = UnpairedParts {
         max_length: base.max_length(config),

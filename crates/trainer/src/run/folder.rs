@@ -7,14 +7,15 @@ use std::sync::Arc;
 use bestof_files::{FileLayer, write_file_on};
 use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
+use super::claim::Claim;
 use super::settings::TrainSettings;
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
 use crate::error::TrainError;
 use crate::progress::Progress;
 use crate::record::differences;
 
-const CONFIG_FILE: &str = "config.toml";
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const CONFIG_FILE: &str = "config.toml";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best";
 
 /// A run folder ready for the loop.
@@ -29,14 +30,16 @@ pub(super) struct RunFolder {
     pub(super) samples: Option<SamplesWriter>,
     pub(super) resume_from: Option<WholeCheckpoint>,
     pub(super) damaged: Vec<String>,
+    claim: Option<Arc<Claim>>,
 }
 
 impl RunFolder {
-    /// Makes or recognises the folder. Only the rank that `writes` touches anything in it.
+    /// Makes or recognises the folder, in which a checkpoint is whole with the files `required`. Only the rank
+    /// that holds a `claim` touches anything in it.
     pub(super) fn prepare(
         settings: &TrainSettings,
-        resume: bool,
-        writes: bool,
+        claim: Option<Arc<Claim>>,
+        required: &[&str],
         layer: &Arc<dyn FileLayer>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
@@ -45,13 +48,9 @@ impl RunFolder {
         let store =
             CheckpointStore::new(dir.join(CHECKPOINTS), settings.save_total_limit, layer.clone());
         let best = CheckpointStore::new(dir.join(BEST), Some(1), layer.clone());
-        let is_run = recorded.exists() || dir.join(CHECKPOINTS).exists();
-        if is_run && !resume {
-            return Err(TrainError::FolderInUse { path: dir.clone() });
-        }
         let text = settings.recorded();
         check_unchanged(&recorded, &text, settings.complete)?;
-        let found = store.newest_whole()?;
+        let found = store.newest_whole(required)?;
         let damaged: Vec<String> = found
             .damaged
             .iter()
@@ -68,8 +67,9 @@ impl RunFolder {
             samples: None,
             resume_from: found.newest,
             damaged,
+            claim,
         };
-        if writes {
+        if folder.claim.is_some() {
             folder.open_for_writing(&text, &recorded, layer.as_ref())?;
         }
         Ok(folder)
@@ -82,7 +82,8 @@ impl RunFolder {
         layer: &dyn FileLayer,
     ) -> Result<(), TrainError> {
         let dir = &self.dir;
-        layer.create_dir_all(dir).map_err(TrainError::io("cannot make", dir))?;
+        self.store.tidy(self.resume_from.as_ref().map(|checkpoint| checkpoint.step));
+        self.best.tidy(None);
         if !recorded.exists() {
             write_file_on(layer, recorded, settings.as_bytes())?;
         }

@@ -58,7 +58,7 @@ type Rows = Vec<Vec<(String, f64)>>;
 /// Everything a run leaves that is not measured by the clock.
 fn remains(dir: &Path) -> (Vec<(String, Vec<u8>)>, Rows) {
     let store = CheckpointStore::new(dir.join("checkpoints"), None, Arc::new(Disk));
-    let newest = store.newest_whole().unwrap().newest.unwrap();
+    let newest = store.newest_whole(&[]).unwrap().newest.unwrap();
     let mut files: Vec<_> = std::fs::read_dir(&newest.path)
         .unwrap()
         .map(|entry| {
@@ -164,7 +164,7 @@ fn a_loss_that_is_no_number_names_its_row_and_keeps_the_last_good_state() {
     let TrainError::LossNotFinite { step, rows, .. } = &error else { panic!("{error}") };
     assert_eq!((*step, rows.as_slice()), (4, &["toy.jsonl:15".to_owned()][..]));
     let store = CheckpointStore::new(dir.path().join("checkpoints"), None, Arc::new(Disk));
-    assert_eq!(store.newest_whole().unwrap().newest.unwrap().step, 3, "the state before step 4");
+    assert_eq!(store.newest_whole(&[]).unwrap().newest.unwrap().step, 3, "the state before step 4");
     assert!(metrics(dir.path()).iter().flatten().all(|(_, value)| value.is_finite()));
 }
 

@@ -33,6 +33,10 @@ pub struct TrainSettings {
     /// was written get their defaults. `None` leaves it as it is, which is the default.
     #[serde(skip)]
     pub complete: fn(&str) -> Option<String>,
+    /// SHA-256 of the model that training starts from: a resumed run must start from the same. `None`
+    /// takes any, which is the default.
+    #[serde(skip)]
+    pub base: Option<String>,
     /// Passes over the training rows, above 0; used where `max_steps` is `None`. Default 3.
     pub num_train_epochs: f64,
     /// Steps. Default: as many as `num_train_epochs` takes.
@@ -78,6 +82,7 @@ impl TrainSettings {
             dir: dir.into(),
             config: None,
             complete: |_| None,
+            base: None,
             num_train_epochs: 3.0,
             max_steps: None,
             per_device_train_batch_size: 8,

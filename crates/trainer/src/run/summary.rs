@@ -38,6 +38,8 @@ pub struct TrainSummary {
     pub train_runtime: f64,
     /// Where they went; the rest is rows, metrics and what came before the first step.
     pub spent: Spent,
+    /// The step that this process began after: `global_step`, if the run had nothing left to do.
+    pub resumed_at: u64,
     /// Checkpoints that were found damaged when the run was resumed, and why.
     pub damaged_checkpoints: Vec<String>,
 }

@@ -45,7 +45,7 @@ pub fn train<R: TrainingRun>(
     if run.row_count() == 0 {
         return Err(TrainError::NoRows { what: "the training set" });
     }
-    let folder = ranks::open_folder(settings, options, progress)?;
+    let folder = ranks::open_folder(settings, options, &saving::files_of(run), progress)?;
     let mut trainer = Trainer::new(run, settings, options.ranks, folder, progress);
     trainer.check_same_run()?;
     match trainer.folder.resume_from.take() {
@@ -424,6 +424,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
             best: self.state.best,
             train_runtime: self.pace.started.elapsed().as_secs_f64(),
             spent: self.pace.spent,
+            resumed_at: self.pace.first_step,
             damaged_checkpoints: self.folder.damaged,
         }
     }

@@ -19,21 +19,24 @@ use crate::run::overlap::Overlap;
 use crate::run::settings::TrainSettings;
 use crate::run::{StepContext, TrainingRun};
 
-/// The run folder. The first rank makes or recognises it before the others look, so that none of
+/// The run folder, in which a checkpoint is whole with the files `required`. The first rank makes or recognises it before the others look, so that none of
 /// them takes what it just wrote for an earlier run's.
 pub(super) fn open_folder(
     settings: &TrainSettings,
     options: &TrainOptions<'_>,
+    required: &[&str],
     progress: &mut dyn Progress,
 ) -> Result<RunFolder, TrainError> {
     let ranks = options.ranks;
     let layer = &options.file_layer;
     let folder = if ranks.is_first() {
-        let folder = RunFolder::prepare(settings, options.resume, true, layer, progress);
+        let folder = options.claimed(&settings.dir).and_then(|options| {
+            RunFolder::prepare(settings, options.claim, required, layer, progress)
+        });
         ranks.agree(folder)?
     } else {
         ranks.agree(Ok(()))?;
-        RunFolder::prepare(settings, true, false, layer, progress)?
+        RunFolder::prepare(settings, None, required, layer, progress)?
     };
     let seen = folder.resume_from.as_ref().map(|checkpoint| checkpoint.step);
     let all = ranks.gather(seen)?;

@@ -12,7 +12,7 @@ use bestof_models::parameters;
 use super::setup::Trainer;
 use crate::checkpoint::{CheckpointWriter, WholeCheckpoint};
 use crate::error::TrainError;
-use crate::model_files::{read_optimizer, save_optimizer};
+use crate::model_files::{OPTIMIZER_FILE, read_optimizer, save_optimizer};
 use crate::optimizer::OptimizerState;
 use crate::run::TrainingRun;
 use crate::state::{RunState, VERSION};
@@ -20,11 +20,21 @@ use crate::state::{RunState, VERSION};
 const STATE_FILE: &str = "state.json";
 const KEPT_FILE: &str = "reference.safetensors";
 
+/// The files that a checkpoint of this run has to have.
+pub(super) fn files_of<R: TrainingRun>(run: &R) -> Vec<&'static str> {
+    let mut files = vec![STATE_FILE, OPTIMIZER_FILE, run.model_files().weights_file()];
+    files.extend(run.kept_model().map(|_| KEPT_FILE));
+    files
+}
+
 impl<R: TrainingRun> Trainer<'_, R> {
     /// Writes a checkpoint. All ranks take part, as each has a part of the optimiser's state.
     pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
         let started = Instant::now();
         self.state.extra = self.run.save_state();
+        if let Some(metrics) = &self.folder.metrics {
+            self.state.metrics_rows = metrics.rows();
+        }
         let outcome = self.write_checkpoint();
         self.pace.spent.checkpoints += started.elapsed().as_secs_f64();
         let path = self.ranks.agree(outcome)?;
@@ -100,8 +110,15 @@ impl<R: TrainingRun> Trainer<'_, R> {
         if !self.settings.load_best_model_at_end || best.step == self.state.step {
             return Ok(());
         }
-        let path = self.folder.best.folder(best.step);
         let files = self.run.model_files().clone();
+        let path =
+            self.folder.best.checked(best.step, &[files.weights_file()]).map_err(|damage| {
+                TrainError::BestDamaged {
+                    path: self.folder.best.folder(best.step),
+                    reason: damage.to_string(),
+                    last: self.folder.store.folder(self.state.step),
+                }
+            })?;
         files.restore(self.run.model_mut(), &path)
     }
 
@@ -134,6 +151,14 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 expected: state.fingerprint,
             });
         }
+        if let (Some(found), Some(expected)) = (&self.state.base, &state.base)
+            && found != expected
+        {
+            return Err(TrainError::BaseChanged {
+                found: found.clone(),
+                expected: expected.clone(),
+            });
+        }
         if (state.total_steps, state.seed) != (self.state.total_steps, self.state.seed) {
             return Err(unusable(format!(
                 "it is of a run of {} steps with seed {}, this one has {} and {}",
@@ -142,10 +167,9 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let files = self.run.model_files().clone();
         files.restore(self.run.model_mut(), &checkpoint.path)?;
-        let kept = checkpoint.path.join(KEPT_FILE);
-        if kept.exists() {
+        if self.run.kept_model().is_some() {
             let mut model = self.run.model().clone();
-            files.restore_weights(&mut model, &kept)?;
+            files.restore_weights(&mut model, &checkpoint.path.join(KEPT_FILE))?;
             self.run.restore_kept_model(model);
         }
         self.restore_optimizer(state.optimizer_step, &checkpoint.path)?;
@@ -153,6 +177,18 @@ impl<R: TrainingRun> Trainer<'_, R> {
         self.order = self.order.resumed(state.order)?;
         (self.pace.first_step, self.pace.logged_step) = (state.step, state.step);
         (self.last_train, self.last_eval) = self.folder.last_rows(state.step)?;
+        if let Some(metrics) = &self.folder.metrics
+            && metrics.rows() < state.metrics_rows
+        {
+            self.progress.notice(&format!(
+                "{} has {} of the {} rows that it had when the checkpoint of step {} was written; \
+                 the curves of the report begin with what is left",
+                bestof_report::METRICS_FILE,
+                metrics.rows(),
+                state.metrics_rows,
+                state.step
+            ));
+        }
         self.state = state;
         tracing::info!(step = self.state.step, "resumed");
         Ok(())

@@ -82,6 +82,8 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             best: None,
             evaluations_since_best: 0,
             fingerprint: run.fingerprint(),
+            base: settings.base.clone(),
+            metrics_rows: 0,
             extra: serde_json::Value::Null,
         };
         let now = Instant::now();
