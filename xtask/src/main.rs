@@ -1,12 +1,13 @@
 //! `cargo xtask …`: work on the repository, and every user verb.
 //!
-//! `test`, `tidy`, `package`, `bench` and `check-cuda` are done here. Any other verb is the user's: it is
+//! `test`, `tidy`, `package`, `bench`, `fuzz` and `check-cuda` are done here. Any other verb is the user's: it is
 //! handed to the `bestof` binary, built in release with the features that its `--device` asks for, once or,
 //! by `mpi`, several times.
 
 mod bench;
 mod compare;
 mod device;
+mod fuzz;
 mod package;
 mod process;
 mod ranks;
@@ -46,6 +47,8 @@ Work on the repository:
                                                benches/device_side_by_side.py
   cargo xtask bench estimators --python P      the reward transformations, NumPy, and the sort alone
   cargo xtask bench scaling --python P         one rank and two, measured, and up to 512 on paper
+  cargo xtask fuzz [--seconds N] [TARGET…]     every reader of files on mutated input, N seconds each (60), with the stable
+                                               compiler; needs a C++ compiler
   cargo xtask check-cuda                       type-check the `cuda` feature (linking it needs the CUDA tool chain)
 
 Everything else is a verb of `bestof`, built in release first:
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         "package" => package::run(rest),
         "bench" => bench::run(rest),
         "check-cuda" => device::check_cuda(),
+        "fuzz" => fuzz::run(rest),
         "mpi" => return ranks::run(&features, rest),
         "-h" | "--help" => {
             process::print(HELP);
