@@ -6,7 +6,6 @@ use super::table::Split;
 use super::workspace::OffPolicyWorkspace;
 use crate::baseline::{GroupMean, Reinforce, Rloo};
 use crate::estimator::Estimator;
-use crate::workspace::Ranked;
 use crate::{EstimatorError, RewardTransform};
 
 /// What is asked for: `A_i`, or `r_i A_i`.
@@ -62,25 +61,25 @@ impl Plan {
             return Ok(());
         }
         ranking.sort(rewards);
-        scaled.set(ratios, self.partner_cap, ranking.ranked().iter().map(|sample| sample.index));
+        scaled.set(ratios, self.partner_cap, ranking.order().places());
         let k = self.degree;
         if self.estimator == Estimator::LooMinusOne {
-            let (ranked, leads) = ranking.leads(k);
-            lower::minus_one(ranked, leads, &scaled.partners, row, k, |i, factor| {
-                out[ranked[i].index] = self.form.of(scaled, i, factor, k - 1);
+            let (order, leads) = ranking.leads(k);
+            lower::minus_one(order.rewards(), leads, &scaled.partners, row, k, |i, factor| {
+                out[order.place(i)] = self.form.of(scaled, i, factor, k - 1);
             });
             return Ok(());
         }
         table.set(&scaled.partners, k, row);
-        let lowest = ranking.ranked().first().map_or(0.0, |sample| sample.reward());
+        let lowest = ranking.order().rewards().first().copied().unwrap_or(0.0);
         // An offset is cancelled before anything is summed; `plain` keeps it.
         let base = if self.estimator == Estimator::Plain { 0.0 } else { lowest };
         let smallest = if self.estimator == Estimator::Harmonic { 1 } else { k };
         for k in smallest..=k {
-            let samples = ranking.leads(k);
+            let (order, leads) = ranking.leads(k);
             let mut lonely = None;
-            table.split(samples, &scaled.partners, k, base, |i, reward, one| {
-                let Ranked { index, .. } = samples.0[i];
+            table.split((order.rewards(), leads), &scaled.partners, k, base, |i, reward, one| {
+                let index = order.place(i);
                 match self.weight(scaled, (i, k), base, reward, one) {
                     Some(weight) => out[index] += weight,
                     None => lonely = Some(index),

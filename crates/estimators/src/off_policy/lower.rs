@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 
 use crate::numerics::Sum;
-use crate::workspace::Ranked;
 
 /// Mean product over the `m`-subsets of the `j` lowest ranks, for `m` from 0 to `degree - 1`.
 ///
@@ -34,7 +33,7 @@ pub(super) fn start(row: &mut Vec<f64>, degree: usize) {
 /// U = sum_j d_j g_(j) r_(j) M_{k-1}(j-1),   M the same for g = 1
 /// ```
 pub(super) fn value(
-    ranked: &[Ranked],
+    rewards: &[f64],
     leads: &[f64],
     ratios: &[f64],
     row: &mut Vec<f64>,
@@ -42,9 +41,9 @@ pub(super) fn value(
 ) -> (f64, f64) {
     start(row, k);
     let (mut value, mut product) = (Sum::default(), Sum::default());
-    for (i, (sample, (&lead, &ratio))) in ranked.iter().zip(leads.iter().zip(ratios)).enumerate() {
+    for (i, (&reward, (&lead, &ratio))) in rewards.iter().zip(leads.iter().zip(ratios)).enumerate() {
         let share = lead * (ratio * row[k - 1]);
-        value.add(share * sample.reward());
+        value.add(share * reward);
         product.add(share);
         extend(row, i + 1, ratio);
     }
@@ -57,7 +56,7 @@ pub(super) fn value(
 /// A_(1) = 0,   A_(i+1) = A_(i) + gap_i d_{i+1} M_{k-1}(i)
 /// ```
 pub(super) fn minus_one(
-    ranked: &[Ranked],
+    rewards: &[f64],
     leads: &[f64],
     ratios: &[f64],
     row: &mut Vec<f64>,
@@ -67,9 +66,8 @@ pub(super) fn minus_one(
     start(row, k);
     let mut raised = Sum::default();
     let mut factor = 0.0_f64;
-    let mut last = ranked.first().map_or(0.0, |sample| sample.reward());
-    for (i, (sample, (&lead, &ratio))) in ranked.iter().zip(leads.iter().zip(ratios)).enumerate() {
-        let reward = sample.reward();
+    let mut last = rewards.first().copied().unwrap_or(0.0);
+    for (i, (&reward, (&lead, &ratio))) in rewards.iter().zip(leads.iter().zip(ratios)).enumerate() {
         raised.add(lead * row[k - 1] * (reward - last));
         factor = factor.max(raised.value());
         last = reward;

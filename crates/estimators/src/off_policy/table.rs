@@ -7,7 +7,6 @@
 use alloc::vec::Vec;
 
 use super::lower;
-use crate::workspace::Ranked;
 
 /// The two parts of a sum over all `k`-subsets, for one sample, without its own ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,7 +76,7 @@ impl Table {
     /// ```
     pub(super) fn split(
         &mut self,
-        (ranked, leads): (&[Ranked], &[f64]),
+        (rewards, leads): (&[f64], &[f64]),
         ratios: &[f64],
         k: usize,
         base: f64,
@@ -85,7 +84,7 @@ impl Table {
     ) {
         let degree = self.degree;
         let rows = &self.rows;
-        let led = |i: usize| Pair { reward: leads[i] * (ranked[i].reward() - base), one: leads[i] };
+        let led = |i: usize| Pair { reward: leads[i] * (rewards[i] - base), one: leads[i] };
         self.below.clear();
         let mut below = Pair::default();
         for (i, &ratio) in ratios.iter().enumerate() {

@@ -74,11 +74,11 @@ pub(crate) fn capped_max_at_k(
     check_rewards(rewards)?;
     ratios.check(rewards, k, cap)?;
     let OffPolicyWorkspace { ranking, ratios: scaled, row, .. } = workspace;
-    let (ranked, leads) = ranking.rank(rewards, k);
-    scaled.set(ratios, cap, ranked.iter().map(|sample| sample.index));
-    let (value, product) = lower::value(ranked, leads, &scaled.partners, row, k);
-    let bounds = ranked.first().zip(ranked.last());
-    let within = |x: f64| bounds.map_or(x, |(low, high)| x.clamp(low.reward(), high.reward()));
+    let (order, leads) = ranking.rank(rewards, k);
+    scaled.set(ratios, cap, order.places());
+    let (value, product) = lower::value(order.rewards(), leads, &scaled.partners, row, k);
+    let bounds = order.rewards().first().zip(order.rewards().last());
+    let within = |x: f64| bounds.map_or(x, |(&low, &high)| x.clamp(low, high));
     Ok(OffPolicyValue {
         value: scaled.unscaled(value, k),
         mean_product: scaled.unscaled(product, k),
