@@ -70,6 +70,11 @@ impl Workspace {
         self.weigh(Rule::Leads { k })
     }
 
+    /// `2^(shift (k-1)) / C(n, k)` for each rank, beside the order of the last [`sort`](Self::sort).
+    pub(crate) fn common_lead(&mut self, k: usize, shift: u32) -> (&Order, &[f64]) {
+        self.weigh(Rule::CommonLead { k, shift })
+    }
+
     /// The order of the last [`sort`](Self::sort).
     pub(crate) fn order(&self) -> &Order {
         &self.order
@@ -96,6 +101,10 @@ enum Rule {
     Leads {
         k: usize,
     },
+    CommonLead {
+        k: usize,
+        shift: u32,
+    },
     Harmonic {
         order: usize,
     },
@@ -112,6 +121,7 @@ impl RankWeights {
         match rule {
             Rule::None => {}
             Rule::Leads { k } => leads(k, &mut self.of),
+            Rule::CommonLead { k, shift } => self.of.fill(common_lead(n, k, shift)),
             Rule::Harmonic { order } => harmonic(order, &mut self.of),
         }
     }
@@ -138,6 +148,12 @@ fn leads(k: usize, of: &mut [f64]) {
             share = share.times(i - k, i - 1);
         }
     }
+}
+
+/// `2^(shift (k-1)) / C(n, k)`, with a power of two for each factor but the first.
+fn common_lead(n: usize, k: usize, shift: u32) -> f64 {
+    let first = Product::ratio(k, n);
+    (1..k).fold(first, |lead, m| lead.times(m << shift, n - m)).value()
 }
 
 /// Weight of `gap_i = g_(i+1) - g_(i)` in the sum of `1/k` times the centred weights up to `order`.
