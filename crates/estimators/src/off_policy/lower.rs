@@ -1,7 +1,9 @@
 //! What follows from the products of ratios among the lower ranks alone: the value and the
 //! leave-one-out-minus-one factors.
 
-use super::products::{Row, Scale};
+use alloc::vec::Vec;
+
+use super::products::{Scale, extend, start};
 use crate::numerics::{Sum, larger};
 
 /// `U` and `M`, before the common power of two.
@@ -13,17 +15,17 @@ pub(super) fn value<S: Scale>(
     rewards: &[f64],
     leads: &[f64],
     ratios: &[f64],
-    row: &mut Row,
+    row: &mut Vec<f64>,
     k: usize,
 ) -> (f64, f64) {
-    row.start(k);
+    start(row, k);
     let (mut value, mut product) = (Sum::default(), Sum::default());
     for (i, (&reward, (&lead, &ratio))) in rewards.iter().zip(leads.iter().zip(ratios)).enumerate()
     {
-        let share = lead * (ratio * row.last());
+        let share = lead * (ratio * row[k - 1]);
         value.add(share * reward);
         product.add(share);
-        row.extend::<S>(i + 1, ratio, |_| ());
+        extend::<S>(row, i + 1, ratio, |_| ());
     }
     (value.value(), product.value())
 }
@@ -37,20 +39,20 @@ pub(super) fn minus_one<S: Scale>(
     rewards: &[f64],
     leads: &[f64],
     ratios: &[f64],
-    row: &mut Row,
+    row: &mut Vec<f64>,
     k: usize,
     factors: &mut [f64],
 ) {
-    row.start(k);
+    start(row, k);
     let mut raised = Sum::default();
     let mut factor = 0.0;
     let mut last = rewards.first().copied().unwrap_or(0.0);
     let ranks = rewards.iter().zip(leads).zip(ratios).zip(factors);
     for (i, (((&reward, &lead), &ratio), slot)) in ranks.enumerate() {
-        raised.add(lead * row.last() * (reward - last));
+        raised.add(lead * row[k - 1] * (reward - last));
         last = reward;
         factor = larger(factor, raised.value());
         *slot = factor;
-        row.extend::<S>(i + 1, ratio, |_| ());
+        extend::<S>(row, i + 1, ratio, |_| ());
     }
 }

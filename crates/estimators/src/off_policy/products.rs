@@ -5,10 +5,6 @@ use alloc::vec::Vec;
 use crate::Workspace;
 use crate::order::Order;
 
-/// Sizes of subsets that one step of a loop takes, as vector instructions do.
-pub(super) const LANES: usize = 4;
-pub(super) type Lanes = [f64; LANES];
-
 /// A scale of the products over the `m`-subsets of the `j` lowest ranks, from which all sums follow:
 ///
 /// ```text
@@ -78,61 +74,22 @@ impl Scale for Sums {
     }
 }
 
-/// `X_m` for `m` below the degree. The last slot of the last chunk holds the largest `m`; slots below
-/// `m = 0` are 0, which they stay by themselves.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Row {
-    pub(super) chunks: Vec<Lanes>,
-    pub(super) unused: usize,
+/// The row `X_m`, `m` below the degree, of no samples.
+pub(super) fn start(row: &mut Vec<f64>, degree: usize) {
+    row.clear();
+    row.resize(degree, 0.0);
+    row[0] = 1.0;
 }
 
-impl Row {
-    pub(super) fn with_capacity(degree: usize) -> Self {
-        Self { chunks: Vec::with_capacity(degree.div_ceil(LANES)), unused: 0 }
-    }
-
-    /// The row of no samples.
-    pub(super) fn start(&mut self, degree: usize) {
-        self.chunks.clear();
-        self.chunks.resize(degree.div_ceil(LANES), [0.0; LANES]);
-        self.unused = self.chunks.len() * LANES - degree;
-        self.chunks[0][self.unused] = 1.0;
-    }
-
-    /// From the row of `j - 1` ranks, whose chunks it hands out, to that of `j`.
-    #[inline]
-    pub(super) fn extend<S: Scale>(&mut self, j: usize, ratio: f64, mut keep: impl FnMut(Lanes)) {
-        let j = j as f64;
-        let mut carry = 0.0;
-        for (chunk, lanes) in self.chunks.iter_mut().enumerate() {
-            let m = sizes(chunk, self.unused);
-            let fewer = smaller(&mut carry, lanes);
-            keep(*lanes);
-            for l in 0..LANES {
-                let (kept, joined) = S::factors(j, m[l]);
-                lanes[l] = kept * lanes[l] + joined * ratio * fewer[l];
-            }
-        }
-    }
-
-    /// `X` of the largest `m`.
-    #[inline]
-    pub(super) fn last(&self) -> f64 {
-        self.chunks.last().map_or(0.0, |lanes| lanes[LANES - 1])
-    }
-}
-
-/// The sizes `m` of a chunk of a [`Row`].
+/// From the row of `j - 1` ranks, whose numbers it hands out, to that of `j`.
 #[inline]
-pub(super) fn sizes(chunk: usize, unused: usize) -> Lanes {
-    let first = (chunk * LANES) as f64 - unused as f64;
-    core::array::from_fn(|l| first + l as f64)
-}
-
-/// The numbers for sizes smaller by one; `carry` is the last of the chunk before.
-#[inline]
-pub(super) fn smaller(carry: &mut f64, lanes: &Lanes) -> Lanes {
-    let shifted = [*carry, lanes[0], lanes[1], lanes[2]];
-    *carry = lanes[3];
-    shifted
+pub(super) fn extend<S: Scale>(row: &mut [f64], j: usize, ratio: f64, mut keep: impl FnMut(f64)) {
+    let (j, mut m, mut fewer) = (j as f64, 0.0, 0.0);
+    for slot in row {
+        let same = *slot;
+        keep(same);
+        let (kept, joined) = S::factors(j, m);
+        *slot = kept * same + joined * (ratio * fewer);
+        (m, fewer) = (m + 1.0, same);
+    }
 }

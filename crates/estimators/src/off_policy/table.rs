@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::products::{LANES, Lanes, Row, Scale, sizes, smaller};
+use super::products::{Scale, extend, start};
 
 /// The two parts of a sum over all `k`-subsets, for one sample, without its own ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,36 +20,34 @@ pub(super) struct Split {
 /// Products of the lower ranks, and the sums of one pass over them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    /// Row `j` holds `X_m` of the `j` lowest ranks, for `m` below the degree, as a [`Row`] does.
-    rows: Vec<Lanes>,
-    unused: usize,
-    stride: usize,
-    /// `U` of the `j` lowest ranks alone, for each number that stands for a reward.
+    degree: usize,
+    /// Row `j` holds `X_m` of the `j` lowest ranks, for `m` below the degree.
+    rows: Vec<f64>,
+    /// `U` of the `j` lowest ranks alone, for each number that a rank leads with.
     below: Vec<f64>,
-    open: Vec<Lanes>,
+    open: Vec<f64>,
 }
 
 impl Table {
     pub(super) fn with_capacity(samples: usize, degree: usize) -> Self {
-        let chunks = degree.div_ceil(LANES);
         Self {
-            rows: Vec::with_capacity(samples * chunks),
+            degree: 0,
+            rows: Vec::with_capacity(samples * degree),
             below: Vec::with_capacity(2 * samples),
-            open: Vec::with_capacity(2 * chunks),
-            ..Self::default()
+            open: Vec::with_capacity(2 * (degree + 1)),
         }
     }
 
     /// Keeps the rows for products of up to `degree` ratios.
-    pub(super) fn set<S: Scale>(&mut self, ratios: &[f64], degree: usize, row: &mut Row) {
-        row.start(degree);
-        (self.unused, self.stride) = (row.unused, row.chunks.len());
-        self.rows.resize(ratios.len() * self.stride, [0.0; LANES]);
-        let mut rows = self.rows.iter_mut();
+    pub(super) fn set<S: Scale>(&mut self, ratios: &[f64], degree: usize, row: &mut Vec<f64>) {
+        self.degree = degree;
+        self.rows.resize(ratios.len() * degree, 0.0);
+        start(row, degree);
+        let mut slots = self.rows.iter_mut();
         for (i, &ratio) in ratios.iter().enumerate() {
-            row.extend::<S>(i + 1, ratio, |lanes| {
-                if let Some(slot) = rows.next() {
-                    *slot = lanes;
+            extend::<S>(row, i + 1, ratio, |x| {
+                if let Some(slot) = slots.next() {
+                    *slot = x;
                 }
             });
         }
@@ -71,63 +69,39 @@ impl Table {
         led: impl Fn(usize) -> [f64; N],
         mut give: impl FnMut(usize, [Split; N]),
     ) {
-        let (top, lane) = ((self.unused + k - 1) / LANES, (self.unused + k - 1) % LANES);
-        // Whole chunks are stored and read again, which no processor has to wait for.
-        let largest: Lanes = core::array::from_fn(|l| f64::from(u8::from(l == lane)));
-        let row = |i: usize| &self.rows[i * self.stride..=i * self.stride + top];
+        let row = |i: usize| &self.rows[i * self.degree..][..k];
         self.below.resize(N * ratios.len(), 0.0);
-        let mut below = [0.0; N];
-        let slots = self.below.as_chunks_mut::<N>().0;
-        for (i, (&ratio, slot)) in ratios.iter().zip(slots).enumerate() {
-            *slot = below;
-            let product = ratio * row(i)[top][lane];
-            for (below, led) in below.iter_mut().zip(led(i)) {
-                *below += product * led;
-            }
+        let below = self.below.as_chunks_mut::<N>().0;
+        let mut sums = [0.0; N];
+        for (i, (&ratio, slot)) in ratios.iter().zip(&mut *below).enumerate() {
+            *slot = sums;
+            let product = ratio * row(i)[k - 1];
+            sums = plus(sums, product, led(i));
         }
-        let below = self.below.as_chunks::<N>().0;
+        // None needs as many as k, so that the last one stays 0.
         self.open.clear();
-        self.open.resize(N * (top + 1), [0.0; LANES]);
-        let open = self.open.as_chunks_mut::<N>().0;
+        self.open.resize(N * (k + 1), 0.0);
+        let open = &mut self.open.as_chunks_mut::<N>().0[..=k];
         for (i, &ratio) in ratios.iter().enumerate().rev() {
-            let j = (i + 1) as f64;
-            let (mut inside, mut outside) = ([[0.0; LANES]; N], [[0.0; LANES]; N]);
-            let mut carry = 0.0;
-            for (chunk, lanes) in row(i).iter().enumerate() {
-                let (m, fewer) = (sizes(chunk, self.unused), smaller(&mut carry, lanes));
-                let next = open.get(chunk + 1).map_or([0.0; N], |next| next.map(|of| of[0]));
-                for (x, open) in open[chunk].iter_mut().enumerate() {
-                    let more = [open[1], open[2], open[3], next[x]];
-                    for l in 0..LANES {
-                        let (kept, joined) = S::factors(j, m[l]);
-                        inside[x][l] += joined * fewer[l] * open[l];
-                        outside[x][l] += kept * lanes[l] * open[l];
-                        let (_, joined) = S::factors(j, m[l] + 1.0);
-                        open[l] = kept * open[l] + joined * ratio * more[l];
-                    }
-                }
+            let (row, led) = (row(i), led(i));
+            let (mut inside, mut outside) = ([0.0; N], below[i]);
+            let (j, mut size, mut fewer, mut here) = ((i + 1) as f64, 0.0, 0.0, open[0]);
+            for m in 0..k {
+                let (kept, joined) = S::factors(j, size);
+                let (x, more) = (row[m], open[m + 1]);
+                inside = plus(inside, joined * fewer, here);
+                outside = plus(outside, kept * x, here);
+                let (_, joined) = S::factors(j, size + 1.0);
+                open[m] = plus(here.map(|of| kept * of), joined * ratio, more);
+                (size, fewer, here) = (size + 1.0, x, more);
             }
-            if self.unused > 0 {
-                // Nothing needs fewer than no members.
-                open[0].iter_mut().for_each(|open| open[..self.unused].fill(0.0));
-            }
-            let (led, product) = (led(i), row(i)[top][lane]);
-            give(
-                i,
-                core::array::from_fn(|x| Split {
-                    inside: led[x] * product + sum(inside[x]),
-                    outside: below[i][x] + sum(outside[x]),
-                }),
-            );
-            for (open, led) in open[top].iter_mut().zip(led) {
-                for l in 0..LANES {
-                    open[l] += largest[l] * (led * ratio);
-                }
-            }
+            inside = plus(inside, fewer, led);
+            open[k - 1] = plus(open[k - 1], ratio, led);
+            give(i, core::array::from_fn(|x| Split { inside: inside[x], outside: outside[x] }));
         }
     }
 }
 
-fn sum(lanes: Lanes) -> f64 {
-    (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+fn plus<const N: usize>(sums: [f64; N], factor: f64, others: [f64; N]) -> [f64; N] {
+    core::array::from_fn(|x| sums[x] + factor * others[x])
 }

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::products::Row;
 use super::ratios::Scaled;
 use super::table::Table;
 use crate::Workspace;
@@ -28,7 +27,7 @@ use crate::Workspace;
 pub struct OffPolicyWorkspace {
     pub(super) ranking: Workspace,
     pub(super) ratios: Scaled,
-    pub(super) row: Row,
+    pub(super) row: Vec<f64>,
     pub(super) table: Table,
     /// By rank: what the ratios are still to be multiplied with.
     pub(super) means: Vec<f64>,
@@ -49,7 +48,7 @@ impl OffPolicyWorkspace {
         Self {
             ranking: Workspace::with_capacity(samples),
             ratios: Scaled::with_capacity(samples),
-            row: Row::with_capacity(k),
+            row: Vec::with_capacity(k),
             table: Table::with_capacity(samples, k),
             means: Vec::with_capacity(samples),
             results: Vec::with_capacity(samples),
