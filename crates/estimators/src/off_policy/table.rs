@@ -69,24 +69,27 @@ impl Table {
         led: impl Fn(usize) -> [f64; N],
         mut give: impl FnMut(usize, [Split; N]),
     ) {
-        let row = |i: usize| &self.rows[i * self.degree..][..k];
-        self.below.resize(N * ratios.len(), 0.0);
+        let n = ratios.len();
+        let rows = self.rows.chunks_exact(self.degree).zip(ratios);
+        self.below.resize(N * n, 0.0);
         let below = self.below.as_chunks_mut::<N>().0;
         let mut sums = [0.0; N];
-        for (i, (&ratio, slot)) in ratios.iter().zip(&mut *below).enumerate() {
+        for (i, ((row, &ratio), slot)) in rows.clone().zip(&mut *below).enumerate() {
             *slot = sums;
-            let product = ratio * row(i)[k - 1];
-            sums = plus(sums, product, led(i));
+            sums = plus(sums, ratio * row[k - 1], led(i));
         }
         // None needs as many as k, so that the last one stays 0.
         self.open.clear();
         self.open.resize(N * (k + 1), 0.0);
         let open = &mut self.open.as_chunks_mut::<N>().0[..=k];
-        for (i, &ratio) in ratios.iter().enumerate().rev() {
-            let (row, led) = (row(i), led(i));
-            let (mut inside, mut outside) = ([0.0; N], below[i]);
-            let (j, mut size, mut fewer, mut here) = ((i + 1) as f64, 0.0, 0.0, open[0]);
-            for m in 0..k {
+        for (i, ((row, &ratio), &below)) in rows.zip(&*below).enumerate().rev() {
+            let (row, led) = (&row[..k], led(i));
+            // The ranks above do not fill the rest of a subset, or the lower ones do not suffice.
+            let (least, most) = (k.saturating_sub(n - i), k.min(i + 2));
+            let mut fewer = if least > 0 { row[least - 1] } else { 0.0 };
+            let (mut inside, mut outside, mut here) = ([0.0; N], below, open[least]);
+            let (j, mut size) = ((i + 1) as f64, least as f64);
+            for m in least..most {
                 let (kept, joined) = S::factors(j, size);
                 let (x, more) = (row[m], open[m + 1]);
                 inside = plus(inside, joined * fewer, here);
@@ -95,7 +98,7 @@ impl Table {
                 open[m] = plus(here.map(|of| kept * of), joined * ratio, more);
                 (size, fewer, here) = (size + 1.0, x, more);
             }
-            inside = plus(inside, fewer, led);
+            inside = plus(inside, row[k - 1], led);
             open[k - 1] = plus(open[k - 1], ratio, led);
             give(i, core::array::from_fn(|x| Split { inside: inside[x], outside: outside[x] }));
         }
