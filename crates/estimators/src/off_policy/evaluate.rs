@@ -137,3 +137,53 @@ fn centred(reward: Split, one: Split) -> Option<f64> {
         (one.inside == 0.0).then_some(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn weights<S: Scale>(plan: &Plan, rewards: &[f64], logs: &[f64]) -> Vec<f64> {
+        let mut workspace = OffPolicyWorkspace::new();
+        workspace.ranking.sort(rewards);
+        workspace.results.resize(rewards.len(), 0.0);
+        plan.fill::<S>(Ratios::Log(logs), 0, &mut workspace).unwrap();
+        workspace.results
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Enumeration sees few samples, where sums are used: this holds the means to them.
+        #[test]
+        fn sums_and_means_are_the_same(
+            samples in prop::collection::vec((-2.0..3.0_f64, -3.0..3.0_f64), 3..60),
+            degree in 2_usize..=16,
+            kind in 0_usize..5,
+            factors in prop::bool::ANY,
+            capped in prop::bool::ANY,
+        ) {
+            let (rewards, logs): (Vec<f64>, Vec<f64>) = samples.into_iter().unzip();
+            let estimator = [
+                Estimator::Plain,
+                Estimator::Loo,
+                Estimator::LooMinusOne,
+                Estimator::Centred,
+                Estimator::Harmonic,
+            ][kind];
+            let plan = Plan {
+                form: if factors { Form::Factor } else { Form::Weight },
+                estimator,
+                degree: degree.min(rewards.len() - 1),
+                partner_cap: capped.then_some(1.5),
+            };
+            let sums = weights::<Sums>(&plan, &rewards, &logs);
+            let means = weights::<Means>(&plan, &rewards, &logs);
+            let scale = means.iter().fold(0.0_f64, |m, w| m.max(w.abs()));
+            for (sum, mean) in sums.iter().zip(&means) {
+                prop_assert!((sum - mean).abs() <= 1e-13 * scale, "{:?}: {} {}", plan, sum, mean);
+            }
+        }
+    }
+}

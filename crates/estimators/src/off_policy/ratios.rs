@@ -57,7 +57,6 @@ impl Ratios<'_> {
         }
     }
 
-
     /// A bound of the logarithm of products of `k` ratios times a reward. Rejects ratios that are none,
     /// and those whose products may leave the range of f64. Only partners are capped.
     pub(super) fn log_size(
@@ -73,7 +72,9 @@ impl Ratios<'_> {
         let (values, found) = (self.values(), |index: usize| (index, self.values()[index]));
         match self {
             Self::Log(_) => {
-                if let Some((index, value)) = values.iter().position(|&v| !(v < f64::INFINITY)).map(found) {
+                if let Some((index, value)) =
+                    values.iter().position(|&v| !(v < f64::INFINITY)).map(found)
+                {
                     return Err(EstimatorError::BadLogRatio { index, value });
                 }
             }
