@@ -49,7 +49,9 @@ pub use workspace::OffPolicyWorkspace;
 /// evaluation in polynomial time are derived in `docs/estimators.md`.
 ///
 /// # Numerics
-/// No binomial, and no subtraction that one dominating ratio could ruin. `loo-minus-one` takes
+/// No subtraction that one dominating ratio could ruin. Products of up to 16 ratios are summed over a
+/// power of two and divided by one binomial; beyond, and near the limit of range, means of products take
+/// their place and no binomial is formed. `loo-minus-one` takes
 /// `O(n log n + n k)` time and `O(k)` memory beside the order, the others `O(n k)` memory. `harmonic`
 /// of order `T` has a baseline for each `k` and takes `O(n T^2)`. What falls below the smallest normal
 /// number becomes 0.
