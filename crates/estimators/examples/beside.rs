@@ -44,7 +44,7 @@ impl Bench {
     fn load(&mut self, rewards: &str, ratios: &str, group: usize) -> Result<usize, Box<dyn Error>> {
         (self.rewards, self.log_ratios) = (read(rewards)?, read(ratios)?);
         let n = self.rewards.len();
-        if group == 0 || n == 0 || n % group != 0 {
+        if group == 0 || n == 0 || !n.is_multiple_of(group) {
             return Err(format!("{rewards} does not hold whole groups of {group} f64s").into());
         }
         self.offsets = (0..=n / group).map(|i| i * group).collect();

@@ -73,7 +73,7 @@ impl Ratios<'_> {
         match self {
             Self::Log(_) => {
                 if let Some((index, value)) =
-                    values.iter().position(|&v| !(v < f64::INFINITY)).map(found)
+                    values.iter().position(|&v| v.is_nan() || v == f64::INFINITY).map(found)
                 {
                     return Err(EstimatorError::BadLogRatio { index, value });
                 }
@@ -191,7 +191,9 @@ impl Scaled {
 
     /// [`unscaled`](Self::unscaled) for the mean of each rank.
     pub(super) fn unscale(&self, means: &mut [f64], degree: usize) {
-        means.iter_mut().for_each(|mean| *mean = self.unscaled(*mean, degree));
+        for mean in means {
+            *mean = self.unscaled(*mean, degree);
+        }
     }
 
     /// [`unscaled`](Self::unscaled) times the own ratio of each rank.
