@@ -7,7 +7,9 @@ Run it with a Python that has NumPy:
 The NumPy side is PKPO's formulas (arXiv 2505.15201) as one would write them: a sort, running sums of
 gaps between rewards weighted by the share of subsets that a rank leads, and the way back to the
 caller's order. It is timed one prompt at a time, and with all prompts of a size in one array. Both sides
-must give the same weights. A time is the best of several rounds in which the contestants take turns.
+must give the same weights. A second table has the off-policy weights beside the on-policy ones, which
+they must equal where the policy is the sampler. A time is the best of several rounds in which the
+contestants take turns.
 """
 
 import argparse
@@ -25,6 +27,8 @@ SIZES = [8, 16, 64, 1024, 65_536, 1_000_000]
 TOTAL = 1 << 17
 # Maximum number of groups that NumPy is given one by one.
 ONE_BY_ONE = 256
+# Standard deviation of the logarithms of the ratios.
+LOG_RATIO = 0.2
 # Largest difference of weights, as a share of the largest weight.
 TOLERANCE = 1e-9
 
@@ -106,17 +110,18 @@ def seconds(work):
     return time.perf_counter() - before
 
 
-def check(bestof, rewards, k, scratch):
+def check(bestof, policy, rewards, k, scratch):
     """The largest difference of weights as a share of the largest weight, over the estimators."""
     worst = 0.0
     for name, numpy_side in NUMPY.items():
         file = scratch / "weights"
-        bestof.ask("write", name, k, file)
+        bestof.ask("write", policy, name, k, file)
         ours = np.fromfile(file, dtype="<f8").reshape(rewards.shape)
         theirs = numpy_side(rewards, k)
         worst = max(worst, float(np.abs(ours - theirs).max() / np.abs(theirs).max()))
         if not worst <= TOLERANCE:
-            sys.exit(f"{name}, n = {rewards.shape[-1]}: weights differ by {worst:.1e} of the largest")
+            sys.exit(f"{name}, {policy}-policy, n = {rewards.shape[-1]}: "
+                     f"weights differ by {worst:.1e} of the largest")
     return worst
 
 
@@ -128,7 +133,8 @@ def measure(bestof, rewards, k, best):
     few = rewards[:ONE_BY_ONE]
     note("sort", bestof.ask("sort"), rewards.size)
     for name, numpy_side in NUMPY.items():
-        note(name, bestof.ask("time", name, k), rewards.size)
+        note(name, bestof.ask("time", "on", name, k), rewards.size)
+        note(f"off-policy {name}", bestof.ask("time", "off", name, k), rewards.size)
         together = seconds(lambda: numpy_side(rewards, k))
         note(f"numpy {name}", 1e9 * together, rewards.size)
         one_by_one = seconds(lambda: [numpy_side(group, k) for group in few])
@@ -149,17 +155,25 @@ def main():
           f"{'NumPy, prompts':>18} {'NumPy, a prompt':>18}")
     print(f"{'':9} {'':14} {'':10} {'':8} {'':7} {'together':>18} {'at a time':>18}")
     with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
         for n in SIZES:
             k = min(8, n // 2)
             rewards = random.standard_normal((max(1, TOTAL // n), n))
-            file = Path(scratch) / "rewards"
-            rewards.astype("<f8").tofile(file)
-            bestof.ask("load", file, n)
-            difference = check(bestof, rewards, k, Path(scratch))
+            log_ratios = LOG_RATIO * random.standard_normal(rewards.shape)
+            files = [scratch / name for name in ("rewards", "equal", "moved")]
+            for file, values in zip(files, (rewards, np.zeros_like(log_ratios), log_ratios)):
+                values.astype("<f8").tofile(file)
+            bestof.ask("load", files[0], files[1], n)
+            difference = max(check(bestof, policy, rewards, k, scratch) for policy in ("on", "off"))
+            bestof.ask("load", files[0], files[2], n)
             best = {}
             for _ in range(args.rounds):
                 measure(bestof, rewards, k, best)
             rows += [show(n, k, name, best, difference) for name in NUMPY]
+    print(f"\n{'n':>9} {'estimator':14} {'on-policy':>10} {'off-policy':>10} {'off / on':>9}")
+    for row in rows:
+        on, off = row["bestof"], row["off_policy"]
+        print(f"{row['n']:9,} {row['estimator']:14} {on:10.1f} {off:10.1f} {off / on:9.2f}")
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -172,7 +186,7 @@ def show(n, k, name, best, difference):
     print(f"{n:9,} {name:14} {sort:10.1f} {ours:8.1f} {ours / sort:7.2f} "
           f"{beside(together):>18} {beside(one_by_one):>18}", flush=True)
     return dict(n=n, k=k, estimator=name, sort_alone=sort, bestof=ours, numpy_together=together,
-                numpy_one_by_one=one_by_one, largest_difference=difference)
+                off_policy=best[f"off-policy {name}"], numpy_one_by_one=one_by_one, largest_difference=difference)
 
 
 if __name__ == "__main__":

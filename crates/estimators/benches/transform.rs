@@ -79,7 +79,9 @@ fn off_policy(c: &mut Criterion) {
         let mut weights = vec![0.0; n];
         for k in [8, n / 2].into_iter().take(if n > 16 { 2 } else { 1 }) {
             let mut workspace = OffPolicyWorkspace::with_capacity(n, k);
-            for estimator in [Estimator::LooMinusOne, Estimator::Centred] {
+            let estimators =
+                [Estimator::Plain, Estimator::Loo, Estimator::LooMinusOne, Estimator::Centred];
+            for estimator in estimators {
                 let rule = OffPolicy::new(estimator, k).expect("k is at least 2");
                 group.bench_function(BenchmarkId::new(estimator.name(), k), |b| {
                     b.iter(|| {

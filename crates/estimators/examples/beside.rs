@@ -4,11 +4,13 @@
 //! A request is a line of words on stdin, the answer a line on stdout:
 //!
 //! ```text
-//! load FILE GROUP              f64s, little-endian, in groups of one size     -> how many groups
-//! time ESTIMATOR K             all groups transformed, memory kept            -> nanoseconds
-//! sort                         the (reward, index) pairs of every group alone -> nanoseconds
-//! write ESTIMATOR K FILE       the weights of all groups                      -> how many
+//! load REWARDS RATIOS GROUP         files of little-endian f64s, in groups of one size -> how many groups
+//! time POLICY ESTIMATOR K           all groups transformed, memory kept                -> nanoseconds
+//! sort                              the (reward, index) pairs of every group alone     -> nanoseconds
+//! write POLICY ESTIMATOR K FILE     the weights of all groups                          -> how many
 //! ```
+//!
+//! POLICY is `on`, or `off` for off-policy weights, which take the logarithms of the ratios in RATIOS.
 #![allow(clippy::print_stdout, reason = "an example's output")]
 
 use std::error::Error;
@@ -16,35 +18,55 @@ use std::fs;
 use std::io::stdin;
 use std::time::Instant;
 
-use bestof_estimators::{Estimator, Workspace};
+use bestof_estimators::{Estimator, OffPolicy, OffPolicyWorkspace, Ratios, Workspace};
 
 #[derive(Default)]
 struct Bench {
     rewards: Vec<f64>,
+    log_ratios: Vec<f64>,
     offsets: Vec<usize>,
     weights: Vec<f64>,
     pairs: Vec<(f64, usize)>,
     workspace: Workspace,
+    off_policy: OffPolicyWorkspace,
+}
+
+fn read(file: &str) -> Result<Vec<f64>, Box<dyn Error>> {
+    let bytes = fs::read(file)?;
+    let (values, rest) = bytes.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(format!("{file} does not hold whole f64s").into());
+    }
+    Ok(values.iter().map(|value| f64::from_le_bytes(*value)).collect())
 }
 
 impl Bench {
-    fn load(&mut self, file: &str, group: usize) -> Result<usize, Box<dyn Error>> {
-        let bytes = fs::read(file)?;
-        let (values, rest) = bytes.as_chunks::<8>();
-        if group == 0 || values.is_empty() || !rest.is_empty() || values.len() % group != 0 {
-            return Err(format!("{file} does not hold whole groups of {group} f64s").into());
+    fn load(&mut self, rewards: &str, ratios: &str, group: usize) -> Result<usize, Box<dyn Error>> {
+        (self.rewards, self.log_ratios) = (read(rewards)?, read(ratios)?);
+        let n = self.rewards.len();
+        if group == 0 || n == 0 || !n.is_multiple_of(group) {
+            return Err(format!("{rewards} does not hold whole groups of {group} f64s").into());
         }
-        self.rewards = values.iter().map(|value| f64::from_le_bytes(*value)).collect();
-        self.offsets = (0..=values.len() / group).map(|i| i * group).collect();
-        self.weights = vec![0.0; values.len()];
-        Ok(values.len() / group)
+        self.offsets = (0..=n / group).map(|i| i * group).collect();
+        self.weights = vec![0.0; n];
+        Ok(n / group)
     }
 
-    fn transform(&mut self, name: &str, k: usize) -> Result<(), Box<dyn Error>> {
-        let transform = name.parse::<Estimator>()?.build(k)?;
-        let (rewards, offsets) = (&self.rewards, &self.offsets);
-        let workspace = &mut self.workspace;
-        Ok(transform.transform_groups_into(rewards, offsets, &mut self.weights, workspace)?)
+    fn transform(&mut self, policy: &str, name: &str, k: usize) -> Result<(), Box<dyn Error>> {
+        let estimator = name.parse::<Estimator>()?;
+        let Self { rewards, log_ratios, offsets, weights, workspace, off_policy, .. } = self;
+        match policy {
+            "on" => {
+                estimator.build(k)?.transform_groups_into(rewards, offsets, weights, workspace)?;
+            }
+            "off" => {
+                let ratios = Ratios::Log(log_ratios);
+                let rule = OffPolicy::new(estimator, k)?;
+                rule.weights_groups_into(rewards, ratios, offsets, weights, off_policy)?;
+            }
+            _ => return Err(format!("no such policy: {policy}").into()),
+        }
+        Ok(())
     }
 
     fn sort(&mut self) -> u128 {
@@ -60,16 +82,18 @@ impl Bench {
     fn answer(&mut self, request: &str) -> Result<u128, Box<dyn Error>> {
         let words: Vec<&str> = request.split_whitespace().collect();
         match words[..] {
-            ["load", file, group] => Ok(self.load(file, group.parse()?)? as u128),
-            ["time", name, k] => {
+            ["load", rewards, ratios, group] => {
+                Ok(self.load(rewards, ratios, group.parse()?)? as u128)
+            }
+            ["time", policy, name, k] => {
                 let k = k.parse()?;
                 let started = Instant::now();
-                self.transform(name, k)?;
+                self.transform(policy, name, k)?;
                 Ok(started.elapsed().as_nanos())
             }
             ["sort"] => Ok(self.sort()),
-            ["write", name, k, file] => {
-                self.transform(name, k.parse()?)?;
+            ["write", policy, name, k, file] => {
+                self.transform(policy, name, k.parse()?)?;
                 let bytes: Vec<u8> = self.weights.iter().flat_map(|w| w.to_le_bytes()).collect();
                 fs::write(file, bytes)?;
                 Ok(self.weights.len() as u128)

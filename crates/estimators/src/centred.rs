@@ -3,7 +3,7 @@
 //! Both are running sums of weighted gaps between neighbouring rewards, minus their mean.
 
 use crate::numerics::Sum;
-use crate::workspace::Ranked;
+use crate::order::Order;
 use crate::{EstimatorError, RewardTransform, Target, Workspace};
 
 /// The centred transformation: how much better subsets with the sample are than subsets without it.
@@ -65,9 +65,9 @@ impl RewardTransform for Centred {
     }
 
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace) {
-        let (ranked, shares) = workspace.rank(rewards, self.k);
+        let (order, shares) = workspace.rank(rewards, self.k);
         let n = rewards.len() as f64;
-        fill(ranked, shares, n / (n - self.k as f64), weights);
+        fill(order, shares, n / (n - self.k as f64), weights);
     }
 }
 
@@ -143,16 +143,17 @@ impl RewardTransform for Harmonic {
     }
 
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace) {
-        let (ranked, steps) = workspace.rank_harmonic(rewards, self.order(rewards.len()));
-        fill(ranked, steps, 1.0, weights);
+        let (order, steps) = workspace.rank_harmonic(rewards, self.order(rewards.len()));
+        fill(order, steps, 1.0, weights);
     }
 }
 
 /// Running sums of `factor step_i gap_i` minus their mean, in the caller's order.
-fn fill(ranked: &[Ranked], steps: &[f64], factor: f64, weights: &mut [f64]) {
-    let n = ranked.len();
+fn fill(order: &Order, steps: &[f64], factor: f64, weights: &mut [f64]) {
+    let rewards = order.rewards();
+    let n = rewards.len();
     let rise = |i: usize| {
-        let gap = ranked[i + 1].reward() - ranked[i].reward();
+        let gap = rewards[i + 1] - rewards[i];
         // A step of 0 keeps a huge factor from meeting a huge gap.
         if steps[i] == 0.0 { 0.0 } else { factor * steps[i] * gap }
     };
@@ -161,8 +162,8 @@ fn fill(ranked: &[Ranked], steps: &[f64], factor: f64, weights: &mut [f64]) {
         sum.add(-rise(i) * ((n - 1 - i) as f64 / n as f64));
     }
     let mut weight = sum.value();
-    for (i, sample) in ranked.iter().enumerate() {
-        weights[sample.index] = weight;
+    for (i, place) in order.places().enumerate() {
+        weights[place] = weight;
         if i + 1 < n {
             sum.add(rise(i));
             weight = weight.max(sum.value());

@@ -16,6 +16,7 @@ mod k_schedule;
 mod max_at_k;
 mod numerics;
 mod off_policy;
+mod order;
 mod pass_at_k;
 mod pkpo;
 mod transform;

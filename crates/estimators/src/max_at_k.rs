@@ -44,10 +44,10 @@ pub fn max_at_k_with(
         return Err(EstimatorError::KExceedsSamples { k, n: rewards.len() });
     }
     check_rewards(rewards)?;
-    let (ranked, shares) = workspace.rank(rewards, k);
+    let (order, shares) = workspace.rank(rewards, k);
     let mut sum = Sum::default();
-    for (sample, &share) in ranked.iter().zip(shares) {
-        sum.add(share * sample.reward());
+    for (&reward, &share) in order.rewards().iter().zip(shares) {
+        sum.add(share * reward);
     }
     Ok(sum.value())
 }

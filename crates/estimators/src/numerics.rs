@@ -74,6 +74,12 @@ impl Sum {
     }
 }
 
+/// The larger of two numbers that are not NaN: one instruction, where `f64::max` needs several.
+#[inline]
+pub(crate) fn larger(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
 /// Mean of `values`, exactly the common value where all are equal; 0 for none.
 pub(crate) fn mean(values: &[f64]) -> f64 {
     let Some(&first) = values.first() else { return 0.0 };
@@ -142,25 +148,37 @@ pub(crate) fn cos_pi(t: f64) -> f64 {
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
-/// `exp(x)` as `mantissa * 2^exponent` with a mantissa between 0.7 and 1.5; exactly 0 below
-/// `x = -700,000`, and for NaN.
-pub(crate) fn exp_parts(x: f64) -> (f64, i64) {
-    // Adding it rounds to an integer.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    if !(-7e5..=7e5).contains(&x) {
-        return (0.0, 0);
+/// `1/m!` from `m = 2`; the first that is left out, times `(ln 2 / 2)^m`, is below 1e-17.
+const INVERSE_FACTORIALS: [f64; 12] = {
+    let (mut of, mut factorial, mut i) = ([0.0; 12], 1.0, 0);
+    while i < of.len() {
+        factorial *= (i + 2) as f64;
+        of[i] = 1.0 / factorial;
+        i += 1;
     }
-    let exponent = (x * core::f64::consts::LOG2_E + ROUND) - ROUND;
+    of
+};
+
+/// `exp(x)` as `mantissa * 2^exponent` with a mantissa between 0.7 and 1.5; exactly 0 below
+/// `x = -700,000`, and for NaN. Without a branch, so that several are computed at once.
+#[inline]
+pub(crate) fn exp_parts(x: f64) -> (f64, i64) {
+    // Adding it rounds to an integer, which the last bits of the sum hold.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let rounded = x * core::f64::consts::LOG2_E + ROUND;
+    let exponent = rounded - ROUND;
     let high = x - exponent * LN_2_HIGH;
     let low = exponent * LN_2_LOW;
     let rest = high - low;
-    // exp(rest) - 1 - rest by its series; the 16th term is below 1e-18.
-    let mut tail = 0.0;
-    for m in (2..=15_u32).rev() {
-        tail = (tail + 1.0) * rest / f64::from(m);
+    // Even and odd terms apart: two short chains of operations instead of a long one.
+    let square = rest * rest;
+    let (mut even, mut odd) = (0.0, 0.0);
+    for pair in INVERSE_FACTORIALS.as_chunks::<2>().0.iter().rev() {
+        (even, odd) = (even * square + pair[0], odd * square + pair[1]);
     }
-    let tail = tail * rest;
-    (1.0 + (high + (tail - low)), exponent as i64)
+    let mantissa = 1.0 + (high + ((even + odd * rest) * square - low));
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i64;
+    if (-7e5..=7e5).contains(&x) { (mantissa, exponent) } else { (0.0, 0) }
 }
 
 /// A positive finite number as `mantissa * 2^exponent` with a mantissa in `[1, 2)`; 0 as it is.
@@ -178,9 +196,13 @@ pub(crate) fn parts(x: f64) -> (f64, i64) {
 }
 
 /// `x * 2^exponent`, rounded once unless it is subnormal.
+#[inline]
 pub(crate) fn times_power_of_two(x: f64, exponent: i64) -> f64 {
     const STEP: i64 = 1000;
     let power = |e: i64| f64::from_bits(((1023 + e) as u64) << 52);
+    if (-STEP..=STEP).contains(&exponent) {
+        return x * power(exponent);
+    }
     let mut left = exponent.clamp(-3 * STEP, 3 * STEP);
     let mut x = x;
     while left.abs() > STEP {

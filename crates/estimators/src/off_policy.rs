@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod lower;
+mod products;
 mod ratios;
 mod table;
 mod value;
@@ -48,7 +49,9 @@ pub use workspace::OffPolicyWorkspace;
 /// evaluation in polynomial time are derived in `docs/estimators.md`.
 ///
 /// # Numerics
-/// No binomial, and no subtraction that one dominating ratio could ruin. `loo-minus-one` takes
+/// No subtraction that one dominating ratio could ruin. Products of up to 16 ratios are summed over a
+/// power of two and divided by one binomial; beyond, and near the limit of range, means of products take
+/// their place and no binomial is formed. `loo-minus-one` takes
 /// `O(n log n + n k)` time and `O(k)` memory beside the order, the others `O(n k)` memory. `harmonic`
 /// of order `T` has a baseline for each `k` and takes `O(n T^2)`. What falls below the smallest normal
 /// number becomes 0.
@@ -211,6 +214,11 @@ impl OffPolicy {
     /// `KExceedsSamples`, `TooFewSamples`, `NonFiniteReward`, `RewardTooLarge`; `RatioCount`,
     /// `BadRatio`, `BadLogRatio`, `ProductTooLarge`.
     pub fn check(&self, rewards: &[f64], ratios: Ratios<'_>) -> Result<(), EstimatorError> {
+        self.log_size(rewards, ratios).map(|_| ())
+    }
+
+    /// A bound of the logarithm of products of ratios times a reward, for a group that is sound.
+    fn log_size(&self, rewards: &[f64], ratios: Ratios<'_>) -> Result<f64, EstimatorError> {
         let n = rewards.len();
         if let Some(k) = self.k().filter(|&k| k > n) {
             return Err(EstimatorError::KExceedsSamples { k, n });
@@ -223,7 +231,7 @@ impl OffPolicy {
         check_rewards(rewards)?;
         // The baseline of `loo` is the own ratio times a product of k others.
         let product = self.degree(n) + usize::from(self.estimator == Estimator::Loo);
-        ratios.check(rewards, product, self.partner_cap)
+        ratios.log_size(rewards, product, self.partner_cap)
     }
 
     /// Writes `r_i A_i`, one weight per reward and in their order, to be summed over samples; allocates
@@ -321,9 +329,9 @@ impl OffPolicy {
         workspace: &mut OffPolicyWorkspace,
     ) -> Result<(), EstimatorError> {
         check_buffer(rewards, out)?;
-        self.check(rewards, ratios)?;
+        let log_size = self.log_size(rewards, ratios)?;
         workspace.results.clear();
-        self.plan(form, rewards.len()).append(rewards, ratios, workspace)?;
+        self.plan(form, rewards.len()).append(rewards, ratios, log_size, workspace)?;
         out.copy_from_slice(&workspace.results);
         Ok(())
     }
@@ -347,8 +355,9 @@ impl OffPolicy {
         for (group, bounds) in offsets.windows(2).enumerate() {
             let range = bounds[0]..bounds[1];
             let (rewards, ratios) = (&rewards[range.clone()], ratios.of(range));
-            self.check(rewards, ratios)
-                .and_then(|()| self.plan(form, rewards.len()).append(rewards, ratios, workspace))
+            let plan = self.plan(form, rewards.len());
+            self.log_size(rewards, ratios)
+                .and_then(|log_size| plan.append(rewards, ratios, log_size, workspace))
                 .map_err(|error| EstimatorError::InGroup { group, source: Box::new(error) })?;
         }
         out.copy_from_slice(&workspace.results);

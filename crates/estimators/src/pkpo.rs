@@ -67,19 +67,19 @@ impl RewardTransform for Plain {
     }
 
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace) {
-        let (ranked, shares) = workspace.rank(rewards, self.k);
+        let (order, shares) = workspace.rank(rewards, self.k);
         let partners = (self.k - 1) as f64;
         let mut above = Sum::default();
         let mut last_reward = f64::INFINITY;
         let mut weight = f64::INFINITY;
-        for (rank, (sample, &share)) in ranked.iter().zip(shares).enumerate().rev() {
-            let reward = sample.reward();
+        let ranks = order.rewards().iter().zip(shares).zip(order.places());
+        for (rank, ((&reward, &share), place)) in ranks.enumerate().rev() {
             if reward < last_reward {
                 // A lower reward never has a larger weight; `min` keeps that true under rounding.
                 weight = weight.min(share * reward + above.value());
                 last_reward = reward;
             }
-            weights[sample.index] = weight;
+            weights[place] = weight;
             // No rank lies below rank 0: its term is never read, and would divide by zero.
             above.add(partners / rank.max(1) as f64 * share * reward);
         }
@@ -145,24 +145,24 @@ impl RewardTransform for Loo {
     }
 
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace) {
-        let (ranked, shares) = workspace.rank(rewards, self.k);
+        let (order, shares) = workspace.rank(rewards, self.k);
         let (n, k) = (rewards.len() as f64, self.k as f64);
         // Leaving one out turns d_i of n into d_i n/(n-k) of n-1.
         let baseline = k / (n - 1.0) * (n / (n - k));
-        let Some(best) = ranked.last().map(|sample| sample.reward()) else { return };
+        let Some(&best) = order.rewards().last() else { return };
         let offset = best * (k / n / (n - 1.0));
         let mut below_best = Sum::default();
-        for (sample, &share) in ranked.iter().zip(shares) {
-            below_best.add(share * (best - sample.reward()));
+        for (&reward, &share) in order.rewards().iter().zip(shares) {
+            below_best.add(share * (best - reward));
         }
         let best_weight = baseline * below_best.value();
         let mut gaps = Sum::default();
         let mut next_reward = best;
-        for (sample, &share) in ranked.iter().zip(shares).rev() {
-            let reward = sample.reward();
+        let ranks = order.rewards().iter().zip(shares).zip(order.places());
+        for ((&reward, &share), place) in ranks.rev() {
             gaps.add(share * (next_reward - reward));
             next_reward = reward;
-            weights[sample.index] = (best_weight - (1.0 + baseline) * gaps.value()) - offset;
+            weights[place] = (best_weight - (1.0 + baseline) * gaps.value()) - offset;
         }
     }
 }
@@ -231,16 +231,15 @@ impl RewardTransform for LooMinusOne {
     }
 
     fn fill(&self, rewards: &[f64], weights: &mut [f64], workspace: &mut Workspace) {
-        let (ranked, shares) = workspace.rank(rewards, self.k);
+        let (order, shares) = workspace.rank(rewards, self.k);
         let mut raised = Sum::default();
         let mut weight = 0.0_f64;
-        let mut last_reward = ranked.first().map_or(0.0, |sample| sample.reward());
-        for (sample, &share) in ranked.iter().zip(shares) {
-            let reward = sample.reward();
+        let mut last_reward = order.rewards().first().copied().unwrap_or(0.0);
+        for ((&reward, &share), place) in order.rewards().iter().zip(shares).zip(order.places()) {
             raised.add(share * (reward - last_reward));
             last_reward = reward;
             weight = weight.max(raised.value());
-            weights[sample.index] = weight;
+            weights[place] = weight;
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Scratch memory of the transformations: the ranking of a group and the weights of its ranks.
+//! Scratch memory of the transformations: the order of a group and the weights of its ranks.
 
 use alloc::vec::Vec;
 
 use crate::numerics::{Product, Sum};
+use crate::order::Order;
 
 /// Scratch memory of all transformations; grows to the largest group it has held.
 ///
@@ -24,35 +25,8 @@ use crate::numerics::{Product, Sum};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
-    ranked: Vec<Ranked>,
+    order: Order,
     steps: RankWeights,
-}
-
-/// A reward with its index in the caller's order.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ranked {
-    key: u64,
-    pub(crate) index: usize,
-}
-
-impl Ranked {
-    #[inline]
-    pub(crate) fn reward(self) -> f64 {
-        reward_of(self.key)
-    }
-}
-
-/// Integers in the order of the rewards: one comparison each, where floats need several.
-/// Adding 0.0 turns -0.0 into 0.0.
-#[inline]
-fn key_of(reward: f64) -> u64 {
-    let bits = (reward + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
-}
-
-#[inline]
-fn reward_of(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }
 
 impl Workspace {
@@ -64,51 +38,51 @@ impl Workspace {
     /// A workspace that allocates nothing more for groups of up to `samples` rewards.
     pub fn with_capacity(samples: usize) -> Self {
         Self {
-            ranked: Vec::with_capacity(samples),
+            order: Order::with_capacity(samples),
             steps: RankWeights { of: Vec::with_capacity(samples), ..RankWeights::default() },
         }
     }
 
     /// The largest group that fits without another allocation.
     pub fn capacity(&self) -> usize {
-        self.ranked.capacity().min(self.steps.of.capacity())
+        self.order.capacity().min(self.steps.of.capacity())
     }
 
     /// Rewards in ascending order, and the share of `k`-subsets that each rank leads.
-    pub(crate) fn rank(&mut self, rewards: &[f64], k: usize) -> (&[Ranked], &[f64]) {
+    pub(crate) fn rank(&mut self, rewards: &[f64], k: usize) -> (&Order, &[f64]) {
         self.sort(rewards);
-        self.weigh(rewards.len(), Rule::Leads { k });
-        (&self.ranked, &self.steps.of)
+        self.leads(k)
     }
 
     /// Rewards in ascending order, and the harmonic weight of each gap up to `order`.
-    pub(crate) fn rank_harmonic(&mut self, rewards: &[f64], order: usize) -> (&[Ranked], &[f64]) {
+    pub(crate) fn rank_harmonic(&mut self, rewards: &[f64], order: usize) -> (&Order, &[f64]) {
         self.sort(rewards);
-        self.weigh(rewards.len(), Rule::Harmonic { order });
-        (&self.ranked, &self.steps.of)
+        self.weigh(Rule::Harmonic { order })
     }
 
     pub(crate) fn sort(&mut self, rewards: &[f64]) {
-        self.ranked.clear();
-        self.ranked
-            .extend(rewards.iter().enumerate().map(|(index, &g)| Ranked { key: key_of(g), index }));
-        self.ranked.sort_unstable_by_key(|r| r.key);
+        self.order.sort(rewards);
     }
 
     /// The share of `k`-subsets that each rank leads, beside the order of the last
     /// [`sort`](Self::sort).
-    pub(crate) fn leads(&mut self, k: usize) -> (&[Ranked], &[f64]) {
-        self.weigh(self.ranked.len(), Rule::Leads { k });
-        (&self.ranked, &self.steps.of)
+    pub(crate) fn leads(&mut self, k: usize) -> (&Order, &[f64]) {
+        self.weigh(Rule::Leads { k })
+    }
+
+    /// `2^(shift (k-1)) / C(n, k)` for each rank, beside the order of the last [`sort`](Self::sort).
+    pub(crate) fn common_lead(&mut self, k: usize, shift: u32) -> (&Order, &[f64]) {
+        self.weigh(Rule::CommonLead { k, shift })
     }
 
     /// The order of the last [`sort`](Self::sort).
-    pub(crate) fn ranked(&self) -> &[Ranked] {
-        &self.ranked
+    pub(crate) fn order(&self) -> &Order {
+        &self.order
     }
 
-    fn weigh(&mut self, n: usize, rule: Rule) {
-        self.steps.set(n, rule);
+    fn weigh(&mut self, rule: Rule) -> (&Order, &[f64]) {
+        self.steps.set(self.order.rewards().len(), rule);
+        (&self.order, &self.steps.of)
     }
 }
 
@@ -127,6 +101,10 @@ enum Rule {
     Leads {
         k: usize,
     },
+    CommonLead {
+        k: usize,
+        shift: u32,
+    },
     Harmonic {
         order: usize,
     },
@@ -143,6 +121,7 @@ impl RankWeights {
         match rule {
             Rule::None => {}
             Rule::Leads { k } => leads(k, &mut self.of),
+            Rule::CommonLead { k, shift } => self.of.fill(common_lead(n, k, shift)),
             Rule::Harmonic { order } => harmonic(order, &mut self.of),
         }
     }
@@ -169,6 +148,12 @@ fn leads(k: usize, of: &mut [f64]) {
             share = share.times(i - k, i - 1);
         }
     }
+}
+
+/// `2^(shift (k-1)) / C(n, k)`, with a power of two for each factor but the first.
+fn common_lead(n: usize, k: usize, shift: u32) -> f64 {
+    let first = Product::ratio(k, n);
+    (1..k).fold(first, |lead, m| lead.times(m << shift, n - m)).value()
 }
 
 /// Weight of `gap_i = g_(i+1) - g_(i)` in the sum of `1/k` times the centred weights up to `order`.
@@ -278,17 +263,5 @@ mod tests {
                 assert!(worst < 1e-14, "n {n} order {order}: {worst:e}");
             }
         }
-    }
-
-    #[test]
-    fn keys_order_rewards_and_return_them() {
-        let ordered = [-1e300, -1.0, -1e-320, 0.0, 1e-320, 0.5, 1e300];
-        for pair in ordered.windows(2) {
-            assert!(key_of(pair[0]) < key_of(pair[1]));
-        }
-        for g in ordered {
-            assert_eq!(reward_of(key_of(g)).to_bits(), g.to_bits());
-        }
-        assert_eq!(key_of(-0.0), key_of(0.0));
     }
 }

@@ -3,7 +3,7 @@
 
 mod oracle;
 
-use bestof_closeness::largest_difference;
+use bestof_closeness::{Tolerance, assert_close_in, largest_difference};
 use bestof_estimators::{Estimator, OffPolicy, OffPolicyWorkspace, Ratios, off_policy_max_at_k};
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -149,4 +149,27 @@ fn harmonic_of_dozens_agrees_with_exact_integers() {
     let found = rule.weights(&rewards, Ratios::Plain(&ratios)).unwrap();
     let off = largest_difference(found, expected) / scale;
     assert!(off < 1e-15, "{off:e}");
+}
+
+/// Near the limit of range, products that are merely summed would overflow beside their common factor.
+#[test]
+fn huge_rewards_have_the_weights_of_ordinary_ones_times_their_size() {
+    let size = 2.0_f64.powi(960);
+    for n in [16, 17, 40] {
+        let ordinary: Vec<f64> = (0..n).map(|i| f64::from(i * 7 % 11) + 0.5).collect();
+        let huge: Vec<f64> = ordinary.iter().map(|g| g * size).collect();
+        let logs: Vec<f64> = (0..n).map(|i| f64::from(i * 5 % 7) * 0.1 - 0.3).collect();
+        for estimator in [Estimator::Plain, Estimator::LooMinusOne] {
+            let rule = OffPolicy::new(estimator, 16).unwrap();
+            let expected = rule.weights(&ordinary, Ratios::Log(&logs)).unwrap();
+            let found = rule.weights(&huge, Ratios::Log(&logs)).unwrap();
+            let back: Vec<f64> = found.iter().map(|w| w / size).collect();
+            assert_close_in(
+                format!("{estimator} n {n}"),
+                back,
+                expected,
+                Tolerance::relative(1e-13),
+            );
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! The off-policy weights of one group that was found to be sound.
 
 use super::lower;
+use super::products::{Means, Scale, Sums};
 use super::ratios::{Ratios, Scaled};
 use super::table::Split;
 use super::workspace::OffPolicyWorkspace;
 use crate::baseline::{GroupMean, Reinforce, Rloo};
 use crate::estimator::Estimator;
-use crate::workspace::Ranked;
 use crate::{EstimatorError, RewardTransform};
 
 /// What is asked for: `A_i`, or `r_i A_i`.
@@ -17,11 +17,11 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// A mean of products of `degree` partners in this form, for the sample of a rank.
-    fn of(self, ratios: &Scaled, rank: usize, mean: f64, degree: usize) -> f64 {
+    /// Means of products of `degree` partners in this form, by rank.
+    fn complete(self, ratios: &Scaled, means: &mut [f64], degree: usize) {
         match self {
-            Self::Factor => ratios.unscaled(mean, degree),
-            Self::Weight => ratios.with_own(rank, mean, degree),
+            Self::Factor => ratios.unscale(means, degree),
+            Self::Weight => ratios.unscale_with_own(means, degree),
         }
     }
 }
@@ -36,17 +36,18 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Appends one number per sample to the results of the workspace.
+    /// Appends one number per sample to the results of the workspace. `log_size` bounds the logarithm
+    /// of products of ratios times a reward.
     pub(super) fn append(
         &self,
         rewards: &[f64],
         ratios: Ratios<'_>,
+        log_size: f64,
         workspace: &mut OffPolicyWorkspace,
     ) -> Result<(), EstimatorError> {
-        let OffPolicyWorkspace { ranking, ratios: scaled, row, table, results } = workspace;
-        let first = results.len();
-        results.resize(first + rewards.len(), 0.0);
-        let out = &mut results[first..];
+        let OffPolicyWorkspace { ranking, ratios: scaled, results, .. } = workspace;
+        let (first, n) = (results.len(), rewards.len());
+        results.resize(first + n, 0.0);
         let alone: Option<&dyn RewardTransform> = match self.estimator {
             Estimator::Mean => Some(&GroupMean),
             Estimator::Rloo => Some(&Rloo),
@@ -54,70 +55,77 @@ impl Plan {
             _ => None,
         };
         if let Some(transform) = alone {
+            let out = &mut results[first..];
             transform.fill(rewards, out, ranking);
-            scaled.set(ratios, None, 0..rewards.len());
-            for (i, slot) in out.iter_mut().enumerate() {
-                *slot = self.form.of(scaled, i, *slot, 0);
-            }
+            scaled.set(ratios, None, 0, 0..n);
+            self.form.complete(scaled, out, 0);
             return Ok(());
         }
         ranking.sort(rewards);
-        scaled.set(ratios, self.partner_cap, ranking.ranked().iter().map(|sample| sample.index));
-        let k = self.degree;
-        if self.estimator == Estimator::LooMinusOne {
-            let (ranked, leads) = ranking.leads(k);
-            lower::minus_one(ranked, leads, &scaled.partners, row, k, |i, factor| {
-                out[ranked[i].index] = self.form.of(scaled, i, factor, k - 1);
-            });
-            return Ok(());
+        if Sums::suffice(self.degree, log_size) {
+            self.fill::<Sums>(ratios, first, workspace)
+        } else {
+            self.fill::<Means>(ratios, first, workspace)
         }
-        table.set(&scaled.partners, k, row);
-        let lowest = ranking.ranked().first().map_or(0.0, |sample| sample.reward());
-        // An offset is cancelled before anything is summed; `plain` keeps it.
-        let base = if self.estimator == Estimator::Plain { 0.0 } else { lowest };
-        let smallest = if self.estimator == Estimator::Harmonic { 1 } else { k };
-        for k in smallest..=k {
-            let samples = ranking.leads(k);
+    }
+
+    /// Fills the results from `first` on, for the group whose order the ranking holds.
+    fn fill<S: Scale>(
+        &self,
+        ratios: Ratios<'_>,
+        first: usize,
+        workspace: &mut OffPolicyWorkspace,
+    ) -> Result<(), EstimatorError> {
+        let OffPolicyWorkspace { ranking, ratios: scaled, row, table, means, results } = workspace;
+        let (out, degree) = (&mut results[first..], self.degree);
+        let n = out.len();
+        scaled.set(ratios, self.partner_cap, S::shift(n), ranking.order().places());
+        if self.estimator != Estimator::LooMinusOne {
+            table.set::<S>(&scaled.partners, degree, row);
+        }
+        means.resize(n, 0.0);
+        let smallest = if self.estimator == Estimator::Harmonic { 1 } else { degree };
+        for k in smallest..=degree {
+            let (order, leads) = S::leads(ranking, k);
+            let (rewards, partners) = (order.rewards(), &scaled.partners);
+            // An offset is cancelled before anything is summed; `plain` keeps it.
+            let base = rewards.first().copied().unwrap_or(0.0);
+            let led = |i: usize| [leads[i] * (rewards[i] - base), leads[i]];
             let mut lonely = None;
-            table.split(samples, &scaled.partners, k, base, |i, reward, one| {
-                let Ranked { index, .. } = samples.0[i];
-                match self.weight(scaled, (i, k), base, reward, one) {
-                    Some(weight) => out[index] += weight,
-                    None => lonely = Some(index),
+            match self.estimator {
+                Estimator::LooMinusOne => {
+                    lower::minus_one::<S>(rewards, leads, partners, row, k, means);
                 }
-            });
+                Estimator::Plain => {
+                    let led = |i: usize| [leads[i] * rewards[i]];
+                    table.split::<S, 1>(partners, k, led, |i, [reward]| means[i] = reward.inside);
+                }
+                Estimator::Loo => {
+                    // The k-subsets of the others are fewer by n/(n-k).
+                    let (n, k_) = (n as f64, k as f64);
+                    let level = scaled.of_one_more(k_ / (n - 1.0) * (n / (n - k_)));
+                    table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
+                        let above = |split: Split| split.inside - level * split.outside;
+                        means[i] = above(reward) + base * above(one);
+                    });
+                }
+                _ => table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
+                    means[i] = centred(reward, one).unwrap_or_else(|| {
+                        lonely = Some(order.place(i));
+                        0.0
+                    });
+                }),
+            }
             if let Some(index) = lonely {
                 return Err(EstimatorError::NoOverlap { index, k });
             }
+            self.form.complete(scaled, means, k - 1);
+            let share = if self.estimator == Estimator::Harmonic { 1.0 / k as f64 } else { 1.0 };
+            for (place, mean) in order.places().zip(&*means) {
+                out[place] += share * mean;
+            }
         }
         Ok(())
-    }
-
-    /// What one `k` adds to the sample of a rank, from its subsets for rewards above `base` and for
-    /// rewards of 1; nothing where the others have no level.
-    fn weight(
-        &self,
-        scaled: &Scaled,
-        (rank, k): (usize, usize),
-        base: f64,
-        reward: Split,
-        one: Split,
-    ) -> Option<f64> {
-        let n = scaled.partners.len() as f64;
-        let inside = |mean| self.form.of(scaled, rank, mean, k - 1);
-        match self.estimator {
-            Estimator::Plain => Some(inside(reward.inside)),
-            Estimator::Loo => {
-                // The k-subsets of the others are fewer by n/(n-k).
-                let level = k as f64 / (n - 1.0) * (n / (n - k as f64));
-                let part = |split: Split| {
-                    inside(split.inside) - level * self.form.of(scaled, rank, split.outside, k)
-                };
-                Some(part(reward) + base * part(one))
-            }
-            Estimator::Harmonic => Some(inside(centred(reward, one)?) / k as f64),
-            _ => Some(inside(centred(reward, one)?)),
-        }
     }
 }
 
@@ -127,5 +135,55 @@ fn centred(reward: Split, one: Split) -> Option<f64> {
         Some(reward.inside - one.inside * (reward.outside / one.outside))
     } else {
         (one.inside == 0.0).then_some(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn weights<S: Scale>(plan: &Plan, rewards: &[f64], logs: &[f64]) -> Vec<f64> {
+        let mut workspace = OffPolicyWorkspace::new();
+        workspace.ranking.sort(rewards);
+        workspace.results.resize(rewards.len(), 0.0);
+        plan.fill::<S>(Ratios::Log(logs), 0, &mut workspace).unwrap();
+        workspace.results
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Enumeration sees few samples, where sums are used: this holds the means to them.
+        #[test]
+        fn sums_and_means_are_the_same(
+            samples in prop::collection::vec((-2.0..3.0_f64, -3.0..3.0_f64), 3..60),
+            degree in 2_usize..=16,
+            kind in 0_usize..5,
+            factors in prop::bool::ANY,
+            capped in prop::bool::ANY,
+        ) {
+            let (rewards, logs): (Vec<f64>, Vec<f64>) = samples.into_iter().unzip();
+            let estimator = [
+                Estimator::Plain,
+                Estimator::Loo,
+                Estimator::LooMinusOne,
+                Estimator::Centred,
+                Estimator::Harmonic,
+            ][kind];
+            let plan = Plan {
+                form: if factors { Form::Factor } else { Form::Weight },
+                estimator,
+                degree: degree.min(rewards.len() - 1),
+                partner_cap: capped.then_some(1.5),
+            };
+            let sums = weights::<Sums>(&plan, &rewards, &logs);
+            let means = weights::<Means>(&plan, &rewards, &logs);
+            let scale = means.iter().fold(0.0_f64, |m, w| m.max(w.abs()));
+            for (sum, mean) in sums.iter().zip(&means) {
+                prop_assert!((sum - mean).abs() <= 1e-13 * scale, "{:?}: {} {}", plan, sum, mean);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::EstimatorError;
-use crate::numerics::{exp_parts, ln, parts, times_power_of_two};
+use crate::numerics::{exp_parts, larger, ln, parts, times_power_of_two};
 
 /// Largest logarithm of a product of ratios times a reward.
 const LARGEST_LOG: f64 = 700.0;
@@ -50,59 +50,53 @@ impl Ratios<'_> {
         }
     }
 
-    fn log(&self, index: usize) -> f64 {
+    fn log(&self, value: f64) -> f64 {
         match self {
-            Self::Log(values) => values[index],
-            Self::Plain(values) => ln(values[index]),
+            Self::Log(_) => value,
+            Self::Plain(_) => ln(value),
         }
     }
 
-    fn get(&self, index: usize) -> Ratio {
-        let (mantissa, exponent) = match self {
-            Self::Log(values) => exp_parts(values[index]),
-            Self::Plain(values) => parts(values[index]),
-        };
-        Ratio { mantissa, exponent }
-    }
-
-    /// Rejects ratios that are none, and those whose products of `k`, times a reward of these,
-    /// may leave the range of f64. Only partners are capped.
-    pub(super) fn check(
+    /// A bound of the logarithm of products of `k` ratios times a reward. Rejects ratios that are none,
+    /// and those whose products may leave the range of f64. Only partners are capped.
+    pub(super) fn log_size(
         &self,
         rewards: &[f64],
         k: usize,
         partner_cap: Option<f64>,
-    ) -> Result<(), EstimatorError> {
+    ) -> Result<f64, EstimatorError> {
         if self.len() != rewards.len() {
             let (rewards, ratios) = (rewards.len(), self.len());
             return Err(EstimatorError::RatioCount { rewards, ratios });
         }
-        let mut largest = 0;
-        for (index, &value) in self.values().iter().enumerate() {
-            match self {
-                Self::Log(_) if value.is_nan() || value == f64::INFINITY => {
+        let (values, found) = (self.values(), |index: usize| (index, self.values()[index]));
+        match self {
+            Self::Log(_) => {
+                if let Some((index, value)) =
+                    values.iter().position(|&v| v.is_nan() || v == f64::INFINITY).map(found)
+                {
                     return Err(EstimatorError::BadLogRatio { index, value });
                 }
-                Self::Plain(_) if !value.is_finite() || value < 0.0 => {
+            }
+            Self::Plain(_) => {
+                let is_ratio = |v| (0.0..f64::INFINITY).contains(v);
+                if let Some((index, value)) = values.iter().position(|v| !is_ratio(v)).map(found) {
                     return Err(EstimatorError::BadRatio { index, value });
                 }
-                _ => {}
-            }
-            if value > self.values()[largest] {
-                largest = index;
             }
         }
-        if self.is_empty() {
-            return Ok(());
-        }
+        let Some(largest) = values.iter().copied().reduce(larger) else { return Ok(0.0) };
         let own = self.log(largest);
         let partner = partner_cap.map_or(own, |cap| own.min(ln(cap)));
-        let reward = rewards.iter().fold(1.0_f64, |m, g| m.max(g.abs()));
-        let product = own + k.saturating_sub(1) as f64 * partner.max(0.0);
-        if product.max(0.0) + ln(reward) > LARGEST_LOG {
-            return Err(EstimatorError::ProductTooLarge { index: largest, log_ratio: own, k });
+        let product = (own + k.saturating_sub(1) as f64 * partner.max(0.0)).max(0.0);
+        let reward = rewards.iter().fold(1.0, |m, g| larger(m, g.abs()));
+        // The logarithm itself is needed near the limit only.
+        let above = (parts(reward).1 + 1) as f64 * core::f64::consts::LN_2;
+        if product + above > LARGEST_LOG && product + ln(reward) > LARGEST_LOG {
+            let index = values.iter().position(|v| *v == largest).unwrap_or(0);
+            return Err(EstimatorError::ProductTooLarge { index, log_ratio: own, k });
         }
-        Ok(())
+        Ok(product + above)
     }
 }
 
@@ -124,23 +118,27 @@ impl Ratio {
 /// The ratios of one group: those of partners by rank on a common power of two, and the own ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scaled {
-    /// By rank: `min(r, cap) * 2^-exponent`.
+    /// By rank: `min(r, cap) * 2^-(exponent + shift)`.
     pub(super) partners: Vec<f64>,
-    own: Vec<Ratio>,
+    mantissas: Vec<f64>,
+    exponents: Vec<i64>,
     exponent: i64,
+    shift: u32,
 }
 
 impl Scaled {
     pub(super) fn with_capacity(samples: usize) -> Self {
         Self {
             partners: Vec::with_capacity(samples),
-            own: Vec::with_capacity(samples),
-            exponent: 0,
+            mantissas: Vec::with_capacity(samples),
+            exponents: Vec::with_capacity(samples),
+            ..Self::default()
         }
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.partners.capacity().min(self.own.capacity())
+        let own = self.mantissas.capacity().min(self.exponents.capacity());
+        self.partners.capacity().min(own)
     }
 
     /// Takes checked ratios; `order` is the index of each rank.
@@ -148,35 +146,63 @@ impl Scaled {
         &mut self,
         ratios: Ratios<'_>,
         partner_cap: Option<f64>,
+        shift: u32,
         order: impl Iterator<Item = usize>,
     ) {
+        let values = ratios.values();
+        self.mantissas.clear();
+        self.mantissas.extend(order.map(|index| values[index]));
+        self.exponents.clear();
+        self.exponents.resize(values.len(), 0);
+        let own = self.mantissas.iter_mut().zip(&mut self.exponents);
+        match ratios {
+            Ratios::Log(_) => own.for_each(|(m, e)| (*m, *e) = exp_parts(*m)),
+            Ratios::Plain(_) => own.for_each(|(m, e)| (*m, *e) = parts(*m)),
+        }
         let cap = partner_cap.map(|cap| {
             let (mantissa, exponent) = parts(cap);
             Ratio { mantissa, exponent }
         });
-        let partner = |ratio: Ratio| cap.map_or(ratio, |cap| ratio.min(cap));
-        self.own.clear();
-        self.own.extend(order.map(|index| ratios.get(index)));
-        let held = self.own.iter().map(|&r| partner(r)).filter(|r| r.mantissa > 0.0);
+        let own = self.mantissas.iter().zip(&self.exponents);
+        let partners = own.map(|(&mantissa, &exponent)| {
+            let own = Ratio { mantissa, exponent };
+            cap.map_or(own, |cap| own.min(cap))
+        });
+        let held = partners.clone().filter(|r| r.mantissa > 0.0);
         // Only upwards: a partner far below the largest must not be pushed out of range.
         self.exponent = held.map(|r| r.exponent).max().unwrap_or(0).min(0);
-        let exponent = self.exponent;
+        self.shift = shift;
+        let exponent = self.exponent + i64::from(shift);
         self.partners.clear();
-        self.partners.extend(self.own.iter().map(|&r| {
-            let r = partner(r);
-            times_power_of_two(r.mantissa, r.exponent - exponent)
-        }));
+        self.partners
+            .extend(partners.map(|r| times_power_of_two(r.mantissa, r.exponent - exponent)));
     }
 
-    /// A mean of products of `degree` partners, off the common power of two.
+    /// A mean of products of `degree` partners, off the common power of two; the shift is left to
+    /// the lead.
     pub(super) fn unscaled(&self, mean: f64, degree: usize) -> f64 {
         times_power_of_two(mean, self.exponent * degree as i64)
     }
 
-    /// [`unscaled`](Self::unscaled) times the own ratio of a rank.
-    pub(super) fn with_own(&self, rank: usize, mean: f64, degree: usize) -> f64 {
-        let own = self.own[rank];
-        times_power_of_two(mean * own.mantissa, own.exponent + self.exponent * degree as i64)
+    /// A factor of means of products that have one more ratio than the lead makes up for.
+    pub(super) fn of_one_more(&self, factor: f64) -> f64 {
+        times_power_of_two(factor, self.exponent + i64::from(self.shift))
+    }
+
+    /// [`unscaled`](Self::unscaled) for the mean of each rank.
+    pub(super) fn unscale(&self, means: &mut [f64], degree: usize) {
+        for mean in means {
+            *mean = self.unscaled(*mean, degree);
+        }
+    }
+
+    /// [`unscaled`](Self::unscaled) times the own ratio of each rank.
+    pub(super) fn unscale_with_own(&self, means: &mut [f64], degree: usize) {
+        let common = self.exponent * degree as i64;
+        let own = self.mantissas.iter().zip(&self.exponents);
+        for (mean, (&mantissa, &exponent)) in means.iter_mut().zip(own) {
+            *mean = times_power_of_two(*mean * mantissa, exponent + common);
+        }
     }
 }
 
@@ -184,18 +210,24 @@ impl Scaled {
 mod tests {
     use super::*;
 
+    fn with_own(scaled: &Scaled, rank: usize) -> f64 {
+        let mut ones = std::vec![1.0; scaled.partners.len()];
+        scaled.unscale_with_own(&mut ones, 0);
+        ones[rank]
+    }
+
     #[test]
     fn common_powers_of_two_change_no_digit() {
         let mut scaled = Scaled::default();
-        scaled.set(Ratios::Plain(&[0.3, 0.0, 2e-300]), None, 0..3);
+        scaled.set(Ratios::Plain(&[0.3, 0.0, 2e-300]), None, 0, 0..3);
         assert_eq!(scaled.partners[0], 1.2);
         assert_eq!(scaled.unscaled(1.2, 1), 0.3);
-        assert_eq!(scaled.with_own(2, 1.0, 0), 2e-300);
+        assert_eq!(with_own(&scaled, 2), 2e-300);
         assert_eq!(scaled.partners[1], 0.0);
-        scaled.set(Ratios::Plain(&[3.0, 0.5]), None, 0..2);
+        scaled.set(Ratios::Plain(&[3.0, 0.5]), None, 0, 0..2);
         assert_eq!(scaled.partners, [3.0, 0.5]);
         // Far below the range of f64, products keep their digits.
-        scaled.set(Ratios::Log(&[-5000.0, -5000.5]), None, 0..2);
+        scaled.set(Ratios::Log(&[-5000.0, -5000.5]), None, 0, 0..2);
         let ratio = scaled.partners[1] / scaled.partners[0];
         assert!((ratio - (-0.5_f64).exp()).abs() < 1e-12, "{ratio}");
     }
@@ -203,10 +235,10 @@ mod tests {
     #[test]
     fn caps_are_exact_and_spare_the_own_ratio() {
         let mut scaled = Scaled::default();
-        scaled.set(Ratios::Plain(&[1.2, 1.200_000_1, 0.7]), Some(1.2), 0..3);
+        scaled.set(Ratios::Plain(&[1.2, 1.200_000_1, 0.7]), Some(1.2), 0, 0..3);
         assert_eq!(scaled.partners, [1.2, 1.2, 0.7]);
-        assert_eq!(scaled.with_own(1, 1.0, 0), 1.200_000_1);
-        scaled.set(Ratios::Log(&[0.0, -0.1, 650.0]), Some(1.0), 0..3);
+        assert_eq!(with_own(&scaled, 1), 1.200_000_1);
+        scaled.set(Ratios::Log(&[0.0, -0.1, 650.0]), Some(1.0), 0, 0..3);
         assert_eq!(scaled.partners[0], 1.0);
         assert_eq!(scaled.partners[2], 1.0);
         assert!(scaled.partners[1] < 1.0);
@@ -214,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_no_ratio_is_named() {
-        let check = |ratios: Ratios<'_>, k| ratios.check(&[0.0; 2], k, None);
+        let check = |ratios: Ratios<'_>, k| ratios.log_size(&[0.0; 2], k, None).map(|_| ());
         assert_eq!(
             check(Ratios::Log(&[0.0]), 2),
             Err(EstimatorError::RatioCount { rewards: 2, ratios: 1 })
@@ -237,7 +269,7 @@ mod tests {
             check(Ratios::Log(&[0.0, 350.5]), 2),
             Err(EstimatorError::ProductTooLarge { index: 1, log_ratio: 350.5, k: 2 })
         );
-        assert_eq!(Ratios::Log(&[690.0, 0.0]).check(&[0.0; 2], 2, Some(1.5)), Ok(()));
-        assert!(Ratios::Log(&[20.0, 0.0]).check(&[1e300, 0.0], 2, None).is_err());
+        assert!(Ratios::Log(&[690.0, 0.0]).log_size(&[0.0; 2], 2, Some(1.5)).is_ok());
+        assert!(Ratios::Log(&[20.0, 0.0]).log_size(&[1e300, 0.0], 2, None).is_err());
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! A pass down the ranks carries what is still open: `open[m]` is the part of the value whose subsets
 //! have their maximum and some members above rank `j` and need `m` more from the `j` lowest. Closing it
-//! takes the mean products of the lower ranks, which a first pass has kept.
+//! takes the products of the lower ranks, which a first pass has kept.
 
 use alloc::vec::Vec;
 
-use super::lower;
-use crate::workspace::Ranked;
+use super::products::{Scale, extend, start};
 
 /// The two parts of a sum over all `k`-subsets, for one sample, without its own ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,32 +17,15 @@ pub(super) struct Split {
     pub(super) outside: f64,
 }
 
-/// A number for rewards, and the same for rewards of 1.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pair {
-    reward: f64,
-    one: f64,
-}
-
-impl Pair {
-    fn plus(self, factor: f64, other: Self) -> Self {
-        Self { reward: self.reward + factor * other.reward, one: self.one + factor * other.one }
-    }
-
-    fn times(self, factor: f64) -> Self {
-        Self { reward: self.reward * factor, one: self.one * factor }
-    }
-}
-
-/// Mean products of the lower ranks, and the sums of one pass over them.
+/// Products of the lower ranks, and the sums of one pass over them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     degree: usize,
-    /// Row `j` holds `M_m` of the `j` lowest ranks, for `m` below the degree.
+    /// Row `j` holds `X_m` of the `j` lowest ranks, for `m` below the degree.
     rows: Vec<f64>,
-    /// `U` of the `j` lowest ranks alone.
-    below: Vec<Pair>,
-    open: Vec<Pair>,
+    /// `U` of the `j` lowest ranks alone, for each number that a rank leads with.
+    below: Vec<f64>,
+    open: Vec<f64>,
 }
 
 impl Table {
@@ -51,75 +33,78 @@ impl Table {
         Self {
             degree: 0,
             rows: Vec::with_capacity(samples * degree),
-            below: Vec::with_capacity(samples),
-            open: Vec::with_capacity(degree),
+            below: Vec::with_capacity(2 * samples),
+            open: Vec::with_capacity(2 * (degree + 1)),
         }
     }
 
     /// Keeps the rows for products of up to `degree` ratios.
-    pub(super) fn set(&mut self, ratios: &[f64], degree: usize, row: &mut Vec<f64>) {
+    pub(super) fn set<S: Scale>(&mut self, ratios: &[f64], degree: usize, row: &mut Vec<f64>) {
         self.degree = degree;
-        self.rows.clear();
-        lower::start(row, degree);
+        self.rows.resize(ratios.len() * degree, 0.0);
+        start(row, degree);
+        let mut slots = self.rows.iter_mut();
         for (i, &ratio) in ratios.iter().enumerate() {
-            self.rows.extend_from_slice(row);
-            lower::extend(row, i + 1, ratio);
+            extend::<S>(row, i + 1, ratio, |x| {
+                if let Some(slot) = slots.next() {
+                    *slot = x;
+                }
+            });
         }
     }
 
-    /// Hands out, for each rank from the highest down, the split of `k`-subsets for rewards minus
-    /// `base` and for rewards of 1; `k` is at most the degree.
+    /// Hands out, for each rank from the highest down, the splits of `k`-subsets for each of `N` numbers
+    /// that rank `j` leads with, `led_j = lead_j g_(j)`; `k` is at most the degree.
     ///
     /// ```text
-    /// inside_j  = d_j g_(j) M_{k-1}(j-1) + sum_m open[m] m/j M_{m-1}(j-1)
-    /// outside_j = U(j-1) + sum_m open[m] (j-m)/j M_m(j-1)
-    /// open[m]  <- open[m] (j-m)/j + open[m+1] (m+1)/j r_(j),   open[k-1] += d_j g_(j) r_(j)
+    /// inside_j  = led_j X_{k-1}(j-1) + sum_m open[m] joined X_{m-1}(j-1)
+    /// outside_j = U(j-1) + sum_m open[m] kept X_m(j-1)
+    /// open[m]  <- kept open[m] + joined r_(j) open[m+1],   open[k-1] += led_j r_(j)
     /// ```
-    pub(super) fn split(
+    #[inline]
+    pub(super) fn split<S: Scale, const N: usize>(
         &mut self,
-        (ranked, leads): (&[Ranked], &[f64]),
         ratios: &[f64],
         k: usize,
-        base: f64,
-        mut give: impl FnMut(usize, Split, Split),
+        led: impl Fn(usize) -> [f64; N],
+        mut give: impl FnMut(usize, [Split; N]),
     ) {
-        let degree = self.degree;
-        let rows = &self.rows;
-        let led = |i: usize| Pair { reward: leads[i] * (ranked[i].reward() - base), one: leads[i] };
-        self.below.clear();
-        let mut below = Pair::default();
-        for (i, &ratio) in ratios.iter().enumerate() {
-            self.below.push(below);
-            below = below.plus(ratio * rows[i * degree + k - 1], led(i));
+        let n = ratios.len();
+        let rows = self.rows.chunks_exact(self.degree).zip(ratios);
+        self.below.resize(N * n, 0.0);
+        let below = self.below.as_chunks_mut::<N>().0;
+        let mut sums = [0.0; N];
+        for (i, ((row, &ratio), slot)) in rows.clone().zip(&mut *below).enumerate() {
+            *slot = sums;
+            sums = plus(sums, ratio * row[k - 1], led(i));
         }
-        let open = &mut self.open;
-        open.clear();
-        open.resize(k, Pair::default());
-        for (i, &ratio) in ratios.iter().enumerate().rev() {
-            let row = &rows[i * degree..i * degree + k];
-            let inverse = 1.0 / (i + 1) as f64;
-            let (mut inside, mut outside) = (Pair::default(), open[0].times((i + 1) as f64));
-            // M_m of i ranks is 0 for m above i.
-            for m in 1..k.min(i + 2) {
-                inside = inside.plus(m as f64 * row[m - 1], open[m]);
-                outside = outside.plus((i + 1 - m) as f64 * row[m], open[m]);
+        // None needs as many as k, so that the last one stays 0.
+        self.open.clear();
+        self.open.resize(N * (k + 1), 0.0);
+        let open = &mut self.open.as_chunks_mut::<N>().0[..=k];
+        for (i, ((row, &ratio), &below)) in rows.zip(&*below).enumerate().rev() {
+            let (row, led) = (&row[..k], led(i));
+            // The ranks above do not fill the rest of a subset, or the lower ones do not suffice.
+            let (least, most) = (k.saturating_sub(n - i), k.min(i + 2));
+            let mut fewer = if least > 0 { row[least - 1] } else { 0.0 };
+            let (mut inside, mut outside, mut here) = ([0.0; N], below, open[least]);
+            let (j, mut size) = ((i + 1) as f64, least as f64);
+            for m in least..most {
+                let (kept, joined) = S::factors(j, size);
+                let (x, more) = (row[m], open[m + 1]);
+                inside = plus(inside, joined * fewer, here);
+                outside = plus(outside, kept * x, here);
+                let (_, joined) = S::factors(j, size + 1.0);
+                open[m] = plus(here.map(|of| kept * of), joined * ratio, more);
+                (size, fewer, here) = (size + 1.0, x, more);
             }
-            let inside = led(i).times(row[k - 1]).plus(inverse, inside);
-            let outside = self.below[i].plus(inverse, outside);
-            give(
-                i,
-                Split { inside: inside.reward, outside: outside.reward },
-                Split { inside: inside.one, outside: outside.one },
-            );
-            for m in 0..k {
-                let kept = (i + 1).saturating_sub(m) as f64 * inverse;
-                let closed = if m + 1 < k {
-                    open[m + 1].times((m + 1) as f64 * ratio * inverse)
-                } else {
-                    led(i).times(ratio)
-                };
-                open[m] = closed.plus(kept, open[m]);
-            }
+            inside = plus(inside, row[k - 1], led);
+            open[k - 1] = plus(open[k - 1], ratio, led);
+            give(i, core::array::from_fn(|x| Split { inside: inside[x], outside: outside[x] }));
         }
     }
+}
+
+fn plus<const N: usize>(sums: [f64; N], factor: f64, others: [f64; N]) -> [f64; N] {
+    core::array::from_fn(|x| sums[x] + factor * others[x])
 }

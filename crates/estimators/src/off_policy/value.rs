@@ -1,6 +1,7 @@
 //! max@k of a policy from another policy's samples.
 
 use super::lower;
+use super::products::{Means, Scale, Sums};
 use super::ratios::Ratios;
 use super::workspace::OffPolicyWorkspace;
 use crate::EstimatorError;
@@ -72,19 +73,35 @@ pub(crate) fn capped_max_at_k(
         return Err(EstimatorError::KExceedsSamples { k, n: rewards.len() });
     }
     check_rewards(rewards)?;
-    ratios.check(rewards, k, cap)?;
+    let log_size = ratios.log_size(rewards, k, cap)?;
+    workspace.ranking.sort(rewards);
+    Ok(if Sums::suffice(k, log_size) {
+        evaluate::<Sums>(ratios, k, cap, workspace)
+    } else {
+        evaluate::<Means>(ratios, k, cap, workspace)
+    })
+}
+
+/// The value of the group whose order the ranking holds.
+fn evaluate<S: Scale>(
+    ratios: Ratios<'_>,
+    k: usize,
+    cap: Option<f64>,
+    workspace: &mut OffPolicyWorkspace,
+) -> OffPolicyValue {
     let OffPolicyWorkspace { ranking, ratios: scaled, row, .. } = workspace;
-    let (ranked, leads) = ranking.rank(rewards, k);
-    scaled.set(ratios, cap, ranked.iter().map(|sample| sample.index));
-    let (value, product) = lower::value(ranked, leads, &scaled.partners, row, k);
-    let bounds = ranked.first().zip(ranked.last());
-    let within = |x: f64| bounds.map_or(x, |(low, high)| x.clamp(low.reward(), high.reward()));
-    Ok(OffPolicyValue {
-        value: scaled.unscaled(value, k),
-        mean_product: scaled.unscaled(product, k),
+    let (order, leads) = S::leads(ranking, k);
+    scaled.set(ratios, cap, S::shift(ratios.len()), order.places());
+    let (value, product) = lower::value::<S>(order.rewards(), leads, &scaled.partners, row, k);
+    let bounds = order.rewards().first().zip(order.rewards().last());
+    let within = |x: f64| bounds.map_or(x, |(&low, &high)| x.clamp(low, high));
+    let unscaled = |sum| scaled.unscaled(scaled.of_one_more(sum), k - 1);
+    OffPolicyValue {
+        value: unscaled(value),
+        mean_product: unscaled(product),
         self_normalised: (product >= f64::MIN_POSITIVE).then(|| within(value / product)),
         effective_samples: effective_samples(&scaled.partners),
-    })
+    }
 }
 
 fn effective_samples(ratios: &[f64]) -> f64 {

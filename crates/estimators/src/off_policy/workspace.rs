@@ -27,9 +27,10 @@ use crate::Workspace;
 pub struct OffPolicyWorkspace {
     pub(super) ranking: Workspace,
     pub(super) ratios: Scaled,
-    /// Mean products of `m` among the lower ranks, for `m` below the degree.
     pub(super) row: Vec<f64>,
     pub(super) table: Table,
+    /// By rank: what the ratios are still to be multiplied with.
+    pub(super) means: Vec<f64>,
     /// One factor or weight per sample of a whole batch, until every group is known to be sound.
     pub(super) results: Vec<f64>,
 }
@@ -49,12 +50,14 @@ impl OffPolicyWorkspace {
             ratios: Scaled::with_capacity(samples),
             row: Vec::with_capacity(k),
             table: Table::with_capacity(samples, k),
+            means: Vec::with_capacity(samples),
             results: Vec::with_capacity(samples),
         }
     }
 
     /// The largest group that fits without another allocation.
     pub fn capacity(&self) -> usize {
-        self.ranking.capacity().min(self.ratios.capacity()).min(self.results.capacity())
+        let by_rank = self.ratios.capacity().min(self.means.capacity());
+        self.ranking.capacity().min(by_rank).min(self.results.capacity())
     }
 }
