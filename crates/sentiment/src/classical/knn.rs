@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::distances::Distances;
+use super::distances::{Distances, LANES};
 use super::matrix::Matrix;
 use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
@@ -19,21 +19,49 @@ pub(super) struct NearestNeighbours {
     labels: Vec<u8>,
 }
 
-impl NearestNeighbours {
-    /// The shares of the classes among the rows that are least `far`, of equally near ones the first.
-    fn votes(&self, far: &[f64]) -> Vec<f32> {
-        let mut order: Vec<usize> = (0..far.len()).collect();
-        let nearest = NEIGHBOURS.min(order.len());
-        if nearest < order.len() {
-            order.select_nth_unstable_by(nearest, |&a, &b| {
-                far[a].total_cmp(&far[b]).then(a.cmp(&b))
-            });
+/// The nearest rows found for each of [`LANES`] rows, by their distances, of equally far ones the first.
+struct Nearest {
+    count: usize,
+    found: [Vec<(f64, usize)>; LANES],
+    /// The distance of the last of each.
+    farthest: [f64; LANES],
+}
+
+impl Nearest {
+    /// Of `count` rows that are looked for.
+    fn new(count: usize) -> Self {
+        let found = std::array::from_fn(|_| Vec::with_capacity(count + 1));
+        Self { count, found, farthest: [f64::INFINITY; LANES] }
+    }
+
+    /// Takes row `index`, which comes after all before it, where it is `far` less than those found.
+    fn offer(&mut self, index: usize, far: &[f64; LANES]) {
+        let filling = index < self.count;
+        let nearer =
+            far.iter().zip(&self.farthest).fold(false, |any, (far, last)| any | (far < last));
+        if !filling && !nearer {
+            return;
         }
+        for ((&far, found), farthest) in far.iter().zip(&mut self.found).zip(&mut self.farthest) {
+            if filling || far < *farthest {
+                found.insert(found.partition_point(|(other, _)| *other <= far), (far, index));
+                found.truncate(self.count);
+                if found.len() == self.count {
+                    *farthest = found[self.count - 1].0;
+                }
+            }
+        }
+    }
+}
+
+impl NearestNeighbours {
+    /// The shares of the classes among the rows `found`.
+    fn votes(&self, found: &[(f64, usize)]) -> Vec<f32> {
         let mut votes = vec![0_u16; self.classes];
-        for &row in &order[..nearest] {
+        for &(_, row) in found {
             votes[usize::from(self.labels[row])] += 1;
         }
-        votes.into_iter().map(|votes| f32::from(votes) / nearest as f32).collect()
+        votes.into_iter().map(|votes| f32::from(votes) / found.len() as f32).collect()
     }
 }
 
@@ -47,7 +75,14 @@ impl TabularClassifier for NearestNeighbours {
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
         let distances = Distances::new(self.rows.chunks_exact(self.width), self.width);
-        Ok((0..x.rows()).map(|row| self.votes(&distances.of(x.row(row)))).collect())
+        let mut votes = Vec::with_capacity(x.rows());
+        for first in (0..x.rows()).step_by(LANES) {
+            let mut nearest = Nearest::new(NEIGHBOURS.min(self.labels.len()));
+            distances.of(x, first, |index, far| nearest.offer(index, far));
+            votes
+                .extend(nearest.found.iter().take(x.rows() - first).map(|found| self.votes(found)));
+        }
+        Ok(votes)
     }
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
