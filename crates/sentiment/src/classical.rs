@@ -22,6 +22,6 @@ mod tfidf;
 mod tree;
 mod trees;
 
-pub use model::ClassicalModel;
+pub use model::{ClassicalModel, TrainingRows};
 pub use options::{ClassicalOptions, FitOptions, Inputs};
 pub use tfidf::TfIdfOptions;

@@ -1,5 +1,7 @@
 //! The ten nearest neighbours in Euclidean distance, each with one vote.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::distances::{Distances, LANES};
@@ -10,12 +12,13 @@ use crate::error::SentimentError;
 /// Neighbours that vote.
 const NEIGHBOURS: usize = 10;
 
-/// The training rows with their classes.
+/// The training rows with their classes. Models of several labels share the rows they were fitted to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct NearestNeighbours {
     width: usize,
     classes: usize,
-    rows: Vec<f32>,
+    #[serde(with = "shared")]
+    rows: Arc<Vec<f32>>,
     labels: Vec<u8>,
 }
 
@@ -70,7 +73,7 @@ impl TabularClassifier for NearestNeighbours {
     const MAX_ROWS: Option<usize> = Some(100_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
-        Ok(Self { width: x.width(), classes, rows: x.values().to_vec(), labels: y.to_vec() })
+        Ok(Self { width: x.width(), classes, rows: Arc::clone(x.values()), labels: y.to_vec() })
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
@@ -97,8 +100,30 @@ impl TabularClassifier for NearestNeighbours {
     }
 }
 
+/// Shared numbers in a file.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        rows: &Arc<Vec<f32>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        rows.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Vec<f32>>, D::Error> {
+        Vec::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bestof_tasks::rng::SeededRng;
+
     use super::*;
 
     #[test]
@@ -131,5 +156,42 @@ mod tests {
         let equal = vec![vec![1.0, 2.0]; 12];
         let labels = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2];
         assert_eq!(fit(&equal, &labels).predict_proba(&query).unwrap(), [[0.3, 0.7, 0.0]]);
+    }
+    #[test]
+    fn neighbours_are_those_of_all_distances_sorted() {
+        // Whole numbers, so that many distances are equal, and more rows asked about than are compared at once.
+        let mut draw = SeededRng::new(2, 0);
+        let mut rows = |count: usize| -> Vec<Vec<f32>> {
+            (0..count).map(|_| (0..4).map(|_| draw.index(4) as f32 - 1.0).collect()).collect()
+        };
+        let asked = rows(2 * LANES + 3);
+        for count in [3, NEIGHBOURS, NEIGHBOURS + 1, 200] {
+            let rows = rows(count);
+            let labels: Vec<u8> = (0..count).map(|row| (row % 3) as u8).collect();
+            let model =
+                NearestNeighbours::fit(&Matrix::from_rows(&rows).unwrap(), &labels, 3, 0).unwrap();
+            let found = model.predict_proba(&Matrix::from_rows(&asked).unwrap()).unwrap();
+            assert_eq!(found.len(), asked.len());
+            for (asked, found) in asked.iter().zip(found) {
+                let far = |row: &usize| -> f32 {
+                    rows[*row].iter().zip(asked).map(|(a, b)| (a - b).powi(2)).sum()
+                };
+                let mut order: Vec<usize> = (0..count).collect();
+                order.sort_by(|a, b| far(a).total_cmp(&far(b)));
+                order.truncate(NEIGHBOURS);
+                let share = |class: u8| {
+                    let votes = order.iter().filter(|&&row| labels[row] == class).count();
+                    votes as f32 / order.len() as f32
+                };
+                assert_eq!(found, [share(0), share(1), share(2)], "{count}");
+            }
+        }
+    }
+
+    #[test]
+    fn models_of_the_same_rows_share_them() {
+        let x = Matrix::from_rows(&[vec![1.0], vec![2.0]]).unwrap();
+        let fit = |labels: &[u8]| NearestNeighbours::fit(&x, labels, 2, 0).unwrap();
+        assert!(Arc::ptr_eq(&fit(&[0, 1]).rows, &fit(&[1, 0]).rows));
     }
 }

@@ -131,7 +131,7 @@ mod tests {
 
     fn solved(curvature: &[f64], scales: &[f64]) -> (Vec<f64>, usize) {
         let (function, mut asked) = (bowl(scales), 0);
-        let limits = Limits { steps: 500, slope: 1e-8 };
+        let limits = Limits { steps: 500, slope: 1e-5 };
         let found = minimise(curvature, &limits, |x, slope| {
             asked += 1;
             function(x, slope)
@@ -145,7 +145,7 @@ mod tests {
         let (found, asked) = solved(&scales, &scales);
         let mut slope = vec![0.0; 12];
         bowl(&scales)(&found, &mut slope);
-        assert!(slope.iter().all(|g| g.abs() < 1e-8), "{slope:?}");
+        assert!(slope.iter().all(|g| g.abs() < 1e-5), "{slope:?}");
         let (plain, without) = solved(&[1.0; 12], &scales);
         for (a, b) in found.iter().zip(&plain) {
             assert!((a - b).abs() < 1e-6, "{found:?} {plain:?}");

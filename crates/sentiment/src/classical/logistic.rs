@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn more_classes_than_stars_are_refused() {
-        let x = Matrix::from_rows(&vec![vec![1.0_f32]; 6]).unwrap();
+        let rows = vec![vec![1.0_f32]; 6];
+        let x = Matrix::from_rows(&rows).unwrap();
         let error = Logistic::fit(&x, &[0, 1, 2, 3, 4, 5], 6, 0).unwrap_err().to_string();
         assert!(error.contains('5'), "{error}");
     }

@@ -74,6 +74,8 @@ impl Train {
                 "trained_on": card.trained_on,
                 "available": card.available,
                 "validation": {
+                    "rows": validation.len(),
+                    "rows_per_second": evaluation.rows_per_second,
                     "positive_accuracy": positive.as_ref().map(accuracy),
                     "stars_accuracy": stars.as_ref().map(accuracy),
                 },
