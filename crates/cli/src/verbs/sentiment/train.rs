@@ -73,9 +73,8 @@ impl Train {
                 "inputs": card.inputs,
                 "trained_on": card.trained_on,
                 "available": card.available,
+                "predict_seconds": validation.len() as f64 / evaluation.rows_per_second,
                 "validation": {
-                    "rows": validation.len(),
-                    "rows_per_second": evaluation.rows_per_second,
                     "positive_accuracy": positive.as_ref().map(accuracy),
                     "stars_accuracy": stars.as_ref().map(accuracy),
                 },
