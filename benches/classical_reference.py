@@ -6,6 +6,10 @@ KINDS = ["decision-tree", "random-forest", "knn", "svm", "gradient-boosting", "m
 SPARSE = {"svm", "mlp", "logistic"}
 
 
+# The largest gradient of a weight, per row, at which logistic regression stops: bestof's.
+TOLERANCE = 1e-6
+
+
 def reference(kind, classes, seed):
     """The model of a kind, for labels of so many classes."""
     from sklearn.calibration import CalibratedClassifierCV
@@ -35,7 +39,7 @@ def reference(kind, classes, seed):
         return MLPClassifier((256, 128), activation="relu", solver="adam", alpha=0.0, batch_size=32,
                              learning_rate_init=1e-3, max_iter=10, n_iter_no_change=10, random_state=seed)
     if kind == "logistic":
-        return LogisticRegression(C=1.0, max_iter=2000)
+        return LogisticRegression(C=1.0, max_iter=2000, tol=TOLERANCE)
     raise ValueError(f"no classical model is called {kind!r}; known are {', '.join(KINDS)}")
 
 

@@ -9,13 +9,14 @@ Reviews are made up, one set a seed. bestof trains on their prepared folder, `be
 writes the very matrix it reads, and scikit-learn is fitted on that with the same settings
 (classical_reference.py). Both have one thread, and take turns. Accuracy and log-loss are those of the test
 part, log-loss with probabilities of at least 1e-7; differences are paired by seed, and their p-values, by
-Student's t, are Holm's over all comparisons. Seconds are those of the fit, bestof's with its vocabulary;
-memory is the peak of the whole process that trains, interpreter and data included.
+Student's t, are Holm's over all comparisons. Seconds are those of the fit to finished numbers and of the answers
+to the test part, the medians over the seeds; bestof's answers count with turning the texts into numbers. Memory is the
+peak of the whole process that trains, interpreter and data included.
 
 `--cost` trains each kind once on so many rows, with both labels as `sentiment train` does by default, which
-are two fits of scikit-learn's. Seconds are then the processor time of the whole process, which other work on
-the machine disturbs less. A side that needs more than `--most-seconds` of it is stopped, and not tried with
-more rows.
+are two fits of scikit-learn's, and answers for both labels, bestof the validation part and scikit-learn the test part,
+which is as large. Beside fits and answers stands the processor time of the whole process, which other work on the
+machine disturbs less. A side that needs more than `--most-seconds` of it is stopped, and not tried with more rows.
 """
 
 import argparse
@@ -122,13 +123,15 @@ def compare(args, scratch):
         for told, kind in zip(bestof(args, "evaluate", "--data", data, *asked, "--resamples", 10, "--json"),
                               args.kinds):
             scores = told["model"]["scores"]["stars" if args.labels == "stars" else "positive"]
-            ours[kind].update(accuracy=scores["accuracy"]["value"], log_loss=scores["log_loss"], rows=told["n"])
+            ours[kind].update(accuracy=scores["accuracy"]["value"], log_loss=scores["log_loss"], rows=told["n"],
+                              predict_seconds=told["n"] / told["model"]["rows_per_second"])
         for kind in args.kinds:
             theirs = told_by([sys.executable, __file__, "--child", kind, features, seed])
             pairs[kind].append((ours[kind], theirs))
             print(f"seed {seed}: {kind:17} accuracy {ours[kind]['accuracy']:.3f} and {theirs['accuracy']:.3f}, "
                   f"log-loss {ours[kind]['log_loss']:.3f} and {theirs['log_loss']:.3f}, "
-                  f"{ours[kind]['fit_seconds']:.2f} s and {theirs['fit_seconds']:.2f} s",
+                  f"fit {ours[kind]['fit_seconds']:.3f} s and {theirs['fit_seconds']:.3f} s, "
+                  f"answers {ours[kind]['predict_seconds']:.3f} s and {theirs['predict_seconds']:.3f} s",
                   file=sys.stderr, flush=True)
     return judged(args, pairs)
 
@@ -143,7 +146,7 @@ def judged(args, pairs):
                                bestof=statistics.mean(ours[figure] for ours, _ in found),
                                sklearn=statistics.mean(theirs[figure] for _, theirs in found))
             p.append(chance)
-        for figure in ["fit_seconds", "peak_mib"]:
+        for figure in ["fit_seconds", "predict_seconds", "peak_mib"]:
             row[figure] = dict(bestof=statistics.median(ours[figure] for ours, _ in found),
                                sklearn=statistics.median(theirs[figure] for _, theirs in found))
         rows.append(row)
@@ -179,29 +182,35 @@ def cost(args, scratch):
 
 
 def told(side):
-    return f"{side['processor_seconds']:.1f} s, {side['peak_mib']:.0f} MiB" if side else "too slow"
+    if not side:
+        return "too slow"
+    return (f"{side['processor_seconds']:.1f} s ({side['fit_seconds']:.2f} + {side['predict_seconds']:.2f}), "
+            f"{side['peak_mib']:.0f} MiB")
 
 
 def child(args):
-    """scikit-learn's side: a fit for each folder of features, and the figures of the last."""
+    """scikit-learn's side: a fit and answers for each folder of features, and the figures of the last."""
     import warnings
 
     import numpy as np
     warnings.filterwarnings("ignore", message=".*Maximum iterations.*")
     kind, folder, seed = args.child
-    seconds = 0.0
+    fit_seconds = predict_seconds = 0.0
     for path in map(Path, args.folder or [folder]):
         columns = len((path / "columns.txt").read_text().splitlines())
         (x, y), (test, truth) = (read(path, part, columns, kind) for part in ["train", "test"])
         model = reference(kind, len(set(y)), int(seed))
         start = time.perf_counter()
         model.fit(x, y)
-        seconds += time.perf_counter() - start
-    p = model.predict_proba(test)
+        fit_seconds += time.perf_counter() - start
+        start = time.perf_counter()
+        p = model.predict_proba(test)
+        predict_seconds += time.perf_counter() - start
     labels = list(model.classes_)
     of_truth = np.array([row[labels.index(y)] if y in labels else 0.0 for row, y in zip(p, truth)])
     print(json.dumps(dict(
-        fit_seconds=seconds,
+        fit_seconds=fit_seconds,
+        predict_seconds=predict_seconds,
         accuracy=float((np.array(labels)[p.argmax(1)] == truth).mean()),
         log_loss=float(-np.log(np.maximum(of_truth, LEAST)).mean()),
     )))
@@ -215,8 +224,8 @@ def markdown(args, found):
         lines += ["", f"{found['rows']} training rows, {found['seeds']} seeds, {test} test rows altogether, labels "
                   f"`{found['labels']}`; differences are bestof less scikit-learn, with 95 % intervals.", "",
                   "| model | accuracy, bestof | scikit-learn | difference | log-loss, bestof | scikit-learn | "
-                  "difference | fit, s | scikit-learn | peak, MiB | scikit-learn |",
-                  "|---|---|---|---|---|---|---|---|---|---|---|"]
+                  "difference | fit, s | scikit-learn | answers, s | scikit-learn | peak, MiB | scikit-learn |",
+                  "|---" * 13 + "|"]
         for row in found["models"]:
             cells = [row["kind"].replace("-", " ")]
             for figure, scale in [("accuracy", 100), ("log_loss", 1)]:
@@ -224,7 +233,8 @@ def markdown(args, found):
                 sure = ", **p {:.3f}**".format(value["p_holm"]) if value["p_holm"] < 0.05 else ""
                 cells += [f"{value[side] * scale:.{digits}f}" for side in ["bestof", "sklearn"]]
                 cells.append(f"{value['difference'] * scale:+.{digits}f} ± {value['half'] * scale:.{digits}f}{sure}")
-            cells += [f"{row['fit_seconds'][side]:.2f}" for side in ["bestof", "sklearn"]]
+            for figure in ["fit_seconds", "predict_seconds"]:
+                cells += [f"{row[figure][side]:.3f}" for side in ["bestof", "sklearn"]]
             cells += [f"{row['peak_mib'][side]:.0f}" for side in ["bestof", "sklearn"]]
             lines.append(f"| {' | '.join(cells)} |")
         beyond = [f"{row['kind']} ({figure.replace('_', '-')})" for row in found["models"]
@@ -233,7 +243,7 @@ def markdown(args, found):
     if "cost" in found:
         sizes = sorted({row["rows"] for row in found["cost"]})
         heads = [f"{rows:,} rows, {side}" for rows in sizes for side in ["bestof", "scikit-learn"]]
-        lines += ["", "Both labels; processor time and peak memory of the process:", "",
+        lines += ["", "Both labels; processor time of the process (seconds of fits + answers), and its peak memory:", "",
                   f"| model | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
         for kind in dict.fromkeys(row["kind"] for row in found["cost"]):
             own = {row["rows"]: row for row in found["cost"] if row["kind"] == kind}

@@ -35,7 +35,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             "model",
             "inputs",
             "width",
+            "features_seconds",
             "fit_seconds",
+            "predict_seconds",
             "trained_on",
             "available",
             "validation",
@@ -301,7 +303,9 @@ fn a_table_of_two_classes_in_given_parts_is_learned_and_exported() {
         "train --model logistic --inputs text --labels binary --data {prepared} --out {model} --json"
     ));
     let trained = trained.json();
-    assert!(trained["fit_seconds"].as_f64() > Some(0.0), "{trained}");
+    for seconds in ["features_seconds", "fit_seconds", "predict_seconds"] {
+        assert!(trained[seconds].as_f64() > Some(0.0), "{trained}");
+    }
     let scores =
         run(&format!("evaluate --data {prepared} --model {model} --resamples 20 --json")).json();
     assert_eq!(scores["model"]["scores"]["positive"]["accuracy"]["value"], 1.0);

@@ -1,8 +1,10 @@
 //! The ten nearest neighbours in Euclidean distance, each with one vote.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::distances::Distances;
+use super::distances::{Distances, LANES};
 use super::matrix::Matrix;
 use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
@@ -10,30 +12,59 @@ use crate::error::SentimentError;
 /// Neighbours that vote.
 const NEIGHBOURS: usize = 10;
 
-/// The training rows with their classes.
+/// The training rows with their classes. Models of several labels share the rows they were fitted to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct NearestNeighbours {
     width: usize,
     classes: usize,
-    rows: Vec<f32>,
+    #[serde(with = "shared")]
+    rows: Arc<Vec<f32>>,
     labels: Vec<u8>,
 }
 
-impl NearestNeighbours {
-    /// The shares of the classes among the rows that are least `far`, of equally near ones the first.
-    fn votes(&self, far: &[f64]) -> Vec<f32> {
-        let mut order: Vec<usize> = (0..far.len()).collect();
-        let nearest = NEIGHBOURS.min(order.len());
-        if nearest < order.len() {
-            order.select_nth_unstable_by(nearest, |&a, &b| {
-                far[a].total_cmp(&far[b]).then(a.cmp(&b))
-            });
+/// The nearest rows found for each of [`LANES`] rows, by their distances, of equally far ones the first.
+struct Nearest {
+    count: usize,
+    found: [Vec<(f64, usize)>; LANES],
+    /// The distance of the last of each.
+    farthest: [f64; LANES],
+}
+
+impl Nearest {
+    /// Of `count` rows that are looked for.
+    fn new(count: usize) -> Self {
+        let found = std::array::from_fn(|_| Vec::with_capacity(count + 1));
+        Self { count, found, farthest: [f64::INFINITY; LANES] }
+    }
+
+    /// Takes row `index`, which comes after all before it, where it is `far` less than those found.
+    fn offer(&mut self, index: usize, far: &[f64; LANES]) {
+        let filling = index < self.count;
+        let nearer =
+            far.iter().zip(&self.farthest).fold(false, |any, (far, last)| any | (far < last));
+        if !filling && !nearer {
+            return;
         }
+        for ((&far, found), farthest) in far.iter().zip(&mut self.found).zip(&mut self.farthest) {
+            if filling || far < *farthest {
+                found.insert(found.partition_point(|(other, _)| *other <= far), (far, index));
+                found.truncate(self.count);
+                if found.len() == self.count {
+                    *farthest = found[self.count - 1].0;
+                }
+            }
+        }
+    }
+}
+
+impl NearestNeighbours {
+    /// The shares of the classes among the rows `found`.
+    fn votes(&self, found: &[(f64, usize)]) -> Vec<f32> {
         let mut votes = vec![0_u16; self.classes];
-        for &row in &order[..nearest] {
+        for &(_, row) in found {
             votes[usize::from(self.labels[row])] += 1;
         }
-        votes.into_iter().map(|votes| f32::from(votes) / nearest as f32).collect()
+        votes.into_iter().map(|votes| f32::from(votes) / found.len() as f32).collect()
     }
 }
 
@@ -42,12 +73,19 @@ impl TabularClassifier for NearestNeighbours {
     const MAX_ROWS: Option<usize> = Some(100_000);
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
-        Ok(Self { width: x.width(), classes, rows: x.values().to_vec(), labels: y.to_vec() })
+        Ok(Self { width: x.width(), classes, rows: Arc::clone(x.values()), labels: y.to_vec() })
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
         let distances = Distances::new(self.rows.chunks_exact(self.width), self.width);
-        Ok((0..x.rows()).map(|row| self.votes(&distances.of(x.row(row)))).collect())
+        let mut votes = Vec::with_capacity(x.rows());
+        for first in (0..x.rows()).step_by(LANES) {
+            let mut nearest = Nearest::new(NEIGHBOURS.min(self.labels.len()));
+            distances.of(x, first, |index, far| nearest.offer(index, far));
+            votes
+                .extend(nearest.found.iter().take(x.rows() - first).map(|found| self.votes(found)));
+        }
+        Ok(votes)
     }
 
     fn check(&self, width: usize, classes: usize) -> Result<(), SentimentError> {
@@ -62,8 +100,30 @@ impl TabularClassifier for NearestNeighbours {
     }
 }
 
+/// Shared numbers in a file.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        rows: &Arc<Vec<f32>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        rows.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Vec<f32>>, D::Error> {
+        Vec::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bestof_tasks::rng::SeededRng;
+
     use super::*;
 
     #[test]
@@ -96,5 +156,42 @@ mod tests {
         let equal = vec![vec![1.0, 2.0]; 12];
         let labels = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2];
         assert_eq!(fit(&equal, &labels).predict_proba(&query).unwrap(), [[0.3, 0.7, 0.0]]);
+    }
+    #[test]
+    fn neighbours_are_those_of_all_distances_sorted() {
+        // Whole numbers, so that many distances are equal, and more rows asked about than are compared at once.
+        let mut draw = SeededRng::new(2, 0);
+        let mut rows = |count: usize| -> Vec<Vec<f32>> {
+            (0..count).map(|_| (0..4).map(|_| draw.index(4) as f32 - 1.0).collect()).collect()
+        };
+        let asked = rows(2 * LANES + 3);
+        for count in [3, NEIGHBOURS, NEIGHBOURS + 1, 200] {
+            let rows = rows(count);
+            let labels: Vec<u8> = (0..count).map(|row| (row % 3) as u8).collect();
+            let model =
+                NearestNeighbours::fit(&Matrix::from_rows(&rows).unwrap(), &labels, 3, 0).unwrap();
+            let found = model.predict_proba(&Matrix::from_rows(&asked).unwrap()).unwrap();
+            assert_eq!(found.len(), asked.len());
+            for (asked, found) in asked.iter().zip(found) {
+                let far = |row: &usize| -> f32 {
+                    rows[*row].iter().zip(asked).map(|(a, b)| (a - b).powi(2)).sum()
+                };
+                let mut order: Vec<usize> = (0..count).collect();
+                order.sort_by(|a, b| far(a).total_cmp(&far(b)));
+                order.truncate(NEIGHBOURS);
+                let share = |class: u8| {
+                    let votes = order.iter().filter(|&&row| labels[row] == class).count();
+                    votes as f32 / order.len() as f32
+                };
+                assert_eq!(found, [share(0), share(1), share(2)], "{count}");
+            }
+        }
+    }
+
+    #[test]
+    fn models_of_the_same_rows_share_them() {
+        let x = Matrix::from_rows(&[vec![1.0], vec![2.0]]).unwrap();
+        let fit = |labels: &[u8]| NearestNeighbours::fit(&x, labels, 2, 0).unwrap();
+        assert!(Arc::ptr_eq(&fit(&[0, 1]).rows, &fit(&[1, 0]).rows));
     }
 }

@@ -1,15 +1,15 @@
 //! Logistic regression with a squared penalty, a baseline beside the paper's models.
 //!
-//! Nearly all of a row is zeros, and only the other columns are touched. Fitted by L-BFGS (Liu and Nocedal
-//! 1989).
-
-use std::collections::VecDeque;
+//! Nearly all of a row is zeros, and only the other columns are touched.
 
 use serde::{Deserialize, Serialize};
 
+use super::lbfgs::{Limits, minimise};
 use super::matrix::Matrix;
+use super::sparse::SparseRows;
 use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
+use crate::predictions::STARS;
 
 /// Weight of the penalty `alpha / 2 |w|^2` beside the summed loss: scikit-learn's `C = 1`.
 const ALPHA: f64 = 1.0;
@@ -17,9 +17,6 @@ const ALPHA: f64 = 1.0;
 /// Most steps, and the largest gradient of a weight, per row, at which the fit stops.
 const STEPS: usize = 2000;
 const TOLERANCE: f64 = 1e-6;
-
-/// Last steps from which the curvature is estimated.
-const MEMORY: usize = 10;
 
 /// A weight for each class and column, and an intercept for each class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,52 +26,82 @@ pub(super) struct Logistic {
     intercepts: Vec<f64>,
 }
 
-/// The non-zero columns of a row, and a last one of 1 for the intercept.
-type Sparse = Vec<(usize, f64)>;
-
-fn sparse(x: &Matrix) -> Vec<Sparse> {
-    let row = |row: usize| {
-        let values = x.row(row).iter().enumerate().filter(|(_, value)| **value != 0.0);
-        let values = values.map(|(column, value)| (column, f64::from(*value)));
-        values.chain([(x.width(), 1.0)]).collect()
-    };
-    (0..x.rows()).map(row).collect()
-}
-
-/// What is minimised: the penalised loss of weights `[width][outputs]`, flat, the last row of which are the
-/// intercepts.
-struct Problem<'a> {
-    rows: &'a [Sparse],
+/// What is minimised: the penalised loss of weights `[width + 1][N]`, flat, the last row of which are the
+/// intercepts. Of a row's `N` numbers, the first `outputs` are used; the others stay 0. That `N` is known to the
+/// compiler is what makes the sums over the columns fast.
+struct Problem<'a, const N: usize> {
+    rows: &'a SparseRows,
     y: &'a [u8],
     outputs: usize,
-    width: usize,
 }
 
-impl Problem<'_> {
-    /// The loss and its gradient.
-    fn at(&self, weights: &[f64]) -> (f64, Vec<f64>) {
-        let (outputs, penalised) = (self.outputs, (self.width - 1) * self.outputs);
-        let mut slope: Vec<f64> = weights.iter().map(|w| ALPHA * w).collect();
+impl<const N: usize> Problem<'_, N> {
+    /// The loss; writes its gradient to `slope`.
+    fn at(&self, weights: &[f64], slope: &mut [f64]) -> f64 {
+        let penalised = self.rows.width() * N;
+        for (slope, weight) in slope.iter_mut().zip(weights) {
+            *slope = ALPHA * weight;
+        }
         slope[penalised..].fill(0.0);
         let mut loss = weights[..penalised].iter().map(|w| ALPHA / 2.0 * w * w).sum::<f64>();
-        let mut scores = vec![0.0; outputs];
+        let (weights, slope) = (weights.as_chunks::<N>().0, slope.as_chunks_mut::<N>().0);
         for (row, &class) in self.rows.iter().zip(self.y) {
-            scores.fill(0.0);
+            let mut scores = scores(row, weights);
+            loss += errors(&mut scores[..self.outputs], usize::from(class));
             for &(column, value) in row {
-                let weights = &weights[column * outputs..(column + 1) * outputs];
-                for (score, weight) in scores.iter_mut().zip(weights) {
-                    *score += value * weight;
-                }
+                add(&mut slope[column as usize], f64::from(value), &scores);
             }
-            loss += errors(&mut scores, usize::from(class));
-            for &(column, value) in row {
-                let slope = &mut slope[column * outputs..(column + 1) * outputs];
-                for (slope, error) in slope.iter_mut().zip(&scores) {
-                    *slope += value * error;
-                }
+            add(&mut slope[self.rows.width()], 1.0, &scores);
+        }
+        loss
+    }
+
+    /// The second derivative of the loss by each weight, at weights of 0.
+    fn curvature(&self) -> Vec<f64> {
+        let share = 1.0 / self.outputs.max(2) as f64;
+        let each = share * (1.0 - share);
+        let mut curvature = vec![ALPHA; (self.rows.width() + 1) * N];
+        let (columns, _) = curvature.as_chunks_mut::<N>();
+        for &(column, value) in self.rows.iter().flatten() {
+            let square = each * f64::from(value) * f64::from(value);
+            for curvature in &mut columns[column as usize] {
+                *curvature += square;
             }
         }
-        (loss, slope)
+        columns[self.rows.width()] = [each * self.rows.len() as f64; N];
+        curvature
+    }
+
+    /// The weights of least loss, `[outputs][width]`, and the intercepts.
+    fn solve(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let limits = Limits { steps: STEPS, slope: TOLERANCE * self.rows.len() as f64 };
+        let fitted = minimise(&self.curvature(), &limits, |weights, slope| self.at(weights, slope));
+        let (columns, _) = fitted.as_chunks::<N>();
+        let (weights, intercepts) = (&columns[..self.rows.width()], &columns[self.rows.width()]);
+        let of = |output: usize| weights.iter().map(|weights| weights[output]).collect();
+        ((0..self.outputs).map(of).collect(), intercepts[..self.outputs].to_vec())
+    }
+}
+
+/// The scores of a row. Its even and odd columns are summed apart, so that an addition does not wait for the one
+/// before it.
+fn scores<const N: usize>(row: &[(u32, f32)], weights: &[[f64; N]]) -> [f64; N] {
+    let (mut even, mut odd) = (weights[weights.len() - 1], [0.0; N]);
+    let (pairs, last) = row.as_chunks::<2>();
+    for [first, second] in pairs {
+        add(&mut even, f64::from(first.1), &weights[first.0 as usize]);
+        add(&mut odd, f64::from(second.1), &weights[second.0 as usize]);
+    }
+    for &(column, value) in last {
+        add(&mut even, f64::from(value), &weights[column as usize]);
+    }
+    add(&mut even, 1.0, &odd);
+    even
+}
+
+fn add<const N: usize>(sums: &mut [f64; N], share: f64, values: &[f64; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += share * value;
     }
 }
 
@@ -82,106 +109,37 @@ impl Problem<'_> {
 /// of two classes.
 fn errors(scores: &mut [f64], class: usize) -> f64 {
     if let [score] = scores {
-        let signed = if class == 1 { *score } else { -*score };
-        *score = 1.0 / (1.0 + (-*score).exp()) - class as f64;
-        return (-signed).max(0.0) + (-signed.abs()).exp().ln_1p();
+        let right = if class == 1 { *score } else { -*score };
+        let power = (-score.abs()).exp();
+        let likelier = 1.0 / (1.0 + power);
+        *score = if *score > 0.0 { likelier } else { power * likelier } - class as f64;
+        return (-right).max(0.0) + power.ln_1p();
     }
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let all: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
-    let loss = largest + all.ln() - scores[class];
+    let right = scores[class] - largest;
+    let mut all = 0.0;
     for score in scores.iter_mut() {
-        *score = (*score - largest).exp() / all;
+        *score = (*score - largest).exp();
+        all += *score;
+    }
+    for score in scores.iter_mut() {
+        *score /= all;
     }
     scores[class] -= 1.0;
-    loss
-}
-
-/// The last steps: of each the change of the weights, that of the gradient, and their product.
-type Memory = VecDeque<(Vec<f64>, Vec<f64>, f64)>;
-
-/// The direction from a gradient, by the curvature along the last steps.
-fn direction(slope: &[f64], memory: &Memory) -> Vec<f64> {
-    let mut along: Vec<f64> = slope.iter().map(|g| -g).collect();
-    let mut shares = Vec::with_capacity(memory.len());
-    for (moved, bent, product) in memory.iter().rev() {
-        let share = dot(moved, &along) / product;
-        add(&mut along, -share, bent);
-        shares.push(share);
-    }
-    if let Some((_, bent, product)) = memory.back() {
-        let scale = product / dot(bent, bent);
-        for v in &mut along {
-            *v *= scale;
-        }
-    }
-    for ((moved, bent, product), share) in memory.iter().zip(shares.into_iter().rev()) {
-        let back = dot(bent, &along) / product;
-        add(&mut along, share - back, moved);
-    }
-    along
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn add(sum: &mut [f64], share: f64, values: &[f64]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += share * value;
-    }
-}
-
-/// The weights of least loss, from zeros.
-fn minimise(problem: &Problem<'_>) -> Vec<f64> {
-    let mut weights = vec![0.0; problem.width * problem.outputs];
-    let (mut loss, mut slope) = problem.at(&weights);
-    let mut memory = Memory::new();
-    for _ in 0..STEPS {
-        let largest = slope.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
-        if largest < TOLERANCE * problem.rows.len() as f64 {
-            break;
-        }
-        let along = direction(&slope, &memory);
-        let falls = dot(&along, &slope);
-        // Without a step to tell the curvature, one that moves weights by 1 together.
-        let first =
-            if memory.is_empty() { (1.0 / dot(&slope, &slope).sqrt()).min(1.0) } else { 1.0 };
-        let sizes = std::iter::successors(Some(first), |size| Some(size / 2.0));
-        let tried = sizes.take(40).find_map(|size| {
-            let mut there = weights.clone();
-            add(&mut there, size, &along);
-            let (less, bent) = problem.at(&there);
-            (less <= loss + 1e-4 * size * falls).then_some((there, less, bent))
-        });
-        // The loss is as low as rounding lets it be.
-        let Some((there, less, bent)) = tried else { break };
-        let moved: Vec<f64> = there.iter().zip(&weights).map(|(a, b)| a - b).collect();
-        let change: Vec<f64> = bent.iter().zip(&slope).map(|(a, b)| a - b).collect();
-        let product = dot(&moved, &change);
-        if product > 0.0 {
-            memory.push_back((moved, change, product));
-            if memory.len() > MEMORY {
-                memory.pop_front();
-            }
-        }
-        (weights, loss, slope) = (there, less, bent);
-    }
-    weights
+    all.ln() - right
 }
 
 impl TabularClassifier for Logistic {
     const MAX_ROWS: Option<usize> = None;
 
     fn fit(x: &Matrix, y: &[u8], classes: usize, _seed: u64) -> Result<Self, SentimentError> {
-        let (rows, width) = (sparse(x), x.width() + 1);
-        let outputs = if classes == 2 { 1 } else { classes };
-        let fitted = minimise(&Problem { rows: &rows, y, outputs, width });
-        let of = |output: usize, row: usize| fitted[row * outputs + output];
-        let weights = |output| (0..width - 1).map(|row| of(output, row)).collect();
-        Ok(Self {
-            weights: (0..outputs).map(weights).collect(),
-            intercepts: (0..outputs).map(|output| of(output, width - 1)).collect(),
-        })
+        let rows = &SparseRows::of(x);
+        let (weights, intercepts) = match classes {
+            2 => Problem::<1> { rows, y, outputs: 1 }.solve(),
+            3..=STARS => Problem::<STARS> { rows, y, outputs: classes }.solve(),
+            _ => return Err(SentimentError::Class { found: classes - 1, classes: STARS }),
+        };
+        Ok(Self { weights, intercepts })
     }
 
     fn predict_proba(&self, x: &Matrix) -> Result<Vec<Vec<f32>>, SentimentError> {
@@ -244,21 +202,61 @@ mod tests {
     fn the_gradient_is_that_of_finite_differences() {
         let rows: Vec<Vec<f32>> =
             (0..9_u8).map(|i| vec![f32::from(i % 4) - 1.0, f32::from(i % 3)]).collect();
-        let rows = sparse(&Matrix::from_rows(&rows).unwrap());
-        for outputs in [1, 3] {
-            let y: Vec<u8> = (0..9).map(|i| i % if outputs == 1 { 2 } else { 3 }).collect();
-            let problem = Problem { rows: &rows, y: &y, outputs, width: 3 };
-            let weights: Vec<f64> = (0..3 * outputs).map(|i| 0.3 * i as f64 - 0.7).collect();
-            let (_, slope) = problem.at(&weights);
-            for (index, found) in slope.iter().enumerate() {
-                let moved = |by: f64| {
-                    let mut moved = weights.clone();
-                    moved[index] += by;
-                    problem.at(&moved).0
-                };
-                let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-                assert!((found - expected).abs() < 1e-6, "{outputs} {index}: {found} {expected}");
+        let rows = SparseRows::of(&Matrix::from_rows(&rows).unwrap());
+        let two: Vec<u8> = (0..9).map(|i| i % 2).collect();
+        let three: Vec<u8> = (0..9).map(|i| i % 3).collect();
+        differences(&Problem::<1> { rows: &rows, y: &two, outputs: 1 });
+        differences(&Problem::<3> { rows: &rows, y: &three, outputs: 3 });
+        differences(&Problem::<5> { rows: &rows, y: &three, outputs: 3 });
+    }
+
+    fn differences<const N: usize>(problem: &Problem<'_, N>) {
+        let loss = |weights: &[f64]| problem.at(weights, &mut vec![0.0; 3 * N]);
+        let used = |index: &usize| index % N < problem.outputs;
+        let mut weights = vec![0.0; 3 * N];
+        let zeros = weights.clone();
+        for index in (0..3 * N).filter(used) {
+            weights[index] = 0.3 * index as f64 - 0.7;
+        }
+        let mut slope = vec![f64::NAN; 3 * N];
+        problem.at(&weights, &mut slope);
+        let curvature = problem.curvature();
+        for (index, (&found, &curvature)) in slope.iter().zip(&curvature).enumerate() {
+            let moved = |from: &[f64], by: f64| {
+                let mut moved = from.to_vec();
+                moved[index] += by;
+                loss(&moved)
+            };
+            if !used(&index) {
+                assert_eq!(found, 0.0);
+                continue;
             }
+            let expected = (moved(&weights, 1e-5) - moved(&weights, -1e-5)) / 2e-5;
+            assert!((found - expected).abs() < 1e-6, "{N} {index}: {found} {expected}");
+            let bends = (moved(&zeros, 1e-3) + moved(&zeros, -1e-3) - 2.0 * loss(&zeros)) / 1e-6;
+            let close = (curvature - bends).abs() < 1e-4 * bends;
+            assert!(close, "{N} {index}: {curvature} {bends}");
+        }
+    }
+
+    #[test]
+    fn more_classes_than_stars_are_refused() {
+        let rows = vec![vec![1.0_f32]; 6];
+        let x = Matrix::from_rows(&rows).unwrap();
+        let error = Logistic::fit(&x, &[0, 1, 2, 3, 4, 5], 6, 0).unwrap_err().to_string();
+        assert!(error.contains('5'), "{error}");
+    }
+
+    #[test]
+    fn large_scores_have_finite_losses() {
+        for (score, class, loss, error) in
+            [(800.0, 1, 0.0, 0.0), (800.0, 0, 800.0, 1.0), (-800.0, 1, 800.0, -1.0)]
+        {
+            let mut scores = [score];
+            assert_eq!(errors(&mut scores, class), loss);
+            assert_eq!(scores[0], error);
+            let mut scores = [0.0, score, -900.0];
+            assert_eq!((errors(&mut scores, class), scores[class]), (loss, -error.abs()));
         }
     }
 

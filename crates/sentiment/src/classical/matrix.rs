@@ -1,15 +1,17 @@
 //! Dense matrices.
 
+use std::sync::Arc;
+
 use crate::error::SentimentError;
 
 /// Most numbers of a matrix: 4 GiB.
 const LARGEST: usize = 1 << 30;
 
-/// Rows of equal width, row-major.
+/// Rows of equal width, row-major; what copies them shares their numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Matrix {
     width: usize,
-    values: Vec<f32>,
+    values: Arc<Vec<f32>>,
 }
 
 impl Matrix {
@@ -19,7 +21,9 @@ impl Matrix {
     /// [`SentimentError::TooLarge`] beyond 4 GiB.
     pub(super) fn zeros(rows: usize, width: usize) -> Result<Self, SentimentError> {
         match rows.checked_mul(width) {
-            Some(count) if count <= LARGEST => Ok(Self { width, values: vec![0.0; count] }),
+            Some(count) if count <= LARGEST => {
+                Ok(Self { width, values: Arc::new(vec![0.0; count]) })
+            }
             _ => Err(SentimentError::TooLarge { rows, width, largest: LARGEST }),
         }
     }
@@ -55,18 +59,19 @@ impl Matrix {
 
     /// One row, mutable.
     pub(super) fn row_mut(&mut self, index: usize) -> &mut [f32] {
-        &mut self.values[index * self.width..(index + 1) * self.width]
+        let span = index * self.width..(index + 1) * self.width;
+        &mut Arc::make_mut(&mut self.values)[span]
     }
 
     /// The rows of these indices, in their order.
     #[must_use]
     pub(super) fn select(&self, indices: &[usize]) -> Self {
         let values = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
-        Self { width: self.width, values }
+        Self { width: self.width, values: Arc::new(values) }
     }
 
     /// All numbers, row-major.
-    pub(super) fn values(&self) -> &[f32] {
+    pub(super) fn values(&self) -> &Arc<Vec<f32>> {
         &self.values
     }
 

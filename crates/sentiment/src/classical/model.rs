@@ -36,19 +36,37 @@ pub struct ClassicalModel {
     parts: Parts,
 }
 
-impl ClassicalModel {
-    /// Fits a model to the training part.
+/// The training rows of a model as numbers, ready to be fitted to.
+#[derive(Debug)]
+pub struct TrainingRows<'a> {
+    data: &'a Dataset,
+    options: ClassicalOptions,
+    parts: Parts,
+    x: Matrix,
+}
+
+impl<'a> TrainingRows<'a> {
+    /// Fits the vocabulary to the training part, and turns its rows into numbers.
     ///
     /// # Errors
-    /// [`SentimentError::NoRows`] for an empty part or a model without input columns,
-    /// [`SentimentError::NotClassical`] for a neural kind, [`SentimentError::NoStars`] for stars of rows
-    /// without them.
-    pub fn fit(data: &Dataset, options: &ClassicalOptions) -> Result<Self, SentimentError> {
+    /// [`SentimentError::NoStars`] for stars of rows without them, [`SentimentError::TooLarge`] for more numbers than
+    /// a matrix holds.
+    pub fn new(data: &'a Dataset, options: &ClassicalOptions) -> Result<Self, SentimentError> {
         options.labels.expect_in(data)?;
         let texts = data.examples.iter().map(|example| example.text.as_str());
         let terms = (options.inputs != Inputs::Meta).then(|| TfIdf::fit(texts, &options.terms));
-        let mut parts = Parts { inputs: options.inputs, terms, stars: None, positive: None };
+        let parts = Parts { inputs: options.inputs, terms, stars: None, positive: None };
         let x = parts.matrix(&data.examples, &data.features)?;
+        Ok(Self { data, options: *options, parts, x })
+    }
+
+    /// Fits the model.
+    ///
+    /// # Errors
+    /// [`SentimentError::NoRows`] for an empty part or a model without input columns,
+    /// [`SentimentError::NotClassical`] for a neural kind.
+    pub fn fit(self) -> Result<ClassicalModel, SentimentError> {
+        let Self { data, options, mut parts, x } = self;
         let head = |labels: Vec<u8>, classes| {
             ClassifierHead::fit(options.kind, &x, &labels, classes, &options.fit)
         };
@@ -65,7 +83,17 @@ impl ClassicalModel {
         (card.trained_on, card.available) =
             head.map_or((0, 0), |head| (head.trained_on, head.available));
         card.restaurants = data.training_counts();
-        Ok(Self { card, features: data.features.clone(), parts })
+        Ok(ClassicalModel { card, features: data.features.clone(), parts })
+    }
+}
+
+impl ClassicalModel {
+    /// Fits a model to the training part: [`TrainingRows`], then their fit.
+    ///
+    /// # Errors
+    /// Those of [`TrainingRows::new`] and [`TrainingRows::fit`].
+    pub fn fit(data: &Dataset, options: &ClassicalOptions) -> Result<Self, SentimentError> {
+        TrainingRows::new(data, options)?.fit()
     }
 
     /// Number of input columns: meta features and terms.

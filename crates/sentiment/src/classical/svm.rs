@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use self::platt::{logistic, platt};
 use self::solver::{Kernel, solve};
-use super::distances::Distances;
+use super::distances::{Distances, LANES};
 use super::matrix::Matrix;
 use super::tabular::TabularClassifier;
 use crate::error::SentimentError;
@@ -43,12 +43,15 @@ impl Machine {
     /// The decision of each row of `x`.
     fn decisions(&self, x: &Matrix, gamma: f64) -> Vec<f64> {
         let distances = Distances::new(self.vectors.iter().map(Vec::as_slice), x.width());
-        let one = |row: usize| {
-            let weighted = distances.of(x.row(row)).into_iter().zip(&self.weights);
-            let kernel = weighted.map(|(distance, weight)| weight * (-gamma * distance).exp());
-            self.bias + kernel.sum::<f64>()
-        };
-        (0..x.rows()).map(one).collect()
+        let mut decisions = vec![0.0; x.rows()];
+        for (block, decisions) in decisions.chunks_mut(LANES).enumerate() {
+            distances.of(x, block * LANES, |index, far| {
+                for (decision, far) in decisions.iter_mut().zip(far) {
+                    *decision += self.weights[index] * (-gamma * far).exp();
+                }
+            });
+        }
+        decisions.into_iter().map(|decision| self.bias + decision).collect()
     }
 
     /// The probability of its class for each row of `x`, by itself.

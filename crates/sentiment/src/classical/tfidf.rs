@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SentimentError;
 
-/// Words without sentiment, which are not terms. Negations are.
+/// Words without sentiment, which are not terms, sorted. Negations are.
 const STOP_WORDS: [&str; 48] = [
     "a", "an", "and", "are", "as", "at", "be", "been", "by", "did", "do", "does", "for", "from",
     "had", "has", "have", "he", "her", "him", "his", "i", "in", "is", "it", "its", "me", "my",
@@ -127,7 +127,7 @@ fn each_term(text: &str, pairs: bool, mut each: impl FnMut(&str)) {
             continue;
         }
         let word = piece.to_lowercase();
-        if STOP_WORDS.contains(&word.as_str()) {
+        if STOP_WORDS.binary_search(&word.as_str()).is_ok() {
             continue;
         }
         each(&word);
@@ -145,6 +145,13 @@ fn each_term(text: &str, pairs: bool, mut each: impl FnMut(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stop_words_are_no_terms() {
+        let options = TfIdfOptions { max_terms: 100, min_documents: 1, pairs: false };
+        let texts = STOP_WORDS.map(|word| format!("soup {word}"));
+        assert_eq!(TfIdf::fit(texts.iter().map(String::as_str), &options).terms(), ["soup"]);
+    }
 
     #[test]
     fn terms_are_sorted_and_other_words_ignored() {

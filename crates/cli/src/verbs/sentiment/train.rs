@@ -73,6 +73,7 @@ impl Train {
                 "inputs": card.inputs,
                 "trained_on": card.trained_on,
                 "available": card.available,
+                "predict_seconds": validation.len() as f64 / evaluation.rows_per_second,
                 "validation": {
                     "positive_accuracy": positive.as_ref().map(accuracy),
                     "stars_accuracy": stars.as_ref().map(accuracy),

@@ -4,6 +4,7 @@
 //! the solver of LIBSVM). Rows of the kernel are cached, and only non-zero columns are touched.
 
 use super::super::matrix::Matrix;
+use super::super::sparse::SparseRows;
 
 /// Violation of the optimality conditions at which the solver stops; LIBSVM's.
 const TOLERANCE: f64 = 1e-3;
@@ -16,9 +17,8 @@ const STEPS: usize = 100;
 
 /// Values `exp(-gamma |x_i - x_j|^2)`, cached row by row.
 pub(super) struct Kernel {
-    rows: Vec<Vec<(usize, f32)>>,
+    rows: SparseRows,
     squares: Vec<f32>,
-    width: usize,
     gamma: f64,
     cached: Vec<Vec<f32>>,
     count: usize,
@@ -26,14 +26,11 @@ pub(super) struct Kernel {
 
 impl Kernel {
     pub(super) fn new(x: &Matrix, gamma: f64) -> Self {
-        let sparse = |row: usize| -> Vec<(usize, f32)> {
-            x.row(row).iter().copied().enumerate().filter(|(_, value)| *value != 0.0).collect()
-        };
-        let rows: Vec<_> = (0..x.rows()).map(sparse).collect();
-        let square = |row: &Vec<(usize, f32)>| row.iter().map(|(_, value)| value * value).sum();
+        let rows = SparseRows::of(x);
+        let square = |row: &[(u32, f32)]| row.iter().map(|(_, value)| value * value).sum();
         let squares = rows.iter().map(square).collect();
         let cached = vec![Vec::new(); rows.len()];
-        Self { rows, squares, width: x.width(), gamma, cached, count: 0 }
+        Self { rows, squares, gamma, cached, count: 0 }
     }
 
     /// Number of rows.
@@ -54,12 +51,13 @@ impl Kernel {
             }
             self.count = usize::from(!self.cached[keep].is_empty());
         }
-        let mut dense = vec![0.0_f32; self.width];
-        for &(column, value) in &self.rows[i] {
-            dense[column] = value;
+        let mut dense = vec![0.0_f32; self.rows.width()];
+        for &(column, value) in self.rows.row(i) {
+            dense[column as usize] = value;
         }
-        let value = |(row, square): (&Vec<(usize, f32)>, &f32)| {
-            let product: f32 = row.iter().map(|&(column, value)| value * dense[column]).sum();
+        let value = |(row, square): (&[(u32, f32)], &f32)| {
+            let product: f32 =
+                row.iter().map(|&(column, value)| value * dense[column as usize]).sum();
             let distance = (self.squares[i] + square - 2.0 * product).max(0.0);
             (-self.gamma * f64::from(distance)).exp() as f32
         };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use bestof_sentiment::classical::{ClassicalModel, ClassicalOptions, Inputs};
+use bestof_sentiment::classical::{ClassicalOptions, Inputs, TrainingRows};
 use bestof_sentiment::dataset::Dataset;
 use bestof_sentiment::model::{Labels, ModelKind, Predictor};
 use serde_json::json;
@@ -55,8 +55,11 @@ impl Flags {
         train: &Dataset,
     ) -> Result<TrainedModel> {
         let started = Instant::now();
-        let model = ClassicalModel::fit(train, &self.options(request, kind))?;
-        let seconds = started.elapsed().as_secs_f64();
+        let rows = TrainingRows::new(train, &self.options(request, kind))?;
+        let features_seconds = started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let model = rows.fit()?;
+        let fit_seconds = started.elapsed().as_secs_f64();
         model.save(&request.out)?;
         let card = model.card();
         if card.trained_on < card.available {
@@ -66,7 +69,11 @@ impl Flags {
             ));
         }
         Ok(TrainedModel {
-            json: json!({"width": model.width(), "fit_seconds": seconds}),
+            json: json!({
+                "width": model.width(),
+                "features_seconds": features_seconds,
+                "fit_seconds": fit_seconds,
+            }),
             lines: vec![format!("{} columns", model.width())],
             model: Box::new(model),
         })
