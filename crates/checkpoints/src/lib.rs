@@ -7,7 +7,6 @@ mod error;
 mod folder;
 mod generation_config;
 pub mod gguf;
-mod guard;
 mod json;
 mod layout;
 mod message;

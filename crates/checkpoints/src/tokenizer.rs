@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bestof_files::guarded;
+
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
 use crate::special_tokens::SpecialTokens;
 use crate::tokenizer_growth::Growth;
 use crate::worker::{self, Failure};
-use crate::{guard, json, tokenizer_checks, tokenizer_setup};
+use crate::{json, tokenizer_checks, tokenizer_setup};
 
 /// A model's tokenizer, with the ids of its special tokens.
 ///
@@ -129,7 +131,7 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer's decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, CheckpointError> {
-        guard::guarded(|| self.inner.decode(ids, skip_special))
+        guarded(|| self.inner.decode(ids, skip_special))
             .unwrap_or_else(|said| Err(gave_up(&said)))
             .map_err(|source| self.bad(source))
     }
@@ -222,7 +224,7 @@ impl Tokenizer {
             let (inner, text) = (Arc::clone(&self.inner), text.to_owned());
             watched(move || encode(&inner, &text))
         } else {
-            guard::guarded(|| encode(&self.inner, text)).unwrap_or_else(|said| Err(gave_up(&said)))
+            guarded(|| encode(&self.inner, text)).unwrap_or_else(|said| Err(gave_up(&said)))
         };
         encoded.map_err(|source| self.bad(source))
     }

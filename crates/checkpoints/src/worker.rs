@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::guard;
+use bestof_files::guarded;
 
 /// Bytes of stack: 500 for each of the steps a template has, which is more than any level takes
 /// (480, for a dict that is printed).
@@ -45,7 +45,7 @@ pub(crate) fn run<T: Send + 'static>(
     let (answer, heard) = mpsc::sync_channel(1);
     let sent = jobs.send(Box::new(move || {
         // Nobody listens once the time is over.
-        let _ = answer.send(guard::guarded(work));
+        let _ = answer.send(guarded(work));
     }));
     if sent.is_ok() {
         for _ in 0..SLICES {

@@ -11,8 +11,12 @@ thread_local! {
 
 /// What `work` returns, or the message of its panic, which is not printed.
 ///
-/// What a panic leaves half changed must not be used again, unless the library promises that it can be.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// For libraries that take a file on trust. What a panic leaves half changed must not be used again, unless the
+/// library promises that it can be.
+///
+/// # Errors
+/// The message of the panic.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let told = panic::take_hook();
