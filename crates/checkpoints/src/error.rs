@@ -235,9 +235,9 @@ pub enum CheckpointError {
         /// The tokenizer library's error.
         source: tokenizers::Error,
     },
-    /// A token of `added_tokens_decoder` has another id in the tokenizer.
+    /// An added token has another id in the tokenizer than it is listed with.
     #[error(
-        "{}: added_tokens_decoder has {token:?} with id {listed}, tokenizer.json {}; do they belong together?",
+        "{}: the added token {token:?} is listed with id {listed}, tokenizer.json {}; do they belong together?",
         path.display(), found.map_or_else(|| "has no room for it".to_owned(), |id| format!("makes it {id}"))
     )]
     TokenElsewhere {

@@ -9,6 +9,7 @@ use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
+use crate::template_functions::pay_for_widths;
 use crate::template_text::{Paid, brief};
 
 /// The method of a value that has none of this name itself.
@@ -108,6 +109,10 @@ fn of_text(
             })
         }
         "ljust" | "rjust" | "center" | "zfill" => pad(state, text, method, args)?,
+        "format" => {
+            pay_for_widths(state, text, args)?;
+            return Ok(None);
+        }
         "join" => {
             let [items] = bind(args, ["iterable"])?;
             join(state, text, &items.ok_or_else(|| missing("iterable"))?)?

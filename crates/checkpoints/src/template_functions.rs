@@ -84,8 +84,40 @@ pub(crate) fn percent_format(
     };
     let arguments: Vec<Value> =
         if arguments.is_tuple() { arguments.try_iter()?.collect() } else { vec![arguments] };
-    state.consume_fuel((format.len() / 64) as u64)?;
+    pay_for_widths(state, format, &arguments)?;
     formatting::format(FormatStyle::Printf, format, &arguments).map(Value::from)
+}
+
+/// The filter `format`, printf-style: the text, and its arguments.
+#[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
+pub(crate) fn format(
+    state: &State<'_, '_>,
+    text: String,
+    arguments: Rest<Value>,
+) -> Result<Value, Error> {
+    pay_for_widths(state, &text, &arguments)?;
+    formatting::format(FormatStyle::Printf, &text, &arguments).map(Value::from)
+}
+
+/// Pays for a format's text, with as many bytes as its numbers and, where they may be widths too, its arguments say.
+pub(crate) fn pay_for_widths(
+    state: &State<'_, '_>,
+    format: &str,
+    arguments: &[Value],
+) -> Result<(), Error> {
+    let numbers = format.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+    let mut bytes = format.len() as u64;
+    for number in numbers {
+        // One that is too long for a number is too wide.
+        bytes = bytes.saturating_add(number.parse().unwrap_or(u64::MAX));
+    }
+    // `%*d` and `{:>{}}`.
+    if format.contains('*') || format.split('{').any(|part| part.contains(':') && !part.contains('}')) {
+        for argument in arguments.iter().filter_map(Value::as_i64) {
+            bytes = bytes.saturating_add(argument.unsigned_abs());
+        }
+    }
+    state.consume_fuel(bytes / 64)
 }
 
 /// `default(value, default_value='', boolean=false)`.

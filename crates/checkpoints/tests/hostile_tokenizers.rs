@@ -110,7 +110,7 @@ fn ids_are_there_once_and_in_range() {
     refused(&with("/model/vocab/b", json!(5)), "expected an id of its own");
     let mut added = words();
     added["added_tokens"][1]["id"] = json!(40);
-    refused(&added, "\"<s>\" with id 40");
+    refused(&added, "\"<s>\" is listed with id 40");
 }
 
 #[test]
