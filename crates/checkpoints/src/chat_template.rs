@@ -296,7 +296,6 @@ fn environment(source: &str) -> Result<(Environment<'static>, bool), Error> {
     environment.add_filter("tojson", template_json::tojson);
     environment.add_filter("default", functions::default);
     environment.add_filter("d", functions::default);
-    environment.add_filter("format", functions::format);
     environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
     environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
     environment.add_filter(sources::KEPT_FILTER, template_values::kept);

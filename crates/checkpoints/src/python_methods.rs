@@ -234,20 +234,17 @@ fn split(
     let most = whole(most.as_ref())?.and_then(|most| usize::try_from(most).ok());
     // Python counts splits, Rust counts parts.
     let parts = most.map_or(usize::MAX, |most| most.saturating_add(1));
-    let mut found: Vec<&str> = match separator {
-        Some(separator) => {
-            let separator = nonempty(string(&separator)?)?;
-            charge_items(state, text.matches(separator.as_str()).count().min(parts))?;
-            if from_right {
-                text.rsplitn(parts, separator.as_str()).collect()
-            } else {
-                text.splitn(parts, separator.as_str()).collect()
-            }
+    let mut found: Vec<&str> = if let Some(separator) = separator {
+        let separator = nonempty(string(&separator)?)?;
+        charge_items(state, text.matches(separator.as_str()).count().min(parts))?;
+        if from_right {
+            text.rsplitn(parts, separator.as_str()).collect()
+        } else {
+            text.splitn(parts, separator.as_str()).collect()
         }
-        None => {
-            charge_items(state, text.split(is_space).count().min(parts))?;
-            words(text, from_right, parts)
-        }
+    } else {
+        charge_items(state, text.split(is_space).count().min(parts))?;
+        words(text, from_right, parts)
     };
     if from_right {
         found.reverse();

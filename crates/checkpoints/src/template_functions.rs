@@ -88,17 +88,6 @@ pub(crate) fn percent_format(
     formatting::format(FormatStyle::Printf, format, &arguments).map(Value::from)
 }
 
-/// The filter `format`, printf-style: the text, and its arguments.
-#[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
-pub(crate) fn format(
-    state: &State<'_, '_>,
-    text: String,
-    arguments: Rest<Value>,
-) -> Result<Value, Error> {
-    pay_for_widths(state, &text, &arguments)?;
-    formatting::format(FormatStyle::Printf, &text, &arguments).map(Value::from)
-}
-
 /// Pays for a format's text, with as many bytes as its numbers and, where they may be widths too, its arguments say.
 pub(crate) fn pay_for_widths(
     state: &State<'_, '_>,
@@ -112,7 +101,9 @@ pub(crate) fn pay_for_widths(
         bytes = bytes.saturating_add(number.parse().unwrap_or(u64::MAX));
     }
     // `%*d` and `{:>{}}`.
-    if format.contains('*') || format.split('{').any(|part| part.contains(':') && !part.contains('}')) {
+    if format.contains('*')
+        || format.split('{').any(|part| part.contains(':') && !part.contains('}'))
+    {
         for argument in arguments.iter().filter_map(Value::as_i64) {
             bytes = bytes.saturating_add(argument.unsigned_abs());
         }

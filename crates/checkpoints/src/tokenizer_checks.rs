@@ -213,7 +213,7 @@ pub(crate) fn after(
     if let ModelWrapper::Unigram(model) = tokenizer.get_model() {
         // A score that JSON cannot hold reads as infinite.
         if let Some((piece, score)) = model.iter().find(|(_, score)| {
-            score.abs().partial_cmp(&MAX_SCORE).is_none_or(|order| order.is_gt())
+            score.abs().partial_cmp(&MAX_SCORE).is_none_or(std::cmp::Ordering::is_gt)
         }) {
             let field = format!("model.vocab: the score of {piece:?}");
             return Err(bad_field(

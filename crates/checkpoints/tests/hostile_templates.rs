@@ -1,5 +1,4 @@
 //! Templates that ask for too much: each ends in an error that names its file and the limit.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 use std::fmt::Write as _;
 
@@ -124,7 +123,7 @@ fn reading_is_paid_for() {
 
 #[test]
 fn nesting_ends_in_an_error_or_a_text() {
-    let deep = 130_000;
+    let deep = 60_000;
     for nested in [
         format!("{{{{ a{} }}}}", ".b".repeat(deep / 2)),
         format!("{{{{ 1{} }}}}", "~1".repeat(deep / 4)),

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use bestof_tasks::rows::{TextRow, open_parquet, read_rows};
+use bestof_tasks::rows::{ReadOptions, TextRow, open_parquet, read_rows};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
@@ -33,7 +33,7 @@ fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rows.parquet");
     std::fs::write(&path, bytes).unwrap();
-    match read_rows::<TextRow>(&path, &Default::default()) {
+    match read_rows::<TextRow>(&path, &ReadOptions::default()) {
         Ok(rows) => Ok(rows.rows.into_iter().map(|row| row.text.last_text().to_owned()).collect()),
         Err(error) => {
             let said = error.to_string();

@@ -176,7 +176,7 @@ fn check_lengths(page: &Page, column: &ColumnDescriptor) -> Result<()> {
     Ok(())
 }
 
-/// Passes one list of lengths (DELTA_BINARY_PACKED) by; `None` if there are more than `most`.
+/// Passes one list of lengths (`DELTA_BINARY_PACKED`) by; `None` if there are more than `most`.
 fn lengths(bytes: &mut Compact<'_>, most: u64) -> Option<()> {
     let (block, parts, count) = (bytes.number()?, bytes.number()?, bytes.number()?);
     bytes.integer()?;
