@@ -67,7 +67,7 @@ impl ChatTemplate {
     /// none. Of several named ones it is `default`, and `tool_use` for conversations with tools.
     ///
     /// # Errors
-    /// A file cannot be read or the template does not parse.
+    /// A file cannot be read, or as [`ChatTemplate::new`].
     pub fn from_dir(dir: &Path) -> Result<Option<Self>, CheckpointError> {
         let special = SpecialTokens::from_dir(dir)?;
         let Some(found) = template_files::read(dir)? else { return Ok(None) };
@@ -87,7 +87,7 @@ impl ChatTemplate {
     /// A template from its source, with the special tokens it may name.
     ///
     /// # Errors
-    /// The template does not parse.
+    /// The template does not parse, or is longer than 128 KiB.
     pub fn new(source: &str, special: &SpecialTokens) -> Result<Self, CheckpointError> {
         Self::at("chat template".to_owned(), source, special)
     }
@@ -194,7 +194,8 @@ impl ChatTemplate {
     /// [`TemplateValue`](crate::TemplateValue) read from JSON, whose every field the template sees.
     ///
     /// # Errors
-    /// The template refuses the messages or fails.
+    /// The template refuses the messages or fails, takes more than 2,000,000 steps or 20 seconds, or makes more
+    /// than 16 MiB of text.
     pub fn render<M: Serialize>(
         &self,
         messages: &[M],
