@@ -276,10 +276,10 @@ fn tensors_without_use_and_missing_ones_are_named() {
 
 #[test]
 fn a_rank_without_tensors_is_refused_before_room_is_made_for_it() {
-    // A hundred terabytes for each layer.
-    let (dir, mut base) = changed("dora", |config| config["r"] = 1_000_000_000_000_u64.into());
+    // A quarter of a terabyte for each layer.
+    let (dir, mut base) = changed("dora", |config| config["r"] = 2_000_000_000.into());
     let error = base.load_adapter(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("r (or rank_pattern)") && error.contains("1000000000000"), "{error}");
+    assert!(error.contains("r (or rank_pattern)") && error.contains("2000000000"), "{error}");
     assert!(error.contains("the largest in adapter_model.safetensors"), "{error}");
 }
 
