@@ -6,18 +6,27 @@ use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, Error};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use serde::Serialize;
 
 use crate::error::CheckpointError;
 use crate::message::TemplateOptions;
 use crate::special_tokens::SpecialTokens;
+use crate::template_files::Source;
 use crate::template_source as sources;
-use crate::{python_methods, template_files, template_functions as functions, template_json};
+use crate::template_text::message;
+use crate::worker::{self, Failure};
+use crate::{
+    python_methods, template_files, template_functions as functions, template_json, template_values,
+};
 
-/// Number of instructions a template may execute: more than any conversation needs, so that a
-/// template that loops forever ends.
-const FUEL: u64 = 10_000_000;
+/// Steps of a rendering, an instruction or 64 bytes of text each: more than any conversation needs, so that a
+/// template that loops forever ends, and few enough for the memory and the stack they can fill.
+const STEPS: u64 = 2_000_000;
+/// Bytes of a template; the longest published ones have some tens of KiB.
+const LONGEST_SOURCE: usize = 128 << 10;
+/// Bytes of a rendered conversation: millions of tokens.
+const LONGEST_TEXT: usize = 16 << 20;
 const NAME: &str = "chat_template";
 /// The same template with its `generation` blocks marked.
 const MARKED: &str = "marked_chat_template";
@@ -43,6 +52,8 @@ const MARKED: &str = "marked_chat_template";
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     source: Arc<str>,
+    /// How errors call it, with its file where it has one.
+    place: Arc<str>,
     environment: Arc<Environment<'static>>,
     has_marks: bool,
     special: SpecialTokens,
@@ -56,54 +67,52 @@ impl ChatTemplate {
     /// none. Of several named ones it is `default`, and `tool_use` for conversations with tools.
     ///
     /// # Errors
-    /// A file cannot be read or the template does not parse.
+    /// A file cannot be read, or as [`ChatTemplate::new`].
     pub fn from_dir(dir: &Path) -> Result<Option<Self>, CheckpointError> {
         let special = SpecialTokens::from_dir(dir)?;
         let Some(found) = template_files::read(dir)? else { return Ok(None) };
-        let mut template = Self::new(&found.default, &special)?;
-        template.tool_use =
-            found.tool_use.map(|source| Self::new(&source, &special)).transpose()?.map(Arc::new);
+        let read = |found: &Source, name| {
+            Self::at(
+                format!("{}: chat template{name}", found.path.display()),
+                &found.text,
+                &special,
+            )
+        };
+        let mut template = read(&found.default, "")?;
+        let tool_use = found.tool_use.as_ref().map(|found| read(found, " tool_use"));
+        template.tool_use = tool_use.transpose()?.map(Arc::new);
         Ok(Some(template))
     }
 
     /// A template from its source, with the special tokens it may name.
     ///
     /// # Errors
-    /// The template does not parse.
+    /// The template does not parse, or is longer than 128 KiB.
     pub fn new(source: &str, special: &SpecialTokens) -> Result<Self, CheckpointError> {
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(template_error)?;
-        let mut environment = Environment::new();
-        environment.set_syntax(syntax);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(python_methods::call);
-        environment.add_function("raise_exception", functions::raise_exception);
-        environment.add_function("strftime_now", functions::strftime_now);
-        environment.add_filter("tojson", template_json::tojson);
-        environment.add_filter("default", functions::default);
-        environment.add_filter("d", functions::default);
-        environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
-        environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
-        environment.add_filter(functions::MARK_FILTER, functions::mark);
-        environment.add_test("iterable", functions::is_iterable);
-        environment.add_test("sequence", functions::is_sequence);
-        let read = sources::with_filters(&sources::normal_line_ends(source));
-        let blocks = |open, close| sources::replace_generation_blocks(&read, open, close);
-        let plain = blocks("if true", "endif");
-        let marked = blocks(&format!("filter {}", functions::MARK_FILTER), "endfilter");
-        let has_marks = plain != marked;
-        environment.add_template_owned(NAME, plain).map_err(template_error)?;
-        if has_marks {
-            environment.add_template_owned(MARKED, marked).map_err(template_error)?;
+        Self::at("chat template".to_owned(), source, special)
+    }
+
+    fn at(place: String, source: &str, special: &SpecialTokens) -> Result<Self, CheckpointError> {
+        if source.len() > LONGEST_SOURCE {
+            return Err(CheckpointError::TemplateTooLong {
+                place,
+                what: "its source",
+                found: source.len(),
+                limit: LONGEST_SOURCE,
+            });
         }
+        let read: Arc<str> = source.into();
+        let parsed = worker::run({
+            let (place, source) = (place.clone(), Arc::clone(&read));
+            move || environment(&source).map_err(|error| template_error(&place, &error))
+        });
+        let (environment, has_marks) =
+            parsed.unwrap_or_else(|failure| Err(failed(&place, failure)))?;
         Ok(Self {
-            has_marks,
-            source: source.into(),
+            source: read,
+            place: place.into(),
             environment: Arc::new(environment),
+            has_marks,
             special: special.clone(),
             tool_use: None,
         })
@@ -185,7 +194,8 @@ impl ChatTemplate {
     /// [`TemplateValue`](crate::TemplateValue) read from JSON, whose every field the template sees.
     ///
     /// # Errors
-    /// The template refuses the messages or fails.
+    /// The template refuses the messages or fails, takes more than 2,000,000 steps or 20 seconds, or makes more
+    /// than 16 MiB of text.
     pub fn render<M: Serialize>(
         &self,
         messages: &[M],
@@ -233,7 +243,7 @@ impl ChatTemplate {
 
     fn render_as<M: Serialize>(
         &self,
-        name: &str,
+        name: &'static str,
         messages: &[M],
         options: &TemplateOptions,
     ) -> Result<String, CheckpointError> {
@@ -249,14 +259,93 @@ impl ChatTemplate {
             context.extend(token.as_ref().map(|token| (name, token.as_str().into())));
         }
         context.extend(options.context());
-        let template = self.environment.get_template(name).map_err(template_error)?;
-        template.render(Value::from_pairs(context)).map_err(template_error)
+        let context = Value::from_pairs(context);
+        let (environment, place) = (Arc::clone(&self.environment), Arc::clone(&self.place));
+        let rendered = worker::run(move || {
+            let template = environment.get_template(name);
+            let text = template.and_then(|template| template.render(context));
+            text.map_err(|error| template_error(&place, &error))
+        });
+        let text = rendered.unwrap_or_else(|failure| Err(failed(&self.place, failure)))?;
+        if text.len() > LONGEST_TEXT {
+            return Err(CheckpointError::TemplateTooLong {
+                place: self.place.to_string(),
+                what: "its text",
+                found: text.len(),
+                limit: LONGEST_TEXT,
+            });
+        }
+        Ok(text)
     }
 }
 
-fn template_error(source: Error) -> CheckpointError {
-    match functions::refusal(&source) {
-        Some(message) => CheckpointError::TemplateRefused { message },
-        None => CheckpointError::Template { line: source.line(), source },
+/// The engine as chat templates need it, with the template in it, and whether that has `generation` blocks.
+fn environment(source: &str) -> Result<(Environment<'static>, bool), Error> {
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    let mut environment = Environment::new();
+    environment.set_syntax(syntax);
+    environment.set_debug(false);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_fuel(Some(STEPS));
+    // transformers gives its templates no loader, so that none can include another, nor itself.
+    environment
+        .set_path_join_callback(|name, _| format!("{name}, a file beside the template,").into());
+    environment.set_formatter(functions::write);
+    environment.set_unknown_method_callback(python_methods::call);
+    environment.add_function("raise_exception", functions::raise_exception);
+    environment.add_function("strftime_now", functions::strftime_now);
+    environment.add_filter("tojson", template_json::tojson);
+    environment.add_filter("default", functions::default);
+    environment.add_filter("d", functions::default);
+    environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
+    environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
+    environment.add_filter(sources::KEPT_FILTER, template_values::kept);
+    environment.add_filter(functions::MARK_FILTER, functions::mark);
+    environment.add_test("iterable", functions::is_iterable);
+    environment.add_test("sequence", functions::is_sequence);
+    // They print values in Rust's notation, and without paying.
+    environment.remove_filter("pprint");
+    environment.remove_global("debug");
+    let read = sources::with_filters(&sources::normal_line_ends(source));
+    let blocks = |open, close| sources::replace_generation_blocks(&read, open, close);
+    let plain = blocks("if true", "endif");
+    let marked = blocks(&format!("filter {}", functions::MARK_FILTER), "endfilter");
+    let has_marks = plain != marked;
+    environment.add_template_owned(NAME, plain)?;
+    if has_marks {
+        environment.add_template_owned(MARKED, marked)?;
+    }
+    Ok((environment, has_marks))
+}
+
+fn template_error(place: &str, error: &Error) -> CheckpointError {
+    let (place, line) = (place.to_owned(), error.line());
+    if let Some(message) = functions::refusal(error) {
+        return CheckpointError::TemplateRefused { message };
+    }
+    let first: &(dyn std::error::Error + 'static) = error;
+    let chain = || std::iter::successors(Some(first), |error| error.source());
+    let kinds = chain().filter_map(|error| Some(error.downcast_ref::<Error>()?.kind()));
+    if kinds.into_iter().any(|kind| kind == ErrorKind::OutOfFuel) {
+        let limit = format!("{STEPS} steps (an instruction or 64 bytes of text each)");
+        return CheckpointError::TemplateEndless { place, line, limit };
+    }
+    let said: Vec<String> = chain().map(message).collect();
+    CheckpointError::Template { place, line, message: message(said.join(": ")) }
+}
+
+fn failed(place: &str, failure: Failure) -> CheckpointError {
+    let place = place.to_owned();
+    match failure {
+        Failure::Panicked(said) => {
+            let message = message(format_args!("the template engine gave up: {said}"));
+            CheckpointError::Template { place, line: None, message }
+        }
+        Failure::TooSlow(seconds) => CheckpointError::TemplateEndless {
+            place,
+            line: None,
+            limit: format!("{seconds} seconds"),
+        },
+        Failure::NoThread(source) => CheckpointError::TemplateThread { place, source },
     }
 }

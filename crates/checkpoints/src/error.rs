@@ -235,9 +235,9 @@ pub enum CheckpointError {
         /// The tokenizer library's error.
         source: tokenizers::Error,
     },
-    /// A token of `added_tokens_decoder` has another id in the tokenizer.
+    /// An added token has another id in the tokenizer than it is listed with.
     #[error(
-        "{}: added_tokens_decoder has {token:?} with id {listed}, tokenizer.json {}; do they belong together?",
+        "{}: the added token {token:?} is listed with id {listed}, tokenizer.json {}; do they belong together?",
         path.display(), found.map_or_else(|| "has no room for it".to_owned(), |id| format!("makes it {id}"))
     )]
     TokenElsewhere {
@@ -263,12 +263,54 @@ pub enum CheckpointError {
         vocab_size: usize,
     },
     /// The chat template does not parse or does not run.
-    #[error("chat template{}: {source}", line.map(|l| format!(", line {l}")).unwrap_or_default())]
+    #[error("{place}{}: {message}", line.map(|l| format!(", line {l}")).unwrap_or_default())]
     Template {
+        /// The file, where there is one.
+        place: String,
         /// Line in the template.
         line: Option<usize>,
         /// The template engine's error.
-        source: minijinja::Error,
+        message: String,
+    },
+    /// The source of a chat template or what it renders is longer than any conversation needs.
+    #[error(
+        "{place}: {what} is {found} bytes long, at most {limit} are accepted; {}",
+        if *what == "its source" { "write another template into chat_template.jinja, which is read first" }
+        else { "shorten the conversation" }
+    )]
+    TemplateTooLong {
+        /// The file, where there is one.
+        place: String,
+        /// What is too long: `its source` or `its text`.
+        what: &'static str,
+        /// Bytes found.
+        found: usize,
+        /// Most bytes accepted.
+        limit: usize,
+    },
+    /// A chat template asks for more work than any conversation needs.
+    #[error(
+        "{place}{}: it takes more than {limit}, which is more than a conversation needs; \
+         shorten the conversation, or write another template into chat_template.jinja, which is read first",
+        line.map(|l| format!(", line {l}")).unwrap_or_default()
+    )]
+    TemplateEndless {
+        /// The file, where there is one.
+        place: String,
+        /// Line in the template.
+        line: Option<usize>,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// The thread that renders templates cannot be started.
+    #[error(
+        "{place}: its thread does not start ({source}); it reserves 1 GiB of addresses, so raise `ulimit -v`"
+    )]
+    TemplateThread {
+        /// The file, where there is one.
+        place: String,
+        /// The reason.
+        source: io::Error,
     },
     /// The chat template itself refused the messages (`raise_exception`).
     #[error("the chat template refuses these messages: {message}")]

@@ -18,9 +18,14 @@ mod template_files;
 mod template_functions;
 mod template_json;
 mod template_source;
+mod template_text;
+mod template_values;
 mod tokenizer;
+mod tokenizer_checks;
+mod tokenizer_growth;
 mod tokenizer_setup;
 mod weights;
+mod worker;
 mod writer;
 #[cfg(test)]
 mod writer_faults;

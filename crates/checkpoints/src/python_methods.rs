@@ -9,6 +9,9 @@ use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
+use crate::template_functions::pay_for_widths;
+use crate::template_text::{Paid, brief};
+
 /// The method of a value that has none of this name itself.
 pub(crate) fn call(
     state: &mut State<'_, '_>,
@@ -16,6 +19,9 @@ pub(crate) fn call(
     method: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
+    // Reading costs as much as writing: a step for 64 bytes.
+    let read = |value: &Value| value.as_str().map_or(0, str::len);
+    charge(state, read(value) + args.iter().map(read).sum::<usize>())?;
     let own = match (value.as_str(), value.kind()) {
         (Some(text), _) => of_text(state, text, method, args)?,
         (None, ValueKind::Map | ValueKind::Seq) if method == "copy" => {
@@ -25,8 +31,10 @@ pub(crate) fn call(
         (None, ValueKind::Seq) if method == "index" => {
             let [wanted] = bind(args, ["value"])?;
             let wanted = wanted.ok_or_else(|| missing("value"))?;
+            charge_items(state, value.len().unwrap_or(0))?;
             let at = value.try_iter()?.position(|item| item == wanted);
-            Some(Value::from(at.ok_or_else(|| wrong(format!("{wanted} is not in the list")))?))
+            let absent = || wrong(format!("{} is not in the list", brief(&wanted)));
+            Some(Value::from(at.ok_or_else(absent)?))
         }
         _ => None,
     };
@@ -43,9 +51,10 @@ fn of_text(
     args: &[Value],
 ) -> Result<Option<Value>, Error> {
     Ok(Some(match method {
-        "split" | "rsplit" => split(text, method == "rsplit", args)?,
+        "split" | "rsplit" => split(state, text, method == "rsplit", args)?,
         "splitlines" => {
             let [keep_ends] = bind(args, ["keepends"])?;
+            charge_items(state, lines(text, true).count())?;
             lines(text, keep_ends.is_some_and(|keep| keep.is_true())).map(Value::from).collect()
         }
         "partition" | "rpartition" => {
@@ -100,6 +109,14 @@ fn of_text(
             })
         }
         "ljust" | "rjust" | "center" | "zfill" => pad(state, text, method, args)?,
+        "format" => {
+            pay_for_widths(state, text, args)?;
+            return Ok(None);
+        }
+        "join" => {
+            let [items] = bind(args, ["iterable"])?;
+            join(state, text, &items.ok_or_else(|| missing("iterable"))?)?
+        }
         "expandtabs" => {
             let [size] = bind(args, ["tabsize"])?;
             expand_tabs(state, text, whole(size.as_ref())?.unwrap_or(8))?
@@ -182,7 +199,7 @@ fn texts<const N: usize>(args: &[Value], names: [&str; N]) -> Result<[Option<Str
 }
 
 fn string(value: &Value) -> Result<String, Error> {
-    let found = || wrong(format!("expected a text, found {} ({value})", value.kind()));
+    let found = || wrong(format!("expected a text, found {} ({})", value.kind(), brief(value)));
     value.as_str().map(str::to_owned).ok_or_else(found)
 }
 
@@ -207,21 +224,27 @@ fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-fn split(text: &str, from_right: bool, args: &[Value]) -> Result<Value, Error> {
+fn split(
+    state: &State<'_, '_>,
+    text: &str,
+    from_right: bool,
+    args: &[Value],
+) -> Result<Value, Error> {
     let [separator, most] = bind(args, ["sep", "maxsplit"])?;
     let most = whole(most.as_ref())?.and_then(|most| usize::try_from(most).ok());
     // Python counts splits, Rust counts parts.
     let parts = most.map_or(usize::MAX, |most| most.saturating_add(1));
-    let mut found: Vec<&str> = match separator {
-        Some(separator) => {
-            let separator = nonempty(string(&separator)?)?;
-            if from_right {
-                text.rsplitn(parts, separator.as_str()).collect()
-            } else {
-                text.splitn(parts, separator.as_str()).collect()
-            }
+    let mut found: Vec<&str> = if let Some(separator) = separator {
+        let separator = nonempty(string(&separator)?)?;
+        charge_items(state, text.matches(separator.as_str()).count().min(parts))?;
+        if from_right {
+            text.rsplitn(parts, separator.as_str()).collect()
+        } else {
+            text.splitn(parts, separator.as_str()).collect()
         }
-        None => words(text, from_right, parts),
+    } else {
+        charge_items(state, text.split(is_space).count().min(parts))?;
+        words(text, from_right, parts)
     };
     if from_right {
         found.reverse();
@@ -317,7 +340,7 @@ fn search(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     match (found, range) {
         (Some(at), Some(range)) => Ok(Value::from(text[..range.start + at].chars().count())),
         _ if method.ends_with("index") => {
-            Err(wrong(format!("{method}: {part:?} is not in the text")))
+            Err(wrong(format!("{method}: {:?} is not in the text", brief(part))))
         }
         _ => Ok(Value::from(-1)),
     }
@@ -337,7 +360,8 @@ fn pad(state: &State<'_, '_>, text: &str, method: &str, args: &[Value]) -> Resul
                 (Some(c), None) => c,
                 _ => {
                     return Err(wrong(format!(
-                        "{method}: the fill is {fill}, expected one character"
+                        "{method}: the fill is {}, expected one character",
+                        brief(fill)
                     )));
                 }
             }
@@ -385,6 +409,18 @@ fn expand_tabs(state: &State<'_, '_>, text: &str, size: i64) -> Result<Value, Er
     Ok(Value::from(out))
 }
 
+fn join(state: &State<'_, '_>, separator: &str, items: &Value) -> Result<Value, Error> {
+    let (between, mut joined) = (Value::from(separator), Paid::new(state));
+    for (at, item) in items.try_iter()?.enumerate() {
+        charge_items(state, 1)?;
+        if at > 0 {
+            joined.push(&between)?;
+        }
+        joined.push(&item)?;
+    }
+    Ok(Value::from(joined.into_text()))
+}
+
 /// A capital after everything that is no letter.
 fn title(text: &str) -> String {
     let mut inside = false;
@@ -398,6 +434,11 @@ fn title(text: &str) -> String {
         inside = c.is_alphabetic();
     }
     out
+}
+
+/// Pays for items before they are gathered: one step for each.
+fn charge_items(state: &State<'_, '_>, items: usize) -> Result<(), Error> {
+    state.consume_fuel(items as u64)
 }
 
 /// Pays for text before it is made, as the engine does: one unit for 64 bytes.

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use minijinja::formatting::{self, FormatStyle};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{Error, ErrorKind, Output, State};
+
+use crate::template_text::{Paid, brief, message};
 
 /// A template's own refusal, as opposed to a failure.
 #[derive(Debug)]
@@ -29,20 +31,44 @@ pub(crate) fn raise_exception(message: String) -> Result<Value, Error> {
 pub(crate) fn refusal(error: &Error) -> Option<String> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(Refused(message)) = error.downcast_ref() {
-            return Some(message.clone());
+        if let Some(Refused(text)) = error.downcast_ref() {
+            return Some(message(text));
         }
         source = error.source();
     }
     None
 }
 
+/// Writes a value into the output. Lists and dicts are paid for as they are written: one that holds
+/// another twice doubles its text with every level.
+pub(crate) fn write(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), Error> {
+    if matches!(
+        value.kind(),
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain
+    ) {
+        state.consume_fuel(value.len().unwrap_or(0) as u64)?;
+        let mut text = Paid::new(state);
+        text.push(value)?;
+        return out.write_str(&text.into_text()).map_err(Error::from);
+    }
+    minijinja::escape_formatter(out, state, value)
+}
+
 /// The current date and time (UTC) in a `strftime` format.
 #[expect(clippy::needless_pass_by_value, reason = "the template engine hands over owned arguments")]
-pub(crate) fn strftime_now(format: String) -> Result<String, Error> {
+pub(crate) fn strftime_now(state: &State<'_, '_>, format: String) -> Result<String, Error> {
+    // A directive writes up to 64 bytes for each of its own: a width has three digits at most.
+    state.consume_fuel(format.len() as u64)?;
     jiff::fmt::strtime::format(&format, &jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC))
         .map_err(|e| {
-            Error::new(ErrorKind::InvalidOperation, format!("strftime_now({format:?}): {e}"))
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!("strftime_now({:?}): {e}", brief(&format)),
+            )
         })
 }
 
@@ -58,8 +84,31 @@ pub(crate) fn percent_format(
     };
     let arguments: Vec<Value> =
         if arguments.is_tuple() { arguments.try_iter()?.collect() } else { vec![arguments] };
-    state.consume_fuel((format.len() / 64) as u64)?;
+    pay_for_widths(state, format, &arguments)?;
     formatting::format(FormatStyle::Printf, format, &arguments).map(Value::from)
+}
+
+/// Pays for a format's text, with as many bytes as its numbers and, where they may be widths too, its arguments say.
+pub(crate) fn pay_for_widths(
+    state: &State<'_, '_>,
+    format: &str,
+    arguments: &[Value],
+) -> Result<(), Error> {
+    let numbers = format.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+    let mut bytes = format.len() as u64;
+    for number in numbers {
+        // One that is too long for a number is too wide.
+        bytes = bytes.saturating_add(number.parse().unwrap_or(u64::MAX));
+    }
+    // `%*d` and `{:>{}}`.
+    if format.contains('*')
+        || format.split('{').any(|part| part.contains(':') && !part.contains('}'))
+    {
+        for argument in arguments.iter().filter_map(Value::as_i64) {
+            bytes = bytes.saturating_add(argument.unsigned_abs());
+        }
+    }
+    state.consume_fuel(bytes / 64)
 }
 
 /// `default(value, default_value='', boolean=false)`.
@@ -79,11 +128,10 @@ pub(crate) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result
 }
 
 /// What a loop runs over: of a text its characters.
-pub(crate) fn loop_items(value: Value) -> Value {
-    match value.as_str() {
-        Some(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
-        None => value,
-    }
+pub(crate) fn loop_items(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let Some(text) = value.as_str() else { return Ok(value) };
+    state.consume_fuel((text.chars().count() / 2) as u64)?;
+    Ok(text.chars().map(|c| Value::from(c.to_string())).collect())
 }
 
 /// Whether Python has an iterator for a value: none is not iterable, undefined is.

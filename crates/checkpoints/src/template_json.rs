@@ -3,6 +3,8 @@
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
+use crate::template_text::brief;
+
 /// Deepest nesting that is followed.
 const MAX_DEPTH: usize = 100;
 /// Widest indentation: more is a mistake, and would only ask for memory.
@@ -62,19 +64,21 @@ fn indentation(value: &Value) -> Result<String, Error> {
     match value.as_i64().map(|count| usize::try_from(count).unwrap_or(0)) {
         Some(count) if count <= MAX_INDENT => Ok(" ".repeat(count)),
         _ => Err(wrong(format!(
-            "tojson: indent is {value}, expected a text or a whole number up to {MAX_INDENT}"
+            "tojson: indent is {}, expected a text or a whole number up to {MAX_INDENT}",
+            brief(value)
         ))),
     }
 }
 
 fn separators(pair: &Value) -> Result<(String, String), Error> {
     let texts: Vec<Option<String>> =
-        pair.try_iter()?.map(|part| part.as_str().map(str::to_owned)).collect();
+        pair.try_iter()?.take(3).map(|part| part.as_str().map(str::to_owned)).collect();
     match texts.as_slice() {
         [Some(item), Some(key)] => Ok((item.clone(), key.clone())),
-        _ => {
-            Err(wrong(format!("tojson: separators is {pair}, expected two texts, as (',', ': ')")))
-        }
+        _ => Err(wrong(format!(
+            "tojson: separators is {}, expected two texts, as (',', ': ')",
+            brief(pair)
+        ))),
     }
 }
 
@@ -92,33 +96,37 @@ struct Writer<'a, 'b, 'c> {
 impl Writer<'_, '_, '_> {
     fn write(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
         if depth > MAX_DEPTH {
-            return Err(wrong("tojson: nested too deeply".to_owned()));
+            return Err(wrong(format!(
+                "tojson: the value is nested in more than {MAX_DEPTH} levels"
+            )));
         }
+        self.state.consume_fuel(1)?;
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
             ValueKind::Number if value.is_integer() => out.push_str(&value.to_string()),
             ValueKind::Number => out.push_str(&float(f64::try_from(value.clone())?)),
-            ValueKind::String => self.string(value.as_str().unwrap_or_default(), out),
+            ValueKind::String => self.string(value.as_str().unwrap_or_default(), out)?,
             ValueKind::Map => {
-                let mut keys: Vec<Value> = value.try_iter()?.collect();
+                let mut keys = self.gathered(value)?;
                 if self.sort_keys {
                     keys.sort();
                 }
                 self.items(&keys, ('{', '}'), depth, out, |key, out| {
                     if let Some(key) = key.as_str() {
-                        self.string(key, out);
+                        self.string(key, out)?;
                     } else {
                         let mut text = String::new();
                         self.write(key, depth + 1, &mut text)?;
-                        self.string(&text, out);
+                        self.string(&text, out)?;
                     }
+                    self.state.consume_fuel((self.key.len() / 64) as u64)?;
                     out.push_str(&self.key);
                     self.write(&value.get_item(key)?, depth + 1, out)
                 })?;
             }
             ValueKind::Seq | ValueKind::Iterable => {
-                let items: Vec<Value> = value.try_iter()?.collect();
+                let items = self.gathered(value)?;
                 self.items(&items, ('[', ']'), depth, out, |item, out| {
                     self.write(item, depth + 1, out)
                 })?;
@@ -126,6 +134,16 @@ impl Writer<'_, '_, '_> {
             kind => return Err(wrong(format!("tojson: a value of type {kind} has no JSON form"))),
         }
         Ok(())
+    }
+
+    /// The items or keys of a value, which may be many more than it takes to name them.
+    fn gathered(&self, value: &Value) -> Result<Vec<Value>, Error> {
+        let mut items = Vec::new();
+        for item in value.try_iter()? {
+            self.state.consume_fuel(1)?;
+            items.push(item);
+        }
+        Ok(items)
     }
 
     fn items(
@@ -139,6 +157,7 @@ impl Writer<'_, '_, '_> {
         out.push(open);
         for (i, item) in items.iter().enumerate() {
             if i > 0 {
+                self.state.consume_fuel((self.item.len() / 64) as u64)?;
                 out.push_str(&self.item);
             }
             self.new_line(depth + 1, out)?;
@@ -160,11 +179,13 @@ impl Writer<'_, '_, '_> {
         Ok(())
     }
 
-    fn string(&self, text: &str, out: &mut String) {
+    fn string(&self, text: &str, out: &mut String) -> Result<(), Error> {
+        // An escaped character takes up to six times its bytes.
+        self.state.consume_fuel((text.len() / 16) as u64)?;
         let escaped = serde_json::Value::from(text).to_string();
         if !self.ensure_ascii {
             out.push_str(&escaped);
-            return;
+            return Ok(());
         }
         for character in escaped.chars() {
             if character.is_ascii() {
@@ -175,6 +196,7 @@ impl Writer<'_, '_, '_> {
                 }
             }
         }
+        Ok(())
     }
 }
 

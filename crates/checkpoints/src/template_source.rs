@@ -6,6 +6,9 @@ pub(crate) const PERCENT_FILTER: &str = "percent_format";
 /// The filter that turns the text a loop runs over into its characters, so that the loop knows its end.
 pub(crate) const LOOP_FILTER: &str = "loop_items";
 
+/// The filter behind every value that gets a name. Of an attribute of a namespace it is told so.
+pub(crate) const KEPT_FILTER: &str = "kept_value";
+
 /// Line ends as jinja2 sees them: `\r\n` and `\r` are `\n`, in texts of the template too.
 pub(crate) fn normal_line_ends(source: &str) -> String {
     source.replace("\r\n", "\n").replace('\r', "\n")
@@ -17,7 +20,7 @@ pub(crate) fn replace_generation_blocks(source: &str, open: &str, close: &str) -
     let mut out = String::with_capacity(source.len());
     for part in parts(source) {
         match part {
-            Part::Tag(tag) if tag.starts_with("{%") && tag.len() >= 4 => {
+            Part::Tag(tag) if tag.starts_with("{%") && tag.len() >= 4 && tag.ends_with("%}") => {
                 let word = tag[2..tag.len() - 2]
                     .trim_start_matches(['-', '+'])
                     .trim_end_matches(['-', '+'])
@@ -40,7 +43,7 @@ pub(crate) fn with_filters(source: &str) -> String {
     for part in parts(source) {
         match part {
             Part::Tag(tag) if !tag.starts_with("{#") => {
-                out.push_str(&loop_items(&percent_in_tag(tag)));
+                out.push_str(&kept(&loop_items(&percent_in_tag(tag))));
             }
             Part::Tag(text) | Part::Text(text) => out.push_str(text),
         }
@@ -68,6 +71,25 @@ fn loop_items(tag: &str) -> String {
         };
     }
     tag.to_owned()
+}
+
+/// A `set` tag with the filter behind its value; one without a value is left alone.
+fn kept(tag: &str) -> String {
+    let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
+    let (Some(named), true) = (word.strip_prefix("set "), tag.starts_with("{%")) else {
+        return tag.to_owned();
+    };
+    let Some((target, _)) = named.split_once('=') else { return tag.to_owned() };
+    // The name of a filter or a call before the sign: a block, whose value is a text.
+    if target.contains(['|', '(', '%']) && !target.trim_start().starts_with('(') {
+        return tag.to_owned();
+    }
+    let start = tag.len() - named.len() + target.len() + 1;
+    let end = ["-%}", "+%}", "%}"].iter().find_map(|close| tag.strip_suffix(close)).map(str::len);
+    let Some(value) = end.and_then(|end| tag.get(start..end)) else { return tag.to_owned() };
+    let (head, close) = (&tag[..start], &tag[start + value.len()..]);
+    let argument = if target.contains('.') { "(true)" } else { "" };
+    format!("{head} ({})|{KEPT_FILTER}{argument} {close}", value.trim())
 }
 
 fn percent_in_tag(tag: &str) -> String {
@@ -154,11 +176,17 @@ enum Part<'a> {
     Tag(&'a str),
 }
 
+/// Where the first tag opens.
+fn tag_start(text: &str) -> Option<usize> {
+    let opens = |at: &usize| text[at + 1..].starts_with(['{', '%', '#']);
+    text.match_indices('{').map(|(at, _)| at).find(opens)
+}
+
 /// The source, cut at its tags; the ends of tags inside quotes do not count.
 fn parts(source: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = source;
-    while let Some(start) = ["{{", "{%", "{#"].iter().filter_map(|open| rest.find(open)).min() {
+    while let Some(start) = tag_start(rest) {
         parts.push(Part::Text(&rest[..start]));
         let tag = &rest[start..];
         let close = match &tag[..2] {
@@ -191,15 +219,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn values_that_get_names_are_looked_at() {
+        let kept = |source: &str| with_filters(source).replace(KEPT_FILTER, "k");
+        assert_eq!(kept("{%- set a = [1] -%}"), "{%- set a = ([1])|k -%}");
+        assert_eq!(kept("{% set ns.a=b == c %}"), "{% set ns.a= (b == c)|k(true) %}");
+        assert_eq!(kept("{% set a, b = 1, 2 %}"), "{% set a, b = (1, 2)|k %}");
+        for block in
+            ["{% set a %}", "{% set a | replace('=', '') %}", "{% set a = 1", "{% settle = 1 %}"]
+        {
+            assert_eq!(kept(block), block);
+        }
+    }
+
+    #[test]
     fn percent_takes_one_operand() {
         let replaced = |source: &str| with_filters(source).replace(PERCENT_FILTER, "p");
         assert_eq!(replaced("{{ '%s' % a }}"), "{{ '%s'|p(a) }}");
         assert_eq!(replaced("{{ '%s' % a.b[0] + c }}"), "{{ '%s'|p(a.b[0]) + c }}");
         assert_eq!(replaced("{{ '%s%%' % (a, '%}') ~ b }}"), "{{ '%s%%'|p((a, '%}')) ~ b }}");
         assert_eq!(replaced("{{ '%s' % a | upper }}"), "{{ '%s'|p(a | upper) }}");
-        for untouched in
-            ["{{ 5 % 2 }}", "{% set a = 'b' %}", "{# '%s' % a #}", "a 'b' % c", "{{ 'a'"]
-        {
+        for untouched in ["{{ 5 % 2 }}", "{% set a %}", "{# '%s' % a #}", "a 'b' % c", "{{ 'a'"] {
             assert_eq!(with_filters(untouched), untouched);
         }
     }

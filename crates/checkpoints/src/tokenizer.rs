@@ -3,11 +3,16 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bestof_files::guarded;
 
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
 use crate::special_tokens::SpecialTokens;
-use crate::{json, tokenizer_setup};
+use crate::tokenizer_growth::Growth;
+use crate::worker::{self, Failure};
+use crate::{json, tokenizer_checks, tokenizer_setup};
 
 /// A model's tokenizer, with the ids of its special tokens.
 ///
@@ -15,7 +20,10 @@ use crate::{json, tokenizer_setup};
 /// always the whole text.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Arc<tokenizers::Tokenizer>,
+    growth: Growth,
+    /// Whether texts are encoded under the eyes of a clock: the file has regular expressions of its own.
+    watched: bool,
     path: PathBuf,
     special: SpecialTokens,
     special_ids: HashSet<u32>,
@@ -30,7 +38,8 @@ impl Tokenizer {
     /// `add_eos_token` say what stands around a text.
     ///
     /// # Errors
-    /// No `tokenizer.json`, a file that does not parse, or an added token with another id than listed.
+    /// No `tokenizer.json`, a file that does not parse or that would hurt (ids, tokens around a text, regular
+    /// expressions, scores), or an added token with another id than listed.
     pub fn from_dir(dir: &Path) -> Result<Self, CheckpointError> {
         let path = dir.join("tokenizer.json");
         if !path.exists() {
@@ -39,9 +48,15 @@ impl Tokenizer {
         }
         let text = json::read_text(&path)?;
         let bad = |source| CheckpointError::BadTokenizer { path: path.clone(), source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(bad)?;
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(bad)?;
+        let checked = tokenizer_checks::before(&path, &text)?;
+        let (mut inner, checked) = watched(move || {
+            let mut inner = tokenizers::Tokenizer::from_bytes(text)?;
+            inner.with_padding(None);
+            inner.with_truncation(None)?;
+            tokenizer_checks::probe(&checked)?;
+            Ok((inner, checked))
+        })
+        .map_err(bad)?;
 
         let mut special = SpecialTokens::from_dir(dir)?;
         let ids = GenerationConfig::from_dir(dir)?;
@@ -50,11 +65,14 @@ impl Tokenizer {
         special.eos = special.eos.or_else(|| text(ids.eos_token_ids.first().copied()));
         special.pad = special.pad.or_else(|| text(ids.pad_token_id));
         tokenizer_setup::apply(&mut inner, &special, dir)?;
+        tokenizer_checks::after(&path, &checked, &inner)?;
+        let growth = Growth::new(inner.get_normalizer()).map_err(bad)?;
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let added = inner.get_added_tokens_decoder();
         let special_ids =
             added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
-        Ok(Self { inner, path, special, special_ids, max_id })
+        let watched = !checked.published;
+        Ok(Self { inner: Arc::new(inner), growth, watched, path, special, special_ids, max_id })
     }
 
     /// The token ids of a text. With `add_special` its post-processor's tokens are added, such as
@@ -62,11 +80,13 @@ impl Tokenizer {
     /// holds those tokens.
     ///
     /// # Errors
-    /// The tokenizer cannot express the text (no unknown token).
+    /// The tokenizer cannot express the text (no unknown token), makes it too long, or takes too long.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, CheckpointError> {
-        let encoding =
-            self.inner.encode_fast(text, add_special).map_err(|source| self.bad(source))?;
-        Ok(encoding.get_ids().to_vec())
+        self.growth.check(text).map_err(|source| self.bad(source))?;
+        let encode = move |inner: &tokenizers::Tokenizer, text: &str| {
+            Ok(inner.encode_fast(text, add_special)?.get_ids().to_vec())
+        };
+        self.work(text, encode)
     }
 
     /// Token ids, each with its byte range in the text.
@@ -78,7 +98,10 @@ impl Tokenizer {
         text: &str,
         add_special: bool,
     ) -> Result<Vec<(u32, Range<usize>)>, CheckpointError> {
-        let encoding = self.inner.encode(text, add_special).map_err(|source| self.bad(source))?;
+        self.growth.check(text).map_err(|source| self.bad(source))?;
+        let encode =
+            move |inner: &tokenizers::Tokenizer, text: &str| inner.encode(text, add_special);
+        let encoding = self.work(text, encode)?;
         let ranges = encoding.get_offsets().iter().map(|&(start, end)| start..end);
         Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
@@ -92,8 +115,14 @@ impl Tokenizer {
         first: &str,
         second: &str,
     ) -> Result<(Vec<u32>, Vec<u32>), CheckpointError> {
-        let encoding =
-            self.inner.encode_fast((first, second), true).map_err(|source| self.bad(source))?;
+        for text in [first, second] {
+            self.growth.check(text).map_err(|source| self.bad(source))?;
+        }
+        let second = second.to_owned();
+        let encode = move |inner: &tokenizers::Tokenizer, first: &str| {
+            inner.encode_fast((first, second.as_str()), true)
+        };
+        let encoding = self.work(first, encode)?;
         Ok((encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec()))
     }
 
@@ -102,7 +131,9 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer's decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, CheckpointError> {
-        self.inner.decode(ids, skip_special).map_err(|source| self.bad(source))
+        guarded(|| self.inner.decode(ids, skip_special))
+            .unwrap_or_else(|said| Err(gave_up(&said)))
+            .map_err(|source| self.bad(source))
     }
 
     /// The vocabulary entry of each id, as it is stored (`Ġthe`, `▁the`, `<0x0A>`, …); `<?ID>` for
@@ -183,7 +214,47 @@ impl Tokenizer {
         text.and_then(|text| self.inner.token_to_id(text))
     }
 
+    /// Encodes; every call of the library on a text goes through here.
+    fn work<T: Send + 'static>(
+        &self,
+        text: &str,
+        encode: impl FnOnce(&tokenizers::Tokenizer, &str) -> tokenizers::Result<T> + Send + 'static,
+    ) -> Result<T, CheckpointError> {
+        let encoded = if self.watched {
+            let (inner, text) = (Arc::clone(&self.inner), text.to_owned());
+            watched(move || encode(&inner, &text))
+        } else {
+            guarded(|| encode(&self.inner, text)).unwrap_or_else(|said| Err(gave_up(&said)))
+        };
+        encoded.map_err(|source| self.bad(source))
+    }
+
     fn bad(&self, source: tokenizers::Error) -> CheckpointError {
         CheckpointError::BadTokenizer { path: self.path.clone(), source }
     }
+}
+
+/// What the library returns within the time that is left to it.
+fn watched<T: Send + 'static>(
+    work: impl FnOnce() -> tokenizers::Result<T> + Send + 'static,
+) -> tokenizers::Result<T> {
+    worker::run(work).unwrap_or_else(|failure| {
+        Err(match failure {
+            Failure::Panicked(said) => gave_up(&said),
+            Failure::TooSlow(seconds) => format!(
+                "it takes more than {seconds} seconds; simplify its regular expressions, or cut the text"
+            )
+            .into(),
+            Failure::NoThread(source) => source.into(),
+        })
+    })
+}
+
+fn gave_up(said: &str) -> tokenizers::Error {
+    let hint = if said.contains("limit") {
+        "simplify its regular expressions"
+    } else {
+        "fetch or save the file again"
+    };
+    format!("the tokenizer library gave up: {said}; {hint}").into()
 }

@@ -172,7 +172,7 @@ fn errors_name_the_line() {
 #[test]
 fn a_template_that_never_ends_is_stopped() {
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% set d = c %}{% endfor %}{% endfor %}{% endfor %}";
-    assert!(matches!(render(endless, &[], false), Err(CheckpointError::Template { .. })));
+    assert!(matches!(render(endless, &[], false), Err(CheckpointError::TemplateEndless { .. })));
 }
 
 #[test]

@@ -275,6 +275,15 @@ fn tensors_without_use_and_missing_ones_are_named() {
 }
 
 #[test]
+fn a_rank_without_tensors_is_refused_before_room_is_made_for_it() {
+    // A gigabyte for each matrix of a model with 4,096 values a token.
+    let (dir, mut base) = changed("dora", |config| config["r"] = 65_000.into());
+    let error = base.load_adapter(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("r (or rank_pattern)") && error.contains("65000"), "{error}");
+    assert!(error.contains("the largest in adapter_model.safetensors"), "{error}");
+}
+
+#[test]
 fn a_value_that_is_no_number_is_refused_by_its_tensor() {
     let (dir, mut base) = changed("dora", |_| {});
     let path = dir.path().join(ADAPTER_WEIGHTS);

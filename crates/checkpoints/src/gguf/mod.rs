@@ -14,7 +14,7 @@ mod merges;
 mod metadata;
 mod opened;
 mod plan;
-mod pre_tokenizer;
+pub(crate) mod pre_tokenizer;
 mod reader;
 mod rope;
 mod rope_freqs;

@@ -39,6 +39,11 @@ const DEEPSEEK_V3: &[&str] = &[
     r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
 ];
 
+/// Whether a regular expression is one of published models, whose time grows with the text's length only.
+pub(crate) fn is_published(pattern: &str) -> bool {
+    CUTS.iter().any(|cut| cut.patterns.contains(&pattern))
+}
+
 /// A cut: the regular expressions it is made by, one after the other.
 struct Cut {
     names: &'static [&'static str],

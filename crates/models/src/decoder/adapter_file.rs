@@ -26,6 +26,9 @@ pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// Name of the tensors in an adapter's folder.
 pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 
+/// A rank that needs no tensor of its size: another shape or a missing tensor is told apart later.
+const GRANTED_RANK: usize = 256;
+
 impl Decoder {
     /// Writes the adapters, and what is trained whole with them, as PEFT reads them. `base` is the
     /// model they belong to, by name or path.
@@ -110,12 +113,37 @@ impl Decoder {
         let names = tensors.names(self.names, |names| self.module_names(names));
         let modules = LoraModules::new(&config)?;
         modules.check_saved(&self.module_names(names))?;
+        self.check_ranks(&tensors, &modules, names)?;
         let mut fresh = self.clone();
         fresh.attach(&modules, names)?;
         fresh.read_factors(&mut tensors)?;
         fresh.read_whole(&mut tensors, &modules)?;
         tensors.finish()?;
         *self = fresh;
+        Ok(())
+    }
+
+    /// Holds ranks to those of the file's tensors before room is made for them.
+    fn check_ranks(
+        &self,
+        tensors: &AdapterTensors<'_>,
+        modules: &LoraModules<'_>,
+        names: TensorNames,
+    ) -> Result<(), ModelError> {
+        let most = tensors.largest_rank();
+        for module in self.module_names(names) {
+            if !modules.targets(&module)? {
+                continue;
+            }
+            let (rank, _) = modules.rank_and_alpha(&module)?;
+            if rank > most.max(GRANTED_RANK) {
+                return Err(ModelError::AdapterField {
+                    field: format!("r (or rank_pattern) of {module}"),
+                    found: rank.to_string(),
+                    expected: format!("at most {most}, the largest in adapter_model.safetensors"),
+                });
+            }
+        }
         Ok(())
     }
 

@@ -97,6 +97,12 @@ impl<'a> AdapterTensors<'a> {
         self.weights.info(stored).map(|info| info.shape.clone()).unwrap_or_default()
     }
 
+    /// The largest rank of a factor in the file: the smaller of its sides.
+    pub(super) fn largest_rank(&self) -> usize {
+        let factors = self.weights.infos().iter().filter(|info| info.name.contains(".lora_"));
+        factors.filter_map(|info| info.shape.iter().min().copied()).max().unwrap_or(0)
+    }
+
     /// Takes the tensors that are parameters of the model itself, by the parameter's name.
     pub(super) fn take_whole(
         &mut self,

@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use bestof_files::guarded;
+use bestof_tasks::rows::open_parquet;
 use jiff::{Timestamp, civil, tz::TimeZone};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::errors::ParquetError;
+use parquet::file::reader::FileReader;
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 
@@ -34,7 +37,9 @@ impl ParquetRecords {
     pub(super) fn open(path: &Path, stars: bool) -> Result<(Self, Columns), SentimentError> {
         let failed = |source| SentimentError::Table { path: path.to_owned(), source };
         let file = File::open(path).map_err(SentimentError::io("open", path))?;
-        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let reader = guarded(|| open_parquet(file))
+            .unwrap_or_else(|said| Err(gave_up(&said)))
+            .map_err(failed)?;
         let schema = reader.metadata().file_metadata().schema();
         let header = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
         let columns = Columns::of_header(header, path, stars)?;
@@ -49,7 +54,8 @@ impl ParquetRecords {
 
     /// Reads the next row: its number, counted from 1.
     pub(super) fn advance(&mut self) -> Option<(u64, Result<(), LineProblem>)> {
-        match self.rows.next()? {
+        let next = guarded(|| self.rows.next());
+        match next.unwrap_or_else(|said| Some(Err(gave_up(&said))))? {
             Ok(row) => {
                 self.cells = row.get_column_iter().map(|(_, field)| text_of(field)).collect();
                 self.row = Some(row);
@@ -78,6 +84,11 @@ impl ParquetRecords {
             }
         }
     }
+}
+
+/// The reader takes lengths inside pages on trust.
+fn gave_up(said: &str) -> ParquetError {
+    ParquetError::General(format!("its pages are damaged ({said})"))
 }
 
 /// A value as a CSV file would have it; `None` for null and for values of other kinds.

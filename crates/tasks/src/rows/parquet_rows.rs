@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use bestof_files::guarded;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
 use serde_json::{Number, Value};
 
 use super::json::Json;
+use super::parquet_bounds::open_parquet;
 use super::problem::RowsError;
 use super::record::{Next, Record};
 
@@ -24,7 +27,9 @@ pub(super) struct ParquetRecords {
 impl ParquetRecords {
     pub(super) fn open(file: File, path: &Path) -> Result<Self, RowsError> {
         let failed = |source| RowsError::Parquet { path: path.to_owned(), source };
-        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let reader = guarded(|| open_parquet(file))
+            .unwrap_or_else(|said| Err(gave_up(&said)))
+            .map_err(failed)?;
         for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
             let codec = column.compression();
             if !is_read(codec) {
@@ -39,12 +44,20 @@ impl ParquetRecords {
 
     /// The next row with its number, counted from 1.
     pub(super) fn advance(&mut self) -> io::Result<Option<Next>> {
-        let Some(row) = self.rows.next() else { return Ok(None) };
+        let next = guarded(|| self.rows.next());
+        let Some(row) = next.unwrap_or_else(|said| Some(Err(gave_up(&said)))) else {
+            return Ok(None);
+        };
         self.count += 1;
         let columns = row.map_err(io::Error::other)?.into_columns();
         let columns = columns.into_iter().map(|(name, field)| (name, json(field).without_nulls()));
         Ok(Some((self.count, Ok(Record::Typed(columns.collect())))))
     }
+}
+
+/// The reader takes lengths inside pages on trust.
+fn gave_up(said: &str) -> ParquetError {
+    ParquetError::General(format!("its pages are damaged ({said})"))
 }
 
 fn is_read(codec: Compression) -> bool {

@@ -60,10 +60,10 @@ pub(super) fn write(
     }
     let warnings = special_tokens(folder, tokenizer, rows, entries)?;
     if let Some(found) = template_files::read(folder.files())? {
-        entries.text("tokenizer.chat_template", &found.default);
+        entries.text("tokenizer.chat_template", &found.default.text);
         if let Some(tool_use) = found.tool_use {
             entries.texts("tokenizer.chat_templates", &["tool_use"]);
-            entries.text("tokenizer.chat_template.tool_use", &tool_use);
+            entries.text("tokenizer.chat_template.tool_use", &tool_use.text);
         }
     }
     Ok(warnings)
