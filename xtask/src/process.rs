@@ -1,7 +1,7 @@
 //! Running cargo from the workspace's root, and the two places that print.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -40,6 +40,16 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("{name}: could not start"))?;
     ensure!(status.success(), "{name} failed ({status})");
     Ok(())
+}
+
+/// Becomes a program where the system can, so that signals and exit codes are the program's own; else runs it to its
+/// end.
+pub(crate) fn become_or_wait(program: &mut Command) -> std::io::Result<ExitStatus> {
+    #[cfg(unix)]
+    let outcome = Err(std::os::unix::process::CommandExt::exec(program));
+    #[cfg(not(unix))]
+    let outcome = program.status();
+    outcome
 }
 
 /// Builds a program and returns its path; the compiler's messages are passed through.

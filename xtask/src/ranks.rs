@@ -18,19 +18,9 @@ pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
         let mut command = launcher(started.ranks)?;
         command.args(started.options).arg(binary).args(started.verb);
         command.env("BESTOF_INVOKED_AS", "cargo xtask");
-        command.status().context("could not start mpirun")
+        process::become_or_wait(&mut command).context("could not start mpirun")
     });
-    match outcome {
-        // Ranks end with 0, 1 or 2; whatever else mpirun says is a failure.
-        Ok(status) => match status.code() {
-            Some(code @ (0 | 2)) => ExitCode::from(code as u8),
-            _ => ExitCode::FAILURE,
-        },
-        Err(error) => {
-            process::report(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    user_verb::exit_code(outcome)
 }
 
 /// What the command line says.

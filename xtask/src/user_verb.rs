@@ -1,7 +1,7 @@
 //! Verbs of `bestof`, which is built in release with the features that its device needs, and run.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result};
 
@@ -11,13 +11,17 @@ use crate::process;
 pub(crate) fn run(features: &[String], args: &[String]) -> ExitCode {
     let mut features = features.to_vec();
     features.extend(wanted_feature(args));
-    match build(&features).and_then(|binary| {
-        Command::new(&binary)
-            .args(args)
-            .env("BESTOF_INVOKED_AS", "cargo xtask")
-            .status()
+    exit_code(build(&features).and_then(|binary| {
+        let mut command = Command::new(&binary);
+        command.args(args).env("BESTOF_INVOKED_AS", "cargo xtask");
+        process::become_or_wait(&mut command)
             .with_context(|| format!("could not start {}", binary.display()))
-    }) {
+    }))
+}
+
+/// The exit code of a program that was run.
+pub(crate) fn exit_code(outcome: Result<ExitStatus>) -> ExitCode {
+    match outcome {
         // A process ended by a signal has no code; 1 means failure.
         Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
         Err(error) => {

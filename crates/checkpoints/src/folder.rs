@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs};
 
-use bestof_files::{Sha256Hasher, expect_folder, recover_folder, write_file};
+use bestof_files::{Sha256Hasher, StagedFolder, expect_folder, recover_folder, write_file};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::CheckpointError;
@@ -32,6 +31,8 @@ const TOKENIZER_FILES: [&str; 11] = [
 ];
 /// The name of a GGUF file that makes a folder a model.
 const GGUF: &str = "model.gguf";
+/// What folders of GGUF files are called in the folder for temporary files.
+const UNPACKED: &str = "bestof-gguf";
 /// The other files of a model, its weights apart.
 const CONFIG_FILES: [&str; 2] = ["config.json", "generation_config.json"];
 
@@ -41,7 +42,7 @@ pub struct ModelFolder {
     /// The folder, or the GGUF file.
     pub dir: PathBuf,
     /// What is made of the metadata of a GGUF file, while this lives.
-    unpacked: Option<Arc<TempDir>>,
+    unpacked: Option<Arc<StagedFolder<'static>>>,
     /// `config.json`, unread.
     pub config: Value,
     /// `generation_config.json`, with the token ids of `config.json` where it names none.
@@ -98,7 +99,8 @@ impl ModelFolder {
     /// A GGUF file as a folder.
     fn unpack(file: &Path) -> Result<Self, CheckpointError> {
         let opened = OpenedGguf::open(file)?;
-        let unpacked = TempDir::new().map_err(CheckpointError::io("create", &env::temp_dir()))?;
+        // Never committed, so that it is gone with the last who reads it, and at the latest with the next that is made.
+        let unpacked = StagedFolder::replace(&env::temp_dir().join(UNPACKED))?;
         opened.write_companions(unpacked.path(), opened.dtype())?;
         let folder = Self::open(unpacked.path())?;
         Ok(Self { dir: file.to_path_buf(), unpacked: Some(Arc::new(unpacked)), ..folder })

@@ -1,6 +1,7 @@
 //! The only place that prints: results to stdout, everything else to stderr.
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) fn init(verbose: u8, quiet: bool, is_first: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // What cannot be written to stderr is not said there either.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .without_time()
         .with_target(false)
@@ -85,10 +88,30 @@ pub(crate) fn part(text: &str) -> Result<()> {
         return Ok(());
     }
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints help or a version, which clap takes for errors, or what is wrong with the command line.
+pub(crate) fn parse_outcome(found: &clap::Error) -> ExitCode {
+    let printed = found.print().and_then(|()| std::io::stdout().flush());
+    if found.use_stderr() {
+        return ExitCode::from(2);
+    }
+    match written(printed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            error(&failed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What became of writing to stdout. A reader that has gone away ends the program.
+fn written(outcome: std::io::Result<()>) -> Result<()> {
+    match outcome {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => match UNREAD.get() {
             Some(leave) => leave(),
-            None => std::process::exit(0),
+            None => bestof_files::end_unfinished(|| std::process::exit(0)),
         },
         other => other.context("could not write to stdout"),
     }
@@ -124,9 +147,9 @@ pub(crate) fn error(error: &anyhow::Error) {
     to_stderr(&text);
 }
 
-#[expect(clippy::print_stderr, reason = "the one place that prints to stderr")]
-fn to_stderr(text: &str) {
-    eprintln!("{text}");
+/// What cannot be said is not said: a remark that nobody can read ends nothing.
+pub(crate) fn to_stderr(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A bar that is hidden under `--quiet` and where stderr is no terminal.

@@ -7,6 +7,7 @@ mod input;
 mod model;
 mod progress;
 mod ranks;
+mod signals;
 mod verbs;
 
 use std::process::ExitCode;
@@ -39,18 +40,23 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             ranks::wait_for_the_first();
-            error.exit()
+            return console::parse_outcome(&error);
         }
     };
     let joined = ranks::join(cli.verb.alone());
     console::init(cli.verbose, cli.quiet, ranks::is_first());
-    let outcome = joined.and_then(|()| ranks::guarded(|| cli.verb.run()));
+    let outcome =
+        joined.and_then(|()| signals::listen()).and_then(|()| ranks::guarded(|| cli.verb.run()));
+    let code = exit_code(&outcome);
     ranks::end(&outcome);
+    ExitCode::from(code)
+}
+
+fn exit_code(outcome: &anyhow::Result<()>) -> u8 {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let usage = error.chain().any(<dyn std::error::Error>::is::<console::Usage>);
-            ExitCode::from(if usage { 2 } else { 1 })
-        }
+        Ok(()) => 0,
+        Err(error) if signals::stopped(error) => signals::exit_code().unwrap_or(1),
+        Err(error) if error.chain().any(<dyn std::error::Error>::is::<console::Usage>) => 2,
+        Err(_) => 1,
     }
 }

@@ -7,12 +7,15 @@ use bestof_trainer::progress::{Progress, StepProgress};
 use indicatif::{HumanDuration, ProgressBar};
 
 use crate::console;
+use crate::signals;
 
 /// Draws what a run tells.
 #[derive(Debug)]
 pub(crate) struct Bars {
     rows: Option<(String, ProgressBar)>,
     steps: Option<ProgressBar>,
+    /// Whether a run can be gone on with.
+    resumable: bool,
     prefix: String,
 }
 
@@ -22,10 +25,15 @@ impl Bars {
         Self::named("")
     }
 
+    /// Bars of a run that can be gone on with. A signal stops it after a step.
+    pub(crate) fn resumable() -> Self {
+        Self { resumable: true, ..Self::new() }
+    }
+
     /// Bars of a run with a name, for when several follow each other.
     pub(crate) fn named(name: &str) -> Self {
         let prefix = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        Self { rows: None, steps: None, prefix }
+        Self { rows: None, steps: None, resumable: false, prefix }
     }
 
     fn clear_rows(&mut self) {
@@ -92,6 +100,17 @@ impl Progress for Bars {
 
     fn notice(&mut self, text: &str) {
         self.say(text);
+    }
+
+    fn stepping(&mut self, stepping: bool) {
+        signals::stepping(stepping && self.resumable);
+        if !stepping && let Some(bar) = self.steps.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn wants_stop(&mut self) -> bool {
+        self.resumable && signals::wants_stop()
     }
 }
 

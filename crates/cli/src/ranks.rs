@@ -3,10 +3,12 @@
 use std::sync::OnceLock;
 
 use anyhow::Result;
+use bestof_sentiment::SentimentError;
 use bestof_trainer::TrainError;
 use bestof_trainer::communicator::{Launch, Ranks};
 
 use crate::console::{self, Usage};
+use crate::signals;
 
 /// How long a rank that fails lets rank 0 say what is wrong, which it may be about to find out as well.
 const FIRST_WORD: std::time::Duration = std::time::Duration::from_secs(2);
@@ -126,15 +128,14 @@ pub(crate) fn end(outcome: &Result<()>) {
     if ranks.is_alone() {
         if let Err(error) = outcome {
             wait_for_the_first();
-            console::error(error);
+            say(error);
         }
         return;
     }
     let Err(error) = outcome else { return leave() };
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<TrainError>());
-    if causes.any(TrainError::is_of_all_ranks) {
+    if of_run(error).is_some_and(TrainError::is_of_all_ranks) {
         if ranks.is_first() {
-            console::error(error);
+            say(error);
         }
         return leave();
     }
@@ -145,6 +146,24 @@ pub(crate) fn end(outcome: &Result<()>) {
         console::error(&anyhow::anyhow!("rank {}: {error:#}", ranks.rank()));
     }
     ranks.communicator().abort()
+}
+
+/// The error of a training run behind an error of a verb.
+pub(crate) fn of_run(error: &anyhow::Error) -> Option<&TrainError> {
+    // A transparent error stands in the chain in place of the one within.
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(SentimentError::Train(within)) => Some(within),
+        _ => cause.downcast_ref(),
+    })
+}
+
+/// Says what ended a verb. A run that was told to stop has not failed.
+fn say(error: &anyhow::Error) {
+    if signals::stopped(error) {
+        console::to_stderr(&format!("{error}\n{}", signals::how_to_go_on()));
+    } else {
+        console::error(error);
+    }
 }
 
 fn leave() {

@@ -383,3 +383,51 @@ fn a_killed_rank_ends_the_job_and_the_run_goes_on() {
     }
     assert!(died >= kills && ended > 0, "{died} ranks were killed, {ended} runs came to their end");
 }
+
+/// The process of a rank that was started for this folder.
+fn process_of(rank: usize, out: &str) -> u32 {
+    let variable = format!("OMPI_COMM_WORLD_RANK={rank}");
+    let is_rank = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|set| set == variable.as_bytes())
+    };
+    started(out).into_iter().find(is_rank).unwrap()
+}
+
+#[test]
+fn a_signal_at_one_rank_stops_all_after_the_same_step() {
+    let bench = Bench::new();
+    let settings = ["train.max_steps=60", "train.save_steps=100", "train.eval_steps=20"];
+    assert_eq!(run(2, &bench.args("sft", "completions.jsonl", "unstopped", &settings)).code, 0);
+    let unstopped = bench.at("unstopped");
+    let weights = |run: &Path| fs::read(run.join("final/model.safetensors")).unwrap();
+    // A rank by its number; the last is the launcher.
+    for (rank, signal, code) in [(0, "INT", 130), (1, "TERM", 143), (2, "USR1", 138)] {
+        let out = format!("stopped-{rank}");
+        let args = bench.args("sft", "completions.jsonl", &out, &settings);
+        let stopped = bench.at(&out);
+        let said = bench.at("said");
+        let mut command = ranks(2, &args);
+        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let mut launcher = command.spawn().unwrap();
+        let (start, metrics) = (Instant::now(), stopped.join("metrics.jsonl"));
+        while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 3 {
+            assert!(start.elapsed() < Duration::from_mins(2));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let process =
+            if rank == 2 { launcher.id() } else { process_of(rank, &text(&stopped)) }.to_string();
+        assert!(Command::new("kill").args(["-s", signal, &process]).status().unwrap().success());
+        let status = launcher.wait().unwrap();
+        let said = fs::read_to_string(&said).unwrap();
+        assert_eq!(status.code(), Some(code), "{said}");
+        assert_eq!(said.matches("stopped after step").count(), 1, "{said}");
+        assert!(said.contains("go on with: mpirun -n 2 "), "{said}");
+        let rows = read_lines(&metrics);
+        assert!(rows.last().unwrap()["step"].as_u64() < Some(60), "nothing was left to do");
+        let done = run(2, &[args, words("--resume")].concat());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        same(&read_lines(&metrics), &read_lines(&unstopped.join("metrics.jsonl")), "stopped");
+        assert!(weights(&stopped) == weights(&unstopped), "not the same weights");
+    }
+}

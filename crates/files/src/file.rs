@@ -74,10 +74,9 @@ impl<'l> StagedFile<'l> {
     /// After an error of [`Step::Sync`] the new file may already be in place.
     pub fn persist(mut self) -> Result<(), FileError> {
         self.sync()?;
-        self.layer
-            .rename(self.temporary.path(), &self.target)
+        self.temporary
+            .name(|path| self.layer.rename(path, &self.target))
             .map_err(FileError::io(Step::Rename, &self.target))?;
-        self.temporary.keep();
         sync_parent_on(self.layer, &self.target)
     }
 }
@@ -126,17 +125,57 @@ pub fn fill_file(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
-        let write = || {
-            let mut device = BufWriter::new(File::options().write(true).open(path)?);
-            fill(&mut device)?;
-            device.flush()
-        };
-        return write().map_err(FileError::io(Step::Write, path));
+    let mut out = Output::create(path)?;
+    fill(&mut out).map_err(FileError::io(Step::Write, path))?;
+    out.finish()
+}
+
+/// What a user names to be written to: a [`StagedFile`], unless something is there that is no file, such as
+/// `/dev/stdout` or a named pipe. That is written to as it goes and stays what it is.
+#[derive(Debug)]
+pub struct Output(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    File(StagedFile<'static>),
+    Device(BufWriter<File>, PathBuf),
+}
+
+impl Output {
+    /// Begins to write to `path`.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+            let opened = File::options().write(true).open(path);
+            let device = BufWriter::new(opened.map_err(FileError::io(Step::Write, path))?);
+            return Ok(Self(Kind::Device(device, path.to_owned())));
+        }
+        Ok(Self(Kind::File(StagedFile::create(path)?)))
     }
-    let mut file = StagedFile::create(path)?;
-    fill(&mut file).map_err(FileError::io(Step::Write, path))?;
-    file.persist()
+
+    /// Gives the file its name, or the device what it has not got yet. Dropped before, a file is removed, and the one
+    /// that was there stays.
+    pub fn finish(self) -> Result<(), FileError> {
+        match self.0 {
+            Kind::File(file) => file.persist(),
+            Kind::Device(mut out, path) => out.flush().map_err(FileError::io(Step::Write, &path)),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Kind::File(file) => file.write(bytes),
+            Kind::Device(device, _) => device.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Kind::File(file) => file.flush(),
+            Kind::Device(device, _) => device.flush(),
+        }
+    }
 }
 
 /// Shortens a file to its first `len` bytes, whole or not at all.

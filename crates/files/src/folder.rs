@@ -85,48 +85,58 @@ impl<'l> StagedFolder<'l> {
     /// An older folder of the name is exchanged for it in one step where the system can, and is renamed
     /// away just before otherwise; [`recover_folder`] repairs what a crash leaves between those two
     /// renames. After an error of [`Step::Sync`] the new folder may already be in place.
-    pub fn commit(mut self) -> Result<(), FileError> {
+    pub fn commit(self) -> Result<(), FileError> {
         sync_tree(self.layer, self.path())?;
-        let failed = |error| FileError::io(Step::Rename, &self.target)(error);
-        // A folder may appear there between looking and renaming, so that the renaming comes first.
-        let old = match self.layer.rename(self.path(), &self.target) {
-            Ok(()) => None,
-            Err(_) if is_occupied(&self.target, self.replaces) => {
-                return Err(FileError::Occupied { path: self.target.clone() });
-            }
-            Err(_) if self.target.is_dir() => Some(self.exchange().map_err(failed)?),
-            Err(error) => return Err(failed(error)),
-        };
-        self.temporary.keep();
-        sync_parent_on(self.layer, &self.target)?;
+        let Self { layer, mut temporary, target, replaces } = self;
+        let old = temporary.name(|new| put_in_place(layer, new, &target, replaces))?;
+        sync_parent_on(layer, &target)?;
         if let Some(old) = old {
             // It is out of the way; if it cannot go now, the next writer removes it.
-            let _ = self.layer.remove_dir_all(&old);
+            let _ = layer.remove_dir_all(&old);
         }
         Ok(())
     }
+}
 
-    /// Swaps the new folder and the old one, and returns the name that the old one has then.
-    fn exchange(&self) -> io::Result<PathBuf> {
-        match self.layer.exchange(self.path(), &self.target) {
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Ok(self.path().to_owned()),
+/// Gives a new folder its name; the name that the old one has then, if there was one.
+fn put_in_place(
+    layer: &dyn FileLayer,
+    new: &Path,
+    target: &Path,
+    replaces: bool,
+) -> Result<Option<PathBuf>, FileError> {
+    let failed = FileError::io(Step::Rename, target);
+    // A folder may appear there between looking and renaming, so that the renaming comes first.
+    match layer.rename(new, target) {
+        Ok(()) => Ok(None),
+        Err(_) if is_occupied(target, replaces) => {
+            Err(FileError::Occupied { path: target.to_owned() })
         }
-        // Locked, nobody takes the old folder for one that a crash left behind.
-        let _lock = lock(&self.target);
-        let ((), old) = with_unique_name(&self.target, OLD, |old| {
-            if fs::symlink_metadata(old).is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            self.layer.rename(&self.target, old)
-        })?;
-        if let Err(error) = self.layer.rename(self.path(), &self.target) {
-            let _ = self.layer.rename(&old, &self.target);
-            return Err(error);
-        }
-        Ok(old)
+        Err(_) if target.is_dir() => exchange(layer, new, target).map(Some).map_err(failed),
+        Err(error) => Err(failed(error)),
     }
+}
+
+/// Swaps the new folder and the old one, and returns the name that the old one has then.
+fn exchange(layer: &dyn FileLayer, new: &Path, target: &Path) -> io::Result<PathBuf> {
+    match layer.exchange(new, target) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        Err(error) => return Err(error),
+        Ok(()) => return Ok(new.to_owned()),
+    }
+    // Locked, nobody takes the old folder for one that a crash left behind.
+    let _lock = lock(target);
+    let ((), old) = with_unique_name(target, OLD, |old| {
+        if fs::symlink_metadata(old).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        layer.rename(target, old)
+    })?;
+    if let Err(error) = layer.rename(new, target) {
+        let _ = layer.rename(&old, target);
+        return Err(error);
+    }
+    Ok(old)
 }
 
 /// Puts a folder back that a crash left under its temporary name while it was being replaced. Does

@@ -5,10 +5,13 @@
 //! system releases when the process ends, however it ends. So whoever gets the lock of a temporary
 //! knows that nobody is writing it any more.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::layer::FileLayer;
 
@@ -19,6 +22,25 @@ pub(crate) const OLD: &str = ".old";
 
 /// Random characters of a temporary name.
 const RANDOM: usize = 6;
+
+/// The temporaries of this process that have not got their names yet, and whether each is a folder.
+static UNFINISHED: Mutex<BTreeMap<PathBuf, bool>> = Mutex::new(BTreeMap::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeMap<PathBuf, bool>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes every file and folder that this process has begun and not finished, and ends it by `end`; for a program
+/// that is told to end at once, from whatever thread hears of it. Meanwhile nothing gets its name any more, so that
+/// what is there under its name is whole.
+pub fn end_unfinished(end: impl FnOnce() -> Infallible) -> ! {
+    let unfinished = unfinished();
+    for (path, is_folder) in &*unfinished {
+        // What cannot be removed is left to the next writer.
+        let _ = if *is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+    match end() {}
+}
 
 /// A temporary file or folder, removed when dropped.
 #[derive(Debug)]
@@ -51,11 +73,13 @@ impl<'l> Temporary<'l> {
         is_folder: bool,
         mut make: impl FnMut(&Path) -> io::Result<T>,
     ) -> io::Result<(T, Self)> {
+        let mut unfinished = unfinished();
         let (made, path) = with_unique_name(target, PARTIAL, |path| {
             let made = make(path)?;
             Ok((made, lock_own(path)?))
         })?;
         let (made, lock) = made;
+        unfinished.insert(path.clone(), is_folder);
         Ok((made, Self { layer, path, is_folder, kept: false, _lock: lock }))
     }
 
@@ -63,9 +87,16 @@ impl<'l> Temporary<'l> {
         &self.path
     }
 
-    /// Lets it be: it has its name now.
-    pub(crate) fn keep(&mut self) {
+    /// Gives it its name by `rename`, after which it is let be.
+    pub(crate) fn name<T, E>(
+        &mut self,
+        rename: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut unfinished = unfinished();
+        let named = rename(&self.path)?;
+        unfinished.remove(&self.path);
         self.kept = true;
+        Ok(named)
     }
 }
 
@@ -78,6 +109,7 @@ impl Drop for Temporary<'_> {
             } else {
                 self.layer.remove_file(&self.path)
             };
+            unfinished().remove(&self.path);
         }
     }
 }

@@ -167,6 +167,25 @@ fn input_that_is_not_read_and_errors_that_nobody_reads_block_nothing() {
 }
 
 #[test]
+fn a_crash_is_told_with_the_first_and_the_last_of_the_errors() {
+    let loud = "echo first >&2; head -c 100000000 /dev/zero >&2; echo last >&2; exit 3";
+    let verifier = kept(&format!("read -r line; {loud}"), limits(60_000));
+    let reason = verifier.verify("yes").reason;
+    assert!(reason.contains("exit status: 3): first\n"), "{reason}");
+    assert!(reason.ends_with("last") && reason.len() < 3000, "{reason}");
+}
+
+#[test]
+fn the_end_of_a_process_is_seen_while_others_hold_its_output() {
+    let start = Instant::now();
+    let left = kept(&format!("read -r line; sleep 60 & {YES}; exit 0"), limits(20_000));
+    assert_eq!(outcomes(&left, &["yes", "no", "yes"]), [Right, Wrong, Right]);
+    let broken = kept("read -r line; sleep 60 & echo it broke >&2; exit 3", limits(20_000));
+    assert_eq!(broken.verify("yes").reason, "the program failed (exit status: 3): it broke");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
 fn memory_is_limited() {
     let eat = r#"x=xxxxxxxx; i=0; while [ $i -lt 26 ]; do x="$x$x"; i=$((i+1)); done"#;
     let script =

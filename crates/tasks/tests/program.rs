@@ -85,14 +85,48 @@ fn hanging_programs_are_stopped_in_time() {
         "sleep 60",
         // A closed output does not mean an end.
         "exec >&-; sleep 60",
-        // Neither does the end of the program while a child holds the output open.
-        "sleep 60 & exit 0",
         "trap '' TERM; while true; do sleep 1; done",
     ] {
         let start = Instant::now();
         assert_fails(&verify(script, limits(300)), "took longer than 300ms");
         assert!(start.elapsed() < Duration::from_secs(5), "{script}");
     }
+}
+
+#[test]
+fn what_it_leaves_behind_holds_up_nothing() {
+    let limits = || limits(20_000);
+    let start = Instant::now();
+    let verdict = verify(r#"echo '{"reward": 1}'; sleep 60 & exit 0"#, limits());
+    assert_eq!(verdict.outcome, VerificationOutcome::Right, "{}", verdict.reason);
+    assert_fails(&verify("sleep 60 & exit 0", limits()), "no reply");
+    assert_fails(&verify("sleep 60 & echo broken >&2; exit 3", limits()), "3): broken");
+    // A program that goes on with its input and output closed is waited for.
+    assert_eq!(verify(r#"echo '{"reward": 1}'; exec >&- <&-; sleep 0.2"#, limits()).reward, 1.0);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn errors_are_read_whatever_their_length() {
+    let lines = "i=0; while [ $i -lt 3000 ]; do echo \"warning $i\" >&2; i=$((i+1)); done";
+    let loud = "head -c 100000000 /dev/zero >&2";
+    for noise in [lines, loud] {
+        let verdict = verify(&format!(r#"{noise}; echo '{{"reward": 1}}'"#), limits(60_000));
+        assert_eq!(verdict.outcome, VerificationOutcome::Right, "{}", verdict.reason);
+    }
+    let script = format!("echo first >&2; {lines}; {loud}; echo last >&2; exit 3");
+    let verdict = verify(&script, limits(60_000));
+    assert_fails(&verdict, "exit status: 3): first\nwarning 0\nwarning 1\n");
+    assert!(verdict.reason.ends_with("last"), "{}", verdict.reason);
+    assert!(verdict.reason.len() < 3000, "{}", verdict.reason.len());
+}
+
+#[test]
+fn too_much_output_is_not_waited_for() {
+    let start = Instant::now();
+    let deaf = "trap '' PIPE; while true; do echo hello hello hello 2>&-; done";
+    assert_fails(&verify(deaf, limits(30_000)), "more than 1000 bytes");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

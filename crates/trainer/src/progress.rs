@@ -53,7 +53,14 @@ pub trait Progress {
         let _ = text;
     }
 
-    /// Whether the run should stop after this step, saved so that it can be resumed.
+    /// Whether steps are being made from now on, so that the run is asked after each whether it
+    /// [`wants_stop`](Self::wants_stop).
+    fn stepping(&mut self, stepping: bool) {
+        let _ = stepping;
+    }
+
+    /// Whether the run should stop after this step, saved so that it can be resumed. With several ranks it is enough if
+    /// one of them wants to.
     fn wants_stop(&mut self) -> bool {
         false
     }

@@ -1,6 +1,5 @@
 //! `convert`: between GGUF and Hugging Face folders, or to a folder in another number format.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +9,6 @@ use bestof_files::StagedFolder;
 use bestof_models::{Decoder, DecoderConfig, Dtype, NumberFormat, UnknownFormat, open_device};
 use bestof_trainer::export::write_model;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
 use crate::console::{self, Bytes};
 
@@ -67,14 +65,10 @@ impl Convert {
     }
 
     /// A folder beside the output with the adapter in the weights, which is gone when it is dropped.
-    fn merged(&self, base: &ModelFolder, adapter: &Path) -> Result<TempDir> {
-        let parent = match self.output.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let beside = || format!("could not write beside {}", self.output.display());
-        fs::create_dir_all(parent).with_context(beside)?;
-        let scratch = tempfile::tempdir_in(parent).with_context(beside)?;
+    fn merged(&self, base: &ModelFolder, adapter: &Path) -> Result<StagedFolder<'static>> {
+        let mut name = self.output.file_name().unwrap_or_default().to_owned();
+        name.push(".merged");
+        let scratch = StagedFolder::replace(&self.output.with_file_name(name))?;
         merge(base, adapter, scratch.path())?;
         Ok(scratch)
     }

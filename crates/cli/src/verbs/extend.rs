@@ -150,7 +150,7 @@ impl Extend {
             }
         }
         config.validate()?;
-        run.show(&extension(&config, &run.options(), &mut Bars::new())?)
+        run.show(&extension(&config, &run.options(), &mut Bars::resumable())?)
     }
 }
 

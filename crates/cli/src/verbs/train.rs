@@ -96,7 +96,7 @@ impl RunArgs {
 impl Sft {
     pub(crate) fn run(self) -> Result<()> {
         let config = self.run.config(&[])?;
-        self.run.show(&supervised(&config, &self.run.options(), &mut Bars::new())?)
+        self.run.show(&supervised(&config, &self.run.options(), &mut Bars::resumable())?)
     }
 }
 
@@ -105,13 +105,13 @@ impl Prefer {
         let more: &[&str] =
             if self.fail_on_displacement { &["displacement.fail=true"] } else { &[] };
         let config = self.run.config(more)?;
-        self.run.show(&preference(&config, &self.run.options(), &mut Bars::new())?)
+        self.run.show(&preference(&config, &self.run.options(), &mut Bars::resumable())?)
     }
 }
 
 impl Reinforce {
     pub(crate) fn run(self) -> Result<()> {
         let config = self.run.config(&[])?;
-        self.run.show(&reinforce(&config, &self.run.options(), &mut Bars::new())?)
+        self.run.show(&reinforce(&config, &self.run.options(), &mut Bars::resumable())?)
     }
 }

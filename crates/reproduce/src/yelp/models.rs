@@ -234,6 +234,10 @@ impl Progress for Watch<'_> {
         self.inner.notice(text);
     }
 
+    fn stepping(&mut self, stepping: bool) {
+        self.inner.stepping(stepping);
+    }
+
     fn wants_stop(&mut self) -> bool {
         self.inner.wants_stop()
     }

@@ -1,5 +1,6 @@
 //! A program, its limits, and what it is sent.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -29,7 +30,7 @@ impl Default for ProgramLimits {
 /// A program with its arguments, no shell in between, and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Program {
-    pub(super) command: Vec<String>,
+    command: Vec<String>,
     pub(super) limits: ProgramLimits,
 }
 
@@ -49,6 +50,24 @@ impl Program {
     pub(crate) fn deadline(&self) -> Instant {
         let (now, year) = (Instant::now(), Duration::from_hours(365 * 24));
         now.checked_add(self.limits.time).unwrap_or(now + year)
+    }
+
+    /// What starts it within its limits.
+    pub(super) fn command(&self) -> Command {
+        match self.limits.memory_bytes {
+            None => {
+                let mut command = Command::new(self.name());
+                command.args(&self.command[1..]);
+                command
+            }
+            // The shell lowers its own limit, which the program then inherits in its place.
+            Some(bytes) => {
+                let mut command = Command::new("sh");
+                let script = format!("ulimit -v {} && exec \"$@\"", (bytes / 1024).max(1));
+                command.args(["-c", &script, "sh"]).args(&self.command);
+                command
+            }
+        }
     }
 
     pub(super) fn name(&self) -> &str {

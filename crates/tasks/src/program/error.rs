@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Longest quoted part of a program's error output, in characters.
-pub(super) const QUOTED: usize = 200;
-
 /// Why a program gave no reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -51,12 +48,4 @@ pub enum ProgramError {
         /// What the system said.
         reason: String,
     },
-}
-
-/// The last or first characters of an error output.
-pub(super) fn quoted(errors: &[u8], from_end: bool) -> String {
-    let errors = String::from_utf8_lossy(errors);
-    let text = errors.trim();
-    let surplus = text.chars().count().saturating_sub(QUOTED);
-    text.chars().skip(if from_end { surplus } else { 0 }).take(QUOTED).collect()
 }

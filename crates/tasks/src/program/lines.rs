@@ -1,15 +1,13 @@
 //! A process that is kept: a line in, a line out, again and again.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::child::{ends_before, stop};
 use super::command::{Program, ProgramLimits};
-use super::error::{ProgramError, QUOTED, quoted};
+use super::error::ProgramError;
+use super::process::Process;
 
 /// How long a process that closed its output has to end, so that its status can be told.
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
@@ -17,12 +15,11 @@ const LAST_MOMENTS: Duration = Duration::from_secs(1);
 /// A process that answers every line of its input with one of its output. It is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct LineProcess {
-    child: Child,
+    process: Process,
     /// Lines for the thread that writes them; without it the input is closed.
     requests: Option<Sender<String>>,
     /// Lines that were read; closed at the end of the output.
     replies: Receiver<Reply>,
-    errors: ErrorOutput,
     limits: ProgramLimits,
     answered: u64,
     /// Whether more than a line was written for a request.
@@ -49,16 +46,14 @@ pub(crate) enum Unanswered {
 
 impl LineProcess {
     pub(crate) fn start(program: &Program) -> Result<Self, ProgramError> {
-        let mut child = program.start()?;
-        let limit = program.limits.output_bytes;
+        let (process, (input, output)) = Process::start(program)?;
         Ok(Self {
-            requests: child.stdin.take().map(writer),
-            replies: reader(child.stdout.take(), limit),
-            errors: ErrorOutput::of(child.stderr.take()),
+            process,
+            requests: Some(writer(input)),
+            replies: reader(output, program.limits.output_bytes),
             limits: program.limits.clone(),
             answered: 0,
             surplus: false,
-            child,
         })
     }
 
@@ -72,8 +67,7 @@ impl LineProcess {
             // The thread that writes ends when the process reads no more, which the reply will tell.
             let _ = requests.send(line.to_owned());
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.replies.recv_timeout(left) {
+        match self.process.receive(&self.replies, deadline) {
             Ok(Reply::Line(line, surplus)) => {
                 self.answered += 1;
                 self.surplus = surplus;
@@ -93,12 +87,12 @@ impl LineProcess {
 
     /// What became of a process whose output has ended.
     fn ended(&mut self, deadline: Instant) -> Unanswered {
-        let ended = ends_before(&mut self.child, deadline.min(Instant::now() + LAST_MOMENTS));
-        Unanswered::Failed(match stop(&mut self.child) {
+        let ended = self.process.ends_before(deadline.min(Instant::now() + LAST_MOMENTS));
+        Unanswered::Failed(match self.process.end() {
             Err(error) => ProgramError::Unknown { reason: error.to_string() },
             Ok(_) if !ended => ProgramError::NoReply { how: "closed its output" },
             Ok(status) if !status.success() => {
-                ProgramError::Failed { status: status.to_string(), errors: self.errors.end() }
+                ProgramError::Failed { status: status.to_string(), errors: self.process.errors() }
             }
             // A program that answers so many requests and then ends is started again.
             Ok(_) if self.answered > 0 => return Unanswered::NotAsked,
@@ -118,18 +112,12 @@ impl LineProcess {
 
     /// Whether the process ends before `deadline`.
     pub(crate) fn ends_before(&mut self, deadline: Instant) -> bool {
-        ends_before(&mut self.child, deadline)
-    }
-}
-
-impl Drop for LineProcess {
-    fn drop(&mut self) {
-        let _ = stop(&mut self.child);
+        self.process.ends_before(deadline)
     }
 }
 
 /// A thread that writes lines, since a program need not read them at once.
-fn writer(mut input: ChildStdin) -> Sender<String> {
+fn writer(mut input: impl Write + Send + 'static) -> Sender<String> {
     let (sender, receiver) = mpsc::channel::<String>();
     thread::spawn(move || {
         for line in receiver {
@@ -143,10 +131,9 @@ fn writer(mut input: ChildStdin) -> Sender<String> {
 
 /// A thread that reads lines and passes blank ones over. It waits while nobody takes what it read, so that a
 /// program that writes without end fills no memory.
-fn reader(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Reply> {
+fn reader(pipe: impl Read + Send + 'static, limit: usize) -> Receiver<Reply> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
-        let Some(pipe) = pipe else { return };
         let mut pipe = BufReader::new(pipe);
         loop {
             let mut line = Vec::new();
@@ -168,38 +155,4 @@ fn reader(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Receiver<Re
         }
     });
     receiver
-}
-
-/// The end of what a process writes to its error output, read all the time so that it never blocks.
-#[derive(Debug)]
-struct ErrorOutput {
-    kept: Arc<Mutex<Vec<u8>>>,
-    closed: Receiver<()>,
-}
-
-impl ErrorOutput {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let (sender, closed) = mpsc::channel();
-        let ours = kept.clone();
-        thread::spawn(move || {
-            let _closes = sender;
-            let Some(mut pipe) = pipe else { return };
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
-                if let Ok(mut kept) = ours.lock() {
-                    kept.extend_from_slice(&buffer[..read]);
-                    let surplus = kept.len().saturating_sub(QUOTED * 4);
-                    kept.drain(..surplus);
-                }
-            }
-        });
-        Self { kept, closed }
-    }
-
-    /// The last of it, once it is closed or a moment has passed.
-    fn end(&self) -> String {
-        let _ = self.closed.recv_timeout(Duration::from_millis(100));
-        self.kept.lock().map(|kept| quoted(&kept, true)).unwrap_or_default()
-    }
 }

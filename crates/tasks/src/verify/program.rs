@@ -20,7 +20,8 @@ use crate::program::{
 ///
 /// A program that crashes, says too much, or something else, or rewards outside the range, gives
 /// [`VerificationOutcome::Failed`] and the least reward, and one that hangs [`VerificationOutcome::TimedOut`]. On Unix
-/// it runs in a process group of its own, all of which is killed at the end.
+/// it runs in a process group of its own, all of which is killed at its end, and at the end of this process, whatever
+/// that is.
 ///
 /// The limits keep a bad program from stopping a run. They are no sandbox: the program has the
 /// rights of whoever starts it, so run untrusted code inside one of your own.

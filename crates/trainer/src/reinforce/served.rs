@@ -142,7 +142,11 @@ impl<M> WeightSync<M> {
         let unkept = |error: io::Error| failed(format!("has no file for its output: {error}"));
         let mut errors = tempfile::tempfile().map_err(unkept)?;
         let mut output = tempfile::tempfile().map_err(unkept)?;
-        let status = Command::new(program)
+        let mut command = Command::new(program);
+        // Ctrl-C is for the run, which needs the command's success to end its step.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let status = command
             .args(arguments)
             .arg(&folder)
             .stdin(Stdio::null())

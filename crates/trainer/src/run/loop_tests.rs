@@ -127,6 +127,36 @@ fn a_run_stopped_at_every_boundary_ends_as_one_never_stopped() {
     assert_eq!(remains(dir.path()), expected);
 }
 
+/// Wants to stop from the first evaluation on, and notes between which calls steps are made.
+#[derive(Default)]
+struct StopInEvaluation {
+    stop: bool,
+    stepping: Vec<bool>,
+}
+
+impl Progress for StopInEvaluation {
+    fn evaluated(&mut self, _: u64, _: &[(String, f64)]) {
+        self.stop = true;
+    }
+    fn stepping(&mut self, stepping: bool) {
+        self.stepping.push(stepping);
+    }
+    fn wants_stop(&mut self) -> bool {
+        self.stop
+    }
+}
+
+#[test]
+fn a_stop_that_is_asked_for_in_an_evaluation_is_heard_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let (mut run, mut progress) = (sft(completions(23), &config), StopInEvaluation::default());
+    let stopped =
+        train(&mut run, &config.train_settings(), &TrainOptions::default(), &mut progress);
+    assert!(matches!(stopped.unwrap_err(), TrainError::Stopped { step: 3, .. }));
+    assert_eq!(progress.stepping, [true, false]);
+}
+
 #[test]
 fn power_lost_at_any_write_changes_no_number() {
     let whole = tempfile::tempdir().unwrap();

@@ -75,11 +75,20 @@ struct UpdateResult {
 
 impl<R: TrainingRun> Trainer<'_, R> {
     fn run_to_end(mut self) -> Result<TrainSummary, TrainError> {
-        let settings = self.settings;
-        let total = self.state.total_steps;
-        if self.state.step == 0 && settings.eval_on_start {
+        if self.state.step == 0 && self.settings.eval_on_start {
             self.evaluate()?;
         }
+        self.progress.stepping(true);
+        let made = self.make_steps();
+        self.progress.stepping(false);
+        made?;
+        self.restore_best()?;
+        Ok(self.summary())
+    }
+
+    fn make_steps(&mut self) -> Result<(), TrainError> {
+        let settings = self.settings;
+        let total = self.state.total_steps;
         while self.state.step < total && !self.has_lost_patience() {
             let result = self.guarded_step()?;
             let step = self.state.step;
@@ -90,10 +99,11 @@ impl<R: TrainingRun> Trainer<'_, R> {
             } else {
                 Ok(())
             };
-            let wants_stop = logged.map(|()| self.progress.wants_stop());
-            let wants_stop = self.ranks.gather_each(wants_stop)?.contains(&true);
+            let mut stop = self.wants_stop(logged)?;
             if last || (settings.eval_steps > 0 && step.is_multiple_of(settings.eval_steps)) {
                 self.evaluate()?;
+                // An evaluation may take longer than many steps.
+                stop |= self.wants_stop(Ok(()))?;
                 if !last && self.has_lost_patience() {
                     let best = self.state.best.as_ref().map_or(0, |best| best.step);
                     self.progress.notice(&format!(
@@ -103,7 +113,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 }
             }
             let failure = self.run.failure();
-            let stop = !last && wants_stop;
+            stop &= !last;
             let due = settings.save_steps > 0 && step.is_multiple_of(settings.save_steps);
             if last || due || stop || failure.is_some() {
                 let path = self.save()?;
@@ -115,8 +125,13 @@ impl<R: TrainingRun> Trainer<'_, R> {
                 }
             }
         }
-        self.restore_best()?;
-        Ok(self.summary())
+        Ok(())
+    }
+
+    /// Whether a rank wants to stop, if none has failed.
+    fn wants_stop(&mut self, so_far: Result<(), TrainError>) -> Result<bool, TrainError> {
+        let wants = so_far.map(|()| self.progress.wants_stop());
+        Ok(self.ranks.gather_each(wants)?.contains(&true))
     }
 
     /// Whether so many evaluations in a row brought nothing better that the run ends.

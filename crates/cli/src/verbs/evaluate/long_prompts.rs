@@ -1,10 +1,10 @@
 //! What the evaluations of long prompts share: lengths, room, rows and files.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use bestof_files::Output;
 use bestof_positional::hf::{HfRope, LayerRopes};
 use bestof_tasks::long_context::LongContextError;
 use bestof_tasks::rows::{ReadOptions, Row, read_rows};
@@ -75,16 +75,11 @@ pub(super) fn rows_of<R: Row>(path: &Path, options: &ReadOptions) -> Result<Vec<
 }
 
 /// A file for answers, one JSON object a line.
-pub(super) struct Samples(Option<BufWriter<File>>);
+pub(super) struct Samples(Option<Output>);
 
 impl Samples {
     pub(super) fn create(path: Option<&Path>) -> Result<Self> {
-        let create = |path: &Path| {
-            let file = File::create(path)
-                .with_context(|| format!("could not create {}", path.display()))?;
-            Ok::<_, anyhow::Error>(BufWriter::new(file))
-        };
-        Ok(Self(path.filter(|_| is_first()).map(create).transpose()?))
+        Ok(Self(path.filter(|_| is_first()).map(Output::create).transpose()?))
     }
 
     pub(super) fn write(&mut self, answer: &impl serde::Serialize) -> Result<()> {
@@ -97,7 +92,7 @@ impl Samples {
 
     pub(super) fn finish(self) -> Result<()> {
         match self.0 {
-            Some(mut file) => file.flush().context("could not write the answers"),
+            Some(file) => Ok(file.finish()?),
             None => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! `sentiment predict`: predictions for reviews, row by row.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use bestof_files::Output;
 use bestof_sentiment::model::open;
 use bestof_sentiment::predict::{PredictOptions, predict_file};
 
@@ -50,9 +50,7 @@ impl Predict {
             None => None,
             Some(path) => {
                 input::keep_apart(path, [self.input.as_path()])?;
-                let file = File::create(path)
-                    .with_context(|| format!("could not create {}", path.display()))?;
-                Some(BufWriter::new(file))
+                Some(Output::create(path)?)
             }
         };
         let bar = console::Bytes::new("predicting");
@@ -71,9 +69,6 @@ impl Predict {
         );
         bar.done();
         let told = told?;
-        if let Some(mut file) = file {
-            file.flush().context("could not write the predictions")?;
-        }
         if !told.left_out.is_empty() {
             console::note(&format!("{}: {}", self.input.display(), told.left_out));
         }
@@ -82,6 +77,9 @@ impl Predict {
         }
         if told.rows == 0 {
             bail!("no row of {} could be used", self.input.display());
+        }
+        if let Some(file) = file {
+            file.finish()?;
         }
         Ok(())
     }

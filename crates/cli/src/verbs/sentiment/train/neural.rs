@@ -115,7 +115,7 @@ impl Flags {
             ..TrainOptions::default()
         };
         let Trained { summary, model, report, classifier } =
-            train(&config, data, validation, &options, &mut Bars::new())?;
+            train(&config, data, validation, &options, &mut Bars::resumable())?;
         Ok(TrainedModel {
             json: json!({"folder": model, "report": report, "results": summary.to_json()}),
             lines: vec![format!("report {}", report.display())],
