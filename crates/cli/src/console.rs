@@ -1,11 +1,14 @@
-//! The only place that prints: results to stdout, everything else to stderr.
+//! The only place that prints: results to stdout, everything else to stderr, and nothing that would
+//! steer the terminal. That holds in pipes and files too, since most of them end at a terminal; JSON has every
+//! text as it is.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bestof_report::{shown, shown_in_colour, shown_json};
 use bestof_trainer::data::DataReport;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -53,16 +56,35 @@ pub(crate) fn init(verbose: u8, quiet: bool, is_first: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(|| Log)
+        .with_ansi(false)
         .without_time()
         .with_target(false)
         .init();
 }
 
+/// Where log lines go.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(shown(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// Writes one JSON document as a line to stdout.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    line(&serde_json::to_string(value)?)
+    write(&format!("{}\n", shown_json(&serde_json::to_string(value)?)))
+}
+
+/// Writes a line with colours of the program's own to stdout.
+pub(crate) fn coloured(text: &str) -> Result<()> {
+    write(&format!("{}\n", shown_in_colour(text)))
 }
 
 /// Writes a line to stdout.
@@ -79,8 +101,13 @@ pub(crate) fn when_unread(leave: fn() -> !) {
     let _ = UNREAD.set(leave);
 }
 
-/// Writes a piece of a line to stdout at once. A reader that has gone away ends the program.
+/// Writes a piece of a line to stdout at once.
 pub(crate) fn part(text: &str) -> Result<()> {
+    write(&shown(text))
+}
+
+/// Writes to stdout at once. A reader that has gone away ends the program.
+fn write(text: &str) -> Result<()> {
     if SILENT.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -126,7 +153,19 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 #[expect(clippy::print_stderr, reason = "the one place that prints to stderr")]
 fn to_stderr(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", shown(text));
+}
+
+/// Writes clap's remark on a command line, and gives the exit code.
+pub(crate) fn of_command_line(error: &clap::Error) -> i32 {
+    let text = error.to_string();
+    if text == shown(&text) {
+        // In clap's own colours, help to stdout.
+        let _ = error.print();
+    } else {
+        to_stderr(text.trim_end());
+    }
+    error.exit_code()
 }
 
 /// A bar that is hidden under `--quiet` and where stderr is no terminal.
@@ -134,8 +173,8 @@ pub(crate) fn bar(total: u64, template: &str) -> ProgressBar {
     if QUIET.load(Ordering::Relaxed) {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(&shown(template))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
         .with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
 }

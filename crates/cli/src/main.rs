@@ -1,5 +1,6 @@
 //! `bestof`: one module per verb. A verb parses, calls a crate and prints; the maths is in the crates.
 
+mod bounds;
 mod console;
 mod device;
 mod fetch;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             ranks::wait_for_the_first();
-            error.exit()
+            return ExitCode::from(console::of_command_line(&error) as u8);
         }
     };
     let joined = ranks::join(cli.verb.alone());
