@@ -311,6 +311,7 @@ fn prompt(row: usize, name: Option<&str>) -> String {
 
 impl TrainError {
     /// The same with the name of its prompt, whose row is one of these.
+    #[must_use]
     pub fn at_row_of(mut self, names: &[RowName]) -> Self {
         if let Self::Server { row, name, .. }
         | Self::Environment { row, name, .. }
