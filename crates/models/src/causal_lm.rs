@@ -272,7 +272,7 @@ pub trait CausalLm {
     /// keys and values instead.
     ///
     /// # Errors
-    /// A setting out of range, an empty prompt, a token outside the vocabulary, or what
+    /// A setting out of range, an empty prompt, a token outside the vocabulary, logits that are no numbers, or what
     /// [`hidden_states`](Self::hidden_states) says.
     fn generate(
         &self,

@@ -130,6 +130,19 @@ pub enum ModelError {
         /// The request's index.
         request: usize,
     },
+    /// The logits after a prompt, or after tokens drawn, are no numbers.
+    #[error(
+        "request {request}: after {drawn} new tokens the model's log-probabilities are {found}; its weights are damaged, \
+         or overflow in the float type they are computed in"
+    )]
+    LogitsNotFinite {
+        /// The request's index.
+        request: usize,
+        /// New tokens before.
+        drawn: usize,
+        /// The log-probability of the token that would have been next.
+        found: f32,
+    },
     /// A sampling setting is out of range.
     #[error("sampling setting `{setting}` is {found}, expected {expected}")]
     InvalidSampling {

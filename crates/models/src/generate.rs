@@ -143,7 +143,7 @@ impl Sampler<'_> {
             }
             let logits = self.engine.step(&active)?;
             let (before, rows) = (active.len(), (0..active.len() as u32).collect::<Vec<u32>>());
-            let (rest, kept) = self.take_tokens(active, logits, &rows, &mut done);
+            let (rest, kept) = self.take_tokens(active, logits, &rows, &mut done)?;
             active = rest;
             if active.len() < before {
                 self.engine.keep(&kept);
@@ -198,7 +198,7 @@ impl Sampler<'_> {
             });
         }
         let logits = if logits.len() == 1 { logits.remove(0) } else { Tensor::cat(logits, 0) };
-        Ok(self.take_tokens(new, logits, &rows, done).0)
+        Ok(self.take_tokens(new, logits, &rows, done)?.0)
     }
 
     /// A sequence is done, and its prompt too if it was the last one.
@@ -225,7 +225,7 @@ impl Sampler<'_> {
         logits: Tensor<2>,
         rows: &[u32],
         done: &mut Vec<Generation>,
-    ) -> (Vec<ActiveSequence>, Vec<u32>) {
+    ) -> Result<(Vec<ActiveSequence>, Vec<u32>), ModelError> {
         let mut open = Vec::with_capacity(active.len());
         let (mut open_rows, mut uniforms) = (Vec::new(), Vec::new());
         for (index, (mut sequence, row)) in active.into_iter().zip(rows).enumerate() {
@@ -240,11 +240,15 @@ impl Sampler<'_> {
         let mut rest = Vec::with_capacity(open.len());
         let mut kept = Vec::with_capacity(open.len());
         if open.is_empty() {
-            return (rest, kept);
+            return Ok((rest, kept));
         }
         let sampled = sample_tokens(logits, &open_rows, self.config, &uniforms);
         for ((index, mut sequence), sampled) in open.into_iter().zip(sampled) {
             let SampledToken { token, logprob, tempered_logprob, sampling_logprob } = sampled;
+            if !logprob.is_finite() {
+                let (request, drawn) = (sequence.request, sequence.ids.len());
+                return Err(ModelError::LogitsNotFinite { request, drawn, found: logprob });
+            }
             sequence.ids.push(token);
             sequence.logprobs.push(logprob);
             sequence.tempered_logprobs.push(tempered_logprob);
@@ -259,7 +263,7 @@ impl Sampler<'_> {
             }
             self.stopped |= heard == AfterToken::EndAll;
         }
-        (rest, kept)
+        Ok((rest, kept))
     }
 
     /// Why no token can follow, whatever it is.

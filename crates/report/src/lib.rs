@@ -18,6 +18,7 @@ mod number;
 mod page;
 mod run_folder;
 mod samples;
+mod terminal;
 mod whole_file;
 
 pub use axis::Scale;
@@ -38,3 +39,4 @@ pub use number::{format_number, format_percent};
 pub use page::{Report, Section};
 pub use run_folder::RunFolder;
 pub use samples::{SAMPLES_FILE, Sample, SamplesWriter};
+pub use terminal::{shown, shown_in_colour, shown_json, steers_terminal};

@@ -186,7 +186,7 @@ impl PendingRows {
         if self.examples.is_empty() {
             return Ok(0);
         }
-        let predictions = model.predict(&self.examples)?;
+        let predictions = model.predict(&self.examples)?.checked(&self.examples)?;
         let (stars, positive) = (predictions.star_labels(), predictions.positive_labels());
         let Predictions { stars: probabilities, positive: probability, sentiment } = predictions;
         let scaler = model.features().sentiment;

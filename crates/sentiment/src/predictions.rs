@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Example;
+use crate::error::SentimentError;
 use crate::review::MAX_STARS;
 
 /// Number of star classes.
@@ -40,6 +42,31 @@ impl Predictions {
     /// Whether the probability of a positive review is at least 0.5, for each row.
     pub fn positive_labels(&self) -> Option<Vec<bool>> {
         self.positive.as_ref().map(|rows| rows.iter().map(|&p| p >= 0.5).collect())
+    }
+
+    /// The same, of which every number is one; `rows` are those that were predicted.
+    ///
+    /// # Errors
+    /// [`SentimentError::NotFinite`] with the first row whose probability or score is NaN or infinite.
+    pub fn checked(self, rows: &[Example]) -> Result<Self, SentimentError> {
+        let check =
+            |what: &'static str, values: &mut dyn Iterator<Item = f32>, width: usize| match values
+                .enumerate()
+                .find(|(_, value)| !value.is_finite())
+            {
+                None => Ok(()),
+                Some((at, value)) => {
+                    let row = rows.get(at / width).map_or(0, |example| example.row);
+                    Err(SentimentError::NotFinite { row, what, value })
+                }
+            };
+        let stars = self.stars.iter().flatten().flatten().copied();
+        check("the predicted probability of stars", &mut { stars }, STARS)?;
+        let positive = self.positive.iter().flatten().copied();
+        check("the predicted probability of a positive review", &mut { positive }, 1)?;
+        let sentiment = self.sentiment.iter().flatten().copied();
+        check("the predicted score", &mut { sentiment }, 1)?;
+        Ok(self)
     }
 
     /// Appends the predictions of further rows. A head that only one side has is dropped.

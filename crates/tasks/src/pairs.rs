@@ -143,7 +143,7 @@ pub(crate) const MAX_CHARACTERS: usize = 20_000;
 #[non_exhaustive]
 pub enum PairError {
     /// Too few rows for the worked examples.
-    #[error("{shots} worked examples need at least {} rows, found {rows}; ask for fewer", shots + 1)]
+    #[error("{shots} worked examples need at least {} rows, found {rows}; ask for fewer", shots.saturating_add(1))]
     TooFewRows {
         /// Number of worked examples requested.
         shots: usize,

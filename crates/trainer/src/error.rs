@@ -15,6 +15,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::displacement::DisplacementWarning;
 use crate::record::Difference;
+use crate::rows::RowName;
 use crate::server::ServerError;
 
 /// Why a run, an evaluation or a file of theirs failed.
@@ -176,6 +177,20 @@ pub enum TrainError {
         /// Why not.
         reason: String,
     },
+    /// A model gives an item a log-probability that is no number, so that there is nothing to measure.
+    #[error(
+        "{}: the model's log-probability is {found}; its weights are damaged, or overflow in the float type they are \
+         computed in",
+        prompt(*row, name.as_deref())
+    )]
+    ScoreNotFinite {
+        /// The item's row, from 0.
+        row: usize,
+        /// The item, as `file:line` where that is known.
+        name: Option<String>,
+        /// The value.
+        found: f64,
+    },
     /// The loss is NaN or infinite.
     #[error(
         "the loss of step {step} is {loss} (rows {}); the model of the step before is in the last checkpoint. Look at these rows, lower the learning rate, or clip gradients",
@@ -333,9 +348,13 @@ fn prompt(row: usize, name: Option<&str>) -> String {
 
 impl TrainError {
     /// The same with the name of its prompt, whose row is one of these.
-    pub(crate) fn at_row_of(mut self, names: &[String]) -> Self {
-        if let Self::Server { row, name, .. } | Self::Environment { row, name, .. } = &mut self {
-            *name = names.get(*row).cloned();
+    #[must_use]
+    pub fn at_row_of(mut self, names: &[RowName]) -> Self {
+        if let Self::Server { row, name, .. }
+        | Self::Environment { row, name, .. }
+        | Self::ScoreNotFinite { row, name, .. } = &mut self
+        {
+            *name = names.get(*row).map(ToString::to_string);
         }
         self
     }

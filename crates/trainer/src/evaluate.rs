@@ -8,7 +8,8 @@ use crate::data::EncodedCompletion;
 use crate::error::TrainError;
 use crate::forward::RowSequence;
 use crate::progress::Progress;
-use crate::score::{PairScore, ScoreSettings, score_completions, score_sequences};
+use crate::rows::RowSet;
+use crate::score::{PairScore, ScoreSettings, check_finite, score_completions, score_sequences};
 
 /// A measured number with its 95 % interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ impl Estimate {
 /// A tie is no hit.
 ///
 /// # Errors
-/// [`TrainError::Estimate`] if there are no pairs, or scores that are not finite.
+/// [`TrainError::Estimate`] if there are no pairs, [`TrainError::ScoreNotFinite`] for a score that is no number.
 ///
 /// # Panics
 /// If `reference` has another length than `policy`.
@@ -91,6 +92,9 @@ pub fn preference(
     beta: f64,
 ) -> Result<Vec<Estimate>, TrainError> {
     let n = policy.len();
+    for scores in [Some(policy), reference].into_iter().flatten() {
+        check_finite(scores.iter().map(PairScore::sum), |pair| format!("pair {}", pair + 1))?;
+    }
     let share = |name: &str, hits: usize| Estimate::share(name, hits, n);
     let raw = policy.iter().filter(|score| score.chosen > score.rejected).count();
     let mean_of = |score: &&PairScore| {
@@ -154,7 +158,7 @@ impl Windows {
 /// log-probability of every token but the first of each text.
 ///
 /// # Errors
-/// [`TrainError::NoRows`] if no text has two tokens, or what the model says.
+/// [`TrainError::NoRows`] if no text has two tokens, [`TrainError::ScoreNotFinite`], or what the model says.
 pub fn perplexity_of_texts<M: CausalLm + ?Sized>(
     model: &M,
     texts: &[Vec<u32>],
@@ -175,13 +179,13 @@ pub fn perplexity_of_texts<M: CausalLm + ?Sized>(
     let options = ForwardOptions::default();
     let logprobs =
         score_sequences(model, cuts.len(), sequences, &options, settings, "perplexity", progress)?;
-    perplexity(&logprobs)
+    perplexity(&logprobs, |cut| format!("text {}", cuts[cut].0 + 1))
 }
 
 /// Token-level perplexity of completions, given their prompts.
 ///
 /// # Errors
-/// [`TrainError::NoRows`] if there are none, or what the model says.
+/// [`TrainError::NoRows`] if there are none, [`TrainError::ScoreNotFinite`], or what the model says.
 pub fn perplexity_of_completions<M: CausalLm + ?Sized>(
     model: &M,
     rows: &[EncodedCompletion],
@@ -189,17 +193,18 @@ pub fn perplexity_of_completions<M: CausalLm + ?Sized>(
     progress: &mut dyn Progress,
 ) -> Result<Estimate, TrainError> {
     let options = ForwardOptions::default();
-    perplexity(&score_completions(model, rows, &options, settings, "perplexity", progress)?)
+    let logprobs = score_completions(model, rows, &options, settings, "perplexity", progress)?;
+    perplexity(&logprobs, |row| format!("row {}", row + 1))
 }
 
 /// Token-level perplexity of the rows of several files, each row cut into windows where it is longer
 /// than the model can see at once: that of each file, and that of all of them together.
 ///
 /// # Errors
-/// [`TrainError::NoRows`] if a file has none, or what the model says.
+/// [`TrainError::NoRows`] if a file has none, [`TrainError::ScoreNotFinite`], or what the model says.
 pub fn perplexity_of_files<M: CausalLm + ?Sized>(
     model: &M,
-    files: &[Vec<EncodedCompletion>],
+    files: &[RowSet<EncodedCompletion>],
     windows: Windows,
     settings: ScoreSettings<'_>,
     progress: &mut dyn Progress,
@@ -208,6 +213,7 @@ pub fn perplexity_of_files<M: CausalLm + ?Sized>(
     let (mut each, mut all) = (Vec::with_capacity(files.len()), Vec::new());
     for rows in files {
         let cuts: Vec<(usize, (usize, usize, usize))> = rows
+            .items
             .iter()
             .enumerate()
             .flat_map(|(index, row)| {
@@ -217,20 +223,26 @@ pub fn perplexity_of_files<M: CausalLm + ?Sized>(
             .collect();
         let sequences = |cut: usize| {
             let (row, (begin, end, scored)) = cuts[cut];
-            let tokens = rows[row].sequence()[begin..end].to_vec();
+            let tokens = rows.items[row].sequence()[begin..end].to_vec();
             vec![RowSequence { tokens, completion_start: scored - begin }]
         };
         let name = "perplexity";
         let logprobs =
             score_sequences(model, cuts.len(), sequences, &options, settings, name, progress)?;
-        each.push(perplexity(&logprobs)?);
+        each.push(perplexity(&logprobs, |cut| rows.names[cuts[cut].0].to_string())?);
         all.extend(logprobs);
     }
-    let together = perplexity(&all)?;
+    let together = perplexity(&all, |_| String::new())?;
     Ok((each, together))
 }
 
-fn perplexity(logprobs: &[Vec<f32>]) -> Result<Estimate, TrainError> {
+/// The perplexity of sequences, whose names are asked for if they have none.
+fn perplexity(
+    logprobs: &[Vec<f32>],
+    name: impl Fn(usize) -> String,
+) -> Result<Estimate, TrainError> {
+    let sum = |logps: &Vec<f32>| logps.iter().map(|logp| f64::from(*logp)).sum();
+    check_finite(logprobs.iter().map(sum), name)?;
     let losses: Vec<f64> = logprobs.iter().flatten().map(|logp| -f64::from(*logp)).collect();
     if losses.is_empty() {
         return Err(TrainError::NoRows { what: "the evaluation set" });
@@ -313,7 +325,10 @@ mod tests {
         let rows = crate::toy::completions(9).items;
         let (settings, silent) = (ScoreSettings::default(), &mut crate::progress::Silent);
         let whole = perplexity_of_completions(&toy, &rows, settings, silent).unwrap();
-        let files = [rows[..4].to_vec(), rows[4..].to_vec()];
+        let files = [&rows[..4], &rows[4..]].map(|rows| RowSet {
+            items: rows.to_vec(),
+            names: (1..=rows.len()).map(|line| format!("f:{line}").into()).collect(),
+        });
         for length in [2, 3, 64] {
             let windows = Windows { length, stride: (length / 2).max(1) };
             let (each, all) = perplexity_of_files(&toy, &files, windows, settings, silent).unwrap();

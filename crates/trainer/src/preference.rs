@@ -23,7 +23,7 @@ use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
 use crate::reference::{ReferenceCache, checked_gap};
-use crate::rows::{RowSet, fingerprint};
+use crate::rows::{RowName, RowSet, fingerprint};
 use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun};
 use crate::score::{PairScore, pair_scores, pair_sequences, score_pairs};
 use crate::sft::ForwardSettings;
@@ -127,7 +127,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
         &self,
         scores: &[(usize, PairScore)],
         references: &[PairScore],
-        names: &[String],
+        names: &[RowName],
         step: u64,
     ) -> Result<Vec<PreferenceTerms>, TrainError> {
         let mut terms = Vec::with_capacity(scores.len());
@@ -250,11 +250,12 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
 
     fn watch(&mut self, step: u64) -> Option<DisplacementWarning> {
         let eval = &self.parts.eval;
+        let names: Vec<String> = eval.names.iter().map(ToString::to_string).collect();
         let changes: Vec<ChosenChange<'_>> = self
             .last_eval
             .iter()
             .zip(&self.eval_reference)
-            .zip(eval.items.iter().zip(&eval.names))
+            .zip(eval.items.iter().zip(&names))
             .map(|((score, reference), (pair, row))| ChosenChange {
                 row,
                 delta: score.chosen - reference.chosen,
@@ -287,7 +288,7 @@ impl<M: CausalLm + Module> TrainingRun for PreferenceRun<M> {
     }
 
     fn row_name(&self, row: usize) -> String {
-        self.parts.train.names[row].clone()
+        self.parts.train.names[row].to_string()
     }
 
     fn fingerprint(&self) -> String {

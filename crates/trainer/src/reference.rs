@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{EncodedCompletion, EncodedPair};
 use crate::error::TrainError;
 use crate::progress::Progress;
-use crate::rows::{RowSet, TokenRow, fingerprint};
+use crate::rows::{RowName, RowSet, TokenRow, fingerprint};
 use crate::score::{PairScore, ScoreSettings, score_pairs, score_sums};
 
 /// Version of the cache's layout and of what is computed.
@@ -108,13 +108,13 @@ impl ReferenceRow for EncodedCompletion {
 pub(crate) fn checked_gap(
     policy: f64,
     reference: f64,
-    row: &str,
+    row: &RowName,
     cache: &Path,
 ) -> Result<f64, TrainError> {
     let gap = (policy - reference).abs();
     let is_rounding = gap <= 1e-2 + 1e-4 * reference.abs();
     if !is_rounding {
-        let (row, cache) = (row.to_owned(), cache.to_owned());
+        let (row, cache) = (row.to_string(), cache.to_owned());
         return Err(TrainError::ReferenceMismatch { row, gap, cache });
     }
     Ok(gap)
@@ -254,12 +254,12 @@ impl ReferenceCache {
     }
 }
 
-fn check_finite<T: ReferenceRow>(scores: &[T::Score], names: &[String]) -> Result<(), TrainError> {
+fn check_finite<T: ReferenceRow>(scores: &[T::Score], names: &[RowName]) -> Result<(), TrainError> {
     let bad: Vec<String> = scores
         .iter()
         .zip(names)
         .filter(|(score, _)| !T::numbers(score).iter().all(|number| number.is_finite()))
-        .map(|(_, name)| name.clone())
+        .map(|(_, name)| name.to_string())
         .collect();
     if bad.is_empty() {
         Ok(())
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_is_no_number_is_no_rounding() {
-        let gap = |policy| checked_gap(policy, -20.0, "row", Path::new("cache"));
+        let gap = |policy| checked_gap(policy, -20.0, &"row".into(), Path::new("cache"));
         assert_eq!(gap(-20.0).unwrap(), 0.0);
         assert!(gap(-20.1).is_err() && gap(f64::NAN).is_err());
     }

@@ -164,7 +164,7 @@ impl<M: CausalLm + Module> TrainingRun for ReinforceRun<M> {
     }
 
     fn row_name(&self, row: usize) -> String {
-        self.parts.train.names[row].clone()
+        self.parts.train.names[row].to_string()
     }
 
     fn fingerprint(&self) -> String {

@@ -1,6 +1,6 @@
 //! How often a model finds what a long prompt hides, by length and by depth.
 
-use bestof_models::{AfterToken, CausalLm, FinishReason, Request, SamplingConfig};
+use bestof_models::{AfterToken, CausalLm, FinishReason, ModelError, Request, SamplingConfig};
 use bestof_report::{Cell, HeatMap, Report, Section, Table};
 use bestof_tasks::long_context::{
     AnswerRule, Placement, QuestionPosition, RetrievalCase, RetrievalTask, Score,
@@ -91,7 +91,8 @@ pub struct Answer {
 /// in the model's context.
 ///
 /// # Errors
-/// [`TrainError::Prompt`] for a prompt that cannot be encoded, and what the model says.
+/// [`TrainError::Prompt`] for a prompt that cannot be encoded, [`TrainError::ScoreNotFinite`] for a model
+/// whose logits are no numbers, and what the model says.
 pub fn answer<M: CausalLm + ?Sized>(
     model: &M,
     encoder: &Encoder<'_>,
@@ -142,13 +143,20 @@ pub(crate) fn complete<M: CausalLm + ?Sized>(
         Err(Refusal::Tokenizer(error)) => return Err(error.into()),
     };
     let tokens = prompt.len();
-    if tokens + settings.max_new_tokens > model.max_positions() {
+    if tokens.saturating_add(settings.max_new_tokens) > model.max_positions() {
         return Ok(None);
     }
     let sampling = SamplingConfig::greedy(settings.max_new_tokens)
         .with_eos_token_ids(settings.eos_token_ids.clone());
     let request = Request { prompt, samples: 1, seed: 0 };
-    let drawn = model.generate(&[request], &sampling, &mut |_| AfterToken::Continue)?;
+    let drawn = model.generate(&[request], &sampling, &mut |_| AfterToken::Continue);
+    let drawn = drawn.map_err(|error| match error {
+        ModelError::LogitsNotFinite { found, .. } => {
+            let (name, found) = (Some(format!("item {item}")), found.into());
+            TrainError::ScoreNotFinite { row: item, name, found }
+        }
+        error => error.into(),
+    })?;
     let (ids, finish) =
         drawn.first().map_or((&[][..], FinishReason::Length), |d| (&d.ids[..], d.finish));
     let completion = encoder.tokenizer().decode(ids, true)?;

@@ -1,5 +1,9 @@
 //! Encoded rows with the places they come from.
 
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
 use bestof_files::Sha256Hasher;
 use bestof_losses::Label;
 use bestof_tasks::rng::SeededRng;
@@ -9,19 +13,63 @@ use crate::data::{EncodedCompletion, EncodedLabelled, EncodedPair, Loaded};
 /// Stream of the draw that holds rows out; epochs take the small numbers.
 const HOLD_OUT_STREAM: u64 = u64::MAX;
 
-/// Encoded rows and the name of each, as `file:line`.
+/// Where a row comes from, shown as `file:line`. The rows of a file share its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowName {
+    file: Arc<str>,
+    /// From 1; 0 where there are no lines.
+    line: usize,
+}
+
+impl RowName {
+    /// The line in its file, from 1, if the name has one.
+    pub fn line(&self) -> Option<usize> {
+        (self.line > 0).then_some(self.line)
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line() {
+            Some(line) => write!(f, "{}:{line}", self.file),
+            None => f.write_str(&self.file),
+        }
+    }
+}
+
+impl From<&str> for RowName {
+    fn from(name: &str) -> Self {
+        let place = name.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
+        let (file, line) = place.unwrap_or((name, 0));
+        Self { file: file.into(), line }
+    }
+}
+
+impl From<String> for RowName {
+    fn from(name: String) -> Self {
+        name.as_str().into()
+    }
+}
+
+/// Encoded rows and the name of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowSet<T> {
     /// The rows.
     pub items: Vec<T>,
     /// Where each comes from.
-    pub names: Vec<String>,
+    pub names: Vec<RowName>,
 }
 
 impl<T> From<Loaded<T>> for RowSet<T> {
     fn from(loaded: Loaded<T>) -> Self {
-        let places = loaded.files.iter().zip(&loaded.lines);
-        let names = places.map(|(file, line)| format!("{}:{line}", file.display())).collect();
+        let mut last: Option<(&Arc<Path>, Arc<str>)> = None;
+        let mut names = Vec::with_capacity(loaded.lines.len());
+        for (path, &line) in loaded.files.iter().zip(&loaded.lines) {
+            let same = last.take().filter(|(known, _)| Arc::ptr_eq(known, path));
+            let (_, file) =
+                last.insert(same.unwrap_or_else(|| (path, path.to_string_lossy().into())));
+            names.push(RowName { file: Arc::clone(file), line });
+        }
         Self { items: loaded.items, names }
     }
 }
@@ -34,6 +82,10 @@ impl<T> RowSet<T> {
 
     /// Puts the rows of another set behind these.
     pub fn append(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         self.items.extend(other.items);
         self.names.extend(other.names);
     }
@@ -151,10 +203,27 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_file_share_its_name() {
+        let files: [Arc<Path>; 2] = [Path::new("a/b.jsonl").into(), Path::new("c").into()];
+        let loaded = Loaded {
+            items: vec![(); 3],
+            lines: vec![4, 5, 6],
+            files: vec![files[0].clone(), files[0].clone(), files[1].clone()],
+            report: crate::data::DataReport::new(&files[0]),
+        };
+        let names = RowSet::from(loaded).names;
+        let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a/b.jsonl:4", "a/b.jsonl:5", "c:6"]);
+        assert!(Arc::ptr_eq(&names[0].file, &names[1].file));
+        assert_eq!(shown.into_iter().map(RowName::from).collect::<Vec<_>>(), names);
+        assert_eq!((RowName::from("text").line(), names[2].line()), (None, Some(6)));
+    }
+
+    #[test]
     fn holding_out_divides_the_rows() {
         let set = RowSet {
             items: (0..20).collect(),
-            names: (0..20).map(|line| format!("f:{line}")).collect(),
+            names: (0..20).map(|line| format!("f:{line}").into()).collect(),
         };
         let (kept, held) = set.clone().hold_out(0.25, 3);
         assert_eq!((kept.len(), held.len()), (15, 5));

@@ -36,6 +36,13 @@ pub struct ScoreSettings<'r> {
     pub ranks: Ranks<'r>,
 }
 
+impl PairScore {
+    /// The sum of both scores, which is a number if each of them is.
+    pub fn sum(&self) -> f64 {
+        self.chosen + self.rejected
+    }
+}
+
 impl Default for ScoreSettings<'_> {
     /// Eight rows, 4096 tokens, a single rank.
     fn default() -> Self {
@@ -107,6 +114,20 @@ pub fn score_pairs<M: CausalLm + ?Sized>(
         }
         Ok(scores)
     })
+}
+
+/// Refuses scores that are no numbers; `name` gives the name of a row.
+///
+/// # Errors
+/// [`TrainError::ScoreNotFinite`] with the first such row.
+pub fn check_finite(
+    scores: impl IntoIterator<Item = f64>,
+    name: impl Fn(usize) -> String,
+) -> Result<(), TrainError> {
+    match scores.into_iter().enumerate().find(|(_, score)| !score.is_finite()) {
+        None => Ok(()),
+        Some((row, found)) => Err(TrainError::ScoreNotFinite { row, name: Some(name(row)), found }),
+    }
 }
 
 /// Log-probability of every completion token of every row, in their order.

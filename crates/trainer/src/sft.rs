@@ -12,7 +12,7 @@ use crate::forward::{PackedForest, pack};
 use crate::metric::MetricSums;
 use crate::model_files::ModelFiles;
 use crate::progress::Progress;
-use crate::rows::{RowSet, fingerprint};
+use crate::rows::{RowName, RowSet, fingerprint};
 use crate::run::{Accumulated, Evaluation, StepContext, TrainingRun, dropout_seed};
 use crate::score::{ScoreSettings, completion_sequences};
 
@@ -139,7 +139,7 @@ impl<M: CausalLm + Module> SupervisedRun<M> {
 fn add_losses(
     part: &PackedForest,
     logprobs: &[f32],
-    names: &[String],
+    names: &[RowName],
     metrics: &mut MetricSums,
 ) -> Result<(), (f64, Vec<String>)> {
     let mut bad = Vec::new();
@@ -150,7 +150,7 @@ fn add_losses(
             metrics.add("loss", -sum, tokens);
         } else {
             worst = -sum;
-            bad.push(names[*row].clone());
+            bad.push(names[*row].to_string());
         }
     }
     if bad.is_empty() { Ok(()) } else { Err((worst, bad)) }
@@ -176,7 +176,7 @@ impl<M: CausalLm + Module> TrainingRun for SupervisedRun<M> {
     }
 
     fn row_name(&self, row: usize) -> String {
-        self.train.names[row].clone()
+        self.train.names[row].to_string()
     }
 
     fn fingerprint(&self) -> String {
@@ -285,7 +285,7 @@ mod tests {
                     ..completions(1).items.remove(0)
                 })
                 .collect();
-            let names = vec!["toy".to_owned(); items.len()];
+            let names = vec!["toy".into(); items.len()];
             let set = RowSet { items, names };
             let files = ModelFiles::Full { config: serde_json::json!({}) };
             let settings = ForwardSettings::default();

@@ -283,7 +283,7 @@ pub(crate) fn completions(count: usize) -> RowSet<EncodedCompletion> {
             truncated: false,
         })
         .collect();
-    let names = (1..=count).map(|line| format!("toy.jsonl:{line}")).collect();
+    let names = (1..=count).map(|line| format!("toy.jsonl:{line}").into()).collect();
     RowSet { items, names }
 }
 
@@ -314,7 +314,7 @@ pub(crate) fn pairs(count: usize) -> RowSet<EncodedPair> {
             }
         })
         .collect();
-    let names = (1..=count).map(|line| format!("pairs.jsonl:{line}")).collect();
+    let names = (1..=count).map(|line| format!("pairs.jsonl:{line}").into()).collect();
     RowSet { items, names }
 }
 

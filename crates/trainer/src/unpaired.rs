@@ -242,7 +242,7 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
     }
 
     fn row_name(&self, row: usize) -> String {
-        self.train.rows.names[row].clone()
+        self.train.rows.names[row].to_string()
     }
 
     fn fingerprint(&self) -> String {
@@ -323,7 +323,7 @@ impl<M: CausalLm + Module> TrainingRun for UnpairedRun<M> {
         };
         let policy = score(&self.eval_mismatched, "reference point")?;
         let logps = score(&self.eval.rows.items, "evaluation")?;
-        let name = |row: usize| self.eval.rows.names[row].clone();
+        let name = |row: usize| self.eval.rows.names[row].to_string();
         let ratios = log_ratios(&policy, &self.eval_mismatched_reference, name, step)?;
         let rows: Vec<usize> = (0..self.eval.rows.len()).collect();
         let point = StepPoint::new(&self.eval, &rows, &ratios)?;

@@ -42,7 +42,7 @@ fn pairs(folder: &ModelFolder, recorded: &Value) -> RowSet<EncodedPair> {
             truncated: false,
         })
         .collect();
-    let names = (1..=items.len()).map(|line| format!("recorded:{line}")).collect();
+    let names = (1..=items.len()).map(|line| format!("recorded:{line}").into()).collect();
     RowSet { items, names }
 }
 
@@ -101,7 +101,7 @@ fn completions(folder: &ModelFolder, recorded: &Value) -> RowSet<EncodedCompleti
             }
         })
         .collect();
-    let names = (1..=items.len()).map(|line| format!("recorded:{line}")).collect();
+    let names = (1..=items.len()).map(|line| format!("recorded:{line}").into()).collect();
     RowSet { items, names }
 }
 

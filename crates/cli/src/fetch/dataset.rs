@@ -8,6 +8,7 @@ use bestof_files::StagedFolder;
 
 use super::hub::{Hub, Listed, Repository, is_repository};
 use super::receipt::{ROWS_RECEIPT, Receipt, commit};
+use super::transfer::Connection;
 
 /// What the hub puts before the name of a split that it has converted the beginning of.
 const PARTIAL: &str = "partial-";
@@ -48,13 +49,18 @@ struct Split {
 type Configs = BTreeMap<String, BTreeMap<String, Split>>;
 
 /// Downloads splits into `root/data/OWNER--NAME/CONFIG/SPLIT`.
-pub(crate) fn fetch(wanted: Wanted<'_>, root: &Path, force: bool) -> Result<Vec<FetchedSplit>> {
+pub(crate) fn fetch(
+    wanted: Wanted<'_>,
+    root: &Path,
+    force: bool,
+    connection: Connection,
+) -> Result<Vec<FetchedSplit>> {
     let Wanted { name, .. } = wanted;
     ensure!(
         is_repository(name),
         "`{name}` is not the name of a dataset; those of the hub are called `owner/name`, such as openai/gsm8k"
     );
-    let (hub, repository) = (Hub::new(), Repository::Converted(name));
+    let (hub, repository) = (Hub::new(connection)?, Repository::Converted(name));
     let listed = hub.list(repository).with_context(|| {
         format!(
             "the hub's Parquet files of {name} could not be listed: there is no such dataset, the hub has not converted it, \
@@ -92,12 +98,9 @@ pub(crate) fn fetch(wanted: Wanted<'_>, root: &Path, force: bool) -> Result<Vec<
             .with_context(|| format!("could not make {}", downloads.display()))?;
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("could not make {}", folder.display()))?;
-        let mut locals = Vec::with_capacity(found.files.len());
-        for file in &found.files {
-            let local = downloads.join(file_name(&file.path));
-            hub.download(repository, file, &local)?;
-            locals.push(local);
-        }
+        let locals: Vec<PathBuf> =
+            found.files.iter().map(|file| downloads.join(file_name(&file.path))).collect();
+        hub.download(repository, found.files.iter().zip(locals.iter().map(PathBuf::as_path)))?;
         let staged = StagedFolder::replace(&dir)?;
         for local in locals {
             std::fs::rename(&local, staged.path().join(local.file_name().unwrap_or_default()))?;
@@ -124,7 +127,7 @@ fn by_config(listed: Vec<Listed>) -> Result<Configs> {
             continue;
         }
         ensure!(
-            ![config, split, name].iter().any(|part| part.starts_with('.') || part.contains('\\')),
+            ![config, split, name].iter().any(|part| part.starts_with('.')),
             "the hub lists a file with the path `{}`, which has no place in a folder of rows",
             file.path
         );

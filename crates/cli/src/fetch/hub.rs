@@ -1,21 +1,22 @@
-//! Downloads from the Hugging Face hub: each file is resumed where an earlier attempt stopped, and
-//! checked against the SHA-256 that the hub states for it.
+//! Downloads from the Hugging Face hub: what a repository holds, and each file checked against the
+//! SHA-256 that the hub states for it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bestof_files::{StagedFolder, sha256_of_file};
+use bestof_report::steers_terminal;
 use serde::Deserialize;
 
 use super::receipt::{MODEL_RECEIPT, commit};
-use crate::console::Bytes;
+use super::transfer::{Connection, Transfer};
+
+/// The most pages of a list that are asked for.
+const MOST_PAGES: usize = 10_000;
 
 /// A hub and how it is spoken to.
 pub(super) struct Hub {
-    agent: ureq::Agent,
+    transfer: Transfer,
     endpoint: String,
 }
 
@@ -53,7 +54,7 @@ impl Repository<'_> {
 pub(super) struct Listed {
     pub(super) path: String,
     #[serde(default)]
-    pub(super) size: u64,
+    size: Option<u64>,
     #[serde(default)]
     lfs: Option<Large>,
 }
@@ -67,16 +68,12 @@ struct Large {
 
 impl Hub {
     /// The hub of `HF_ENDPOINT`, or the public one.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(connection: Connection) -> Result<Self> {
         let endpoint = std::env::var("HF_ENDPOINT");
-        Self {
-            endpoint: endpoint.unwrap_or_else(|_| "https://huggingface.co".to_owned()),
-            agent: ureq::Agent::config_builder()
-                .timeout_connect(Some(Duration::from_secs(20)))
-                .timeout_recv_response(Some(Duration::from_mins(1)))
-                .build()
-                .into(),
-        }
+        let endpoint = endpoint.unwrap_or_else(|_| "https://huggingface.co".to_owned());
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let token = std::env::var("HF_TOKEN").ok();
+        Ok(Self { transfer: Transfer::new(&endpoint, token.as_deref(), connection)?, endpoint })
     }
 
     /// Where a repository is, for people.
@@ -89,73 +86,95 @@ impl Hub {
         }
     }
 
-    /// The files of a repository, page by page.
+    /// The files of a repository, page by page, whose paths have a place in a folder.
     pub(super) fn list(&self, repository: Repository<'_>) -> Result<Vec<Listed>> {
-        let mut next = Some(format!("{}/{}", self.endpoint, repository.listing()));
-        let mut files = Vec::new();
-        while let Some(page) = next {
-            let mut response = get(&self.agent, &page, 0)?;
-            next = response
-                .headers()
-                .get("link")
-                .and_then(|link| next_page(link.to_str().ok()?))
-                .filter(|next| *next != page);
-            let text = response.body_mut().read_to_string()?;
+        let first = format!("{}/{}", self.endpoint, repository.listing());
+        let (mut next, mut files) = (Some(first.clone()), Vec::<Listed>::new());
+        for _ in 0..MOST_PAGES {
+            let Some(page) = next else { break };
+            let (text, after) = self.transfer.page(&page)?;
             let listed: Vec<Listed> = serde_json::from_str(&text)
                 .with_context(|| format!("{page} gave no list of files"))?;
             files.extend(listed);
+            next = after.filter(|after| *after != page);
+        }
+        ensure!(next.is_none(), "the list {first} has more than {MOST_PAGES} pages");
+        if let Some(file) = files.iter().find(|file| !has_a_place(&file.path)) {
+            bail!(
+                "the hub lists a file with the path {:?}, which has no place in a folder; \
+                 nothing of this repository is fetched",
+                file.path
+            );
         }
         Ok(files)
     }
 
-    /// Downloads a file to `local`, where an earlier try may have left a part of it.
-    pub(super) fn download(
+    /// Downloads files to their places, where earlier tries may have left some of them or parts. Those
+    /// that are whole stay when a later one fails.
+    pub(super) fn download<'a>(
         &self,
         repository: Repository<'_>,
-        file: &Listed,
-        local: &Path,
+        files: impl IntoIterator<Item = (&'a Listed, &'a Path)>,
     ) -> Result<()> {
-        let url = format!("{}/{}", self.endpoint, repository.file(&file.path));
-        download(&self.agent, &url, file.size, local)?;
-        let Some(Large { oid: expected }) = &file.lfs else { return Ok(()) };
-        let found = sha256_of_file(local)?;
-        if found != *expected {
-            std::fs::remove_file(local).ok();
-            bail!("wrong checksum of {url}: expected SHA-256 {expected}, found {found}");
+        let mut unchecked = Vec::new();
+        for (file, local) in files {
+            let url = format!("{}/{}", self.endpoint, repository.file(&file.path));
+            // Without a sum nothing says whether a part is of this file.
+            self.transfer.file(&url, file.size, local, file.lfs.is_some())?;
+            let Some(Large { oid: expected }) = &file.lfs else {
+                unchecked.push(file.path.as_str());
+                continue;
+            };
+            let found = sha256_of_file(local)?;
+            if found != *expected {
+                std::fs::remove_file(local).ok();
+                bail!(
+                    "wrong checksum of {url}: expected SHA-256 {expected}, found {found}; what came was removed, \
+                     so fetching again starts afresh"
+                );
+            }
+        }
+        if !unchecked.is_empty() {
+            tracing::warn!(
+                "the hub states no SHA-256 of {}: only the size of these files was checked",
+                unchecked.join(", ")
+            );
         }
         Ok(())
     }
 }
 
-/// The address of the next page in a `Link` header.
-fn next_page(link: &str) -> Option<String> {
-    let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
-    let (_, rest) = next.split_once('<')?;
-    Some(rest.split_once('>')?.0.to_owned())
+/// Whether a path leads to a file inside a folder on every system.
+fn has_a_place(path: &str) -> bool {
+    path.split('/').all(|part| {
+        let drive = part.as_bytes().get(1) == Some(&b':');
+        !(matches!(part, "" | "." | "..") || drive)
+            && !part.contains(|c| c == '\\' || c == '\n' || c == '\t' || steers_terminal(c))
+    })
 }
 
 /// Downloads a model's `files` into `dir`; `None` stands for every file of a model folder.
 pub(super) fn fetch(
     name: &str,
     files: Option<&[&str]>,
-    downloads: &Path,
-    dir: &Path,
+    (downloads, dir): (&Path, &Path),
+    connection: Connection,
 ) -> Result<String> {
-    let (hub, repository) = (Hub::new(), Repository::Model(name));
-    let listed = hub.list(repository)?;
+    let (hub, repository) = (Hub::new(connection)?, Repository::Model(name));
+    let mut listed = hub.list(repository)?;
+    listed.retain(|file| {
+        files.map_or_else(|| is_model_file(&file.path), |files| files.contains(&&*file.path))
+    });
+    ensure!(
+        listed.iter().any(|file| file.path.ends_with(".safetensors")),
+        "{name} has no .safetensors file at its top; only such models can be fetched"
+    );
+    let locals: Vec<PathBuf> = listed.iter().map(|file| downloads.join(&file.path)).collect();
+    hub.download(repository, listed.iter().zip(locals.iter().map(PathBuf::as_path)))?;
     let staged = StagedFolder::replace(dir)?;
-    let mut weights = false;
-    for file in &listed {
-        let path = file.path.as_str();
-        if !files.map_or_else(|| is_model_file(path), |files| files.contains(&path)) {
-            continue;
-        }
-        let local = downloads.join(path);
-        hub.download(repository, file, &local)?;
-        weights |= path.ends_with(".safetensors");
-        std::fs::rename(&local, staged.path().join(path))?;
+    for (file, local) in listed.iter().zip(&locals) {
+        std::fs::rename(local, staged.path().join(&file.path))?;
     }
-    ensure!(weights, "{name} has no .safetensors file at its top; only such models can be fetched");
     let from = hub.address(repository);
     commit(staged, &from, MODEL_RECEIPT)?;
     Ok(from)
@@ -180,50 +199,19 @@ fn is_model_file(path: &str) -> bool {
             }))
 }
 
-fn get(agent: &ureq::Agent, url: &str, from: u64) -> Result<ureq::http::Response<ureq::Body>> {
-    let mut request = agent.get(url);
-    if let Ok(token) = std::env::var("HF_TOKEN") {
-        request = request.header("Authorization", format!("Bearer {token}"));
-    }
-    if from > 0 {
-        request = request.header("Range", format!("bytes={from}-"));
-    }
-    request.call().with_context(|| format!("the download of {url} was refused"))
-}
+#[cfg(test)]
+mod tests {
+    use super::has_a_place;
 
-fn download(agent: &ureq::Agent, url: &str, size: u64, local: &Path) -> Result<()> {
-    let have = local.metadata().map_or(0, |m| m.len());
-    if have == size && size > 0 {
-        return Ok(());
-    }
-    let resume = if have < size { have } else { 0 };
-    let mut response = get(agent, url, resume)?;
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(local)?;
-    // A server that ignores the range sends the whole file again.
-    let start = if response.status() == 206 { resume } else { 0 };
-    file.set_len(start)?;
-    file.seek(SeekFrom::Start(start))?;
-    copy(response.body_mut().as_reader(), &mut file, start, size).with_context(|| {
-        format!("the download of {url} broke off; run fetch again to resume it")
-    })?;
-    Ok(())
-}
-
-fn copy(mut from: impl Read, to: &mut File, start: u64, size: u64) -> Result<()> {
-    let bar = Bytes::new("download");
-    let mut buffer = vec![0_u8; 1 << 16];
-    let mut done = start;
-    loop {
-        let n = from.read(&mut buffer)?;
-        if n == 0 {
-            break;
+    #[test]
+    fn paths_that_lead_out_of_a_folder_have_no_place() {
+        assert!(
+            ["config.json", "main/train/0.parquet", "a..b", ".git"].into_iter().all(has_a_place)
+        );
+        for path in [
+            "../a", "a/..", "/a", "a//b", "", "C:a", "a/C:\\b", "a\\..\\b", "a\nb", "a\u{9b}b", ".",
+        ] {
+            assert!(!has_a_place(path), "{path:?}");
         }
-        to.write_all(&buffer[..n])?;
-        done += n as u64;
-        bar.at(done, size);
     }
-    bar.done();
-    to.sync_all()?;
-    ensure!(size == 0 || done == size, "{done} of {size} bytes came");
-    Ok(())
 }

@@ -20,13 +20,16 @@ pub(crate) fn download(requirements: &[&str], into: &Path) -> Result<()> {
         if wheels(into)?.iter().any(|wheel| ships(wheel, requirement)) {
             continue;
         }
-        let pip = find_pip()?;
+        // Python takes modules from the current folder before its own, and whose folder that is is not known.
+        let empty = tempfile::tempdir().context("could not make a folder for pip to run in")?;
+        let pip = find_pip(empty.path())?;
         tracing::info!("pip download {requirement}");
         let output = Command::new(&pip[0])
             .args(&pip[1..])
+            .current_dir(empty.path())
             .args(["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"])
             .args(["--quiet", "--dest"])
-            .arg(into)
+            .arg(std::path::absolute(into)?)
             .arg(requirement)
             .output()
             .with_context(|| format!("could not start {}", pip[0].to_string_lossy()))?;
@@ -39,17 +42,20 @@ pub(crate) fn download(requirements: &[&str], into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How to call pip here: the first of the usual ways that answers.
-fn find_pip() -> Result<Vec<OsString>> {
+/// How to call pip from the folder `from`: the first of the usual ways that answers.
+fn find_pip(from: &Path) -> Result<Vec<OsString>> {
     if let Some(pip) = std::env::var_os(PIP) {
-        return Ok(vec![pip]);
+        let is_path = Path::new(&pip).components().count() > 1;
+        return Ok(vec![if is_path { std::path::absolute(pip)?.into() } else { pip }]);
     }
+    // -I: neither the current folder nor PYTHONPATH has a say in which pip this is.
     let ways: [&[&str]; 4] =
-        [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
+        [&["python3", "-I", "-m", "pip"], &["pip3"], &["pip"], &["python", "-I", "-m", "pip"]];
     for way in ways {
         let answers = Command::new(way[0])
             .args(&way[1..])
             .arg("--version")
+            .current_dir(from)
             .output()
             .is_ok_and(|output| output.status.success());
         if answers {

@@ -16,7 +16,8 @@ use bestof_trainer::data::{
     Boundary, EncodeOptions, EncodedCompletion, Encoder, load_pairs, load_supervised,
 };
 use bestof_trainer::evaluate::{Windows, perplexity_of_files, preference};
-use bestof_trainer::score::{ScoreSettings, score_pairs};
+use bestof_trainer::rows::RowSet;
+use bestof_trainer::score::{PairScore, ScoreSettings, check_finite, score_pairs};
 use estimates::{show, show_of};
 use retrieval::{AlteredNumericQa, FreeFormQa, LongchatLines, Passkey};
 
@@ -127,11 +128,16 @@ impl PreferenceArgs {
         let encoder = policy.encoder(EncodeOptions::training())?;
         let loaded = load_pairs(&self.data, &encoder, &read_options(self.skip_bad_rows))?;
         console::left_out(&loaded.report);
+        let rows = RowSet::from(loaded);
         let mut bars = Bars::new();
         let settings = ScoreSettings::default().with_ranks(ranks::ranks());
         let options = ForwardOptions::default();
         let scores =
-            score_pairs(&policy.decoder, &loaded.items, &options, settings, "policy", &mut bars)?;
+            score_pairs(&policy.decoder, &rows.items, &options, settings, "policy", &mut bars)?;
+        let check = |scores: &[PairScore]| {
+            check_finite(scores.iter().map(PairScore::sum), |row| rows.names[row].to_string())
+        };
+        check(&scores)?;
         let reference = match &self.reference {
             None => None,
             Some(dir) => {
@@ -139,14 +145,11 @@ impl PreferenceArgs {
                 if reference.folder.tokenizer_hash()? != policy.folder.tokenizer_hash()? {
                     console::note("note: the reference's tokenizer files differ from the policy's");
                 }
-                Some(score_pairs(
-                    &reference.decoder,
-                    &loaded.items,
-                    &options,
-                    settings,
-                    "reference",
-                    &mut bars,
-                )?)
+                let model = &reference.decoder;
+                let scores =
+                    score_pairs(model, &rows.items, &options, settings, "reference", &mut bars)?;
+                check(&scores).context("the reference cannot be used")?;
+                Some(scores)
             }
         };
         show(&preference(&scores, reference.as_deref(), beta)?, self.json)
@@ -190,22 +193,23 @@ impl PerplexityArgs {
     }
 
     /// The rows of a file; a text is one of them.
-    fn rows(&self, path: &Path, encoder: &Encoder<'_>) -> Result<Vec<EncodedCompletion>> {
+    fn rows(&self, path: &Path, encoder: &Encoder<'_>) -> Result<RowSet<EncodedCompletion>> {
         if holds_rows(path).with_context(|| format!("could not read {}", path.display()))? {
             let loaded = load_supervised(path, encoder, &read_options(self.skip_bad_rows))?;
             console::left_out(&loaded.report);
-            return Ok(loaded.items);
+            return Ok(loaded.into());
         }
         let text = bestof_files::read_text(path)
             .with_context(|| format!("could not read {} as text", path.display()))?;
         let mut ids = encoder.tokenizer().encode(&text, true)?;
         let completion_ids = ids.split_off(ids.len().min(1));
-        Ok(vec![EncodedCompletion {
+        let text = EncodedCompletion {
             prompt_ids: ids,
             completion_ids,
             boundary: Boundary::Joint,
             skipped: Vec::new(),
             truncated: false,
-        }])
+        };
+        Ok(RowSet { items: vec![text], names: vec![path.display().to_string().into()] })
     }
 }

@@ -11,6 +11,7 @@ use bestof_trainer::launch::extension;
 use serde_json::json;
 
 use super::train::RunArgs;
+use crate::bounds::{TOKENS, at_most};
 use crate::console::{self, Usage};
 use crate::progress::Bars;
 
@@ -39,7 +40,7 @@ pub(crate) struct Extend {
     #[command(flatten)]
     no_rope: NoRope,
     /// The longest sequence to be reached, in tokens; by default the model's length times the factor
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     length: Option<usize>,
     /// What becomes of a scaling that the model has already
     #[arg(long, value_enum)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::console::{self, Usage};
 use crate::fetch::catalogue::CATALOGUE;
 use crate::fetch::dataset::{self, Wanted};
-use crate::fetch::{Source, fetch};
+use crate::fetch::{Connection, Source, fetch};
 
 /// Bring a model into models/NAME, or a dataset's rows into data/, checked by SHA-256; what is there, whole, is left alone
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,8 @@ pub(crate) struct Fetch {
     /// Replace what is there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    connection: Connection,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -69,7 +71,7 @@ impl Fetch {
         let Some(name) = self.name else {
             bail!(Usage("fetch needs a name; `fetch --list` shows those that are known".into()));
         };
-        let fetched = fetch(&name, self.from, &self.root, self.force)?;
+        let fetched = fetch(&name, self.from, &self.root, self.force, self.connection)?;
         if self.json {
             return console::json(&json!({
                 "name": name, "dir": fetched.dir, "from": fetched.from, "already": fetched.already,
@@ -81,7 +83,7 @@ impl Fetch {
 
     fn rows(&self, name: &str) -> Result<()> {
         let wanted = Wanted { name, config: self.config.as_deref(), split: self.split.as_deref() };
-        let fetched = dataset::fetch(wanted, &self.root, self.force)?;
+        let fetched = dataset::fetch(wanted, &self.root, self.force, self.connection)?;
         for split in fetched.iter().filter(|split| split.partial) {
             tracing::warn!(
                 "{name}, {}: the hub has converted only the beginning of this split to Parquet",

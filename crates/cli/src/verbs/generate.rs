@@ -1,10 +1,13 @@
 //! `generate`: text from a model.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bestof_checkpoints::Message;
-use bestof_models::{AfterToken, CausalLm, FinishReason, Generation, Request, SamplingConfig};
+use bestof_models::{
+    AfterToken, CausalLm, FinishReason, Generation, ModelError, Request, SamplingConfig,
+};
 use serde::Serialize;
 
+use crate::bounds::{TOKENS, at_most};
 use crate::console::{self, Usage};
 use crate::model::{ModelArg, Opened, template_of};
 use crate::ranks::ranks;
@@ -28,10 +31,10 @@ pub(crate) struct Generate {
     #[arg(long, requires = "chat")]
     system: Option<String>,
     /// Continuations of each prompt
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = at_most::<65_536>, default_value_t = 1)]
     samples: usize,
     /// Longest continuation, in tokens
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, value_parser = at_most::<TOKENS>, default_value_t = 256)]
     max_new_tokens: usize,
     /// Divides the logits; 0 takes the likeliest token each time
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
@@ -100,18 +103,28 @@ impl Generate {
         let stream = !self.json && requests.len() == 1 && self.samples == 1 && ranks().is_alone();
         if stream {
             let mut shown = Shown::new(&opened);
-            opened.decoder.generate(&requests, &sampling, &mut |token| {
-                if shown.add(token.token).is_err() {
-                    return AfterToken::EndAll;
-                }
-                AfterToken::Continue
-            })?;
+            opened
+                .decoder
+                .generate(&requests, &sampling, &mut |token| {
+                    if shown.add(token.token).is_err() {
+                        return AfterToken::EndAll;
+                    }
+                    AfterToken::Continue
+                })
+                .context("prompt 1 cannot be continued")?;
             return shown.end();
         }
         // Of each prompt all samples, from the rank whose prompt it is.
         let continued = ranks().deal(requests.len(), |share| {
             let mine: Vec<Request> = share.iter().map(|&at| requests[at].clone()).collect();
-            let found = opened.decoder.generate(&mine, &sampling, &mut |_| AfterToken::Continue)?;
+            let found = opened.decoder.generate(&mine, &sampling, &mut |_| AfterToken::Continue);
+            // Counted as on the command line.
+            let found = found.map_err(|error| match error {
+                ModelError::LogitsNotFinite { request, drawn, found } => {
+                    ModelError::LogitsNotFinite { request: share[request], drawn, found }
+                }
+                error => error,
+            })?;
             let mut of_prompts = vec![Vec::new(); mine.len()];
             for Generation { request, ids, logprobs, finish, .. } in found {
                 let logprob: f64 = logprobs.iter().map(|p| f64::from(*p)).sum();

@@ -13,6 +13,7 @@ use bestof_trainer::config::{RunConfig, toml_path};
 use bestof_trainer::data::{Colour, Encoder, Truncation, inspect};
 use bestof_trainer::launch::resolve_extension;
 
+use crate::bounds::{ITEMS, TOKENS, at_most};
 use crate::console;
 use crate::model::vocabulary_rows;
 use memory::Memory;
@@ -37,7 +38,7 @@ pub(crate) struct Inspect {
     data: Option<PathBuf>,
     /// Longest row, in tokens, as `data.max_length` of a run, 1024 unless said; never more than the model's
     /// context
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_length: Option<usize>,
     /// What happens to longer ones: `drop`, `keep_start` or `keep_end`
     #[arg(long, value_parser = truncation)]
@@ -46,7 +47,7 @@ pub(crate) struct Inspect {
     #[arg(long)]
     assistant_only_loss: bool,
     /// Rows shown token by token
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, value_parser = at_most::<ITEMS>, default_value_t = 2)]
     examples: usize,
     /// Print one JSON object
     #[arg(long)]
@@ -122,7 +123,7 @@ impl Inspect {
             Colour::Plain
         };
         console::line(&found.to_string())?;
-        console::line(&found.render_examples(colour))?;
+        console::coloured(&found.render_examples(colour))?;
         if none { Err(no_rows()) } else { Ok(()) }
     }
 }

@@ -14,6 +14,7 @@ use bestof_tasks::worked::Annotations;
 use clap::ValueEnum;
 use serde_json::json;
 
+use crate::bounds::at_most;
 use crate::console::{self, Usage};
 use crate::input;
 use crate::input::read_options;
@@ -57,7 +58,7 @@ struct Build {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Worked examples in front of each question
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_parser = at_most::<10_000>, default_value_t = 0)]
     shots: usize,
     /// Steps of a solution, as `3` or `2-4` (arithmetic); by default 2-4
     #[arg(long, value_parser = steps)]

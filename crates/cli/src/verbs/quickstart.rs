@@ -24,7 +24,7 @@ use self::data::Data;
 use self::outcome::measure;
 use crate::console;
 use crate::device::DeviceArg;
-use crate::fetch::{Source, fetch};
+use crate::fetch::{Connection, Source, fetch};
 use crate::progress::Bars;
 
 /// Pairs a step.
@@ -97,7 +97,8 @@ impl Quickstart {
         } else {
             self.announce();
             console::note("1/5  the model: SmolLM2-135M-Instruct");
-            fetch("smollm2-135m-instruct", Source::Any, Path::new("."), false)?.dir
+            let (name, here) = ("smollm2-135m-instruct", Path::new("."));
+            fetch(name, Source::Any, here, false, Connection::default())?.dir
         };
         let work = Instant::now();
         console::note("2/5  the pairs: worked solutions, right and with one number wrong");

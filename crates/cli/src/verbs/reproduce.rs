@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use bestof_reproduce::{EXPERIMENTS, Experiment, Options, Pace, REPORT_FILE, experiment, finished};
 use serde_json::{Value, json};
 
+use crate::bounds::at_most;
 use crate::console::{self, Usage};
 use crate::device::DeviceArg;
 use crate::progress::Bars;
@@ -32,7 +33,7 @@ pub(crate) struct Reproduce {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Repetitions with seeds of their own, at least 2 [default: the reproduction's choice]
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<1000>)]
     seeds: Option<usize>,
     /// Your own data in place of made-up ones, for `yelp`: the folder of the unpacked Yelp Open
     /// Dataset, or a CSV file with `text` and `stars`

@@ -8,6 +8,7 @@ use bestof_positional::hf::{Extension, HfRope, LayerRopes, NoRope};
 use bestof_positional::{Method, OnScaled, RopeBasis, RopeConfig, RopeParams, STANDSTILL};
 use serde_json::{Value, json};
 
+use crate::bounds::{TOKENS, at_most};
 use crate::console::{self, Usage};
 
 /// Show the inverse frequencies of a checkpoint's RoPE, or of a method's
@@ -27,16 +28,16 @@ pub(crate) struct Rope {
     #[arg(long, requires_all = ["head_dim", "theta"])]
     method: Option<Method>,
     /// Dimension of one attention head
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<65_536>)]
     head_dim: Option<usize>,
     /// The base, such as 10000
     #[arg(long, allow_negative_numbers = true)]
     theta: Option<f64>,
     /// The length of the sequence, for methods whose frequencies depend on it
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_parser = at_most::<TOKENS>, default_value_t = 0)]
     length: usize,
     /// The model's context length
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_position_embeddings: Option<usize>,
     #[command(flatten)]
     params: RopeParams,

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use bestof_models::{CausalLm, ForwardOptions};
 use bestof_trainer::data::{EncodeOptions, EncodedCompletion, EncodedPair, EncodedRow, load_rows};
-use bestof_trainer::score::{ScoreSettings, score_completions, score_pairs};
+use bestof_trainer::score::{
+    PairScore, ScoreSettings, check_finite, score_completions, score_pairs,
+};
 use serde_json::{Value, json};
 
+use crate::bounds::{BATCH, at_most};
 use crate::console;
 use crate::input::read_options;
 use crate::model::ModelArg;
@@ -29,7 +32,7 @@ pub(crate) struct Score {
     #[arg(long)]
     data: PathBuf,
     /// Rows in one forward pass
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, value_parser = at_most::<BATCH>, default_value_t = 8)]
     batch: usize,
     /// Leave out rows that cannot be scored, and list them, instead of failing
     #[arg(long)]
@@ -60,7 +63,8 @@ impl Score {
         let rows: Vec<(usize, EncodedRow)> =
             loaded.lines.iter().map(|line| line - 1).zip(loaded.items).collect();
         for (part, files) in rows.chunks(batch).zip(loaded.files.chunks(batch)) {
-            let answers = self.score_part(&opened.decoder, part, &mut bars)?;
+            let name = |at: usize| format!("{}:{}", files[at].display(), part[at].0 + 1);
+            let answers = self.score_part(&opened.decoder, part, name, &mut bars)?;
             for (mut answer, file) in answers.into_iter().zip(files) {
                 if several {
                     answer["file"] = json!(file.display().to_string());
@@ -75,6 +79,7 @@ impl Score {
         &self,
         model: &impl CausalLm,
         rows: &[(usize, EncodedRow)],
+        name: impl Fn(usize) -> String,
         bars: &mut Bars,
     ) -> Result<Vec<Value>> {
         let settings = ScoreSettings { batch: self.batch.max(1), ..ScoreSettings::default() };
@@ -96,6 +101,7 @@ impl Score {
         }
         let mut answers = Vec::with_capacity(rows.len());
         let scores = score_pairs(model, &pairs, &options, settings, "score", bars)?;
+        check_finite(scores.iter().map(PairScore::sum), |at| name(pair_rows[at].0))?;
         for ((place, row), score) in pair_rows.iter().zip(&scores) {
             let side = |logprob: f64, tokens: usize| json!({"logprob": logprob, "tokens": tokens});
             let answer = json!({
@@ -106,9 +112,10 @@ impl Score {
             answers.push((*place, answer));
         }
         let scores = score_completions(model, &texts, &options, settings, "score", bars)?;
+        let sum = |tokens: &Vec<f32>| tokens.iter().map(|p| f64::from(*p)).sum::<f64>();
+        check_finite(scores.iter().map(sum), |at| name(text_rows[at].0))?;
         for ((place, row), tokens) in text_rows.iter().zip(&scores) {
-            let logprob: f64 = tokens.iter().map(|p| f64::from(*p)).sum();
-            let completion = json!({"logprob": logprob, "tokens": tokens.len()});
+            let completion = json!({"logprob": sum(tokens), "tokens": tokens.len()});
             answers.push((*place, json!({"row": row, "completion": completion})));
         }
         answers.sort_by_key(|(place, _)| *place);

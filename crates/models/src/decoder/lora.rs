@@ -65,6 +65,7 @@ impl Decoder {
                 let name = names.in_checkpoint(&format!("model.layers.{index}.{path}"));
                 if modules.targets(&name)? {
                     let rank_and_alpha = modules.rank_and_alpha(&name)?;
+                    check_rank(rank_and_alpha.0, projection, &name)?;
                     let keys = [config.seed, index as u64, slot as u64];
                     adapt(projection, config, rank_and_alpha, &keys, &device);
                 }
@@ -191,6 +192,19 @@ impl Decoder {
         modules.dedup();
         modules
     }
+}
+
+/// Refuses a rank beyond what a layer's weight can have, and so factors larger than the weight.
+fn check_rank(r: usize, projection: &Projection, name: &str) -> Result<(), ModelError> {
+    let [out, inputs] = projection.weight.dims();
+    if r <= out.max(inputs) {
+        return Ok(());
+    }
+    Err(ModelError::InvalidLora {
+        setting: "r".to_owned(),
+        found: format!("{r} for `{name}`, which has {inputs} inputs and {out} outputs"),
+        expected: "at most the larger of the two",
+    })
 }
 
 /// Gives a linear layer a fresh adapter.

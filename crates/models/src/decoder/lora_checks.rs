@@ -4,6 +4,9 @@ use super::lora_config::{ALL_LINEAR, LoraConfig, ModuleNames};
 use super::lora_modules::LoraModules;
 use crate::error::ModelError;
 
+/// The largest rank; no linear layer that is known has more inputs.
+const MOST_RANKS: usize = 65_536;
+
 impl LoraConfig {
     /// Whether the settings are in range and can be had together.
     ///
@@ -14,11 +17,11 @@ impl LoraConfig {
         let refuse = |setting: &str, found: String, expected: &'static str| {
             Err(ModelError::InvalidLora { setting: setting.to_owned(), found, expected })
         };
-        if self.r == 0 {
-            return refuse("r", "0".to_owned(), "at least 1");
-        }
-        if let Some((key, _)) = self.rank_pattern.iter().find(|(_, r)| *r == 0) {
-            return refuse(&format!("rank_pattern.{key}"), "0".to_owned(), "at least 1");
+        let ranks = self.rank_pattern.iter().map(|(key, r)| (format!("rank_pattern.{key}"), *r));
+        for (setting, r) in [("r".to_owned(), self.r)].into_iter().chain(ranks) {
+            if !(1..=MOST_RANKS).contains(&r) {
+                return refuse(&setting, r.to_string(), "at least 1, at most 65536");
+            }
         }
         let alphas = self.alpha_pattern.iter().map(|(key, a)| (format!("alpha_pattern.{key}"), *a));
         for (setting, alpha) in [("alpha".to_owned(), self.alpha)].into_iter().chain(alphas) {

@@ -185,7 +185,7 @@ fn judged(
 ) -> Result<Score, ReproduceError> {
     let (mut binary, mut stars) = (Vec::new(), Vec::new());
     for rows in test.examples.chunks(AT_ONCE) {
-        let answers = model.predict(rows)?;
+        let answers = model.predict(rows)?.checked(rows)?;
         let positive = answers.positive_labels().unwrap_or_default();
         binary.extend(positive.iter().zip(rows).map(|(found, row)| *found == row.positive));
         let found = answers.star_labels().unwrap_or_default();

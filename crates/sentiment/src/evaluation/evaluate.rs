@@ -100,7 +100,7 @@ pub struct ModelEvaluation {
 ///
 /// # Errors
 /// [`SentimentError::OtherFeatures`] when the model was trained on another preparation, with other
-/// columns or scalers.
+/// columns or scalers, [`SentimentError::NotFinite`] for a model whose answers are no numbers.
 pub fn evaluate(
     name: impl Into<String>,
     model: &dyn Predictor,
@@ -115,7 +115,7 @@ pub fn evaluate(
     let started = Instant::now();
     let mut answers = Predictions::default();
     for batch in data.examples.chunks(BATCH) {
-        answers.append(model.predict(batch)?);
+        answers.append(model.predict(batch)?.checked(batch)?);
         progress(answers.len());
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -30,6 +30,12 @@ impl Problems {
         self.need(found > 0, key, found, "at least 1");
     }
 
+    /// A number of rows or the like that others are multiplied with: two of them still make a `usize`.
+    pub(super) fn count(&mut self, key: &'static str, found: usize) {
+        let fits = (1..=1 << 20).contains(&found);
+        self.need(fits, key, found, "at least 1, at most 1048576");
+    }
+
     pub(super) fn finish(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::Values { problems: self.0 }) }
     }

@@ -197,10 +197,10 @@ impl RunConfig {
     fn check_loop(&self, problems: &mut Problems) {
         let train = &self.train;
         problems.need(
-            train.num_train_epochs.is_finite() && train.num_train_epochs > 0.0,
+            train.num_train_epochs > 0.0 && train.num_train_epochs <= 1e6,
             "train.num_train_epochs",
             train.num_train_epochs,
-            "a finite number above 0",
+            "a number above 0, at most 1000000",
         );
         problems.need(
             train.max_steps == -1 || train.max_steps > 0,
@@ -208,9 +208,9 @@ impl RunConfig {
             train.max_steps,
             "a number of steps above 0, or -1",
         );
-        problems.positive("train.per_device_train_batch_size", train.per_device_train_batch_size);
-        problems.positive("train.per_device_eval_batch_size", train.per_device_eval_batch_size);
-        problems.positive("train.gradient_accumulation_steps", train.gradient_accumulation_steps);
+        problems.count("train.per_device_train_batch_size", train.per_device_train_batch_size);
+        problems.count("train.per_device_eval_batch_size", train.per_device_eval_batch_size);
+        problems.count("train.gradient_accumulation_steps", train.gradient_accumulation_steps);
         problems.positive("train.max_tokens_per_forward", train.max_tokens_per_forward);
         problems.need(
             train.logging_steps > 0,
@@ -289,6 +289,15 @@ mod tests {
             ("train.num_train_epochs=0", "train.num_train_epochs"),
             ("train.max_steps=0", "train.max_steps"),
             ("train.per_device_train_batch_size=0", "train.per_device_train_batch_size"),
+            ("train.per_device_train_batch_size=1048577", "train.per_device_train_batch_size"),
+            (
+                "train.per_device_eval_batch_size=9223372036854775807",
+                "train.per_device_eval_batch_size",
+            ),
+            ("train.gradient_accumulation_steps=1048577", "train.gradient_accumulation_steps"),
+            ("train.num_train_epochs=1e300", "train.num_train_epochs"),
+            ("lora.r=65537", "lora.r"),
+            ("lora.rank_pattern={q_proj=65537}", "lora.rank_pattern"),
             ("train.logging_steps=0", "train.logging_steps"),
             ("train.save_total_limit=0", "train.save_total_limit"),
             ("train.early_stopping_patience=0", "train.early_stopping_patience"),

@@ -5,6 +5,7 @@ mod conversation;
 mod turns;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bestof_checkpoints::{ChatTemplate, TemplateOptions, Tokenizer};
 use bestof_tasks::rows::{Content, SupervisedRow};
@@ -14,7 +15,19 @@ use super::{
     Truncation,
 };
 
+/// Tokens beyond the maximum length that are encoded all the same, so that where a text was cut before it was
+/// encoded makes no difference to the tokens that stay.
+const MARGIN: usize = 64;
+
+/// Gives back room that lists have and do not need: what is kept of a row is held as long as a run lasts.
+fn shrink<const N: usize>(lists: [&mut Vec<u32>; N]) {
+    lists.into_iter().for_each(Vec::shrink_to_fit);
+}
+
 /// Turns rows into token ids by the [boundary rule](super).
+///
+/// A text with so many bytes that its tokens cannot be within the maximum length is refused, or cut, before it
+/// is encoded.
 #[derive(Debug, Clone)]
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -24,9 +37,12 @@ pub struct Encoder<'a> {
     inputs: TemplateOptions,
     /// What the tokenizer's post-processor puts before every text.
     leading: Vec<u32>,
+    leading_text: String,
     /// Whether a text begins with a space that it does not have.
     prepends_space: bool,
     end_of_text: Option<u32>,
+    /// Texts of more bytes are longer than the maximum length.
+    most_bytes: usize,
 }
 
 /// One side of a boundary as text, and whether a template wrote it.
@@ -55,10 +71,24 @@ impl<'a> Encoder<'a> {
         let framed = tokenizer.encode("a", true).map_err(DataError::probe)?;
         let start = framed.windows(plain.len().max(1)).position(|window| window == plain);
         let leading = framed[..start.unwrap_or(0)].to_vec();
+        let leading_text = tokenizer.decode(&leading, false).map_err(DataError::probe)?;
         let prepends_space =
             tokenizer.pieces(&plain).first().is_some_and(|piece| piece.starts_with('▁'));
         let inputs = TemplateOptions::default();
-        Ok(Self { tokenizer, template, options, inputs, leading, prepends_space, end_of_text })
+        let most_bytes = options.max_length.map_or(usize::MAX, |longest| {
+            longest.saturating_add(MARGIN).saturating_mul(tokenizer.max_token_bytes())
+        });
+        Ok(Self {
+            tokenizer,
+            template,
+            options,
+            inputs,
+            leading,
+            leading_text,
+            prepends_space,
+            end_of_text,
+            most_bytes,
+        })
     }
 
     /// The tokens the tokenizer puts before every text, most often one or none.
@@ -91,6 +121,9 @@ impl<'a> Encoder<'a> {
     pub fn encode_started(&self, prompt: &Content, answer: &str) -> Result<Vec<u32>, Refusal> {
         let mut prompt = self.prompt(prompt, prompt.is_chat())?;
         prompt.text.push_str(answer);
+        if prompt.text.len() > self.most_bytes {
+            return Err(DropReason::PromptTooLong.into());
+        }
         let ids = self.prompt_ids(&prompt)?;
         if self.options.max_length.is_some_and(|longest| ids.len() >= longest) {
             return Err(DropReason::PromptTooLong.into());
@@ -124,6 +157,7 @@ impl<'a> Encoder<'a> {
             return Err(DropReason::IdenticalAfterTruncation.into());
         }
         self.check_vocabulary(&[&prompt_ids, &chosen_ids, &rejected_ids])?;
+        shrink([&mut prompt_ids, &mut chosen_ids, &mut rejected_ids]);
         Ok(EncodedPair {
             prompt_ids,
             chosen_ids,
@@ -149,6 +183,7 @@ impl<'a> Encoder<'a> {
             self.completion(&rendered, &prompt_ids, &completion)?;
         let truncated = self.fit(&mut prompt_ids, &mut [&mut completion_ids])?;
         self.check_vocabulary(&[&prompt_ids, &completion_ids])?;
+        shrink([&mut prompt_ids, &mut completion_ids]);
         let skipped = Vec::new();
         Ok(EncodedCompletion { prompt_ids, completion_ids, skipped, boundary, truncated })
     }
@@ -159,7 +194,8 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// As [`encode_pair`](Self::encode_pair).
     pub fn encode_text(&self, text: &Content) -> Result<EncodedCompletion, Refusal> {
-        let rendered = self.whole_text(text)?;
+        let mut rendered = self.whole_text(text)?;
+        self.shorten(&mut rendered.text)?;
         let mut ids = self.whole(&rendered.text, rendered.chat)?;
         if !rendered.chat {
             self.end(&mut ids);
@@ -178,6 +214,7 @@ impl<'a> Encoder<'a> {
         self.fit(&mut ids, &mut [&mut completion_ids])?;
         let truncated = surplus > 0;
         self.check_vocabulary(&[&ids, &completion_ids])?;
+        shrink([&mut ids, &mut completion_ids]);
         Ok(EncodedCompletion {
             prompt_ids: ids,
             completion_ids,
@@ -201,6 +238,45 @@ impl<'a> Encoder<'a> {
             }
             SupervisedRow::Text(row) => self.for_row(&row.template)?.encode_text(&row.text),
         }
+    }
+
+    /// Cuts a text with more bytes than tokens within the maximum length can stand for, on the side that truncation
+    /// cuts; what comes back is the range that is gone.
+    fn shorten(&self, text: &mut String) -> Result<Range<usize>, DropReason> {
+        let (length, most) = (text.len(), self.most_bytes);
+        if length <= most {
+            return Ok(length..length);
+        }
+        let gone = match self.options.truncation {
+            Truncation::Drop => return Err(DropReason::TooLong),
+            Truncation::KeepStart => text.floor_char_boundary(most)..length,
+            Truncation::KeepEnd => {
+                let leads = text.starts_with(&self.leading_text);
+                let kept = if leads { self.leading_text.len() } else { 0 };
+                kept..text.ceil_char_boundary(length - most).max(kept)
+            }
+        };
+        text.drain(gone.clone());
+        Ok(gone)
+    }
+
+    /// Cuts a prompt and its completions by bytes, as [`fit`](Self::fit) does by tokens.
+    fn shorten_row(
+        &self,
+        prompt: &mut String,
+        completions: &mut [String],
+    ) -> Result<(), DropReason> {
+        let keeps_end = self.options.truncation == Truncation::KeepEnd;
+        if prompt.len() > self.most_bytes && !keeps_end {
+            return Err(DropReason::PromptTooLong);
+        }
+        self.shorten(prompt)?;
+        for text in completions {
+            if !self.shorten(text)?.is_empty() && keeps_end {
+                return Err(DropReason::CompletionTooLong);
+            }
+        }
+        Ok(())
     }
 
     fn prompt_ids(&self, prompt: &Rendered) -> Result<Vec<u32>, Refusal> {

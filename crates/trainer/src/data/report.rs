@@ -44,7 +44,7 @@ pub struct DataReport {
 }
 
 impl DataReport {
-    pub(super) fn new(file: &Path) -> Self {
+    pub(crate) fn new(file: &Path) -> Self {
         let bad = BadRows { file: file.to_owned(), listed: Vec::new(), count: 0, total: 0 };
         Self {
             file: file.to_owned(),

@@ -17,7 +17,7 @@ use crate::config::{ConfigError, ExtendSection, RunConfig, RunKind, ValueProblem
 use crate::data::{EncodedCompletion, Encoder, TextWindows, load_windows};
 use crate::error::TrainError;
 use crate::progress::Progress;
-use crate::rows::RowSet;
+use crate::rows::{RowName, RowSet};
 use crate::run::{TrainOptions, TrainingRun, train};
 use crate::sft::SupervisedRun;
 
@@ -188,7 +188,7 @@ fn hold_out_documents(
     if share <= 0.0 {
         return (all, RowSet::empty());
     }
-    let mut documents: BTreeMap<String, usize> = BTreeMap::new();
+    let mut documents: BTreeMap<RowName, usize> = BTreeMap::new();
     for name in &all.names {
         let next = documents.len();
         documents.entry(name.clone()).or_insert(next);
@@ -243,7 +243,7 @@ mod tests {
                     skipped: Vec::new(),
                     truncated: false,
                 });
-                set.names.push(format!("f:{document}"));
+                set.names.push(format!("f:{document}").into());
             }
         }
         set

@@ -48,7 +48,7 @@ impl<M: CausalLm + Module> PreferenceRun<M> {
             .filter_map(|pair| {
                 let row: usize = pair.row.parse().ok()?;
                 let texts = self.texts(&items[row]);
-                let line = self.parts.eval.names[row].rsplit(':').next()?.parse::<u64>().ok()?;
+                let line = self.parts.eval.names[row].line()? as u64;
                 Some(DisplacedPair {
                     row: line.saturating_sub(1),
                     prompt: texts.prompt,

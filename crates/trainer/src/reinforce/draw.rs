@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use bestof_models::{AfterToken, CausalLm, FinishReason, Generation, NewToken, Request};
+use bestof_models::{
+    AfterToken, CausalLm, FinishReason, Generation, ModelError, NewToken, Request,
+};
 
 use super::rollout::Sampler;
 use super::stop::StopTexts;
@@ -16,9 +18,15 @@ pub(super) enum NotDrawn {
 }
 
 impl NotDrawn {
-    /// The error, with the row of the request that a server failed at.
+    /// The error, with the row of the request that it is of.
     pub(super) fn at_rows(self, mut rows: impl Iterator<Item = usize>) -> TrainError {
         match self {
+            Self::Model(TrainError::Model(ModelError::LogitsNotFinite {
+                request, found, ..
+            })) => {
+                let row = rows.nth(request).unwrap_or_default();
+                TrainError::ScoreNotFinite { row, name: None, found: found.into() }
+            }
             Self::Model(error) => error,
             Self::Server(source) => {
                 let row = rows.nth(source.request).unwrap_or_default();

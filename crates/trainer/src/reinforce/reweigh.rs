@@ -110,7 +110,7 @@ impl<M: CausalLm + Module> ReinforceRun<M> {
             let found = moved_weights(&rule, &weighted.group.rewards(), &log_ratios);
             let moved = found.map_err(|source| TrainError::OffPolicy {
                 step: context.step + 1,
-                row: self.parts.train.names[weighted.group.row].clone(),
+                row: self.parts.train.names[weighted.group.row].to_string(),
                 source,
             })?;
             metrics.observe("ratio/mean_product", moved.mean_product);

@@ -11,6 +11,7 @@ use super::parts::{Batch, ReinforceRun};
 use super::problem::Problem;
 use super::rollout::{Group, Rollout};
 use crate::error::TrainError;
+use crate::rows::RowName;
 
 /// Failed verifications of a step that are written to `samples.jsonl` beside the regular samples.
 const LOGGED_FAILURES: usize = 16;
@@ -29,13 +30,13 @@ pub(super) struct Candidate<T = String> {
 pub fn sample_of(
     step: u64,
     problem: &Problem,
-    row: &str,
+    row: &RowName,
     number: usize,
     rollout: &Rollout,
 ) -> Sample {
     let Judgement { reward, parts, outcome, reason, .. } = &rollout.judgement;
     Sample::new(step, problem.prompt.as_str(), rollout.text.as_str())
-        .with("row", row)
+        .with("row", row.to_string())
         .with("sample", number)
         .with("answer", problem.answer.as_str())
         .with("reward", *reward)

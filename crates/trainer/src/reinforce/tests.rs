@@ -92,7 +92,7 @@ fn problems(count: usize, judge: Judge) -> RowSet<Problem> {
     let prompt = |i: u32| vec![i % 7, (i * 3 + 1) % 9];
     RowSet {
         items: (0..count as u32).map(|i| Problem::judged_by(prompt(i), Box::new(judge))).collect(),
-        names: (1..=count).map(|line| format!("toy.jsonl:{line}")).collect(),
+        names: (1..=count).map(|line| format!("toy.jsonl:{line}").into()).collect(),
     }
 }
 

@@ -124,7 +124,9 @@ impl TrainSettings {
             ("per_device_train_batch_size", self.per_device_train_batch_size),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps),
         ] {
-            need(found > 0, setting, &found, "at least 1")?;
+            // Of the two a step is the product.
+            let fits = (1..=1 << 20).contains(&found);
+            need(fits, setting, &found, "at least 1, at most 1048576")?;
         }
         let epochs = self.num_train_epochs;
         let finite = epochs.is_finite() && epochs > 0.0;
@@ -158,6 +160,7 @@ mod tests {
         for change in [
             (|settings: &mut TrainSettings| settings.per_device_train_batch_size = 0) as fn(&mut _),
             |settings| settings.gradient_accumulation_steps = 0,
+            |settings| settings.gradient_accumulation_steps = usize::MAX,
             |settings| settings.num_train_epochs = f64::NAN,
         ] {
             let mut settings = TrainSettings::new("a");

@@ -15,6 +15,7 @@ use bestof_trainer::rows::RowSet;
 
 use super::super::judge::verifier;
 use super::estimates::show;
+use crate::bounds::{BATCH, TOKENS, at_most};
 use crate::console::{self, Usage};
 use crate::input;
 use crate::input::read_options;
@@ -35,7 +36,7 @@ pub(super) struct PassAtKArgs {
     #[arg(long)]
     data: PathBuf,
     /// Completions of each prompt
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, value_parser = at_most::<65_536>, default_value_t = 8)]
     samples: usize,
     /// Which k; may be given several times. By default 1, 2, 4 and so on up to --samples
     #[arg(long)]
@@ -68,10 +69,10 @@ pub(super) struct PassAtKArgs {
     #[arg(long, allow_negative_numbers = true)]
     min_p: Option<f64>,
     /// Longest completion, in tokens
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, value_parser = at_most::<TOKENS>, default_value_t = 256)]
     max_new_tokens: usize,
     /// Completions sampled together
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, value_parser = at_most::<BATCH>, default_value_t = 64)]
     max_batch: usize,
     /// A text that ends a completion; may be given several times
     #[arg(long)]
@@ -126,7 +127,8 @@ impl PassAtKArgs {
             (self.samples, self.seed),
             ranks::ranks(),
             &mut Bars::new(),
-        )?;
+        )
+        .map_err(|error| error.at_row_of(&rows.names))?;
         if let Some(path) = self.samples_out.as_ref().filter(|_| ranks::is_first()) {
             let samples: Vec<_> = groups
                 .iter()

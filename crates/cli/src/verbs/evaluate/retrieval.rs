@@ -21,6 +21,7 @@ use bestof_trainer::retrieval::{
 use super::long_prompts::{
     Answers, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
 };
+use crate::bounds::{ITEMS, TOKENS, at_most};
 use crate::console::{self, Usage};
 use crate::input;
 use crate::input::read_options;
@@ -78,7 +79,7 @@ pub(super) struct RetrievalArgs {
     factor: EvalFactorArg,
     /// Tokens of the prompt with its answer; by default powers of two from 1024 up to the model's
     /// context, at most 8192
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_parser = at_most::<TOKENS>, value_delimiter = ',')]
     lengths: Vec<usize>,
     /// Where the answer stands, 0 at the beginning and 1 at the end; by default five depths, or for
     /// questions about documents the paper's three places
@@ -86,7 +87,7 @@ pub(super) struct RetrievalArgs {
     depths: Vec<f64>,
     /// Cases for each length and depth (and, for questions about documents, for the question before
     /// and after them)
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, value_parser = at_most::<ITEMS>, default_value_t = 10)]
     cases: usize,
     /// JSON lines to take questions or whole prompts from: `question`, `answer` and `document`, or
     /// rows of the published data sets
@@ -96,7 +97,7 @@ pub(super) struct RetrievalArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Longest answer in tokens; by default 35, or 50 for questions about documents
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_new_tokens: Option<usize>,
     /// Ask by a user's message in the model's chat template
     #[arg(long)]

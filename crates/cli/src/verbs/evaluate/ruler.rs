@@ -15,6 +15,7 @@ use bestof_trainer::ruler::{self, RulerAnswer, RulerScore, cell, name, page, row
 use super::long_prompts::{
     Answers, Samples, around, counter, lengths, model_facts, note_left_out, rows_of, wrong,
 };
+use crate::bounds::{ITEMS, TOKENS, at_most};
 use crate::console::{self, Usage};
 use crate::input::{self, read_options};
 use crate::model::{EvalFactorArg, ModelArg, Opened, template_of};
@@ -41,14 +42,14 @@ pub(super) struct Ruler {
     tasks: Vec<RulerTask>,
     /// Tokens of the prompt with its answer; by default powers of two from 1024 up to the model's
     /// context, at most 8192
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_parser = at_most::<TOKENS>, value_delimiter = ',')]
     lengths: Vec<usize>,
     /// Where the needle stands, 0 at the beginning and 1 at the end, in tasks that ask for one; by default
     /// anywhere
     #[arg(long, value_delimiter = ',', conflicts_with = "data")]
     depths: Vec<f64>,
     /// Cases for each task, length and depth (RULER has 500)
-    #[arg(long, default_value_t = 10, conflicts_with = "data")]
+    #[arg(long, value_parser = at_most::<ITEMS>, default_value_t = 10, conflicts_with = "data")]
     cases: usize,
     /// Seed of what is generated
     #[arg(long, default_value_t = 0, conflicts_with = "data")]
@@ -61,7 +62,7 @@ pub(super) struct Ruler {
     #[arg(long, value_name = "F.jsonl")]
     data: Vec<PathBuf>,
     /// Longest answer in tokens; by default the rows' or the task's own (128 for needles, vt 30, cwe 120, fwe 50, qa 32)
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_new_tokens: Option<usize>,
     /// Ask by a user's message in the model's chat template, with the answer prefix behind its generation
     /// prompt

@@ -9,6 +9,7 @@ use bestof_sentiment::metrics::ClassScores;
 use bestof_sentiment::model::open;
 use serde_json::json;
 
+use crate::bounds::{ITEMS, at_most};
 use crate::console;
 use crate::device::DeviceArg;
 
@@ -31,7 +32,7 @@ pub(super) struct Evaluate {
     #[arg(long)]
     report: Option<PathBuf>,
     /// Resamples of the bootstrap intervals
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_parser = at_most::<ITEMS>, default_value_t = 1000)]
     resamples: usize,
     /// Width of a bin of restaurants, in training reviews
     #[arg(long, default_value_t = 60)]
@@ -40,7 +41,7 @@ pub(super) struct Evaluate {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Reviews on the page whose words are coloured by their contribution, for each neural model
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, value_parser = at_most::<ITEMS>, default_value_t = 5)]
     explain: usize,
     #[command(flatten)]
     device: DeviceArg,

@@ -6,6 +6,7 @@ use anyhow::Result;
 use bestof_sentiment::SentimentError;
 use bestof_sentiment::generate::{GenerateOptions, generate};
 
+use crate::bounds::{ITEMS, at_most};
 use crate::console::{self, Usage};
 
 /// Write synthetic reviews, businesses and users in the schema of the Yelp Open Dataset
@@ -18,7 +19,7 @@ pub(super) struct Generate {
     #[arg(long)]
     out: PathBuf,
     /// Number of reviews; about one in eight is of a business other than a restaurant
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, value_parser = reviews, default_value_t = 4000)]
     reviews: u64,
     /// Number of businesses [default: one per thirty reviews]
     #[arg(long)]
@@ -41,6 +42,10 @@ pub(super) struct Generate {
     /// Print one JSON object about what was written
     #[arg(long)]
     json: bool,
+}
+
+fn reviews(text: &str) -> Result<u64, String> {
+    at_most::<ITEMS>(text).map(|count| count as u64)
 }
 
 impl Generate {

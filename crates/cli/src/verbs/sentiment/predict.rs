@@ -8,6 +8,7 @@ use bestof_files::Output;
 use bestof_sentiment::model::open;
 use bestof_sentiment::predict::{PredictOptions, predict_file};
 
+use crate::bounds::{BATCH, TOKENS, at_most};
 use crate::device::DeviceArg;
 use crate::{console, input};
 
@@ -28,10 +29,10 @@ pub(super) struct Predict {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Rows of one call of the model
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, value_parser = at_most::<BATCH>, default_value_t = 128)]
     batch: usize,
     /// Leave out longer reviews
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, value_parser = at_most::<TOKENS>, default_value_t = 20_000)]
     max_characters: usize,
     #[command(flatten)]
     device: DeviceArg,

@@ -10,6 +10,7 @@ use bestof_sentiment::prepare::{
 };
 use indicatif::{HumanDuration, ProgressBar};
 
+use crate::bounds::{TOKENS, at_most};
 use crate::console::{self, Usage};
 
 /// Read reviews, join them with their restaurants and authors, and split them into three parts
@@ -44,19 +45,19 @@ pub(super) struct Prepare {
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Keep a uniform sample of this many reviews
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     limit: Option<usize>,
     /// Keep the restaurants of one city
     #[arg(long)]
     city: Option<String>,
     /// Leave out longer reviews
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, value_parser = at_most::<TOKENS>, default_value_t = 20_000)]
     max_characters: usize,
     /// Least number of training rows of a category that becomes a column
     #[arg(long, default_value_t = 5)]
     min_category_rows: u64,
     /// Most categories that become columns
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, value_parser = at_most::<65_536>, default_value_t = 512)]
     max_categories: usize,
     /// Do not read the file of users, which is the largest after the reviews
     #[arg(long)]

@@ -20,7 +20,14 @@ impl RunConfig {
             check_reward(reward, problems);
         }
         if let Some(objective) = &self.objective {
-            problems.positive("objective.updates_per_batch", objective.updates_per_batch);
+            let updates = objective.updates_per_batch;
+            let fits = (1..=65_536).contains(&updates);
+            problems.need(
+                fits,
+                "objective.updates_per_batch",
+                updates,
+                "at least 1, at most 65536",
+            );
             for (key, found) in [
                 ("objective.mini_batch_prompts", objective.mini_batch_prompts),
                 ("objective.order", objective.order),
@@ -94,8 +101,10 @@ impl RunConfig {
             objective.reference_sync_steps,
             "0: without `kl_coefficient` there is no reference",
         );
-        let prompts =
-            self.train.per_device_train_batch_size * self.train.gradient_accumulation_steps;
+        let prompts = self
+            .train
+            .per_device_train_batch_size
+            .saturating_mul(self.train.gradient_accumulation_steps);
         let mini = objective.mini_batch_prompts.unwrap_or(prompts);
         problems.need(
             mini <= prompts,
@@ -164,15 +173,20 @@ fn check_rollout(rollout: &RolloutSection, problems: &mut Problems) {
         let fits = (least..=MOST_GENERATIONS).contains(&found);
         problems.need(fits, key, found, "a number of completions, at most 65536");
     }
-    problems.positive("rollout.max_new_tokens", rollout.max_new_tokens);
-    problems.positive("rollout.max_batch", rollout.max_batch);
+    problems.count("rollout.max_batch", rollout.max_batch);
+    for (key, found) in [
+        ("rollout.max_new_tokens", rollout.max_new_tokens),
+        ("rollout.max_turns", rollout.max_turns.unwrap_or(1)),
+    ] {
+        let fits = (1..=1 << 30).contains(&found);
+        problems.need(fits, key, found, "at least 1, at most 1073741824");
+    }
     problems.need(
         rollout.temperature.is_finite() && rollout.temperature > 0.0,
         "rollout.temperature",
         rollout.temperature,
         "a finite number above 0: greedy completions are all alike",
     );
-    problems.need(rollout.max_turns != Some(0), "rollout.max_turns", 0, "at least 1");
     problems.need(rollout.top_k != Some(0), "rollout.top_k", 0, "at least 1, or absent");
     let top_p = rollout.top_p.unwrap_or(1.0);
     problems.need(top_p > 0.0 && top_p <= 1.0, "rollout.top_p", top_p, "above 0, at most 1");
@@ -191,6 +205,8 @@ fn check_reward(reward: &RewardSection, problems: &mut Problems) {
     for (number, part) in reward.parts().iter().enumerate() {
         check_part(part, number > 0, problems);
     }
+    let fits = reward.workers <= 1024;
+    problems.need(fits, "reward.workers", reward.workers, "at most 1024 threads");
     for (key, value) in [
         ("reward.failed", reward.failed.unwrap_or(0.0)),
         ("reward.pass_at", reward.pass_at.unwrap_or(0.0)),
@@ -288,6 +304,11 @@ mod tests {
             ("rollout.min_p=-0.1", "rollout.min_p"),
             ("rollout.max_new_tokens=0", "rollout.max_new_tokens"),
             ("rollout.max_batch=0", "rollout.max_batch"),
+            ("rollout.max_batch=1048577", "rollout.max_batch"),
+            ("rollout.max_new_tokens=9223372036854775807", "rollout.max_new_tokens"),
+            ("objective.updates_per_batch=65537", "objective.updates_per_batch"),
+            ("reward.workers=1025", "reward.workers"),
+            ("rollout.server_concurrency=1025", "rollout.server_concurrency"),
             ("rollout.max_turns=0", "rollout.max_turns"),
             ("reward.verifier=environment", "reward.command"),
             ("reward.more=[{verifier=\"environment\", command=[\"true\"]}]", "reward.more"),

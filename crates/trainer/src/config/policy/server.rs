@@ -97,11 +97,12 @@ pub(super) fn check_server(rollout: &RolloutSection, problems: &mut Problems) {
     ] {
         problems.need(name.as_deref() != Some(""), key, "empty", "a name, or absent");
     }
+    let concurrency = rollout.server_concurrency.unwrap_or(1);
     problems.need(
-        rollout.server_concurrency != Some(0),
+        (1..=1024).contains(&concurrency),
         "rollout.server_concurrency",
-        0,
-        "at least 1 prompt",
+        concurrency,
+        "at least 1 prompt, at most 1024",
     );
     let timeout = rollout.server_timeout.unwrap_or(1.0);
     problems.need(

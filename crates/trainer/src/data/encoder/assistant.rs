@@ -33,7 +33,7 @@ impl Encoder<'_> {
             ));
         }
         let template = self.template.ok_or(Refusal::NoChatTemplate)?;
-        let (text, turns) = if template.has_marks() {
+        let (mut text, turns) = if template.has_marks() {
             encoder.marked(messages, &encoder.inputs)?
         } else {
             encoder.turn_by_turn(messages)?
@@ -47,10 +47,13 @@ impl Encoder<'_> {
                 "a template that marks them, or one without such blocks",
             ));
         }
+        let gone = self.shorten(&mut text)?;
+        let place = |byte: usize| if byte < gone.start { byte } else { byte + gone.len() };
         let encoded = self.tokenizer.encode_with_offsets(&text, false);
         let mut tokens: Vec<(u32, bool)> = encoded
             .map_err(Refusal::Tokenizer)?
             .into_iter()
+            .map(|(id, bytes)| (id, place(bytes.start)..place(bytes.end)))
             .map(|(id, bytes)| (id, turns.iter().any(|turn| overlap(turn, &bytes))))
             .collect();
         let truncated = self.cut(&mut tokens)?;

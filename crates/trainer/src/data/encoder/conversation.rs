@@ -95,6 +95,7 @@ impl Encoder<'_> {
                 text.drain(..cut);
             }
         }
+        self.shorten_row(&mut rendered.text, &mut texts)?;
         Ok((rendered, texts))
     }
 

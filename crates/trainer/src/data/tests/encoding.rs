@@ -276,3 +276,50 @@ proptest! {
         check_rule(&byte_level(true, None), &prompt, &completion);
     }
 }
+
+#[test]
+fn a_text_cut_by_its_bytes_first_keeps_the_same_tokens() {
+    let model = byte_level(true, None);
+    let long = "the 4 2+2 = ".repeat(4000);
+    let whole = [&[BOS], model.ids(&long).as_slice()].concat();
+    let end = whole.len() - 7;
+    for (truncation, kept) in [
+        (Truncation::KeepStart, whole[..8].to_vec()),
+        (Truncation::KeepEnd, [&[BOS], &whole[end..]].concat()),
+    ] {
+        let encoder = model.encoder(limited(8, truncation));
+        let text = encoder.encode_text(&long.as_str().into()).unwrap();
+        assert_eq!((text.sequence(), text.truncated), (kept, true), "{truncation:?}");
+    }
+    let start = model.encoder(limited(8, Truncation::KeepStart));
+    let row = start.encode_completion(&"a".into(), &long.as_str().into()).unwrap();
+    assert_eq!(row.sequence(), [&[BOS], &model.ids(&format!("a{long}"))[..7]].concat());
+    let end = model.encoder(limited(8, Truncation::KeepEnd));
+    let row = end.encode_completion(&long.as_str().into(), &"b".into()).unwrap();
+    let whole = model.ids(&format!("{long}b"));
+    assert_eq!(row.sequence(), [&[BOS], &whole[whole.len() - 7..]].concat());
+
+    let drop = model.encoder(limited(8, Truncation::Drop));
+    let (long, short) = (Content::from(long.as_str()), Content::from("a"));
+    assert_eq!(reason(drop.encode_text(&long)), DropReason::TooLong);
+    assert_eq!(reason(drop.encode_completion(&short, &long)), DropReason::TooLong);
+    assert_eq!(reason(end.encode_completion(&short, &long)), DropReason::CompletionTooLong);
+    for encoder in [&drop, &start] {
+        assert_eq!(reason(encoder.encode_completion(&long, &short)), DropReason::PromptTooLong);
+        assert_eq!(reason(encoder.encode_prompt(&long)), DropReason::PromptTooLong);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_row_has_no_room_for_more_than_its_tokens() {
+    let model = byte_level(true, None);
+    let encoder = model.encoder(EncodeOptions::training());
+    let long = "the 4 2+2 = ".repeat(50);
+    let text = encoder.encode_text(&long.as_str().into()).unwrap();
+    let row = encoder.encode_completion(&"a".into(), &long.as_str().into()).unwrap();
+    let pair = encoder.encode_pair(&"a".into(), &long.as_str().into(), &"b".into()).unwrap();
+    let lists = [text.prompt_ids, text.completion_ids, row.prompt_ids, row.completion_ids];
+    for list in lists.into_iter().chain([pair.prompt_ids, pair.chosen_ids, pair.rejected_ids]) {
+        assert_eq!(list.capacity(), list.len());
+    }
+}

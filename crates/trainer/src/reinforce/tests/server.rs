@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::local_server::{Answer, LocalServer, Seeds, drawn};
 use super::*;
+use crate::rows::RowName;
 use crate::server::{CompletionServer, ServerSettings};
 
 fn shared(toy: Toy) -> Arc<Mutex<Toy>> {
@@ -295,7 +296,7 @@ fn faults_that_do_not_pass_name_server_and_prompt() {
     let settings = ServerSettings { retries: 2, ..broken.settings() };
     let url = settings.url.clone();
     let error = sampled(Some(settings), &[], 4).unwrap_err();
-    let names: Vec<String> = (1..=4).map(|line| format!("rows.jsonl:{line}")).collect();
+    let names: Vec<RowName> = (1..=4).map(|line| format!("rows.jsonl:{line}").into()).collect();
     let text = error.at_row_of(&names).to_string();
     for part in ["rows.jsonl:3", &url, "502", "3 attempts", "bad gateway"] {
         assert!(text.contains(part), "{text} does not say {part}");

@@ -9,6 +9,7 @@ use bestof_sentiment::model::{Labels, ModelKind, Predictor};
 use serde_json::json;
 
 use super::request::{Request, TrainedModel};
+use crate::bounds::{ITEMS, TOKENS, at_most};
 use crate::console;
 
 #[derive(Debug, clap::Args)]
@@ -18,14 +19,14 @@ pub(super) struct Flags {
     #[arg(long, value_enum)]
     inputs: Option<InputsArg>,
     /// Size of the vocabulary, the most frequent terms [default: 1000]
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<ITEMS>)]
     terms: Option<usize>,
     /// Use pairs of neighbouring words as terms too
     #[arg(long)]
     pairs: bool,
     /// Most training rows; of more rows a sample is taken. Default: 200000 for decision-tree,
     /// 100000 for knn, 50000 for random-forest, 20000 for gradient-boosting, 10000 for svm, no limit for the others
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_rows: Option<usize>,
 }
 

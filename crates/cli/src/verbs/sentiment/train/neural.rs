@@ -10,6 +10,7 @@ use bestof_trainer::run::TrainOptions;
 use serde_json::json;
 
 use super::request::{LabelsArg, Request, TrainedModel};
+use crate::bounds::{BATCH, TOKENS, at_most};
 use crate::console::Usage;
 use crate::progress::Bars;
 
@@ -33,10 +34,10 @@ pub(super) struct Flags {
     #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Rows per step [default: 32]
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<BATCH>)]
     batch: Option<usize>,
     /// Longest text, in pieces of the encoder's tokenizer (BERT) or words (CNN) [default: 128]
-    #[arg(long)]
+    #[arg(long, value_parser = at_most::<TOKENS>)]
     max_length: Option<usize>,
     /// How the losses of stars and sentiment are weighted [default: learned]
     #[arg(long, value_enum)]
