@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use bestof_files::{HashingWriter, StagedFile};
+use bestof_files::{HashingWriter, StagedFile, StagedFolder};
 
 use crate::console::Bytes;
 
@@ -21,7 +21,8 @@ pub(crate) fn download(requirements: &[&str], into: &Path) -> Result<()> {
             continue;
         }
         // Python takes modules from the current folder before its own, and whose folder that is is not known.
-        let empty = tempfile::tempdir().context("could not make a folder for pip to run in")?;
+        let empty = StagedFolder::replace(&std::env::temp_dir().join("bestof-pip"))
+            .context("could not make a folder for pip to run in")?;
         let pip = find_pip(empty.path())?;
         tracing::info!("pip download {requirement}");
         let output = Command::new(&pip[0])
