@@ -110,7 +110,7 @@ impl LoraConfig {
     }
 }
 
-const RANK: &str = "a whole number above 0";
+const RANK: &str = "a whole number from 1 to 65535";
 
 fn rank(value: &Value) -> Option<usize> {
     value.as_u64().filter(|r| (1..1 << 16).contains(r)).map(|r| r as usize)
