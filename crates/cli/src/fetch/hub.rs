@@ -148,8 +148,8 @@ impl Hub {
 fn has_a_place(path: &str) -> bool {
     path.split('/').all(|part| {
         let drive = part.as_bytes().get(1) == Some(&b':');
-        !(matches!(part, "" | "." | "..") || drive)
-            && !part.contains(|c| c == '\\' || c == '\n' || c == '\t' || steers_terminal(c))
+        let odd = |c| c == '\\' || c == '\n' || c == '\t' || steers_terminal(c);
+        !(matches!(part, "" | "." | "..") || drive || part.contains(odd))
     })
 }
 
