@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGUSR1: a training run ends its step and saves, everything else ends at once.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::Result;
@@ -85,7 +85,7 @@ pub(crate) fn how_to_go_on() -> String {
     let launch = Launch::found().filter(|launch| launch.size > 1);
     let command = command(
         std::env::args_os().collect(),
-        std::env::var_os("BESTOF_INVOKED_AS"),
+        std::env::var_os("BESTOF_INVOKED_AS").as_deref(),
         launch.map(|launch| (launch.by, launch.size)),
     );
     format!("go on with: {command}")
@@ -94,17 +94,17 @@ pub(crate) fn how_to_go_on() -> String {
 /// The command of these arguments with `--resume`, as a line for a shell.
 fn command(
     mut args: Vec<OsString>,
-    invoked_as: Option<OsString>,
+    invoked_as: Option<&OsStr>,
     launch: Option<(&str, usize)>,
 ) -> String {
     if !args.iter().any(|arg| arg == "--resume") {
         args.push("--resume".into());
     }
     let mut words: Vec<String> = args.iter().map(|arg| quoted(&arg.to_string_lossy())).collect();
-    if let Some(by) = &invoked_as {
+    if let Some(by) = invoked_as {
         words[0] = by.to_string_lossy().into_owned();
     }
-    let ranks = launch.map(|(by, size)| match &invoked_as {
+    let ranks = launch.map(|(by, size)| match invoked_as {
         Some(_) => format!("{} mpi -n {size} --", std::mem::take(&mut words[0])),
         None => format!("{by} -n {size}"),
     });
@@ -132,11 +132,11 @@ mod tests {
         let run = args(&["bin/bestof", "sft", "--config", "my run.toml", "--set", "a='b'"]);
         let line = r"sft --config 'my run.toml' --set 'a='\''b'\''' --resume";
         assert_eq!(command(run.clone(), None, None), format!("bin/bestof {line}"));
-        let xtask = || Some("cargo xtask".into());
-        assert_eq!(command(run.clone(), xtask(), None), format!("cargo xtask {line}"));
+        let xtask = Some(OsStr::new("cargo xtask"));
+        assert_eq!(command(run.clone(), xtask, None), format!("cargo xtask {line}"));
         let two = Some(("mpirun", 2));
         assert_eq!(command(run.clone(), None, two), format!("mpirun -n 2 bin/bestof {line}"));
-        assert_eq!(command(run, xtask(), two), format!("cargo xtask mpi -n 2 -- {line}"));
+        assert_eq!(command(run, xtask, two), format!("cargo xtask mpi -n 2 -- {line}"));
         let resumed = args(&["bestof", "sft", "--resume", "--config", "a.toml"]);
         assert_eq!(command(resumed, None, None), "bestof sft --resume --config a.toml");
     }

@@ -1,6 +1,5 @@
 //! stdout and stderr that are closed, full, or read by nobody.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 mod support;
 
