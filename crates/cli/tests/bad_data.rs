@@ -180,6 +180,6 @@ fn configuration_values_that_cannot_be() {
     refused("model.device=tpu", &["tpu", "cpu"]);
     refused("model.path=nowhere", &["nowhere"]);
     refused("data.train=nowhere.jsonl", &["nowhere.jsonl"]);
-    refused("output.dir=/dev/null/run", &["cannot write /dev/null"]);
+    refused("output.dir=/dev/null/run", &["cannot make /dev/null/run"]);
     bench.train("sft", completions(2), &["--set", "loss.name=dpo"]).refuses(1, &["loss"]);
 }

@@ -128,6 +128,7 @@ fn a_neural_model_is_trained_judged_explained_and_asked_beside_a_classical_one()
             "out",
             "model",
             "inputs",
+            "predict_seconds",
             "trained_on",
             "available",
             "validation",

@@ -43,6 +43,9 @@ pub(crate) struct RunState {
     /// SHA-256 of the model that training started from, where it is known.
     #[serde(default)]
     pub base: Option<String>,
+    /// Whether a reference that follows the policy is in the checkpoint.
+    #[serde(default)]
+    pub has_reference: bool,
     /// Rows of `metrics.jsonl`.
     #[serde(default)]
     pub metrics_rows: u64,

@@ -20,11 +20,9 @@ use crate::state::{RunState, VERSION};
 const STATE_FILE: &str = "state.json";
 const KEPT_FILE: &str = "reference.safetensors";
 
-/// The files that a checkpoint of this run has to have.
+/// The files that every checkpoint of this run has to have.
 pub(super) fn files_of<R: TrainingRun>(run: &R) -> Vec<&'static str> {
-    let mut files = vec![STATE_FILE, OPTIMIZER_FILE, run.model_files().weights_file()];
-    files.extend(run.kept_model().map(|_| KEPT_FILE));
-    files
+    vec![STATE_FILE, OPTIMIZER_FILE, run.model_files().weights_file()]
 }
 
 impl<R: TrainingRun> Trainer<'_, R> {
@@ -32,6 +30,7 @@ impl<R: TrainingRun> Trainer<'_, R> {
     pub(super) fn save(&mut self) -> Result<PathBuf, TrainError> {
         let started = Instant::now();
         self.state.extra = self.run.save_state();
+        self.state.has_reference = self.run.kept_model().is_some();
         if let Some(metrics) = &self.folder.metrics {
             self.state.metrics_rows = metrics.rows();
         }
@@ -167,9 +166,13 @@ impl<R: TrainingRun> Trainer<'_, R> {
         }
         let files = self.run.model_files().clone();
         files.restore(self.run.model_mut(), &checkpoint.path)?;
-        if self.run.kept_model().is_some() {
+        let kept = checkpoint.path.join(KEPT_FILE);
+        if state.has_reference && !kept.exists() {
+            return Err(unusable(format!("`{KEPT_FILE}` is missing")));
+        }
+        if kept.exists() {
             let mut model = self.run.model().clone();
-            files.restore_weights(&mut model, &checkpoint.path.join(KEPT_FILE))?;
+            files.restore_weights(&mut model, &kept)?;
             self.run.restore_kept_model(model);
         }
         self.restore_optimizer(state.optimizer_step, &checkpoint.path)?;

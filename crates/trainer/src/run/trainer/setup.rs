@@ -83,6 +83,7 @@ impl<'a, R: TrainingRun> Trainer<'a, R> {
             evaluations_since_best: 0,
             fingerprint: run.fingerprint(),
             base: settings.base.clone(),
+            has_reference: false,
             metrics_rows: 0,
             extra: serde_json::Value::Null,
         };
