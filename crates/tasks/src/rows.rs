@@ -20,6 +20,7 @@ mod json;
 mod lines;
 mod message;
 mod options;
+#[cfg(feature = "parquet")]
 mod parquet_rows;
 mod parts;
 mod problem;
