@@ -43,6 +43,9 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
         let mut command = process::cargo();
         command.args(clippy).args(of_workspace(features, &[]));
         process::step("lints", command.args(["--", "--deny", "warnings"]))?;
+        let mut command = small_program("clippy", features);
+        command.args(["--bins", "--benches", "--", "--deny", "warnings"]);
+        process::step("lints of the program that the first quickstart builds", &mut command)?;
     }
     if !quick {
         package::run(&[])?;
@@ -50,6 +53,9 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
     let mut command = process::cargo();
     command.args(["test", "--release", "--workspace", "--all-targets"]);
     process::step("tests", command.args(of_workspace(features, &["bestof-losses/flex"])))?;
+    let mut command = small_program("test", features);
+    command.args(["--package", "bestof-tasks", "--test", "without_*"]);
+    process::step("tests of what it refuses", &mut command)?;
     let mut command = process::cargo();
     command.args(["test", "--release", "--workspace", "--doc"]);
     process::step("doctests", command.args(of_workspace(features, &[])))?;
@@ -57,6 +63,19 @@ pub(crate) fn run(features: &[String], args: &[String]) -> Result<()> {
         on_real_models(features)?;
     }
     Ok(())
+}
+
+/// Cargo on the program without the features that `quickstart` does without. The other two packages bring the
+/// features of dependencies that the whole workspace has: without them burn would be built once more.
+fn small_program(verb: &str, features: &[String]) -> Command {
+    let mut command = process::cargo();
+    command.args([verb, "--release", "--no-default-features"]);
+    for package in ["bestof", "bestof-estimators", "bestof-kernels"] {
+        command.args(["--package", package]);
+    }
+    let own = features.iter().map(|feature| format!(",bestof/{feature}")).collect::<String>();
+    command.arg("--features").arg(format!("bestof-kernels/default,bestof/cpu{own}"));
+    command
 }
 
 fn on_real_models(features: &[String]) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::verbs::Verb;
 /// Post-train language models: preference optimisation without forgetting, best-of-k, longer
 /// context.
 #[derive(Debug, Parser)]
-#[command(name = "bestof", version, arg_required_else_help = true)]
+#[command(name = "bestof", version = version(), arg_required_else_help = true)]
 struct Cli {
     /// Say more: `-v` for steps, `-vv` for details. `RUST_LOG` sets it finely.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -30,6 +30,26 @@ struct Cli {
     quiet: bool,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// The version of this build.
+fn version() -> String {
+    version_with(&[
+        ("parquet", cfg!(feature = "parquet")),
+        ("reviews", cfg!(feature = "reviews")),
+        ("reproduce", cfg!(feature = "reproduce")),
+    ])
+}
+
+/// The version, and which of the default features a build lacks: `cargo xtask` reads that.
+fn version_with(features: &[(&str, bool)]) -> String {
+    let lacking = features.iter().filter(|(_, is_built)| !is_built);
+    let lacking: Vec<&str> = lacking.map(|(name, _)| *name).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    match &lacking[..] {
+        [] => version.to_owned(),
+        lacking => format!("{version}, without {}", lacking.join(", ")),
+    }
 }
 
 #[global_allocator]
@@ -59,5 +79,18 @@ fn exit_code(outcome: &anyhow::Result<()>) -> u8 {
         Err(error) if signals::stopped(error) => signals::exit_code().unwrap_or(1),
         Err(error) if error.chain().any(<dyn std::error::Error>::is::<console::Usage>) => 2,
         Err(_) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_with;
+
+    #[test]
+    fn a_version_names_what_the_build_lacks() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(version_with(&[("parquet", true)]), version);
+        let lacking = version_with(&[("parquet", false), ("a", true), ("reviews", false)]);
+        assert_eq!(lacking, format!("{version}, without parquet, reviews"));
     }
 }

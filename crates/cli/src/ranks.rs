@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use anyhow::Result;
+#[cfg(feature = "reviews")]
 use bestof_sentiment::SentimentError;
 use bestof_trainer::TrainError;
 use bestof_trainer::communicator::{Launch, Ranks};
@@ -151,9 +152,12 @@ pub(crate) fn end(outcome: &Result<()>) {
 /// The error of a training run behind an error of a verb.
 pub(crate) fn of_run(error: &anyhow::Error) -> Option<&TrainError> {
     // A transparent error stands in the chain in place of the one within.
-    error.chain().find_map(|cause| match cause.downcast_ref() {
-        Some(SentimentError::Train(within)) => Some(within),
-        _ => cause.downcast_ref(),
+    error.chain().find_map(|cause| {
+        #[cfg(feature = "reviews")]
+        if let Some(SentimentError::Train(within)) = cause.downcast_ref() {
+            return Some(within);
+        }
+        cause.downcast_ref()
     })
 }
 

@@ -1,5 +1,7 @@
 //! The verbs, one module each.
 
+#[cfg(any(test, not(all(feature = "reviews", feature = "reproduce"))))]
+mod absent;
 mod convert;
 mod estimate;
 mod evaluate;
@@ -14,9 +16,11 @@ mod parity;
 mod puzzles;
 mod quickstart;
 mod report;
+#[cfg(feature = "reproduce")]
 mod reproduce;
 mod rope;
 mod score;
+#[cfg(feature = "reviews")]
 mod sentiment;
 mod tokenize;
 mod train;
@@ -44,9 +48,17 @@ pub(crate) enum Verb {
     Reinforce(train::Reinforce),
     Extend(extend::Extend),
     Evaluate(evaluate::Evaluate),
+    #[cfg(feature = "reviews")]
     Sentiment(sentiment::Sentiment),
+    /// Not in this program, which was built without the feature `reviews`
+    #[cfg(not(feature = "reviews"))]
+    Sentiment(absent::Absent),
     Parity(parity::Parity),
+    #[cfg(feature = "reproduce")]
     Reproduce(reproduce::Reproduce),
+    /// Not in this program, which was built without the feature `reproduce`
+    #[cfg(not(feature = "reproduce"))]
+    Reproduce(absent::Absent),
     Report(report::ReportVerb),
 }
 
@@ -61,7 +73,10 @@ impl Verb {
             | Self::Reinforce(_)
             | Self::Evaluate(_) => return None,
             Self::Extend(verb) => return verb.alone(),
+            #[cfg(feature = "reviews")]
             Self::Sentiment(verb) => return verb.alone(),
+            #[cfg(not(feature = "reviews"))]
+            Self::Sentiment(_) => "sentiment",
             Self::Quickstart(_) => "quickstart",
             Self::Fetch(_) => "fetch",
             Self::Convert(_) => "convert",
@@ -100,9 +115,15 @@ impl Verb {
             Self::Reinforce(verb) => verb.run(),
             Self::Extend(verb) => verb.run(),
             Self::Evaluate(verb) => verb.run(),
+            #[cfg(feature = "reviews")]
             Self::Sentiment(verb) => verb.run(),
+            #[cfg(not(feature = "reviews"))]
+            Self::Sentiment(_) => absent::refused("sentiment", "reviews"),
             Self::Parity(verb) => verb.run(),
+            #[cfg(feature = "reproduce")]
             Self::Reproduce(verb) => verb.run(),
+            #[cfg(not(feature = "reproduce"))]
+            Self::Reproduce(_) => absent::refused("reproduce", "reproduce"),
             Self::Report(verb) => verb.run(),
         }
     }

@@ -20,7 +20,9 @@ mod json;
 mod lines;
 mod message;
 mod options;
+#[cfg(feature = "parquet")]
 mod parquet_bounds;
+#[cfg(feature = "parquet")]
 mod parquet_rows;
 mod parts;
 mod problem;
@@ -31,6 +33,7 @@ mod records;
 mod row;
 mod shapes;
 mod table;
+#[cfg(feature = "parquet")]
 mod thrift;
 mod writer;
 
@@ -46,6 +49,7 @@ pub use json::Json;
 pub use message::ChatMessage;
 pub(crate) use message::read_messages;
 pub use options::{OnBadRow, ReadOptions};
+#[cfg(feature = "parquet")]
 pub use parquet_bounds::open_parquet;
 pub(crate) use problem::wrong_type;
 pub use problem::{BadRow, BadRows, RowProblem, RowsError};

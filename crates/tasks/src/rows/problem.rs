@@ -226,7 +226,21 @@ pub enum RowsError {
         /// What it is.
         kind: FileKind,
     },
+    /// A Parquet file, in a build without the feature `parquet`.
+    #[cfg(not(feature = "parquet"))]
+    #[error(
+        "{} is {}, and this program was built without Parquet: build it with the feature `parquet` of \
+         bestof-tasks, which bestof has by default, or {}",
+        path.display(),
+        FileKind::Parquet.name(),
+        FileKind::Parquet.advice()
+    )]
+    WithoutParquet {
+        /// The file.
+        path: PathBuf,
+    },
     /// A Parquet file that cannot be read.
+    #[cfg(feature = "parquet")]
     #[error("{} begins as a Parquet file and cannot be read as one: {source}; is it whole?", path.display())]
     Parquet {
         /// The file.
@@ -235,6 +249,7 @@ pub enum RowsError {
         source: parquet::errors::ParquetError,
     },
     /// A Parquet file in a compression that is not read.
+    #[cfg(feature = "parquet")]
     #[error(
         "{} is a Parquet file compressed with {codec}; write it with snappy, gzip or zstd, in Python with \
          `pandas.read_parquet(FILE).to_parquet(OUT)`",

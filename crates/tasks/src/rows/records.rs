@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use super::array::Array;
 use super::lines::Lines;
 use super::options::ReadOptions;
+#[cfg(feature = "parquet")]
 use super::parquet_rows::ParquetRecords;
 use super::problem::RowsError;
 use super::record::Next;
@@ -41,6 +42,7 @@ pub(super) enum Records<'s> {
     Lines(Lines<Box<dyn BufRead + 's>>),
     Array(Array<Box<dyn BufRead + 's>>),
     Table(Table<Box<dyn BufRead + 's>>),
+    #[cfg(feature = "parquet")]
     Parquet(ParquetRecords),
 }
 
@@ -57,7 +59,7 @@ impl<'s> Records<'s> {
             let (kind, _) = peek(&file).map_err(failed("read"))?;
             file.rewind().map_err(failed("read"))?;
             if kind == FileKind::Parquet {
-                return ParquetRecords::open(file, path).map(Self::Parquet);
+                return Self::of_parquet(file, path);
             }
         }
         Self::of_source(file, path, options)
@@ -99,7 +101,7 @@ impl<'s> Records<'s> {
                 let mut file = tempfile::tempfile().map_err(failed)?;
                 io::copy(&mut source, &mut file).map_err(failed)?;
                 file.rewind().map_err(failed)?;
-                ParquetRecords::open(file, name).map(Self::Parquet)
+                Self::of_parquet(file, name)
             }
             FileKind::JsonArray => Ok(Self::Array(Array::new(source, longest))),
             FileKind::JsonObject | FileKind::Empty => Ok(Self::Lines(Lines::new(source, longest))),
@@ -116,12 +118,23 @@ impl<'s> Records<'s> {
         }
     }
 
+    #[cfg(feature = "parquet")]
+    fn of_parquet(file: File, name: &Path) -> Result<Self, RowsError> {
+        ParquetRecords::open(file, name).map(Self::Parquet)
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn of_parquet(_: File, name: &Path) -> Result<Self, RowsError> {
+        Err(RowsError::WithoutParquet { path: name.to_owned() })
+    }
+
     /// The next record; blank lines are passed over.
     pub(super) fn advance(&mut self) -> io::Result<Option<Next>> {
         match self {
             Self::Lines(records) => records.advance(),
             Self::Array(records) => records.advance(),
             Self::Table(records) => records.advance(),
+            #[cfg(feature = "parquet")]
             Self::Parquet(records) => records.advance(),
         }
     }
