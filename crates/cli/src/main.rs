@@ -12,6 +12,7 @@ mod signals;
 mod verbs;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::Parser;
 
@@ -33,12 +34,16 @@ struct Cli {
 }
 
 /// The version of this build.
-fn version() -> String {
-    version_with(&[
-        ("parquet", cfg!(feature = "parquet")),
-        ("reviews", cfg!(feature = "reviews")),
-        ("reproduce", cfg!(feature = "reproduce")),
-    ])
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        version_with(&[
+            ("parquet", cfg!(feature = "parquet")),
+            ("reviews", cfg!(feature = "reviews")),
+            ("reproduce", cfg!(feature = "reproduce")),
+            ("zstd", cfg!(feature = "zstd")),
+        ])
+    });
+    &VERSION
 }
 
 /// The version, and which of the default features a build lacks: `cargo xtask` reads that.

@@ -57,7 +57,7 @@ mod tests {
         let x = tensor(values);
         let by = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| square_sums(&[x.clone()])[0])
+            pool.install(|| square_sums(std::slice::from_ref(&x))[0])
         };
         let one = by(1);
         assert!((one / exact - 1.0).abs() < 1e-12, "{one} against {exact}");

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 /// Whatever was meant for the verb, its `--help` included.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
-pub(super) struct Absent {
+pub(crate) struct Absent {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _unread: Vec<OsString>,
 }

@@ -68,21 +68,6 @@ impl Json {
         }
     }
 
-    /// The value without the fields that are `null`, at any depth: tables give every row every field.
-    pub(crate) fn without_nulls(self) -> Self {
-        match self {
-            Self::Object(fields) => Self::Object(
-                fields
-                    .into_iter()
-                    .filter(|(_, value)| !value.is_null())
-                    .map(|(key, value)| (key, value.without_nulls()))
-                    .collect(),
-            ),
-            Self::List(items) => Self::List(items.into_iter().map(Self::without_nulls).collect()),
-            plain @ Self::Plain(_) => plain,
-        }
-    }
-
     /// The value in words, shortened.
     pub(crate) fn in_words(&self) -> String {
         match self {

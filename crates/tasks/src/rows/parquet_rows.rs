@@ -50,7 +50,7 @@ impl ParquetRecords {
         };
         self.count += 1;
         let columns = row.map_err(io::Error::other)?.into_columns();
-        let columns = columns.into_iter().map(|(name, field)| (name, json(field).without_nulls()));
+        let columns = columns.into_iter().map(|(name, field)| (name, without_nulls(json(field))));
         Ok(Some((self.count, Ok(Record::Typed(columns.collect())))))
     }
 }
@@ -117,4 +117,16 @@ fn json(field: Field) -> Json {
         | Field::TimestampMillis(_)
         | Field::TimestampMicros(_) => field.to_string().into(),
     })
+}
+
+/// The value without the fields that are `null`, at any depth: tables give every row every field.
+fn without_nulls(value: Json) -> Json {
+    match value {
+        Json::Object(fields) => {
+            let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Json::Object(fields.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        Json::List(items) => Json::List(items.into_iter().map(without_nulls).collect()),
+        plain @ Json::Plain(_) => plain,
+    }
 }

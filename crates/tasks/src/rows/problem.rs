@@ -226,18 +226,21 @@ pub enum RowsError {
         /// What it is.
         kind: FileKind,
     },
-    /// A Parquet file, in a build without the feature `parquet`.
-    #[cfg(not(feature = "parquet"))]
+    /// A file whose reader was left out of the build.
     #[error(
-        "{} is {}, and this program was built without Parquet: build it with the feature `parquet` of \
-         bestof-tasks, which bestof has by default, or {}",
+        "{} is {}, and this program was built without the feature `{feature}` of bestof-tasks, which bestof has by \
+         default: build it with that, or {}",
         path.display(),
-        FileKind::Parquet.name(),
-        FileKind::Parquet.advice()
+        kind.name(),
+        kind.advice()
     )]
-    WithoutParquet {
+    LeftOut {
         /// The file.
         path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+        /// The feature that reads it.
+        feature: &'static str,
     },
     /// A Parquet file that cannot be read.
     #[cfg(feature = "parquet")]

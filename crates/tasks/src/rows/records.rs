@@ -79,6 +79,12 @@ impl<'s> Records<'s> {
             kind = peeked.0;
             let unpacked: Box<dyn Read + 's> = match kind {
                 FileKind::Gzip => Box::new(MultiGzDecoder::new(peeked.1)),
+                #[cfg(not(feature = "zstd"))]
+                FileKind::Zstd => {
+                    let path = name.to_owned();
+                    return Err(RowsError::LeftOut { path, kind, feature: "zstd" });
+                }
+                #[cfg(feature = "zstd")]
                 FileKind::Zstd => Box::new(zstd::Decoder::with_buffer(peeked.1).map_err(failed)?),
                 _ => return Self::of_kind(kind, Box::new(peeked.1), name, options),
             };
@@ -125,7 +131,8 @@ impl<'s> Records<'s> {
 
     #[cfg(not(feature = "parquet"))]
     fn of_parquet(_: File, name: &Path) -> Result<Self, RowsError> {
-        Err(RowsError::WithoutParquet { path: name.to_owned() })
+        let path = name.to_owned();
+        Err(RowsError::LeftOut { path, kind: FileKind::Parquet, feature: "parquet" })
     }
 
     /// The next record; blank lines are passed over.
