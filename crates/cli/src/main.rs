@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     let outcome =
         joined.and_then(|()| signals::listen()).and_then(|()| ranks::guarded(|| cli.verb.run()));
     let code = exit_code(&outcome);
-    ranks::end(&outcome);
+    ranks::end(&outcome, signals::say);
     ExitCode::from(code)
 }
 

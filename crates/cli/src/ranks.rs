@@ -9,7 +9,6 @@ use bestof_trainer::TrainError;
 use bestof_trainer::communicator::{Launch, Ranks};
 
 use crate::console::{self, Usage};
-use crate::signals;
 
 /// How long a rank that fails lets rank 0 say what is wrong, which it may be about to find out as well.
 const FIRST_WORD: std::time::Duration = std::time::Duration::from_secs(2);
@@ -123,8 +122,8 @@ pub(crate) fn guarded(verb: impl FnOnce() -> Result<()>) -> Result<()> {
         .unwrap_or_else(|_| ranks().communicator().abort())
 }
 
-/// Ends a verb on all ranks: prints its error once, and takes the others along if they cannot know of it.
-pub(crate) fn end(outcome: &Result<()>) {
+/// Ends a verb on all ranks: has `say` print its error once, and takes the others along if they cannot know of it.
+pub(crate) fn end(outcome: &Result<()>, say: fn(&anyhow::Error)) {
     let ranks = ranks();
     if ranks.is_alone() {
         if let Err(error) = outcome {
@@ -159,15 +158,6 @@ pub(crate) fn of_run(error: &anyhow::Error) -> Option<&TrainError> {
         }
         cause.downcast_ref()
     })
-}
-
-/// Says what ended a verb. A run that was told to stop has not failed.
-fn say(error: &anyhow::Error) {
-    if signals::stopped(error) {
-        console::to_stderr(&format!("{error}\n{}", signals::how_to_go_on()));
-    } else {
-        console::error(error);
-    }
 }
 
 fn leave() {

@@ -80,8 +80,17 @@ pub(crate) fn stopped(error: &anyhow::Error) -> bool {
     matches!(of_run(error), Some(TrainError::Stopped { .. }))
 }
 
+/// Says what ended a verb. A run that was told to stop has not failed.
+pub(crate) fn say(error: &anyhow::Error) {
+    if stopped(error) {
+        console::to_stderr(&format!("{error}\n{}", how_to_go_on()));
+    } else {
+        console::error(error);
+    }
+}
+
 /// How to go on with the run that this process was started for.
-pub(crate) fn how_to_go_on() -> String {
+fn how_to_go_on() -> String {
     let launch = Launch::found().filter(|launch| launch.size > 1);
     let command = command(
         std::env::args_os().collect(),

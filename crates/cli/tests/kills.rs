@@ -14,8 +14,11 @@ use support::run::{configured, metrics, questions};
 use support::{bestof, command, text, words, write};
 use tempfile::tempdir;
 
+/// Whether something is to be seen of a run.
+type Seen = fn(&Path) -> bool;
+
 /// Instants at which a process is killed, as what is to be seen of its run by then.
-const INSTANTS: [(&str, fn(&Path) -> bool); 5] = [
+const INSTANTS: [(&str, Seen); 5] = [
     ("the settings are written", |run| run.join("config.toml").exists()),
     ("the first metrics are", |run| lines(run) > 0),
     ("a checkpoint is being written", |run| {
@@ -39,7 +42,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 /// Runs the program and kills it when `seen` holds; whether that was before its end.
-fn killed(args: &[String], run: &Path, seen: fn(&Path) -> bool) -> bool {
+fn killed(args: &[String], run: &Path, seen: Seen) -> bool {
     let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -77,7 +80,7 @@ fn check(root: &Path, args: impl Fn(&Path) -> Vec<String>) {
         files.iter().map(|name| (name.clone(), read(name))).collect::<Vec<_>>()
     };
     assert!(model(&run) == model(&straight), "another model, killed when {hits:?}");
-    let unfinished = |name: &String| name.ends_with(".partial") || name.ends_with(".old");
+    let unfinished = |name: &String| [".partial", ".old"].iter().any(|end| name.ends_with(end));
     for dir in [run.clone(), run.join("checkpoints")] {
         assert!(
             !names(&dir).iter().any(unfinished),
@@ -131,7 +134,7 @@ fn policy_gradient_runs() {
 
 #[test]
 fn context_extension_runs() {
-    let text: String = (0..400).map(|n| format!("{n} and ")).collect();
+    let text = (0..400).fold(String::new(), |text, n| text + &n.to_string() + " and ");
     let rows = json_lines((0..6).map(|n| json!({"text": format!("{n} {text}")})));
     let more = "gradient_checkpointing = true\n\
                 [extend]\nmethod = \"linear\"\nfactor = 2.0\ntrain_length = 128\n";

@@ -40,8 +40,8 @@ impl Nearest {
     /// Takes row `index`, which comes after all before it, where it is `far` less than those found.
     fn offer(&mut self, index: usize, far: &[f64; LANES]) {
         let filling = index < self.count;
-        let nearer =
-            far.iter().zip(&self.farthest).fold(false, |any, (far, last)| any | (far < last));
+        // All are compared, without a branch for each.
+        let nearer = far.iter().zip(&self.farthest).filter(|(far, last)| far < last).count() > 0;
         if !filling && !nearer {
             return;
         }

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use bestof_files::FolderLock;
 
-use super::folder::{CHECKPOINTS, CONFIG_FILE};
 use crate::error::TrainError;
+
+/// What makes a folder that of a run: its settings, or its checkpoints.
+pub(super) const CONFIG_FILE: &str = "config.toml";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 
 /// A run's folder that no other process writes to while this lives.
 #[derive(Debug)]

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use bestof_files::{FileLayer, write_file_on};
 use bestof_report::{MetricsWriter, SAMPLES_FILE, Sample, SamplesWriter};
 
-use super::claim::Claim;
+use super::claim::{CHECKPOINTS, CONFIG_FILE, Claim};
 use super::settings::TrainSettings;
 use crate::checkpoint::{CheckpointStore, WholeCheckpoint};
 use crate::error::TrainError;
 use crate::progress::Progress;
 use crate::record::differences;
 
-pub(super) const CONFIG_FILE: &str = "config.toml";
-pub(super) const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best";
 
 /// A run folder ready for the loop.
