@@ -73,8 +73,10 @@ fn small_program(verb: &str, features: &[String]) -> Command {
     for package in ["bestof", "bestof-estimators", "bestof-kernels"] {
         command.args(["--package", package]);
     }
-    let own = features.iter().map(|feature| format!(",bestof/{feature}")).collect::<String>();
-    command.arg("--features").arg(format!("bestof-kernels/default,bestof/cpu{own}"));
+    let own = features.iter().map(|feature| format!("bestof/{feature}"));
+    let features =
+        ["bestof-kernels/default", "bestof/cpu"].map(str::to_owned).into_iter().chain(own);
+    command.arg("--features").arg(features.collect::<Vec<_>>().join(","));
     command
 }
 
