@@ -11,6 +11,8 @@ use crate::{process, workspace};
 
 /// Where targets, seeds and findings are.
 const FOLDER: &str = "fuzz";
+/// The environment variable that names the target of a process.
+const TARGET: &str = "BESTOF_FUZZ_TARGET";
 /// Seconds for a target unless told otherwise.
 const SECONDS: u64 = 60;
 /// Address space of a process in KiB: an allocation beyond is a finding, whether or not it is touched.
@@ -42,12 +44,12 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         }
     }
     let root = process::root().join(FOLDER);
-    let known = targets(&root.join("seeds"))?;
+    let work = workspace::metadata()?.target_directory.join(FOLDER);
+    let program = build(&root, &work)?;
+    let known = targets(&program)?;
     if let Some(unknown) = wanted.iter().find(|name| !known.iter().any(|known| known == *name)) {
         bail!("`{unknown}` is no target; known: {}", known.join(", "));
     }
-    let work = workspace::metadata()?.target_directory.join(FOLDER);
-    let program = build(&root, &work)?;
     let mut found = Vec::new();
     for target in known.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str())) {
         if !fuzz(target, &program, &root, &work, seconds)? {
@@ -57,20 +59,20 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     ensure!(
         found.is_empty(),
         "inputs that break {} lie in {FOLDER}/findings; one runs again by\n  \
-         BESTOF_FUZZ_TARGET=TARGET {} FILE",
+         {TARGET}=NAME {} FILE",
         found.join(", "),
         program.display()
     );
     Ok(())
 }
 
-/// The names of the targets: each has a folder of seeds.
-fn targets(seeds: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(seeds).with_context(|| format!("cannot list {}", seeds.display()))? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
+/// The names of the targets.
+fn targets(program: &Path) -> Result<Vec<String>> {
+    let output = Command::new(program).env_remove(TARGET).output();
+    let output = output.with_context(|| format!("could not start {}", program.display()))?;
+    let names: Vec<String> =
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    ensure!(!names.is_empty(), "{} names no targets", program.display());
     Ok(names)
 }
 
@@ -98,6 +100,12 @@ fn host() -> Result<String> {
 
 /// Runs a target; whether it found nothing.
 fn fuzz(target: &str, program: &Path, root: &Path, work: &Path, seconds: u64) -> Result<bool> {
+    let seeds = root.join("seeds").join(target);
+    ensure!(
+        seeds.is_dir(),
+        "{target} has nothing to begin with; put inputs into {}",
+        seeds.display()
+    );
     let (corpus, findings) = (work.join("corpus").join(target), root.join("findings"));
     fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
     fs::create_dir_all(&findings).with_context(|| format!("cannot make {}", findings.display()))?;
@@ -111,8 +119,8 @@ fn fuzz(target: &str, program: &Path, root: &Path, work: &Path, seconds: u64) ->
     command.arg(format!("-max_total_time={seconds}"));
     command.arg(format!("-artifact_prefix={}/{target}-", findings.display()));
     command.args(["-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048", "-max_len=65536"]);
-    command.arg(&corpus).arg(root.join("seeds").join(target));
-    command.env("BESTOF_FUZZ_TARGET", target).env("TMPDIR", &files);
+    command.arg(&corpus).arg(&seeds);
+    command.env(TARGET, target).env("TMPDIR", &files);
     // A thread more for each core is memory that is not to be found.
     command.env("RAYON_NUM_THREADS", "1");
     let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();

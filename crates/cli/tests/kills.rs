@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 use support::model::{completions, json_lines, pairs, tiny};
-use support::run::{configured, metrics, questions};
+use support::run::{configured, metrics, prepared_reviews, questions};
 use support::{bestof, command, text, words, write};
 use tempfile::tempdir;
 
@@ -144,15 +144,7 @@ fn context_extension_runs() {
 #[test]
 fn runs_on_reviews() {
     let dir = tempdir().unwrap();
-    let path = |name: &str| text(&dir.path().join(name));
-    let (data, prepared) = (path("data"), path("prepared"));
-    for line in [
-        format!("generate --reviews 300 --seed 3 --out {data}"),
-        format!("prepare --data {data} --out {prepared}"),
-    ] {
-        let done = bestof(words(&format!("sentiment {line}")));
-        assert_eq!(done.code, 0, "{}", done.stderr);
-    }
+    let prepared = prepared_reviews(dir.path(), 300);
     check(dir.path(), |run| {
         words(&format!(
             "sentiment train --model cnn --batch 4 --set train.max_steps=40 --set train.save_steps=10 \

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::bert::tiny_bert;
 use support::model::{json_lines, tiny};
-use support::run::{configured, read_lines};
-use support::{Done, bestof, finish, text, words, write};
+use support::run::{configured, prepared_reviews, read_lines};
+use support::{Done, finish, text, words, write};
 use tempfile::{TempDir, tempdir};
 
 /// A tiny model and rows of every kind.
@@ -143,12 +143,7 @@ fn every_kind_of_run_gives_the_numbers_of_one_process() {
 #[test]
 fn sentiment_gives_the_numbers_of_one_process() {
     let bench = Bench::new();
-    let (data, prepared) = (text(&bench.at("data")), text(&bench.at("prepared")));
-    assert_eq!(
-        bestof(words(&format!("sentiment generate --reviews 300 --seed 3 --out {data}"))).code,
-        0
-    );
-    assert_eq!(bestof(words(&format!("sentiment prepare --data {data} --out {prepared}"))).code, 0);
+    let prepared = prepared_reviews(bench.dir.path(), 300);
     let encoder = text(&tiny_bert(bench.dir.path()));
     let train = |size: usize| {
         let out = bench.at(&format!("sentiment-{size}"));

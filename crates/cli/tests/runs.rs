@@ -4,52 +4,13 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::model::{completions, pairs, tiny};
-use support::run::configured;
-use support::{Done, bestof, command, text, write};
-use tempfile::{TempDir, tempdir};
-
-struct Bench {
-    dir: TempDir,
-    model: PathBuf,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempdir().unwrap();
-        let model = tiny(dir.path());
-        write(dir.path(), "completions.jsonl", completions(24));
-        write(dir.path(), "pairs.jsonl", pairs(24));
-        Self { dir, model }
-    }
-
-    fn run_dir(&self, name: &str) -> PathBuf {
-        self.dir.path().join("runs").join(name)
-    }
-
-    /// The arguments of a run of 6 steps with a checkpoint every 2.
-    fn args(&self, verb: &str, name: &str, more: &[&str]) -> Vec<String> {
-        let data = if verb == "sft" { "completions.jsonl" } else { "pairs.jsonl" };
-        let config = format!(
-            "[model]\npath = {:?}\n[data]\ntrain = {:?}\neval_fraction = 0.25\n[output]\ndir = {:?}\n\
-             [train]\nmax_steps = 6\nper_device_train_batch_size = 4\nsave_steps = 2\neval_steps = 1\n\
-             learning_rate = 5e-3\n",
-            text(&self.model),
-            text(&self.dir.path().join(data)),
-            text(&self.run_dir(name))
-        );
-        configured(self.dir.path(), verb, name, &config, more)
-    }
-
-    fn run(&self, verb: &str, name: &str, more: &[&str]) -> Done {
-        bestof(self.args(verb, name, more))
-    }
-}
+use support::run::TrainBench;
+use support::{command, text, write};
 
 /// Changes the last byte of a file.
 fn damage(file: &Path) {
@@ -60,7 +21,7 @@ fn damage(file: &Path) {
 
 #[test]
 fn a_run_s_folder_is_one_process_s_until_that_is_killed() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let endless = ["train.max_steps=1000000", "train.save_steps=0", "train.eval_steps=0"];
     let mut child = command(bench.args("sft", "run", &endless))
         .stdout(Stdio::null())
@@ -104,7 +65,7 @@ fn a_run_s_folder_is_one_process_s_until_that_is_killed() {
 
 #[test]
 fn nothing_that_a_run_did_not_write_is_removed() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let run = bench.run_dir("notes");
     fs::create_dir_all(run.join("final")).unwrap();
     fs::write(run.join("final/weights.bin"), "weeks of work").unwrap();
@@ -120,7 +81,7 @@ fn nothing_that_a_run_did_not_write_is_removed() {
 
 #[test]
 fn adapters_are_not_resumed_on_another_base() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let sets = ["lora.r=2", "loss.name=dpop"];
     bench.run("prefer", "run", &sets).json();
     let again = [&sets[..], &["--resume"]].concat();
@@ -133,7 +94,7 @@ fn adapters_are_not_resumed_on_another_base() {
 
 #[test]
 fn a_finished_run_that_is_resumed_keeps_its_numbers_and_tells_what_is_missing() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     bench.run("sft", "run", &[]).json();
     let run = bench.run_dir("run");
     let results = fs::read_to_string(run.join("train_results.json")).unwrap();
@@ -154,8 +115,9 @@ fn a_finished_run_that_is_resumed_keeps_its_numbers_and_tells_what_is_missing() 
 
 #[test]
 fn damaged_weights_of_the_best_evaluation_do_not_become_the_model() {
-    let bench = Bench::new();
-    let sets = ["train.load_best_model_at_end=true", "train.learning_rate=0.3"];
+    let bench = TrainBench::new();
+    let sets =
+        ["train.load_best_model_at_end=true", "train.learning_rate=0.3", "train.eval_steps=1"];
     let done = bench.run("sft", "run", &sets).json();
     let best = done["results"]["best_step"].as_u64().unwrap();
     assert!(best < 6, "the last evaluation is the best: {done}");
@@ -171,7 +133,7 @@ fn damaged_weights_of_the_best_evaluation_do_not_become_the_model() {
 
 #[test]
 fn a_checkpoint_without_what_a_run_needs_is_passed_over() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     bench.run("sft", "run", &[]).json();
     let newest = bench.run_dir("run").join("checkpoints/step-000006");
     fs::remove_file(newest.join("optimizer.safetensors")).unwrap();
@@ -188,7 +150,7 @@ fn a_checkpoint_without_what_a_run_needs_is_passed_over() {
 
 #[test]
 fn what_killed_runs_left_is_removed_at_the_next_start() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let sets = ["train.save_total_limit=2"];
     bench.run("sft", "run", &sets).json();
     let checkpoints = bench.run_dir("run").join("checkpoints");
@@ -205,7 +167,7 @@ fn what_killed_runs_left_is_removed_at_the_next_start() {
 
 #[test]
 fn a_cache_that_cannot_be_written_ends_no_run() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     fs::create_dir(bench.dir.path().join("runs")).unwrap();
     write(&bench.dir.path().join("runs"), "reference-logps", "in the way");
     let done = bench.run("prefer", "run", &["lora.r=2"]);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::bert::tiny_bert;
 use support::model::{completions, json_lines, pairs, tiny};
-use support::run::{Bench, flags_and_sets, metrics, questions};
+use support::run::{Bench, flags_and_sets, metrics, prepared_reviews, questions};
 use support::{bestof, command, finish, text, words, write};
 use tempfile::tempdir;
 
@@ -155,13 +155,7 @@ fn a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_bytes() {
 fn sentiment_training_stops_and_goes_on_as_well() {
     let dir = tempdir().unwrap();
     let at = |name: &str| text(&dir.path().join(name));
-    let (data, prepared) = (at("data"), at("prepared"));
-    for line in [
-        format!("sentiment generate --reviews 200 --seed 3 --out {data}"),
-        format!("sentiment prepare --data {data} --out {prepared}"),
-    ] {
-        assert_eq!(bestof(words(&line)).code, 0, "{line}");
-    }
+    let prepared = prepared_reviews(dir.path(), 200);
     let encoder = text(&tiny_bert(dir.path()));
     let args = |out: &str| {
         words(&format!(

@@ -1,62 +1,20 @@
 //! `sft`, `prefer`, `evaluate` and `report` end to end on a tiny model.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its own functions included")]
 
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::model::{completions, pairs, take_apart, tiny};
-use support::run::{configured, metrics};
-use support::{Done, bestof, command, has_keys, text, words, write};
-use tempfile::{TempDir, tempdir};
-
-/// A tiny model with rows for both kinds of run.
-struct Bench {
-    dir: TempDir,
-    model: PathBuf,
-    pairs: String,
-    completions: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempdir().unwrap();
-        let model = tiny(dir.path());
-        let pairs = write(dir.path(), "pairs.jsonl", pairs(24));
-        let completions = write(dir.path(), "completions.jsonl", completions(24));
-        Self { dir, model, pairs, completions }
-    }
-
-    fn run_dir(&self, name: &str) -> PathBuf {
-        self.dir.path().join("runs").join(name)
-    }
-
-    /// The arguments of a run of 6 steps with a checkpoint every 2.
-    fn args(&self, verb: &str, name: &str, more: &[&str]) -> Vec<String> {
-        let data = if verb == "sft" { &self.completions } else { &self.pairs };
-        let config = format!(
-            "[model]\npath = {:?}\n[data]\ntrain = {data:?}\neval_fraction = 0.25\n\
-             [output]\ndir = {:?}\n\
-             [train]\nmax_steps = 6\nper_device_train_batch_size = 4\nsave_steps = 2\n\
-             eval_steps = 3\nlearning_rate = 5e-3\nlr_scheduler_type = \"cosine\"\n",
-            text(&self.model),
-            text(&self.run_dir(name))
-        );
-        configured(self.dir.path(), verb, name, &config, more)
-    }
-
-    fn run(&self, verb: &str, name: &str, more: &[&str]) -> Done {
-        bestof(self.args(verb, name, more))
-    }
-}
+use support::model::{pairs, take_apart};
+use support::run::{TrainBench, metrics};
+use support::{bestof, command, has_keys, text, words};
 
 #[test]
 fn a_supervised_run_leaves_a_model_that_loads_and_says_what_it_learned() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let done = bench.run("sft", "sft", &[]).json();
     has_keys(&done, &["model", "report", "results"]);
     assert_eq!(done["results"]["global_step"], 6);
@@ -95,7 +53,7 @@ fn a_supervised_run_leaves_a_model_that_loads_and_says_what_it_learned() {
 
 #[test]
 fn a_preference_run_is_measured_against_the_model_it_began_with() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let sets = ["lora.r=4", "loss.name=dpop", "loss.lambda=5.0"];
     let done = bench.run("prefer", "dpop", &sets).json();
     for metric in ["train_rewards/margins", "train_displacement", "eval_rewards/accuracies"] {
@@ -123,7 +81,7 @@ fn a_preference_run_is_measured_against_the_model_it_began_with() {
 
 #[test]
 fn every_loss_trains() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let losses =
         ["dpo", "dpop", "ipo", "ipo-avg", "hinge", "cdpo", "robust", "simpo", "orpo", "kto-pair"];
     for loss in losses {
@@ -135,7 +93,7 @@ fn every_loss_trains() {
 
 #[test]
 fn a_killed_run_resumes_to_the_numbers_of_one_that_was_not() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let sets = ["train.max_steps=120", "train.save_steps=10", "train.eval_steps=15", "lora.r=2"];
     bench.run("prefer", "straight", &sets).json();
 
@@ -177,7 +135,7 @@ fn a_killed_run_resumes_to_the_numbers_of_one_that_was_not() {
 
 #[test]
 fn displacement_can_end_a_run_which_still_leaves_its_report() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     let sets = [
         "--fail-on-displacement",
         "displacement.threshold=0.0",
@@ -203,7 +161,7 @@ fn displacement_can_end_a_run_which_still_leaves_its_report() {
 
 #[test]
 fn one_page_compares_two_runs() {
-    let bench = Bench::new();
+    let bench = TrainBench::new();
     for loss in ["dpo", "dpop"] {
         bench.run("prefer", loss, &[&format!("loss.name={loss}"), "lora.r=2"]).json();
     }

@@ -23,5 +23,5 @@ pub use guard::guarded;
 pub use hash::{HashingWriter, Sha256Hasher, sha256_hex, sha256_of_file};
 pub use kind::{FileKind, Peeked, peek};
 pub use layer::{Disk, FileLayer, SyncedFile};
-pub use temporary::end_unfinished;
+pub use temporary::{end_unfinished, is_unfinished};
 pub use text::{LONGEST_TEXT, expect_folder, read_text};

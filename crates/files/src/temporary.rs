@@ -214,6 +214,12 @@ pub(crate) fn abandoned(target: &Path, ending: &str) -> Vec<(PathBuf, Option<Fil
         .collect()
 }
 
+/// Whether a file or folder of this name, beside `target`, is one that a writer of `target` has begun and not
+/// finished.
+pub fn is_unfinished(name: &OsStr, target: &Path) -> bool {
+    prefix(target).is_ok_and(|prefix| is_temporary(name, &prefix, PARTIAL))
+}
+
 fn is_temporary(name: &OsStr, prefix: &OsStr, ending: &str) -> bool {
     let (name, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
     name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(ending.as_bytes())).is_some_and(

@@ -65,7 +65,7 @@ fn supervised_here(
     config.validate_kind(RunKind::SUPERVISED)?;
     let base = Base::open(config, options.ranks)?;
     let rows = base.load(config, load_supervised, "rows")?;
-    let (settings, forward) = (rows.settings(config, &base.folder)?, config.forward_settings());
+    let (settings, forward) = (rows.settings(config, base.hash), config.forward_settings());
     let options = &options.claimed(&settings.dir)?;
     let mut run = SupervisedRun::new(base.model, base.files, rows.train, rows.eval, forward);
     let summary = train(&mut run, &settings, options, progress)?;
@@ -80,6 +80,8 @@ fn reference_folder(config: &RunConfig) -> PathBuf {
 /// The model folder, and the model as training starts from it.
 struct Base {
     folder: ModelFolder,
+    /// SHA-256 of the folder's files.
+    hash: String,
     model: Decoder,
     files: ModelFiles,
 }
@@ -96,13 +98,8 @@ struct RunRows<T> {
 
 impl<T> RunRows<T> {
     /// The settings of a run on these rows.
-    fn settings(
-        &self,
-        config: &RunConfig,
-        base: &ModelFolder,
-    ) -> Result<TrainSettings, TrainError> {
-        let base = Some(base.files_hash()?);
-        Ok(TrainSettings { mix: self.mix.clone(), base, ..config.train_settings() })
+    fn settings(&self, config: &RunConfig, base: String) -> TrainSettings {
+        TrainSettings { mix: self.mix.clone(), base: Some(base), ..config.train_settings() }
     }
 }
 
@@ -113,9 +110,10 @@ impl Base {
 
     /// The model of a folder whose configuration may have been changed since it was read.
     fn of(folder: ModelFolder, config: &RunConfig, ranks: Ranks<'_>) -> Result<Self, TrainError> {
+        let hash = folder.files_hash()?;
         // What is not trained is never sent.
         if !ranks.is_alone() {
-            let all = ranks.gather(folder.files_hash()?)?;
+            let all = ranks.gather(hash.clone())?;
             if let Some(rank) = all.iter().position(|hash| *hash != all[0]) {
                 let reason = format!("{} is not the model of rank 0", folder.dir.display());
                 return Err(TrainError::RanksDiffer { rank, reason });
@@ -133,12 +131,12 @@ impl Base {
             }
             None => ModelFiles::Full { config: folder.config.clone() },
         };
-        Ok(Self { folder, model, files })
+        Ok(Self { folder, hash, model, files })
     }
 
     /// What tells this base from others: its files, and how it lies in memory.
     fn fingerprint(&self, config: &RunConfig) -> Result<String, TrainError> {
-        let hash = self.folder.files_hash()?;
+        let hash = self.hash.clone();
         let Precision { dtype, quantize, .. } = config.precision()?;
         Ok(match (dtype, quantize) {
             (Dtype::F32, None) => hash,

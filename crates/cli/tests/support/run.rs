@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use super::model::{json_lines, tiny};
+use super::model::{completions, json_lines, pairs, tiny};
 use super::{Done, bestof, text, words, write};
 
 /// Flags as they are, everything else as an override.
@@ -111,4 +111,57 @@ impl Bench {
 /// Prompts for a digit.
 pub(crate) fn questions(count: usize) -> String {
     json_lines((0..count).map(|n| json!({"prompt": format!("{n} ="), "answer": n % 10})))
+}
+
+/// A tiny model with rows for supervised and for preference runs.
+pub(crate) struct TrainBench {
+    pub(crate) dir: TempDir,
+    pub(crate) model: PathBuf,
+    pub(crate) pairs: String,
+    pub(crate) completions: String,
+}
+
+impl TrainBench {
+    pub(crate) fn new() -> Self {
+        let dir = tempdir().unwrap();
+        let model = tiny(dir.path());
+        let pairs = write(dir.path(), "pairs.jsonl", pairs(24));
+        let completions = write(dir.path(), "completions.jsonl", completions(24));
+        Self { dir, model, pairs, completions }
+    }
+
+    pub(crate) fn run_dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join("runs").join(name)
+    }
+
+    /// The arguments of a run of 6 steps with a checkpoint every 2.
+    pub(crate) fn args(&self, verb: &str, name: &str, more: &[&str]) -> Vec<String> {
+        let data = if verb == "sft" { &self.completions } else { &self.pairs };
+        let config = format!(
+            "[model]\npath = {:?}\n[data]\ntrain = {data:?}\neval_fraction = 0.25\n\
+             [output]\ndir = {:?}\n\
+             [train]\nmax_steps = 6\nper_device_train_batch_size = 4\nsave_steps = 2\n\
+             eval_steps = 3\nlearning_rate = 5e-3\nlr_scheduler_type = \"cosine\"\n",
+            text(&self.model),
+            text(&self.run_dir(name))
+        );
+        configured(self.dir.path(), verb, name, &config, more)
+    }
+
+    pub(crate) fn run(&self, verb: &str, name: &str, more: &[&str]) -> Done {
+        bestof(self.args(verb, name, more))
+    }
+}
+
+/// A folder of so many made-up reviews, prepared for training.
+pub(crate) fn prepared_reviews(dir: &Path, reviews: usize) -> String {
+    let [data, prepared] = ["data", "prepared"].map(|name| text(&dir.join(name)));
+    for line in [
+        format!("sentiment generate --reviews {reviews} --seed 3 --out {data}"),
+        format!("sentiment prepare --data {data} --out {prepared}"),
+    ] {
+        let done = bestof(words(&line));
+        assert_eq!(done.code, 0, "{line}: {}", done.stderr);
+    }
+    prepared
 }

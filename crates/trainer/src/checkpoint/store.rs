@@ -84,29 +84,33 @@ impl CheckpointStore {
     /// A later step than that can only be a damaged one that the run was not resumed from: it goes too.
     fn prune(&self, written: u64) -> io::Result<()> {
         let Some(limit) = self.limit else { return Ok(()) };
-        let mut steps: Vec<u64> =
-            self.folders()?.into_iter().filter(|f| !f.partial).map(|f| f.step).collect();
-        steps.sort_unstable_by_key(|step| std::cmp::Reverse(*step));
-        let (later, earlier): (Vec<u64>, Vec<u64>) =
-            steps.into_iter().partition(|step| *step > written);
-        for step in earlier.into_iter().skip(limit.max(1)).chain(later) {
-            self.layer.remove_dir_all(&self.folder(step))?;
+        let later = self.folders()?.into_iter().filter(|f| !f.partial && f.step > written);
+        for path in self.beyond(limit, written)?.into_iter().chain(later.map(|f| f.path)) {
+            self.layer.remove_dir_all(&path)?;
         }
         Ok(())
     }
 
-    /// Removes what killed processes left: saves that never finished, and of checkpoints before the one `resumed`
-    /// from those beyond the limit, which may be half deleted. Nothing depends on whether it succeeds.
-    pub(crate) fn tidy(&self, resumed: Option<u64>) {
-        let Ok(mut folders) = self.folders() else { return };
+    /// The checkpoints that are too many, counted back from a step.
+    fn beyond(&self, limit: usize, newest: u64) -> io::Result<Vec<PathBuf>> {
+        let mut folders = self.folders()?;
+        folders.retain(|folder| !folder.partial && folder.step <= newest);
         folders.sort_unstable_by_key(|folder| std::cmp::Reverse(folder.step));
-        let (partial, named): (Vec<_>, Vec<_>) = folders.into_iter().partition(|f| f.partial);
-        let older = named.into_iter().filter(|folder| Some(folder.step) < resumed);
-        // The one that is resumed from counts.
-        let beyond = self.limit.map_or(usize::MAX, |limit| limit.max(1) - 1);
-        for folder in partial.into_iter().chain(older.skip(beyond)) {
-            if let Err(error) = self.layer.remove_dir_all(&folder.path) {
-                tracing::warn!(path = %folder.path.display(), %error, "a left-over cannot be deleted");
+        Ok(folders.into_iter().skip(limit.max(1)).map(|folder| folder.path).collect())
+    }
+
+    /// Removes what killed processes left: saves that never finished, and checkpoints beyond the limit, counted
+    /// back from the one that is `resumed`, which may be half deleted. Nothing depends on whether it succeeds.
+    pub(crate) fn tidy(&self, resumed: Option<u64>) {
+        let Ok(folders) = self.folders() else { return };
+        let mut left: Vec<PathBuf> =
+            folders.into_iter().filter(|f| f.partial).map(|f| f.path).collect();
+        if let (Some(limit), Some(resumed)) = (self.limit, resumed) {
+            left.extend(self.beyond(limit, resumed).unwrap_or_default());
+        }
+        for path in left {
+            if let Err(error) = self.layer.remove_dir_all(&path) {
+                tracing::warn!(path = %path.display(), %error, "a left-over cannot be deleted");
             }
         }
     }

@@ -62,7 +62,7 @@ fn extension_here(
     };
     let hold_out = |all, share, seed| hold_out_documents(all, share, seed, windows);
     let rows = base.load_with(config, load, "windows", hold_out)?;
-    let train_settings = rows.settings(config, &base.folder)?;
+    let train_settings = rows.settings(config, base.hash);
     let options = &options.claimed(&train_settings.dir)?;
     let mut data = rows.metadata;
     data.extend(describe(&extended, windows));

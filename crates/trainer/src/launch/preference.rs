@@ -42,7 +42,7 @@ fn preference_here(
     let (loss, length_factor) = (section.build()?, section.length_factor()?);
     let base = Base::open(config, options.ranks)?;
     let rows = base.load(config, load_pairs, "pairs")?;
-    let settings = rows.settings(config, &base.folder)?;
+    let settings = rows.settings(config, base.hash.clone());
     let options = &options.claimed(&settings.dir)?;
     let tokenizer = base.tokenizer()?.clone();
     let decode = move |ids: &[u32]| tokenizer.decode(ids, false).unwrap_or_default();

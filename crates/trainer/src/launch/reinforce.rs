@@ -61,7 +61,7 @@ fn reinforce_here(
         |path, encoder, read| load_problems(path, encoder, read, &problems),
         "prompts",
     )?;
-    let settings = rows.settings(config, &base.folder)?;
+    let settings = rows.settings(config, base.hash.clone());
     let encode_replies = base.encode_replies(config)?;
     let sampler = Sampler { server, encode_replies, ..base.sampler(&rollout, &reward)? };
     let served = served_weights(&rollout, config, &base)?;

@@ -34,7 +34,7 @@ pub(super) fn unpaired(
     for (name, set) in [("training", &rows.train), ("held-out", &rows.eval)] {
         rows.metadata.push((format!("desirable {name} rows"), desirable(set).to_string()));
     }
-    let settings = rows.settings(config, &base.folder)?;
+    let settings = rows.settings(config, base.hash.clone());
     check_steps(rows.train.len(), &settings)?;
     let options = &options.claimed(&settings.dir)?;
     let cache = ReferenceCache::new(reference_folder(config), base.fingerprint(config)?);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bestof_files::FolderLock;
+use bestof_files::{FolderLock, is_unfinished};
 
 use crate::error::TrainError;
 
@@ -50,11 +50,9 @@ fn foreign(dir: &Path) -> Result<Option<String>, TrainError> {
     }
     for entry in fs::read_dir(dir).map_err(TrainError::io("cannot list", dir))? {
         let entry = entry.map_err(TrainError::io("cannot list", dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let unfinished =
-            name.starts_with(&format!(".{CONFIG_FILE}.")) && name.ends_with(".partial");
-        if name != FolderLock::FILE && !unfinished {
-            return Ok(Some(name));
+        let name = entry.file_name();
+        if name != FolderLock::FILE && !is_unfinished(&name, Path::new(CONFIG_FILE)) {
+            return Ok(Some(name.to_string_lossy().into_owned()));
         }
     }
     Ok(None)
