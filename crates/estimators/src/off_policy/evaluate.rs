@@ -142,6 +142,7 @@ fn centred(reward: Split, one: Split) -> Option<f64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::vec;
     use std::vec::Vec;
 
     fn weights<S: Scale>(plan: &Plan, rewards: &[f64], logs: &[f64]) -> Vec<f64> {
@@ -180,9 +181,21 @@ mod tests {
             };
             let sums = weights::<Sums>(&plan, &rewards, &logs);
             let means = weights::<Means>(&plan, &rewards, &logs);
-            let scale = means.iter().fold(0.0_f64, |m, w| m.max(w.abs()));
-            for (sum, mean) in sums.iter().zip(&means) {
-                prop_assert!((sum - mean).abs() <= 1e-13 * scale, "{:?}: {} {}", plan, sum, mean);
+            // A weight is a difference, and as exact as what it is the difference of: the terms of the same rewards
+            // at their largest, all positive, and of the same estimator.
+            let flat = vec![2.0 * rewards.iter().fold(0.0_f64, |m, g| m.max(g.abs())); rewards.len()];
+            let smallest = if estimator == Estimator::Harmonic { 1 } else { plan.degree };
+            let mut terms = weights::<Means>(&plan, &flat, &logs);
+            terms.iter_mut().for_each(|term| *term = term.abs());
+            for degree in smallest..=plan.degree {
+                let of_degree = Plan { estimator: Estimator::Plain, degree, ..plan };
+                for (term, positive) in terms.iter_mut().zip(weights::<Means>(&of_degree, &flat, &logs)) {
+                    *term += positive;
+                }
+            }
+            for (i, term) in terms.iter().enumerate() {
+                let (sum, mean) = (sums[i], means[i]);
+                prop_assert!((sum - mean).abs() <= 1e-14 * term, "{plan:?}: {sum} {mean} of terms {term}");
             }
         }
     }
