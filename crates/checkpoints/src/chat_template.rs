@@ -13,6 +13,7 @@ use crate::error::CheckpointError;
 use crate::message::TemplateOptions;
 use crate::special_tokens::SpecialTokens;
 use crate::template_files::Source;
+use crate::template_growth::KEPT_FILTER;
 use crate::template_source as sources;
 use crate::template_text::message;
 use crate::worker::{self, Failure};
@@ -299,7 +300,7 @@ fn environment(source: &str) -> Result<(Environment<'static>, bool), Error> {
     environment.add_filter("d", functions::default);
     environment.add_filter(sources::PERCENT_FILTER, functions::percent_format);
     environment.add_filter(sources::LOOP_FILTER, functions::loop_items);
-    environment.add_filter(sources::KEPT_FILTER, template_values::kept);
+    environment.add_filter(KEPT_FILTER, template_values::kept);
     environment.add_filter(functions::MARK_FILTER, functions::mark);
     environment.add_test("iterable", functions::is_iterable);
     environment.add_test("sequence", functions::is_sequence);

@@ -185,8 +185,8 @@ mod tests {
             // at their largest, all positive, and of the same estimator.
             let flat = vec![2.0 * rewards.iter().fold(0.0_f64, |m, g| m.max(g.abs())); rewards.len()];
             let smallest = if estimator == Estimator::Harmonic { 1 } else { plan.degree };
-            let mut terms = weights::<Means>(&plan, &flat, &logs);
-            terms.iter_mut().for_each(|term| *term = term.abs());
+            let flat_weights = weights::<Means>(&plan, &flat, &logs);
+            let mut terms: Vec<f64> = flat_weights.iter().map(|weight| weight.abs()).collect();
             for degree in smallest..=plan.degree {
                 let of_degree = Plan { estimator: Estimator::Plain, degree, ..plan };
                 for (term, positive) in terms.iter_mut().zip(weights::<Means>(&of_degree, &flat, &logs)) {
