@@ -19,6 +19,7 @@ mod encoder;
 mod kernel;
 mod kernel_encoder;
 mod lane_sums;
+mod low_rank;
 mod panels;
 mod product;
 mod self_attention;
@@ -30,6 +31,7 @@ pub(crate) use decoding::HostCache;
 pub(crate) use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
 };
+pub(crate) use low_rank::add_product;
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 pub(crate) use softmax::{largest_of as largest, weights};

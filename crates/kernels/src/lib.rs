@@ -13,6 +13,7 @@ mod encoder_shape;
 mod host;
 mod listen;
 mod logps;
+mod low_rank;
 mod mask;
 mod plain;
 mod plain_attention;

@@ -9,7 +9,7 @@ use crate::host::host_values;
 use crate::mask::{BLOCK, CausalMasks, tree_blocks};
 use crate::random::Random;
 use crate::shape::{Activation, AttentionBlock, AttentionShape};
-use crate::{cpu, plain, plain_attention};
+use crate::{Weight, cpu, plain, plain_attention};
 
 /// Values between -2 and 2.
 pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -87,6 +87,27 @@ proptest! {
     fn products(rows in 1usize..40, width in 1usize..50, out in 1usize..50) {
         let inputs = (random([rows, width], 1), random([out, width], 2), random([1], 3));
         compare(inputs, |x, w, _| linear(x, w), |x, w, _| x.matmul(w.transpose()));
+    }
+
+    #[test]
+    fn adapters(rows in 1usize..40, width in 1usize..90, out in 1usize..90, rank in 1usize..20) {
+        let (x, w) = (random([rows, width], 1), random([out, width], 2));
+        let (a, b) = (random([rank, width], 3), random([out, rank], 4));
+        let plain = |x: Tensor<2>, w: Tensor<2>, a: Tensor<2>, b: Tensor<2>| {
+            let adapted = x.clone().matmul(a.transpose()).matmul(b.transpose()).mul_scalar(0.25);
+            x.matmul(w.transpose()).add(adapted)
+        };
+        let fused = |x, w: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>| {
+            Weight::from(w).linear_with_low_rank(x, a, b, 0.25)
+        };
+        let fixed = &w;
+        compare(
+            (x.clone(), a.clone(), b.clone()),
+            |x, a, b| fused(x, fixed.clone(), &a, &b),
+            |x, a, b| plain(x, fixed.clone(), a, b),
+        );
+        let fixed = &b;
+        compare((x, w, a), |x, w, a| fused(x, w, &a, fixed), |x, w, a| plain(x, w, a, fixed.clone()));
     }
 
     #[test]

@@ -73,6 +73,9 @@ impl Projection {
     /// The outputs `[rows, out]` of the rows of `x`, `[rows, in]`. `slot` tells the projections of
     /// a layer apart.
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass<'_>, slot: u64) -> Tensor<2> {
+        if let Some(y) = self.forward_at_once(&x, pass) {
+            return self.with_bias(y);
+        }
         let delta = pass.options.adapters.then(|| self.adapted(&x, pass, slot)).flatten();
         let plain = product(x, &self.weight.val(), pass);
         let y = match (delta, &self.lora_magnitude_vector) {
@@ -91,6 +94,10 @@ impl Projection {
                 plain.add(seen.mul(gain.clone().sub_scalar(1.0))).add(delta.mul(gain))
             }
         };
+        self.with_bias(y)
+    }
+
+    fn with_bias(&self, y: Tensor<2>) -> Tensor<2> {
         match &self.bias {
             Some(bias) => {
                 let bias = like(bias.val(), &y).unsqueeze();
@@ -98,6 +105,16 @@ impl Projection {
             }
             None => y,
         }
+    }
+
+    /// The outputs without bias, of a plain adapter that sees what the weight sees.
+    fn forward_at_once(&self, x: &Tensor<2>, pass: &Pass<'_>) -> Option<Tensor<2>> {
+        let (a, b) = (self.lora_A.as_ref()?, self.lora_B.as_ref()?);
+        let drops = pass.options.dropout_seed.is_some() && self.lora_dropout > 0.0;
+        let plain = b.bias.is_none() && self.lora_magnitude_vector.is_none() && !drops;
+        let (a, b) = (a.weight.val(), b.weight.val());
+        (plain && pass.options.adapters && !pass.decoding)
+            .then(|| self.weight.val().linear_with_low_rank(x.clone(), &a, &b, self.lora_scale))
     }
 
     /// What the adapter adds to the outputs, and the rows it saw if some of their values were

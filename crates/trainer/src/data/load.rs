@@ -211,15 +211,23 @@ fn collect<R: Row, T>(
     let report = each_row(rows, name, options, |(file, line), row, report| {
         let kept = encode(row)?;
         report.keep(kept.separate, kept.truncated);
-        items.push(kept.item);
-        lines.push(line);
-        files.push(Arc::clone(file));
+        push(&mut items, kept.item);
+        push(&mut lines, line);
+        push(&mut files, Arc::clone(file));
         Ok(())
     })?;
     if items.is_empty() && options.limit != Some(0) {
         return Err(DataError::NothingLeft { file: name.to_owned(), report: Box::new(report) });
     }
     Ok(Loaded { items, lines, files, report })
+}
+
+/// A list that doubles would hold room for a million rows that a file of a million and one does not have.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 64);
+    }
+    list.push(item);
 }
 
 /// Gives every row to `visit` and accounts for those that it refuses.

@@ -1,0 +1,77 @@
+//! Linear layers with an adapter of low rank, as one operation.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "cpu")]
+use crate::cpu;
+use crate::custom::Inputs;
+use crate::decoder;
+use crate::weight::Weight;
+
+impl Weight {
+    /// `x w^T + s x a^T b^T`, `[rows, out]`, of `x`, `[rows, in]`, for `a: [rank, in]` and `b: [out, rank]`, in the type
+    /// of `x`. Source: Hu et al. 2021, arXiv:2106.09685, equation 3.
+    ///
+    /// On the CPU in f32 this is one operation: what the adapter adds, to the outputs and to the gradient by `x`, is
+    /// added where they are, and not made as a tensor of its own. The gradient flows to whatever has one.
+    ///
+    /// ```
+    /// use bestof_kernels::Weight;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let ones = |rows, width| Tensor::<2>::ones([rows, width], &device);
+    /// let (a, b) = (ones(1, 3).require_grad(), ones(2, 1).require_grad());
+    /// let y = Weight::from(ones(2, 3)).linear_with_low_rank(ones(4, 3), &a, &b, 0.5);
+    /// assert_eq!(y.clone().into_data().to_vec::<f32>().unwrap(), [4.5; 8]);
+    /// let gradients = y.sum().backward();
+    /// assert_eq!(a.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap(), [4.0; 3]);
+    /// ```
+    pub fn linear_with_low_rank(
+        &self,
+        x: Tensor<2>,
+        a: &Tensor<2>,
+        b: &Tensor<2>,
+        scale: f64,
+    ) -> Tensor<2> {
+        #[cfg(feature = "cpu")]
+        if [&x, a, b].into_iter().all(|x| cpu::Route::of(x).is_some()) {
+            return self.fused_with_low_rank(x, a, b, scale);
+        }
+        let down = Self::from(a.clone()).linear(x.clone()).mul_scalar(scale);
+        self.linear(x).add(Self::from(b.clone()).linear(down))
+    }
+
+    #[cfg(feature = "cpu")]
+    fn fused_with_low_rank(
+        &self,
+        x: Tensor<2>,
+        a: &Tensor<2>,
+        b: &Tensor<2>,
+        scale: f64,
+    ) -> Tensor<2> {
+        let mut inputs = Inputs::new();
+        let autodiff = [&x, a, b].into_iter().any(Tensor::is_autodiff);
+        let by_x = inputs.add(&x);
+        inputs.add(a);
+        inputs.add(b);
+        let trained = match self {
+            Self::Tensor(weight) => inputs.add(weight),
+            Self::Blocks(_) => false,
+        };
+        let (weight, x, a, b) =
+            (self.clone().inner(), x.inner(), a.clone().inner(), b.clone().inner());
+        let down = decoder::linear(x.clone(), a.clone()).mul_scalar(scale);
+        let y = cpu::add_product(weight.linear(x.clone()), down.clone(), b.clone().transpose());
+        let y = inputs.differentiable(y, move |dy: Tensor<2>| {
+            let up = dy.clone().matmul(b).mul_scalar(scale);
+            let by_rows = dy.clone().transpose();
+            let da = up.clone().transpose().matmul(x.clone());
+            let db = by_rows.clone().matmul(down);
+            let dw = trained.then(|| by_rows.matmul(x).into());
+            let dx = by_x.then(|| cpu::add_product(weight.times(dy), up, a).into());
+            vec![dx, Some(da.into()), Some(db.into()), dw]
+        });
+        if autodiff && !y.is_autodiff() { y.autodiff() } else { y }
+    }
+}
