@@ -31,7 +31,7 @@ pub(crate) use decoding::HostCache;
 pub(crate) use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
 };
-pub(crate) use low_rank::add_product;
+pub(crate) use low_rank::{add_low_rank, outer_sums};
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
 pub(crate) use softmax::{largest_of as largest, weights};
@@ -90,6 +90,11 @@ fn from_traced<const D: usize>(x: Traced) -> Tensor<D> {
 /// A tensor whose values lie one after the other.
 fn dense(x: Plain) -> Plain {
     if x.layout().contiguous_offsets().is_some() { x } else { x.to_contiguous() }
+}
+
+/// The same values one after the other, without automatic differentiation.
+pub(crate) fn laid_out(x: Tensor<2>) -> Tensor<2> {
+    from_plain(dense(plain(x)))
 }
 
 /// The values of a dense tensor.

@@ -5,7 +5,6 @@ use burn::tensor::Tensor;
 #[cfg(feature = "cpu")]
 use crate::cpu;
 use crate::custom::Inputs;
-use crate::decoder;
 use crate::weight::Weight;
 
 impl Weight {
@@ -61,16 +60,20 @@ impl Weight {
         };
         let (weight, x, a, b) =
             (self.clone().inner(), x.inner(), a.clone().inner(), b.clone().inner());
-        let down = decoder::linear(x.clone(), a.clone()).mul_scalar(scale);
-        let y = cpu::add_product(weight.linear(x.clone()), down.clone(), b.clone().transpose());
+        let (b, scale) = (cpu::laid_out(b.transpose()), scale as f32);
+        let (y, down) = cpu::add_low_rank(weight.linear(x.clone()), &x, [&a, &b], scale);
         let y = inputs.differentiable(y, move |dy: Tensor<2>| {
-            let up = dy.clone().matmul(b).mul_scalar(scale);
-            let by_rows = dy.clone().transpose();
-            let da = up.clone().transpose().matmul(x.clone());
-            let db = by_rows.clone().matmul(down);
-            let dw = trained.then(|| by_rows.matmul(x).into());
-            let dx = by_x.then(|| cpu::add_product(weight.times(dy), up, a).into());
-            vec![dx, Some(da.into()), Some(db.into()), dw]
+            let dx =
+                if by_x { weight.times(dy.clone()) } else { Tensor::zeros(x.dims(), &x.device()) };
+            let (dx, up) = cpu::add_low_rank(dx, &dy, [&b, &a], scale);
+            let [da, db] = cpu::outer_sums([(&up, &x), (&down, &dy)]);
+            let dw = trained.then(|| dy.transpose().matmul(x).into());
+            vec![
+                by_x.then(|| dx.into()),
+                Some(da.into()),
+                Some(cpu::laid_out(db.transpose()).into()),
+                dw,
+            ]
         });
         if autodiff && !y.is_autodiff() { y.autodiff() } else { y }
     }
