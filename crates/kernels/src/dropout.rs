@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::random::dropout_mask;
+use crate::random::{dropout_mask, dropout_masks};
 
 /// A row of a batch: the key of what is drawn for it, and how many tokens it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,15 @@ pub struct Dropout {
 impl Dropout {
     /// What the values of all tokens are multiplied by, `[tokens, width]` row by row.
     pub fn mask(&self, width: usize) -> Vec<f32> {
-        if let [row] = &*self.rows {
-            return self.row_mask(row, 0, row.tokens * width);
-        }
-        let mut mask = Vec::with_capacity(self.rows.iter().map(|row| row.tokens * width).sum());
-        for row in &*self.rows {
-            mask.extend(self.row_mask(row, 0, row.tokens * width));
-        }
-        mask
+        self.masks(self.rows.iter().map(|row| (row, row.tokens * width)))
+    }
+
+    /// What so many values of each row are multiplied by, row by row.
+    pub(crate) fn masks<'a>(&self, rows: impl Iterator<Item = (&'a KeyedRow, usize)>) -> Vec<f32> {
+        let [a, b, c] = self.keys;
+        let lists: Vec<_> = rows.map(|(row, count)| ([a, b, c, row.key, 0], count)).collect();
+        let lists: Vec<_> = lists.iter().map(|(keys, count)| (&keys[..], *count)).collect();
+        dropout_masks(self.probability, &lists)
     }
 
     /// What `count` values of one row are multiplied by; `part` tells several such lists apart.

@@ -34,7 +34,7 @@ impl RowAttention<'_> {
         let Run { rows, length, .. } = *run;
         let count = self.heads * length * length;
         let rows = &dropout.rows[first..first + rows];
-        Some(rows.iter().flat_map(|row| dropout.row_mask(row, 0, count)).collect())
+        Some(dropout.masks(rows.iter().map(|row| (row, count))))
     }
 }
 

@@ -42,10 +42,15 @@ const MASK_CHUNK: usize = 1 << 14;
 /// `count` values that are 0 with a probability and otherwise `1 / (1 - probability)`, a function of
 /// `keys` and the place.
 pub fn dropout_mask(count: usize, probability: f64, keys: &[u64]) -> Vec<f32> {
+    dropout_masks(probability, &[(keys, count)])
+}
+
+/// The values of several lists, each with keys and a length, one behind the other.
+pub(crate) fn dropout_masks(probability: f64, lists: &[(&[u64], usize)]) -> Vec<f32> {
     let threshold = (probability * (1u64 << 32) as f64) as u64;
     let keep = (1.0 / (1.0 - probability)) as f32;
     let value = |bits: u64| if bits < threshold { 0.0 } else { keep };
-    let fill = |(number, chunk): (usize, &mut [f32])| {
+    let fill = |(keys, number, chunk): (&[u64], usize, &mut [f32])| {
         let keys: Vec<u64> = keys.iter().copied().chain([number as u64]).collect();
         let mut random = Random::keyed(&keys);
         // 32 bits decide about a value, so a draw of 64 decides about two.
@@ -57,14 +62,20 @@ pub fn dropout_mask(count: usize, probability: f64, keys: &[u64]) -> Vec<f32> {
             }
         }
     };
-    let mut mask = vec![0.0; count];
+    let mut mask = vec![0.0; lists.iter().map(|(_, count)| count).sum()];
+    let (mut tasks, mut rest) = (Vec::new(), &mut mask[..]);
+    for &(keys, count) in lists {
+        let list = rest.split_off_mut(..count).unwrap_or_default();
+        let chunks = list.chunks_mut(MASK_CHUNK).enumerate();
+        tasks.extend(chunks.map(|(number, chunk)| (keys, number, chunk)));
+    }
     #[cfg(feature = "cpu")]
     {
         use rayon::prelude::*;
-        mask.par_chunks_mut(MASK_CHUNK).enumerate().for_each(fill);
+        tasks.into_par_iter().for_each(fill);
     }
     #[cfg(not(feature = "cpu"))]
-    mask.chunks_mut(MASK_CHUNK).enumerate().for_each(fill);
+    tasks.into_iter().for_each(fill);
     mask
 }
 
