@@ -155,7 +155,7 @@ fn settings_that_cannot_be_meant_are_refused_before_a_model_is_opened() {
         (&["objective.epsilon=0.0"], &["clip.low", "above 0"]),
         (&["rollout.temperature=0"], &["rollout.temperature", "above 0"]),
         (&["rollout.num_generation=2"], &["did you mean `rollout.num_generations`"]),
-        (&["reward.verifier=nmuber"], &["no verifier has this name", "program"]),
+        (&["reward.verifier=nmuber"], &["no verifier has this name: `nmuber`", "program"]),
         (
             &["reward.verifier=program", "reward.command=[\"/no/such/program\"]"],
             &["/no/such/program"],

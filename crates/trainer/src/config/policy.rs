@@ -5,6 +5,8 @@ mod ranges;
 mod server;
 
 use bestof_tasks::verify::VerifierKind;
+use serde::de::DeserializeOwned;
+use serde::de::value::{self, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 pub use objective::ObjectiveSection;
@@ -234,15 +236,29 @@ fn ten() -> f64 {
 
 /// A verifier by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "no verifier has this name; there are number, math, text, exact-text, choice, grid, countdown, countdown-near, program and environment"
-)]
+#[serde(untagged, try_from = "String")]
 pub enum VerifierName {
     /// One of those that are built in.
     BuiltIn(VerifierKind),
     /// A program of the user's.
     External(External),
+}
+
+impl TryFrom<String> for VerifierName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
+            T::deserialize(StrDeserializer::<value::Error>::new(name)).ok()
+        }
+        let built_in = || named(&name).map(Self::BuiltIn);
+        built_in().or_else(|| named(&name).map(Self::External)).ok_or_else(|| {
+            format!(
+                "no verifier has this name: `{name}`; there are number, math, text, exact-text, choice, grid, \
+                 countdown, countdown-near, program and environment"
+            )
+        })
+    }
 }
 
 /// The names `program` and `environment`.
