@@ -2,10 +2,9 @@
 
 use burn::tensor::Tensor;
 
-#[cfg(feature = "cpu")]
-use crate::cpu;
-use crate::custom::Inputs;
 use crate::weight::Weight;
+#[cfg(feature = "cpu")]
+use crate::{cpu, custom::Inputs};
 
 impl Weight {
     /// `x w^T + s x a^T b^T`, `[rows, out]`, of `x`, `[rows, in]`, for `a: [rank, in]` and `b: [out, rank]`, in the type
