@@ -1,73 +1,117 @@
 //! The places of a template at which a value can come to hold others many times over.
 
-use crate::template_syntax::{bracketed, is_word, operand_length, quoted};
+use crate::template_syntax::{bracketed, is_word, quoted, word_length};
 
 /// The filter behind every product, and on every value that gets a name: a list in which others are repeated takes no
 /// room, but its text does. Of an attribute of a namespace it is told so.
 pub(crate) const KEPT_FILTER: &str = "kept_value";
+
+/// Words behind which an expression begins; behind any other a bracket belongs to what is before it.
+const WORDS: [&str; 14] = [
+    "and",
+    "call",
+    "elif",
+    "else",
+    "filter",
+    "for",
+    "if",
+    "in",
+    "is",
+    "not",
+    "or",
+    "recursive",
+    "set",
+    "with",
+];
+
+/// One product of an expression, perhaps of a single factor.
+#[derive(Default)]
+struct Product {
+    start: usize,
+    /// Of the last factor; 0 as long as it is not read.
+    end: usize,
+    /// Whether a factor was begun, and whether the last one may be over.
+    begun: bool,
+    complete: bool,
+    multiplied: bool,
+}
 
 /// An expression, or a tag, with the filter behind its products.
 ///
 /// A product begins with its first factor: behind a bracket, a sign of lower precedence, or another operand, which then
 /// is a word of the tag.
 pub(crate) fn products(text: &str) -> String {
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    // Where the product begins, whether it has a `*`, and whether its last factor has been read.
-    let (mut start, mut multiplied, mut complete) = (None, false, false);
+    let mut inserted: Vec<(usize, &str)> = Vec::new();
+    let mut finish = |product: Product| {
+        if product.multiplied && product.complete {
+            inserted.extend([
+                (product.start, "("),
+                (product.end, ")|"),
+                (product.end, KEPT_FILTER),
+            ]);
+        }
+    };
+    let (mut product, mut outer) = (Product::default(), Vec::new());
+    // Whether a point or a bar joins what comes to what was before, and the word before.
+    let (mut joined, mut word) = (false, "");
+    let mut at = 0;
     loop {
-        let space = rest.len() - rest.trim_start().len();
-        let (blank, next) = rest.split_at(space);
-        let sign = ["**", "*", "//", "/", "%"].into_iter().find(|&sign| next.starts_with(sign));
-        if let Some(sign) = sign.filter(|_| complete && !next.starts_with("%}")) {
-            multiplied |= sign == "*";
-            complete = false;
-            out.extend([blank, sign]);
-            rest = &next[sign.len()..];
+        let rest = text[at..].trim_start();
+        let blank = at < text.len() - rest.len();
+        at = text.len() - rest.len();
+        let Some(c) = rest.chars().next() else { break };
+        let sign = ["**", "*", "//", "/", "%"].into_iter().find(|&sign| rest.starts_with(sign));
+        if let Some(sign) = sign.filter(|_| product.complete && !rest.starts_with("%}")) {
+            product.multiplied |= sign == "*";
+            (product.complete, joined) = (false, false);
+            at += sign.len();
             continue;
         }
-        let negative = next.starts_with(['-', '+']) && start.is_some() && !complete;
-        let operand = negative || next.starts_with(|c| is_word(c) || "'\"([{".contains(c));
-        if let Some(from) = start.filter(|_| complete || !operand) {
-            if multiplied {
-                out.insert(from, '(');
-                out.extend([")|", KEPT_FILTER]);
+        let opens = "([{".contains(c);
+        let called = opens && product.complete && !(blank && WORDS.contains(&word));
+        let operand = opens || is_word(c) || "'\"".contains(c);
+        if operand && !joined && !called {
+            if product.complete {
+                finish(std::mem::take(&mut product));
             }
-            (start, multiplied) = (None, false);
+            if !product.begun {
+                (product.begun, product.start) = (true, at);
+            }
         }
-        out.push_str(blank);
-        let length = if operand {
-            operand_length(next)
-        } else {
-            let Some(c) = next.chars().next() else { return out };
-            c.len_utf8()
+        let length = match c {
+            '\'' | '"' => quoted(rest),
+            _ if is_word(c) => word_length(rest),
+            _ => c.len_utf8(),
         };
-        if operand {
-            start = start.or(Some(out.len()));
-            out.push_str(&products_in_brackets(&next[..length]));
+        word = if is_word(c) { &rest[..length] } else { "" };
+        at += length;
+        if opens {
+            outer.push(std::mem::take(&mut product));
+        } else if operand {
+            (product.complete, product.end) = (true, at);
+        } else if ")]}".contains(c) {
+            finish(std::mem::replace(&mut product, outer.pop().unwrap_or_default()));
+            (product.complete, product.end) = (product.begun, at);
+        } else if product.begun
+            && (product.complete && ".|".contains(c) || !product.complete && "+-".contains(c))
+        {
+            // A part of the operand, or the sign of a factor.
+            joined = product.complete;
+            continue;
         } else {
-            out.push_str(&next[..length]);
+            finish(std::mem::take(&mut product));
         }
-        complete = operand;
-        rest = &next[length..];
+        joined = false;
     }
-}
-
-fn products_in_brackets(operand: &str) -> String {
-    let (mut out, mut rest) = (String::with_capacity(operand.len()), operand);
-    while let Some(at) = rest.find(['\'', '"', '(', '[', '{']) {
-        let (before, opened) = rest.split_at(at);
-        out.push_str(before);
-        let length =
-            if opened.starts_with(['\'', '"']) { quoted(opened) } else { bracketed(opened) };
-        if opened.starts_with(['\'', '"']) {
-            out.push_str(&opened[..length]);
-        } else {
-            out.push_str(&opened[..1]);
-            out.push_str(&products(&opened[1..length]));
-        }
-        rest = &opened[length..];
+    finish(product);
+    outer.into_iter().for_each(finish);
+    inserted.sort_by_key(|(place, _)| *place);
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for (place, added) in inserted {
+        out.extend([&text[from..place], added]);
+        from = place;
     }
-    out + rest
+    out + &text[from..]
 }
 
 /// A `set` tag with the filter behind its value; one without a value is left alone.
@@ -164,13 +208,20 @@ mod tests {
             ("{{ [[1] * 9] * 9 }}", "{{ ([([1] * 9)|k] * 9)|k }}"),
             ("{%- if not a * b >= c * d and e -%}", "{%- if not (a * b)|k >= (c * d)|k and e -%}"),
             ("{{ a if b * c else d * e }}", "{{ a if (b * c)|k else (d * e)|k }}"),
+            ("{{ a | f (b * c) * d.e | g }}", "{{ (a | f ((b * c)|k) * d.e | g)|k }}"),
+            ("{% for x in [1] * n %}", "{% for x in ([1] * n)|k %}"),
             ("{% elif a.b[1] * f(x=2 * 3) %}", "{% elif (a.b[1] * f(x=(2 * 3)|k))|k %}"),
         ] {
             assert_eq!(kept(source), expected);
         }
-        for untouched in ["{{ a / b % c }}", "{{ 'a * b' }}", "{{ a **b }}"] {
+        for untouched in
+            ["{{ a / b % c }}", "{{ 'a * b' }}", "{{ a **b }}", "{{ * a }}", "{{ a *", "{{ (a * ["]
+        {
             assert_eq!(products(untouched), untouched);
         }
+        // As many levels as a template has room for take no longer than as many tags.
+        let deep = "[".repeat(1 << 17);
+        assert_eq!(products(&deep), deep);
     }
 
     #[test]

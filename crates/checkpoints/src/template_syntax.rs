@@ -9,12 +9,7 @@ pub(crate) fn operand_length(text: &str) -> usize {
             Some('\'' | '"') => quoted(rest),
             Some('(' | '[' | '{') => bracketed(rest),
             Some('.' | '|') => 1 + rest[1..].len() - rest[1..].trim_start().len(),
-            Some(c) if is_word(c) => {
-                let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                let exponent = c.is_ascii_digit() && rest[..word].ends_with(['e', 'E']);
-                // The sign of an exponent, as in `1e-5`.
-                word + usize::from(exponent && rest[word..].starts_with(['-', '+']))
-            }
+            Some(c) if is_word(c) => word_length(rest),
             // Space before a filter's bar belongs to the operand.
             Some(c) if c.is_whitespace() && rest.trim_start().starts_with('|') => {
                 rest.len() - rest.trim_start().len()
@@ -22,6 +17,16 @@ pub(crate) fn operand_length(text: &str) -> usize {
             _ => return at,
         };
     }
+}
+
+/// Length of the name or number that stands first, with the sign of an exponent, as in `1e-5`.
+pub(crate) fn word_length(text: &str) -> usize {
+    let length = |text: &str| text.find(|c| !is_word(c)).unwrap_or(text.len());
+    let word = length(text);
+    let exponent =
+        text.starts_with(|c: char| c.is_ascii_digit()) && text[..word].ends_with(['e', 'E']);
+    let signed = exponent && text[word..].starts_with(['-', '+']);
+    if signed { word + 1 + length(&text[word + 1..]) } else { word }
 }
 
 /// Length of the text in quotes that stands first.
