@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{compare, process, user_verb};
 
@@ -106,6 +106,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     if let Some(comparison) = COMPARISONS.iter().find(|known| first == Some(known.verb)) {
         return beside(comparison, &args[1..]);
+    }
+    if args.iter().any(|arg| arg == "--python" || arg.starts_with("--python=")) {
+        let known: Vec<&str> = COMPARISONS.iter().map(|known| known.verb).collect();
+        let known = known.join(", ");
+        bail!("no comparison is called `{}`; there are {known}", first.unwrap_or_default());
     }
     let mut command = process::cargo();
     command.args(["bench"]).args(compare::BENCHES).arg("--").args(args);

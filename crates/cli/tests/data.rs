@@ -232,10 +232,11 @@ fn convert_writes_the_same_model_in_another_number_format() {
         words(&format!("convert {} {} --json {more}", from.display(), to.display()))
     };
     let done = bestof(flags(&model, &half, "--dtype bf16")).json();
-    has_keys(&done, &["dir", "model_type", "parameters", "tensors", "source_types", "warnings"]);
+    let keys = ["dir", "model_type", "parameters", "tensors", "type", "source_types", "warnings"];
+    has_keys(&done, &keys);
     assert_eq!(
-        (&done["model_type"], &done["source_types"]["F32"]),
-        (&json!("llama"), &done["tensors"])
+        (&done["model_type"], &done["type"], &done["source_types"]["F32"]),
+        (&json!("llama"), &json!("BF16"), &done["tensors"])
     );
     let (header, _) = take_apart(&half.join("model.safetensors"));
     assert_eq!(header["model.norm.weight"]["dtype"], "BF16");

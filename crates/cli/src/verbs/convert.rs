@@ -128,15 +128,17 @@ impl Convert {
                 "parameters": done.parameters,
                 "tensors": done.tensors,
                 "source_types": counts(&done.source_types),
+                "type": options.dtype.to_string(),
                 "warnings": done.warnings,
             }));
         }
         console::line(&format!(
-            "{}: {}, {} parameters in {} tensors ({})",
+            "{}: {}, {} parameters in {} tensors as {} (from {})",
             done.dir.display(),
             done.model_type,
             done.parameters,
             done.tensors,
+            options.dtype,
             listed(&done.source_types)
         ))
     }
