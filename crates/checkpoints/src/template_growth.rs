@@ -1,6 +1,6 @@
 //! The places of a template at which a value can come to hold others many times over.
 
-use crate::template_syntax::{bracketed, is_word, quoted, word_length};
+use crate::template_syntax::{bracketed, is_word, opening, quoted, word_length};
 
 /// The filter behind every product, and on every value that gets a name: a list in which others are repeated takes no
 /// room, but its text does. Of an attribute of a namespace it is told so.
@@ -116,7 +116,7 @@ pub(crate) fn products(text: &str) -> String {
 
 /// A `set` tag with the filter behind its value; one without a value is left alone.
 pub(crate) fn kept(tag: &str) -> String {
-    let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
+    let word = opening(tag);
     let (Some(named), true) = (word.strip_prefix("set "), tag.starts_with("{%")) else {
         return tag.to_owned();
     };
@@ -135,7 +135,7 @@ pub(crate) fn kept(tag: &str) -> String {
 
 /// Tags that look at what a macro, the block of a call, a `with` or a loop gives names to. They close as their tag does.
 pub(crate) fn kept_names(tag: &str) -> String {
-    let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
+    let word = opening(tag);
     let block = || word.strip_prefix("call")?.trim_start().strip_prefix('(');
     let names = if !tag.starts_with("{%") {
         Vec::new()

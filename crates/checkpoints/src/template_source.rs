@@ -1,7 +1,7 @@
 //! A template's source, as jinja2 and transformers read it and as the engine needs it.
 
 use crate::template_growth::{kept, kept_names, products};
-use crate::template_syntax::{Part, bracketed, operand_length, parts, quoted, word};
+use crate::template_syntax::{Part, bracketed, opening, operand_length, parts, quoted, word};
 
 /// The filter that stands for `%` behind a text: printf-style formatting.
 pub(crate) const PERCENT_FILTER: &str = "percent_format";
@@ -51,7 +51,7 @@ pub(crate) fn with_filters(source: &str) -> String {
 
 /// A `for` tag with the filter behind what it runs over.
 fn loop_items(tag: &str) -> String {
-    let word = tag[2..].trim_start_matches(['-', '+']).trim_start();
+    let word = opening(tag);
     let place = tag.find(" in ").filter(|_| tag.starts_with("{%") && word.starts_with("for "));
     let Some(start) = place.map(|place| place + " in ".len()) else { return tag.to_owned() };
     let mut at = start;

@@ -76,10 +76,15 @@ fn tag_start(text: &str) -> Option<usize> {
     text.match_indices('{').map(|(at, _)| at).find(opens)
 }
 
+/// A tag from its first word on.
+pub(crate) fn opening(tag: &str) -> &str {
+    tag.get(2..).unwrap_or_default().trim_start_matches(['-', '+']).trim_start()
+}
+
 /// What stands in a tag, without the signs that take white space away.
 pub(crate) fn word(tag: &str) -> &str {
-    let inside = tag[2..].strip_suffix("%}").unwrap_or(&tag[2..]);
-    inside.trim_start_matches(['-', '+']).trim_end_matches(['-', '+']).trim()
+    let inside = opening(tag.strip_suffix("%}").unwrap_or(tag));
+    inside.trim_end_matches(['-', '+']).trim_end()
 }
 
 /// The source, cut at its tags; the ends of tags inside quotes do not count, and `raw` blocks are text.
@@ -110,9 +115,7 @@ pub(crate) fn parts(source: &str) -> Vec<Part<'_>> {
         parts.push(Part::Tag(&tag[..end]));
         rest = &tag[end..];
         if close == "%}" && word(&tag[..end]) == "raw" {
-            let ends = |at: &usize| {
-                rest[at + 2..].trim_start_matches(['-', '+']).trim_start().starts_with("endraw")
-            };
+            let ends = |at: &usize| opening(&rest[*at..]).starts_with("endraw");
             let end = rest.match_indices("{%").map(|(at, _)| at).find(ends).unwrap_or(rest.len());
             parts.push(Part::Text(&rest[..end]));
             rest = &rest[end..];

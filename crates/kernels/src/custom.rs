@@ -43,6 +43,8 @@ pub struct Inputs {
     /// One entry per input; `None` for those no gradient flows to.
     tracked: Vec<Option<AnyTensor>>,
     strategy: Option<GradientCheckpointingStrategy>,
+    /// Whether an input is on the side of automatic differentiation, tracked or not.
+    autodiff: bool,
 }
 
 /// What computes the derivatives: that of the loss by the output in, those by the inputs out.
@@ -57,6 +59,7 @@ impl Inputs {
     /// Adds an input. Whether a gradient flows to it is returned.
     pub fn add<const D: usize>(&mut self, tensor: &Tensor<D>) -> bool {
         let tracked = tensor.is_tracked();
+        self.autodiff |= tensor.is_autodiff();
         if tracked {
             self.strategy = tensor.gradient_checkpointing_strategy();
         }
@@ -66,7 +69,8 @@ impl Inputs {
 
     /// `output` as a function of these inputs. `derivative` gets the derivative of the loss by the
     /// output, without automatic differentiation, and returns that by each input in the order in
-    /// which they were added; what it says about an input without gradient is not read.
+    /// which they were added; what it says about an input without gradient is not read. The result has automatic
+    /// differentiation where an input has it.
     ///
     /// `derivative` may use automatic differentiation itself, on tensors that are not part of the
     /// graph: [`Tensor::inner`], then [`Tensor::autodiff`].
@@ -78,7 +82,9 @@ impl Inputs {
         output: Tensor<D>,
         derivative: impl FnOnce(Tensor<D>) -> Vec<Option<AnyTensor>> + Send + 'static,
     ) -> Tensor<D> {
-        let Some(strategy) = self.strategy else { return output };
+        let Some(strategy) = self.strategy else {
+            return if self.autodiff { output.autodiff() } else { output };
+        };
         let derivative: Derivative<D> = Box::new(derivative);
         let balanced = strategy == GradientCheckpointingStrategy::Balanced;
         let device = output.device().without_autodiff();

@@ -34,46 +34,37 @@ impl Weight {
     ) -> Tensor<2> {
         #[cfg(feature = "cpu")]
         if [&x, a, b].into_iter().all(|x| cpu::Route::of(x).is_some()) {
-            return self.fused_with_low_rank(x, a, b, scale);
+            return fused(self, x, [a, b], scale as f32);
         }
         let down = Self::from(a.clone()).linear(x.clone()).mul_scalar(scale);
         self.linear(x).add(Self::from(b.clone()).linear(down))
     }
+}
 
-    #[cfg(feature = "cpu")]
-    fn fused_with_low_rank(
-        &self,
-        x: Tensor<2>,
-        a: &Tensor<2>,
-        b: &Tensor<2>,
-        scale: f64,
-    ) -> Tensor<2> {
-        let mut inputs = Inputs::new();
-        let autodiff = [&x, a, b].into_iter().any(Tensor::is_autodiff);
-        let by_x = inputs.add(&x);
-        inputs.add(a);
-        inputs.add(b);
-        let trained = match self {
-            Self::Tensor(weight) => inputs.add(weight),
-            Self::Blocks(_) => false,
-        };
-        let (weight, x, a, b) =
-            (self.clone().inner(), x.inner(), a.clone().inner(), b.clone().inner());
-        let (b, scale) = (cpu::laid_out(b.transpose()), scale as f32);
-        let (y, down) = cpu::add_low_rank(weight.linear(x.clone()), &x, [&a, &b], scale);
-        let y = inputs.differentiable(y, move |dy: Tensor<2>| {
-            let dx =
-                if by_x { weight.times(dy.clone()) } else { Tensor::zeros(x.dims(), &x.device()) };
-            let (dx, up) = cpu::add_low_rank(dx, &dy, [&b, &a], scale);
-            let [da, db] = cpu::outer_sums([(&up, &x), (&down, &dy)]);
-            let dw = trained.then(|| dy.transpose().matmul(x).into());
-            vec![
-                by_x.then(|| dx.into()),
-                Some(da.into()),
-                Some(cpu::laid_out(db.transpose()).into()),
-                dw,
-            ]
-        });
-        if autodiff && !y.is_autodiff() { y.autodiff() } else { y }
-    }
+#[cfg(feature = "cpu")]
+fn fused(weight: &Weight, x: Tensor<2>, [a, b]: [&Tensor<2>; 2], scale: f32) -> Tensor<2> {
+    let mut inputs = Inputs::new();
+    let by_x = inputs.add(&x);
+    inputs.add(a);
+    inputs.add(b);
+    let trained = match weight {
+        Weight::Tensor(weight) => inputs.add(weight),
+        Weight::Blocks(_) => false,
+    };
+    let (weight, x, a, b) =
+        (weight.clone().inner(), x.inner(), a.clone().inner(), b.clone().inner());
+    let b = cpu::laid_out(b.transpose());
+    let (y, down) = cpu::add_low_rank(weight.linear(x.clone()), &x, [&a, &b], scale);
+    inputs.differentiable(y, move |dy: Tensor<2>| {
+        let dx = if by_x { weight.times(dy.clone()) } else { Tensor::zeros(x.dims(), &x.device()) };
+        let (dx, up) = cpu::add_low_rank(dx, &dy, [&b, &a], scale);
+        let [da, db] = cpu::outer_sums([(&up, &x), (&down, &dy)]);
+        let dw = trained.then(|| dy.transpose().matmul(x).into());
+        vec![
+            by_x.then(|| dx.into()),
+            Some(da.into()),
+            Some(cpu::laid_out(db.transpose()).into()),
+            dw,
+        ]
+    })
 }

@@ -129,12 +129,9 @@ impl Weight {
             Self::Blocks(weight) => {
                 let mut inputs = Inputs::new();
                 inputs.add(&x);
-                let autodiff = x.is_autodiff();
                 let y = weight.linear(x.inner());
                 let weight = weight.clone();
-                let y = inputs
-                    .differentiable(y, move |dy: Tensor<2>| vec![Some(weight.times(dy).into())]);
-                if autodiff && !y.is_autodiff() { y.autodiff() } else { y }
+                inputs.differentiable(y, move |dy: Tensor<2>| vec![Some(weight.times(dy).into())])
             }
         }
     }

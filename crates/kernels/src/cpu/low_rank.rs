@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::product::{TILE, products};
+use super::product::{TILE, column_tasks, products};
 use super::{dense, from_plain, plain, tensor, values, values_mut};
 
 /// Rows of inputs that share what is read of the factors.
@@ -168,12 +168,7 @@ const RANKS: usize = 8;
 fn outer_sum(left: &[f32], right: &[f32], rank: usize, width: usize) -> Vec<f32> {
     let mut sum = vec![0.0; rank * width];
     let arch = Arch::new();
-    let mut tasks: Vec<Vec<&mut [f32]>> = Vec::new();
-    tasks.resize_with(width.div_ceil(COLUMNS), || Vec::with_capacity(rank));
-    for row in sum.chunks_mut(width.max(1)) {
-        tasks.iter_mut().zip(row.chunks_mut(COLUMNS)).for_each(|(task, part)| task.push(part));
-    }
-    tasks.par_iter_mut().enumerate().for_each(|(task, sum)| {
+    column_tasks(&mut sum, width, COLUMNS).par_iter_mut().enumerate().for_each(|(task, sum)| {
         arch.dispatch(OuterTask { sum, left, right, first: task * COLUMNS, width });
     });
     sum

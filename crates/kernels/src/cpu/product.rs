@@ -51,17 +51,22 @@ pub(super) fn few_rows(x: &[f32], weight: Source<'_>, width: usize, out: usize) 
     let mut storage = Vec::new();
     let x = at_a_line(x, &mut storage);
     let mut y = vec![0.0; rows * out];
-    // Of each task its part of every row.
-    let mut tasks: Vec<Vec<&mut [f32]>> =
-        (0..out.div_ceil(TASK)).map(|_| Vec::with_capacity(rows)).collect();
-    for y in y.chunks_exact_mut(out) {
-        tasks.iter_mut().zip(y.chunks_mut(TASK)).for_each(|(task, y)| task.push(y));
-    }
     let arch = Arch::new();
-    tasks.par_iter_mut().enumerate().for_each(|(task, y)| {
+    column_tasks(&mut y, out, TASK).par_iter_mut().enumerate().for_each(|(task, y)| {
         arch.dispatch(Task { x, weight, first: task * TASK, y, width });
     });
     y
+}
+
+/// The rows of `y`, `[rows, width]`, cut into tasks of so many columns: of each task its part of every row.
+pub(super) fn column_tasks(y: &mut [f32], width: usize, columns: usize) -> Vec<Vec<&mut [f32]>> {
+    let rows = y.len() / width.max(1);
+    let mut tasks: Vec<Vec<&mut [f32]>> =
+        (0..width.div_ceil(columns)).map(|_| Vec::with_capacity(rows)).collect();
+    for row in y.chunks_exact_mut(width.max(1)) {
+        tasks.iter_mut().zip(row.chunks_mut(columns)).for_each(|(task, part)| task.push(part));
+    }
+    tasks
 }
 
 /// Values that begin at a cache line, so that no vector lies in two: these, or else their copy in `storage`.
