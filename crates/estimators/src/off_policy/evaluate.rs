@@ -80,12 +80,10 @@ impl Plan {
         let (out, degree) = (&mut results[first..], self.degree);
         let n = out.len();
         scaled.set(ratios, self.partner_cap, S::shift(n), ranking.order().places());
-        if self.estimator != Estimator::LooMinusOne {
-            table.set::<S>(&scaled.partners, degree, row);
-        }
         means.resize(n, 0.0);
         let smallest = if self.estimator == Estimator::Harmonic { 1 } else { degree };
-        for k in smallest..=degree {
+        // The widest rows serve the others too.
+        for k in (smallest..=degree).rev() {
             let (order, leads) = S::leads(ranking, k);
             let (rewards, partners) = (order.rewards(), &scaled.partners);
             // An offset is cancelled before anything is summed; `plain` keeps it.
@@ -98,23 +96,32 @@ impl Plan {
                 }
                 Estimator::Plain => {
                     let led = |i: usize| [leads[i] * rewards[i]];
+                    table.set::<S, 1>(partners, k, row, led);
                     table.split::<S, 1>(partners, k, led, |i, [reward]| means[i] = reward.inside);
                 }
                 Estimator::Loo => {
                     // The k-subsets of the others are fewer by n/(n-k).
                     let (n, k_) = (n as f64, k as f64);
                     let level = scaled.of_one_more(k_ / (n - 1.0) * (n / (n - k_)));
+                    table.set::<S, 2>(partners, k, row, led);
                     table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
                         let above = |split: Split| split.inside - level * split.outside;
                         means[i] = above(reward) + base * above(one);
                     });
                 }
-                _ => table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
-                    means[i] = centred(reward, one).unwrap_or_else(|| {
-                        lonely = Some(order.place(i));
-                        0.0
+                _ => {
+                    if k == degree {
+                        table.set::<S, 2>(partners, k, row, led);
+                    } else {
+                        table.narrow::<2>(partners, k, led);
+                    }
+                    table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
+                        means[i] = centred(reward, one).unwrap_or_else(|| {
+                            lonely = Some(order.place(i));
+                            0.0
+                        });
                     });
-                }),
+                }
             }
             if let Some(index) = lonely {
                 return Err(EstimatorError::NoOverlap { index, k });

@@ -38,13 +38,25 @@ impl Table {
         }
     }
 
-    /// Keeps the rows for products of up to `degree` ratios.
-    pub(super) fn set<S: Scale>(&mut self, ratios: &[f64], degree: usize, row: &mut Vec<f64>) {
+    /// Keeps the rows for products of up to `degree` ratios, and `U` for `k = degree` of what rank `j` leads with.
+    #[inline]
+    pub(super) fn set<S: Scale, const N: usize>(
+        &mut self,
+        ratios: &[f64],
+        degree: usize,
+        row: &mut Vec<f64>,
+        led: impl Fn(usize) -> [f64; N],
+    ) {
         self.degree = degree;
         self.rows.resize(ratios.len() * degree, 0.0);
+        self.below.resize(N * ratios.len(), 0.0);
         start(row, degree);
-        let mut slots = self.rows.iter_mut();
-        for (i, &ratio) in ratios.iter().enumerate() {
+        let mut sums = [0.0; N];
+        let kept = self.rows.chunks_exact_mut(degree).zip(self.below.as_chunks_mut::<N>().0);
+        for (i, ((slots, below), &ratio)) in kept.zip(ratios).enumerate() {
+            *below = sums;
+            sums = plus(sums, ratio * row[degree - 1], led(i));
+            let mut slots = slots.iter_mut();
             extend::<S>(row, i + 1, ratio, |x| {
                 if let Some(slot) = slots.next() {
                     *slot = x;
@@ -53,8 +65,25 @@ impl Table {
         }
     }
 
+    /// `U` for fewer than the degree, from the rows that are kept.
+    #[inline]
+    pub(super) fn narrow<const N: usize>(
+        &mut self,
+        ratios: &[f64],
+        k: usize,
+        led: impl Fn(usize) -> [f64; N],
+    ) {
+        let mut sums = [0.0; N];
+        let rows = self.rows.chunks_exact(self.degree).zip(self.below.as_chunks_mut::<N>().0);
+        for (i, ((row, below), &ratio)) in rows.zip(ratios).enumerate() {
+            *below = sums;
+            sums = plus(sums, ratio * row[k - 1], led(i));
+        }
+    }
+
     /// Hands out, for each rank from the highest down, the splits of `k`-subsets for each of `N` numbers
-    /// that rank `j` leads with, `led_j = lead_j g_(j)`; `k` is at most the degree.
+    /// that rank `j` leads with, `led_j = lead_j g_(j)`: those that [`set`](Self::set) took for the degree, or
+    /// [`narrow`](Self::narrow) for fewer.
     ///
     /// ```text
     /// inside_j  = led_j X_{k-1}(j-1) + sum_m open[m] joined X_{m-1}(j-1)
@@ -70,19 +99,13 @@ impl Table {
         mut give: impl FnMut(usize, [Split; N]),
     ) {
         let n = ratios.len();
-        let rows = self.rows.chunks_exact(self.degree).zip(ratios);
-        self.below.resize(N * n, 0.0);
-        let below = self.below.as_chunks_mut::<N>().0;
-        let mut sums = [0.0; N];
-        for (i, ((row, &ratio), slot)) in rows.clone().zip(&mut *below).enumerate() {
-            *slot = sums;
-            sums = plus(sums, ratio * row[k - 1], led(i));
-        }
         // None needs as many as k, so that the last one stays 0.
         self.open.clear();
         self.open.resize(N * (k + 1), 0.0);
         let open = &mut self.open.as_chunks_mut::<N>().0[..=k];
-        for (i, ((row, &ratio), &below)) in rows.zip(&*below).enumerate().rev() {
+        let rows = self.rows.chunks_exact(self.degree).zip(ratios);
+        let below = self.below.as_chunks::<N>().0;
+        for (i, ((row, &ratio), &below)) in rows.zip(below).enumerate().rev() {
             let (row, led) = (&row[..k], led(i));
             // The ranks above do not fill the rest of a subset, or the lower ones do not suffice.
             let (least, most) = (k.saturating_sub(n - i), k.min(i + 2));
