@@ -3,7 +3,6 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, DispatchDevice, Flex, GradientCheckpointingStrategy, TensorMetadata,
@@ -16,10 +15,14 @@ mod ahead;
 mod attention;
 mod decoding;
 mod encoder;
+mod entries;
+mod fresh;
 mod kernel;
 mod kernel_encoder;
 mod lane_sums;
+mod linear;
 mod low_rank;
+mod matmul;
 mod panels;
 mod product;
 mod self_attention;
@@ -31,6 +34,9 @@ pub(crate) use decoding::HostCache;
 pub(crate) use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm,
 };
+pub(crate) use entries::sum_by_entry;
+pub(crate) use fresh::zeros;
+pub(crate) use linear::{linear, product_of};
 pub(crate) use low_rank::{add_low_rank, outer_sums};
 pub(crate) use panels::{Rows, few_rows_of_blocks, linear_of_blocks, times_blocks};
 pub(crate) use self_attention::self_attention;
@@ -105,6 +111,9 @@ fn values(x: &Plain) -> &[f32] {
 
 /// The values of a dense tensor, to be changed; a copy is made if others hold them too.
 fn values_mut(x: &mut Plain) -> &mut [f32] {
+    if !x.is_unique() {
+        *x = tensor(fresh::copied(values(x)), x.shape().to_vec());
+    }
     let (start, end) = x.layout().contiguous_offsets().expect("the tensor is dense");
     &mut x.storage_mut::<f32>()[start..end]
 }
@@ -280,38 +289,6 @@ impl Backward<Flex, 1> for Turn {
             // A rotation's transpose is the rotation back.
             let dx = tensor(ops.state.turn(&dy, -1.0), [rows, ops.state.dim]);
             grads.register::<Flex>(node.id, dx);
-        }
-    }
-}
-
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    let (x, x_node) = traced(x).into_parts();
-    let (weight, weight_node) = traced(weight).into_parts();
-    let y = Flex::float_matmul(x.clone(), Flex::float_swap_dims(weight.clone(), 0, 1));
-    match Linear.prepare::<NoCheckpointing>([x_node, weight_node]).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => from_traced(prep.finish((x, weight), y)),
-        OpsKind::UnTracked(prep) => from_traced(prep.finish(y)),
-    }
-}
-
-/// Gives the weight's gradient in the weight's own layout; burn's product would give it
-/// transposed, to be copied before anyone can use it.
-#[derive(Debug)]
-struct Linear;
-
-impl Backward<Flex, 2> for Linear {
-    type State = (Plain, Plain);
-
-    fn backward(self, ops: Ops<(Plain, Plain), 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<Flex>(&ops.node);
-        let (x, weight) = ops.state;
-        let [x_node, weight_node] = ops.parents;
-        if let Some(node) = weight_node {
-            let dw = Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x);
-            grads.register::<Flex>(node.id, dw);
-        }
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, Flex::float_matmul(dy, weight));
         }
     }
 }

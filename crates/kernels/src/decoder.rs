@@ -8,6 +8,8 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "cpu")]
 use crate::cpu;
+use crate::custom::Inputs;
+use crate::host::indices;
 use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
 use crate::{plain, plain_attention};
 
@@ -90,10 +92,37 @@ pub fn softmax_rows(logits: Tensor<2>) -> SoftmaxRows {
 /// `x w^T` for `x: [rows, in]` and `w: [out, in]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     #[cfg(feature = "cpu")]
-    if let Some(cpu::Route::Traced) = cpu::Route::of(&x) {
-        return cpu::linear(x, weight);
+    match cpu::Route::of(&x).and_then(|route| route.with(&weight)) {
+        Some(cpu::Route::Plain) => return cpu::product_of(x, weight.transpose()),
+        Some(cpu::Route::Traced) => return cpu::linear(x, weight),
+        None => {}
     }
     x.matmul(weight.transpose())
+}
+
+/// Rows of a table, `[entries, width]`, by their numbers: `[ids, width]`. The gradient of an entry is the sum of those of its
+/// rows.
+pub(crate) fn rows(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let numbers = indices(ids, &table.device());
+    #[cfg(feature = "cpu")]
+    if let Some(cpu::Route::Traced) = cpu::Route::of(&table) {
+        let mut inputs = Inputs::new();
+        inputs.add(&table);
+        let (entries, ids) = (table.dims()[0], ids.to_vec());
+        return inputs.differentiable(table.inner().select(0, numbers), move |dy: Tensor<2>| {
+            vec![Some(cpu::sum_by_entry(dy, &ids, entries).into())]
+        });
+    }
+    table.select(0, numbers)
+}
+
+/// `a b` for `a: [rows, inner]` and `b: [inner, columns]`, without automatic differentiation.
+pub(crate) fn product_of(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    if let Some(cpu::Route::Plain) = cpu::Route::of(&a).and_then(|route| route.with(&b)) {
+        return cpu::product_of(a, b);
+    }
+    a.matmul(b)
 }
 
 /// `x w^T` for few rows `x`, `[rows, in]`, without automatic differentiation; `None` where there is

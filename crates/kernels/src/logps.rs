@@ -8,7 +8,7 @@ use std::ops::Range;
 use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor};
 
 use crate::custom::{AnyTensor, Inputs};
-use crate::decoder::softmax_rows;
+use crate::decoder::{product_of, softmax_rows};
 use crate::host::{indices, on_pool};
 use crate::plain::{in_type, soft_cap, wide_type, widened};
 use crate::shape::SoftmaxRows;
@@ -51,13 +51,7 @@ pub struct TokenScores {
 impl Vocabulary {
     /// The logits of the rows of `hidden`, `[rows, width]` to `[rows, vocab]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let logits = match &self.weight {
-            Weight::Tensor(weight) if weight.dtype() == hidden.dtype() => {
-                hidden.matmul(weight.clone().transpose())
-            }
-            weight => weight.linear(hidden),
-        };
-        soft_cap(widened(logits), self.softcap)
+        soft_cap(widened(self.weight.linear(hidden)), self.softcap)
     }
 
     /// The logits of few rows of `hidden`, one per sequence; those of a row do not depend on the
@@ -303,10 +297,10 @@ impl Backward {
             };
             let factors = totals.clone().slice_dim(0, chunk.clone()).div(sums.unsqueeze_dim(1));
             // The factors of a row go to the narrow side of the product.
-            let mut part = exps.transpose().matmul(h.clone().mul(factors));
+            let mut part = product_of(exps.transpose(), h.clone().mul(factors));
             if let Some(by_entropy) = &by_entropy {
                 let factors = by_entropy.clone().slice_dim(0, chunk).neg();
-                part = part.add(self.surprise(h.clone()).transpose().matmul(h.mul(factors)));
+                part = part.add(product_of(self.surprise(h.clone()).transpose(), h.mul(factors)));
             }
             gradient = Some(match gradient {
                 Some(sum) => sum.add(part),

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+#[cfg(feature = "cpu")]
+use crate::decoder::product_of;
 use crate::weight::Weight;
 #[cfg(feature = "cpu")]
 use crate::{cpu, custom::Inputs};
@@ -59,7 +61,7 @@ fn fused(weight: &Weight, x: Tensor<2>, [a, b]: [&Tensor<2>; 2], scale: f32) -> 
         let dx = if by_x { weight.times(dy.clone()) } else { Tensor::zeros(x.dims(), &x.device()) };
         let (dx, up) = cpu::add_low_rank(dx, &dy, [&b, &a], scale);
         let [da, db] = cpu::outer_sums([(&up, &x), (&down, &dy)]);
-        let dw = trained.then(|| dy.transpose().matmul(x).into());
+        let dw = trained.then(|| product_of(dy.transpose(), x).into());
         vec![
             by_x.then(|| dx.into()),
             Some(da.into()),

@@ -62,7 +62,11 @@ pub(crate) fn dropout_masks(probability: f64, lists: &[(&[u64], usize)]) -> Vec<
             }
         }
     };
-    let mut mask = vec![0.0; lists.iter().map(|(_, count)| count).sum()];
+    let count = lists.iter().map(|(_, count)| count).sum();
+    #[cfg(feature = "cpu")]
+    let mut mask = crate::cpu::zeros(count);
+    #[cfg(not(feature = "cpu"))]
+    let mut mask = vec![0.0; count];
     let (mut tasks, mut rest) = (Vec::new(), &mut mask[..]);
     for &(keys, count) in lists {
         let list = rest.split_off_mut(..count).unwrap_or_default();

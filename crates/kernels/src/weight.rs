@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use crate::block_weight::BlockWeight;
 use crate::custom::Inputs;
 use crate::decoder;
-use crate::host::{indices, is_host};
+use crate::host::is_host;
 use crate::plain::in_type;
 
 /// A weight matrix `[out, in]`: a tensor, which may be trained, or blocks of few bits, which are not.
@@ -109,10 +109,7 @@ impl Weight {
     /// Some rows, `[ids, in]`; those of blocks in f32 and without automatic differentiation.
     pub fn rows(&self, ids: &[u32]) -> Tensor<2> {
         match self {
-            Self::Tensor(weight) => {
-                let device = weight.device();
-                weight.clone().select(0, indices(ids, &device))
-            }
+            Self::Tensor(weight) => decoder::rows(weight.clone(), ids),
             Self::Blocks(weight) => weight.rows(ids),
         }
     }
@@ -142,7 +139,7 @@ impl Weight {
         match self {
             Self::Tensor(weight) => {
                 let weight = in_type(weight.clone().inner(), x.dtype());
-                x.matmul(weight)
+                decoder::product_of(x, weight)
             }
             Self::Blocks(weight) => weight.times(x),
         }

@@ -12,6 +12,8 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor};
 
+use super::fresh::zeros;
+use super::matmul::matmul;
 use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
@@ -109,7 +111,7 @@ fn by_row(x: Plain, count: usize, shape: AttentionShape, group: usize) -> Plain 
 
 /// The weights of a block, from its queries and keys by head.
 fn weigh(q: Plain, k: Plain, tile: &Tile, shape: AttentionShape) -> Weights {
-    let mut scores = Flex::float_matmul(q, Flex::float_swap_dims(k, 1, 2));
+    let mut scores = matmul(q, Flex::float_swap_dims(k, 1, 2));
     let capped = shape.softcap.map(|cap| {
         softmax::soft_cap(values_mut(&mut scores), cap as f32);
         scores.clone()
@@ -136,7 +138,7 @@ fn attend(
         let k = by_kv_head(k, &tile.keys, shape, 1);
         let v = by_kv_head(v, &tile.keys, shape, 1);
         let weights = weigh(q, k, tile, shape);
-        let y = Flex::float_matmul(weights.p.clone(), v);
+        let y = matmul(weights.p.clone(), v);
         keep(tile, weights);
         parts.push(by_row(y, tile.rows.len(), shape, shape.group));
     }
@@ -165,15 +167,15 @@ impl Backward<Flex, 3> for Attention {
             let Weights { p, capped } =
                 weights.unwrap_or_else(|| weigh(q.clone(), k.clone(), tile, shape));
             let transposed = |x: Plain| Flex::float_swap_dims(x, 1, 2);
-            let mut ds = Flex::float_matmul(dy.clone(), transposed(v));
-            dv.add(Flex::float_matmul(transposed(p.clone()), dy), &tile.keys, shape);
+            let mut ds = matmul(dy.clone(), transposed(v));
+            dv.add(matmul(transposed(p.clone()), dy), &tile.keys, shape);
             softmax::softmax_backward(values(&p), values_mut(&mut ds), tile.keys.len());
             if let (Some(capped), Some(cap)) = (capped, shape.softcap) {
                 softmax::soft_cap_backward(values(&capped), values_mut(&mut ds), cap as f32);
             }
-            dk.add(Flex::float_matmul(transposed(ds.clone()), q), &tile.keys, shape);
+            dk.add(matmul(transposed(ds.clone()), q), &tile.keys, shape);
             let rows = tile.rows.len();
-            dq.push(by_row(Flex::float_matmul(ds, k), rows, shape, shape.group));
+            dq.push(by_row(matmul(ds, k), rows, shape, shape.group));
         }
         let [q_node, k_node, v_node] = ops.parents;
         if let Some(node) = q_node {
@@ -196,7 +198,7 @@ struct Sum {
 impl Sum {
     fn new(like: &Plain) -> Self {
         let shape = like.shape();
-        Self { total: tensor(vec![0.0; shape.num_elements()], shape.to_vec()) }
+        Self { total: tensor(zeros(shape.num_elements()), shape.to_vec()) }
     }
 
     /// Adds `[kv_heads, keys, dim]` at the route of the keys.

@@ -7,7 +7,9 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
 
+use super::fresh::zeros;
 use super::kernel_encoder::{self, Before};
+use super::matmul::matmul;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
@@ -100,7 +102,7 @@ impl NormState {
     /// Normalises `y` and keeps what the way back needs.
     fn of(y: &mut Plain, before: Before<'_>, weight: Plain, bias: &Plain, eps: f32) -> Self {
         let (count, width) = (values(y).len(), values(&weight).len());
-        let (mut normed, mut scales) = (vec![0.0; count], vec![0.0; count / width]);
+        let (mut normed, mut scales) = (zeros(count), vec![0.0; count / width]);
         kernel_encoder::layer_norm(
             values_mut(y),
             before,
@@ -150,7 +152,7 @@ impl Backward<Flex, 4> for AddLayerNorm {
 
 /// `x w^T`, dense.
 fn product(x: Plain, weight: Plain) -> Plain {
-    dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)))
+    dense(matmul(x, Flex::float_swap_dims(weight, 0, 1)))
 }
 
 /// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are needed, the weight's in its own
@@ -163,8 +165,8 @@ fn affine_derivatives(
     let [by_x, by_weight, by_bias] = needed;
     let width = dy.shape()[1];
     let db = by_bias.then(|| tensor(kernel_encoder::sum_rows(values(&dy), width), [width]));
-    let dw = by_weight.then(|| Flex::float_matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
-    let dx = by_x.then(|| Flex::float_matmul(dy, weight));
+    let dw = by_weight.then(|| matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
+    let dx = by_x.then(|| matmul(dy, weight));
     [dx, dw, db]
 }
 
@@ -183,7 +185,7 @@ pub(crate) fn affine_gelu(
     let (weight, weight_node) = traced(weight).into_parts();
     let (bias, bias_node) = traced(bias).into_parts();
     let mut y = product(x.clone(), weight.clone());
-    let mut slopes = vec![0.0; values(&y).len()];
+    let mut slopes = zeros(values(&y).len());
     kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(bias)), Some(&mut slopes));
     let parents = [x_node, weight_node, bias_node];
     match AffineGelu.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
@@ -342,7 +344,7 @@ impl Backward<Flex, 3> for Affine {
 pub(crate) fn gelu_gate(route: Route, x: Tensor<2>) -> Tensor<2> {
     let forward = |x: &Plain| {
         let [rows, width] = [x.shape()[0], x.shape()[1] / 2];
-        let mut y = vec![0.0; rows * width];
+        let mut y = zeros(rows * width);
         kernel_encoder::gelu_gate(values(x), &mut y, width);
         tensor(y, [rows, width])
     };

@@ -10,6 +10,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::fresh::zeros;
 use crate::shape::Activation;
 
 /// Partial sums kept side by side.
@@ -80,7 +81,7 @@ fn inverse_rms(x: &[f32], eps: f32) -> f32 {
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, offset: f32) -> Vec<f32> {
     let width = weight.len();
     let size = rows_a_task(width) * width;
-    let mut y = vec![0.0; x.len()];
+    let mut y = zeros(x.len());
     y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
         Arch::new().dispatch(
             #[inline(always)]
@@ -190,7 +191,7 @@ pub(super) fn gated_backward(
     dy: &mut [f32],
     activation: Activation,
 ) -> Vec<f32> {
-    let mut dgate = vec![0.0; gate.len()];
+    let mut dgate = zeros(gate.len());
     dy.par_chunks_mut(TASK)
         .zip(dgate.par_chunks_mut(TASK))
         .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)))
@@ -227,7 +228,7 @@ pub(super) fn turn(
     pairs: usize,
     sign: f32,
 ) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+    let mut y = zeros(x.len());
     let row = heads * dim;
     let rows = rows_a_task(row);
     y.par_chunks_mut(rows * row)

@@ -7,6 +7,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::fresh::zeros;
 use super::kernel::{TASK, exp, rows_a_task, sum2};
 
 /// What the backward pass needs of a norm: the normalised values, and what each row was scaled by.
@@ -275,7 +276,7 @@ impl HeadLayout {
     /// `[rows * heads, length, dim]`: the values, plus a bias of the columns, times a factor.
     pub(super) fn take(&self, matrix: &[f32], bias: Option<&[f32]>, factor: f32) -> Vec<f32> {
         let Self { from, rows, length, heads, dim, column, width } = *self;
-        let mut taken = vec![0.0; rows * heads * length * dim];
+        let mut taken = zeros(rows * heads * length * dim);
         let part = (length * dim).max(1);
         taken.par_chunks_mut(part).enumerate().for_each(|(number, taken)| {
             let (row, head) = (number / heads, number % heads);

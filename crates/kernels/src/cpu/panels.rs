@@ -6,6 +6,8 @@ use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::fresh::zeros;
+use super::matmul::matmul;
 use super::{Plain, dense, from_plain, plain, product, tensor, values, values_mut};
 
 /// Values that one thread widens at a time, at most: 2 MiB of them.
@@ -67,9 +69,9 @@ impl Rows<'_> {
 pub(crate) fn linear_of_blocks(x: Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
     let ([rows, _], [out, _]) = (x.dims(), weight.shape);
     let x = plain(x);
-    let mut y = vec![0.0; rows * out];
+    let mut y = zeros(rows * out);
     weight.each_panel(
-        |_, panel| Flex::float_matmul(x.clone(), Flex::float_swap_dims(panel.clone(), 0, 1)),
+        |_, panel| matmul(x.clone(), Flex::float_swap_dims(panel.clone(), 0, 1)),
         |first, part| {
             let count = part.layout().shape()[1];
             y.par_chunks_mut(out).zip(values(part).par_chunks(count)).for_each(|(y, part)| {
@@ -83,12 +85,12 @@ pub(crate) fn linear_of_blocks(x: Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
 /// `x w`
 pub(crate) fn times_blocks(x: &Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
     let ([rows, _], [_, width]) = (x.dims(), weight.shape);
-    let mut sum = vec![0.0; rows * width];
+    let mut sum = zeros(rows * width);
     weight.each_panel(
         |first, panel| {
             let count = panel.layout().shape()[0];
             let columns = plain(x.clone().slice_dim(1, first..first + count));
-            Flex::float_matmul(columns, panel.clone())
+            matmul(columns, panel.clone())
         },
         |_, part| {
             let pairs = sum.par_chunks_mut(TASK).zip(values(part).par_chunks(TASK));

@@ -9,7 +9,9 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Slice, Tensor};
 
+use super::fresh::zeros;
 use super::kernel_encoder::{self, HeadLayout};
+use super::matmul::matmul;
 use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
@@ -109,9 +111,9 @@ fn attend(
     let [tokens, width] = [x.shape()[0], x.shape()[1]];
     let heads = shape.heads;
     let scale = ((width / heads) as f32).sqrt().recip();
-    let all = dense(Flex::float_matmul(x, Flex::float_swap_dims(weight, 0, 1)));
+    let all = dense(matmul(x, Flex::float_swap_dims(weight, 0, 1)));
     let bias = dense(bias.clone());
-    let mut y = vec![0.0; tokens * width];
+    let mut y = zeros(tokens * width);
     let (mut from, mut first) = (0, 0);
     for run in shape.runs {
         let take = |part: usize, factor: f32| {
@@ -119,12 +121,12 @@ fn attend(
             by_head(at.take(values(&all), Some(values(&bias)), factor), &at)
         };
         let (q, k, v) = (take(0, scale), take(1, 1.0), take(2, 1.0));
-        let mut shares = dense(Flex::float_matmul(q.clone(), transposed(k.clone())));
+        let mut shares = dense(matmul(q.clone(), transposed(k.clone())));
         let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
         softmax::softmax(values_mut(&mut shares), run.length, keys);
         let mask = shape.mask(run, first);
         let taken = dropped(&shares, mask.as_deref());
-        let found = dense(Flex::float_matmul(taken, v.clone()));
+        let found = dense(matmul(taken, v.clone()));
         layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
         from += run.rows * run.length;
         first += run.rows;
@@ -152,7 +154,7 @@ impl Backward<Flex, 7> for Attention {
         let State { x, weight, runs, heads } = ops.state;
         let [tokens, width] = [dy.shape()[0], dy.shape()[1]];
         let scale = ((width / heads) as f32).sqrt().recip();
-        let mut dall = vec![0.0; tokens * 3 * width];
+        let mut dall = zeros(tokens * 3 * width);
         let mut from = 0;
         for RunState { run, q, k, v, shares, mask } in runs {
             let at = layout_of(&run, from, heads, width, [0, 1]);
@@ -162,14 +164,14 @@ impl Backward<Flex, 7> for Attention {
                 at.put(values(&dense(found)), factor, &mut dall);
             };
             let taken = dropped(&shares, mask.as_deref());
-            put(2, 1.0, Flex::float_matmul(transposed(taken), dy.clone()));
-            let mut ds = dense(Flex::float_matmul(dy, transposed(v)));
+            put(2, 1.0, matmul(transposed(taken), dy.clone()));
+            let mut ds = dense(matmul(dy, transposed(v)));
             if let Some(mask) = &mask {
                 kernel_encoder::multiply(values_mut(&mut ds), mask);
             }
             softmax::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
-            put(1, 1.0, Flex::float_matmul(transposed(ds.clone()), q));
-            put(0, scale, Flex::float_matmul(ds, k));
+            put(1, 1.0, matmul(transposed(ds.clone()), q));
+            put(0, scale, matmul(ds, k));
             from += run.rows * run.length;
         }
         let [x_node, wq, wk, wv, bq, bk, bv] = ops.parents;
@@ -187,7 +189,7 @@ impl Backward<Flex, 7> for Attention {
         let dall = tensor(dall, [tokens, 3 * width]);
         let nodes = [wq, wk, wv];
         if nodes.iter().any(Option::is_some) {
-            let dw = Flex::float_matmul(Flex::float_swap_dims(dall.clone(), 0, 1), x);
+            let dw = matmul(Flex::float_swap_dims(dall.clone(), 0, 1), x);
             for (number, node) in nodes.into_iter().enumerate() {
                 if let Some(node) = node {
                     grads.register::<Flex>(node.id, rows_of(&dw, part(number)));
@@ -195,7 +197,7 @@ impl Backward<Flex, 7> for Attention {
             }
         }
         if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, Flex::float_matmul(dall, weight));
+            grads.register::<Flex>(node.id, matmul(dall, weight));
         }
     }
 }

@@ -7,8 +7,8 @@ use super::activation::EncoderActivation;
 use super::loader::{Fill, Loader};
 use crate::error::ModelError;
 use bestof_kernels::Dropout;
-use bestof_kernels::{add_layer_norm, affine, affine_gelu, layer_norm, linear};
-use bestof_kernels::{host_tensor, indices};
+use bestof_kernels::host_tensor;
+use bestof_kernels::{Weight, add_layer_norm, affine, affine_gelu, layer_norm, linear};
 
 /// A linear layer, with its weight in the layout of checkpoints.
 ///
@@ -134,9 +134,7 @@ impl Table {
 
     /// The entries of these numbers, `[ids, width]`.
     pub(crate) fn rows(&self, ids: &[u32]) -> Tensor<2> {
-        let table = self.weight.val();
-        let device = table.device();
-        table.select(0, indices(ids, &device))
+        Weight::from(self.weight.val()).rows(ids)
     }
 }
 
