@@ -112,13 +112,15 @@ impl Table {
             let mut fewer = if least > 0 { row[least - 1] } else { 0.0 };
             let (mut inside, mut outside, mut here) = ([0.0; N], below, open[least]);
             let (j, mut size) = ((i + 1) as f64, least as f64);
+            // Their lengths are known to reach, so that nothing is asked in the loop.
+            let (lower, part) = (&row[..most], &mut open[..=most]);
             for m in least..most {
                 let (kept, joined) = S::factors(j, size);
-                let (x, more) = (row[m], open[m + 1]);
+                let (x, more) = (lower[m], part[m + 1]);
                 inside = plus(inside, joined * fewer, here);
                 outside = plus(outside, kept * x, here);
                 let (_, joined) = S::factors(j, size + 1.0);
-                open[m] = plus(here.map(|of| kept * of), joined * ratio, more);
+                part[m] = plus(here.map(|of| kept * of), joined * ratio, more);
                 (size, fewer, here) = (size + 1.0, x, more);
             }
             inside = plus(inside, row[k - 1], led);

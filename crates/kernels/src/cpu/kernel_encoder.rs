@@ -258,11 +258,10 @@ pub(super) fn gelu_gate_backward(x: &mut [f32], dy: &[f32], width: usize) {
     });
 }
 
-/// Where the heads of some rows of tokens lie in a matrix: `rows * length` tokens from its `from`-th
-/// row, `heads` times `dim` values of each from its `column`-th.
+/// Where the heads of rows of tokens lie in a matrix of `rows * length` tokens: `heads` times `dim` values of each from
+/// its `column`-th.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadLayout {
-    pub(super) from: usize,
     pub(super) rows: usize,
     pub(super) length: usize,
     pub(super) heads: usize,
@@ -275,12 +274,12 @@ pub(super) struct HeadLayout {
 impl HeadLayout {
     /// `[rows * heads, length, dim]`: the values, plus a bias of the columns, times a factor.
     pub(super) fn take(&self, matrix: &[f32], bias: Option<&[f32]>, factor: f32) -> Vec<f32> {
-        let Self { from, rows, length, heads, dim, column, width } = *self;
+        let Self { rows, length, heads, dim, column, width } = *self;
         let mut taken = zeros(rows * heads * length * dim);
         let part = (length * dim).max(1);
         taken.par_chunks_mut(part).enumerate().for_each(|(number, taken)| {
             let (row, head) = (number / heads, number % heads);
-            let at = (from + row * length) * width + column + head * dim;
+            let at = row * length * width + column + head * dim;
             let tokens = taken.chunks_exact_mut(dim).enumerate();
             for (token, taken) in tokens {
                 let values = &matrix[at + token * width..][..dim];
@@ -304,8 +303,7 @@ impl HeadLayout {
 
     /// Puts `[rows * heads, length, dim]`, times a factor, where it was taken from.
     pub(super) fn put(&self, values: &[f32], factor: f32, matrix: &mut [f32]) {
-        let Self { from, rows, length, heads, dim, column, width } = *self;
-        let matrix = &mut matrix[from * width..(from + rows * length) * width];
+        let Self { length, heads, dim, column, width, .. } = *self;
         matrix.par_chunks_mut((length * width).max(1)).enumerate().for_each(|(row, matrix)| {
             for (token, matrix) in matrix.chunks_exact_mut(width).enumerate() {
                 let into = matrix[column..column + heads * dim].chunks_exact_mut(dim);

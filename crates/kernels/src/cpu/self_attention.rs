@@ -8,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Slice, Tensor};
+use rayon::prelude::*;
 
 use super::fresh::zeros;
 use super::kernel_encoder::{self, HeadLayout};
@@ -50,7 +51,7 @@ pub(crate) fn self_attention(
     if route == Route::Plain {
         let weight = Flex::float_cat(weights.map(plain).to_vec(), 0);
         let bias = Flex::float_cat(biases.map(plain).to_vec(), 0);
-        return from_plain(attend(plain(x), weight, &bias, shape, &mut |_| ()));
+        return from_plain(attend(plain(x), weight, &bias, shape, |_| ()).0);
     }
     let (x, x_node) = traced(x).into_parts();
     let weights = weights.map(|weight| traced(weight).into_parts());
@@ -62,27 +63,18 @@ pub(crate) fn self_attention(
     let bias = Flex::float_cat(vec![bq, bk, bv], 0);
     match Attention.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
-            let mut runs = Vec::with_capacity(shape.runs.len());
-            let keep = &mut |run| runs.push(run);
-            let y = attend(x.clone(), weight.clone(), &bias, shape, keep);
+            let (y, runs) = attend(x.clone(), weight.clone(), &bias, shape, |run| run);
             from_traced(prep.finish(State { x, weight, runs, heads: shape.heads }, y))
         }
         OpsKind::UnTracked(prep) => {
-            from_traced(prep.finish(attend(x, weight, &bias, shape, &mut |_| ())))
+            from_traced(prep.finish(attend(x, weight, &bias, shape, |_| ()).0))
         }
     }
 }
 
-/// The places of heads in a matrix with `parts` times the width of the hidden states.
-fn layout_of(
-    run: &Run,
-    from: usize,
-    heads: usize,
-    width: usize,
-    [part, parts]: [usize; 2],
-) -> HeadLayout {
+/// The places of the heads of a run in its rows of a matrix with `parts` times the width of the hidden states.
+fn layout_of(run: &Run, heads: usize, width: usize, [part, parts]: [usize; 2]) -> HeadLayout {
     HeadLayout {
-        from,
         rows: run.rows,
         length: run.length,
         heads,
@@ -90,6 +82,42 @@ fn layout_of(
         column: part * width,
         width: parts * width,
     }
+}
+
+/// A run and what is its own of matrices with a row per token.
+struct Part<'a, R> {
+    run: R,
+    /// The rows of tokens before it.
+    first: usize,
+    tokens: Range<usize>,
+    /// Its rows of the matrix that is being made.
+    out: &'a mut [f32],
+}
+
+/// Runs are computed side by side: those of single rows are small.
+fn side_by_side<R: Send>(
+    runs: impl Iterator<Item = R>,
+    sizes: impl Fn(&R) -> &Run,
+    mut out: &mut [f32],
+    width: usize,
+) -> impl IndexedParallelIterator<Item = Part<'_, R>> {
+    let (mut first, mut from) = (0, 0);
+    let parts: Vec<Part<'_, R>> = runs
+        .map(|run| {
+            let Run { rows, length, .. } = *sizes(&run);
+            let tokens = from..from + rows * length;
+            let own = out.split_off_mut(..tokens.len() * width).expect("a row per token");
+            let part = Part { run, first, tokens, out: own };
+            (first, from) = (first + rows, part.tokens.end);
+            part
+        })
+        .collect();
+    parts.into_par_iter()
+}
+
+/// The rows of some tokens.
+fn rows_of(matrix: &[f32], tokens: Range<usize>, width: usize) -> &[f32] {
+    &matrix[tokens.start * width..tokens.end * width]
 }
 
 /// `[rows * heads, length, d]` as a tensor.
@@ -101,38 +129,39 @@ fn transposed(x: Plain) -> Plain {
     Flex::float_swap_dims(x, 1, 2)
 }
 
-fn attend(
+/// What the tokens take, `[tokens, width]`, and what `keep` makes of each run.
+fn attend<T: Send>(
     x: Plain,
     weight: Plain,
     bias: &Plain,
     shape: &RowAttention<'_>,
-    keep: &mut dyn FnMut(RunState),
-) -> Plain {
+    keep: impl Fn(RunState) -> T + Sync,
+) -> (Plain, Vec<T>) {
     let [tokens, width] = [x.shape()[0], x.shape()[1]];
     let heads = shape.heads;
     let scale = ((width / heads) as f32).sqrt().recip();
-    let all = dense(matmul(x, Flex::float_swap_dims(weight, 0, 1)));
+    let all = matmul(x, Flex::float_swap_dims(weight, 0, 1));
     let bias = dense(bias.clone());
     let mut y = zeros(tokens * width);
-    let (mut from, mut first) = (0, 0);
-    for run in shape.runs {
+    let parts = side_by_side(shape.runs.iter(), |run| run, &mut y, width);
+    let kept = parts.map(|Part { run, first, tokens, out }| {
+        let all = rows_of(values(&all), tokens, 3 * width);
         let take = |part: usize, factor: f32| {
-            let at = layout_of(run, from, heads, width, [part, 3]);
-            by_head(at.take(values(&all), Some(values(&bias)), factor), &at)
+            let at = layout_of(run, heads, width, [part, 3]);
+            by_head(at.take(all, Some(values(&bias)), factor), &at)
         };
         let (q, k, v) = (take(0, scale), take(1, 1.0), take(2, 1.0));
-        let mut shares = dense(matmul(q.clone(), transposed(k.clone())));
+        let mut shares = matmul(q.clone(), transposed(k.clone()));
         let keys = run.keys.as_ref().map(|keys| (keys.as_slice(), 1));
         softmax::softmax(values_mut(&mut shares), run.length, keys);
         let mask = shape.mask(run, first);
         let taken = dropped(&shares, mask.as_deref());
-        let found = dense(matmul(taken, v.clone()));
-        layout_of(run, from, heads, width, [0, 1]).put(values(&found), 1.0, &mut y);
-        from += run.rows * run.length;
-        first += run.rows;
-        keep(RunState { run: run.clone(), q, k, v, shares, mask });
-    }
-    tensor(y, [tokens, width])
+        let found = matmul(taken, v.clone());
+        layout_of(run, heads, width, [0, 1]).put(values(&found), 1.0, out);
+        keep(RunState { run: run.clone(), q, k, v, shares, mask })
+    });
+    let kept = kept.collect();
+    (tensor(y, [tokens, width]), kept)
 }
 
 fn dropped(shares: &Plain, mask: Option<&[f32]>) -> Plain {
@@ -155,28 +184,28 @@ impl Backward<Flex, 7> for Attention {
         let [tokens, width] = [dy.shape()[0], dy.shape()[1]];
         let scale = ((width / heads) as f32).sqrt().recip();
         let mut dall = zeros(tokens * 3 * width);
-        let mut from = 0;
-        for RunState { run, q, k, v, shares, mask } in runs {
-            let at = layout_of(&run, from, heads, width, [0, 1]);
-            let dy = by_head(at.take(values(&dy), None, 1.0), &at);
-            let mut put = |part: usize, factor: f32, found: Plain| {
-                let at = layout_of(&run, from, heads, width, [part, 3]);
-                at.put(values(&dense(found)), factor, &mut dall);
-            };
-            let taken = dropped(&shares, mask.as_deref());
-            put(2, 1.0, matmul(transposed(taken), dy.clone()));
-            let mut ds = dense(matmul(dy, transposed(v)));
-            if let Some(mask) = &mask {
-                kernel_encoder::multiply(values_mut(&mut ds), mask);
-            }
-            softmax::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
-            put(1, 1.0, matmul(transposed(ds.clone()), q));
-            put(0, scale, matmul(ds, k));
-            from += run.rows * run.length;
-        }
+        let parts = side_by_side(runs.into_iter(), |state| &state.run, &mut dall, 3 * width);
+        parts.for_each(
+            |Part { run: RunState { run, q, k, v, shares, mask }, tokens, out, .. }| {
+                let at = layout_of(&run, heads, width, [0, 1]);
+                let dy = by_head(at.take(rows_of(values(&dy), tokens, width), None, 1.0), &at);
+                let mut put = |part: usize, factor: f32, found: &Plain| {
+                    layout_of(&run, heads, width, [part, 3]).put(values(found), factor, out);
+                };
+                let taken = dropped(&shares, mask.as_deref());
+                put(2, 1.0, &matmul(transposed(taken), dy.clone()));
+                let mut ds = matmul(dy, transposed(v));
+                if let Some(mask) = &mask {
+                    kernel_encoder::multiply(values_mut(&mut ds), mask);
+                }
+                softmax::softmax_backward(values(&shares), values_mut(&mut ds), run.length);
+                put(1, 1.0, &matmul(transposed(ds.clone()), q));
+                put(0, scale, &matmul(ds, k));
+            },
+        );
         let [x_node, wq, wk, wv, bq, bk, bv] = ops.parents;
         let part = |number: usize| number * width..(number + 1) * width;
-        let rows_of = |x: &Plain, rows: Range<usize>| {
+        let slice = |x: &Plain, rows: Range<usize>| {
             dense(Flex::float_slice(x.clone(), &[Slice::from(rows)]))
         };
         let db = kernel_encoder::sum_rows(&dall, 3 * width);
@@ -192,7 +221,7 @@ impl Backward<Flex, 7> for Attention {
             let dw = matmul(Flex::float_swap_dims(dall.clone(), 0, 1), x);
             for (number, node) in nodes.into_iter().enumerate() {
                 if let Some(node) = node {
-                    grads.register::<Flex>(node.id, rows_of(&dw, part(number)));
+                    grads.register::<Flex>(node.id, slice(&dw, part(number)));
                 }
             }
         }
