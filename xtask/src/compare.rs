@@ -16,6 +16,9 @@ pub(crate) const BENCHES: [&str; 5] =
 /// What counts as slower.
 const SLOWER: f64 = 1.05;
 const ROUNDS: usize = 2;
+/// Seconds of each bench: its rounds are in turns, and of their medians the least counts, so that criterion's own 3 and 5 bring little and
+/// take an hour more.
+const TIMES: [&str; 4] = ["--warm-up-time", "0.5", "--measurement-time", "1"];
 /// Figures that were kept, in nanoseconds by bench.
 const KEPT: &str = "benches/baseline.json";
 
@@ -104,7 +107,7 @@ fn in_turns(tree: &Path, folder: &Path, filter: Option<&str>) -> Result<(Figures
             for program in programs {
                 let mut bench = Command::new(program);
                 bench.current_dir(root).env("CRITERION_HOME", &home);
-                bench.args(["--bench", "--noplot"]).args(filter);
+                bench.args(["--bench", "--noplot"]).args(TIMES).args(filter);
                 process::step(
                     &format!("round {round}, {side}"),
                     process::keeping_memory(&mut bench),

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "cpu")]
 use crate::cpu;
+#[cfg(feature = "cpu")]
 use crate::custom::Inputs;
 use crate::host::indices;
 use crate::shape::{Activation, AttentionBlock, AttentionShape, SoftmaxRows};
