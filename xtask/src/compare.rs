@@ -188,7 +188,7 @@ fn table(before: &Figures, now: &Figures, kept: Option<&Figures>, commit: &str) 
             slower.push(format!("{id} ({})", ratio(time, then)));
         }
         let kept = kept.map_or("–".to_owned(), |kept| ratio(time, of(Some(kept), id)));
-        lines.push(format!("| {id} | {:.1} | {} | {kept} |", time / 1000.0, ratio(time, then)));
+        lines.push(format!("| {id} | {:.3} | {} | {kept} |", time / 1000.0, ratio(time, then)));
     }
     let gone = before.keys().filter(|id| !now.contains_key(*id));
     lines.extend(gone.map(|id| format!("| {id} | gone | | |")));
