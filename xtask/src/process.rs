@@ -8,8 +8,11 @@ use serde_json::Value;
 
 /// The workspace's root: the folder above this crate.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    // Cargo says where the package lies that it runs. Of checkouts that share a target folder, the program may have been
+    // built in another one.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.parent().map_or_else(|| here.clone(), Path::to_path_buf)
 }
 
 /// The cargo that runs this program.
