@@ -221,7 +221,7 @@ mod tests {
         let text = table(&before, &now, Some(&before), "0123456789abcdef");
         assert!(text.contains("of 0123456789ab |"), "{text}");
         assert!(text.ends_with("Slower by more than 5 %: b (1.06); c (NaN)\n"), "{text}");
-        assert!(text.contains("| made | 0.0 | new | new |"), "{text}");
+        assert!(text.contains("| made | 0.001 | new | new |"), "{text}");
         assert!(text.contains("| gone | gone |"), "{text}");
         let text = table(&before, &before, None, "0");
         assert!(text.ends_with("Nothing is slower by more than 5 %.\n"), "{text}");
