@@ -13,7 +13,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, Slice, Tensor};
 
 use super::fresh::zeros;
-use super::matmul::matmul;
+use super::matmul::{matmul, transposed};
 use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
@@ -111,7 +111,7 @@ fn by_row(x: Plain, count: usize, shape: AttentionShape, group: usize) -> Plain 
 
 /// The weights of a block, from its queries and keys by head.
 fn weigh(q: Plain, k: Plain, tile: &Tile, shape: AttentionShape) -> Weights {
-    let mut scores = matmul(q, Flex::float_swap_dims(k, 1, 2));
+    let mut scores = matmul(q, transposed(k));
     let capped = shape.softcap.map(|cap| {
         softmax::soft_cap(values_mut(&mut scores), cap as f32);
         scores.clone()
@@ -166,7 +166,6 @@ impl Backward<Flex, 3> for Attention {
             let v = by_kv_head(&v, &tile.keys, shape, 1);
             let Weights { p, capped } =
                 weights.unwrap_or_else(|| weigh(q.clone(), k.clone(), tile, shape));
-            let transposed = |x: Plain| Flex::float_swap_dims(x, 1, 2);
             let mut ds = matmul(dy.clone(), transposed(v));
             dv.add(matmul(transposed(p.clone()), dy), &tile.keys, shape);
             softmax::softmax_backward(values(&p), values_mut(&mut ds), tile.keys.len());

@@ -3,13 +3,13 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Tensor;
 
 use super::fresh::zeros;
 use super::kernel_encoder::{self, Before};
-use super::matmul::matmul;
+use super::linear::derivatives;
+use super::matmul::{matmul, transposed};
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
     values_mut,
@@ -150,13 +150,7 @@ impl Backward<Flex, 4> for AddLayerNorm {
     }
 }
 
-/// `x w^T`, dense.
-fn product(x: Plain, weight: Plain) -> Plain {
-    dense(matmul(x, Flex::float_swap_dims(weight, 0, 1)))
-}
-
-/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are needed, the weight's in its own
-/// layout: burn's product would give it transposed, to be copied before anyone can use it.
+/// The derivatives of `y = x w^T + b` by `x`, `w` and `b` that are needed.
 fn affine_derivatives(
     needed: [bool; 3],
     (x, weight): (Plain, Plain),
@@ -165,8 +159,7 @@ fn affine_derivatives(
     let [by_x, by_weight, by_bias] = needed;
     let width = dy.shape()[1];
     let db = by_bias.then(|| tensor(kernel_encoder::sum_rows(values(&dy), width), [width]));
-    let dw = by_weight.then(|| matmul(Flex::float_swap_dims(dy.clone(), 0, 1), x));
-    let dx = by_x.then(|| matmul(dy, weight));
+    let [dx, dw] = derivatives([by_x, by_weight], (x, weight), dy);
     [dx, dw, db]
 }
 
@@ -177,14 +170,14 @@ pub(crate) fn affine_gelu(
     bias: Tensor<1>,
 ) -> Tensor<2> {
     if route == Route::Plain {
-        let mut y = product(plain(x), plain(weight));
+        let mut y = matmul(plain(x), transposed(plain(weight)));
         kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(plain(bias))), None);
         return from_plain(y);
     }
     let (x, x_node) = traced(x).into_parts();
     let (weight, weight_node) = traced(weight).into_parts();
     let (bias, bias_node) = traced(bias).into_parts();
-    let mut y = product(x.clone(), weight.clone());
+    let mut y = matmul(x.clone(), transposed(weight.clone()));
     let mut slopes = zeros(values(&y).len());
     kernel_encoder::bias_gelu(values_mut(&mut y), values(&dense(bias)), Some(&mut slopes));
     let parents = [x_node, weight_node, bias_node];
@@ -223,7 +216,7 @@ pub(crate) fn affine_add_norm(
     let eps = layer.eps as f32;
     if route == Route::Plain {
         let residual = dense(plain(residual));
-        let mut y = product(plain(x), plain(layer.weight.clone()));
+        let mut y = matmul(plain(x), transposed(plain(layer.weight.clone())));
         let mask = layer.mask(y.shape()[1]);
         let bias = dense(plain(layer.bias));
         let (norm_weight, norm_bias) =
@@ -240,7 +233,7 @@ pub(crate) fn affine_add_norm(
     let (x, x_node) = traced(x).into_parts();
     let (residual, residual_node) = traced(residual).into_parts();
     let (weight, weight_node) = traced(layer.weight.clone()).into_parts();
-    let mut y = product(x.clone(), weight.clone());
+    let mut y = matmul(x.clone(), transposed(weight.clone()));
     let mask = layer.mask(y.shape()[1]);
     let (bias, bias_node) = traced(layer.bias).into_parts();
     let (norm_weight, norm_weight_node) = traced(layer.norm_weight).into_parts();
@@ -305,7 +298,7 @@ impl Backward<Flex, 6> for AffineAddNorm {
 
 pub(crate) fn affine(route: Route, x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let forward = |x: Plain, weight: Plain, bias: Plain| {
-        let mut y = product(x, weight);
+        let mut y = matmul(x, transposed(weight));
         kernel_encoder::add_to_rows(values_mut(&mut y), values(&dense(bias)));
         y
     };

@@ -2,7 +2,8 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::TensorMetadata;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
@@ -48,6 +49,12 @@ pub(super) fn matmul(a: Plain, b: Plain) -> Plain {
         y.set_len(len);
     }
     tensor(y, shape)
+}
+
+/// The last two dimensions exchanged; nothing moves.
+pub(super) fn transposed(x: Plain) -> Plain {
+    let last = x.shape().num_dims() - 1;
+    Flex::float_swap_dims(x, last - 1, last)
 }
 
 /// The tensor, or a dense copy if it runs backwards.
@@ -137,8 +144,6 @@ fn product(
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::Flex;
-    use burn::backend::ops::FloatTensorOps;
     use burn::tensor::Slice;
     use proptest::prelude::*;
 
@@ -150,11 +155,6 @@ mod tests {
         let numbers =
             (0..count as u64).map(|i| ((i + seed) * 2_654_435_761 % 1_000) as f32 / 500.0 - 1.0);
         tensor(numbers.collect(), shape)
-    }
-
-    fn transposed(x: Plain) -> Plain {
-        let last = x.shape().num_dims() - 1;
-        Flex::float_swap_dims(x, last - 1, last)
     }
 
     /// By the definition, in f64.

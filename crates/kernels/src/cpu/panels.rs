@@ -1,13 +1,11 @@
 //! Products with weights that rest in blocks: some rows are widened, multiplied, and forgotten.
 
 use bestof_blocks::{GgmlType, dequantize_blocks};
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::fresh::zeros;
-use super::matmul::matmul;
+use super::matmul::{matmul, transposed};
 use super::{Plain, dense, from_plain, plain, product, tensor, values, values_mut};
 
 /// Values that one thread widens at a time, at most: 2 MiB of them.
@@ -71,7 +69,7 @@ pub(crate) fn linear_of_blocks(x: Tensor<2>, weight: Rows<'_>) -> Tensor<2> {
     let x = plain(x);
     let mut y = zeros(rows * out);
     weight.each_panel(
-        |_, panel| matmul(x.clone(), Flex::float_swap_dims(panel.clone(), 0, 1)),
+        |_, panel| matmul(x.clone(), transposed(panel.clone())),
         |first, part| {
             let count = part.layout().shape()[1];
             y.par_chunks_mut(out).zip(values(part).par_chunks(count)).for_each(|(y, part)| {

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use super::fresh::zeros;
 use super::kernel_encoder::{self, HeadLayout};
-use super::matmul::matmul;
+use super::linear::derivatives;
+use super::matmul::{matmul, transposed};
 use super::softmax;
 use super::{
     NoCheckpointing, Plain, Route, dense, from_plain, from_traced, plain, tensor, traced, values,
@@ -125,10 +126,6 @@ fn by_head(values: Vec<f32>, at: &HeadLayout) -> Plain {
     tensor(values, [at.rows * at.heads, at.length, at.dim])
 }
 
-fn transposed(x: Plain) -> Plain {
-    Flex::float_swap_dims(x, 1, 2)
-}
-
 /// What the tokens take, `[tokens, width]`, and what `keep` makes of each run.
 fn attend<T: Send>(
     x: Plain,
@@ -140,7 +137,7 @@ fn attend<T: Send>(
     let [tokens, width] = [x.shape()[0], x.shape()[1]];
     let heads = shape.heads;
     let scale = ((width / heads) as f32).sqrt().recip();
-    let all = matmul(x, Flex::float_swap_dims(weight, 0, 1));
+    let all = matmul(x, transposed(weight));
     let bias = dense(bias.clone());
     let mut y = zeros(tokens * width);
     let parts = side_by_side(shape.runs.iter(), |run| run, &mut y, width);
@@ -217,16 +214,17 @@ impl Backward<Flex, 7> for Attention {
         }
         let dall = tensor(dall, [tokens, 3 * width]);
         let nodes = [wq, wk, wv];
-        if nodes.iter().any(Option::is_some) {
-            let dw = matmul(Flex::float_swap_dims(dall.clone(), 0, 1), x);
+        let needed = [x_node.is_some(), nodes.iter().any(Option::is_some)];
+        let [dx, dw] = derivatives(needed, (x, weight), dall);
+        if let Some(dw) = dw {
             for (number, node) in nodes.into_iter().enumerate() {
                 if let Some(node) = node {
                     grads.register::<Flex>(node.id, slice(&dw, part(number)));
                 }
             }
         }
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, matmul(dall, weight));
+        if let (Some(node), Some(dx)) = (x_node, dx) {
+            grads.register::<Flex>(node.id, dx);
         }
     }
 }

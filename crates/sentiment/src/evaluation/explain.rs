@@ -108,7 +108,8 @@ impl Explained {
             caption.push_str("; beside the text: ");
             caption.push_str(&meta.join(", "));
         }
-        let largest = self.words.iter().map(|word| word.value.abs()).fold(0.0, f64::max);
+        let largest =
+            self.words.iter().map(|word| word.value.abs()).max_by(f64::total_cmp).unwrap_or(0.0);
         let mut coloured = ColouredText::new(caption);
         let mut at = 0;
         for word in &self.words {

@@ -58,7 +58,8 @@ impl AnswerRule {
         let f1 = answers
             .iter()
             .map(|answer| token_f1(line.unwrap_or_default(), answer))
-            .fold(0.0, f64::max);
+            .max_by(f64::total_cmp)
+            .unwrap_or(0.0);
         if matches!(self, Self::FirstInteger | Self::LastInteger) {
             let mut runs =
                 completion.split(|c: char| !c.is_ascii_digit()).filter(|r| !r.is_empty());
