@@ -1,6 +1,7 @@
 //! Off-policy max@k: weights for samples that another policy drew.
 
 mod evaluate;
+mod few;
 mod lower;
 mod products;
 mod ratios;

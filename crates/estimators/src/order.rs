@@ -65,11 +65,9 @@ impl Order {
 
     fn count(&mut self, rewards: &[f64]) {
         let n = rewards.len();
-        for of in [&mut self.places, &mut self.scratch] {
-            of.clear();
-            of.resize(n, 0);
-        }
-        self.rewards.clear();
+        // Every number is written, so that old ones may stay.
+        self.places.resize(n, 0);
+        self.scratch.resize(n, 0);
         self.rewards.resize(n, 0.0);
         let ranks = &mut self.scratch[..n];
         for (i, &reward) in rewards.iter().enumerate() {

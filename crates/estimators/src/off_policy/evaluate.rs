@@ -1,9 +1,9 @@
 //! The off-policy weights of one group that was found to be sound.
 
 use super::lower;
-use super::products::{Means, Scale, Sums};
+use super::products::{Means, Sums};
 use super::ratios::{Ratios, Scaled};
-use super::table::Split;
+use super::table::{Split, Splits};
 use super::workspace::OffPolicyWorkspace;
 use crate::baseline::{GroupMean, Reinforce, Rloo};
 use crate::estimator::Estimator;
@@ -70,7 +70,7 @@ impl Plan {
     }
 
     /// Fills the results from `first` on, for the group whose order the ranking holds.
-    fn fill<S: Scale>(
+    fn fill<S: Splits>(
         &self,
         ratios: Ratios<'_>,
         first: usize,
@@ -96,31 +96,35 @@ impl Plan {
                 }
                 Estimator::Plain => {
                     let led = |i: usize| [leads[i] * rewards[i]];
-                    table.set::<S, 1>(partners, k, row, led);
-                    table.split::<S, 1>(partners, k, led, |i, [reward]| means[i] = reward.inside);
+                    let give = |i: usize, [reward]: [Split; 1]| means[i] = reward.inside;
+                    S::splits(table, partners, k, led, give);
                 }
                 Estimator::Loo => {
                     // The k-subsets of the others are fewer by n/(n-k).
                     let (n, k_) = (n as f64, k as f64);
                     let level = scaled.of_one_more(k_ / (n - 1.0) * (n / (n - k_)));
-                    table.set::<S, 2>(partners, k, row, led);
-                    table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
+                    S::splits(table, partners, k, led, |i, [reward, one]| {
                         let above = |split: Split| split.inside - level * split.outside;
                         means[i] = above(reward) + base * above(one);
                     });
                 }
                 _ => {
-                    if k == degree {
-                        table.set::<S, 2>(partners, k, row, led);
-                    } else {
-                        table.narrow::<2>(partners, k, led);
-                    }
-                    table.split::<S, 2>(partners, k, led, |i, [reward, one]| {
+                    let give = |i: usize, [reward, one]: [Split; 2]| {
                         means[i] = centred(reward, one).unwrap_or_else(|| {
                             lonely = Some(order.place(i));
                             0.0
                         });
-                    });
+                    };
+                    if smallest == degree {
+                        S::splits(table, partners, k, led, give);
+                    } else {
+                        if k == degree {
+                            table.set::<S, 2>(partners, k, led);
+                        } else {
+                            table.narrow(partners, k, led);
+                        }
+                        table.split::<S, 2>(partners, k, led, give);
+                    }
                 }
             }
             if let Some(index) = lonely {
@@ -152,12 +156,31 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    fn weights<S: Scale>(plan: &Plan, rewards: &[f64], logs: &[f64]) -> Vec<f64> {
+    fn weights<S: Splits>(plan: &Plan, rewards: &[f64], logs: &[f64]) -> Vec<f64> {
         let mut workspace = OffPolicyWorkspace::new();
         workspace.ranking.sort(rewards);
         workspace.results.resize(rewards.len(), 0.0);
         plan.fill::<S>(Ratios::Log(logs), 0, &mut workspace).unwrap();
         workspace.results
+    }
+
+    /// Lanes beyond `k` hold products of more ratios than were asked for.
+    #[test]
+    fn sums_stay_in_range_where_lanes_are_more_than_ratios() {
+        for degree in 1..=16 {
+            let rewards: Vec<f64> = (0..degree + 2).map(|i| i as f64).collect();
+            let largest = vec![590.0 / degree as f64; rewards.len()];
+            let plan =
+                Plan { form: Form::Factor, estimator: Estimator::Plain, degree, partner_cap: None };
+            let log_size = Ratios::Log(&largest).log_size(&rewards, degree, None).unwrap();
+            let mut workspace = OffPolicyWorkspace::new();
+            plan.append(&rewards, Ratios::Log(&largest), log_size, &mut workspace).unwrap();
+            for (found, mean) in
+                workspace.results.iter().zip(weights::<Means>(&plan, &rewards, &largest))
+            {
+                assert!((found - mean).abs() <= 1e-12 * mean, "{degree}: {found} {mean}");
+            }
+        }
     }
 
     proptest! {

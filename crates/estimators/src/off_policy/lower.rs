@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::products::{Scale, extend, start};
+use super::products::Scale;
 use crate::numerics::{Sum, larger};
 
 /// `U` and `M`, before the common power of two.
@@ -18,15 +18,12 @@ pub(super) fn value<S: Scale>(
     row: &mut Vec<f64>,
     k: usize,
 ) -> (f64, f64) {
-    start(row, k);
     let (mut value, mut product) = (Sum::default(), Sum::default());
-    for (i, (&reward, (&lead, &ratio))) in rewards.iter().zip(leads.iter().zip(ratios)).enumerate()
-    {
-        let share = lead * (ratio * row[k - 1]);
-        value.add(share * reward);
+    S::products(ratios, k, row, |i, x| {
+        let share = leads[i] * (ratios[i] * x);
+        value.add(share * rewards[i]);
         product.add(share);
-        extend::<S>(row, i + 1, ratio, |_| ());
-    }
+    });
     (value.value(), product.value())
 }
 
@@ -43,16 +40,13 @@ pub(super) fn minus_one<S: Scale>(
     k: usize,
     factors: &mut [f64],
 ) {
-    start(row, k);
     let mut raised = Sum::default();
     let mut factor = 0.0;
     let mut last = rewards.first().copied().unwrap_or(0.0);
-    let ranks = rewards.iter().zip(leads).zip(ratios).zip(factors);
-    for (i, (((&reward, &lead), &ratio), slot)) in ranks.enumerate() {
-        raised.add(lead * row[k - 1] * (reward - last));
-        last = reward;
+    S::products(ratios, k, row, |i, x| {
+        raised.add(leads[i] * x * (rewards[i] - last));
+        last = rewards[i];
         factor = larger(factor, raised.value());
-        *slot = factor;
-        extend::<S>(row, i + 1, ratio, |_| ());
-    }
+        factors[i] = factor;
+    });
 }

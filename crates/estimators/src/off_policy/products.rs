@@ -22,6 +22,9 @@ pub(super) trait Scale {
 
     /// The order of the ranking, and `lead` of each rank.
     fn leads(ranking: &mut Workspace, k: usize) -> (&Order, &[f64]);
+
+    /// Hands out `X_{k-1}(j-1)` of each rank, from the lowest up.
+    fn products(ratios: &[f64], k: usize, row: &mut Vec<f64>, give: impl FnMut(usize, f64));
 }
 
 /// Mean products, for any number of ratios: `lead_j = d_j`, `kept = (j-m)/j`, `joined = m/j`.
@@ -43,7 +46,18 @@ impl Scale for Means {
     fn leads(ranking: &mut Workspace, k: usize) -> (&Order, &[f64]) {
         ranking.leads(k)
     }
+
+    fn products(ratios: &[f64], k: usize, row: &mut Vec<f64>, mut give: impl FnMut(usize, f64)) {
+        start(row, k);
+        for (i, &ratio) in ratios.iter().enumerate() {
+            give(i, row[k - 1]);
+            extend::<Self>(row, i + 1, ratio, |_| ());
+        }
+    }
 }
+
+/// Rows of sums are a multiple of it wide.
+pub(super) const LANES: usize = 4;
 
 /// Sums of products of few ratios over at least `n`, which are no larger than mean products:
 /// `kept = joined = 1`, and all ranks have the same lead.
@@ -51,10 +65,18 @@ impl Scale for Means {
 pub(super) enum Sums {}
 
 impl Sums {
-    /// Whether `degree` ratios are few, and products of them times a reward, of which `log_size`
-    /// bounds the logarithm, leave room for the lead, which is below `exp(50)`.
+    /// The most ratios in a product.
+    pub(super) const DEGREE: usize = 16;
+
+    /// Numbers in a row of products of fewer than `degree` ratios.
+    pub(super) fn lanes(degree: usize) -> usize {
+        degree.next_multiple_of(LANES)
+    }
+
+    /// Whether `degree` ratios are few, and products of as many as there are lanes, times a reward, leave room for
+    /// the lead, which is below `exp(50)`. `log_size` bounds the logarithm of those of `degree`.
     pub(super) fn suffice(degree: usize, log_size: f64) -> bool {
-        degree <= 16 && log_size <= 600.0
+        degree <= Self::DEGREE && log_size * (Self::lanes(degree) as f64 / degree as f64) <= 600.0
     }
 }
 
@@ -71,6 +93,42 @@ impl Scale for Sums {
     fn leads(ranking: &mut Workspace, k: usize) -> (&Order, &[f64]) {
         let shift = Self::shift(ranking.order().rewards().len());
         ranking.common_lead(k, shift)
+    }
+
+    fn products(ratios: &[f64], k: usize, _row: &mut Vec<f64>, give: impl FnMut(usize, f64)) {
+        match Self::lanes(k) / LANES {
+            1 => products::<LANES>(ratios, k, give),
+            2 => products::<{ 2 * LANES }>(ratios, k, give),
+            3 => products::<{ 3 * LANES }>(ratios, k, give),
+            _ => products::<{ Self::DEGREE }>(ratios, k, give),
+        }
+    }
+}
+
+fn products<const L: usize>(ratios: &[f64], k: usize, mut give: impl FnMut(usize, f64)) {
+    let mut row = Row::<L>::start(k);
+    for (i, &ratio) in ratios.iter().enumerate() {
+        give(i, row.0[L - 1]);
+        row.extend(ratio);
+    }
+}
+
+/// The row `X_m` of sums, `X_{k-1}` in the last lane. The first ones stay 0.
+#[derive(Clone, Copy)]
+pub(super) struct Row<const L: usize>(pub(super) [f64; L]);
+
+impl<const L: usize> Row<L> {
+    /// That of no samples.
+    pub(super) fn start(k: usize) -> Self {
+        Self(core::array::from_fn(|m| if m + k == L { 1.0 } else { 0.0 }))
+    }
+
+    /// From `j - 1` ranks to `j`.
+    #[inline]
+    pub(super) fn extend(&mut self, ratio: f64) {
+        for m in (1..L).rev() {
+            self.0[m] += ratio * self.0[m - 1];
+        }
     }
 }
 

@@ -152,7 +152,6 @@ impl Scaled {
         let values = ratios.values();
         self.mantissas.clear();
         self.mantissas.extend(order.map(|index| values[index]));
-        self.exponents.clear();
         self.exponents.resize(values.len(), 0);
         let own = self.mantissas.iter_mut().zip(&mut self.exponents);
         match ratios {

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::products::{Scale, extend, start};
+use super::products::{Means, Scale, Sums, extend, start};
 
 /// The two parts of a sum over all `k`-subsets, for one sample, without its own ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -17,14 +17,41 @@ pub(super) struct Split {
     pub(super) outside: f64,
 }
 
+/// A scale in which the splits of all samples are found for one `k`.
+pub(super) trait Splits: Scale {
+    /// Hands out, for each rank from the highest down, the splits of `k`-subsets for each of `N` numbers that rank
+    /// `j` leads with, `led_j = lead_j g_(j)`.
+    fn splits<const N: usize>(
+        table: &mut Table,
+        ratios: &[f64],
+        k: usize,
+        led: impl Fn(usize) -> [f64; N],
+        give: impl FnMut(usize, [Split; N]),
+    );
+}
+
+impl Splits for Means {
+    fn splits<const N: usize>(
+        table: &mut Table,
+        ratios: &[f64],
+        k: usize,
+        led: impl Fn(usize) -> [f64; N],
+        give: impl FnMut(usize, [Split; N]),
+    ) {
+        table.set::<Self, N>(ratios, k, &led);
+        table.split::<Self, N>(ratios, k, led, give);
+    }
+}
+
 /// Products of the lower ranks, and the sums of one pass over them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     degree: usize,
     /// Row `j` holds `X_m` of the `j` lowest ranks, for `m` below the degree.
-    rows: Vec<f64>,
+    pub(super) rows: Vec<f64>,
     /// `U` of the `j` lowest ranks alone, for each number that a rank leads with.
-    below: Vec<f64>,
+    pub(super) below: Vec<f64>,
+    row: Vec<f64>,
     open: Vec<f64>,
 }
 
@@ -32,8 +59,9 @@ impl Table {
     pub(super) fn with_capacity(samples: usize, degree: usize) -> Self {
         Self {
             degree: 0,
-            rows: Vec::with_capacity(samples * degree),
+            rows: Vec::with_capacity(samples * Sums::lanes(degree)),
             below: Vec::with_capacity(2 * samples),
+            row: Vec::with_capacity(degree),
             open: Vec::with_capacity(2 * (degree + 1)),
         }
     }
@@ -44,20 +72,19 @@ impl Table {
         &mut self,
         ratios: &[f64],
         degree: usize,
-        row: &mut Vec<f64>,
         led: impl Fn(usize) -> [f64; N],
     ) {
         self.degree = degree;
         self.rows.resize(ratios.len() * degree, 0.0);
         self.below.resize(N * ratios.len(), 0.0);
-        start(row, degree);
+        start(&mut self.row, degree);
         let mut sums = [0.0; N];
         let kept = self.rows.chunks_exact_mut(degree).zip(self.below.as_chunks_mut::<N>().0);
         for (i, ((slots, below), &ratio)) in kept.zip(ratios).enumerate() {
             *below = sums;
-            sums = plus(sums, ratio * row[degree - 1], led(i));
+            sums = plus(sums, ratio * self.row[degree - 1], led(i));
             let mut slots = slots.iter_mut();
-            extend::<S>(row, i + 1, ratio, |x| {
+            extend::<S>(&mut self.row, i + 1, ratio, |x| {
                 if let Some(slot) = slots.next() {
                     *slot = x;
                 }
@@ -81,9 +108,8 @@ impl Table {
         }
     }
 
-    /// Hands out, for each rank from the highest down, the splits of `k`-subsets for each of `N` numbers
-    /// that rank `j` leads with, `led_j = lead_j g_(j)`: those that [`set`](Self::set) took for the degree, or
-    /// [`narrow`](Self::narrow) for fewer.
+    /// As [`Splits::splits`], of the numbers that [`set`](Self::set) took for the degree, or [`narrow`](Self::narrow) for
+    /// fewer.
     ///
     /// ```text
     /// inside_j  = led_j X_{k-1}(j-1) + sum_m open[m] joined X_{m-1}(j-1)
@@ -130,6 +156,7 @@ impl Table {
     }
 }
 
-fn plus<const N: usize>(sums: [f64; N], factor: f64, others: [f64; N]) -> [f64; N] {
+/// `sums + factor * others`.
+pub(super) fn plus<const N: usize>(sums: [f64; N], factor: f64, others: [f64; N]) -> [f64; N] {
     core::array::from_fn(|x| sums[x] + factor * others[x])
 }
