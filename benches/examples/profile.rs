@@ -1,48 +1,23 @@
 //! Where time and memory go: SmolLM2-135M's shape with random weights.
 //!
-//! `cargo run --release -p bestof-models --example profile [-- FILTER]` prints a line a workload:
+//! `cargo run --release -p bestof-benches --example profile [-- FILTER]` prints a line a workload:
 //! the fastest of some runs in seconds, the processor time of that run, and the highest memory of
-//! the process during them.
+//! the process during them. Each workload has a process of its own, since memory that was freed is kept.
 #![allow(clippy::print_stdout, reason = "an example's output")]
 
 use std::error::Error;
+use std::process::Command;
 use std::time::Instant;
 
+use bestof_benches::{pair, processor_seconds, smollm2, text, tokens};
 use bestof_kernels::host_values;
 use bestof_models::{
-    AfterToken, CausalLm, Decoder, DecoderConfig, Device, ForestBuilder, ForwardOptions,
-    LoraConfig, Request, SamplingConfig, Sequence, TokenForest,
+    AfterToken, CausalLm, Decoder, Device, ForwardOptions, LoraConfig, Request, SamplingConfig,
+    TokenForest,
 };
 use burn::optim::GradientsParams;
-use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
-
-fn shape() -> Result<DecoderConfig, Box<dyn Error>> {
-    Ok(DecoderConfig::from_hf(&json!({
-        "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
-        "max_position_embeddings": 8192, "rope_theta": 100_000.0, "tie_word_embeddings": true,
-    }))?)
-}
-
-/// Tokens that differ enough to make no tree merge by accident.
-fn tokens(count: usize, seed: usize) -> Vec<u32> {
-    (0..count).map(|i| ((i * 7919 + seed * 104_729) % 49_000) as u32).collect()
-}
-
-/// A pair with 200 shared tokens and 60 of its own on each side.
-fn pair() -> TokenForest {
-    let shared = tokens(200, 0);
-    let with = |seed| -> Vec<u32> { shared.iter().copied().chain(tokens(60, seed)).collect() };
-    let (chosen, rejected) = (with(1), with(2));
-    let mut builder = ForestBuilder::new();
-    builder.add_group(&[
-        Sequence { tokens: &chosen, completion_start: 200 },
-        Sequence { tokens: &rejected, completion_start: 200 },
-    ]);
-    builder.finish()
-}
 
 /// The peak of the resident set since the last call, in MiB; 0 where the system does not say.
 fn peak_mib() -> u64 {
@@ -55,27 +30,20 @@ fn peak_mib() -> u64 {
     peak.unwrap_or(0) / 1024
 }
 
-/// The processor time this process has used, in seconds; 0 where the system does not say.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    // User and system time are the 14th and 15th fields, in hundredths of a second.
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    ticks as f64 / 100.0
-}
+/// The flag of a process that runs one workload.
+const ALONE: &str = "--alone";
 
+#[derive(Default)]
 struct Profile {
-    filter: String,
+    /// What runs here; nothing where workloads are only listed.
+    alone: Option<String>,
+    names: Vec<String>,
 }
 
 impl Profile {
-    fn time(&self, name: &str, runs: usize, mut work: impl FnMut() -> Outcome) -> Outcome {
-        if !name.contains(&self.filter) {
+    fn time(&mut self, name: &str, runs: usize, mut work: impl FnMut() -> Outcome) -> Outcome {
+        if self.alone.as_deref() != Some(name) {
+            self.names.push(name.to_owned());
             return Ok(());
         }
         peak_mib();
@@ -108,22 +76,41 @@ fn generate(model: &Decoder, samples: usize, new_tokens: usize) -> Outcome {
 }
 
 fn main() -> Outcome {
-    let profile = Profile { filter: std::env::args().nth(1).unwrap_or_default() };
+    bestof_memory::keep_freed();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, name] = &args[..]
+        && flag == ALONE
+    {
+        return workloads(&mut Profile { alone: Some(name.clone()), names: Vec::new() });
+    }
+    let filter = args.first().map_or("", String::as_str);
+    let mut profile = Profile::default();
+    workloads(&mut profile)?;
+    for name in profile.names.iter().filter(|name| name.contains(filter)) {
+        let status = Command::new(std::env::current_exe()?).args([ALONE, name]).status()?;
+        if !status.success() {
+            return Err(format!("{name}: {status}").into());
+        }
+    }
+    Ok(())
+}
+
+fn workloads(profile: &mut Profile) -> Outcome {
     let options = ForwardOptions::default();
     {
-        let model = Decoder::random(shape()?, 1, &Device::flex())?;
-        let short = TokenForest::text(&tokens(256, 4));
+        let model = smollm2(&Device::flex())?;
+        let short = text(256);
         profile.time("log-probabilities 1x256", 3, || {
             host_values(model.token_logps(&short, &options)?);
             Ok(())
         })?;
-        let text = TokenForest::text(&tokens(1024, 5));
+        let middle = text(1024);
         profile.time("log-probabilities 1x1024", 2, || {
-            host_values(model.token_logps(&text, &options)?);
+            host_values(model.token_logps(&middle, &options)?);
             Ok(())
         })?;
         profile.time("log-probabilities of a pair 200+60+60", 2, || {
-            host_values(model.token_logps(&pair(), &options)?);
+            host_values(model.token_logps(&pair(200, 0, 60), &options)?);
             Ok(())
         })?;
         profile.time("prefill 44, decode 32 tokens, batch 1", 2, || generate(&model, 1, 32))?;
@@ -134,21 +121,23 @@ fn main() -> Outcome {
             model.generate(std::slice::from_ref(&long), &config, &mut |_| AfterToken::Continue)?;
             Ok(())
         })?;
-        let long = TokenForest::text(&tokens(8192, 6));
+        let long = text(8192);
         profile.time("log-probabilities 1x8192", 1, || {
             host_values(model.token_logps(&long, &options)?);
             Ok(())
         })?;
     }
-    let mut model = Decoder::random(shape()?, 1, &Device::flex().autodiff())?;
-    let short = TokenForest::text(&tokens(256, 4));
+    let mut model = smollm2(&Device::flex().autodiff())?;
+    let short = text(256);
     let checkpointed = options.with_checkpoint_layers(true);
     profile.time("full gradient 1x256", 2, || train(&model, &short, &options))?;
     profile
         .time("full gradient 1x256, checkpointed", 2, || train(&model, &short, &checkpointed))?;
     model.attach_lora(&LoraConfig::default())?;
-    profile.time("LoRA gradient, pair 200+60+60", 2, || train(&model, &pair(), &options))?;
     profile
-        .time("LoRA gradient, pair, checkpointed", 2, || train(&model, &pair(), &checkpointed))?;
+        .time("LoRA gradient, pair 200+60+60", 2, || train(&model, &pair(200, 0, 60), &options))?;
+    profile.time("LoRA gradient, pair, checkpointed", 2, || {
+        train(&model, &pair(200, 0, 60), &checkpointed)
+    })?;
     Ok(())
 }
