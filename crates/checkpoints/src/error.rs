@@ -228,6 +228,7 @@ pub enum CheckpointError {
         sentencepiece: bool,
     },
     /// `tokenizer.json` cannot be used.
+    #[cfg(feature = "text")]
     #[error("{}: {source}", path.display())]
     BadTokenizer {
         /// The file.

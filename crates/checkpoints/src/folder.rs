@@ -7,11 +7,13 @@ use std::{env, fs};
 use bestof_files::{Sha256Hasher, StagedFolder, expect_folder, recover_folder, write_file};
 use serde_json::Value;
 
+#[cfg(feature = "text")]
 use crate::chat_template::ChatTemplate;
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
 use crate::gguf::OpenedGguf;
 use crate::json;
+#[cfg(feature = "text")]
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Weights, is_gguf};
 
@@ -48,8 +50,10 @@ pub struct ModelFolder {
     /// `generation_config.json`, with the token ids of `config.json` where it names none.
     pub generation: GenerationConfig,
     /// The tokenizer, if the folder has one.
+    #[cfg(feature = "text")]
     pub tokenizer: Option<Tokenizer>,
     /// The chat template, if the folder has one.
+    #[cfg(feature = "text")]
     pub chat_template: Option<ChatTemplate>,
 }
 
@@ -82,6 +86,7 @@ impl ModelFolder {
         if !config.is_object() {
             return Err(json::bad_field(&path, "the file", &config, "an object"));
         }
+        #[cfg(feature = "text")]
         let tokenizer = match Tokenizer::from_dir(dir) {
             Err(CheckpointError::NoTokenizer { sentencepiece: false, .. }) => None,
             other => Some(other?),
@@ -91,7 +96,9 @@ impl ModelFolder {
             unpacked: None,
             config,
             generation: GenerationConfig::from_dir(dir)?,
+            #[cfg(feature = "text")]
             tokenizer,
+            #[cfg(feature = "text")]
             chat_template: ChatTemplate::from_dir(dir)?,
         })
     }
@@ -150,6 +157,7 @@ impl ModelFolder {
     ///
     /// # Errors
     /// [`CheckpointError::NoTokenizer`] if it has none.
+    #[cfg(feature = "text")]
     pub fn tokenizer(&self) -> Result<&Tokenizer, CheckpointError> {
         self.tokenizer.as_ref().ok_or_else(|| CheckpointError::NoTokenizer {
             dir: self.dir.clone(),

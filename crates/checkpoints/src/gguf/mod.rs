@@ -5,8 +5,10 @@ mod architecture;
 mod companions;
 mod config;
 mod convert;
+#[cfg_attr(not(feature = "text"), allow(dead_code, reason = "what only an export needs"))]
 mod entries;
 mod error;
+#[cfg(feature = "text")]
 mod export;
 mod file;
 mod join;
@@ -14,6 +16,7 @@ mod merges;
 mod metadata;
 mod opened;
 mod plan;
+#[cfg_attr(not(feature = "text"), allow(dead_code, reason = "what only an export needs"))]
 pub(crate) mod pre_tokenizer;
 mod reader;
 mod rope;
@@ -27,6 +30,7 @@ pub use convert::convert;
 pub use error::GgufError;
 pub(crate) use opened::OpenedGguf;
 
+#[cfg(feature = "text")]
 pub use export::{ExportOptions, Exported, check, export};
 pub use rope_freqs::{RopeFreqs, RopeFreqsWritten, with_rope_freqs};
 
