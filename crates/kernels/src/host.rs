@@ -1,6 +1,13 @@
 //! Between host memory and tensors.
 
+#[cfg(feature = "cpu")]
+use std::iter;
+#[cfg(feature = "cpu")]
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+#[cfg(feature = "cpu")]
+use rayon::prelude::*;
 
 /// Whether tensors of `device` lie in memory that the host works on directly, so that reading them
 /// waits for nothing and copies nothing over a bus.
@@ -23,6 +30,36 @@ pub fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         return rayon::scope(|_| work());
     }
     work()
+}
+
+/// What `work` makes of each number below `count`, in their order. Where tensors of `device` lie in the host's memory, a few of
+/// them are made side by side, one for each thread of [`on_pool`]; elsewhere one after the other.
+pub fn each_on_pool<R: Send>(
+    count: usize,
+    device: &Device,
+    work: impl Fn(usize) -> R + Sync,
+) -> Vec<R> {
+    #[cfg(feature = "cpu")]
+    if is_host(device) && crate::listener().is_none() {
+        return rayon::scope(|_| side_by_side(count, &work));
+    }
+    let _ = device;
+    (0..count).map(work).collect()
+}
+
+/// No more at once than there are threads: one that waits within its work for another would begin a further one, and so on.
+#[cfg(feature = "cpu")]
+fn side_by_side<R: Send>(count: usize, work: &(impl Fn(usize) -> R + Sync)) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let taken = |_| {
+        let taken = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count);
+        iter::from_fn(taken).map(|number| (number, work(number))).collect::<Vec<_>>()
+    };
+    let lanes = rayon::current_num_threads().min(count);
+    let made = (0..lanes).into_par_iter().with_max_len(1).flat_map_iter(taken);
+    let mut made: Vec<(usize, R)> = made.collect();
+    made.sort_unstable_by_key(|(number, _)| *number);
+    made.into_iter().map(|(_, made)| made).collect()
 }
 
 /// Values on `device`, without automatic differentiation.
@@ -79,5 +116,16 @@ mod tests {
         assert!(on_it());
         assert!(!listening(Arc::new(Deaf), on_it));
         assert!(on_pool(on_it), "within other work too");
+    }
+
+    #[test]
+    fn each_number_is_worked_on_once_whatever_the_threads() {
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for count in [0, 1, 4, 23] {
+                let made = pool.install(|| each_on_pool(count, &Device::flex(), |i| i * i));
+                assert_eq!(made, (0..count).map(|i| i * i).collect::<Vec<_>>());
+            }
+        }
     }
 }

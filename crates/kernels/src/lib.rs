@@ -42,7 +42,7 @@ pub use encoder::{
     add_layer_norm, affine, affine_add_norm, affine_gelu, gelu_gate, layer_norm, self_attention,
 };
 pub use encoder_shape::{AddNormLayer, Projections, RowAttention, Run};
-pub use host::{constant, host_tensor, host_values, indices, is_host, on_pool};
+pub use host::{constant, each_on_pool, host_tensor, host_values, indices, is_host, on_pool};
 pub use listen::{GradientListener, heard, listener, listening};
 pub use logps::{Target, TokenScores, Vocabulary};
 pub use mask::{BLOCK, CausalMasks, first_key, tree_blocks};

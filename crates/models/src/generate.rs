@@ -14,8 +14,8 @@ use crate::sampling::{AfterToken, FinishReason, Generation, NewToken, Request, S
 
 /// What computes the logits that tokens are sampled from.
 pub(crate) trait Engine {
-    /// Takes on a prompt, the next in number, and returns the logits after it, `[1, vocab_size]`.
-    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError>;
+    /// Takes on prompts, the next in number, and returns the logits after each, `[prompts, vocab_size]`.
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError>;
 
     /// Nothing continues a prompt any more.
     fn forget(&mut self, prompt: usize);
@@ -161,31 +161,45 @@ impl Sampler<'_> {
         samples: impl Iterator<Item = (usize, usize)>,
         done: &mut Vec<Generation>,
     ) -> Result<Vec<ActiveSequence>, ModelError> {
-        let (mut new, mut logits, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-        let mut last = None;
+        let samples: Vec<(usize, usize)> = samples.collect();
+        // Samples wait in the order of their prompts. Where the keys of one may have become those of another length,
+        // it is computed again.
+        let mut requests: Vec<usize> = samples.iter().map(|(request, _)| *request).collect();
+        requests.dedup();
+        let mut logits = Vec::new();
+        if let Some(last) = self.prompts.last_mut()
+            && let Some(after) = last.logits.clone()
+        {
+            if self.engine.may_be_ragged() {
+                logits.push(after);
+                requests.remove(0);
+            } else {
+                last.logits = None;
+                self.engine.forget(self.prompts.len() - 1);
+            }
+        }
+        let first = self.prompts.len() - logits.len();
+        if !requests.is_empty() {
+            let prompts: Vec<&[u32]> =
+                requests.iter().map(|request| self.requests[*request].prompt.as_slice()).collect();
+            let after = self.engine.start(&prompts)?;
+            for (row, request) in requests.into_iter().enumerate() {
+                let logits = Some(after.clone().slice_dim(0, row..row + 1));
+                self.prompts.push(Started { request, logits, open: 0 });
+            }
+            logits.push(after);
+        }
+        let (mut new, mut rows, mut prompt) = (Vec::new(), Vec::new(), first);
         for (request, sample) in samples {
-            let asked = &self.requests[request];
-            // Samples wait in the order of their prompts. One whose keys may have become those of another
-            // length is computed again.
-            let stale = last.is_none() && !self.engine.may_be_ragged();
-            if stale || self.prompts.last().is_none_or(|started| started.request != request) {
-                // Of the one before samples can wait in the latter case only, and none is in the batch.
-                if self.prompts.last_mut().is_some_and(|last| last.logits.take().is_some()) {
-                    self.engine.forget(self.prompts.len() - 1);
-                }
-                let after = self.engine.start(&asked.prompt)?;
-                self.prompts.push(Started { request, logits: Some(after), open: 0 });
+            if self.prompts[prompt].request != request {
+                prompt += 1;
             }
-            let prompt = self.prompts.len() - 1;
             self.prompts[prompt].open += 1;
-            if last != Some(prompt) {
-                logits.extend(self.prompts[prompt].logits.clone());
-                last = Some(prompt);
-            }
+            let asked = &self.requests[request];
             if sample + 1 == asked.samples {
                 self.prompts[prompt].logits = None;
             }
-            rows.push(logits.len() as u32 - 1);
+            rows.push((prompt - first) as u32);
             new.push(ActiveSequence {
                 request,
                 sample,
@@ -320,9 +334,13 @@ impl<'a> Recomputed<'a> {
 }
 
 impl Engine for Recomputed<'_> {
-    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError> {
-        self.prompts.push(prompt.to_vec());
-        self.last_logits(&[prompt.to_vec()])
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
+        let prompts = prompts.iter().map(|prompt| prompt.to_vec());
+        let first = self.prompts.len();
+        self.prompts.extend(prompts);
+        let logits: Result<_, _> =
+            self.prompts[first..].chunks(1).map(|prompt| self.last_logits(prompt)).collect();
+        Ok(Tensor::cat(logits?, 0))
     }
 
     fn forget(&mut self, prompt: usize) {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use bestof_kernels::{CausalMasks, DecodeCache, PromptKeys, Vocabulary, on_pool};
+use bestof_kernels::{CausalMasks, DecodeCache, PromptKeys, Vocabulary, each_on_pool, on_pool};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -64,13 +64,16 @@ struct Prompt {
 }
 
 impl Engine for Cached {
-    fn start(&mut self, prompt: &[u32]) -> Result<Tensor<2>, ModelError> {
-        let (layers, logits) = on_pool(|| {
+    /// Each prompt by itself, so that its numbers are the same whatever the others are.
+    fn start(&mut self, prompts: &[&[u32]]) -> Result<Tensor<2>, ModelError> {
+        let started = each_on_pool(prompts.len(), &self.like.device(), |number| {
+            let prompt = prompts[number];
             let (layers, last) = self.prefill(prompt, prompt.len());
-            (layers, self.logits(last))
+            (Prompt { ids: prompt.to_vec(), layers }, self.logits(last))
         });
-        self.prompts.push(Some(Prompt { ids: prompt.to_vec(), layers }));
-        Ok(logits)
+        let (started, logits): (Vec<Prompt>, Vec<Tensor<2>>) = started.into_iter().unzip();
+        self.prompts.extend(started.into_iter().map(Some));
+        Ok(Tensor::cat(logits, 0))
     }
 
     fn forget(&mut self, prompt: usize) {
