@@ -1,8 +1,8 @@
 //! The table of sums of few products, whose loops all have the same length.
 //!
-//! What a group has no subsets for is 0 in sums, so that no loop need end where it begins. Rows are as many lanes wide as the
-//! compiler knows, and `X_{k-1}` is in the last: the first ones of a row stay 0, and those that are still open there hold
-//! subsets of more than `k`, which nothing takes.
+//! In sums, what a rank has no subsets for is 0, so that a loop may run over it. Rows have a number of lanes that the compiler
+//! knows, with `X_{k-1}` in the last: the first lanes of a row stay 0, and what is open there, of subsets of more than `k`,
+//! is multiplied by that 0.
 
 use super::products::{LANES, Row, Sums};
 use super::table::{Split, Splits, Table, plus};

@@ -114,7 +114,6 @@ fn products<const L: usize>(ratios: &[f64], k: usize, mut give: impl FnMut(usize
 }
 
 /// The row `X_m` of sums, `X_{k-1}` in the last lane. The first ones stay 0.
-#[derive(Clone, Copy)]
 pub(super) struct Row<const L: usize>(pub(super) [f64; L]);
 
 impl<const L: usize> Row<L> {
