@@ -78,15 +78,21 @@ fn generate(model: &Decoder, samples: usize, new_tokens: usize) -> Outcome {
 fn main() -> Outcome {
     bestof_memory::keep_freed();
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, name] = &args[..]
-        && flag == ALONE
-    {
-        return workloads(&mut Profile { alone: Some(name.clone()), names: Vec::new() });
-    }
-    let filter = args.first().map_or("", String::as_str);
+    let filter = match &args[..] {
+        [flag, name] if flag == ALONE => {
+            return workloads(&mut Profile { alone: Some(name.clone()), names: Vec::new() });
+        }
+        [] => "",
+        [filter] => filter,
+        _ => return Err("usage: profile [FILTER]".into()),
+    };
     let mut profile = Profile::default();
     workloads(&mut profile)?;
-    for name in profile.names.iter().filter(|name| name.contains(filter)) {
+    let chosen: Vec<&String> = profile.names.iter().filter(|name| name.contains(filter)).collect();
+    if chosen.is_empty() {
+        return Err(format!("no workload has `{filter}` in its name: {:?}", profile.names).into());
+    }
+    for name in chosen {
         let status = Command::new(std::env::current_exe()?).args([ALONE, name]).status()?;
         if !status.success() {
             return Err(format!("{name}: {status}").into());

@@ -7,14 +7,12 @@ use std::{env, fs};
 use bestof_files::{Sha256Hasher, StagedFolder, expect_folder, recover_folder, write_file};
 use serde_json::Value;
 
-#[cfg(feature = "text")]
-use crate::chat_template::ChatTemplate;
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
 use crate::gguf::OpenedGguf;
 use crate::json;
 #[cfg(feature = "text")]
-use crate::tokenizer::Tokenizer;
+use crate::text::{ChatTemplate, Tokenizer};
 use crate::weights::{Weights, is_gguf};
 
 /// The files that tokenization and chat rendering depend on.

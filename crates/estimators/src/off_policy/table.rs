@@ -18,19 +18,9 @@ pub(super) struct Split {
 }
 
 /// A scale in which the splits of all samples are found for one `k`.
-pub(super) trait Splits: Scale {
+pub(super) trait Splits: Scale + Sized {
     /// Hands out, for each rank from the highest down, the splits of `k`-subsets for each of `N` numbers that rank
     /// `j` leads with, `led_j = lead_j g_(j)`.
-    fn splits<const N: usize>(
-        table: &mut Table,
-        ratios: &[f64],
-        k: usize,
-        led: impl Fn(usize) -> [f64; N],
-        give: impl FnMut(usize, [Split; N]),
-    );
-}
-
-impl Splits for Means {
     fn splits<const N: usize>(
         table: &mut Table,
         ratios: &[f64],
@@ -42,6 +32,8 @@ impl Splits for Means {
         table.split::<Self, N>(ratios, k, led, give);
     }
 }
+
+impl Splits for Means {}
 
 /// Products of the lower ranks, and the sums of one pass over them.
 #[derive(Clone, Debug, Default)]

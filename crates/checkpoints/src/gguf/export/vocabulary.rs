@@ -10,8 +10,9 @@ use super::refuse::{bad_folder, inexpressible};
 use super::scores::scores_from_merges;
 use crate::error::CheckpointError;
 use crate::folder::ModelFolder;
-use crate::tokenizer::Tokenizer;
-use crate::{json, template_files};
+use crate::json;
+use crate::text::Tokenizer;
+use crate::text::template_files;
 
 /// `tokenizer.ggml.token_type` of llama.cpp.
 const NORMAL: i32 = 1;

@@ -7,9 +7,9 @@ use serde_json::Value;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
+use super::special_tokens::{SpecialTokens, token_text};
 use crate::error::CheckpointError;
 use crate::json::{self, Fields};
-use crate::special_tokens::{SpecialTokens, token_text};
 
 /// Classes that write the tokens around a text by their flags, whatever `tokenizer.json` says; other
 /// classes keep what is there.

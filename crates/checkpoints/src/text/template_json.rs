@@ -3,7 +3,7 @@
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
-use crate::template_text::brief;
+use super::template_text::brief;
 
 /// Deepest nesting that is followed.
 const MAX_DEPTH: usize = 100;

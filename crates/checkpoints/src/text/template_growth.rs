@@ -1,6 +1,6 @@
 //! The places of a template at which a value can come to hold others many times over.
 
-use crate::template_syntax::{bracketed, is_word, opening, quoted, word_length};
+use super::template_syntax::{bracketed, is_word, opening, quoted, word_length};
 
 /// The filter behind every product, and on every value that gets a name: a list in which others are repeated takes no
 /// room, but its text does. Of an attribute of a namespace it is told so.

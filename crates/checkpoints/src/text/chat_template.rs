@@ -9,17 +9,17 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use serde::Serialize;
 
-use crate::error::CheckpointError;
-use crate::message::TemplateOptions;
-use crate::special_tokens::SpecialTokens;
-use crate::template_files::Source;
-use crate::template_growth::KEPT_FILTER;
-use crate::template_source as sources;
-use crate::template_text::message;
-use crate::worker::{self, Failure};
-use crate::{
+use super::message::TemplateOptions;
+use super::special_tokens::SpecialTokens;
+use super::template_files::Source;
+use super::template_growth::KEPT_FILTER;
+use super::template_source as sources;
+use super::template_text::message;
+use super::worker::{self, Failure};
+use super::{
     python_methods, template_files, template_functions as functions, template_json, template_values,
 };
+use crate::error::CheckpointError;
 
 /// Steps of a rendering, an instruction or 64 bytes of text each: more than any conversation needs, so that a
 /// template that loops forever ends, and few enough for the memory and the stack they can fill.

@@ -9,8 +9,8 @@ use minijinja::value::{Kwargs, Tuple, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
-use crate::template_functions::pay_for_widths;
-use crate::template_text::{Paid, brief};
+use super::template_functions::pay_for_widths;
+use super::template_text::{Paid, brief};
 
 /// The method of a value that has none of this name itself.
 pub(crate) fn call(

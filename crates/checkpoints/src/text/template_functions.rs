@@ -9,7 +9,7 @@ use minijinja::formatting::{self, FormatStyle};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State};
 
-use crate::template_text::{Paid, brief, message};
+use super::template_text::{Paid, brief, message};
 
 /// A template's own refusal, as opposed to a failure.
 #[derive(Debug)]

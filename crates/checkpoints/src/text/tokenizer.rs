@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bestof_files::guarded;
 
+use super::special_tokens::SpecialTokens;
+use super::tokenizer_growth::Growth;
+use super::worker::{self, Failure};
+use super::{tokenizer_checks, tokenizer_setup};
 use crate::error::CheckpointError;
 use crate::generation_config::GenerationConfig;
-use crate::special_tokens::SpecialTokens;
-use crate::tokenizer_growth::Growth;
-use crate::worker::{self, Failure};
-use crate::{json, tokenizer_checks, tokenizer_setup};
+use crate::json;
 
 /// A model's tokenizer, with the ids of its special tokens.
 ///

@@ -1,7 +1,7 @@
 //! A template's source, as jinja2 and transformers read it and as the engine needs it.
 
-use crate::template_growth::{kept, kept_names, products};
-use crate::template_syntax::{Part, bracketed, opening, operand_length, parts, quoted, word};
+use super::template_growth::{kept, kept_names, products};
+use super::template_syntax::{Part, bracketed, opening, operand_length, parts, quoted, word};
 
 /// The filter that stands for `%` behind a text: printf-style formatting.
 pub(crate) const PERCENT_FILTER: &str = "percent_format";
